@@ -1,0 +1,80 @@
+# Everything runs from .venv, which holds exactly what the pinned, hash-checked requirements name.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DIR ?=
+ARGS ?=
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+
+# A virtual environment holds absolute paths: one that was moved, or whose Python is gone, is made again.
+ifneq ($(shell [ "$$(cat $(VENV)/made-in 2>/dev/null)" = "$$(pwd -P)" ] && $(BIN)/python -c '' 2>/dev/null && echo sound),sound)
+$(VENV)/runtime $(VENV)/dev: remake
+endif
+
+define MACHINE_CHECK
+import re, subprocess, sys
+if sys.version_info < (3, 11):
+    sys.exit("pointsman needs Python 3.11 or newer and $(PYTHON) is %d.%d: name another one, as in `make PYTHON=python3.12 demo`." % sys.version_info[:2])
+try:
+    said = subprocess.check_output(["git", "--version"]).decode()
+except OSError:
+    sys.exit("pointsman needs git 2.38 or newer and there is no git on the PATH: install it and run make again.")
+version = re.search(r"(\d+)\.(\d+)", said)
+if not version or (int(version.group(1)), int(version.group(2))) < (2, 38):
+    sys.exit("pointsman needs git 2.38 or newer and this is %s: install a newer one and run make again." % said.strip())
+endef
+export MACHINE_CHECK
+
+# $(1): the requirements to install
+define make_venv
+	@command -v "$(PYTHON)" >/dev/null || { echo 'pointsman needs Python 3.11 or newer and there is no $(PYTHON) on the PATH: name one, as in `make PYTHON=python3.12 demo`.' >&2; exit 2; }
+	@"$(PYTHON)" -c "$$MACHINE_CHECK"
+	@echo "Installing $(1) into $(VENV) (once)"
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@$(PIP) --require-hashes --requirement $(1)
+	@$(PIP) --no-index --no-deps --no-build-isolation --editable .
+	@pwd -P >$(VENV)/made-in
+endef
+
+.PHONY: help demo test lint bench clean requirements remake
+.DEFAULT_GOAL := help
+
+help: ## say what there is
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+demo: $(VENV)/runtime ## the whole story on real artifacts, in a new directory or in DIR=…
+	@$(BIN)/pointsman demo $(if $(DIR),"$(DIR)")
+
+test: lint ## lint, then every test; REQUIRE_ALL=1: a skip is a failure; ARGS=…: for pytest
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/dev ## ruff, mypy --strict and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/runtime ## measure, as ratios within one run
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m bench $(ARGS)
+
+clean: ## remove .venv and everything else that make and the tests left here
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build tool/*.egg-info
+	find tool tests $(wildcard bench) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+requirements: ## pin again what pyproject.toml asks for (needs uv)
+	uv pip compile pyproject.toml --group build $(COMPILE) --output-file requirements.txt
+	uv pip compile pyproject.toml --group dev $(COMPILE) --constraints requirements.txt --output-file requirements-dev.txt
+
+COMPILE := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	--custom-compile-command 'make requirements'
+
+# The development requirements are a superset: whoever has them need not install the others.
+$(VENV)/dev: requirements-dev.txt requirements.txt
+	$(call make_venv,requirements-dev.txt)
+	@touch $(VENV)/runtime $@
+
+$(VENV)/runtime: requirements.txt
+	$(call make_venv,requirements.txt)
+	@touch $@
