@@ -1,0 +1,3 @@
+"""Pointsman: GitOps for recommendation artifacts."""
+
+__version__ = "0.1.0"

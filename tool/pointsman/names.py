@@ -1,0 +1,71 @@
+"""Names of the domain, checked once: targets, artifact types, versions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pointsman.errors import Problem
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+VERSION = r"[0-9a-f]{64}"
+
+_name = re.compile(NAME)
+_version = re.compile(VERSION)
+
+BUILT_IN_TYPES = ("popularity", "cooc", "implicit", "content_sim", "session_seq")
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` may name a tenant, surface, segment or artifact type."""
+    return _name.fullmatch(text) is not None and not text.casefold().endswith((".lock", ".git"))
+
+
+def is_version(text: str) -> bool:
+    """Whether `text` is a lower-case hex SHA-256."""
+    return _version.fullmatch(text) is not None
+
+
+def check_name(text: str, what: str) -> str:
+    """`text` itself if it may name a `what`; Problem if not."""
+    if not is_name(text):
+        raise Problem(
+            f"not a name for a {what}: {text!r} (letters, digits, '.', '_', '-'; it begins with a letter or digit, "
+            "has at most 128 characters and does not end in .lock or .git)"
+        )
+    return text
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Target:
+    """One tenant's one surface: what a manifest is current for."""
+
+    tenant: str
+    surface: str
+
+    def __post_init__(self) -> None:
+        check_name(self.tenant, "tenant")
+        check_name(self.surface, "surface")
+        if self.tenant == "registry":
+            raise Problem("no tenant can be called 'registry': the serving pointers stand there")
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """The target that `text` names as tenant/surface; Problem if it is none."""
+        tenant, slash, surface = text.partition("/")
+        if not slash or "/" in surface:
+            raise Problem(f"not a target: {text!r} (write tenant/surface, such as grocer/home)")
+        return cls(tenant, surface)
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/{self.surface}"
+
+    @property
+    def manifest_path(self) -> str:
+        return f"manifests/{self.tenant}/{self.surface}/manifest.json"
+
+    def record_path(self, artifact_type: str, version: str) -> str:
+        return f"registry/{self.tenant}/{self.surface}/{artifact_type}/{version}.json"
+
+    def blob_key(self, artifact_type: str, version: str) -> str:
+        return f"{self.tenant}/{self.surface}/{artifact_type}/{version}.json"
