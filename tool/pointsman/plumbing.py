@@ -1,0 +1,357 @@
+"""The door to git: one way to run it, one reader of objects, one writer.
+
+Everything goes through GitPython's `Git`, with constant verbs, object ids and full ref names; no value from outside ever
+stands where git would read an option. Objects are written by handing one pack to `git unpack-objects`, so that
+permissions, hash and fsync are git's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+import subprocess
+import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import IO, TYPE_CHECKING, NewType
+
+from pointsman.errors import Problem, Unreachable
+
+if TYPE_CHECKING:
+    from git import Git as GitPython
+
+Oid = NewType("Oid", str)
+
+OLDEST_GIT = (2, 38)
+PLAIN_FILE = "100644"
+TREE = "40000"
+
+_IDENTITY = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)")
+# What a user's or a repository's configuration may not change about how we read and write.
+_SETTINGS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.fsync=loose-object,pack,pack-metadata,reference",
+    "core.quotePath=false",
+    "protocol.ext.allow=never",
+    "maintenance.auto=false",
+    "gc.auto=0",
+    "log.showSignature=false",
+    "log.follow=false",
+    "advice.detachedHead=false",
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=60",
+)
+_COMMAND = ["git", *(word for setting in _SETTINGS for word in ("-c", setting))]
+_ENVIRONMENT = {
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+}
+
+
+def remote_timeout() -> float:
+    """Seconds that one conversation with a remote may take (POINTSMAN_REMOTE_TIMEOUT, 300 unless set)."""
+    text = os.environ.get("POINTSMAN_REMOTE_TIMEOUT", "300")
+    try:
+        return float(text)
+    except ValueError as error:
+        raise Problem(f"POINTSMAN_REMOTE_TIMEOUT is not a number of seconds: {text!r}") from error
+
+
+def _gitpython() -> type[GitPython]:
+    """GitPython's Git, imported late (it costs 80 ms), in an environment free of GIT_* but for the identity."""
+    for name in list(os.environ):
+        if name.startswith("GIT_") and not _IDENTITY.fullmatch(name):
+            del os.environ[name]
+    os.environ["GIT_PYTHON_REFRESH"] = "quiet"
+    from git import Git
+
+    return Git
+
+
+@cache
+def require_git() -> None:
+    """Problem if git is missing or older than 2.38 (the first with `merge-tree --write-tree` and `core.fsync`)."""
+    try:
+        text = subprocess.run(["git", "version"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Problem("git cannot be run: install git 2.38 or newer and put it on the PATH") from error
+    found = re.search(r"(\d+)\.(\d+)", text)
+    if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
+        raise Problem(f"{text.strip()} is too old: Pointsman needs git 2.38 or newer")
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one run of git left: its exit code and both outputs."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def reason(self) -> str:
+        """Git's own last words, on one line."""
+        lines = [line.strip() for line in self.err.splitlines() if line.strip()]
+        said = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "!", "ERROR"))] or lines
+        return "; ".join(dict.fromkeys(said)) or f"git ended with exit code {self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a tree: mode as git writes it ("100644", "40000", …) and object id."""
+
+    mode: str
+    oid: Oid
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that differs between two trees; the empty mode and id stand for "not there"."""
+
+    path: str
+    old: Entry | None
+    new: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit of a first-parent walk, with what it changed against its first parent among the paths walked."""
+
+    oid: Oid
+    parents: tuple[Oid, ...]
+    time: int  # committer's clock, seconds since 1970
+    committer: str
+    author: str
+    message: str
+    changes: tuple[Change, ...] = ()
+
+
+class Git:
+    """Git in one repository."""
+
+    def __init__(self, directory: str) -> None:
+        require_git()
+        self.directory = directory
+        self._git = _gitpython()(directory)
+        self._reader: subprocess.Popen[bytes] | None = None
+        self._trees: dict[Oid, dict[str, Entry]] = {}
+        self._held: dict[Oid, bytes] = {}
+
+    def close(self) -> None:
+        if self._reader is not None:
+            assert self._reader.stdin is not None and self._reader.stdout is not None
+            self._reader.stdin.close()
+            self._reader.stdout.close()
+            self._reader.wait()
+            self._reader = None
+
+    # running
+
+    def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Git with `words` as a process with open pipes; the caller ends it."""
+        process = self._git.execute(
+            [*_COMMAND, *words], as_process=True, istream=subprocess.PIPE, env={**_ENVIRONMENT, **(env or {})}
+        )
+        return process  # type: ignore[return-value]  # AutoInterrupt passes everything on to its Popen
+
+    def run(
+        self, *words: str, given: bytes | None = None, env: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> Ran:
+        """Run git to its end. Whatever its exit code, it is returned; Unreachable after `timeout` seconds."""
+        process = self.start(*words, env=env)
+        try:
+            out, err = process.communicate(given, timeout)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.communicate()
+            raise Unreachable(f"git {words[0]} did not end within {timeout:g} s: is the remote up?") from error
+        return Ran(process.returncode, out, err.decode(errors="replace"))
+
+    def ask(self, *words: str, given: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
+        """The output of a git command that must succeed; Problem with git's words if not."""
+        ran = self.run(*words, given=given, env=env)
+        if ran.code != 0:
+            raise Problem(f"git {words[0]} failed: {ran.reason}")
+        return ran.out.decode(errors="surrogateescape").removesuffix("\n")
+
+    # reading
+
+    def object(self, oid: Oid) -> tuple[str, bytes] | None:
+        """Kind and content of one object, None if it is not there."""
+        if self._reader is None:
+            self._reader = self.start("cat-file", "--batch")
+        stdin, stdout = self._reader.stdin, self._reader.stdout
+        assert stdin is not None and stdout is not None
+        stdin.write(oid.encode() + b"\n")
+        stdin.flush()
+        head = stdout.readline().split()
+        if len(head) != 3:
+            if head[1:] == [b"missing"]:
+                return None
+            raise Problem(f"git cannot read object {oid}: the repository is damaged or its remote does not answer")
+        content = stdout.read(int(head[2]))
+        stdout.read(1)
+        return head[1].decode(), content
+
+    def hold(self, content: bytes) -> Entry:
+        """A plain file that is not in the repository, readable by its id as long as this object lives."""
+        entry = Entry(PLAIN_FILE, object_id("blob", content))
+        self._held[entry.oid] = content
+        return entry
+
+    def blob(self, oid: Oid) -> bytes:
+        if oid in self._held:
+            return self._held[oid]
+        found = self.object(oid)
+        if found is None or found[0] != "blob":
+            raise Problem(f"git has no file content {oid}: the repository is damaged or its remote does not answer")
+        return found[1]
+
+    def tree(self, oid: Oid) -> dict[str, Entry]:
+        """The entries of one tree, in git's order. Names that are not UTF-8 keep their bytes as surrogates."""
+        known = self._trees.get(oid)
+        if known is None:
+            found = self.object(oid)
+            if found is None or found[0] != "tree":
+                raise Problem(f"git has no tree {oid}: the repository is damaged or its remote does not answer")
+            known = self._trees[oid] = _parse_tree(found[1], len(oid) // 2)
+        return known
+
+    def first_parents(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
+        """The first-parent chain from `tip`, newest first, of commits that changed one of `paths` (all without paths).
+
+        Streamed: stop early and git stops too. `no_older_than` is left out, with all that came before it.
+        """
+        words = ["log", "-z", "--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames"]
+        words += ["--encoding=UTF-8", "--format=%H%x00%P%x00%ct%x00%cn <%ce>%x00%an <%ae>%x00%B", tip]
+        if no_older_than is not None:
+            words.append(f"^{no_older_than}")
+        process = self.start(*words, "--", *(f":(top,literal){path}" for path in paths))
+        assert process.stdout is not None
+        tokens = _tokens(process.stdout)
+        try:
+            yield from _commits(tokens)
+            tokens.close()
+            err = process.communicate()[1]
+            if process.returncode != 0:
+                raise Problem(f"git log failed: {Ran(process.returncode, b'', err.decode(errors='replace')).reason}")
+        finally:
+            tokens.close()
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+    def differences(self, old: Oid, new: Oid) -> list[Change]:
+        """Every path that differs between two trees or commits, whatever .gitattributes says."""
+        ran = self.run("diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", old, new)
+        if ran.code != 0:
+            raise Problem(f"git diff-tree failed: {ran.reason}")
+        return _changes(iter(ran.out.split(b"\0")[:-1]))
+
+    def staged(self, head: Oid | None) -> list[Change]:
+        """Every path that the index changes against `head`, or against nothing."""
+        old = head or object_id("tree", b"")
+        ran = self.run("diff-index", "--cached", "-z", "--raw", "--no-abbrev", "--no-renames", old, "--")
+        if ran.code != 0:
+            raise Problem(f"git diff-index failed: {ran.reason}")
+        return _changes(iter(ran.out.split(b"\0")[:-1]))
+
+    # writing
+
+    def write(self, objects: Iterable[tuple[str, bytes]], length: int) -> list[Oid]:
+        """Write (kind, content) objects and return their ids, `length` hex digits each; durable once `settle` has run."""
+        ids: list[Oid] = []
+        pack = bytearray()
+        for kind, content in objects:
+            ids.append(object_id(kind, content, length))
+            pack += _pack_entry(kind, content)
+        if not ids:
+            return ids
+        whole = b"PACK" + struct.pack(">II", 2, len(ids)) + pack
+        ran = self.run("unpack-objects", "-q", given=whole + _hasher(length)(whole).digest())
+        if ran.code != 0:
+            raise Problem(f"git could not write objects: {ran.reason}")
+        return ids
+
+
+def object_id(kind: str, content: bytes, length: int = 40) -> Oid:
+    """The id git gives to an object of this kind and content (gitformat-loose: SHA of "<kind> <size>\\0<content>")."""
+    return Oid(_hasher(length)(b"%s %d\0" % (kind.encode(), len(content)) + content).hexdigest())
+
+
+def _hasher(length: int) -> Callable[[bytes], hashlib._Hash]:
+    return hashlib.sha1 if length == 40 else hashlib.sha256
+
+
+def encode_tree(entries: Mapping[str, Entry]) -> bytes:
+    """The content of a tree object; git sorts a directory as if its name ended in a slash."""
+
+    def order(item: tuple[str, Entry]) -> bytes:
+        return item[0].encode(errors="surrogateescape") + (b"/" if item[1].mode == TREE else b"")
+
+    return b"".join(
+        b"%s %s\0%s" % (entry.mode.encode(), name.encode(errors="surrogateescape"), bytes.fromhex(entry.oid))
+        for name, entry in sorted(entries.items(), key=order)
+    )
+
+
+def _parse_tree(content: bytes, size: int) -> dict[str, Entry]:
+    entries = re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % size, re.DOTALL).findall(content)
+    return {
+        name.decode(errors="surrogateescape"): Entry(mode.decode(), Oid(oid.hex())) for mode, name, oid in entries
+    }
+
+
+_PACK_KINDS = {"commit": 1, "tree": 2, "blob": 3}
+
+
+def _pack_entry(kind: str, content: bytes) -> bytes:
+    """One undeltified object as gitformat-pack has it: kind and size in 7-bit groups, then the deflated content."""
+    size = len(content)
+    head = bytearray()
+    byte, size = _PACK_KINDS[kind] << 4 | size & 15, size >> 4
+    while size:
+        head.append(byte | 0x80)
+        byte, size = size & 0x7F, size >> 7
+    head.append(byte)
+    return bytes(head) + zlib.compress(content, 1)
+
+
+def _tokens(stream: IO[bytes]) -> Generator[bytes, None, None]:
+    rest = b""
+    while chunk := stream.read1(65536):  # type: ignore[attr-defined]
+        *whole, rest = (rest + chunk).split(b"\0")
+        yield from whole
+    if rest:
+        yield rest
+
+
+def _commits(tokens: Iterator[bytes]) -> Iterator[Commit]:
+    token = next(tokens, None)
+    while token is not None:
+        oid = Oid(token.decode())
+        parents, time, committer, author, message = (next(tokens).decode(errors="replace") for _ in range(5))
+        changes = []
+        while (token := next(tokens, None)) is not None and token.lstrip(b"\n").startswith(b":"):
+            changes.append(_change(token.lstrip(b"\n"), next(tokens)))
+        ids = tuple(Oid(parent) for parent in parents.split())
+        yield Commit(oid, ids, int(time), committer, author, message, tuple(changes))
+
+
+def _changes(tokens: Iterator[bytes]) -> list[Change]:
+    return [_change(token, next(tokens)) for token in tokens]
+
+
+def _change(meta: bytes, path: bytes) -> Change:
+    old_mode, new_mode, old, new, _ = meta.decode().removeprefix(":").split(" ")
+    return Change(
+        path.decode(errors="surrogateescape"),
+        Entry(old_mode, Oid(old)) if old_mode != "000000" else None,
+        Entry(new_mode, Oid(new)) if new_mode != "000000" else None,
+    )
