@@ -1,0 +1,214 @@
+"""`pointsman.toml`: the settings of a manifest repository, read from main of the origin."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pointsman.errors import Problem
+from pointsman.names import NAME, Target
+from pointsman.store import split_url
+
+SETTINGS_PATH = "pointsman.toml"
+
+# Guardrail settings of the contract. Those with a default are judged by this version; the others it knows but refuses,
+# because a limit that nobody applies is worse than none.
+_POLICY_DEFAULTS: dict[str, float] = {"items_drop": 0.5}
+_POLICY_LATER = (
+    "type_dropped", "type_missing", "items_floor", "kept_low", "size_jump", "too_large_to_serve", "window_regressed",
+    "window_stale", "windows_differ", "segment_changed", "overlap_low",
+)  # fmt: skip
+_KNOWN: dict[str, tuple[str, ...]] = {
+    "store": ("url", "former", "endpoint", "region", "allow_http"),
+    "serving": ("manifest", "invalidate"),
+    "forge": ("kind", "records", "group", "auto_merge"),
+    "limits": ("artifact_bytes", "state_file_bytes"),
+    "policy": (*_POLICY_DEFAULTS, *_POLICY_LATER),
+    "audit": ("since", "allowed_signers"),
+    "notify": ("command", "webhook"),
+}
+# Known keys whose only value that this version can honour is the one that asks for nothing.
+_NOT_YET: dict[tuple[str, str], tuple[Any, ...]] = {
+    ("store", "endpoint"): ("",),
+    ("store", "region"): ("",),
+    ("store", "allow_http"): (False,),
+    ("serving", "invalidate"): ("",),
+    ("forge", "kind"): ("local",),
+    ("forge", "records"): ("push",),
+    ("forge", "auto_merge"): (False,),
+    ("audit", "since"): ("",),
+    ("audit", "allowed_signers"): ("",),
+    ("notify", "command"): ("",),
+    ("notify", "webhook"): ("",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a manifest repository says about itself. URLs have no trailing slash."""
+
+    store: str
+    former: tuple[str, ...] = ()
+    serving: str = ""
+    group: str = "target"
+    artifact_bytes: int = 10_000_000  # what recsys-service loads
+    state_file_bytes: int = 65536
+    policy: Mapping[str, float] = field(default_factory=dict)
+    target_policy: Mapping[Target, Mapping[str, float]] = field(default_factory=dict)
+
+    def limit(self, target: Target, name: str) -> float:
+        """The value of one guardrail's setting for one target."""
+        return self.target_policy.get(target, {}).get(name, self.policy.get(name, _POLICY_DEFAULTS[name]))
+
+    def uri(self, target: Target, artifact_type: str, version: str) -> str:
+        """Where the blob of a version stands."""
+        return f"{self.store}/{target.blob_key(artifact_type, version)}"
+
+    @property
+    def serving_root(self) -> str:
+        """The constant directory of the serving template, with no trailing slash."""
+        return self.serving[: self.serving.index("{")].rpartition("/")[0]
+
+    def serving_key(self, target: Target) -> str:
+        """The key of a target's pointer below `serving_root`."""
+        return self._serving_rest.replace("{tenant}", target.tenant).replace("{surface}", target.surface)
+
+    @property
+    def _serving_rest(self) -> str:
+        return self.serving[len(self.serving_root) + 1 :]
+
+    @property
+    def serving_depth(self) -> int:
+        return self._serving_rest.count("/") + 1
+
+    def serving_target(self, key: str) -> Target | None:
+        """The target whose pointer stands under a key below `serving_root`, None if it is nobody's."""
+        pattern = re.escape(self._serving_rest).replace(r"\{tenant\}", f"(?P<tenant>{NAME})")
+        found = re.fullmatch(pattern.replace(r"\{surface\}", f"(?P<surface>{NAME})"), key)
+        try:
+            return Target(found["tenant"], found["surface"]) if found else None
+        except Problem:
+            return None
+
+
+def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
+    """Settings from the text of a `pointsman.toml`; Problem that names the key and how to mend it."""
+    try:
+        tables = tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise Problem(f"{where}: not UTF-8 at byte {error.start}") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Problem(f"{where}: not TOML: {error}") from error
+    _refuse_unknown(tables, where)
+    store = tables.get("store", {})
+    if "url" not in store:
+        raise Problem(f'{where}: [store] url is missing: say where blobs stand, such as url = "file:///srv/recsys"')
+    url = _url(store["url"], "[store] url", where)
+    former = store.get("former", [])
+    if not isinstance(former, list):
+        raise Problem(f"{where}: [store] former must be a list of URLs")
+    forge, limits = tables.get("forge", {}), tables.get("limits", {})
+    if forge.get("group", "target") not in ("target", "run"):
+        raise Problem(f'{where}: [forge] group must be "target" or "run"')
+    default = Settings(url)
+    policy = tables.get("policy", {})
+    return Settings(
+        store=url,
+        former=tuple(_former(each, where) for each in former),
+        serving=_template(tables.get("serving", {}).get("manifest"), url, where),
+        group=forge.get("group", "target"),
+        artifact_bytes=_count(limits, "artifact_bytes", default.artifact_bytes, where),
+        state_file_bytes=_count(limits, "state_file_bytes", default.state_file_bytes, where),
+        policy=_policy({key: value for key, value in policy.items() if not isinstance(value, dict)}, "[policy]", where),
+        target_policy={
+            _target(key, where): _policy(value, f'[policy."{key}"]', where)
+            for key, value in policy.items()
+            if isinstance(value, dict) and "/" in key
+        },
+    )
+
+
+def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
+    for name, table in tables.items():
+        if name not in _KNOWN:
+            raise Problem(f"{where}: unknown table [{name}]{_nearest(name, _KNOWN)}")
+        if not isinstance(table, dict):
+            raise Problem(f"{where}: [{name}] must be a table, not a value")
+        for key, value in table.items():
+            if name == "policy" and "/" in key and isinstance(value, dict):
+                for inner in value:
+                    _refuse_key("policy", inner, value[inner], f'[policy."{key}"]', where)
+            else:
+                _refuse_key(name, key, value, f"[{name}]", where)
+
+
+def _refuse_key(table: str, key: str, value: object, place: str, where: str) -> None:
+    if key not in _KNOWN[table]:
+        raise Problem(f"{where}: unknown key {key} in {place}{_nearest(key, _KNOWN[table])}")
+    allowed = _NOT_YET.get((table, key))
+    if (allowed is not None and value not in allowed) or (table == "policy" and key in _POLICY_LATER):
+        only = f" (only {allowed[0]!r} works)" if allowed and allowed[0] else ""
+        raise Problem(f"{where}: {key} in {place} is not honoured by this version{only}: take it out")
+
+
+def _nearest(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0)
+    return f": did you mean {near[0]}?" if near else ""
+
+
+def _url(value: object, key: str, where: str) -> str:
+    if not isinstance(value, str):
+        raise Problem(f"{where}: {key} must be a text")
+    try:
+        split_url(value)
+    except Problem as error:
+        raise Problem(f"{where}: {key}: {error}") from error
+    url = value.rstrip("/")
+    if re.search(r"[\x00-\x1f\x7f{}]|//|/\.{1,2}(/|$)", url.partition("://")[2]):
+        raise Problem(f"{where}: {key}: {value!r} has an empty or dotted part, a brace or a control character")
+    return url
+
+
+def _former(value: object, where: str) -> str:
+    if not isinstance(value, str) or "://" not in value:
+        raise Problem(f"{where}: [store] former must be a list of URLs, not {value!r}")
+    return value.rstrip("/")
+
+
+def _template(value: object, store: str, where: str) -> str:
+    if value is None:
+        return f"{store}/registry/current/{{tenant}}/{{surface}}/manifest.json"
+    if not isinstance(value, str):
+        raise Problem(f"{where}: [serving] manifest must be a text")
+    if value.count("{tenant}") != 1 or value.count("{surface}") != 1 or re.sub(r"\{(tenant|surface)\}", "", value).count("{"):
+        raise Problem(f"{where}: [serving] manifest must have {{tenant}} and {{surface}} once each: {value!r}")
+    between = re.search(r"\{(?:tenant|surface)\}(.*)\{(?:tenant|surface)\}", value)
+    if between is None or "/" not in between[1]:
+        raise Problem(f"{where}: [serving] manifest needs a slash between {{tenant}} and {{surface}}: {value!r}")
+    _url(value[: value.index("{")], "[serving] manifest", where)
+    return value
+
+
+def _count(table: Mapping[str, Any], key: str, default: int, where: str) -> int:
+    value = table.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise Problem(f"{where}: [limits] {key} must be a whole number of bytes above 0, not {value!r}")
+    return value
+
+
+def _policy(table: Mapping[str, Any], place: str, where: str) -> Mapping[str, float]:
+    for key, value in table.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise Problem(f"{where}: {key} in {place} must be a share between 0 and 1, not {value!r}")
+    return dict(table)
+
+
+def _target(text: str, where: str) -> Target:
+    try:
+        return Target.parse(text)
+    except Problem as error:
+        raise Problem(f'{where}: [policy."{text}"]: {error}') from error

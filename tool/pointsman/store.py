@@ -1,0 +1,220 @@
+"""Object storage: blobs and serving pointers, by key under one URL.
+
+A local directory (`file://`) is the store of this version. What it promises, any other store must promise too: a
+create-only put whose outcome is known, a replace that is conditional on what was read, and both durable on return.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pointsman.durable import make_directory, sync_directory, write_durably
+from pointsman.errors import MovedFirst, Problem, Unreachable
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a key held when it was read: its bytes and a tag that changes with every write."""
+
+    data: bytes
+    tag: str
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Scheme and rest of a store URL; Problem for a scheme this version does not speak."""
+    scheme, found, rest = url.partition("://")
+    if not found or scheme != "file" or not rest.startswith("/"):
+        raise Problem(f"not a store this version can use: {url!r} (write file:///absolute/path)")
+    return scheme, rest
+
+
+def open_store(url: str) -> FileStore:
+    """The store at a URL. Nothing is created or contacted yet."""
+    return FileStore(Path(split_url(url)[1]), url)
+
+
+class FileStore:
+    """A directory. Keys are checked names joined by slashes; the path is the URL's, raw, not percent-decoded."""
+
+    def __init__(self, root: Path, url: str) -> None:
+        self.root = root
+        self.url = url
+
+    def _path(self, key: str) -> Path:
+        return self.root / key
+
+    def read(self, key: str) -> Held | None:
+        """What stands under `key`, None if nothing does."""
+        with self._trouble("read", key):
+            try:
+                fd = os.open(self._path(key), os.O_RDONLY)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            with open(fd, "rb") as file:
+                return Held(file.read(), _tag(os.fstat(fd)))
+
+    def digest(self, key: str) -> tuple[int, str] | None:
+        """Size in bytes and SHA-256 of what stands under `key`, read in pieces; None if nothing does."""
+        with self._trouble("read", key):
+            try:
+                fd = os.open(self._path(key), os.O_RDONLY)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            with open(fd, "rb", buffering=0) as file:
+                return os.fstat(fd).st_size, hashlib.file_digest(file, "sha256").hexdigest()
+
+    def size(self, key: str) -> int | None:
+        """Size in bytes of what stands under `key`, None if nothing does."""
+        with self._trouble("read", key):
+            try:
+                return self._path(key).stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Put `data` under a key that holds nothing. False if it holds something: read it. Durable either way."""
+        path = self._path(key)
+        with self._trouble("write", key):
+            make_directory(path.parent)
+            created = not path.exists() and self._create(path, data)
+            if not created:
+                # Another process may have put it there a moment ago: what we build on must be durable too.
+                with open(path, "rb") as file:
+                    os.fsync(file.fileno())
+            sync_directory(path.parent)
+            return created
+
+    def _create(self, path: Path, data: bytes) -> bool:
+        # A file without a name until it is whole: a crash leaves nothing behind.
+        try:
+            fd = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o644)
+        except (AttributeError, OSError):
+            return self._create_named(path, data)
+        try:
+            write_durably(fd, data)
+            try:
+                # With a directory given, Python calls linkat(AT_SYMLINK_FOLLOW), which /proc needs; plain link() would not do.
+                os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
+            except FileExistsError:
+                return False
+            return True
+        finally:
+            os.close(fd)
+
+    def _create_named(self, path: Path, data: bytes) -> bool:
+        # Where the system has no O_TMPFILE: whole under another name first, in a place where nobody looks for blobs.
+        scratch = self.root / ".pointsman" / "scratch"
+        make_directory(scratch)
+        temporary = scratch / secrets.token_hex(8)
+        try:
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            try:
+                write_durably(fd, data)
+            finally:
+                os.close(fd)
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+            return True
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    # serving pointers; the caller holds `locked`
+
+    def replace(self, key: str, data: bytes, *, was: str | None) -> None:
+        """Put `data` under `key` if its tag is still `was` (None: nothing there); MovedFirst if not. Durable on return."""
+        path = self._path(key)
+        with self._trouble("write", key):
+            now = self._tag_of(path)
+            if now != was:
+                raise MovedFirst(f"{self.url}/{key} was written by someone else meanwhile: run the command again")
+            make_directory(path.parent)
+            temporary = self._path(self._lock_directory) / "next"
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            try:
+                write_durably(fd, data)
+            finally:
+                os.close(fd)
+            os.replace(temporary, path)
+            sync_directory(path.parent)
+
+    def delete(self, key: str, *, was: str) -> None:
+        """Take away what stands under `key` if its tag is still `was`; MovedFirst if not. Durable on return."""
+        path = self._path(key)
+        with self._trouble("write", key):
+            if self._tag_of(path) != was:
+                raise MovedFirst(f"{self.url}/{key} was written by someone else meanwhile: run the command again")
+            path.unlink()
+            sync_directory(path.parent)
+
+    def _tag_of(self, path: Path) -> str | None:
+        try:
+            return _tag(path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    _lock_directory = ""
+
+    @contextlib.contextmanager
+    def locked(self, directory: str) -> Iterator[None]:
+        """Be the only writer of pointers below `directory` (a key prefix); waits for its turn."""
+        self._lock_directory = f"{directory}.pointsman"
+        with self._trouble("lock", directory):
+            make_directory(self._path(self._lock_directory))
+            fd = os.open(self._path(self._lock_directory) / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def keys(self, prefix: str, depth: int) -> Iterator[str]:
+        """Every key exactly `depth` names below the directory `prefix`; names that begin with a dot are not ours."""
+        with self._trouble("list", prefix):
+            yield from self._keys(prefix, depth)
+
+    def _keys(self, prefix: str, depth: int) -> Iterator[str]:
+        try:
+            with os.scandir(self._path(prefix)) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in found:
+            if entry.name.startswith("."):
+                continue
+            if depth == 1:
+                if not entry.is_dir():
+                    yield prefix + entry.name
+            elif entry.is_dir():
+                yield from self._keys(f"{prefix}{entry.name}/", depth - 1)
+
+    @contextlib.contextmanager
+    def _trouble(self, verb: str, key: str) -> Iterator[None]:
+        """What the operating system says, as a problem that names the store."""
+        try:
+            yield
+        except OSError as error:
+            hint = {
+                errno.ENOSPC: "the disk is full: make room and run again",
+                errno.EDQUOT: "the quota is used up: make room and run again",
+                errno.EACCES: "no permission: check the owner and mode of the directory",
+                errno.EPERM: "no permission: check the owner and mode of the directory",
+                errno.EROFS: "the file system is read-only",
+                errno.ENAMETOOLONG: "the name is too long for this file system",
+            }.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
+            raise Unreachable(f"cannot {verb} {self.url}/{key}: {hint}") from error
+
+
+def _tag(stat: os.stat_result) -> str:
+    return f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
