@@ -1,0 +1,149 @@
+"""State files: the manifest of a target and the record of an artifact version. Bytes in, checked values out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from pointsman import strict_json
+from pointsman.errors import Fault
+from pointsman.names import Target
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
+_VERSION_IN_URI = re.compile(r"/([0-9a-f]{64})\.json\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one target serves: artifact type → absolute URI of a blob."""
+
+    tenant: str
+    surface: str
+    current: Mapping[str, str]
+    updated_at: str  # RFC 3339, UTC, always six digits of fraction
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Artifact type → version, for every slot whose URI ends in one."""
+        found = ((slot, _VERSION_IN_URI.search(uri)) for slot, uri in self.current.items())
+        return {slot: match[1] for slot, match in found if match is not None}
+
+    def render(self) -> bytes:
+        return _render(
+            {
+                "v": 1,
+                "tenant": self.tenant,
+                "surface": self.surface,
+                "current": dict(sorted(self.current.items())),
+                "updated_at": self.updated_at,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One artifact version: where its blob stands and what is worth knowing without fetching it."""
+
+    tenant: str
+    surface: str
+    segment: str
+    type: str
+    version: str
+    window_start: str
+    window_end: str
+    uri: str
+    size: int  # bytes of the blob
+    built_at: str
+    source_hash: str
+    summary: Mapping[str, int]
+    recorded_at: str
+    run: str
+    commit: str
+    tool: str
+
+    @property
+    def target(self) -> Target:
+        return Target(self.tenant, self.surface)
+
+    @property
+    def path(self) -> str:
+        return self.target.record_path(self.type, self.version)
+
+    def render(self) -> bytes:
+        return _render(
+            {
+                "v": 1,
+                "tenant": self.tenant,
+                "surface": self.surface,
+                "segment": self.segment,
+                "type": self.type,
+                "version": self.version,
+                "window": {"start": self.window_start, "end": self.window_end},
+                "uri": self.uri,
+                "size": self.size,
+                "built_at": self.built_at,
+                "source_hash": self.source_hash,
+                "summary": dict(self.summary),
+                "recorded_at": self.recorded_at,
+                "producer": {"run": self.run, "commit": self.commit, "tool": self.tool},
+            }
+        )
+
+
+def read_manifest(data: bytes, path: str) -> Manifest | list[Fault]:
+    """The manifest in `data`, or every fault of its JSON or schema. `path` only names it."""
+    document = _read(data, path, "manifest")
+    if isinstance(document, list):
+        return document
+    return Manifest(document["tenant"], document["surface"], document["current"], document["updated_at"])
+
+
+def read_record(data: bytes, path: str) -> Record | list[Fault]:
+    """The record in `data`, or every fault of its JSON or schema. `path` only names it."""
+    document = _read(data, path, "record")
+    if isinstance(document, list):
+        return document
+    window, producer = document.pop("window"), document.pop("producer")
+    del document["v"]
+    return Record(**document, window_start=window["start"], window_end=window["end"], **producer)
+
+
+def _read(data: bytes, path: str, kind: str) -> Any:
+    document = strict_json.read(data, path)
+    if isinstance(document, Fault):
+        return [document]
+    return [
+        Fault(path, "schema", f"{error.json_path}: {error.message}") for error in _validator(kind).iter_errors(document)
+    ] or document
+
+
+@cache
+def _validator(kind: str) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator
+
+    text = resources.files("pointsman").joinpath(f"schemas/{kind}.schema.json").read_text("utf-8")
+    return Draft202012Validator(json.loads(text))
+
+
+def _render(document: Mapping[str, object]) -> bytes:
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def moment(time: datetime) -> str:
+    """RFC 3339 in UTC with six digits, zero microseconds included."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def later_moment(now: datetime, than: str | None) -> str:
+    """`now`, or just after `than` where the clock is behind it: `updated_at` grows with every ship."""
+    if than is not None and moment(now) <= than:
+        now = datetime.strptime(than, "%Y-%m-%dT%H:%M:%S.%f%z") + timedelta(microseconds=1)
+    return moment(now)

@@ -1,0 +1,153 @@
+"""Commit messages: the lines in which a change says what it ships, what it replaces and what it accepts.
+
+The lines have an exact grammar and are read anywhere in a message, because forges add text around them when they
+squash. `Manifest:` opens what is said of one target; the lines of that target up to its next `Manifest:` belong to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pointsman.errors import Problem
+from pointsman.names import NAME, VERSION, Target
+
+_T = rf"(?P<target>{NAME}/{NAME})"
+_RULE = r"[a-z]+(?:-[a-z]+)*"
+_LINES = {
+    "manifest": rf"Manifest: {_T} sha256:(?P<value>{VERSION})",
+    "supersedes": rf"Supersedes: {_T} (?P<value>none|[0-9a-f]{{40}}|[0-9a-f]{{64}})",
+    "record": rf"Record: {_T} (?P<type>{NAME})@(?P<value>{VERSION})",
+    "reship": rf"Reship: {_T} (?P<type>{NAME})@(?P<value>{VERSION})",
+    "restores": rf"Restores: {_T} (?P<type>{NAME})@(?P<value>{VERSION})",
+    "drop": rf"Drop: {_T} (?P<value>{NAME})",
+    "accept": rf"Accept: {_T} (?P<type>{_RULE}) (?P<value>\S.*)",
+    "now": rf"Rollback-Now: {_T}(?P<value>)",
+    "run": r"Run: (?P<value>\S.*)",
+    "reason": r"Reason: (?P<value>\S.*)",
+}
+_EXACT = {kind: re.compile(line) for kind, line in _LINES.items()}
+_KINDS = {line.partition(":")[0]: kind for kind, line in _LINES.items()}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+@dataclass(slots=True)
+class Said:
+    """What a message says of one target's change. `manifest` is the SHA-256 of the new file, "" where none is vouched for."""
+
+    target: Target
+    manifest: str = ""
+    supersedes: str | None = None
+    records: dict[str, str] = field(default_factory=dict)
+    drops: set[str] = field(default_factory=set)
+    accepts: dict[str, str] = field(default_factory=dict)
+    reships: set[tuple[str, str]] = field(default_factory=set)
+    restores: dict[str, str] = field(default_factory=dict)
+    now: bool = False
+
+    @property
+    def rebuildable(self) -> list[str]:
+        """The lines that say what this change is, wherever it is built: they name its branch."""
+        return [
+            *(f"Record: {self.target} {slot}@{version}" for slot, version in sorted(self.records.items())),
+            *(f"Drop: {self.target} {slot}" for slot in sorted(self.drops)),
+            *(f"Accept: {self.target} {rule} {reason}" for rule, reason in sorted(self.accepts.items())),
+            *(f"Reship: {self.target} {slot}@{version}" for slot, version in sorted(self.reships)),
+        ]
+
+    def lines(self) -> list[str]:
+        head = [f"Manifest: {self.target} sha256:{self.manifest}"] if self.manifest else []
+        if self.supersedes is not None:
+            head.append(f"Supersedes: {self.target} {self.supersedes}")
+        restored = [f"Restores: {self.target} {slot}@{version}" for slot, version in sorted(self.restores.items())]
+        return [*head, *self.rebuildable, *restored, *([f"Rollback-Now: {self.target}"] if self.now else [])]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Everything that the messages of one change say."""
+
+    said: tuple[Said, ...] = ()
+    run: str = ""
+    reason: str = ""
+
+    def of(self, target: Target, manifest: str) -> Said | None:
+        """What vouches for these bytes (their SHA-256) of a target, None if nothing does."""
+        return next((said for said in self.said if said.target == target and said.manifest == manifest), None)
+
+    def accepts(self, target: Target) -> Mapping[str, str]:
+        """Rule → reason, for all that the change accepts for a target."""
+        return {rule: reason for said in self.said if said.target == target for rule, reason in said.accepts.items()}
+
+    def about(self, target: Target) -> Said | None:
+        """The last thing said of a target."""
+        return next((said for said in reversed(self.said) if said.target == target), None)
+
+
+def parse(text: str) -> Message:
+    """Read the lines of exact grammar out of a message; everything else is prose."""
+    blocks: list[Said] = []
+    latest: dict[Target, Said] = {}
+    run = reason = ""
+    for line in (line.removesuffix("\r") for line in text.split("\n")):
+        kind = _KINDS.get(line.partition(":")[0], "")
+        found = _EXACT[kind].fullmatch(line) if kind else None
+        if found is None:
+            continue
+        value = found["value"]
+        if kind == "run":
+            run = value
+            continue
+        if kind == "reason":
+            reason = value
+            continue
+        try:
+            target = Target.parse(found["target"])
+        except Problem:
+            continue
+        if kind == "manifest" or target not in latest:
+            latest[target] = Said(target)
+            blocks.append(latest[target])
+        _add(latest[target], kind, value, found)
+    return Message(tuple(blocks), run, reason)
+
+
+def _add(said: Said, kind: str, value: str, found: re.Match[str]) -> None:
+    match kind:
+        case "manifest":
+            said.manifest = value
+        case "supersedes":
+            said.supersedes = value
+        case "record":
+            said.records[found["type"]] = value
+        case "reship":
+            said.reships.add((found["type"], value))
+        case "restores":
+            said.restores[found["type"]] = value
+        case "drop":
+            said.drops.add(value)
+        case "accept":
+            said.accepts[found["type"]] = value
+        case "now":
+            said.now = True
+
+
+def check_value(text: str, what: str) -> str:
+    """`text` if it may stand in a line of a message; Problem if it could forge one."""
+    if _CONTROL.search(text):
+        raise Problem(f"{what} has a line break or another control character: it must be one line of text")
+    if not text.strip() or text != text.strip():
+        raise Problem(f"{what} is empty or begins or ends with white space")
+    if len(text) > 1000:
+        raise Problem(f"{what} has {len(text)} characters: 1000 at most")
+    return text
+
+
+def compose(subject: str, said: Iterable[Said], *, run: str = "", reason: str = "", note: str = "") -> str:
+    """A commit message: subject, prose, then the lines."""
+    lines = [line for each in said for line in each.lines()]
+    lines += [f"Run: {run}"] if run else []
+    lines += [f"Reason: {reason}"] if reason else []
+    body = f"{note}\n\n" if note else ""
+    return f"{subject}\n\n{body}" + "\n".join(lines) + "\n"

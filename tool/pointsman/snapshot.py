@@ -1,0 +1,88 @@
+"""The state of a repository at one commit, and the chain of commits that made one manifest what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pointsman.errors import Problem
+from pointsman.plumbing import PLAIN_FILE, TREE, Commit, Entry, Oid
+from pointsman.repo import Repository
+from pointsman.settings import SETTINGS_PATH, Settings, read_settings
+
+
+class Snapshot:
+    """The tree of one commit, or of nothing, with `staged` paths on top. Only plain files (100644) are read as state."""
+
+    def __init__(self, repo: Repository, commit: Oid | None, staged: Mapping[str, Entry | None] | None = None) -> None:
+        self._repo = repo
+        self.commit = commit
+        self._root = repo.tree_of(commit) if commit is not None else None
+        self._staged = staged or {}
+
+    def entry(self, path: str) -> Entry | None:
+        if path in self._staged:
+            return self._staged[path]
+        if self._root is None:
+            return None
+        entry: Entry | None = Entry(TREE, self._root)
+        for name in path.split("/"):
+            if entry is None or entry.mode != TREE:
+                return None
+            entry = self._repo.git.tree(entry.oid).get(name)
+        return entry
+
+    def read(self, path: str) -> bytes | None:
+        """The content of the plain file at `path`, None if there is none."""
+        return self._repo.content(self.entry(path))
+
+    def names(self, path: str) -> list[str]:
+        """The names of the subtrees of the directory `path`."""
+        entry = self.entry(path)
+        if entry is None or entry.mode != TREE:
+            return []
+        return [name for name, child in self._repo.git.tree(entry.oid).items() if child.mode == TREE]
+
+    def files(self, path: str) -> list[str]:
+        """The names of the plain files in the directory `path`."""
+        entry = self.entry(path)
+        if entry is None or entry.mode != TREE:
+            return []
+        return [name for name, child in self._repo.git.tree(entry.oid).items() if child.mode == PLAIN_FILE]
+
+    def settings(self) -> Settings:
+        """The settings in force at this commit; Problem if there are none or they are wrong."""
+        data = self.read(SETTINGS_PATH)
+        if data is None:
+            at = f"at {self.commit[:12]}" if self.commit else "here"
+            raise Problem(f"there is no {SETTINGS_PATH} {at}: this is no manifest repository (pointsman init DIR makes one)")
+        return read_settings(data, f"{SETTINGS_PATH} at {self.commit[:12]}" if self.commit else SETTINGS_PATH)
+
+
+class Chain:
+    """The first-parent commits that changed one path, newest first, read only as far as asked."""
+
+    def __init__(self, repo: Repository, tip: Oid | None, path: str, *, no_older_than: Oid | None = None) -> None:
+        self.path = path
+        coming = repo.history(tip, path, no_older_than=no_older_than) if tip is not None else iter(())
+        self._coming: Iterator[Commit] = coming
+        self._read: list[Commit] = []
+
+    def at(self, place: int) -> Commit | None:
+        """The commit `place` steps back, None beyond the first."""
+        while len(self._read) <= place:
+            commit = next(self._coming, None)
+            if commit is None:
+                return None
+            self._read.append(commit)
+        return self._read[place]
+
+    def since(self, place: int) -> Iterator[tuple[int, Commit]]:
+        """Place and commit, from `place` steps back to the first."""
+        while (commit := self.at(place)) is not None:
+            yield place, commit
+            place += 1
+
+    def step(self, commit: Commit) -> tuple[Entry | None, Entry | None]:
+        """What the path was before and after one commit of this chain."""
+        change = next(change for change in commit.changes if change.path == self.path)
+        return change.old, change.new
