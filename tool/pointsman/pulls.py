@@ -1,0 +1,223 @@
+"""Ship pull requests where the forge is the repository itself: a branch on the origin, its commit's message its body.
+
+Merging squashes the branch onto main by compare-and-swap after the gate has passed, and takes the branch away in the
+same move of refs: nobody ever sees one without the other.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pointsman.check import Gatekeeper
+from pointsman.errors import MovedFirst, Problem, Refused
+from pointsman.message import Message, parse
+from pointsman.names import Target
+from pointsman.outcome import Outcome, told
+from pointsman.plumbing import Entry, Oid
+from pointsman.repo import MAIN, PULL_BRANCHES, Move, Repository
+from pointsman.rules import path_kind
+from pointsman.snapshot import Snapshot
+
+_TRIES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """One open pull request."""
+
+    branch: str  # without refs/heads/
+    head: Oid
+    targets: tuple[Target, ...]
+    title: str
+    message: Message
+    author: str
+    opened_at: str
+
+    @property
+    def id(self) -> str:
+        return self.branch.rpartition("/")[2]
+
+    @property
+    def ref(self) -> str:
+        return f"refs/heads/{self.branch}"
+
+
+def open_pulls(repo: Repository) -> list[Pull]:
+    """Every open pull request as `refresh` last saw the origin, by branch."""
+    return [
+        read_pull(repo, ref.removeprefix("refs/heads/"), head)
+        for ref, head in sorted(repo.heads.items())
+        if ref.startswith(PULL_BRANCHES)
+    ]
+
+
+def read_pull(repo: Repository, branch: str, head: Oid) -> Pull:
+    """The pull request whose branch stands at `head`."""
+    found = repo.git.object(head)
+    text = found[1].decode(errors="replace") if found is not None else ""
+    fields, _, body = text.partition("\n\n")
+    author = re.search(r"^author (.*) \d+ [+-]\d{4}$", fields, re.MULTILINE)
+    committed = re.search(r"^committer .* (\d+) [+-]\d{4}$", fields, re.MULTILINE)
+    at = datetime.fromtimestamp(int(committed[1]) if committed else 0, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    message = parse(body)
+    targets = tuple(dict.fromkeys(said.target for said in message.said)) or _changed_targets(repo, head)
+    return Pull(branch, head, targets, body.partition("\n")[0], message, author[1] if author else "", at)
+
+
+def _changed_targets(repo: Repository, head: Oid) -> tuple[Target, ...]:
+    fork = repo.merge_base(repo.main, head)
+    changes = repo.git.differences(fork, head) if fork else []
+    return tuple(Target(*change.path.split("/")[1:3]) for change in changes if path_kind(change.path) == "manifest")
+
+
+def is_stale(gate: Gatekeeper, main: Oid, pull: Pull) -> bool:
+    """Whether main has moved one of the manifests that a pull request replaces."""
+    for said in pull.message.said:
+        last = gate.chain(main, said.target.manifest_path).at(0)
+        if said.supersedes is not None and said.supersedes != (last.oid if last else "none"):
+            return True
+    return False
+
+
+def find(repo: Repository, text: str) -> Pull:
+    """The one open pull request that an id, a branch or a target names; Problem if none or several do."""
+    pulls = open_pulls(repo)
+    named = [pull for pull in pulls if text in (pull.id, pull.branch)]
+    named = named or [pull for pull in pulls if text in map(str, pull.targets)]
+    if len(named) == 1:
+        return named[0]
+    known = ", ".join(pull.branch for pull in named or pulls) or "none is open"
+    raise Problem(f"{text} names {len(named)} of several open pull requests: {known}" if named else f"no open pull request {text}: {known}")
+
+
+def document(pull: Pull) -> dict[str, Any]:
+    """A pull request as other documents refer to it."""
+    return {"id": pull.id, "url": None, "branch": pull.branch}
+
+
+def list_pulls(repo: Repository) -> Outcome:
+    """All open pull requests."""
+    main = repo.refresh()
+    gate = Gatekeeper(repo)
+    return Outcome({"pull_requests": [_listed(gate, main, pull) for pull in open_pulls(repo)]})
+
+
+def _listed(gate: Gatekeeper, main: Oid, pull: Pull) -> dict[str, Any]:
+    return {
+        **document(pull),
+        "targets": [str(target) for target in pull.targets],
+        "title": pull.title,
+        "opened_at": pull.opened_at,
+        "author": pull.author,
+        "stale": is_stale(gate, main, pull),
+    }
+
+
+def show(repo: Repository, text: str) -> Outcome:
+    """One pull request, what it changes, and what the gate says of it."""
+    main = repo.refresh()
+    gate = Gatekeeper(repo)
+    pull = find(repo, text)
+    verdict = gate.change(main, pull.head)
+    faults = [told(fault, accepted=False) for fault in verdict.faults]
+    faults += [told(fault, accepted=True) for fault, _ in verdict.accepted]
+    said = [line for each in pull.message.said for line in each.lines()]
+    return Outcome({**_listed(gate, main, pull), "head": pull.head, "says": said, "faults": faults})
+
+
+def merge(repo: Repository, text: str) -> Outcome:
+    """Merge one pull request; Refused by the gate, MovedFirst if only its base is stale."""
+    repo.refresh()
+    pull = find(repo, text)
+    commit = merge_pull(repo, pull)
+    return Outcome({"commit": commit, "targets": [str(target) for target in pull.targets]})
+
+
+def merge_pull(repo: Repository, pull: Pull) -> Oid:
+    """Squash a pull request onto main and return the commit. Retries quietly while only other paths of main move."""
+    for again in range(_TRIES):
+        main = repo.main
+        verdict = Gatekeeper(repo).change(main, pull.head)
+        landed = _landed(repo, main, pull) if verdict.faults else None
+        if landed is not None:
+            _close(repo, pull)
+            return landed
+        if verdict.faults and {fault.rule for fault in verdict.faults} <= {"stale-base"}:
+            raise MovedFirst(f"{verdict.faults[0].says} (the pull request {pull.branch} stays open)")
+        if verdict.faults:
+            raise Refused(verdict.faults)
+        fork = repo.merge_base(main, pull.head)
+        assert fork is not None
+        changes = repo.git.differences(fork, pull.head)
+        files: dict[str, Entry | None] = {}
+        for change in changes:
+            if Snapshot(repo, main).entry(change.path) not in (change.old, change.new):
+                raise MovedFirst(f"main moved {change.path} after {pull.branch} was made from it: publish or roll back again")
+            files[change.path] = change.new
+        tree = repo.tree_of(main)
+        new = repo.tree_with(tree, files)
+        if new == tree:
+            _close(repo, pull)
+            return main
+        commit = repo.commit(new, [main], repo.messages(main, pull.head).strip("\n") + "\n", author=pull.author)
+        try:
+            repo.move([Move(MAIN, commit, main), Move(pull.ref, None, pull.head)])
+            return commit
+        except MovedFirst:
+            time.sleep(random.uniform(0, 0.02 * 2 ** min(again, 6)))
+            repo.refresh()
+            if repo.heads.get(pull.ref) != pull.head:
+                landed = _landed(repo, repo.main, pull)
+                if landed is not None:
+                    return landed
+                raise MovedFirst(f"{pull.branch} was moved or closed by someone else: look with pointsman pr list") from None
+    raise MovedFirst(f"main moved at every try to merge {pull.branch}: run pointsman pr merge {pull.id}")
+
+
+def _landed(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
+    """The commit of main that says word for word what the pull request says of every target, None if there is none."""
+    fork = repo.merge_base(main, pull.head)
+    if fork is None or not any(said.manifest for said in pull.message.said):
+        return None
+    paths = [target.manifest_path for target in pull.targets]
+    for commit in repo.history(main, *paths, no_older_than=fork):
+        there = parse(commit.message)
+        if all(there.of(said.target, said.manifest) == said for said in pull.message.said):
+            return commit.oid
+    return None
+
+
+def _close(repo: Repository, pull: Pull) -> None:
+    repo.move([Move(pull.ref, None, pull.head)])
+
+
+def close(repo: Repository, text: str) -> Outcome:
+    """Close one pull request: its branch goes, main and the records stay."""
+    repo.refresh()
+    pull = find(repo, text)
+    _close(repo, pull)
+    return Outcome({"closed": document(pull), "targets": [str(target) for target in pull.targets]})
+
+
+def render(outcome: Mapping[str, Any]) -> str:
+    """Any of the four documents, for a person."""
+    if "pull_requests" in outcome:
+        lines = [_line(pull) for pull in outcome["pull_requests"]]
+        return "\n".join(lines) or "no open pull requests"
+    if "closed" in outcome:
+        return f"closed {outcome['closed']['branch']}"
+    if "commit" in outcome:
+        return f"merged {', '.join(outcome['targets'])} as {outcome['commit'][:12]}"
+    faults = [f"  {'accepted' if fault['accepted'] else 'refused'}: {fault['rule']}: {fault['says']}" for fault in outcome["faults"]]
+    return "\n".join([_line(outcome), *(f"  {line}" for line in outcome["says"]), *(faults or ["  the gate passes it"])])
+
+
+def _line(pull: Mapping[str, Any]) -> str:
+    stale = "  (stale: main moved, publish again)" if pull["stale"] else ""
+    return f"{pull['id']}  {', '.join(pull['targets'])}  {pull['title']}  by {pull['author']}, {pull['opened_at']}{stale}"

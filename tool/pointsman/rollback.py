@@ -1,0 +1,215 @@
+"""Rollback: an earlier manifest of a target, byte for byte, after proving that all it points to is still there."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pointsman import pulls
+from pointsman.check import Gatekeeper
+from pointsman.documents import Manifest, read_manifest
+from pointsman.errors import MovedFirst, Problem, Refused
+from pointsman.message import Said, check_value, compose
+from pointsman.names import Target
+from pointsman.outcome import Outcome
+from pointsman.plumbing import Entry, Oid
+from pointsman.repo import MAIN, Move, Repository
+from pointsman.snapshot import Chain, Snapshot
+
+_TRIES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which targets to put back, to what, and how."""
+
+    targets: tuple[Target, ...]
+    to: str | None = None
+    now: bool = False
+    reason: str = ""
+    accept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier state of a manifest: its tree entry and the commit that made it."""
+
+    entry: Entry
+    commit: Oid
+
+
+def roll_back(repo: Repository, request: Request) -> Outcome:
+    """Restore an earlier manifest of each target, by a pull request or, with `now`, straight on main."""
+    if not request.targets:
+        raise Problem("name the target to roll back, such as grocer/home")
+    if request.reason:
+        check_value(request.reason, "--reason")
+    if request.accept and not request.reason:
+        raise Problem("--accept needs --reason: say why the guardrail may be broken")
+    if request.now and not request.reason:
+        raise Problem("--now goes to main without a review: it needs --reason, which git log will show")
+    for again in range(_TRIES):
+        try:
+            repo.refresh()
+            return Outcome({"targets": _roll_back(repo, request)})
+        except MovedFirst:
+            if again == _TRIES - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _roll_back(repo: Repository, request: Request) -> list[dict[str, Any]]:
+    main = repo.main
+    gate = Gatekeeper(repo)
+    plans = [(target, _earlier(gate, repo, target, request.to)) for target in dict.fromkeys(request.targets)]
+    for target, earlier in plans:
+        _prove(gate, repo, target, earlier)
+    documents: list[dict[str, Any]] = []
+    tip = main
+    for target, earlier in plans:
+        before = Snapshot(repo, tip).entry(target.manifest_path)
+        document = {"target": str(target), "from": _sha256(repo, before), "to": _sha256(repo, earlier.entry)}
+        if before == earlier.entry:
+            documents.append({**document, "outcome": "unchanged", "pull_request": None, "commit": None})
+            continue
+        last = gate.chain(main, target.manifest_path).at(0)
+        said = Said(target, supersedes=last.oid if last else "none", now=request.now)
+        said.accepts = dict.fromkeys(request.accept, request.reason)
+        subject = f"rollback: {target} to {earlier.commit[:12]}{_slots(repo, earlier)}"
+        branch = f"rollback/{target}/{hashlib.sha256(f'{target} {earlier.entry.oid} {said.supersedes}'.encode()).hexdigest()[:12]}"
+        ref = f"refs/heads/{branch}"
+        if not request.now and (there := repo.heads.get(ref)) is not None:
+            pull = pulls.read_pull(repo, branch, there)
+            documents.append({**document, "outcome": "unchanged", "pull_request": pulls.document(pull), "commit": there})
+            continue
+        tree = repo.tree_with(repo.tree_of(tip), {target.manifest_path: earlier.entry})
+        commit = repo.commit(tree, [tip], compose(subject, [said], reason=request.reason))
+        verdict = gate.change(tip, commit)
+        if verdict.faults:
+            raise Refused(verdict.faults)
+        if request.now:
+            tip = commit
+            documents.append({**document, "outcome": "merged", "pull_request": None, "commit": commit})
+        else:
+            repo.move([Move(ref, commit, None)])
+            pull = pulls.read_pull(repo, branch, commit)
+            documents.append({**document, "outcome": "opened", "pull_request": pulls.document(pull), "commit": commit})
+    if tip != main:
+        repo.move([Move(MAIN, tip, main)])
+    return documents
+
+
+def _prove(gate: Gatekeeper, repo: Repository, target: Target, earlier: Earlier) -> None:
+    """Refused unless every record is on main and every blob of the earlier manifest hashes to its version."""
+    data = repo.content(earlier.entry)
+    manifest = read_manifest(data, target.manifest_path) if data is not None else None
+    if not isinstance(manifest, Manifest):
+        raise Problem(f"{target}: the manifest of {earlier.commit[:12]} cannot be read: choose another with --to")
+    faults = gate.standing(repo.main, target, manifest)
+    if faults:
+        raise Refused(faults)
+
+
+def _earlier(gate: Gatekeeper, repo: Repository, target: Target, to: str | None) -> Earlier:
+    chain = gate.chain(repo.main, target.manifest_path)
+    if chain.at(0) is None:
+        raise Problem(f"{target} was never shipped: there is nothing to roll back")
+    if to is None:
+        return _before_last_ship(gate, chain, target)
+    if re.fullmatch(r"[0-9a-f]{7,64}", to):
+        states = [(place, commit) for place, commit in chain.since(0) if _has(repo, chain.step(commit)[1], to)]
+        if states:
+            versions = {v for _, commit in states for v in _versions(repo, chain.step(commit)[1]).values() if v.startswith(to)}
+            if len(versions) > 1:
+                raise Problem(f"{to} begins several versions of {target}: give more digits")
+            return _state(chain, target, states[0][0])
+        if len(to) > 40:
+            raise Problem(f"{target} never pointed to version {to[:12]}: pointsman log {target} shows what it had")
+    time = _time(to)
+    commit = _at_time(repo, time, to) if time is not None else repo.resolve(to)
+    if not repo.is_ancestor(commit, repo.main):
+        raise Problem(f"{to} is no commit of main: pointsman log {target} shows what main had")
+    entry = Snapshot(repo, commit).entry(target.manifest_path)
+    if entry is None:
+        raise Problem(f"{target} was not shipped yet at {to}: pointsman log {target} shows what it had")
+    return Earlier(entry, commit)
+
+
+def _before_last_ship(gate: Gatekeeper, chain: Chain, target: Target) -> Earlier:
+    for place, commit in chain.since(0):
+        if gate.is_ship(chain, commit):
+            if chain.step(commit)[0] is None:
+                raise Problem(
+                    f"{target} was first shipped by {commit.oid[:12]}, there is nothing earlier to restore: "
+                    f"to take it out of serving, git revert {commit.oid[:12]}"
+                )
+            return _state(chain, target, place + 1)
+    raise Problem(f"no ship of {target} is on main: say with --to what to restore")
+
+
+def _state(chain: Chain, target: Target, place: int) -> Earlier:
+    commit = chain.at(place)
+    entry = chain.step(commit)[1] if commit is not None else None
+    if commit is None or entry is None:
+        raise Problem(f"{target} had no manifest then: pointsman log {target} shows what it had")
+    return Earlier(entry, commit.oid)
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def _at_time(repo: Repository, time: datetime, text: str) -> Oid:
+    """The commit of main in force at a moment: commits count from the running maximum of committer times."""
+    found, clock = None, 0
+    for commit in reversed(list(repo.history(repo.main))):
+        clock = max(clock, commit.time)
+        if clock <= time.timestamp():
+            found = commit.oid
+    if found is None:
+        raise Problem(f"{text} is before the first commit of main")
+    return found
+
+
+def _versions(repo: Repository, entry: Entry | None) -> Mapping[str, str]:
+    data = repo.content(entry)
+    manifest = read_manifest(data, "") if data is not None else None
+    return manifest.versions if isinstance(manifest, Manifest) else {}
+
+
+def _has(repo: Repository, entry: Entry | None, prefix: str) -> bool:
+    return any(version.startswith(prefix) for version in _versions(repo, entry).values())
+
+
+def _slots(repo: Repository, earlier: Earlier) -> str:
+    return ": " + ", ".join(f"{slot} {version[:12]}" for slot, version in _versions(repo, earlier.entry).items())
+
+
+def _sha256(repo: Repository, entry: Entry | None) -> str | None:
+    data = repo.content(entry)
+    return hashlib.sha256(data).hexdigest() if data is not None else None
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line per target and what to do next."""
+    lines = []
+    for each in document["targets"]:
+        pull = each["pull_request"]
+        match each["outcome"]:
+            case "merged":
+                lines.append(f"{each['target']}: rolled back on main as {each['commit'][:12]}; next: pointsman sync")
+            case "opened":
+                lines.append(f"{each['target']}: opened {pull['branch']}; next: pointsman pr merge {pull['id']}")
+            case _ if pull is not None:
+                lines.append(f"{each['target']}: unchanged, {pull['branch']} is open; next: pointsman pr merge {pull['id']}")
+            case _:
+                lines.append(f"{each['target']}: unchanged, main has this manifest already")
+    return "\n".join(lines)

@@ -1,0 +1,258 @@
+"""Artifact files as they come in: single files, several, or a staging directory as recsys-pipelines leaves it.
+
+Staged layout: `<tenant>/<surface>/<segment>/<type>/<start>_<end>/<version>.json`, beside it `current.version`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pointsman import artifact, user_type
+from pointsman.artifact import Artifact
+from pointsman.errors import Fault, Problem
+from pointsman.names import Target, is_name, is_version
+from pointsman.outcome import Outcome, told
+from pointsman.repo import Repository
+from pointsman.snapshot import Snapshot
+from pointsman.user_type import UserType
+
+_WINDOW = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")
+_KEPT = 256_000_000  # bytes of payloads kept in memory; beyond that a file is read again when its blob is written
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One artifact and the file that it came from."""
+
+    path: str
+    artifact: Artifact
+    size: int  # bytes of the canonical payload
+    types: Mapping[str, UserType]
+
+    @property
+    def target(self) -> Target:
+        return Target(self.artifact.tenant, self.artifact.surface)
+
+    def payload(self) -> bytes:
+        """The canonical payload; Problem if the file has changed since it was judged."""
+        if self.artifact.canonical:
+            return self.artifact.canonical
+        again = artifact.read(_content(self.path), self.path, types=self.types)
+        if not isinstance(again, Artifact) or again.version != self.artifact.version:
+            raise Problem(f"{self.path} was changed while it was being published: run the command again")
+        return again.canonical
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What a staged path says of its artifact."""
+
+    tenant: str
+    surface: str
+    segment: str
+    type: str
+    window: str
+    version: str
+
+
+def load_types(snapshot: Snapshot) -> Mapping[str, UserType]:
+    """The artifact types that a repository declares in registry/schemas/; Problem for a schema that cannot be used."""
+    types = {}
+    for name in snapshot.files("registry/schemas"):
+        if name.endswith(".schema.json"):
+            path = f"registry/schemas/{name}"
+            loaded = user_type.load(name.removesuffix(".schema.json"), snapshot.read(path) or b"", path)
+            if isinstance(loaded, Fault):
+                raise Problem(f"{loaded}")
+            types[name.removesuffix(".schema.json")] = loaded
+    return types
+
+
+def read_sources(
+    paths: Sequence[str], window: str | None, types: Mapping[str, UserType], limit: int
+) -> tuple[list[Source], list[Fault], list[str]]:
+    """Every artifact under `paths`, every fault, and notes on types that lack the window that was taken.
+
+    `limit` is the most bytes that a payload may have.
+    """
+    if window is not None and not _WINDOW.fullmatch(window):
+        raise Problem(f"not a window: {window!r} (write START_END as staged, such as 2026-03-01_2026-03-02)")
+    files, faults, notes = _find(paths, window)
+    sources: list[Source] = []
+    kept = 0
+    for path in files:
+        if (size := os.path.getsize(path)) > 16 * limit:
+            faults.append(Fault(path, "too-large", f"{size} bytes, serving loads at most {limit} ([limits] artifact_bytes)"))
+            continue
+        read = artifact.read(_content(path), path, types=types)
+        wrong = [read] if isinstance(read, Fault) else list(_judge(read, path, limit))
+        if isinstance(read, Fault) or wrong:
+            faults += wrong
+            continue
+        kept += len(read.canonical)
+        size = len(read.canonical)
+        sources.append(Source(path, read if kept <= _KEPT else replace(read, canonical=b""), size, types))
+    first: dict[tuple[Target, str], str] = {}
+    for source in sources:
+        slot = (source.target, source.artifact.type)
+        if slot in first:
+            says = f"{source.target} {source.artifact.type} comes twice, from {first[slot]} too: one manifest slot takes one, leave one out"
+            faults.append(Fault(source.path, "duplicate-slot", says))
+        first.setdefault(slot, source.path)
+    return sources, faults, notes
+
+
+def _judge(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
+    for what, name in (("tenant", read.tenant), ("surface", read.surface), ("segment", read.segment), ("type", read.type)):
+        if (name or what != "segment") and not is_name(name):
+            says = f"{what} {name!r} cannot be published: names are letters, digits, '.', '_', '-', at most 128, not *.lock or *.git"
+            yield Fault(path, "bad-path", says)
+    if read.tenant == "registry":
+        yield Fault(path, "bad-path", "no tenant can be called 'registry': the serving pointers stand there")
+    if len(read.canonical) > limit:
+        says = f"{len(read.canonical)} bytes, serving loads at most {limit} ([limits] artifact_bytes)"
+        yield Fault(path, "too-large", says)
+    if not read.claimed_version and read.built_at:
+        says = f"build.version is empty: the pipeline must write the version there, which is {read.version}"
+        yield Fault(path, "version-mismatch", says)
+    name = os.path.basename(path).removesuffix(".json")
+    if is_version(name) and name != read.version:
+        says = f"the file is named for version {name[:12]}, its content is {read.version[:12]}: stage it again"
+        yield Fault(path, "version-mismatch", says)
+    staged = _staged(path)
+    if staged is not None:
+        window = f"{read.window_start[:10]}_{read.window_end[:10]}"
+        says = "the staged path says {} {!r}, the artifact {!r}: stage it again"
+        for what, there, here in (
+            ("tenant", staged.tenant, read.tenant),
+            ("surface", staged.surface, read.surface),
+            ("segment", staged.segment, read.segment),
+            ("type", staged.type, read.type),
+            ("window", staged.window, window),
+        ):
+            if there != here:
+                yield Fault(path, "wrong-place", says.format(what, there, here))
+
+
+def _staged(path: str) -> Staged | None:
+    parts = Path(os.path.abspath(path)).parts[-6:]
+    if len(parts) < 6 or not _WINDOW.fullmatch(parts[4]) or not is_version(parts[5].removesuffix(".json")):
+        return None
+    tenant, surface, segment, artifact_type, window, name = parts
+    return Staged(tenant, surface, segment, artifact_type, window, name.removesuffix(".json"))
+
+
+def _find(paths: Sequence[str], window: str | None) -> tuple[list[str], list[Fault], list[str]]:
+    files: list[str] = []
+    faults: list[Fault] = []
+    notes: list[str] = []
+    for path in paths:
+        if os.path.isdir(path):
+            found = _find_staged(path, window, faults, notes)
+            if not found and not faults:
+                raise Problem(f"{path} has no staged artifacts" + (f" of window {window}" if window else ""))
+            files += found
+        elif os.path.isfile(path):
+            files.append(path)
+        else:
+            raise Problem(f"there is no file or directory {path}")
+    return list(dict.fromkeys(files)), faults, notes
+
+
+def _find_staged(root: str, window: str | None, faults: list[Fault], notes: list[str]) -> list[str]:
+    plain: list[str] = []
+    windows: dict[tuple[str, ...], dict[str, dict[str, str]]] = {}  # target → window → type directory → window directory
+    for directory, subdirectories, names in os.walk(root):
+        subdirectories.sort()
+        parts = Path(os.path.abspath(directory)).parts
+        if _WINDOW.fullmatch(parts[-1]) and len(parts) >= 5:
+            subdirectories.clear()
+            if "current.version" in names or any(name.endswith(".json") for name in names):
+                by_window = windows.setdefault(parts[-5:-3], {})
+                by_window.setdefault(parts[-1], {})["/".join(parts[-3:-1])] = directory
+        elif window is None:
+            plain += [os.path.join(directory, name) for name in sorted(names) if name.endswith(".json")]
+    for target, by_window in sorted(windows.items()):
+        chosen = window or max(by_window, key=lambda name: (name.partition("_")[2], name))
+        if chosen not in by_window:
+            notes.append(f"{'/'.join(target)}: nothing staged for window {chosen}")
+            continue
+        types = {name for each in by_window.values() for name in each}
+        lacking = sorted(types - by_window[chosen].keys())
+        if lacking:
+            notes.append(f"{'/'.join(target)}: window {chosen} lacks {', '.join(lacking)}: what is current there stays")
+        plain += [
+            file for _, place in sorted(by_window[chosen].items()) if (file := _current(place, faults)) is not None
+        ]
+    return plain
+
+
+def _current(directory: str, faults: list[Fault]) -> str | None:
+    """The file that `current.version` selects in a window's directory."""
+    pointer = os.path.join(directory, "current.version")
+    try:
+        version = _content(pointer).decode("ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        version = ""
+    if not is_version(version):
+        faults.append(Fault(pointer, "version-mismatch", "no current.version with 64 hex digits here: stage the window again"))
+        return None
+    file = os.path.join(directory, f"{version}.json")
+    if not os.path.isfile(file):
+        faults.append(Fault(pointer, "version-mismatch", f"selects {version[:12]}, which is not there: stage the window again"))
+        return None
+    return file
+
+
+def _content(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Problem(f"cannot read {path}: {error.strerror}") from error
+
+
+def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome:
+    """The version of every artifact, the documents alone judged. `repo` lends its own types."""
+    types: Mapping[str, UserType] = {}
+    if repo is not None and repo.worktree is not None:
+        types = _types_of_checkout(repo.worktree)
+    elif repo is not None:
+        types = load_types(Snapshot(repo, repo.refresh()))
+    artifacts: list[dict[str, Any]] = []
+    faults: list[Fault] = []
+    files, wrong, _ = _find(paths, None)
+    faults += wrong
+    for path in files:
+        read = artifact.read(_content(path), path, types=types)
+        if isinstance(read, Fault):
+            faults.append(read)
+        else:
+            target = f"{read.tenant}/{read.surface}"
+            artifacts.append({"path": path, "target": target, "type": read.type, "version": read.version})
+    return Outcome({"artifacts": artifacts, "faults": [told(fault) for fault in faults]}, 1 if faults else 0)
+
+
+def _types_of_checkout(worktree: Path) -> Mapping[str, UserType]:
+    """A producer tries a schema out before it is committed: the checkout's files count."""
+    types = {}
+    for file in sorted((worktree / "registry" / "schemas").glob("*.schema.json")):
+        name = file.name.removesuffix(".schema.json")
+        loaded = user_type.load(name, file.read_bytes(), str(file))
+        if isinstance(loaded, Fault):
+            raise Problem(f"{loaded}")
+        types[name] = loaded
+    return types
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """`<version>  <path>` lines, as sha256sum prints."""
+    return "\n".join(f"{each['version']}  {each['path']}" for each in document["artifacts"])
+
+
