@@ -1,7 +1,7 @@
 """The gate: may this change be current? Reads the facts of a change once; the rules judge them.
 
-The same judge stands before a merge, in CI, in pre-commit and in sync. It reads git objects and blobs, never a worktree,
-and costs what the change costs.
+The same judge stands before a merge, in CI, in pre-commit and in sync. It reads git objects and blobs, never a
+worktree, and costs what the change costs.
 """
 
 from __future__ import annotations
@@ -50,12 +50,14 @@ class Gatekeeper:
         fork = self.repo.merge_base(base, head)
         changes = self.repo.git.differences(fork or object_id("tree", b"", len(head)), head)
         messages = self.repo.messages(base, head)
-        return self._verdict(Gate.CHANGE, Snapshot(self.repo, base), Snapshot(self.repo, head), changes, parse(messages))
+        return self._verdict(
+            Gate.CHANGE, Snapshot(self.repo, base), Snapshot(self.repo, head), changes, parse(messages)
+        )
 
     def proposed(
         self, base: Oid, records: Mapping[str, bytes], manifests: Mapping[str, bytes], message: str
     ) -> Verdict:
-        """Judge manifests that are not committed yet on `base` as it would be with `records` landed. Looks at no blob."""
+        """Judge manifests not committed yet, on `base` as it would be with `records` landed. Looks at no blob."""
         landed: dict[str, Entry | None] = {path: self.repo.git.hold(data) for path, data in records.items()}
         staged: dict[str, Entry | None] = {path: self.repo.git.hold(data) for path, data in manifests.items()}
         before = Snapshot(self.repo, base, landed)
@@ -80,7 +82,7 @@ class Gatekeeper:
         return replace(verdict, faults=tuple(sorted({*verdict.faults, *made})))
 
     def made(self, tip: Oid, target: Target, *, store: bool = False) -> tuple[Fault, ...]:
-        """The faults of the commit that last changed a target's manifest; with `store`, of its blobs too (sync's question)."""
+        """The faults of the commit that last changed a target's manifest; with `store`, as sync asks, of its blobs."""
         chain = self.chain(tip, target.manifest_path)
         commit = chain.at(0)
         if commit is None:
@@ -203,7 +205,9 @@ class Gatekeeper:
             return Document(change.path, kind, change)
         if len(data) > settings.state_file_bytes and kind != "schema":
             return Document(change.path, kind, change, len(data))
-        read: Callable[[bytes, str], Manifest | Record | list[Fault]] = read_manifest if kind == "manifest" else read_record
+        read: Callable[[bytes, str], Manifest | Record | list[Fault]] = (
+            read_manifest if kind == "manifest" else read_record
+        )
         if kind == "schema":
             name = change.path.rpartition("/")[2].removesuffix(".schema.json")
             loaded = user_type.load(name, data, change.path)
@@ -244,7 +248,14 @@ class Gatekeeper:
         said = said or message.about(target)
         undoes_first = kind is Kind.REMOVAL and last is not None and chain.step(last)[0] is None
         facts = TargetChange(
-            target, kind, before, after, said, last.oid if last else None, undoes_first, self._slots(base, target, after)
+            target,
+            kind,
+            before,
+            after,
+            said,
+            last.oid if last else None,
+            undoes_first,
+            self._slots(base, target, after),
         )
         if kind is Kind.RESTORE and said is not None and said.restores:
             known = all(self._had(chain, place, slot, version) for slot, version in said.restores.items())
@@ -356,7 +367,7 @@ class Gatekeeper:
     def _blobs(
         self, gate: Gate, settings: Settings, documents: Iterable[Document], targets: Iterable[TargetChange]
     ) -> dict[str, Blob]:
-        """What the store holds under every URI of a changed manifest (changed slots hashed), and of records added alone."""
+        """What stands under every URI of a changed manifest (changed slots hashed), and of records added alone."""
         wanted = {
             uri: gate is Gate.TREE or slot in change.changed
             for change in targets
@@ -368,9 +379,7 @@ class Gatekeeper:
         found = {uri: self.blob(settings, uri, hashed=hashed) for uri, hashed in wanted.items()}
         return {uri: blob for uri, blob in found.items() if blob is not None}
 
-    def _blob_faults(
-        self, tip: Oid, target: Target, after: Manifest, *, hashed: bool = False
-    ) -> tuple[Fault, ...]:
+    def _blob_faults(self, tip: Oid, target: Target, after: Manifest, *, hashed: bool = False) -> tuple[Fault, ...]:
         snapshot = Snapshot(self.repo, tip)
         settings = self.settings(snapshot)
         found = {uri: self.blob(settings, uri, hashed=hashed) for uri in after.current.values()}
@@ -416,8 +425,14 @@ def check(
 def render(document: Mapping[str, Any]) -> str:
     """One line per fault and one verdict."""
     lines = [
-        f"{fault['path']}: {fault['rule']}: {fault['says']}" + (f" (accepted: {fault['reason']})" if fault["accepted"] else "")
+        f"{fault['path']}: {fault['rule']}: {fault['says']}"
+        + (f" (accepted: {fault['reason']})" if fault["accepted"] else "")
         for fault in document["faults"]
     ]
     broken = sum(not fault["accepted"] for fault in document["faults"])
-    return "\n".join([*lines, f"{broken} fault{'s' if broken > 1 else ''}: this may not be current" if broken else "nothing is wrong"])
+    return "\n".join(
+        [
+            *lines,
+            f"{broken} fault{'s' if broken > 1 else ''}: this may not be current" if broken else "nothing is wrong",
+        ]
+    )

@@ -34,7 +34,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 @dataclass(slots=True)
 class Said:
-    """What a message says of one target's change. `manifest` is the SHA-256 of the new file, "" where none is vouched for."""
+    """What a message says of one target's change. `manifest` is the SHA-256 of the file it vouches for, or ""."""
 
     target: Target
     manifest: str = ""

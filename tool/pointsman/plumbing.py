@@ -1,7 +1,7 @@
 """The door to git: one way to run it, one reader of objects, one writer.
 
-Everything goes through GitPython's `Git`, with constant verbs, object ids and full ref names; no value from outside ever
-stands where git would read an option. Objects are written by handing one pack to `git unpack-objects`, so that
+Everything goes through GitPython's `Git`, with constant verbs, object ids and full ref names; no value from outside
+ever stands where git would read an option. Objects are written by handing one pack to `git unpack-objects`, so that
 permissions, hash and fsync are git's own.
 """
 
@@ -145,7 +145,8 @@ class Git:
 
     def close(self) -> None:
         if self._reader is not None:
-            assert self._reader.stdin is not None and self._reader.stdout is not None
+            assert self._reader.stdin is not None
+            assert self._reader.stdout is not None
             self._reader.stdin.close()
             self._reader.stdout.close()
             self._reader.wait()
@@ -155,13 +156,16 @@ class Git:
 
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Git with `words` as a process with open pipes; the caller ends it."""
-        process = self._git.execute(
+        return self._git.execute(  # type: ignore[return-value]  # AutoInterrupt passes everything on to its Popen
             [*_COMMAND, *words], as_process=True, istream=subprocess.PIPE, env={**_ENVIRONMENT, **(env or {})}
         )
-        return process  # type: ignore[return-value]  # AutoInterrupt passes everything on to its Popen
 
     def run(
-        self, *words: str, given: bytes | None = None, env: Mapping[str, str] | None = None, timeout: float | None = None
+        self,
+        *words: str,
+        given: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> Ran:
         """Run git to its end. Whatever its exit code, it is returned; Unreachable after `timeout` seconds."""
         process = self.start(*words, env=env)
@@ -187,7 +191,8 @@ class Git:
         if self._reader is None:
             self._reader = self.start("cat-file", "--batch")
         stdin, stdout = self._reader.stdin, self._reader.stdout
-        assert stdin is not None and stdout is not None
+        assert stdin is not None
+        assert stdout is not None
         stdin.write(oid.encode() + b"\n")
         stdin.flush()
         head = stdout.readline().split()
@@ -265,7 +270,7 @@ class Git:
     # writing
 
     def write(self, objects: Iterable[tuple[str, bytes]], length: int) -> list[Oid]:
-        """Write (kind, content) objects and return their ids, `length` hex digits each; durable once `settle` has run."""
+        """Write (kind, content) objects; their ids, `length` hex digits each. Files are durable, not yet their names."""
         ids: list[Oid] = []
         pack = bytearray()
         for kind, content in objects:
@@ -303,9 +308,7 @@ def encode_tree(entries: Mapping[str, Entry]) -> bytes:
 
 def _parse_tree(content: bytes, size: int) -> dict[str, Entry]:
     entries = re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % size, re.DOTALL).findall(content)
-    return {
-        name.decode(errors="surrogateescape"): Entry(mode.decode(), Oid(oid.hex())) for mode, name, oid in entries
-    }
+    return {name.decode(errors="surrogateescape"): Entry(mode.decode(), Oid(oid.hex())) for mode, name, oid in entries}
 
 
 _PACK_KINDS = {"commit": 1, "tree": 2, "blob": 3}

@@ -21,7 +21,8 @@ def items_drop(share: float, before: Record, after: Record) -> str | None:
     for measure in _MEASURES.get(after.type, tuple(before.summary)):
         was, now = before.summary.get(measure, 0), after.summary.get(measure, 0)
         if was and now < was * (1 - share):
-            return f"{after.type} falls from {was} to {now} {measure} ({(was - now) / was:.0%} less, the limit is {share:.0%})"
+            less = (was - now) / was
+            return f"{after.type} falls from {was} to {now} {measure} ({less:.0%} less, the limit is {share:.0%})"
     return None
 
 
@@ -29,9 +30,7 @@ _Guardrail = Callable[[float, Record, Record], str | None]
 GUARDRAILS: Mapping[str, tuple[str, _Guardrail]] = {"items-drop": ("items_drop", items_drop)}
 
 
-def judge(
-    rule: str, limit: float, after: Iterable[Record], references: Iterable[Mapping[str, Record]]
-) -> list[str]:
+def judge(rule: str, limit: float, after: Iterable[Record], references: Iterable[Mapping[str, Record]]) -> list[str]:
     """What one guardrail says of the slots that a ship changes, against each state it may be compared with.
 
     A ship passes when it is within limits of any of `references` (slot → record); what it says is of the first.

@@ -151,7 +151,13 @@ def _wants(repo: Repository, request: Request, sources: Sequence[Source], settin
 def _dropped(repo: Repository, target: Target) -> set[str]:
     """Slots that earlier ships of a target have dropped: dropping them again is nothing to complain about."""
     history = repo.history(repo.main, target.manifest_path)
-    return {slot for commit in history for said in parse(commit.message).said if said.target == target for slot in said.drops}
+    return {
+        slot
+        for commit in history
+        for said in parse(commit.message).said
+        if said.target == target
+        for slot in said.drops
+    }
 
 
 def _record(source: Source, settings: Settings, run: str, now: str) -> Record:
@@ -179,9 +185,7 @@ def _record(source: Source, settings: Settings, run: str, now: str) -> Record:
 class _Publisher:
     """The steps of one publish, in the order in which they are run."""
 
-    def __init__(
-        self, repo: Repository, request: Request, settings: Settings, progress: Callable[[str], None]
-    ) -> None:
+    def __init__(self, repo: Repository, request: Request, settings: Settings, progress: Callable[[str], None]) -> None:
         self.repo = repo
         self.request = request
         self.settings = settings
@@ -225,7 +229,9 @@ class _Publisher:
         created = self.store.create(key, source.payload())
         stands = self.store.digest(key)
         if stands is None or stands[1] != source.artifact.version:
-            says = "the bytes stored under this version are not its own: someone altered the store; move them away and run again"
+            says = (
+                "the bytes stored here are not those of this version: the store was altered; move them away, run again"
+            )
             raise Refused([Fault(f"{self.store.url}/{key}", "blob-altered", says)])
         return created
 
@@ -288,7 +294,7 @@ class _Publisher:
         raise AssertionError("unreachable")
 
     def _next(self, group: Sequence[Want]) -> Ship | None:
-        """The manifests that main needs next, judged; None if it has them already. Refused if they may not be current."""
+        """The manifests that main needs next, judged; None if it has them already. Refused if they may not be."""
         main = self.repo.main
         gate, base = Gatekeeper(self.repo), Snapshot(self.repo, main)
         bases: list[Oid | None] = []
@@ -305,7 +311,9 @@ class _Publisher:
             if after == current:
                 continue
             if not after:
-                raise Problem(f"{want.target} would have nothing left: to stop serving it, remove its manifest by a reviewed commit")
+                raise Problem(
+                    f"{want.target} would have nothing left: to stop serving it, remove its manifest by a commit"
+                )
             bases.append(last.oid if last else None)
             manifest = Manifest(
                 want.target.tenant,
@@ -315,7 +323,9 @@ class _Publisher:
             )
             manifests[want.target] = manifest
             changed = {slot: record.version for slot, record in want.records.items() if current.get(slot) != uris[slot]}
-            mine = Said(want.target, hashlib.sha256(manifest.render()).hexdigest(), last.oid if last else "none", changed)
+            mine = Said(
+                want.target, hashlib.sha256(manifest.render()).hexdigest(), last.oid if last else "none", changed
+            )
             mine.drops = {slot for slot in want.drops if slot in current}
             if self.request.reship:
                 out = {slot for slot, version in changed.items() if gate.taken_out(main, want.target, slot, version)}
@@ -376,7 +386,11 @@ class _Publisher:
         """Close lower pull requests that ours covers, or ours where a higher one covers it: the order is total."""
         rank = self._rank(mine)
         for other in pulls.open_pulls(self.repo):
-            if other.branch == mine.branch or not other.branch.startswith("ship/") or not set(other.targets) & set(mine.targets):
+            if (
+                other.branch == mine.branch
+                or not other.branch.startswith("ship/")
+                or not set(other.targets) & set(mine.targets)
+            ):
                 continue
             if _covers(mine, other) and self._rank(other) < rank:
                 self.repo.move([Move(other.ref, None, other.head)])
@@ -440,9 +454,7 @@ def _covers(one: Pull, other: Pull) -> bool:
     return bool(theirs) and theirs <= mine
 
 
-def _summary(
-    slots: Sequence[tuple[Target, str, str]], gone: Sequence[str] = (), targets: Sequence[Target] = ()
-) -> str:
+def _summary(slots: Sequence[tuple[Target, str, str]], gone: Sequence[str] = (), targets: Sequence[Target] = ()) -> str:
     """One line: the target and its slots, or how many targets where it would not fit."""
     every = list(dict.fromkeys([*(target for target, _, _ in slots), *targets]))
     if len(every) > 1:
@@ -471,7 +483,9 @@ def render(document: Mapping[str, Any]) -> str:
             case "opened" | "updated" as outcome:
                 lines.append(f"{each['target']}: {outcome} {pull['branch']}; next: pointsman pr merge {pull['id']}")
             case "unchanged" if pull is not None:
-                lines.append(f"{each['target']}: unchanged, {pull['branch']} is open; next: pointsman pr merge {pull['id']}")
+                lines.append(
+                    f"{each['target']}: unchanged, {pull['branch']} is open; next: pointsman pr merge {pull['id']}"
+                )
             case "unchanged":
                 lines.append(f"{each['target']}: unchanged, this is what main has")
             case "merged":

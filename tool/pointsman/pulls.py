@@ -6,6 +6,7 @@ same move of refs: nobody ever sees one without the other.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 import time
@@ -93,7 +94,11 @@ def find(repo: Repository, text: str) -> Pull:
     if len(named) == 1:
         return named[0]
     known = ", ".join(pull.branch for pull in named or pulls) or "none is open"
-    raise Problem(f"{text} names {len(named)} of several open pull requests: {known}" if named else f"no open pull request {text}: {known}")
+    raise Problem(
+        f"{text} names {len(named)} of several open pull requests: {known}"
+        if named
+        else f"no open pull request {text}: {known}"
+    )
 
 
 def document(pull: Pull) -> dict[str, Any]:
@@ -144,10 +149,9 @@ def merge_pull(repo: Repository, pull: Pull) -> Oid:
     for again in range(_TRIES):
         main = repo.main
         verdict = Gatekeeper(repo).change(main, pull.head)
-        landed = _landed(repo, main, pull) if verdict.faults else None
-        if landed is not None:
+        if verdict.faults and _is_current(repo, main, pull):
             _close(repo, pull)
-            return landed
+            return main
         if verdict.faults and {fault.rule for fault in verdict.faults} <= {"stale-base"}:
             raise MovedFirst(f"{verdict.faults[0].says} (the pull request {pull.branch} stays open)")
         if verdict.faults:
@@ -158,7 +162,9 @@ def merge_pull(repo: Repository, pull: Pull) -> Oid:
         files: dict[str, Entry | None] = {}
         for change in changes:
             if Snapshot(repo, main).entry(change.path) not in (change.old, change.new):
-                raise MovedFirst(f"main moved {change.path} after {pull.branch} was made from it: publish or roll back again")
+                raise MovedFirst(
+                    f"main moved {change.path} after {pull.branch} was made from it: publish or roll back again"
+                )
             files[change.path] = change.new
         tree = repo.tree_of(main)
         new = repo.tree_with(tree, files)
@@ -176,8 +182,19 @@ def merge_pull(repo: Repository, pull: Pull) -> Oid:
                 landed = _landed(repo, repo.main, pull)
                 if landed is not None:
                     return landed
-                raise MovedFirst(f"{pull.branch} was moved or closed by someone else: look with pointsman pr list") from None
+                raise MovedFirst(
+                    f"{pull.branch} was moved or closed by someone else: look with pointsman pr list"
+                ) from None
     raise MovedFirst(f"main moved at every try to merge {pull.branch}: run pointsman pr merge {pull.id}")
+
+
+def _is_current(repo: Repository, main: Oid, pull: Pull) -> bool:
+    """Whether main has the very manifests that a pull request vouches for."""
+    snapshot = Snapshot(repo, main)
+    stands = {said.target: snapshot.read(said.target.manifest_path) or b"" for said in pull.message.said}
+    return bool(stands) and all(
+        said.manifest == hashlib.sha256(stands[said.target]).hexdigest() for said in pull.message.said
+    )
 
 
 def _landed(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
@@ -214,10 +231,17 @@ def render(outcome: Mapping[str, Any]) -> str:
         return f"closed {outcome['closed']['branch']}"
     if "commit" in outcome:
         return f"merged {', '.join(outcome['targets'])} as {outcome['commit'][:12]}"
-    faults = [f"  {'accepted' if fault['accepted'] else 'refused'}: {fault['rule']}: {fault['says']}" for fault in outcome["faults"]]
-    return "\n".join([_line(outcome), *(f"  {line}" for line in outcome["says"]), *(faults or ["  the gate passes it"])])
+    faults = [
+        f"  {'accepted' if fault['accepted'] else 'refused'}: {fault['rule']}: {fault['says']}"
+        for fault in outcome["faults"]
+    ]
+    return "\n".join(
+        [_line(outcome), *(f"  {line}" for line in outcome["says"]), *(faults or ["  the gate passes it"])]
+    )
 
 
 def _line(pull: Mapping[str, Any]) -> str:
     stale = "  (stale: main moved, publish again)" if pull["stale"] else ""
-    return f"{pull['id']}  {', '.join(pull['targets'])}  {pull['title']}  by {pull['author']}, {pull['opened_at']}{stale}"
+    return (
+        f"{pull['id']}  {', '.join(pull['targets'])}  {pull['title']}  by {pull['author']}, {pull['opened_at']}{stale}"
+    )

@@ -59,11 +59,13 @@ class Repository:
     def main(self) -> Oid:
         """The commit of main that `refresh` last saw; Problem if there is none."""
         if MAIN not in self.heads:
-            raise Problem(f"{self.remote or self.git_dir} has no branch main: push a first commit (pointsman init makes one)")
+            raise Problem(
+                f"{self.remote or self.git_dir} has no branch main: push a first commit (pointsman init makes one)"
+            )
         return self.heads[MAIN]
 
     def refresh(self) -> Oid:
-        """Learn the origin's heads as they are now, fetch what is new, and return main; Unreachable if it does not answer."""
+        """Learn the origin's heads as they are now, fetch what is new, return main; Unreachable if it is silent."""
         if self.remote is None:
             self.heads = self._list_refs("for-each-ref", "--format=%(objectname)%09%(refname)", *_wanted("", "/"))
             return self.main
@@ -136,13 +138,17 @@ class Repository:
         there = self._remote_directory()
         if there is not None:
             words.append("--receive-pack=git -c core.fsync=loose-object,pack,pack-metadata,reference receive-pack")
-        ran = self.git.run(*words, "origin", *(f"{move.new or ''}:{move.ref}" for move in moves), timeout=remote_timeout())
+        ran = self.git.run(
+            *words, "origin", *(f"{move.new or ''}:{move.ref}" for move in moves), timeout=remote_timeout()
+        )
         if ran.code != 0:
             # The push may have landed although its answer was lost: only the refs themselves can tell.
             now = self._ls_remote()
             if not all(now.get(move.ref) == move.new for move in moves):
                 told = "; ".join(line for line in ran.out.decode(errors="replace").splitlines() if line.startswith("!"))
-                if any(now.get(move.ref) != move.was for move in moves) or re.search(r"stale info|cannot lock ref", told):
+                if any(now.get(move.ref) != move.was for move in moves) or re.search(
+                    r"stale info|cannot lock ref", told
+                ):
                     raise MovedFirst(f"{moves[0].ref} on origin moved first: {told or ran.reason}")
                 raise Unreachable(f"origin ({self.remote}) did not take the push of {moves[0].ref}: {ran.reason}")
         if there is not None:
@@ -192,8 +198,8 @@ class Repository:
                 continue
             if not clean or self.git.run("read-tree", "-m", "-u", move.was, move.new).code != 0:
                 self.notes.append(
-                    f"main moved to {move.new[:12]}, but the checkout in {self.worktree} has changes of its own and was left "
-                    f"as it is: git stash, git reset --hard main, git stash pop"
+                    f"main moved to {move.new[:12]}, but the checkout in {self.worktree} has changes of its own and "
+                    "was left as it is: git stash, git reset --hard main, git stash pop"
                 )
 
     # commits
@@ -252,12 +258,21 @@ class Repository:
         return object_id("tree", content, length)
 
     def commit(self, tree: Oid, parents: Sequence[Oid], message: str, *, author: str | None = None) -> Oid:
-        """A new commit. `author` is "Name <email>", the committer's identity unless given; signed if commit.gpgSign asks."""
+        """A new commit, signed if commit.gpgSign asks. `author` is "Name <email>", the committer unless given."""
         name, email = self.identity()
-        env = {"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": email, "GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": email}
+        env = {
+            "GIT_COMMITTER_NAME": name,
+            "GIT_COMMITTER_EMAIL": email,
+            "GIT_AUTHOR_NAME": name,
+            "GIT_AUTHOR_EMAIL": email,
+        }
         if author is not None and (found := re.fullmatch(r"(.*) <(.*)>", author)):
             env |= {"GIT_AUTHOR_NAME": found[1] or name, "GIT_AUTHOR_EMAIL": found[2]}
-        words = ["commit-tree", *(["-S"] if self._settings.get("commit.gpgsign", "false").lower() in _TRUE else []), tree]
+        words = [
+            "commit-tree",
+            *(["-S"] if self._settings.get("commit.gpgsign", "false").lower() in _TRUE else []),
+            tree,
+        ]
         for parent in parents:
             words += ["-p", parent]
         oid = Oid(self.git.ask(*words, given=message.encode(errors="surrogateescape"), env=env))
@@ -293,7 +308,7 @@ class Repository:
         raise Problem(f"no such revision: {revision} (a branch, a commit id or git's own words such as main~2)")
 
     def history(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
-        """First-parent commits from `tip` that changed a path, newest first; a shallow clone is deepened as far as read."""
+        """First-parent commits from `tip` that changed a path, newest first; deepens a shallow clone as it is read."""
         told = 0
         depth = 100
         while True:
@@ -376,7 +391,9 @@ def open_repository(spec: str) -> Iterator[Repository]:
     """The repository at a path, or a bare partial clone of a URL that lives as long as the context."""
     with contextlib.ExitStack() as stack:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/]+@[^/]+:", spec) and not os.path.isdir(spec):
-            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="pointsman-", ignore_cleanup_errors=True))
+            directory = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="pointsman-", ignore_cleanup_errors=True)
+            )
             git = Git(directory)
             git.ask("init", "--quiet", "--bare", "--initial-branch=main", "--template=", ".")
             for name, value in (("url", spec), ("promisor", "true"), ("partialclonefilter", "blob:none")):
@@ -389,7 +406,9 @@ def open_repository(spec: str) -> Iterator[Repository]:
         ran = git.run("rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository")
         if ran.code != 0:
             reason = f": {ran.reason}" if "dubious" in ran.err else ""
-            raise Problem(f"{spec} is no git repository{reason}" + ("" if reason else " (pointsman init DIR makes one)"))
+            raise Problem(
+                f"{spec} is no git repository{reason}" + ("" if reason else " (pointsman init DIR makes one)")
+            )
         git_dir, bare = ran.out.decode(errors="surrogateescape").splitlines()
         worktree = None
         if bare == "false":

@@ -80,11 +80,14 @@ def _roll_back(repo: Repository, request: Request) -> list[dict[str, Any]]:
         said = Said(target, supersedes=last.oid if last else "none", now=request.now)
         said.accepts = dict.fromkeys(request.accept, request.reason)
         subject = f"rollback: {target} to {earlier.commit[:12]}{_slots(repo, earlier)}"
-        branch = f"rollback/{target}/{hashlib.sha256(f'{target} {earlier.entry.oid} {said.supersedes}'.encode()).hexdigest()[:12]}"
+        what = f"{target} {earlier.entry.oid} {said.supersedes}"
+        branch = f"rollback/{target}/{hashlib.sha256(what.encode()).hexdigest()[:12]}"
         ref = f"refs/heads/{branch}"
         if not request.now and (there := repo.heads.get(ref)) is not None:
             pull = pulls.read_pull(repo, branch, there)
-            documents.append({**document, "outcome": "unchanged", "pull_request": pulls.document(pull), "commit": there})
+            documents.append(
+                {**document, "outcome": "unchanged", "pull_request": pulls.document(pull), "commit": there}
+            )
             continue
         tree = repo.tree_with(repo.tree_of(tip), {target.manifest_path: earlier.entry})
         commit = repo.commit(tree, [tip], compose(subject, [said], reason=request.reason))
@@ -123,7 +126,9 @@ def _earlier(gate: Gatekeeper, repo: Repository, target: Target, to: str | None)
     if re.fullmatch(r"[0-9a-f]{7,64}", to):
         states = [(place, commit) for place, commit in chain.since(0) if _has(repo, chain.step(commit)[1], to)]
         if states:
-            versions = {v for _, commit in states for v in _versions(repo, chain.step(commit)[1]).values() if v.startswith(to)}
+            versions = {
+                v for _, commit in states for v in _versions(repo, chain.step(commit)[1]).values() if v.startswith(to)
+            }
             if len(versions) > 1:
                 raise Problem(f"{to} begins several versions of {target}: give more digits")
             return _state(chain, target, states[0][0])
@@ -209,7 +214,9 @@ def render(document: Mapping[str, Any]) -> str:
             case "opened":
                 lines.append(f"{each['target']}: opened {pull['branch']}; next: pointsman pr merge {pull['id']}")
             case _ if pull is not None:
-                lines.append(f"{each['target']}: unchanged, {pull['branch']} is open; next: pointsman pr merge {pull['id']}")
+                lines.append(
+                    f"{each['target']}: unchanged, {pull['branch']} is open; next: pointsman pr merge {pull['id']}"
+                )
             case _:
                 lines.append(f"{each['target']}: unchanged, main has this manifest already")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The rules: what may not be current. Pure functions on the facts of one change; a table says at which gates each holds.
+"""The rules: what may not be current. Pure functions on the facts of one change; a table says where each holds.
 
 A new rule is one function and one line in the table. It gets facts that are already read (`Case`) and yields faults;
 whether a fault stops the change is the engine's business.
@@ -42,7 +42,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One path that the change leaves behind, and what it holds: `kind` is manifest, record, schema, readme, other or bad."""
+    """One path that the change leaves behind; `kind` is manifest, record, schema, readme, other or bad."""
 
     path: str
     kind: str
@@ -107,7 +107,7 @@ class Rule:
 
 
 def path_kind(path: str) -> str:
-    """What may stand at a path: manifest, record, schema, readme, other (not state), or bad (state where none belongs)."""
+    """What stands at a path: manifest, record, schema, readme, other (no state) or bad (state where none belongs)."""
     parts = path.split("/")
     if parts[0] not in STATE_ROOTS:
         return "other"
@@ -147,7 +147,7 @@ def bad_path(case: Case) -> Iterator[Fault]:
                 document.path,
                 "bad-path",
                 "no file belongs here: state stands at manifests/<tenant>/<surface>/manifest.json and "
-                "registry/<tenant>/<surface>/<type>/<version>.json, names are letters, digits, '.', '_', '-'; move or remove it",
+                "registry/<tenant>/<surface>/<type>/<version>.json, names are letters, digits, '.', '_', '-'; move it",
             )
 
 
@@ -157,7 +157,11 @@ def not_a_plain_file(case: Case) -> Iterator[Fault]:
         new = document.change.new
         if document.kind != "other" and new is not None and new.mode != PLAIN_FILE:
             what = kinds.get(new.mode, f"mode {new.mode}")
-            yield Fault(document.path, "not-a-plain-file", f"{what} where a plain file belongs: commit it as a file of mode 100644")
+            yield Fault(
+                document.path,
+                "not-a-plain-file",
+                f"{what} where a plain file belongs: commit it as a file of mode 100644",
+            )
 
 
 def mixed_change(case: Case) -> Iterator[Fault]:
@@ -169,17 +173,20 @@ def mixed_change(case: Case) -> Iterator[Fault]:
     state = [kind for kind in ("manifest", "record", "bad") if kind in kinds]
     if state and "other" in kinds:
         path = kinds["other"]
-        says = f"one change may not touch state ({kinds[state[0]]}) and anything else: put {path} into a change of its own"
+        says = (
+            f"one change may not touch state ({kinds[state[0]]}) and anything else: put {path} into a change of its own"
+        )
         yield Fault(path, "mixed-change", says)
     if "manifest" in kinds and "record" in kinds:
-        says = f"one change may not touch records and manifests: land {kinds['record']} first, the revert of a ship must not delete it"
+        says = "records and manifests may not change together: the revert of a ship must not delete a record; land it first"
         yield Fault(kinds["record"], "mixed-change", says)
 
 
 def too_large(case: Case) -> Iterator[Fault]:
     for document in case.documents:
         if document.kind in ("manifest", "record") and document.size > case.settings.state_file_bytes:
-            says = f"{document.size} bytes, the limit is {case.settings.state_file_bytes} ([limits] state_file_bytes): make it smaller"
+            limit = case.settings.state_file_bytes
+            says = f"{document.size} bytes, the limit is {limit} ([limits] state_file_bytes): make it smaller"
             yield Fault(document.path, "too-large", says)
 
 
@@ -223,14 +230,18 @@ def foreign_uri(case: Case) -> Iterator[Fault]:
             stores = (case.settings.store,) if slot in changed else (case.settings.store, *case.settings.former)
             if not version or uri not in [f"{store}/{target.blob_key(slot, version)}" for store in stores]:
                 wanted = f"{case.settings.store}/{target.blob_key(slot, version or '<version>')}"
-                yield Fault(document.path, "foreign-uri", f"{slot} points to {uri}: only {wanted} is served, publish it there")
+                yield Fault(
+                    document.path, "foreign-uri", f"{slot} points to {uri}: only {wanted} is served, publish it there"
+                )
 
 
 def record_changed(case: Case) -> Iterator[Fault]:
     for document in case.documents:
         if document.kind == "record" and document.change.old is not None:
             did = "deletes" if document.change.new is None else "changes"
-            yield Fault(document.path, "record-changed", f"the change {did} a record: records are append-only, take this out")
+            yield Fault(
+                document.path, "record-changed", f"the change {did} a record: records are append-only, take this out"
+            )
 
 
 def record_not_landed(case: Case) -> Iterator[Fault]:
@@ -238,7 +249,8 @@ def record_not_landed(case: Case) -> Iterator[Fault]:
         for slot, record in change.records.items():
             if record is None and change.after is not None and slot in change.after.versions:
                 version = change.after.versions[slot]
-                says = f"{slot} {version[:12]} has no record on main ({change.target.record_path(slot, version)}): publish it first"
+                place = change.target.record_path(slot, version)
+                says = f"{slot} {version[:12]} has no record on main ({place}): publish it first"
                 yield Fault(change.target.manifest_path, "record-not-landed", says)
 
 
@@ -250,7 +262,7 @@ def stale_base(case: Case) -> Iterator[Fault]:
         if replaces != last:
             says = (
                 f"{change.target} was built on a manifest that is no longer current (it replaces "
-                f"{(replaces or 'nothing it names')[:12]}, main has {last[:12]}): publish again, or pointsman pr refresh"
+                f"{(replaces or 'nothing it names')[:12]}, main has {last[:12]}): publish again"
             )
             yield Fault(change.target.manifest_path, "stale-base", says)
 
@@ -259,8 +271,8 @@ def unvouched_manifest(case: Case) -> Iterator[Fault]:
     for change in case.targets:
         if change.kind is Kind.EDIT and change.after is not None:
             says = (
-                "nothing vouches for these bytes: no Manifest: line of the change names them and main never had them in a good "
-                "state (a hand edit, or a merge that blended two ships); use pointsman publish or rollback"
+                "nothing vouches for these bytes: no Manifest: line of the change names them and main never had "
+                "them in a good state (a hand edit, or a merge that blended two ships); use pointsman publish or rollback"
             )
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
         elif not change.restores_known:
@@ -272,8 +284,9 @@ def manifest_removed(case: Case) -> Iterator[Fault]:
     for change in case.targets:
         if change.kind is Kind.REMOVAL and not change.undoes_first:
             says = (
-                "the manifest is removed: serving would have nothing; to take out one type use pointsman publish --drop, to undo a "
-                f"ship git revert; if it is meant, say in the message 'Accept: {change.target} manifest-removed <reason>'"
+                "the manifest is removed: serving would have nothing; to take out one type use pointsman publish "
+                "--drop, to undo a ship git revert; if it is meant, the message says "
+                f"'Accept: {change.target} manifest-removed <why>'"
             )
             yield Fault(change.target.manifest_path, "manifest-removed", says)
 
@@ -292,14 +305,14 @@ def blob_missing(case: Case) -> Iterator[Fault]:
         if blob.size is None:
             yield Fault(path, "blob-missing", f"{slot}: no blob at {record.uri}: publish its artifact again")
         elif blob.size != record.size:
-            says = f"{slot}: the blob at {record.uri} has {blob.size} bytes, its record says {record.size}: restore it from a copy"
+            says = f"{slot}: the blob at {record.uri} has {blob.size} bytes, its record says {record.size}: restore it"
             yield Fault(path, "blob-missing", says)
 
 
 def blob_altered(case: Case) -> Iterator[Fault]:
     for path, slot, record, blob in _blobs(case):
         if blob.sha256 is not None and blob.sha256 != record.version:
-            says = f"{slot}: the bytes at {record.uri} are not those of its version: someone altered the store, restore the blob"
+            says = f"{slot}: the bytes at {record.uri} are not those of its version: the store was altered, restore it"
             yield Fault(path, "blob-altered", says)
 
 
@@ -337,21 +350,38 @@ _STATES = frozenset({Gate.CHANGE, Gate.SYNC, Gate.TREE})
 RULES = (
     Rule("bad-path", "a state file where none belongs, or a name outside the grammar", bad_path, _EVERY),
     Rule("not-a-plain-file", "a symlink, submodule or executable where a state file belongs", not_a_plain_file, _EVERY),
-    Rule("mixed-change", "state changed together with anything else, or records with manifests", mixed_change, _CHANGES),
+    Rule(
+        "mixed-change", "state changed together with anything else, or records with manifests", mixed_change, _CHANGES
+    ),
     Rule("too-large", "a state file over its limit", too_large, _TREES),
     Rule("bad-json", "JSON that two readers could read differently", bad_json, _EVERY),
     Rule("schema", "a document that is no manifest, record or artifact schema", schema, _EVERY),
     Rule("wrong-place", "a document that says something else of itself than its path", wrong_place, _EVERY),
     Rule("foreign-uri", "a URI that is not the store's own for that version", foreign_uri, _EVERY),
-    Rule("record-changed", "a record that is changed or deleted", record_changed, frozenset({Gate.STAGED, Gate.CHANGE})),
-    Rule("record-not-landed", "a manifest that points to a version without a record on main", record_not_landed, _STATES),
+    Rule(
+        "record-changed", "a record that is changed or deleted", record_changed, frozenset({Gate.STAGED, Gate.CHANGE})
+    ),
+    Rule(
+        "record-not-landed", "a manifest that points to a version without a record on main", record_not_landed, _STATES
+    ),
     Rule("stale-base", "a ship built on a manifest that is no longer current", stale_base, _MOVES),
     Rule("unvouched-manifest", "manifest bytes that no ship made and main never had", unvouched_manifest, _MOVES),
     Rule("manifest-removed", "a manifest that is deleted", manifest_removed, _MOVES, acceptable=True),
     Rule("rolled-back", "a ship of a version that a restore took out", rolled_back, _MOVES),
     Rule("blob-missing", "a blob that is not there, or not of the recorded size", blob_missing, _STATES),
-    Rule("blob-altered", "a blob whose bytes are not those of its version", blob_altered, frozenset({Gate.CHANGE, Gate.TREE})),
-    Rule("items-drop", "a type that loses more of its items than a share", _guardrail("items-drop"), _CHANGES, acceptable=True),
+    Rule(
+        "blob-altered",
+        "a blob whose bytes are not those of its version",
+        blob_altered,
+        frozenset({Gate.CHANGE, Gate.TREE}),
+    ),
+    Rule(
+        "items-drop",
+        "a type that loses more of its items than a share",
+        _guardrail("items-drop"),
+        _CHANGES,
+        acceptable=True,
+    ),
 )
 BY_NAME = {rule.name: rule for rule in RULES}
 
@@ -359,8 +389,11 @@ BY_NAME = {rule.name: rule for rule in RULES}
 def judge(case: Case) -> list[Fault]:
     """Every fault of a change, at its gate."""
     found = {fault for rule in RULES if case.gate in rule.gates for fault in rule.judge(case)}
-    return sorted(found | {replace(fault, says=_launders(change, fault)) for change in case.targets for fault in change.built_on})
+    return sorted(
+        found | {replace(fault, says=_launders(change, fault)) for change in case.targets for fault in change.built_on}
+    )
 
 
 def _launders(change: TargetChange, fault: Fault) -> str:
-    return f"main's own manifest breaks this rule since {(change.last or '')[:12]}, revert that commit before shipping on it: {fault.says}"
+    since = (change.last or "")[:12]
+    return f"main's own manifest breaks this rule since {since}, revert that commit before shipping on it: {fault.says}"

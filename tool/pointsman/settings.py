@@ -184,7 +184,11 @@ def _template(value: object, store: str, where: str) -> str:
         return f"{store}/registry/current/{{tenant}}/{{surface}}/manifest.json"
     if not isinstance(value, str):
         raise Problem(f"{where}: [serving] manifest must be a text")
-    if value.count("{tenant}") != 1 or value.count("{surface}") != 1 or re.sub(r"\{(tenant|surface)\}", "", value).count("{"):
+    if (
+        value.count("{tenant}") != 1
+        or value.count("{surface}") != 1
+        or re.sub(r"\{(tenant|surface)\}", "", value).count("{")
+    ):
         raise Problem(f"{where}: [serving] manifest must have {{tenant}} and {{surface}} once each: {value!r}")
     between = re.search(r"\{(?:tenant|surface)\}(.*)\{(?:tenant|surface)\}", value)
     if between is None or "/" not in between[1]:

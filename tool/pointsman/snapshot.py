@@ -11,7 +11,7 @@ from pointsman.settings import SETTINGS_PATH, Settings, read_settings
 
 
 class Snapshot:
-    """The tree of one commit, or of nothing, with `staged` paths on top. Only plain files (100644) are read as state."""
+    """The tree of one commit, or of nothing, with `staged` paths on top. Only plain files are read as state."""
 
     def __init__(self, repo: Repository, commit: Oid | None, staged: Mapping[str, Entry | None] | None = None) -> None:
         self._repo = repo
@@ -54,7 +54,9 @@ class Snapshot:
         data = self.read(SETTINGS_PATH)
         if data is None:
             at = f"at {self.commit[:12]}" if self.commit else "here"
-            raise Problem(f"there is no {SETTINGS_PATH} {at}: this is no manifest repository (pointsman init DIR makes one)")
+            raise Problem(
+                f"there is no {SETTINGS_PATH} {at}: this is no manifest repository (pointsman init DIR makes one)"
+            )
         return read_settings(data, f"{SETTINGS_PATH} at {self.commit[:12]}" if self.commit else SETTINGS_PATH)
 
 

@@ -87,7 +87,9 @@ def read_sources(
     kept = 0
     for path in files:
         if (size := os.path.getsize(path)) > 16 * limit:
-            faults.append(Fault(path, "too-large", f"{size} bytes, serving loads at most {limit} ([limits] artifact_bytes)"))
+            faults.append(
+                Fault(path, "too-large", f"{size} bytes, serving loads at most {limit} ([limits] artifact_bytes)")
+            )
             continue
         read = artifact.read(_content(path), path, types=types)
         wrong = [read] if isinstance(read, Fault) else list(_judge(read, path, limit))
@@ -101,16 +103,24 @@ def read_sources(
     for source in sources:
         slot = (source.target, source.artifact.type)
         if slot in first:
-            says = f"{source.target} {source.artifact.type} comes twice, from {first[slot]} too: one manifest slot takes one, leave one out"
+            says = (
+                f"{source.target} {source.artifact.type} comes from {first[slot]} too: a slot takes one, leave one out"
+            )
             faults.append(Fault(source.path, "duplicate-slot", says))
         first.setdefault(slot, source.path)
     return sources, faults, notes
 
 
 def _judge(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
-    for what, name in (("tenant", read.tenant), ("surface", read.surface), ("segment", read.segment), ("type", read.type)):
+    for what, name in (
+        ("tenant", read.tenant),
+        ("surface", read.surface),
+        ("segment", read.segment),
+        ("type", read.type),
+    ):
         if (name or what != "segment") and not is_name(name):
-            says = f"{what} {name!r} cannot be published: names are letters, digits, '.', '_', '-', at most 128, not *.lock or *.git"
+            grammar = "names are letters, digits, '.', '_', '-', at most 128 of them, not *.lock or *.git"
+            says = f"{what} {name!r} cannot be published: {grammar}"
             yield Fault(path, "bad-path", says)
     if read.tenant == "registry":
         yield Fault(path, "bad-path", "no tenant can be called 'registry': the serving pointers stand there")
@@ -166,7 +176,9 @@ def _find(paths: Sequence[str], window: str | None) -> tuple[list[str], list[Fau
 
 def _find_staged(root: str, window: str | None, faults: list[Fault], notes: list[str]) -> list[str]:
     plain: list[str] = []
-    windows: dict[tuple[str, ...], dict[str, dict[str, str]]] = {}  # target → window → type directory → window directory
+    windows: dict[
+        tuple[str, ...], dict[str, dict[str, str]]
+    ] = {}  # target → window → type directory → window directory
     for directory, subdirectories, names in os.walk(root):
         subdirectories.sort()
         parts = Path(os.path.abspath(directory)).parts
@@ -200,11 +212,15 @@ def _current(directory: str, faults: list[Fault]) -> str | None:
     except (FileNotFoundError, UnicodeDecodeError):
         version = ""
     if not is_version(version):
-        faults.append(Fault(pointer, "version-mismatch", "no current.version with 64 hex digits here: stage the window again"))
+        faults.append(
+            Fault(pointer, "version-mismatch", "no current.version with 64 hex digits here: stage the window again")
+        )
         return None
     file = os.path.join(directory, f"{version}.json")
     if not os.path.isfile(file):
-        faults.append(Fault(pointer, "version-mismatch", f"selects {version[:12]}, which is not there: stage the window again"))
+        faults.append(
+            Fault(pointer, "version-mismatch", f"selects {version[:12]}, which is not there: stage the window again")
+        )
         return None
     return file
 
@@ -254,5 +270,3 @@ def _types_of_checkout(worktree: Path) -> Mapping[str, UserType]:
 def render(document: Mapping[str, Any]) -> str:
     """`<version>  <path>` lines, as sha256sum prints."""
     return "\n".join(f"{each['version']}  {each['path']}" for each in document["artifacts"])
-
-

@@ -103,7 +103,7 @@ class FileStore:
         try:
             write_durably(fd, data)
             try:
-                # With a directory given, Python calls linkat(AT_SYMLINK_FOLLOW), which /proc needs; plain link() would not do.
+                # Given a directory, Python calls linkat(AT_SYMLINK_FOLLOW), which /proc needs; link() would not do.
                 os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
             except FileExistsError:
                 return False
@@ -133,7 +133,7 @@ class FileStore:
     # serving pointers; the caller holds `locked`
 
     def replace(self, key: str, data: bytes, *, was: str | None) -> None:
-        """Put `data` under `key` if its tag is still `was` (None: nothing there); MovedFirst if not. Durable on return."""
+        """Put `data` under `key` if its tag is still `was` (None: nothing there); MovedFirst if not. Durable."""
         path = self._path(key)
         with self._trouble("write", key):
             now = self._tag_of(path)

@@ -1,0 +1,88 @@
+"""What every test stands on: no skip in silence, one printed seed, and a machine without habits of its own."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Generator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
+SEED = int(os.environ.get("POINTSMAN_SEED") or random.SystemRandom().randrange(2**32))
+ROUNDS = int(os.environ.get("POINTSMAN_ROUNDS") or 4)
+
+# A slow machine is no fault of the code; a failure says how to see it again.
+hypothesis.settings.register_profile("pointsman", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("pointsman")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(SEED)  # before hypothesis reads it
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return [
+        f"seed: {SEED} (again with POINTSMAN_SEED={SEED})",
+        f"rounds of each race: {ROUNDS} (set POINTSMAN_ROUNDS)",
+        "skips are failures (REQUIRE_ALL=1)" if REQUIRE_ALL else "skips are allowed (REQUIRE_ALL=1 forbids them)",
+    ]
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\nREQUIRE_ALL=1: a skip is a failure"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _machine_without_habits(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """An empty home and no git settings: neither the developer's name, nor hooks, nor signing reach a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("GIT_") or name == "XDG_CONFIG_HOME":
+                patch.delenv(name)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        yield
+
+
+@pytest.fixture
+def dice(request: pytest.FixtureRequest) -> random.Random:
+    """Randomness of this test alone: the same for the same seed, whatever ran before."""
+    return random.Random(f"{SEED} {request.node.nodeid}")
+
+
+@pytest.fixture
+def rounds() -> int:
+    """How often a race is run: a few every day, many with POINTSMAN_ROUNDS."""
+    return ROUNDS
+
+
+@pytest.fixture
+def conformance() -> Path:
+    """The folder of documents whose versions are known."""
+    return Path(__file__).parent / "conformance"

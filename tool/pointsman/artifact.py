@@ -1,0 +1,296 @@
+"""Artifacts: read strictly, held against where they are to stand, named by the hash of their canonical payload."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeAlias
+
+from pointsman import artifact_exact, artifact_types, strict_json
+from pointsman.artifact_exact import Claims
+from pointsman.artifact_types import LAYOUTS, Document
+from pointsman.errors import Fault, Problem
+from pointsman.strict_json import shown
+from pointsman.user_type import UserType
+
+_rfc3339 = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
+    r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
+)
+_control = re.compile("[\x00-\x1f\x7f-\x9f]")
+_limit_names = tuple(f"max_{name}_{what}" for name, layout in LAYOUTS.items() for what in layout.counted)
+
+Instant: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A document that was read: every value is of its type, and `version` is the SHA-256 of `canonical`.
+
+    Its names may be outside the grammar of names; a publisher checks them.
+    """
+
+    tenant: str
+    surface: str
+    segment: str  # empty where there is none
+    type: str
+    window_start: str  # as written: the text is hashed, not the instant
+    window_end: str
+    version: str
+    canonical: bytes
+    built_at: str
+    source_hash: str
+    claimed_version: str  # what build.version said: empty or `version`
+    summary: Mapping[str, int]  # rows first, then leaves over all rows: {"users": 10, "items": 200}
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where an artifact is to stand, as a staged path or a record says it. Windows are RFC 3339 instants."""
+
+    tenant: str
+    surface: str
+    segment: str
+    type: str
+    version: str
+    window_start: str
+    window_end: str
+
+    def fault(self, path: str) -> Fault | None:
+        """Why nothing can stand there, whatever the artifact: a `bad-path` fault."""
+        for what in ("tenant", "surface", "segment", "type", "version"):
+            name: str = getattr(self, what)
+            if not name and what == "segment":
+                continue
+            if not name.strip():
+                return Fault(path, "bad-path", f"the reference's {what} must be set; it is {shown(name)}")
+            if "/" in name or "\\" in name or ".." in name or _control.search(name):
+                says = f"{shown(name)} is no path segment; use no slashes, '..' or control characters"
+                return Fault(path, "bad-path", f"the reference's {what} {says}")
+        wrong = _window_trouble(self.window_start, self.window_end)
+        return Fault(path, "bad-path", f"the reference's {wrong}") if wrong else None
+
+
+def read(
+    data: bytes,
+    path: str,
+    *,
+    types: Mapping[str, UserType] | None = None,
+    reference: Reference | None = None,
+    limits: Mapping[str, int] | None = None,
+    any_source_hash: bool = False,
+) -> Artifact | Fault:
+    """The artifact in `data`, or the first fault about it; `path` only says where in the fault.
+
+    Faults have the rules `bad-json`, `schema`, `wrong-place` (it says other than `reference`), `version-mismatch` (it
+    claims another version than it has) and `bad-path` (`reference` itself). `limits` bound list lengths, 0 for no
+    bound: max_popularity_items, max_cooc_rows, max_cooc_neighbors, and so on for `LAYOUTS[...].counted`. A false
+    `build.source_hash` is a fault unless `any_source_hash`: the hash of the document does not depend on it.
+
+    Give `data` without keeping it: it is let go as soon as it is decoded, which for 100 MB matters.
+    """
+    judge = _Judge(path, types or {}, reference, limits or {}, any_source_hash)
+    fault = judge.before_reading()
+    if fault:
+        return fault
+    plain = artifact_types.decode(data)
+    if plain:
+        del data
+        return _of_document(*plain, judge)
+    tree = strict_json.read_exactly(data, path)
+    del data
+    return tree if isinstance(tree, Fault) else _of_tree(tree, judge)
+
+
+def window_instant(text: str) -> Instant | None:
+    """The RFC 3339 instant `text` as seconds since year 1 (UTC) and nanoseconds; None if it is none.
+
+    As strict as Go writes: capital T and Z, seconds to 59, at most nine digits after a point. Go's zero time, which
+    counts as unset, is None too.
+    """
+    instant = _instant(text)
+    return None if instant == (0, 0) else instant
+
+
+def _of_document(document: Document, leaves: Sequence[int], judge: _Judge) -> Artifact | Fault:
+    said = Claims(
+        v=document.v,
+        type=document.artifact_type,
+        tenant=document.tenant,
+        surface=document.surface,
+        segment=document.segment or "",
+        window_start=document.window.start,
+        window_end=document.window.end,
+        built_at=document.build.built_at,
+        version=document.build.version,
+        source_hash=document.build.source_hash or "",
+    )
+    fault = judge.of_kind(said) or judge.of_place(said) or judge.of_lengths(said.type, leaves)
+    return fault or judge.of_hash(said, artifact_types.canonical(document), _summary(said.type, leaves))
+
+
+def _of_tree(tree: object, judge: _Judge) -> Artifact | Fault:
+    if not isinstance(tree, dict):
+        return judge.fault("schema", f"$: is {artifact_exact.kind(tree)}; an artifact is an object")
+    said = artifact_exact.claims(tree, judge.path)
+    if isinstance(said, Fault):
+        return said
+    fault = judge.of_kind(said)
+    if fault:
+        return fault
+    if said.type in judge.types:
+        members = judge.types[said.type].body(tree, judge.path)
+        if isinstance(members, Fault):
+            return members
+        summary = {name: len(value) for name, value in members.items() if isinstance(value, list)}
+        return judge.of_place(said) or judge.of_hash(said, artifact_exact.canonical(said, members), summary)
+    body = artifact_exact.body(tree, LAYOUTS[said.type], judge.path)
+    if isinstance(body, Fault):
+        return body
+    fault = judge.of_place(said) or judge.of_lengths(said.type, body.leaves) or body.broken
+    canonical = artifact_exact.canonical(said, body.members)
+    return fault or judge.of_hash(said, canonical, _summary(said.type, body.leaves))
+
+
+def _summary(artifact_type: str, leaves: Sequence[int]) -> dict[str, int]:
+    return dict(zip(LAYOUTS[artifact_type].counted, (len(leaves), sum(leaves)), strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """What a document is held against, in the original validator's order: reference, v, type, version, key, window."""
+
+    path: str
+    types: Mapping[str, UserType]
+    reference: Reference | None
+    limits: Mapping[str, int]
+    any_source_hash: bool
+
+    def before_reading(self) -> Fault | None:
+        for name in self.limits:
+            if name not in _limit_names:
+                raise Problem(f"no such limit: {name!r} (one of {', '.join(_limit_names)})")
+        if self.reference is None:
+            return None
+        return self.reference.fault(self.path) or self._unknown(self.reference.type, "the reference's type")
+
+    def of_kind(self, said: Claims) -> Fault | None:
+        if said.v != 1:
+            return self.fault("schema", f"$.v: is {shown(said.v)}; only artifacts of v 1 are known")
+        if self.reference and said.type != self.reference.type:
+            return self._misplaced("artifact_type", said.type, self.reference.type)
+        return self._unknown(said.type, "$.artifact_type")
+
+    def of_place(self, said: Claims) -> Fault | None:
+        window = said.window_start, said.window_end
+        return self._of_claimed_version(said) or self._of_key(said) or self._of_window(*window)
+
+    def of_lengths(self, artifact_type: str, leaves: Sequence[int]) -> Fault | None:
+        """Whether the rows, and the leaves of each row, are within the limits."""
+        layout = LAYOUTS[artifact_type]
+        rows, *inner = (self.limits.get(f"max_{artifact_type}_{what}", 0) for what in layout.counted)
+        if 0 < rows < len(leaves):
+            says = f"{len(leaves)} {layout.counted[0]} exceed the limit of {rows}"
+            return self.fault("schema", f"$.{layout.rows}: {says}; shorten the list or raise the limit")
+        for most in inner:
+            index = next((i for i, many in enumerate(leaves) if 0 < most < many), None)
+            if index is not None:
+                says = f"{leaves[index]} {layout.counted[1]} exceed the limit of {most}"
+                where = f"$.{layout.rows}[{index}].{layout.leaves}"
+                return self.fault("schema", f"{where}: {says}; shorten the list or raise the limit")
+        return None
+
+    def of_hash(self, said: Claims, canonical: bytes, summary: Mapping[str, int]) -> Artifact | Fault:
+        """The artifact, if it claims no other version than it has."""
+        version = hashlib.sha256(canonical).hexdigest()
+        for member, claimed in (("version", said.version), ("source_hash", said.source_hash)):
+            if claimed not in ("", version) and not (member == "source_hash" and self.any_source_hash):
+                says = f"$.build.{member}: is {shown(claimed)}, but the document hashes to {version}; build it again"
+                return self.fault("version-mismatch", says)
+        return Artifact(
+            tenant=said.tenant,
+            surface=said.surface,
+            segment=said.segment,
+            type=said.type,
+            window_start=said.window_start,
+            window_end=said.window_end,
+            version=version,
+            canonical=canonical,
+            built_at=said.built_at,
+            source_hash=said.source_hash,
+            claimed_version=said.version,
+            summary=summary,
+        )
+
+    def _of_claimed_version(self, said: Claims) -> Fault | None:
+        if self.reference is None or said.version == self.reference.version:
+            return None
+        says = f"$.build.version: is {shown(said.version)}, but stands as {shown(self.reference.version)}"
+        return self.fault("version-mismatch", f"{says}; move it to its own place or build it again")
+
+    def _of_key(self, said: Claims) -> Fault | None:
+        for member in ("tenant", "surface", "segment"):
+            name: str = getattr(said, member)
+            if not name and member != "segment":
+                return self.fault("schema", f"$.{member}: is empty; name the {member}")
+            if self.reference and name != getattr(self.reference, member):
+                return self._misplaced(member, name, getattr(self.reference, member))
+        return None
+
+    def _of_window(self, start: str, end: str) -> Fault | None:
+        wrong = _window_trouble(start, end)
+        if wrong:
+            return self.fault("schema", f"$.{wrong}")
+        if self.reference is None:
+            return None
+        for member, text in (("start", start), ("end", end)):
+            expected: str = getattr(self.reference, f"window_{member}")
+            if _instant(text) != _instant(expected):
+                return self._misplaced(f"window.{member}", text, expected)
+        return None
+
+    def _unknown(self, artifact_type: str, where: str) -> Fault | None:
+        if artifact_type in LAYOUTS or artifact_type in self.types:
+            return None
+        known = ", ".join((*LAYOUTS, *self.types))
+        return self.fault("schema", f"{where}: unknown artifact type {shown(artifact_type)}; known are {known}")
+
+    def _misplaced(self, member: str, found: str, expected: str) -> Fault:
+        says = f"$.{member}: is {shown(found)}, but it stands as {shown(expected)}; move it to its own place"
+        return self.fault("wrong-place", says)
+
+    def fault(self, rule: str, says: str) -> Fault:
+        return Fault(self.path, rule, says)
+
+
+def _window_trouble(start: str, end: str) -> str | None:
+    """What is wrong with a window, beginning with the member's name."""
+    for member, text in (("start", start), ("end", end)):
+        instant = _instant(text)
+        if instant is None:
+            return f"window.{member}: {shown(text)} is no RFC 3339 instant; write it as 2026-01-01T00:00:00Z"
+        if instant == (0, 0):
+            return f"window.{member}: the zero time counts as unset; set it"
+    if (_instant(start) or ()) >= (_instant(end) or ()):
+        return f"window: the end {shown(end)} must be after the start {shown(start)}; give a later end"
+    return None
+
+
+def _instant(text: str) -> Instant | None:
+    found = _rfc3339.fullmatch(text)
+    if not found:
+        return None
+    year, month, day, hour, minute, second = map(int, found.groups()[:6])
+    fraction, sign, off_hour, off_minute = found.groups()[6:]
+    ahead = [int(part or 0) for part in (off_hour, off_minute)]
+    if max(hour, ahead[0]) > 23 or max(minute, second, ahead[1]) > 59:
+        return None
+    try:
+        days = date(year, month, day).toordinal() - 1
+    except ValueError:
+        return None
+    offset = (ahead[0] * 3600 + ahead[1] * 60) * (-1 if sign == "-" else 1)
+    return days * 86400 + hour * 3600 + minute * 60 + second - offset, int((fraction or "0").ljust(9, "0"))

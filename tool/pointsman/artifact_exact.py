@@ -1,0 +1,230 @@
+"""The exact reading of an artifact: slower than decoding into structs, it keeps every sign and finds the words.
+
+A `Refusal` unwinds the walk; it leaves this module as the fault that `claims` and `body` return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from pointsman import go_json
+from pointsman.artifact_types import Layout
+from pointsman.errors import Fault
+from pointsman.strict_json import INT64, MinusZero, Trail, folded, place, shown
+
+ENVELOPE = ("v", "artifact_type", "tenant", "surface", "segment", "window", "build")
+_required = tuple(name for name in ENVELOPE if name != "segment")
+_Read: TypeAlias = Callable[[Trail, object], object]
+
+
+class Refusal(Exception):
+    """What is wrong at one place of a document, and the rule that it breaks."""
+
+    def __init__(self, trail: Trail, says: str, rule: str = "schema") -> None:
+        super().__init__(says)
+        self.trail, self.says, self.rule = trail, says, rule
+
+    def fault(self, path: str) -> Fault:
+        return Fault(path, self.rule, f"{place(self.trail)}: {self.says}")
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an artifact says of itself outside its body: right in kind, not yet judged."""
+
+    v: int
+    type: str
+    tenant: str
+    surface: str
+    segment: str
+    window_start: str
+    window_end: str
+    built_at: str
+    version: str
+    source_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A built-in type's rows, ready to be encoded, and how many leaves each of them has.
+
+    `broken` is the first value of the right kind that no artifact may have, such as a negative count.
+    """
+
+    members: Mapping[str, object]
+    leaves: list[int]
+    broken: Fault | None
+
+
+def claims(tree: dict[str, object], path: str) -> Claims | Fault:
+    """The members of `tree` that artifacts of all types have, or a fault about the first that is not right."""
+    try:
+        members = _with((), tree, _required)
+        window = _closed(((), "window"), members["window"], ("start", "end"))
+        build = _closed(((), "build"), members["build"], ("built_at", "version"), ("source_hash",))
+        return Claims(
+            v=integer(((), "v"), members["v"]),
+            type=_text(((), "artifact_type"), members["artifact_type"]),
+            tenant=_text(((), "tenant"), members["tenant"]),
+            surface=_text(((), "surface"), members["surface"]),
+            segment=_text(((), "segment"), members.get("segment", "")),
+            window_start=_text((((), "window"), "start"), window["start"]),
+            window_end=_text((((), "window"), "end"), window["end"]),
+            built_at=_text((((), "build"), "built_at"), build["built_at"]),
+            version=_text((((), "build"), "version"), build["version"]),
+            source_hash=_text((((), "build"), "source_hash"), build.get("source_hash", "")),
+        )
+    except Refusal as refusal:
+        return refusal.fault(path)
+
+
+def body(tree: object, layout: Layout, path: str) -> Body | Fault:
+    """The body of a document whose `claims` were read, or a fault about its first member of a wrong kind."""
+    walk = _Walk(layout)
+    try:
+        document = _closed((), tree, (*_required, layout.rows), ("segment",))
+        rows = walk.each(((), layout.rows), document[layout.rows], walk.row)
+    except Refusal as refusal:
+        return refusal.fault(path)
+    return Body({layout.rows: rows}, walk.leaves, walk.broken.fault(path) if walk.broken else None)
+
+
+def canonical(said: Claims, body_members: Mapping[str, object]) -> bytes:
+    """The bytes that are hashed. Members stand as they are given, their doubles `spelled`."""
+    document = {
+        "v": said.v,
+        "artifact_type": said.type,
+        "tenant": said.tenant,
+        "surface": said.surface,
+        **({"segment": said.segment} if said.segment else {}),
+        "window": {"start": said.window_start, "end": said.window_end},
+        **body_members,
+        "build": {"built_at": "", "version": ""},
+    }
+    return go_json.html_safe(msgspec.json.encode(document))
+
+
+def spelled(value: float) -> int | msgspec.Raw:
+    """The double `value` so that msgspec, which spells some doubles otherwise, encodes it as Go does."""
+    text = go_json.number(value)
+    return int(text) if text.isdigit() and len(text) < 16 else msgspec.Raw(text.encode())
+
+
+def integer(trail: Trail, value: object) -> int:
+    """The int64 that `value` is; a Refusal if it is none."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Refusal(trail, f"is {kind(value)}; write an integer without fraction or exponent")
+    if value not in INT64:
+        raise Refusal(trail, f"{shown(value)} is outside the 64-bit integers; write a smaller number", "bad-json")
+    return int(value)
+
+
+def double(trail: Trail, value: object) -> float:
+    """The double that `value` is, however its token was written; a Refusal if it is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refusal(trail, f"is {kind(value)}; write a number")
+    return -0.0 if isinstance(value, MinusZero) else float(value)
+
+
+def kind(value: object) -> str:
+    """What `value` is, as a sentence names it."""
+    match value:
+        case None | bool():
+            return shown(value)
+        case int():
+            return f"the integer {shown(value)}"
+        case float():
+            return f"{shown(value)}, with a fraction or exponent"
+        case str():
+            return f"the string {shown(value)}"
+        case dict():
+            return "an object"
+        case _:
+            return "a list"
+
+
+def unknown_member(trail: Trail, name: str, known: tuple[str, ...]) -> Refusal:
+    meant = next((other for other in known if folded(other) == folded(name)), None)
+    return Refusal(trail, f"unknown member {shown(name)}; " + (f"write {shown(meant)}" if meant else "remove it"))
+
+
+class _Walk:
+    """One pass over a body: refuses wrong kinds at once, remembers the first wrong value."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.leaves: list[int] = []
+        self.broken: Refusal | None = None
+        self._layout = layout
+
+    def each(self, trail: Trail, value: object, read: _Read) -> list[object] | None:
+        if value is None:
+            return None
+        if not isinstance(value, list):
+            raise Refusal(trail, f"is {kind(value)}; write a list")
+        return [read((trail, index), element) for index, element in enumerate(value)]
+
+    def row(self, trail: Trail, value: object) -> object:
+        layout = self._layout
+        if layout.leaves is None:
+            self.leaves.append(0)
+            return self.leaf(trail, value)
+        row = _closed(trail, value, (layout.row_id, layout.leaves))
+        row_id = self._id((trail, layout.row_id), row[layout.row_id])
+        leaves = self.each((trail, layout.leaves), row[layout.leaves], self.leaf if layout.number else _text)
+        self.leaves.append(len(leaves or ()))
+        return {layout.row_id: row_id, layout.leaves: leaves}
+
+    def leaf(self, trail: Trail, value: object) -> object:
+        number = self._layout.number or ""
+        leaf = _closed(trail, value, ("item_id", number))
+        item_id = self._id((trail, "item_id"), leaf["item_id"])
+        return {"item_id": item_id, number: self._number((trail, number), leaf[number])}
+
+    def _id(self, trail: Trail, value: object) -> str:
+        text = _text(trail, value)
+        if not text:
+            self._break(trail, "is empty; give it an id or leave the entry out")
+        return text
+
+    def _number(self, trail: Trail, value: object) -> object:
+        name = self._layout.number
+        read = integer(trail, value) if name == "count" else double(trail, value)
+        if read < 0:
+            self._break(trail, f"is {read}; a {name} is never negative")
+        return read if isinstance(read, int) else spelled(read)
+
+    def _break(self, trail: Trail, says: str) -> None:
+        self.broken = self.broken or Refusal(trail, says)
+
+
+def _with(trail: Trail, value: object, required: tuple[str, ...]) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise Refusal(trail, f"is {kind(value)}; write an object")
+    for name in required:
+        if name not in value:
+            near = next((other for other in value if folded(other) == name), None)
+            if near is not None:
+                raise unknown_member(trail, near, required)
+            raise Refusal(trail, f"the member {shown(name)} is missing; add it")
+    return value
+
+
+def _closed(
+    trail: Trail, value: object, required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> dict[str, object]:
+    members = _with(trail, value, required)
+    if len(members) > len(required):
+        for name in members:
+            if name not in required and name not in optional:
+                raise unknown_member(trail, name, required + optional)
+    return members
+
+
+def _text(trail: Trail, value: object) -> str:
+    if not isinstance(value, str):
+        raise Refusal(trail, f"is {kind(value)}; write a string")
+    return value

@@ -1,0 +1,219 @@
+"""The built-in artifact types, and their quick reading.
+
+A plain artifact is decoded straight into structs, which costs a third of the memory of dicts. Whatever is not plainly
+right (a fault, or a spelling that structs lose) is left to artifact_exact: nothing is refused here, so nothing is
+explained here.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from pointsman import go_json
+
+Id = Annotated[str, Meta(min_length=1)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+# An integer token stays an integer, which Go spells alike; beyond these bounds the spellings part.
+Score = Annotated[int, Meta(ge=0, lt=2**53)] | Annotated[float, Meta(ge=0, lt=1e16)]
+
+
+class Window(Struct, gc=False, forbid_unknown_fields=True):
+    start: str
+    end: str
+
+
+class Build(Struct, gc=False, forbid_unknown_fields=True):
+    built_at: str
+    version: str
+    source_hash: str | UnsetType = UNSET
+
+
+class Counted(Struct, gc=False, forbid_unknown_fields=True):
+    item_id: Id
+    count: Count
+
+
+class Scored(Struct, gc=False, forbid_unknown_fields=True):
+    item_id: Id
+    score: Score
+
+
+class Row(Struct, gc=False, forbid_unknown_fields=True):
+    item_id: Id
+    items: list[Counted] | None
+
+
+class User(Struct, gc=False, forbid_unknown_fields=True):
+    user_id: Id
+    items: list[Scored] | None
+
+
+class Tagged(Struct, gc=False, forbid_unknown_fields=True):
+    item_id: Id
+    tags: list[str] | None
+
+
+class _Envelope(Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """The members before the body; a type adds its list and then `build`, in the order that is hashed."""
+
+    v: int
+    artifact_type: str
+    tenant: str
+    surface: str
+    segment: str | UnsetType = UNSET
+    window: Window
+
+
+class Popularity(_Envelope, kw_only=True):
+    items: list[Counted] | None
+    build: Build
+
+
+class Cooc(_Envelope, kw_only=True):
+    neighbors: list[Row] | None
+    build: Build
+
+
+class Users(_Envelope, kw_only=True):
+    users: list[User] | None
+    build: Build
+
+
+class ContentSim(_Envelope, kw_only=True):
+    items: list[Tagged] | None
+    build: Build
+
+
+Document: TypeAlias = Popularity | Cooc | Users | ContentSim
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a built-in type keeps its rows, and what stands in them."""
+
+    document: type[Document]
+    rows: str
+    row_id: str
+    leaves: str | None
+    number: str | None
+    counted: tuple[str, ...]  # what a summary and the limits call the rows, and the leaves of a row
+
+
+LAYOUTS = {
+    "popularity": Layout(Popularity, "items", "item_id", None, "count", ("items",)),
+    "cooc": Layout(Cooc, "neighbors", "item_id", "items", "count", ("rows", "neighbors")),
+    "implicit": Layout(Users, "users", "user_id", "items", "score", ("users", "items")),
+    "content_sim": Layout(ContentSim, "items", "item_id", "tags", None, ("items", "tags")),
+    "session_seq": Layout(Users, "users", "user_id", "items", "score", ("users", "items")),
+}
+
+
+class _Head(Struct, gc=False):
+    artifact_type: str
+
+
+_go_head = re.compile(rb'\s*\{\s*"v"\s*:\s*[0-9]+\s*,\s*"artifact_type"\s*:\s*"([^"\\]*)"')
+_minus_zero = re.compile(rb":[ \t\r\n]*-0[ \t\r\n,}]")
+_escaped_quote = re.compile(rb'\\["\\]')
+_small_score = re.compile(rb'"score":([0-9])(?:\.([0-9]+))?\Z')
+
+# No string can hold a quote that is not escaped, so these stand only where a score ends.
+_after_a_score = (b'},{"item_id"', b'}]},{"user_id"', b'}]}],"build"')
+
+
+def decode(data: bytes) -> tuple[Document, Sequence[int]] | None:
+    """The document, and how many leaves each of its rows has; None if the exact reading must decide about it."""
+    try:
+        layout = LAYOUTS[_artifact_type(data)]
+        document = _decode(data, layout.document)
+    except (KeyError, msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    leaves = leaves_per_row(document, layout)
+    if _unescaped_quotes(data) != _quotes(document, layout, leaves):
+        return None  # some member stands twice
+    if layout.number == "score" and _minus_zero.search(data):
+        return None  # the struct has lost a sign
+    return document, leaves
+
+
+def canonical(document: Document) -> bytes:
+    """The bytes that are hashed; `document` itself is changed on the way."""
+    layout = LAYOUTS[document.artifact_type]
+    document.build = Build("", "")
+    document.segment = document.segment or UNSET
+    encoded = go_json.html_safe(msgspec.json.encode(document))
+    return _respell_scores(encoded) if layout.number == "score" else encoded
+
+
+def _artifact_type(data: bytes) -> str:
+    found = _go_head.match(data)
+    return found[1].decode() if found else msgspec.json.decode(data, type=_Head).artifact_type
+
+
+def _decode(data: bytes, kind: type[Document]) -> Document:
+    """A hundred megabytes hold a million lists and no cycle: the collector would only walk them again and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _decoder(kind).decode(data)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@functools.cache
+def _decoder(kind: type[Document]) -> msgspec.json.Decoder[Document]:
+    return msgspec.json.Decoder(kind)
+
+
+def leaves_per_row(document: Document, layout: Layout) -> Sequence[int]:
+    rows = getattr(document, layout.rows) or ()
+    if layout.leaves is None:
+        return [0] * len(rows)
+    return [len(leaves or ()) for leaves in map(attrgetter(layout.leaves), rows)]
+
+
+def _quotes(document: Document, layout: Layout, leaves: Sequence[int]) -> int:
+    """How many quotes the document has when every member stands once: two for each name and each string value."""
+    build = document.build
+    envelope = 36 + 4 * (document.segment is not UNSET) + 4 * (build.source_hash is not UNSET)
+    return envelope + 6 * len(leaves) + (6 if layout.number else 2) * sum(leaves)
+
+
+def _unescaped_quotes(data: bytes) -> int:
+    quotes = data.count(b'"')
+    if b"\\" in data and _escaped_quote.search(data):
+        # Backslashes come in pairs but for the one that escapes.
+        quotes -= data.replace(rb"\\", b"").count(rb"\"")
+    return quotes
+
+
+def _respell_scores(encoded: bytes) -> bytes:
+    """Scores as Go spells them: 1 for 1.0, 0.000001 for 1e-6. All others that `Score` lets in are spelled alike."""
+    if b".0}" in encoded:
+        for end in _after_a_score:
+            encoded = encoded.replace(b".0" + end, end)
+    return _shift_small_scores(encoded)
+
+
+def _shift_small_scores(encoded: bytes) -> bytes:
+    """`e-6` is the one exponent that Go writes out. It is rare, and finding it thrice as fast as matching scores."""
+    parts = []
+    done = 0
+    end = encoded.find(b"e-6}")
+    while end >= 0:
+        score = _small_score.search(encoded, end - 40, end)
+        if score:
+            parts += encoded[done : score.start(1)], b"0.00000", score[1], score[2] or b""
+            done = end + 3
+        end = encoded.find(b"e-6}", end + 4)
+    return b"".join((*parts, encoded[done:])) if parts else encoded

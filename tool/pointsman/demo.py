@@ -1,0 +1,200 @@
+"""`demo`: the whole story on real artifacts, told by running the very commands that it prints."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pointsman
+from pointsman.errors import Problem
+from pointsman.outcome import Outcome
+from pointsman.plumbing import require_git
+
+_DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04")
+_IDENTITY = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL)")
+_NOBODY = {"NAME": "On-call engineer", "EMAIL": "on-call@example.com"}
+
+
+class _Story:
+    """Tells and runs. Every command's exit status is checked."""
+
+    def __init__(self, root: Path, say: Callable[[str], None]) -> None:
+        self.root = root
+        self.say = say
+        self.steps: list[dict[str, Any]] = []
+        self.directory = root
+        self.environment = _environment()
+
+    def tell(self, text: str) -> None:
+        self.say("")
+        for line in textwrap.wrap(" ".join(text.split()), 100, break_long_words=False, break_on_hyphens=False):
+            self.say(f"# {line}")
+
+    def enter(self, name: str) -> None:
+        self.directory = self.directory / name
+        self.say(f"$ {shlex.join(['cd', str(self.directory)])}")
+
+    def run(self, *words: str, ends: int = 0) -> None:
+        """Run a command, `pointsman` being this very program; Problem unless it ends with `ends`."""
+        command = shlex.join(words)
+        self.say(f"$ {command}")
+        program = [sys.executable, "-P", "-m", "pointsman"] if words[0] == "pointsman" else [words[0]]
+        ran = subprocess.run(
+            [*program, *words[1:]],
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        if said := ran.stdout.decode(errors="replace").rstrip():
+            self.say(said)
+        if ran.returncode:
+            self.say(f"(exit code {ran.returncode})")
+        self.steps.append({"command": command, "exit_code": ran.returncode})
+        if ran.returncode != ends:
+            raise Problem(f"the demo stops: `{command}` ended with exit code {ran.returncode}, not {ends} (in {self.directory})")
+
+
+def demo(directory: str | None, say: Callable[[str], None]) -> Outcome:
+    """Tell the story in `directory`, which must be new or empty, or in a new temporary one. It is kept either way."""
+    require_git()
+    root = _root(directory)
+    story = _Story(root, say)
+    with resources.as_file(resources.files("pointsman").joinpath("demo_data/staging")) as staged:
+        shutil.copytree(staged, root / "staging")
+    pointer = root / "store" / "registry" / "current" / "grocer" / "home" / "manifest.json"
+
+    story.say(f"Everything happens in {root}, which stays when this is over.")
+    _set_up(story)
+    _ordinary_days(story, pointer)
+    good, items = pointer.read_bytes(), _popular(pointer)
+    _broken_day(story, pointer, items)
+    _roll_back(story, pointer, good)
+    _look_back(story)
+    digest = hashlib.sha256(good).hexdigest()
+    return Outcome({"directory": str(root), "steps": story.steps, "serving": {"path": str(pointer), "sha256": digest}})
+
+
+def _set_up(story: _Story) -> None:
+    story.tell(
+        """A manifest repository decides what the recommender of the shop "grocer" shows on its home page. Here is a new one,
+        with an origin to push to, as it would be on a forge, and a directory that stands in for object storage."""
+    )
+    story.run("git", "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
+    story.run("pointsman", "init", "manifests", "--store", f"file://{story.root}/store")
+    story.enter("manifests")
+    story.run("git", "remote", "add", "origin", "../origin.git")
+    story.run("git", "push", "--quiet", "--set-upstream", "origin", "main")
+
+
+def _ordinary_days(story: _Story, pointer: Path) -> None:
+    story.tell(
+        """1 March. The pipeline has built five artifacts. The CI bot publishes them: they are stored under the hash of their
+        bytes, recorded in git, and a pull request proposes to make them current. Serving has not changed yet."""
+    )
+    story.run("pointsman", "publish", "../staging", "--window", _DAYS[0], "--run", "https://ci.example/runs/301")
+    story.tell("A reviewer looks, and merges. The merge is the swap; sync shows it to serving.")
+    story.run("pointsman", "pr", "list")
+    story.run("pointsman", "pr", "merge", "grocer/home")
+    story.run("pointsman", "sync")
+    story.tell("2 March, the same again; this time the bot may merge what passes the rules.")
+    story.run("pointsman", "publish", "../staging", "--window", _DAYS[1], "--run", "https://ci.example/runs/302", "--merge")
+    story.run("pointsman", "sync")
+    story.tell(f"The home page can now show {_popular(pointer)} popular items. Remember the file that serving reads:")
+    story.say(_digest_line(pointer))
+
+
+def _broken_day(story: _Story, pointer: Path, items: int) -> None:
+    story.tell(
+        """3 March. Something upstream broke in the night and most events are missing. The pipeline did not notice.
+        Pointsman does, and writes nothing:"""
+    )
+    day = ("pointsman", "publish", "../staging", "--window", _DAYS[2], "--run", "https://ci.example/runs/303")
+    story.run(*day, ends=1)
+    story.tell("Someone is sure that it is fine, and ships it all the same. The reason goes into git for good.")
+    story.run(*day, "--accept", "items-drop", "--reason", "clearance sale, fewer items are right", "--merge")
+    story.run("pointsman", "sync")
+    story.tell("It was not fine. The phone rings; on-call looks at what is current, since when, and by whom:")
+    story.run("pointsman", "status", "grocer/home")
+    story.tell(f"The home page is down from {items} popular items to {_popular(pointer)}. The 3 March ship has to go.")
+
+
+def _roll_back(story: _Story, pointer: Path, good: bytes) -> None:
+    story.tell("Rolling back needs git and nothing else: the ship is the newest commit of main, so revert it.")
+    story.run("git", "pull", "--quiet", "--ff-only")
+    story.run("git", "revert", "--no-edit", "HEAD")
+    story.tell("The gate knows a revert when it sees one. Push it, and let serving follow.")
+    story.run("pointsman", "check", "--base", "origin/main")
+    story.run("git", "push", "--quiet")
+    story.run("pointsman", "sync")
+    story.say(_digest_line(pointer))
+    if pointer.read_bytes() != good:
+        raise Problem(f"the demo stops: {pointer} is not what it was before 3 March")
+    story.tell(f"The same file, byte for byte, as on 2 March: {_popular(pointer)} popular items again.")
+
+
+def _look_back(story: _Story) -> None:
+    story.tell("And a bot that tries to bring 3 March back, by mistake or by retry, is told so:")
+    day = ("pointsman", "publish", "../staging", "--window", _DAYS[2])
+    story.run(*day, "--accept", "items-drop", "--reason", "again", ends=1)
+    story.tell("What an auditor reads a year later:")
+    story.run("pointsman", "log", "grocer/home")
+    story.tell(
+        f"""That is all of it. To go on: cd {shlex.quote(str(story.directory))}, look around with git log and pointsman --help;
+        your own repository starts with pointsman init DIR."""
+    )
+
+
+def _popular(pointer: Path) -> int:
+    """How many popular items the blob has that serving's pointer names."""
+    uri = json.loads(pointer.read_bytes())["current"]["popularity"]
+    return len(json.loads(Path(uri.removeprefix("file://")).read_bytes())["items"])
+
+
+def _digest_line(pointer: Path) -> str:
+    return f"sha256 {hashlib.sha256(pointer.read_bytes()).hexdigest()}  {pointer}"
+
+
+def _root(directory: str | None) -> Path:
+    if directory is None:
+        return Path(os.path.realpath(tempfile.mkdtemp(prefix="pointsman-demo-")))
+    root = Path(os.path.abspath(directory))
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if any(root.iterdir()):
+            raise Problem(f"{directory} is not empty: name a new directory, or none")
+    except OSError as error:
+        raise Problem(f"cannot make {directory}: {error.strerror}") from error
+    return root
+
+
+def _environment() -> Mapping[str, str]:
+    """Ours, without GIT_* but for the identity, which is made up only where git knows none."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or _IDENTITY.fullmatch(name)}
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(Path(pointsman.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+    for what, made_up in _NOBODY.items():
+        known = subprocess.run(["git", "config", f"user.{what.lower()}"], capture_output=True, env=environment)
+        if known.returncode:
+            for who in ("AUTHOR", "COMMITTER"):
+                environment.setdefault(f"GIT_{who}_{what}", made_up)
+    return environment
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """Nothing more to say: the story has been told."""
+    return ""

@@ -1,0 +1,180 @@
+"""`init`: a manifest repository ready to push."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pointsman.errors import Problem
+from pointsman.outcome import Outcome
+from pointsman.plumbing import Git
+from pointsman.repo import MAIN, Move, open_repository
+from pointsman.settings import SETTINGS_PATH, read_settings
+
+# Path in the new repository → its file under templates/, which has no leading dot: git must not take it for its own.
+TEMPLATES = {
+    "CODEOWNERS": "CODEOWNERS",
+    "README.md": "README.md",
+    ".gitattributes": "gitattributes",
+    ".gitignore": "gitignore",
+    "manifests/README.md": "manifests.md",
+    "registry/README.md": "registry.md",
+}
+_OWN_STORE = ".pointsman/store"
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_HEADER = """\
+# The settings of this manifest repository. Commands read them from main of the origin, gates from the base of a change.
+# No secret stands here: credentials come from the environment.
+"""
+
+
+def init(
+    directory: str, *, store: str | None, serving: str | None, forge: str, sets: Sequence[tuple[str, str]]
+) -> Outcome:
+    """Make a manifest repository in a new or empty directory, its first commit on main; nothing is left if it fails."""
+    if forge != "local":
+        raise Problem(f"--forge {forge}: this version speaks only local, where a pull request is a branch of the origin")
+    root = Path(os.path.abspath(directory))
+    tables = _tables(root, store, serving, sets)
+    try:
+        text = (_HEADER + "".join(_table(name, table) for name, table in tables.items())).encode()
+    except UnicodeEncodeError as error:
+        raise Problem(f"{directory!r} is not UTF-8: keep the blobs elsewhere, with --store file:///absolute/path") from error
+    read_settings(text, "the settings to write")
+    templates = resources.files("pointsman").joinpath("templates")
+    files = {path: templates.joinpath(name).read_bytes() for path, name in TEMPLATES.items()}
+    made = _claim(root, directory)
+    try:
+        commit = _first_commit(str(root), {**files, SETTINGS_PATH: text})
+    except BaseException:
+        _clear(root, made)
+        raise
+    return Outcome({"directory": str(root), "commit": commit, "settings": tables})
+
+
+def _first_commit(directory: str, files: Mapping[str, bytes]) -> str:
+    git = Git(directory)
+    try:
+        git.ask("init", "--quiet", "--initial-branch=main", "--object-format=sha1", "--template=")
+    finally:
+        git.close()
+    with open_repository(directory) as repo:
+        commit = repo.commit(repo.tree_with(None, files), [], "Set up the manifest repository\n")
+        repo.git.ask("read-tree", "-m", "-u", commit)
+        repo.move([Move(MAIN, commit, None)])
+        return commit
+
+
+def _claim(root: Path, directory: str) -> Path | None:
+    """Make `root` ours by making its .git, and return the topmost directory that had to be made for it."""
+    made = None
+    try:
+        for each in (*reversed(root.parents), root):
+            if not each.is_dir():
+                each.mkdir()
+                made = made or each
+        if any(root.iterdir()):
+            raise Problem(f"{directory} is not empty: name a new directory")
+        (root / ".git").mkdir()
+    except OSError as error:
+        with contextlib.suppress(OSError):  # only what is empty: someone else may be at work here
+            for each in (root, *root.parents) if made is not None else ():
+                each.rmdir()
+                if each == made:
+                    break
+        raise Problem(f"cannot make {error.filename or directory}: {error.strerror}") from error
+    return made
+
+
+def _clear(root: Path, made: Path | None) -> None:
+    if made is not None:
+        shutil.rmtree(made, ignore_errors=True)
+        return
+    for each in root.iterdir():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each, ignore_errors=True)
+        else:
+            each.unlink(missing_ok=True)
+
+
+# settings
+
+
+def _tables(root: Path, store: str | None, serving: str | None, sets: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    tables: dict[str, Any] = {"store": {"url": store or f"file://{root / _OWN_STORE}"}}
+    if serving is not None:
+        tables["serving"] = {"manifest": serving}
+    tables["forge"] = {"kind": "local", "records": "push", "group": "target"}
+    for key, value in sets:
+        _merge(tables, _parse(key, value))
+    return tables
+
+
+def _parse(key: str, value: str) -> dict[str, Any]:
+    """KEY = VALUE as TOML; a value that is none is text."""
+    try:
+        tomllib.loads(f"{key} = 0")
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Problem(f'--set {key}={value}: {key!r} is no key (such as forge.group or policy."grocer/home".items_drop)') from error
+    try:
+        return tomllib.loads(f"{key} = {value}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return tomllib.loads(f"{key} = {_value(value)}")
+
+
+def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+    for key, value in new.items():
+        there = into.get(key)
+        if isinstance(there, dict) and isinstance(value, dict):
+            _merge(there, value)
+        else:
+            into[key] = value
+
+
+def _table(name: str, table: object) -> str:
+    """A table as TOML, the tables in it after its values."""
+    if not isinstance(table, dict):
+        return f"\n{_key(name)} = {_value(table)}\n"
+    inner = {key: value for key, value in table.items() if isinstance(value, dict)}
+    lines = [f"{_key(key)} = {_value(value)}\n" for key, value in table.items() if key not in inner]
+    head = [f"\n[{_key(name)}]\n", *lines] if lines or not inner else []
+    for key, values in inner.items():
+        head += [f"\n[{_key(name)}.{_key(key)}]\n", *(f"{_key(each)} = {_value(of)}\n" for each, of in values.items())]
+    return "".join(head)
+
+
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else _value(name)
+
+
+def _value(value: object) -> str:
+    match value:
+        case str():
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return f"[{', '.join(map(_value, value))}]"
+        case dict():
+            return f"{{ {', '.join(f'{_key(key)} = {_value(each)}' for key, each in value.items())} }}"
+        case _:
+            return str(value)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """Where it is and what to do next."""
+    directory = document["directory"]
+    return "\n".join(
+        [
+            f"made a manifest repository in {directory}; blobs will stand in {document['settings']['store']['url']}",
+            f"next: git -C '{directory}' remote add origin URL && git -C '{directory}' push -u origin main",
+        ]
+    )

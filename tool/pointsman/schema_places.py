@@ -1,0 +1,218 @@
+"""What a JSON Schema declares at each place of a document, whichever branches of it turn out to hold.
+
+A place is the set of schemas that speak about a value: `allOf`, `anyOf`, `oneOf` and `$ref` all add theirs. Values that
+the same schemas speak about stand at one place, so that a recursive schema has finitely many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+from urllib.parse import unquote
+
+from pointsman.strict_json import shown
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+# JSON pointers of schemas, such as #/properties/rows.
+Place: TypeAlias = frozenset[str]
+
+_at_root = {"$schema", "$id"}
+_known = {
+    *("$ref", "$defs", "allOf", "anyOf", "oneOf"),
+    *("properties", "patternProperties", "additionalProperties", "prefixItems", "items"),
+    *("type", "enum", "const", "required", "dependentRequired", "pattern", "format", "uniqueItems"),
+    *("minProperties", "maxProperties", "minItems", "maxItems", "minLength", "maxLength"),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    *("$comment", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
+    *("contentEncoding", "contentMediaType"),
+}
+_most_places = 4096
+_most_remembered = 65536
+
+
+class Unclear(Exception):
+    """The schema leaves open which numbers are integers: where, why, and how to mend it."""
+
+
+class Matches(Protocol):
+    """Whether a name matches a regular expression, in the dialect of whatever validates the document."""
+
+    def __call__(self, pattern: str, name: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """One schema, the others that it holds given by their pointers."""
+
+    anything: bool  # it is `true`
+    numbers: tuple[str, ...]
+    names: frozenset[str]
+    same_place: tuple[str, ...]
+    properties: Mapping[str, str]
+    patterns: Mapping[str, str]
+    additional: str | None
+    prefix: tuple[str, ...]
+    items: str | None
+
+
+class Places:
+    """The places of one schema; Unclear if one of them leaves open what a number is.
+
+    `schema` conforms to its meta-schema. `apart` are members of the document itself that it does not decide about.
+    """
+
+    def __init__(self, schema: object, matches: Matches, *, apart: Iterable[str] = ()) -> None:
+        self._matches = matches
+        self._schemas: dict[str, _Schema] = {}
+        self._known: dict[tuple[Place, str], Place | None] = {}
+        self._collect("#", schema)
+        for pointer in self._schemas:
+            self._refuse_dangling_and_loops(pointer)
+        self.root = self._place(["#"])
+        self._refuse_mixed_numbers(frozenset(apart))
+
+    def member(self, place: Place, name: str) -> Place | None:
+        """Where a member called `name` of an object at `place` stands; None if nothing declares it."""
+        key = place, name
+        if key not in self._known:
+            if len(self._known) >= _most_remembered:
+                self._known.clear()
+            found = [pointer for each in place for pointer in self._declarations(each, name)]
+            self._known[key] = self._place(found) if found else None
+        return self._known[key]
+
+    def element(self, place: Place, index: int) -> Place:
+        """Where the element `index` of a list at `place` stands; nothing need speak about it."""
+        found = []
+        for each in place:
+            schema = self._schemas[each]
+            if schema.anything:
+                found.append(each)
+            elif index < len(schema.prefix):
+                found.append(schema.prefix[index])
+            elif schema.items:
+                found.append(schema.items)
+        return self._place(found)
+
+    def longest_prefix(self, place: Place) -> int:
+        """From which index on all elements of a list at `place` stand at one place."""
+        return max((len(self._schemas[each].prefix) for each in place), default=0)
+
+    def numbers(self, place: Place) -> frozenset[str]:
+        """Which of `integer` and `number` are declared for a value at `place`."""
+        return frozenset(kind for each in place for kind in self._schemas[each].numbers)
+
+    def named_at_root(self) -> frozenset[str]:
+        """The members of the document that its schema speaks about by name."""
+        return frozenset().union(*(self._schemas[each].names for each in self.root))
+
+    def _collect(self, pointer: str, schema: object) -> None:
+        if not isinstance(schema, dict):
+            self._schemas[pointer] = _Schema(schema is True, (), frozenset(), (), {}, {}, None, (), None)
+            return
+        for keyword in schema:
+            if keyword not in _known and not (pointer == "#" and keyword in _at_root):
+                says = "is not known, or leaves open which numbers are integers; leave it out"
+                raise Unclear(f"{pointer}: the keyword {shown(keyword)} {says}")
+        if schema.get("$schema", DIALECT).rstrip("#") != DIALECT:
+            raise Unclear(f"#/$schema: {shown(schema['$schema'])} is another dialect; write {shown(DIALECT)}")
+
+        def one(keyword: str) -> str | None:
+            return self._inside(pointer, schema[keyword], keyword) if keyword in schema else None
+
+        def many(keyword: str) -> tuple[str, ...]:
+            return tuple(self._inside(pointer, each, keyword, str(i)) for i, each in enumerate(schema.get(keyword, ())))
+
+        def named(keyword: str) -> dict[str, str]:
+            return {name: self._inside(pointer, each, keyword, name) for name, each in schema.get(keyword, {}).items()}
+
+        named("$defs")
+        kinds = schema.get("type", ())
+        properties = named("properties")
+        self._schemas[pointer] = _Schema(
+            anything=False,
+            numbers=tuple(kind for kind in ("integer", "number") if kind == kinds or kind in list(kinds)),
+            names=frozenset([*properties, *schema.get("required", ()), *schema.get("dependentRequired", ())]),
+            same_place=(*many("allOf"), *many("anyOf"), *many("oneOf"), *_target(pointer, schema.get("$ref"))),
+            properties=properties,
+            patterns=named("patternProperties"),
+            additional=one("additionalProperties") if schema.get("additionalProperties", False) is not False else None,
+            prefix=many("prefixItems"),
+            items=one("items"),
+        )
+
+    def _inside(self, pointer: str, schema: object, *steps: str) -> str:
+        inner = "/".join((pointer, *(step.replace("~", "~0").replace("/", "~1") for step in steps)))
+        self._collect(inner, schema)
+        return inner
+
+    def _refuse_dangling_and_loops(self, pointer: str) -> None:
+        seen: set[str] = set()
+        ahead = list(self._schemas[pointer].same_place)
+        while ahead:
+            each = ahead.pop()
+            if each not in self._schemas:
+                raise Unclear(f"{pointer}/$ref: {shown(each)} leads to no schema of this file; mend the pointer")
+            if each == pointer:
+                raise Unclear(f"{pointer}: leads back to itself and never to a value; break the loop")
+            if each not in seen:
+                seen.add(each)
+                ahead.extend(self._schemas[each].same_place)
+
+    def _place(self, pointers: Iterable[str]) -> Place:
+        found: set[str] = set()
+        ahead = list(pointers)
+        while ahead:
+            each = ahead.pop()
+            if each not in found:
+                found.add(each)
+                ahead.extend(self._schemas[each].same_place)
+        return frozenset(found)
+
+    def _declarations(self, pointer: str, name: str) -> list[str]:
+        schema = self._schemas[pointer]
+        if schema.anything:
+            return [pointer]
+        found = [inner for pattern, inner in schema.patterns.items() if self._matches(pattern, name)]
+        if name in schema.properties:
+            found.append(schema.properties[name])
+        return found or ([schema.additional] if schema.additional else [])
+
+    def _refuse_mixed_numbers(self, apart: frozenset[str]) -> None:
+        """Looks at every place that can be told from the schema alone.
+
+        A name that several patterns match cannot; whoever reads a document asks `numbers` there.
+        """
+        ahead = [self.root]
+        seen = {self.root}
+        while ahead:
+            place = ahead.pop()
+            if len(self.numbers(place)) > 1:
+                told = [f"{each} says {kind}" for each in sorted(place) for kind in self._schemas[each].numbers]
+                raise Unclear(f"{', '.join(told)} of one value; declare it either integer or number")
+            for inner in self._below(place, apart if place == self.root else frozenset()):
+                if inner not in seen:
+                    seen.add(inner)
+                    ahead.append(inner)
+            if len(seen) > _most_places:
+                raise Unclear(f"#: has more than {_most_places} different places; simplify it")
+
+    def _below(self, place: Place, apart: frozenset[str]) -> Iterator[Place]:
+        schemas = [self._schemas[each] for each in place]
+        for name in {name for schema in schemas for name in schema.properties} - apart:
+            yield self.member(place, name) or frozenset()
+        for pattern in {pattern for schema in schemas for pattern in schema.patterns}:
+            yield self._place(filter(None, (schema.patterns.get(pattern, schema.additional) for schema in schemas)))
+        yield self._place(filter(None, (schema.additional for schema in schemas)))
+        for index in range(self.longest_prefix(place) + 1):
+            yield self.element(place, index)
+
+
+def _target(pointer: str, reference: Any) -> tuple[str, ...]:
+    if reference is None:
+        return ()
+    if reference != "#" and not reference.startswith("#/"):
+        raise Unclear(f"{pointer}/$ref: {shown(reference)} is not in this file; write a pointer such as #/$defs/row")
+    return (unquote(reference),)

@@ -1,0 +1,239 @@
+"""JSON read so that no two readers can disagree about what a document says.
+
+RFC 8259 leaves open what duplicate names, lone surrogates and huge numbers mean, and readers differ: most keep the last
+of two equal names, and Go takes `Count` for `count`. Whatever is ambiguous is refused here, with its place.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pointsman.errors import Fault
+
+MAX_DEPTH = 64
+TOO_DEEP = f"lists and objects nest deeper than {MAX_DEPTH} levels; flatten the document"
+INT64 = range(-(2**63), 2**63)
+
+# Where a value stands, innermost step last: (((), "items"), 3). Cheap to carry; rendered only when something is wrong.
+Trail: TypeAlias = tuple[()] | tuple["Trail", str | int]
+
+_plain_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_surrogate_escape = re.compile(r"\\u[dD][89a-fA-F]")
+_lone_surrogate = re.compile("[\ud800-\udfff]")
+
+
+class MinusZero(int):
+    """The token `-0` of a document read exactly: zero for an integer, but a double of that spelling keeps its sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Flaw:
+    """Stands in the parsed tree where something was refused; a walk then finds its place."""
+
+    says: str
+
+
+def read(data: bytes, path: str) -> object | Fault:
+    """The document in `data`, or a `bad-json` fault about `path`. For small documents: manifests, records, schemas.
+
+    Refused are: anything but UTF-8, a byte order mark, names that are equal (also but for case or Unicode
+    compatibility), NaN and Infinity, integers outside int64, doubles that overflow, lone surrogates, nesting deeper
+    than 64, trailing data. Never raises, whatever the bytes.
+    """
+    tree = _parse(data, path, _Tokens(exact=False))
+    # Nothing nests deeper than it has brackets, and nearly every small document has few.
+    if isinstance(tree, Fault) or data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return tree
+    return next((bad_json(path, says) for says in _too_deep(tree)), tree)
+
+
+def read_exactly(data: bytes, path: str) -> object | Fault:
+    """As `read`, but `-0` stays MinusZero and integers may be as large as a double: a type decides what they mean.
+
+    For artifacts. Nesting is bounded by the interpreter alone; a caller that keeps unknown members minds their depth.
+    """
+    return _parse(data, path, _Tokens(exact=True))
+
+
+def bad_json(path: str, says: str) -> Fault:
+    return Fault(path, "bad-json", says)
+
+
+def place(trail: Trail) -> str:
+    """`trail` as a JSON path: `$.items[3].count`."""
+    steps: list[str] = []
+    while trail:
+        trail, step = trail
+        if isinstance(step, int):
+            steps.append(f"[{step}]")
+        else:
+            steps.append(f".{step}" if _plain_name.fullmatch(step) else f"[{shown(step)}]")
+    text = "$" + "".join(reversed(steps))
+    return text if len(text) <= 200 else f"{text[:120]}...{text[-60:]}"
+
+
+def shown(value: object) -> str:
+    """`value` as JSON in ASCII, cut to what fits into a sentence."""
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def folded(name: str) -> str:
+    """What a reader that ignores case, or normalises, may take `name` for."""
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _parse(data: bytes, path: str, tokens: _Tokens) -> object | Fault:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        where = _line_and_column(data, error.start)
+        return bad_json(path, f"{where}: byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8")
+    if text.startswith("\ufeff"):
+        return bad_json(path, "line 1 column 1: begins with a byte order mark; save it as UTF-8 without one")
+    try:
+        tree: object = tokens.decoder().decode(text)
+    except json.JSONDecodeError as error:
+        return bad_json(path, f"line {error.lineno} column {error.colno}: {_reason(error)}")
+    except RecursionError:
+        return bad_json(path, f"$: {TOO_DEEP}")
+    if tokens.flawed or _surrogate_escape.search(text):
+        return next((bad_json(path, says) for says in _flaws(tree)), tree)
+    return tree
+
+
+class _Tokens:
+    """The decoder's hooks, and whether any of them refused something."""
+
+    def __init__(self, *, exact: bool) -> None:
+        self.flawed = False
+        self._exact = exact
+        self._unambiguous: set[tuple[str, ...]] = set()
+
+    def decoder(self) -> json.JSONDecoder:
+        return json.JSONDecoder(
+            object_pairs_hook=self._object, parse_float=self._double, parse_int=self._integer, parse_constant=self._word
+        )
+
+    def _object(self, pairs: list[tuple[str, object]]) -> object:
+        members = dict(pairs)
+        names = tuple(members)
+        if len(names) == len(pairs) and (names in self._unambiguous or self._is_unambiguous(names)):
+            return members
+        return self._flaw(_clash(name for name, _ in pairs))
+
+    def _is_unambiguous(self, names: tuple[str, ...]) -> bool:
+        unambiguous = len({folded(name) for name in names}) == len(names)
+        # Rows share their names and are worth remembering; maps keyed by ids are not and would only fill the memory.
+        if unambiguous and len(names) <= 16 and len(self._unambiguous) < 1024:
+            self._unambiguous.add(names)
+        return unambiguous
+
+    def _integer(self, digits: str) -> object:
+        if digits == "-0":
+            return MinusZero() if self._exact else 0
+        # Beyond some length Python itself refuses, by an exception that would lose the place.
+        if len(digits) > 20:
+            if self._exact and not math.isinf(float(digits)):
+                return int(digits)
+            return self._flaw(_overflow(digits) if self._exact else _outside_int64(digits))
+        value = int(digits)
+        return value if self._exact or value in INT64 else self._flaw(_outside_int64(digits))
+
+    def _double(self, digits: str) -> object:
+        value = float(digits)
+        return self._flaw(_overflow(digits)) if math.isinf(value) else value
+
+    def _word(self, word: str) -> object:
+        return self._flaw(f"{word} is not JSON; write a finite number or null")
+
+    def _flaw(self, says: str) -> _Flaw:
+        self.flawed = True
+        return _Flaw(says)
+
+
+def _overflow(digits: str) -> str:
+    return f"{_cut(digits)} is larger than any double; write a finite number"
+
+
+def _outside_int64(digits: str) -> str:
+    return f"{_cut(digits)} is outside the 64-bit integers; write a smaller number or a string"
+
+
+def _cut(digits: str) -> str:
+    return digits if len(digits) <= 40 else f"{digits[:37]}..."
+
+
+def _clash(names: Iterable[str]) -> str:
+    """Which of `names` is taken twice; there is one such."""
+    first: dict[str, str] = {}
+    for name in names:
+        key = folded(name)
+        if key in first:
+            break
+        first[key] = name
+    if first[key] == name:
+        return f"the member {shown(name)} stands twice; keep one"
+    return f"the members {shown(first[key])} and {shown(name)} are one to readers that ignore case; keep one"
+
+
+def _flaws(tree: object) -> Iterator[str]:
+    for trail, value in _walk(tree):
+        if isinstance(value, _Flaw):
+            yield f"{place(trail)}: {value.says}"
+        for text in value if isinstance(value, dict) else (value,):
+            if isinstance(text, str) and _lone_surrogate.search(text):
+                yield f"{place(trail)}: {shown(text)} has half a surrogate pair; write the whole character"
+
+
+def _too_deep(tree: object) -> Iterator[str]:
+    for trail, value in _walk(tree):
+        depth, rest = 1, trail
+        while rest:
+            depth, rest = depth + 1, rest[0]
+        if depth > MAX_DEPTH and isinstance(value, dict | list):
+            yield f"{place(trail)}: {TOO_DEEP}"
+
+
+def _walk(tree: object) -> Iterator[tuple[Trail, object]]:
+    """Every value in document order, without recursion."""
+    stack: list[Iterator[tuple[Trail, object]]] = [iter([((), tree)])]
+    while stack:
+        for trail, value in stack[-1]:
+            yield trail, value
+            if isinstance(value, dict | list):
+                stack.append(_children(trail, value))
+                break
+        else:
+            stack.pop()
+
+
+def _children(trail: Trail, value: dict[str, object] | list[object]) -> Iterator[tuple[Trail, object]]:
+    for step, child in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (trail, step), child
+
+
+def _reason(error: json.JSONDecodeError) -> str:
+    """What the parser found, with the likely cause where it names only a symptom."""
+    if not error.doc.strip():
+        return "the file is empty; write one JSON document"
+    if error.msg == "Extra data":
+        return "more data follows the document; keep one document"
+    if error.msg.startswith("Invalid control character"):
+        return "a raw control character stands in a string; write it as an escape such as \\n"
+    if error.msg.startswith("Unterminated string") or error.pos >= len(error.doc.rstrip()):
+        return f"the document ends too early ({error.msg}); was it cut off?"
+    return f"not JSON ({error.msg}); mend the syntax"
+
+
+def _line_and_column(data: bytes, offset: int) -> str:
+    *lines, last = data[:offset].decode().split("\n")
+    return f"line {len(lines) + 1} column {len(last) + 1}"

@@ -1,0 +1,168 @@
+"""A user's own artifact type, declared by a JSON Schema of the whole artifact document.
+
+The schema says what is valid and which numbers are integers. All else is the canonical form's, so that rewording or
+reordering a schema changes no version.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pointsman import strict_json
+from pointsman.artifact_exact import ENVELOPE, Refusal, double, integer, kind, spelled, unknown_member
+from pointsman.errors import Fault
+from pointsman.names import BUILT_IN_TYPES, is_name
+from pointsman.schema_places import DIALECT, Matches, Place, Places, Unclear
+from pointsman.strict_json import MAX_DEPTH, TOO_DEEP, Trail, place, shown
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft202012Validator, ValidationError
+
+_MASK = "\ufffc"  # stands for the value in the validator's words, which would otherwise quote all of it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UserType:
+    """A type as its schema declares it; made by `load`."""
+
+    name: str
+    _places: Places = field(repr=False)
+    _validator: Draft202012Validator = field(repr=False)
+
+    def body(self, tree: Mapping[str, object], path: str) -> Mapping[str, object] | Fault:
+        """The type's own members of the document `tree`, sorted and ready to be encoded; a fault if they are not valid.
+
+        The members that artifacts of all types have, which the caller has read, are validated if the schema names them.
+        """
+        walk = _Walk(self._places)
+        try:
+            own = {name: value for name, value in tree.items() if name not in ENVELOPE}
+            members = walk.members((), own, self._places.root)
+        except Refusal as refusal:
+            return refusal.fault(path)
+        named = {name: tree[name] for name in self._places.named_at_root().intersection(ENVELOPE, tree)}
+        fault = self._invalid({**named, **members}, path)
+        return fault or {name: _spelled(value) if walk.doubles else value for name, value in members.items()}
+
+    def _invalid(self, document: Mapping[str, object], path: str) -> Fault | None:
+        from jsonschema_rs import ValidationError
+
+        try:
+            self._validator.validate(document)
+        except ValidationError as error:
+            return Fault(path, "schema", _told(error))
+        return None
+
+
+def load(type_name: str, schema_bytes: bytes, path: str) -> UserType | Fault:
+    """The type that the JSON Schema (draft 2020-12) in `schema_bytes` declares; a `schema` or `bad-json` fault if none.
+
+    Every number is declared `integer` or `number`, never both; keywords that would leave it open are refused.
+    """
+    if not is_name(type_name) or type_name.casefold() in BUILT_IN_TYPES:
+        return Fault(path, "schema", f"{shown(type_name)} cannot name a user's type; choose another name")
+    schema = strict_json.read(schema_bytes, path)
+    if isinstance(schema, Fault):
+        return schema
+    if not isinstance(schema, dict):
+        return Fault(path, "schema", f"$: is {kind(schema)}; a type's schema is an object")
+    if schema.get("$schema", DIALECT) not in (DIALECT, f"{DIALECT}#"):
+        return Fault(path, "schema", f"$: the dialect is {shown(schema['$schema'])}; write {shown(DIALECT)}")
+    return _load(type_name, schema, path)
+
+
+def _load(type_name: str, schema: dict[str, object], path: str) -> UserType | Fault:
+    import jsonschema_rs
+
+    try:
+        jsonschema_rs.meta.validate(schema)
+        places = Places(schema, _matches(), apart=ENVELOPE)
+        return UserType(type_name, places, jsonschema_rs.Draft202012Validator(schema, mask=_MASK))
+    except jsonschema_rs.ValidationError as error:
+        return Fault(path, "schema", f"not a JSON Schema: {_told(error)}")
+    except Unclear as unclear:
+        return Fault(path, "schema", str(unclear))
+
+
+class _Walk:
+    """One pass over a body: refuses what the schema does not declare, sorts members, settles what each number is."""
+
+    def __init__(self, places: Places) -> None:
+        self.doubles = False
+        self._places = places
+        self._depth = 0
+
+    def members(self, trail: Trail, value: dict[str, Any], at: Place) -> dict[str, object]:
+        result = {}
+        for name in sorted(value):  # by code points, which is by UTF-8 bytes
+            inside = self._places.member(at, name)
+            if inside is None:
+                raise unknown_member(trail, name, ())
+            result[name] = self._value((trail, name), value[name], inside)
+        return result
+
+    def _value(self, trail: Trail, value: Any, at: Place) -> object:
+        if value is None or isinstance(value, str | bool):
+            return value
+        if isinstance(value, int | float):
+            return self._number(trail, value, at)
+        self._depth += 1
+        if self._depth >= MAX_DEPTH:
+            raise Refusal(trail, TOO_DEEP, "bad-json")
+        settled = self.members(trail, value, at) if isinstance(value, dict) else self._elements(trail, value, at)
+        self._depth -= 1
+        return settled
+
+    def _elements(self, trail: Trail, value: list[object], at: Place) -> list[object]:
+        first = self._places.longest_prefix(at)
+        rest = self._places.element(at, first)
+        return [
+            self._value((trail, index), element, rest if index >= first else self._places.element(at, index))
+            for index, element in enumerate(value)
+        ]
+
+    def _number(self, trail: Trail, value: int | float, at: Place) -> int | float:
+        declared = self._places.numbers(at)
+        if declared == {"integer"}:
+            return integer(trail, value)
+        if declared == {"number"}:
+            self.doubles = True
+            return double(trail, value)
+        if declared:
+            raise Refusal(trail, "the schema declares it both integer and number; mend the schema")
+        raise Refusal(trail, f"is {kind(value)}, but the schema declares no number here; declare it or remove it")
+
+
+def _spelled(value: object) -> object:
+    if isinstance(value, float):
+        return spelled(value)
+    if isinstance(value, dict):
+        return {name: _spelled(each) for name, each in value.items()}
+    return [_spelled(each) for each in value] if isinstance(value, list) else value
+
+
+def _matches() -> Matches:
+    """Names are matched by what validates the document, so that the two cannot disagree about a pattern."""
+    from jsonschema_rs import Draft202012Validator
+
+    @functools.cache
+    def validator(pattern: str) -> Draft202012Validator:
+        try:
+            return Draft202012Validator({"type": "string", "pattern": pattern})
+        except ValueError:
+            raise Unclear(f"{shown(pattern)} is no regular expression; mend it") from None
+
+    return lambda pattern, name: validator(pattern).is_valid(name)
+
+
+def _told(error: ValidationError) -> str:
+    trail: Trail = ()
+    for step in error.instance_path:
+        trail = trail, step
+    found = error.instance
+    value = "the value" if isinstance(found, dict | list) else shown(found)
+    rule = "/".join(map(str, error.schema_path))
+    return f"{place(trail)}: {error.message[:200].replace(_MASK, value, 1)} (#/{rule}); mend it or the schema"
