@@ -141,7 +141,7 @@ def _of_tree(tree: object, judge: _Judge) -> Artifact | Fault:
     fault = judge.of_kind(said)
     if fault:
         return fault
-    if said.type in judge.types:
+    if said.type not in LAYOUTS:
         members = judge.types[said.type].body(tree, judge.path)
         if isinstance(members, Fault):
             return members

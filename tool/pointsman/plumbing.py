@@ -270,7 +270,7 @@ class Git:
     # writing
 
     def write(self, objects: Iterable[tuple[str, bytes]], length: int) -> list[Oid]:
-        """Write (kind, content) objects; their ids, `length` hex digits each. Files are durable, not yet their names."""
+        """Write (kind, content) objects; ids of `length` hex digits. Their files are durable, their names not yet."""
         ids: list[Oid] = []
         pack = bytearray()
         for kind, content in objects:

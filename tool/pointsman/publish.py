@@ -111,7 +111,7 @@ def publish(repo: Repository, request: Request, progress: Callable[[str], None] 
         }
         for source, blob in zip(sources, blobs, strict=True)
     ]
-    codes = {publisher.code(each) for each in outcomes}
+    codes = {1 if each["outcome"] == "refused" else 4 if "says" in each else 0 for each in outcomes}
     code = codes.pop() if len(codes) == 1 else 5 if 0 in codes else max(codes)
     return Outcome({"artifacts": artifacts, "targets": outcomes}, code, tuple(notes))
 
@@ -191,7 +191,8 @@ class _Publisher:
         self.settings = settings
         self.progress = progress
         self.store: FileStore = open_store(settings.store)
-        self._judged: dict[str, tuple[Oid | None, ...]] = {}
+        self._judged: dict[tuple[Target, ...], tuple[str, ...]] = {}  # targets → the commits judged against
+        self._accepted: dict[Target, dict[str, str]] = {}
 
     # before anything is written
 
@@ -280,7 +281,10 @@ class _Publisher:
                     commit, outcome = pulls.merge_pull(self.repo, pull), "merged"
             except MovedFirst as error:
                 if again == _TRIES - 1:
-                    return [self._told(want.target, "moved-first", says=str(error)) for want in group]
+                    return [
+                        self._told(want.target, "opened", says=f"{error}; run: pointsman publish … again")
+                        for want in group
+                    ]
                 _pause(again)
                 self.repo.refresh()
                 continue
@@ -297,7 +301,6 @@ class _Publisher:
         """The manifests that main needs next, judged; None if it has them already. Refused if they may not be."""
         main = self.repo.main
         gate, base = Gatekeeper(self.repo), Snapshot(self.repo, main)
-        bases: list[Oid | None] = []
         manifests: dict[Target, Manifest] = {}
         said: list[Said] = []
         for want in group:
@@ -314,7 +317,6 @@ class _Publisher:
                 raise Problem(
                     f"{want.target} would have nothing left: to stop serving it, remove its manifest by a commit"
                 )
-            bases.append(last.oid if last else None)
             manifest = Manifest(
                 want.target.tenant,
                 want.target.surface,
@@ -333,31 +335,26 @@ class _Publisher:
             said.append(mine)
         if not manifests:
             return None
-        ship = self._compose(main, manifests, said)
-        if self._judged.get(",".join(map(str, manifests))) != tuple(bases):
-            ship = self._judge(gate, ship, group)
-            self._judged[",".join(map(str, manifests))] = tuple(bases)
-            self._accepted = {each.target: dict(each.accepts) for each in ship.said}
-        else:
-            for each in said:
-                each.accepts = dict(self._accepted.get(each.target, {}))
-            ship = self._compose(main, manifests, said)
-        return ship
+        targets, replaced = tuple(manifests), tuple(str(each.supersedes) for each in said)
+        if self._judged.get(targets) != replaced:
+            self._judge(gate, self._compose(main, manifests, said), group)
+            self._judged[targets] = replaced
+        for each in said:
+            each.accepts = self._accepted.get(each.target, {})
+        return self._compose(main, manifests, said)
 
-    def _judge(self, gate: Gatekeeper, ship: Ship, group: Sequence[Want]) -> Ship:
-        """The ship with an Accept: line for each guardrail that it breaks and the request accepts."""
+    def _judge(self, gate: Gatekeeper, ship: Ship, group: Sequence[Want]) -> None:
+        """Refused by the gate, but for guardrails that the request accepts: these leave an Accept: line."""
         records = {record.path: record.render() for want in group for record in want.records.values()}
         base = Snapshot(self.repo, ship.main)
         records = {path: data for path, data in records.items() if base.entry(path) is None}
         verdict = gate.proposed(ship.main, records, ship.files, ship.message)
-        for fault in verdict.faults:
-            for said in ship.said:
-                if said.target.manifest_path == fault.path and fault.rule in self.request.accept:
-                    said.accepts[fault.rule] = self.request.reason
         stopping = [fault for fault in verdict.faults if fault.rule not in self.request.accept]
         if stopping:
             raise Refused(stopping)
-        return self._compose(ship.main, ship.manifests, ship.said) if verdict.faults else ship
+        for target in ship.manifests:
+            broken = {fault.rule for fault in verdict.faults if fault.path == target.manifest_path}
+            self._accepted[target] = dict.fromkeys(sorted(broken), self.request.reason)
 
     def _compose(self, main: Oid, manifests: Mapping[Target, Manifest], said: Sequence[Said]) -> Ship:
         slots = [(each.target, slot, version) for each in said for slot, version in sorted(each.records.items())]
@@ -443,9 +440,6 @@ class _Publisher:
             document["says"] = says
         return document
 
-    def code(self, told: Mapping[str, Any]) -> int:
-        return {"refused": 1, "moved-first": 4}.get(told["outcome"], 0)
-
 
 def _covers(one: Pull, other: Pull) -> bool:
     """Whether every target and type that `other` changes is one that `one` changes."""
@@ -480,6 +474,8 @@ def render(document: Mapping[str, Any]) -> str:
     for each in document["targets"]:
         pull = each["pull_request"]
         match each["outcome"]:
+            case _ if "says" in each:
+                lines.append(f"{each['target']}: {each['says']}")
             case "opened" | "updated" as outcome:
                 lines.append(f"{each['target']}: {outcome} {pull['branch']}; next: pointsman pr merge {pull['id']}")
             case "unchanged" if pull is not None:
@@ -496,6 +492,4 @@ def render(document: Mapping[str, Any]) -> str:
                 lines.append(f"{each['target']}: would be shipped (dry run, nothing written)")
             case "refused":
                 lines += [f"{fault['path']}: {fault['rule']}: {fault['says']}" for fault in each["faults"]]
-            case _:
-                lines.append(f"{each['target']}: {each['says']}; run the command again")
     return "\n".join(lines)

@@ -178,7 +178,9 @@ def mixed_change(case: Case) -> Iterator[Fault]:
         )
         yield Fault(path, "mixed-change", says)
     if "manifest" in kinds and "record" in kinds:
-        says = "records and manifests may not change together: the revert of a ship must not delete a record; land it first"
+        says = (
+            "records and manifests may not change together, the revert of a ship would delete a record: land it first"
+        )
         yield Fault(kinds["record"], "mixed-change", says)
 
 
@@ -271,8 +273,8 @@ def unvouched_manifest(case: Case) -> Iterator[Fault]:
     for change in case.targets:
         if change.kind is Kind.EDIT and change.after is not None:
             says = (
-                "nothing vouches for these bytes: no Manifest: line of the change names them and main never had "
-                "them in a good state (a hand edit, or a merge that blended two ships); use pointsman publish or rollback"
+                "nothing vouches for these bytes: no Manifest: line of the change names them and main never had them "
+                "in a good state (a hand edit, or a merge that blended two ships); use pointsman publish or rollback"
             )
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
         elif not change.restores_known:

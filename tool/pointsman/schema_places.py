@@ -13,8 +13,6 @@ from urllib.parse import unquote
 
 from pointsman.strict_json import shown
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
 # JSON pointers of schemas, such as #/properties/rows.
 Place: TypeAlias = frozenset[str]
 
@@ -116,8 +114,6 @@ class Places:
             if keyword not in _known and not (pointer == "#" and keyword in _at_root):
                 says = "is not known, or leaves open which numbers are integers; leave it out"
                 raise Unclear(f"{pointer}: the keyword {shown(keyword)} {says}")
-        if schema.get("$schema", DIALECT).rstrip("#") != DIALECT:
-            raise Unclear(f"#/$schema: {shown(schema['$schema'])} is another dialect; write {shown(DIALECT)}")
 
         def one(keyword: str) -> str | None:
             return self._inside(pointer, schema[keyword], keyword) if keyword in schema else None
@@ -129,12 +125,13 @@ class Places:
             return {name: self._inside(pointer, each, keyword, name) for name, each in schema.get(keyword, {}).items()}
 
         named("$defs")
-        kinds = schema.get("type", ())
+        kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", ())
+        dependent = schema.get("dependentRequired", {})
         properties = named("properties")
         self._schemas[pointer] = _Schema(
             anything=False,
-            numbers=tuple(kind for kind in ("integer", "number") if kind == kinds or kind in list(kinds)),
-            names=frozenset([*properties, *schema.get("required", ()), *schema.get("dependentRequired", ())]),
+            numbers=tuple(kind for kind in ("integer", "number") if kind in kinds),
+            names=frozenset().union(properties, schema.get("required", ()), dependent, *dependent.values()),
             same_place=(*many("allOf"), *many("anyOf"), *many("oneOf"), *_target(pointer, schema.get("$ref"))),
             properties=properties,
             patterns=named("patternProperties"),

@@ -15,12 +15,13 @@ from pointsman import strict_json
 from pointsman.artifact_exact import ENVELOPE, Refusal, double, integer, kind, spelled, unknown_member
 from pointsman.errors import Fault
 from pointsman.names import BUILT_IN_TYPES, is_name
-from pointsman.schema_places import DIALECT, Matches, Place, Places, Unclear
+from pointsman.schema_places import Matches, Place, Places, Unclear
 from pointsman.strict_json import MAX_DEPTH, TOO_DEEP, Trail, place, shown
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator, ValidationError
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _MASK = "\ufffc"  # stands for the value in the validator's words, which would otherwise quote all of it
 
 
@@ -83,6 +84,8 @@ def _load(type_name: str, schema: dict[str, object], path: str) -> UserType | Fa
         return UserType(type_name, places, jsonschema_rs.Draft202012Validator(schema, mask=_MASK))
     except jsonschema_rs.ValidationError as error:
         return Fault(path, "schema", f"not a JSON Schema: {_told(error)}")
+    except jsonschema_rs.ReferencingError as error:
+        return Fault(path, "schema", f"not a JSON Schema: {error}; mend the reference")
     except Unclear as unclear:
         return Fault(path, "schema", str(unclear))
 

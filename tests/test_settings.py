@@ -1,0 +1,70 @@
+"""Settings: what is wrong is named, with the nearest right word; nothing is honoured in silence that does nothing."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pointsman.errors import Problem
+from pointsman.names import Target
+from pointsman.settings import read_settings
+
+STORE = b'[store]\nurl = "file:///srv/recsys"\n'
+
+
+def test_the_least_settings_have_the_defaults_of_the_contract() -> None:
+    settings = read_settings(STORE)
+    target = Target("grocer", "home")
+    assert settings.uri(target, "cooc", "a" * 64) == f"file:///srv/recsys/grocer/home/cooc/{'a' * 64}.json"
+    assert settings.serving == "file:///srv/recsys/registry/current/{tenant}/{surface}/manifest.json"
+    assert settings.serving_root == "file:///srv/recsys/registry/current"
+    assert settings.serving_key(target) == "grocer/home/manifest.json"
+    assert settings.serving_target("grocer/home/manifest.json") == target
+    assert settings.serving_target("grocer/home/other.json") is None
+    assert (settings.artifact_bytes, settings.state_file_bytes) == (10_000_000, 65536)
+    assert settings.limit(target, "items_drop") == 0.5
+
+
+def test_a_target_has_its_own_limits_and_the_rest_keeps_the_repositorys() -> None:
+    text = STORE + b'[policy]\nitems_drop = 0.4\n[policy."grocer/home"]\nitems_drop = 0.2\n'
+    settings = read_settings(text)
+    assert settings.limit(Target("grocer", "home"), "items_drop") == 0.2
+    assert settings.limit(Target("grocer", "web"), "items_drop") == 0.4
+
+
+@pytest.mark.parametrize(
+    "text,says",
+    [
+        (b"", "[store] url is missing"),
+        (b"[store\n", "not TOML"),
+        (b"\xff", "not UTF-8"),
+        (b"[stroe]\n", "unknown table [stroe]: did you mean store?"),
+        (STORE + b"urll = 1\n", "unknown key urll in [store]: did you mean url?"),
+        (STORE + b"[policy]\nitem_drop = 1\n", "did you mean items_drop?"),
+        (STORE + b'[policy."grocer/home"]\nitems_dorp = 1\n', "did you mean items_drop?"),
+        (STORE + b'[policy."gro cer/home"]\nitems_drop = 1\n', "gro cer"),
+        (STORE + b"[policy]\nitems_drop = 2\n", "share between 0 and 1"),
+        (STORE + b"[policy]\nitems_drop = true\n", "share between 0 and 1"),
+        (STORE + b"[policy]\nkept_low = 0.3\n", "not honoured by this version"),
+        (STORE + b'[forge]\nkind = "github"\n', "only 'local' works"),
+        (STORE + b'[forge]\nrecords = "pull-request"\n', "only 'push' works"),
+        (STORE + b"[forge]\nauto_merge = true\n", "not honoured by this version"),
+        (STORE + b'[forge]\ngroup = "all"\n', '"target" or "run"'),
+        (STORE + b'[serving]\ninvalidate = "https://x"\n', "not honoured by this version"),
+        (STORE + b'[serving]\nmanifest = "file:///x/{tenant}.json"\n', "{tenant} and {surface} once each"),
+        (STORE + b'[serving]\nmanifest = "file:///x/{tenant}-{surface}.json"\n', "slash between"),
+        (STORE + b'[serving]\nmanifest = "x/{tenant}/{surface}"\n', "not a store"),
+        (STORE + b"[limits]\nartifact_bytes = 0\n", "whole number of bytes above 0"),
+        (b'[store]\nurl = "s3://bucket"\n', "not a store this version can use"),
+        (b'[store]\nurl = "file://relative"\n', "file:///absolute/path"),
+        (b'[store]\nurl = "file:///a/../b"\n', "dotted part"),
+        (b"[store]\nurl = 3\n", "must be a text"),
+        (b"store = 3\n", "must be a table"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(text: bytes, says: str) -> None:
+    with pytest.raises(Problem, match=re.escape(says)) as error:
+        read_settings(text)
+    assert error.value.exit_code == 2
+    assert "pointsman.toml" in str(error.value)
