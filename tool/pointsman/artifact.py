@@ -90,7 +90,8 @@ def read(
     bound: max_popularity_items, max_cooc_rows, max_cooc_neighbors, and so on for `LAYOUTS[...].counted`. A false
     `build.source_hash` is a fault unless `any_source_hash`: the hash of the document does not depend on it.
 
-    Give `data` without keeping it: it is let go as soon as it is decoded, which for 100 MB matters.
+    `data` is let go once it is decoded. That saves its size only if the caller keeps no name for it either:
+    `read(file.read_bytes(), …)`.
     """
     judge = _Judge(path, types or {}, reference, limits or {}, any_source_hash)
     fault = judge.before_reading()

@@ -6,7 +6,6 @@ Verbs are imported when their command runs, so that `pointsman --help` answers a
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import select
@@ -21,9 +20,12 @@ from pointsman import __version__
 from pointsman.errors import Problem, Refused, Unreachable
 
 if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]  # generic only for the type checker: older clicks have a plain class
     from pointsman.names import Target
     from pointsman.outcome import Outcome
     from pointsman.repo import Repository
+else:
+    _ParamType = click.ParamType
 
 _COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
 _INTERRUPTED = 130  # 128 + SIGINT
@@ -50,7 +52,8 @@ class Call:
         """The repository that -C names; what it has to note is said in the end, whatever happens."""
         from pointsman.repo import open_repository
 
-        with open_repository(spec or self.spec or ".") as repo:
+        named = spec if spec is not None else self.spec
+        with open_repository(named if named is not None else ".") as repo:
             try:
                 yield repo
             finally:
@@ -82,6 +85,8 @@ def _say(text: str, *, err: bool = False) -> None:
 
 
 def _say_document(document: Mapping[str, Any]) -> None:
+    import json
+
     click.echo(json.dumps(document, indent=2))  # ASCII: what a terminal's encoding cannot spoil
 
 
@@ -166,7 +171,7 @@ def _reader_is_gone() -> bool:
 # What is read
 
 
-class _Text(click.ParamType):
+class _Text(_ParamType):
     """One line of text that may end up in a commit message."""
 
     name = "text"
@@ -181,7 +186,7 @@ class _Text(click.ParamType):
         return str(value)
 
 
-class _Target(click.ParamType):
+class _Target(_ParamType):
     name = "target"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
@@ -193,7 +198,7 @@ class _Target(click.ParamType):
             self.fail(str(problem), param, ctx)
 
 
-class _Drop(click.ParamType):
+class _Drop(_ParamType):
     name = "target:type"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Target, str]:
@@ -208,7 +213,7 @@ class _Drop(click.ParamType):
             self.fail(str(problem), param, ctx)
 
 
-class _Rule(click.ParamType):
+class _Rule(_ParamType):
     """A rule that a change may accept by name."""
 
     name = "rule"
@@ -221,7 +226,7 @@ class _Rule(click.ParamType):
         return str(value)
 
 
-class _Setting(click.ParamType):
+class _Setting(_ParamType):
     name = "key=value"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
@@ -284,7 +289,10 @@ _EXITS = (
 @click.version_option(__version__, message="pointsman %(version)s")
 @click.pass_obj
 def cli(call: Call, spec: str | None, verbose: bool) -> None:
-    """GitOps for recommendation artifacts: publish opens a pull request, its merge is the swap, git revert undoes it."""
+    """GitOps for recommendation artifacts.
+
+    Publish opens a pull request, its merge is the swap, git revert undoes it.
+    """
     call.spec, call.verbose = spec, verbose
 
 
@@ -292,8 +300,10 @@ def cli(call: Call, spec: str | None, verbose: bool) -> None:
 @click.argument("directory", metavar="DIR", type=click.Path())
 @click.option("--store", metavar="URL", type=_TEXT, help="Where blobs stand; default: file://DIR/.pointsman/store.")
 @click.option("--serving", metavar="TEMPLATE", type=_TEXT, help="Where pointers stand, with {tenant} and {surface}.")
-@click.option("--forge", metavar="KIND", type=_TEXT, default="local", show_default=True, help="Where pull requests live.")
-@click.option("--set", "sets", metavar="KEY=VALUE", type=_Setting(), multiple=True, help="Any other setting. Repeatable.")
+@click.option(
+    "--forge", metavar="KIND", type=_TEXT, default="local", show_default=True, help="Where pull requests live."
+)
+@click.option("--set", "sets", metavar="KEY=VALUE", type=_Setting(), multiple=True, help="Any other setting.")
 @_json_option
 def init(
     directory: str, store: str | None, serving: str | None, forge: str, sets: tuple[tuple[str, str], ...]
@@ -341,7 +351,7 @@ def hash_(call: Call, paths: tuple[str, ...]) -> Answer:
 
 
 def _manifest_repository() -> str | None:
-    """The manifest repository that the current directory lies in, whose own artifact types are known; None if in none."""
+    """The manifest repository around the current directory, whose own artifact types count; None if there is none."""
     directory = os.getcwd()
     while not os.path.isfile(os.path.join(directory, "pointsman.toml")):
         parent = os.path.dirname(directory)
@@ -354,11 +364,13 @@ def _manifest_repository() -> str | None:
 @cli.command(**_example("pointsman publish staging/ --run https://ci.example/runs/7"))
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path())
 @click.option("--run", metavar="URL", type=_TEXT, help="The run that built them; records and commits name it.")
-@click.option("--window", metavar="START_END", type=_TEXT, help="This staged window; default: the newest of each target.")
-@click.option("--drop", "drops", metavar="TARGET:TYPE", type=_Drop(), multiple=True, help="Take a type out. Repeatable.")
+@click.option(
+    "--window", metavar="START_END", type=_TEXT, help="This staged window; default: the newest of each target."
+)
+@click.option("--drop", "drops", metavar="TARGET:TYPE", type=_Drop(), multiple=True, help="Take a type out.")
 @click.option("--merge", is_flag=True, help="Merge at once what the gate passes.")
 @click.option("--reship", is_flag=True, help="Ship versions again that a rollback took out.")
-@click.option("--accept", metavar="RULE", type=_Rule(), multiple=True, help="Ship although this guardrail objects. Repeatable.")
+@click.option("--accept", metavar="RULE", type=_Rule(), multiple=True, help="Ship although this guardrail objects.")
 @click.option("--reason", metavar="TEXT", type=_TEXT, help="Why; the reviewer and git log will read it.")
 @click.option("--dry-run", is_flag=True, help="Judge everything, write nothing.")
 @_json_option
@@ -404,7 +416,7 @@ def publish(
 
 def _need_reason(accept: Sequence[str], reason: str | None) -> None:
     if accept and not reason:
-        raise click.UsageError("--accept needs --reason: say why the guardrail may be broken, the reviewer will read it")
+        raise click.UsageError("--accept needs --reason: say why the guardrail may be broken, reviewers will read it")
 
 
 @cli.command(**_example("pointsman check --base origin/main --head HEAD"))
@@ -494,6 +506,7 @@ def sync(call: Call, dry_run: bool, no_heal: bool, prune: bool, accept_rewrite: 
     """Make serving equal to main."""
     from pointsman import sync as verb
 
+    call.refusal = "serving was left as it is"
     with call.repository() as repo:
         outcome = verb.sync(repo, dry_run=dry_run, heal=not no_heal, prune=prune, accept_rewrite=accept_rewrite)
         return Answer(outcome, verb.render)
@@ -513,9 +526,11 @@ def status(call: Call, targets: tuple[Target, ...]) -> Answer:
 
 @cli.command(**_example('pointsman rollback grocer/home --now --reason "half the items are gone"'))
 @click.argument("targets", metavar="[TARGET]...", nargs=-1, type=_TARGET)
-@click.option("--to", metavar="COMMIT|VERSION|TIME", type=_TEXT, help="This state; default: the one before the last ship.")
+@click.option(
+    "--to", metavar="COMMIT|VERSION|TIME", type=_TEXT, help="This state; default: the one before the last ship."
+)
 @click.option("--now", is_flag=True, help="Straight to main, without a pull request; needs --reason.")
-@click.option("--accept", metavar="RULE", type=_Rule(), multiple=True, help="Go on although this guardrail objects. Repeatable.")
+@click.option("--accept", metavar="RULE", type=_Rule(), multiple=True, help="Go on although this guardrail objects.")
 @click.option("--reason", metavar="TEXT", type=_TEXT, help="Why; git log will show it.")
 @_json_option
 @click.pass_obj

@@ -58,6 +58,7 @@ class _Story:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            check=False,
         )
         if said := ran.stdout.decode(errors="replace").rstrip():
             self.say(said)
@@ -65,7 +66,8 @@ class _Story:
             self.say(f"(exit code {ran.returncode})")
         self.steps.append({"command": command, "exit_code": ran.returncode})
         if ran.returncode != ends:
-            raise Problem(f"the demo stops: `{command}` ended with exit code {ran.returncode}, not {ends} (in {self.directory})")
+            wrong = f"ended with exit code {ran.returncode}, not {ends}"
+            raise Problem(f"the demo stops: `{command}` {wrong} (in {self.directory})")
 
 
 def demo(directory: str | None, say: Callable[[str], None]) -> Outcome:
@@ -90,8 +92,9 @@ def demo(directory: str | None, say: Callable[[str], None]) -> Outcome:
 
 def _set_up(story: _Story) -> None:
     story.tell(
-        """A manifest repository decides what the recommender of the shop "grocer" shows on its home page. Here is a new one,
-        with an origin to push to, as it would be on a forge, and a directory that stands in for object storage."""
+        """A manifest repository decides what the recommender of the shop "grocer" shows on its home page. Here is a
+        new one, with an origin to push to, as it would be on a forge, and a directory that stands in for object
+        storage."""
     )
     story.run("git", "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
     story.run("pointsman", "init", "manifests", "--store", f"file://{story.root}/store")
@@ -102,8 +105,8 @@ def _set_up(story: _Story) -> None:
 
 def _ordinary_days(story: _Story, pointer: Path) -> None:
     story.tell(
-        """1 March. The pipeline has built five artifacts. The CI bot publishes them: they are stored under the hash of their
-        bytes, recorded in git, and a pull request proposes to make them current. Serving has not changed yet."""
+        """1 March. The pipeline has built five artifacts. The CI bot publishes them: they are stored under the hash of
+        their bytes, recorded in git, and a pull request proposes to make them current. Serving has not changed yet."""
     )
     story.run("pointsman", "publish", "../staging", "--window", _DAYS[0], "--run", "https://ci.example/runs/301")
     story.tell("A reviewer looks, and merges. The merge is the swap; sync shows it to serving.")
@@ -111,7 +114,9 @@ def _ordinary_days(story: _Story, pointer: Path) -> None:
     story.run("pointsman", "pr", "merge", "grocer/home")
     story.run("pointsman", "sync")
     story.tell("2 March, the same again; this time the bot may merge what passes the rules.")
-    story.run("pointsman", "publish", "../staging", "--window", _DAYS[1], "--run", "https://ci.example/runs/302", "--merge")
+    story.run(
+        "pointsman", "publish", "../staging", "--window", _DAYS[1], "--run", "https://ci.example/runs/302", "--merge"
+    )
     story.run("pointsman", "sync")
     story.tell(f"The home page can now show {_popular(pointer)} popular items. Remember the file that serving reads:")
     story.say(_digest_line(pointer))
@@ -153,8 +158,8 @@ def _look_back(story: _Story) -> None:
     story.tell("What an auditor reads a year later:")
     story.run("pointsman", "log", "grocer/home")
     story.tell(
-        f"""That is all of it. To go on: cd {shlex.quote(str(story.directory))}, look around with git log and pointsman --help;
-        your own repository starts with pointsman init DIR."""
+        f"""That is all of it. To go on: cd {shlex.quote(str(story.directory))}, look around with git log and
+        pointsman --help; your own repository starts with pointsman init DIR."""
     )
 
 
@@ -183,12 +188,16 @@ def _root(directory: str | None) -> Path:
 
 def _environment() -> Mapping[str, str]:
     """Ours, without GIT_* but for the identity, which is made up only where git knows none."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or _IDENTITY.fullmatch(name)}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("GIT_") or _IDENTITY.fullmatch(name)
+    }
     environment["PYTHONPATH"] = os.pathsep.join(
         [str(Path(pointsman.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     )
     for what, made_up in _NOBODY.items():
-        known = subprocess.run(["git", "config", f"user.{what.lower()}"], capture_output=True, env=environment)
+        known = subprocess.run(
+            ["git", "config", f"user.{what.lower()}"], capture_output=True, env=environment, check=False
+        )
         if known.returncode:
             for who in ("AUTHOR", "COMMITTER"):
                 environment.setdefault(f"GIT_{who}_{what}", made_up)

@@ -41,13 +41,17 @@ def init(
 ) -> Outcome:
     """Make a manifest repository in a new or empty directory, its first commit on main; nothing is left if it fails."""
     if forge != "local":
-        raise Problem(f"--forge {forge}: this version speaks only local, where a pull request is a branch of the origin")
+        raise Problem(
+            f"--forge {forge}: this version speaks only local, where a pull request is a branch of the origin"
+        )
     root = Path(os.path.abspath(directory))
     tables = _tables(root, store, serving, sets)
     try:
         text = (_HEADER + "".join(_table(name, table) for name, table in tables.items())).encode()
     except UnicodeEncodeError as error:
-        raise Problem(f"{directory!r} is not UTF-8: keep the blobs elsewhere, with --store file:///absolute/path") from error
+        raise Problem(
+            f"{directory!r} is not UTF-8: keep the blobs elsewhere, with --store file:///absolute/path"
+        ) from error
     read_settings(text, "the settings to write")
     templates = resources.files("pointsman").joinpath("templates")
     files = {path: templates.joinpath(name).read_bytes() for path, name in TEMPLATES.items()}
@@ -123,11 +127,15 @@ def _parse(key: str, value: str) -> dict[str, Any]:
     try:
         tomllib.loads(f"{key} = 0")
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Problem(f'--set {key}={value}: {key!r} is no key (such as forge.group or policy."grocer/home".items_drop)') from error
+        such = 'such as forge.group or policy."grocer/home".items_drop'
+        raise Problem(f"--set {key}={value}: {key!r} is no key ({such})") from error
     try:
-        return tomllib.loads(f"{key} = {value}")
+        parsed = tomllib.loads(f"{key} = {value}")
     except (tomllib.TOMLDecodeError, RecursionError):
-        return tomllib.loads(f"{key} = {_value(value)}")
+        parsed = tomllib.loads(f"{key} = {_value(value)}")
+    if not all(isinstance(table, dict) for table in parsed.values()):
+        raise Problem(f"--set {key}={value}: {key} is a table, name a key in it, such as forge.group")
+    return parsed
 
 
 def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:

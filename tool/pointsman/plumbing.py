@@ -30,11 +30,14 @@ PLAIN_FILE = "100644"
 TREE = "40000"
 
 _IDENTITY = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)")
+# Milliseconds for which git waits for another git to let go of a ref; a lock still there after that is a dead one's.
+LOCK_PATIENCE = ("core.filesRefLockTimeout=2000", "core.packedRefsTimeout=2000")
 # What a user's or a repository's configuration may not change about how we read and write.
 _SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.fsync=loose-object,pack,pack-metadata,reference",
+    *LOCK_PATIENCE,
     "core.quotePath=false",
     "protocol.ext.allow=never",
     "maintenance.auto=false",
@@ -42,6 +45,7 @@ _SETTINGS = (
     "log.showSignature=false",
     "log.follow=false",
     "advice.detachedHead=false",
+    "advice.graftFileDeprecated=false",
     "http.lowSpeedLimit=1",
     "http.lowSpeedTime=60",
 )

@@ -22,7 +22,19 @@ from urllib.parse import unquote
 
 from pointsman.durable import sync_directories
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.plumbing import PLAIN_FILE, TREE, Change, Commit, Entry, Git, Oid, encode_tree, object_id, remote_timeout
+from pointsman.plumbing import (
+    LOCK_PATIENCE,
+    PLAIN_FILE,
+    TREE,
+    Change,
+    Commit,
+    Entry,
+    Git,
+    Oid,
+    encode_tree,
+    object_id,
+    remote_timeout,
+)
 
 MAIN = "refs/heads/main"
 PULL_BRANCHES = ("refs/heads/ship/", "refs/heads/rollback/")
@@ -78,8 +90,9 @@ class Repository:
             ran = self._fetch("--prune")
             if ran is not None:
                 # Two processes that share a clone get in each other's way here; the loser looks again.
-                if again == _TRIES - 1 or not re.search(r"lock|unable to update|File exists", ran):
-                    raise Unreachable(f"cannot fetch from origin ({self.remote}): {ran}")
+                dead = (lock := _LOCK.search(ran)) is not None and not lock[1].endswith("/shallow.lock")
+                if dead or again == _TRIES - 1 or not re.search(r"lock|unable to update|File exists", ran):
+                    raise _unreachable(f"cannot fetch from origin ({self.remote}): {ran}")
                 _pause(again)
         raise MovedFirst(f"origin ({self.remote}) moved at every look: run the command again")
 
@@ -128,7 +141,11 @@ class Repository:
             now = self._list_refs("for-each-ref", "--format=%(objectname)%09%(refname)", *(move.ref for move in moves))
             if all(now.get(move.ref) == move.new for move in moves):
                 return
-            raise MovedFirst(f"{moves[0].ref} could not move: {ran.reason}")
+            if any(now.get(move.ref) != move.was for move in moves) or re.search(
+                r"but expected|already exists", ran.err
+            ):
+                raise MovedFirst(f"{moves[0].ref} could not move: {ran.reason}")
+            raise _unreachable(f"cannot move {moves[0].ref}: {ran.reason}")
 
     def _push(self, moves: Sequence[Move]) -> None:
         words = ["push", "--porcelain", "--no-verify", "--quiet", "--no-signed"]
@@ -137,7 +154,10 @@ class Repository:
         words += [f"--force-with-lease={move.ref}:{move.was or ''}" for move in moves]
         there = self._remote_directory()
         if there is not None:
-            words.append("--receive-pack=git -c core.fsync=loose-object,pack,pack-metadata,reference receive-pack")
+            patience = "".join(f"-c {setting} " for setting in LOCK_PATIENCE)
+            words.append(
+                f"--receive-pack=git -c core.fsync=loose-object,pack,pack-metadata,reference {patience}receive-pack"
+            )
         ran = self.git.run(
             *words, "origin", *(f"{move.new or ''}:{move.ref}" for move in moves), timeout=remote_timeout()
         )
@@ -150,7 +170,7 @@ class Repository:
                     r"stale info|cannot lock ref", told
                 ):
                     raise MovedFirst(f"{moves[0].ref} on origin moved first: {told or ran.reason}")
-                raise Unreachable(f"origin ({self.remote}) did not take the push of {moves[0].ref}: {ran.reason}")
+                raise _unreachable(f"origin ({self.remote}) did not take the push of {moves[0].ref}: {ran.reason}")
         if there is not None:
             self._settle(there)
             self._settle_refs(there, moves)
@@ -354,7 +374,7 @@ class Repository:
             raise Problem("this shallow repository has no origin to deepen it from: use a full clone")
         said = self._fetch(f"--deepen={depth}")
         if said is not None:
-            raise Unreachable(f"cannot deepen this shallow clone from origin ({self.remote}): {said}")
+            raise _unreachable(f"cannot deepen this shallow clone from origin ({self.remote}): {said}")
 
     def staged(self) -> tuple[Oid | None, list[Change]]:
         """HEAD and what the index changes against it."""
@@ -366,6 +386,20 @@ class Repository:
 
 
 _TRUE = ("true", "yes", "on", "1")
+
+
+_LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
+
+
+def _unreachable(says: str) -> Unreachable:
+    """What git said; where it stood before a lock that nobody let go of, which file that is and how to go on."""
+    lock = _LOCK.search(says)
+    if lock is None:
+        return Unreachable(says)
+    return Unreachable(
+        f"{os.path.normpath(lock[1])} is in the way: another git is at work there, or one was killed; "
+        f"if none is running, delete that file and run the command again"
+    )
 
 
 def _tracking(ref: str) -> str:

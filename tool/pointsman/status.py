@@ -1,0 +1,99 @@
+"""Status: what each target has on main, since when and from whom, and whether serving follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pointsman.artifact import window_instant
+from pointsman.check import Gatekeeper
+from pointsman.documents import Record
+from pointsman.errors import Problem, Unreachable
+from pointsman.log import rfc3339, unknown
+from pointsman.names import Target
+from pointsman.outcome import Outcome
+from pointsman.plumbing import Oid
+from pointsman.pulls import Pull, open_pulls
+from pointsman.repo import Repository
+from pointsman.settings import Settings
+from pointsman.snapshot import Snapshot
+from pointsman.store import open_store
+from pointsman.sync import ever_had
+
+
+def status(repo: Repository, targets: Sequence[Target]) -> Outcome:
+    """The state of the targets named, of all without any. Whatever it shows, showing it is success."""
+    main = repo.refresh()
+    head = Snapshot(repo, main)
+    known = [
+        Target(tenant, surface)
+        for tenant in head.names("manifests")
+        for surface in head.names(f"manifests/{tenant}")
+        if head.read(f"manifests/{tenant}/{surface}/manifest.json") is not None
+    ]
+    for target in targets:
+        if target not in known:
+            raise Problem(unknown(target, [str(each) for each in known]))
+    gate, settings, pulls = Gatekeeper(repo), head.settings(), open_pulls(repo)
+    chosen = sorted(set(targets)) or known
+    return Outcome(
+        {"commit": main, "targets": [_one(repo, gate, settings, head, main, target, pulls) for target in chosen]}
+    )
+
+
+def _one(
+    repo: Repository,
+    gate: Gatekeeper,
+    settings: Settings,
+    head: Snapshot,
+    main: Oid,
+    target: Target,
+    pulls: Sequence[Pull],
+) -> dict[str, Any]:
+    manifest = gate.manifest(head, target)
+    commit = gate.chain(main, target.manifest_path).at(0)
+    return {
+        "target": str(target),
+        "current": manifest.versions if manifest else {},
+        "window": _window(list(gate.records(head, target, manifest).values())),
+        "shipped": {"commit": commit.oid, "at": rfc3339(commit.time), "by": commit.author} if commit else None,
+        "serving": _serving(repo, settings, main, target, head.read(target.manifest_path) or b""),
+        "pull_requests": [pull.id for pull in pulls if target in pull.targets],
+    }
+
+
+def _window(records: Sequence[Record]) -> dict[str, str] | None:
+    """From the earliest start to the latest end of what is current."""
+    if not records:
+        return None
+    start = min((record.window_start for record in records), key=lambda text: window_instant(text) or (0, 0))
+    end = max((record.window_end for record in records), key=lambda text: window_instant(text) or (0, 0))
+    return {"start": start, "end": end}
+
+
+def _serving(repo: Repository, settings: Settings, main: Oid, target: Target, wanted: bytes) -> str:
+    try:
+        held = open_store(settings.serving_root).read(settings.serving_key(target))
+    except Unreachable:
+        return "unknown"
+    if held is None:
+        return "absent"
+    if held.data == wanted:
+        return "in-sync"
+    return "behind" if ever_had(repo, main, target, held.data) else "drifted"
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """A block of lines per target."""
+    lines = []
+    for each in document["targets"]:
+        window, shipped = each["window"], each["shipped"]
+        lines.append(f"{each['target']}: serving is {each['serving']}")
+        if shipped:
+            lines.append(f"  since {shipped['at']}, {shipped['commit'][:12]} by {shipped['by']}")
+        if window:
+            lines.append(f"  window {window['start']} to {window['end']}")
+        lines += [f"  {slot} {version[:12]}" for slot, version in sorted(each["current"].items())]
+        if each["pull_requests"]:
+            lines.append(f"  open pull requests: {', '.join(each['pull_requests'])}")
+    return "\n".join(lines) or "nothing was shipped yet"

@@ -1,0 +1,181 @@
+"""Sync: make serving equal to main, whatever happened in between, and never put an older state over a newer one.
+
+The order is the safety (docs/decisions/0004): fence, serving, then main; the fence moves before any pointer; every
+write is conditional on what was read; a last look at main before it calls itself done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pointsman.check import Gatekeeper
+from pointsman.errors import Fault, MovedFirst, Problem, Refused
+from pointsman.names import Target, is_name
+from pointsman.outcome import Outcome, told
+from pointsman.plumbing import Oid, object_id
+from pointsman.repo import Repository
+from pointsman.settings import Settings
+from pointsman.snapshot import Chain, Snapshot
+from pointsman.store import FileStore, Held, open_store
+
+FENCE = ".pointsman/sync.json"
+_TRIES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What sync may do."""
+
+    dry_run: bool = False
+    heal: bool = True
+    prune: bool = False
+    accept_rewrite: bool = False
+
+
+def sync(
+    repo: Repository, *, dry_run: bool = False, heal: bool = True, prune: bool = False, accept_rewrite: bool = False
+) -> Outcome:
+    """Mirror the manifests of main to serving. Exit 5 if a target was refused and keeps its last good pointer."""
+    orders = Orders(dry_run, heal, prune, accept_rewrite)
+    settings = Snapshot(repo, repo.refresh()).settings()
+    store = open_store(settings.serving_root)
+    done: dict[Target, dict[str, Any]] = {}
+    with contextlib.nullcontext() if dry_run else store.locked(""):
+        for _ in range(_TRIES):
+            main = _once(repo, store, orders, done)
+            if dry_run or repo.refresh() == main:
+                targets = [done[target] for target in sorted(done)]
+                refused = any(each["outcome"] == "refused" for each in targets)
+                return Outcome({"commit": main, "targets": targets}, 5 if refused else 0)
+    raise MovedFirst("main moved at every look: run pointsman sync again")
+
+
+def _once(repo: Repository, store: FileStore, orders: Orders, done: dict[Target, dict[str, Any]]) -> Oid:
+    """One pass. `done` gathers outcomes over passes; what an earlier pass wrote stays told as written."""
+    fence = store.read(FENCE)
+    settings = Snapshot(repo, repo.main).settings()
+    serving = dict(_serving(store, settings))
+    main = repo.refresh()
+    head = Snapshot(repo, main)
+    settings = head.settings()
+    if open_store(settings.serving_root).root != store.root:
+        raise MovedFirst("the settings on main moved serving elsewhere meanwhile: run pointsman sync again")
+    _move_fence(repo, store, fence, main, orders)
+    gate = Gatekeeper(repo)
+    wanted = dict(_wanted(head))
+    for target in sorted({*wanted, *serving}):
+        held, data = serving.get(target), wanted.get(target)
+        if data is None:
+            outcome, faults = _gone(store, settings, target, held, orders)
+        elif held is not None and held.data == data:
+            outcome, faults = "unchanged", ()
+        else:
+            outcome, faults = _differs(repo, gate, store, settings, main, target, held, data, orders)
+        if outcome != "unchanged" or target not in done:
+            done[target] = {"target": str(target), "outcome": outcome, "faults": [told(fault) for fault in faults]}
+    return main
+
+
+def _move_fence(repo: Repository, store: FileStore, fence: Held | None, main: Oid, orders: Orders) -> None:
+    """Refused if main no longer descends from the last commit attempted; else that commit is `main` from here on."""
+    last = _fenced(fence, store)
+    if last is not None and last != main and not repo.is_ancestor(last, main) and not orders.accept_rewrite:
+        says = (
+            f"main ({main[:12]}) does not descend from {last[:12]}, which was synced last: main was rewritten, or the "
+            "remote answered with an old state; find out which, then run pointsman sync --accept-rewrite"
+        )
+        raise Refused([Fault("main", "rewritten-history", says)])
+    if last != main and not orders.dry_run:
+        data = json.dumps({"v": 1, "commit": main}).encode() + b"\n"
+        store.replace(FENCE, data, was=fence.tag if fence else None)
+
+
+def _fenced(fence: Held | None, store: FileStore) -> Oid | None:
+    if fence is None:
+        return None
+    try:
+        commit = json.loads(fence.data)["commit"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        commit = None
+    if not isinstance(commit, str) or not commit or commit.strip("0123456789abcdef"):
+        raise Problem(
+            f"{store.url}/{FENCE} is not sync's own file: delete it if serving may be set to what main has now"
+        )
+    return Oid(commit)
+
+
+def _serving(store: FileStore, settings: Settings) -> Iterator[tuple[Target, Held]]:
+    for key in store.keys("", settings.serving_depth):
+        target = settings.serving_target(key)
+        held = store.read(key) if target is not None else None
+        if target is not None and held is not None:
+            yield target, held
+
+
+def _wanted(head: Snapshot) -> Iterator[tuple[Target, bytes]]:
+    for tenant in head.names("manifests"):
+        for surface in head.names(f"manifests/{tenant}"):
+            if is_name(tenant) and is_name(surface) and tenant != "registry":
+                target = Target(tenant, surface)
+                data = head.read(target.manifest_path)
+                if data is not None:
+                    yield target, data
+
+
+def _gone(
+    store: FileStore, settings: Settings, target: Target, held: Held | None, orders: Orders
+) -> tuple[str, tuple[Fault, ...]]:
+    if orders.prune and held is not None:
+        if not orders.dry_run:
+            store.delete(settings.serving_key(target), was=held.tag)
+        return "pruned", ()
+    says = "main has no manifest of this target, serving keeps its pointer: pointsman sync --prune takes it away"
+    return "kept", (Fault(target.manifest_path, "manifest-removed", says),)
+
+
+def _differs(
+    repo: Repository,
+    gate: Gatekeeper,
+    store: FileStore,
+    settings: Settings,
+    main: Oid,
+    target: Target,
+    held: Held | None,
+    data: bytes,
+    orders: Orders,
+) -> tuple[str, tuple[Fault, ...]]:
+    faults = gate.made(main, target, store=True)
+    if faults:
+        return "refused", faults
+    drifted = held is not None and not ever_had(repo, main, target, held.data)
+    if drifted and not orders.heal:
+        says = "serving holds a manifest that main never had, someone wrote it by hand: run pointsman sync to heal it"
+        return "kept", (Fault(target.manifest_path, "drifted", says),)
+    if not orders.dry_run:
+        store.replace(settings.serving_key(target), data, was=held.tag if held else None)
+    return "healed" if drifted else "written", ()
+
+
+def ever_had(repo: Repository, main: Oid, target: Target, data: bytes) -> bool:
+    """Whether main ever had these bytes as the manifest of a target."""
+    oid = object_id("blob", data, len(main))
+    chain = Chain(repo, main, target.manifest_path)
+    return any(entry is not None and entry.oid == oid for _, commit in chain.since(0) for entry in chain.step(commit))
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line per target that is not as it was, faults below it."""
+    lines = []
+    for each in document["targets"]:
+        if each["outcome"] != "unchanged":
+            lines.append(f"{each['target']}: {each['outcome']}")
+        lines += [f"  {fault['rule']}: {fault['says']}" for fault in each["faults"]]
+    same = sum(each["outcome"] == "unchanged" for each in document["targets"])
+    lines += [f"{same} unchanged"] if same else []
+    return (
+        "\n".join([*lines, f"serving follows main at {document['commit'][:12]}"]) if lines else "no target on main yet"
+    )
