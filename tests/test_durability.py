@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-import pointsman
 import pytest
 import world
-from world import SHAPES, VERBS, Templates, World
+from world import SHAPES, Templates, World
 
 CALLS = "openat,mkdir,mkdirat,link,linkat,rename,renameat,renameat2,unlink,unlinkat,rmdir,fsync,fdatasync,write,chdir"
-TRACED = ("publish --merge", "sync", "rollback --now")
+TRACED = {  # verb → the stage that it starts from
+    "publish --merge": "nothing",  # every directory is new
+    "sync": "day 1 merged",
+    "rollback --now": "day 2 served",
+}
 POINTER = "registry/current/grocer/home/manifest.json"
 FENCE = "registry/current/.pointsman/sync.json"
 
@@ -31,7 +33,7 @@ FENCE = "registry/current/.pointsman/sync.json"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One system call that succeeded, its paths absolute: `path` is the file meant, `old` what a link or rename took."""
+    """One system call that succeeded, its paths absolute; `old` is what a link or a rename took."""
 
     name: str
     path: str
@@ -157,14 +159,15 @@ class Disk:
 
 
 def _below(path: str, root: Path) -> bool:
-    if re.search(r"/tmp_obj|\.lock(/|$)|/logs(/|$)|/FETCH_HEAD$|\.pointsman/(next|lock)$", path):
+    if re.search(r"[/]tmp_obj|\.lock(/|$)|/logs(/|$)|/FETCH_HEAD$|\.pointsman/(next|lock)$", path):
         return False  # git's and our own scratch, which nobody reads after a power cut
     return PurePosixPath(path).is_relative_to(root)
 
 
 def lost(there: World, calls: Iterable[Call]) -> list[str]:
     """Everything that a power cut at some instant of the run would leave pointing at nothing, or lose in the end."""
-    disk, found = Disk(), []
+    disk = Disk()
+    found: list[str] = []
     own = there.where == there.origin
     refs, objects = there.origin / "refs" / "heads", there.origin / "objects"
     fenced = False
@@ -198,32 +201,19 @@ def lost(there: World, calls: Iterable[Call]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def strace() -> str:
-    """A tracer that this machine lets us use."""
-    path = shutil.which("strace")
-    if path is None:
-        pytest.skip("strace is not installed: the order of system calls cannot be seen")
-    ran = subprocess.run([path, "-f", "--seccomp-bpf", "-o", os.devnull, "true"], capture_output=True, text=True)
-    if ran.returncode != 0:
-        pytest.skip(f"strace may not trace on this machine: {ran.stderr.strip()}")
-    return path
-
-
-@pytest.fixture(scope="module")
-def traced(strace: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], tuple[World, list[Call]]]:
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], tuple[World, list[Call]]]:
     """Run a verb in a world of a shape under the tracer, once: the world as it is then, and its calls."""
+    strace = world.tracer()
     shelves = {shape: Templates(tmp_path_factory.mktemp("shelf"), shape) for shape in SHAPES}
     known: dict[tuple[str, str], tuple[World, list[Call]]] = {}
 
     def run(shape: str, name: str) -> tuple[World, list[Call]]:
         if (shape, name) not in known:
-            there = shelves[shape].at(VERBS[name][0])
-            if name == "publish --merge":  # the first of all: its directories are new
-                shutil.rmtree(there.store / "grocer")
+            there = shelves[shape].at(TRACED[name])
             out = there.root / "trace"
             command = [strace, "-f", "-y", "-s", "0", "--seccomp-bpf", "-o", str(out), "-e", f"trace={CALLS}"]
             python = [sys.executable, world.__file__, str(there.where), name]
-            env = {**os.environ, "PYTHONPATH": str(Path(pointsman.__file__).parents[1])}
+            env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
             subprocess.run([*command, *python], check=True, env=env)
             known[shape, name] = there, read(out.read_text(errors="surrogateescape").splitlines())
         return known[shape, name]

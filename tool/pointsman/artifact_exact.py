@@ -14,7 +14,7 @@ import msgspec
 from pointsman import go_json
 from pointsman.artifact_types import Layout
 from pointsman.errors import Fault
-from pointsman.strict_json import INT64, MinusZero, Trail, folded, place, shown
+from pointsman.strict_json import MinusZero, Trail, folded, is_int64, place, shown
 
 ENVELOPE = ("v", "artifact_type", "tenant", "surface", "segment", "window", "build")
 _required = tuple(name for name in ENVELOPE if name != "segment")
@@ -118,7 +118,7 @@ def integer(trail: Trail, value: object) -> int:
     """The int64 that `value` is; a Refusal if it is none."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise Refusal(trail, f"is {kind(value)}; write an integer without fraction or exponent")
-    if value not in INT64:
+    if not is_int64(value):
         raise Refusal(trail, f"{shown(value)} is outside the 64-bit integers; write a smaller number", "bad-json")
     return int(value)
 

@@ -7,7 +7,7 @@ worktree, and costs what the change costs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -144,23 +144,40 @@ class Gatekeeper:
                 return Blob(*found) if found is not None else Blob(None)
         return None
 
-    def taken_out(self, base: Oid, target: Target, slot: str, version: str) -> bool:
-        """Whether a restore has taken this version out of its slot and nothing on `base` has put it back since."""
-        landed = self.chain(base, target.record_path(slot, version)).at(0)
-        if landed is None:
-            return False
-        chain = Chain(self.repo, base, target.manifest_path, no_older_than=landed.oid)
+    def taken_out(self, base: Oid, target: Target, versions: Mapping[str, str]) -> set[str]:
+        """The slots whose version a restore has taken out, and which nothing on `base` has put back since.
+
+        Nothing older than the commit that added a version's record can have pointed to it: the walk ends there.
+        """
+        there = Snapshot(self.repo, base)
+        open_slots = {slot for slot, version in versions.items() if there.entry(target.record_path(slot, version))}
+        landed = self._landed(base, [target.record_path(slot, versions[slot]) for slot in sorted(open_slots)])
+        out: set[str] = set()
+        chain = Chain(self.repo, base if open_slots else None, target.manifest_path, no_older_than=landed)
         for _, commit in chain.since(0):
             before, after = (self._versions(entry) for entry in chain.step(commit))
             said = self._said(chain, commit)
-            if said is None or said.restores:
-                if after.get(slot) == version:
-                    return False
-                if before.get(slot) == version and not self._accepts_removal(chain, commit):
-                    return True
-            elif (slot, version) in said.reships:
-                return False
-        return False
+            restores = (said is None or bool(said.restores)) and not self._accepts_removal(chain, commit)
+            for slot in sorted(open_slots):
+                version = versions[slot]
+                if restores and before.get(slot) == version != after.get(slot):
+                    out.add(slot)
+                elif not (restores and after.get(slot) == version) and not (said and (slot, version) in said.reships):
+                    continue
+                open_slots.discard(slot)
+            if not open_slots:
+                break
+        return out
+
+    def _landed(self, base: Oid, records: Sequence[str]) -> Oid | None:
+        """The oldest of the commits that added these records: one walk, as far as it takes to find them all."""
+        missing, oldest = set(records), None
+        for commit in self.repo.history(base, *records) if records else ():
+            missing -= {change.path for change in commit.changes if change.old is None}
+            oldest = commit.oid
+            if not missing:
+                break
+        return oldest
 
     # one case
 
@@ -263,14 +280,12 @@ class Gatekeeper:
         if kind is not Kind.SHIP or after is None:
             return facts
         reships = said.reships if said is not None else set()
+        versions = after.versions
         taken_out = frozenset(
-            slot
-            for slot in facts.changed
+            self.taken_out(base.commit, target, {slot: versions[slot] for slot in facts.changed if slot in versions})
             if base.commit is not None
-            and (version := after.versions.get(slot)) is not None
-            and (slot, version) not in reships
-            and self.taken_out(base.commit, target, slot, version)
-        )
+            else ()
+        ) - {slot for slot, version in reships if versions.get(slot) == version}
         built_on = (self._judged(chain, place) if gate else self._own(chain, place)) if last is not None else ()
         references = self._references(chain, place, target, base, before) if gate else ()
         return replace(facts, taken_out=taken_out, built_on=built_on, references=references)

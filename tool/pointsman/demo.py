@@ -195,13 +195,18 @@ def _environment() -> Mapping[str, str]:
         [str(Path(pointsman.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     )
     for what, made_up in _NOBODY.items():
-        known = subprocess.run(
-            ["git", "config", f"user.{what.lower()}"], capture_output=True, env=environment, check=False
-        )
-        if known.returncode:
+        if not any(_configured(f"user.{what.lower()}", scope, environment) for scope in ("--global", "--system")):
             for who in ("AUTHOR", "COMMITTER"):
                 environment.setdefault(f"GIT_{who}_{what}", made_up)
     return environment
+
+
+def _configured(name: str, scope: str, environment: Mapping[str, str]) -> bool:
+    """Whether git knows a setting wherever it is run: what one checkout says does not count in another."""
+    return (
+        subprocess.run(["git", "config", scope, name], capture_output=True, env=environment, check=False).returncode
+        == 0
+    )
 
 
 def render(document: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -179,10 +180,10 @@ def _value(value: object) -> str:
 
 def render(document: Mapping[str, Any]) -> str:
     """Where it is and what to do next."""
-    directory = document["directory"]
+    directory, there = document["directory"], shlex.quote(document["directory"])
     return "\n".join(
         [
             f"made a manifest repository in {directory}; blobs will stand in {document['settings']['store']['url']}",
-            f"next: git -C '{directory}' remote add origin URL && git -C '{directory}' push -u origin main",
+            f"next: git -C {there} remote add origin URL && git -C {there} push -u origin main",
         ]
     )

@@ -31,7 +31,7 @@ TREE = "40000"
 
 _IDENTITY = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)")
 # Milliseconds for which git waits for another git to let go of a ref; a lock still there after that is a dead one's.
-LOCK_PATIENCE = ("core.filesRefLockTimeout=2000", "core.packedRefsTimeout=2000")
+LOCK_PATIENCE = ("core.filesRefLockTimeout=1000", "core.packedRefsTimeout=1000")
 # What a user's or a repository's configuration may not change about how we read and write.
 _SETTINGS = (
     "core.hooksPath=/dev/null",

@@ -273,6 +273,7 @@ class _Publisher:
             try:
                 ship = self._next(group)
                 if ship is None:
+                    self._close_landed({want.target for want in group})
                     return [self._told(want.target, "unchanged") for want in group]
                 pull, outcome = self._open(ship)
                 outcome = self._supersede(pull, ship) or outcome
@@ -330,8 +331,7 @@ class _Publisher:
             )
             mine.drops = {slot for slot in want.drops if slot in current}
             if self.request.reship:
-                out = {slot for slot, version in changed.items() if gate.taken_out(main, want.target, slot, version)}
-                mine.reships = {(slot, changed[slot]) for slot in out}
+                mine.reships = {(slot, changed[slot]) for slot in gate.taken_out(main, want.target, changed)}
             said.append(mine)
         if not manifests:
             return None
@@ -378,6 +378,13 @@ class _Publisher:
         commit = self.repo.commit(tree, [ship.main], ship.message)
         self.repo.move([Move(ref, commit, was)])
         return pulls.read_pull(self.repo, ship.branch, commit), "opened" if was is None else "updated"
+
+    def _close_landed(self, targets: set[Target]) -> None:
+        """Finish a merge whose git was killed after it moved main and before it took the branch away."""
+        for pull in pulls.open_pulls(self.repo):
+            if targets & set(pull.targets) and pulls.landed_as(self.repo, self.repo.main, pull) is not None:
+                pulls.close_pull(self.repo, pull)
+                self.progress(f"closed {pull.branch}, which main has")
 
     def _supersede(self, mine: Pull, ship: Ship) -> str | None:
         """Close lower pull requests that ours covers, or ours where a higher one covers it: the order is total."""

@@ -150,7 +150,7 @@ def merge_pull(repo: Repository, pull: Pull) -> Oid:
         main = repo.main
         verdict = Gatekeeper(repo).change(main, pull.head)
         if verdict.faults and _is_current(repo, main, pull):
-            _close(repo, pull)
+            close_pull(repo, pull)
             return main
         if verdict.faults and {fault.rule for fault in verdict.faults} <= {"stale-base"}:
             raise MovedFirst(f"{verdict.faults[0].says} (the pull request {pull.branch} stays open)")
@@ -169,7 +169,7 @@ def merge_pull(repo: Repository, pull: Pull) -> Oid:
         tree = repo.tree_of(main)
         new = repo.tree_with(tree, files)
         if new == tree:
-            _close(repo, pull)
+            close_pull(repo, pull)
             return main
         commit = repo.commit(new, [main], repo.messages(main, pull.head).strip("\n") + "\n", author=pull.author)
         try:
@@ -179,7 +179,7 @@ def merge_pull(repo: Repository, pull: Pull) -> Oid:
             time.sleep(random.uniform(0, 0.02 * 2 ** min(again, 6)))
             repo.refresh()
             if repo.heads.get(pull.ref) != pull.head:
-                landed = _landed(repo, repo.main, pull)
+                landed = landed_as(repo, repo.main, pull)
                 if landed is not None:
                     return landed
                 raise MovedFirst(
@@ -197,7 +197,7 @@ def _is_current(repo: Repository, main: Oid, pull: Pull) -> bool:
     )
 
 
-def _landed(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
+def landed_as(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
     """The commit of main that says word for word what the pull request says of every target, None if there is none."""
     fork = repo.merge_base(main, pull.head)
     if fork is None or not any(said.manifest for said in pull.message.said):
@@ -210,7 +210,8 @@ def _landed(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
     return None
 
 
-def _close(repo: Repository, pull: Pull) -> None:
+def close_pull(repo: Repository, pull: Pull) -> None:
+    """Take the branch away if it still stands where it stood."""
     repo.move([Move(pull.ref, None, pull.head)])
 
 
@@ -218,7 +219,7 @@ def close(repo: Repository, text: str) -> Outcome:
     """Close one pull request: its branch goes, main and the records stay."""
     repo.refresh()
     pull = find(repo, text)
-    _close(repo, pull)
+    close_pull(repo, pull)
     return Outcome({"closed": document(pull), "targets": [str(target) for target in pull.targets]})
 
 

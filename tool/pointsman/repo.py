@@ -92,7 +92,7 @@ class Repository:
                 # Two processes that share a clone get in each other's way here; the loser looks again.
                 dead = (lock := _LOCK.search(ran)) is not None and not lock[1].endswith("/shallow.lock")
                 if dead or again == _TRIES - 1 or not re.search(r"lock|unable to update|File exists", ran):
-                    raise _unreachable(f"cannot fetch from origin ({self.remote}): {ran}")
+                    raise self._unreachable(f"cannot fetch from origin ({self.remote}): {ran}")
                 _pause(again)
         raise MovedFirst(f"origin ({self.remote}) moved at every look: run the command again")
 
@@ -116,12 +116,12 @@ class Repository:
 
     def move(self, moves: Sequence[Move]) -> None:
         """Make all moves or none, each only if its ref is still where it was; MovedFirst if not. Durable on return."""
-        self._settle(self.git_dir)
         if self.remote is None:
-            before = self._clean_main(moves)
+            self._settle(self.git_dir)
+            clean, there = self._clean_main(moves), _standing(self.git_dir, moves)
             self._move_here(moves)
-            self._settle_refs(self.git_dir, moves)
-            self._bring_along(moves, before)
+            _settle_refs(self.git_dir, moves, there)
+            self._bring_along(moves, clean)
         else:
             self._push(moves)
         for move in moves:
@@ -145,7 +145,7 @@ class Repository:
                 r"but expected|already exists", ran.err
             ):
                 raise MovedFirst(f"{moves[0].ref} could not move: {ran.reason}")
-            raise _unreachable(f"cannot move {moves[0].ref}: {ran.reason}")
+            raise self._unreachable(f"cannot move {moves[0].ref}: {ran.reason}")
 
     def _push(self, moves: Sequence[Move]) -> None:
         words = ["push", "--porcelain", "--no-verify", "--quiet", "--no-signed"]
@@ -153,6 +153,7 @@ class Repository:
             words.append("--atomic")
         words += [f"--force-with-lease={move.ref}:{move.was or ''}" for move in moves]
         there = self._remote_directory()
+        standing = _standing(there, moves) if there is not None else set()
         if there is not None:
             patience = "".join(f"-c {setting} " for setting in LOCK_PATIENCE)
             words.append(
@@ -170,25 +171,35 @@ class Repository:
                     r"stale info|cannot lock ref", told
                 ):
                     raise MovedFirst(f"{moves[0].ref} on origin moved first: {told or ran.reason}")
-                raise _unreachable(f"origin ({self.remote}) did not take the push of {moves[0].ref}: {ran.reason}")
+                raise self._unreachable(f"origin ({self.remote}) did not take the push of {moves[0].ref}: {ran.reason}")
         if there is not None:
             self._settle(there)
-            self._settle_refs(there, moves)
+            _settle_refs(there, moves, standing)
+
+    def _unreachable(self, says: str) -> Unreachable:
+        """What git said; where it stood before a lock that nobody let go of, which files those are and how to go on."""
+        lock = _LOCK.search(says)
+        if lock is None:
+            return Unreachable(says)
+        locks = {os.path.normpath(lock[1])}
+        for git_dir in (self.git_dir, self._remote_directory()):
+            if git_dir is not None and Path(lock[1]).is_relative_to(git_dir):
+                locks |= {str(path) for path in (*git_dir.glob("*.lock"), *(git_dir / "refs").rglob("*.lock"))}
+        are, those = ("is", "that file") if len(locks) == 1 else ("are", "those files")
+        return Unreachable(
+            f"{', '.join(sorted(locks))} {are} in the way: another git is at work there, or one was killed; "
+            f"if none is running, delete {those} and run the command again"
+        )
 
     # durability: git fsyncs files (core.fsync), we fsync the directories that name them
 
     def _settle(self, git_dir: Path) -> None:
-        """Make the directory entries of all objects written so far durable."""
+        """Make the directory entries of all objects that were written since the last move durable."""
         objects = git_dir / "objects"
-        sync_directories([*{objects / oid[:2] for oid in self._written}, objects / "pack"])
-        sync_directories([objects])
-
-    def _settle_refs(self, git_dir: Path, moves: Sequence[Move]) -> None:
-        for move in moves:
-            directory = git_dir / os.path.dirname(move.ref)
-            while directory != git_dir.parent:
-                sync_directories([directory])
-                directory = directory.parent
+        if self._written:
+            sync_directories([*{objects / oid[:2] for oid in self._written}, objects / "pack"])
+            sync_directories([objects])
+            self._written.clear()
 
     def _remote_directory(self) -> Path | None:
         """The git directory of the origin where it lies on this machine."""
@@ -374,7 +385,7 @@ class Repository:
             raise Problem("this shallow repository has no origin to deepen it from: use a full clone")
         said = self._fetch(f"--deepen={depth}")
         if said is not None:
-            raise _unreachable(f"cannot deepen this shallow clone from origin ({self.remote}): {said}")
+            raise self._unreachable(f"cannot deepen this shallow clone from origin ({self.remote}): {said}")
 
     def staged(self) -> tuple[Oid | None, list[Change]]:
         """HEAD and what the index changes against it."""
@@ -391,15 +402,23 @@ _TRUE = ("true", "yes", "on", "1")
 _LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
 
 
-def _unreachable(says: str) -> Unreachable:
-    """What git said; where it stood before a lock that nobody let go of, which file that is and how to go on."""
-    lock = _LOCK.search(says)
-    if lock is None:
-        return Unreachable(says)
-    return Unreachable(
-        f"{os.path.normpath(lock[1])} is in the way: another git is at work there, or one was killed; "
-        f"if none is running, delete that file and run the command again"
-    )
+def _directories(git_dir: Path, moves: Sequence[Move]) -> set[Path]:
+    """Every directory that the refs of some moves stand in, up to the repository itself."""
+    return {git_dir / parent for move in moves for parent in Path(move.ref).parents}
+
+
+def _standing(git_dir: Path, moves: Sequence[Move]) -> set[Path]:
+    """Those of them that are there now."""
+    return {directory for directory in _directories(git_dir, moves) if directory.is_dir()}
+
+
+def _settle_refs(git_dir: Path, moves: Sequence[Move], before: set[Path]) -> None:
+    """Make the moved refs durable: the names in their directories, and the directories that came or went with them."""
+    changed = {git_dir / os.path.dirname(move.ref) for move in moves}
+    changed |= {directory.parent for directory in before ^ _standing(git_dir, moves)}
+    if any(move.new is None for move in moves):
+        changed.add(git_dir)  # packed-refs is written anew
+    sync_directories(changed)
 
 
 def _tracking(ref: str) -> str:

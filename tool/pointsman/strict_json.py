@@ -18,7 +18,6 @@ from pointsman.errors import Fault
 
 MAX_DEPTH = 64
 TOO_DEEP = f"lists and objects nest deeper than {MAX_DEPTH} levels; flatten the document"
-INT64 = range(-(2**63), 2**63)
 
 # Where a value stands, innermost step last: (((), "items"), 3). Cheap to carry; rendered only when something is wrong.
 Trail: TypeAlias = tuple[()] | tuple["Trail", str | int]
@@ -63,6 +62,10 @@ def read_exactly(data: bytes, path: str) -> object | Fault:
 
 def bad_json(path: str, says: str) -> Fault:
     return Fault(path, "bad-json", says)
+
+
+def is_int64(value: int) -> bool:
+    return -(2**63) <= value < 2**63
 
 
 def place(trail: Trail) -> str:
@@ -146,7 +149,7 @@ class _Tokens:
                 return int(digits)
             return self._flaw(_overflow(digits) if self._exact else _outside_int64(digits))
         value = int(digits)
-        return value if self._exact or value in INT64 else self._flaw(_outside_int64(digits))
+        return value if self._exact or is_int64(value) else self._flaw(_outside_int64(digits))
 
     def _double(self, digits: str) -> object:
         value = float(digits)

@@ -1,0 +1,1 @@
+"""`make bench`: what Pointsman costs, as ratios measured within one run."""

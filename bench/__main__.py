@@ -1,0 +1,292 @@
+"""`python -m bench [--quick] [--json FILE]`: measure, print the table, exit 1 if a limit is broken."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from bench import history
+from bench.measure import Figure, Job, beyond, interleave, pairwise, table
+
+HERE = Path(__file__).parent
+MB = 1_000_000
+KB = 1_000
+TYPES = ("popularity", "implicit")
+SMALL, LARGE = 1, 1_000  # targets
+PUSHES = 2  # in one publish: the records, then the ship branch
+
+
+def _pointsman() -> list[str]:
+    script = Path(sys.executable).with_name("pointsman")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "pointsman"]
+
+
+def _git(*words: str | Path) -> str:
+    return subprocess.run(["git", *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Repositories:
+    """Copies of a built repository that publishes run against, put back after each."""
+
+    def __init__(self, root: Path, store: Path) -> None:
+        self.root = root
+        self.store = store
+
+    def copy(self, template: Path, name: str) -> Path:
+        """A repository with the same objects; git replaces files and never writes into one, so links are enough."""
+        return Path(shutil.copytree(template, self.root / name, copy_function=os.link))
+
+    def clone(self, template: Path, name: str) -> tuple[Path, Path]:
+        """A clone and its origin, of which nobody else knows."""
+        origin = self.copy(template, f"{name}-origin.git")
+        clone = self.root / name
+        _git("clone", "--quiet", "--no-checkout", origin, clone)
+        return clone, origin
+
+    def back(self, *places: Path) -> Callable[[], None]:
+        """What puts these repositories and the store back to where they are now."""
+        before = [(place, self._refs(place)) for place in places]
+
+        def back() -> None:
+            shutil.rmtree(self.store, ignore_errors=True)
+            for place, refs in before:
+                gone = self._refs(place).keys() - refs.keys()
+                lines = [f"delete {ref}\n" for ref in gone] + [f"update {ref} {oid}\n" for ref, oid in refs.items()]
+                subprocess.run(
+                    ["git", "-C", place, "update-ref", "--stdin"], input="".join(lines), text=True, check=True
+                )
+
+        return back
+
+    def _refs(self, place: Path) -> dict[str, str]:
+        lines = _git("-C", place, "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
+        pairs = (line.split() for line in lines)
+        return {ref: oid for ref, oid in pairs if not ref.endswith("/HEAD")}
+
+
+class Bench:
+    """The three measurements, each on its own files below one temporary directory."""
+
+    def __init__(self, root: Path, *, quick: bool) -> None:
+        self.root = root
+        self.quick = quick
+        self.store = root / "store"
+        self.repositories = Repositories(root, self.store)
+        self.targets = LARGE // 10 if quick else LARGE
+        self.templates = {size: root / f"template-{size}.git" for size in (SMALL, self.targets)}
+
+    def prepare(self) -> list[Figure]:
+        """Nothing to measure yet."""
+        for size, template in self.templates.items():
+            self.build(template, size, ships=2)
+        return []
+
+    def build(self, template: Path, size: int, *, ships: int) -> None:
+        history.build(template, f"file://{self.store}", of=size, each=100, ships=ships, artifact_bytes=1000 * MB)
+
+    def artifact(self, artifact_type: str, size: int, surface: str) -> str:
+        path = self.root / f"{artifact_type}-{size}-{surface}.json"
+        if not path.exists():
+            words = [artifact_type, str(size), surface, str(path)]
+            subprocess.run([sys.executable, HERE / "artifacts.py", *words], check=True)
+        return str(path)
+
+    def publish(self, name: str, repository: Path, artifact: str, ready: Callable[[], None], every: int = 1) -> Job:
+        return Job(name, [*_pointsman(), "-C", str(repository), "publish", artifact], ready, every)
+
+    # artifacts of growing size
+
+    def sizes(self) -> list[Figure]:
+        sizes = {1 * MB: 1, 10 * MB: 2, **({} if self.quick else {100 * MB: 5})}
+        repository = self.repositories.copy(self.templates[SMALL], "sizes.git")
+        back = self.repositories.back(repository)
+        new = self.root / "floor.json"
+        figures: list[Figure] = []
+
+        def gone() -> None:
+            new.unlink(missing_ok=True)
+
+        for artifact_type in TYPES:
+            jobs: dict[tuple[str, int], Job] = {}
+            for size, every in {KB: 1, **sizes}.items():
+                file = self.artifact(artifact_type, size, "home")
+                name = f"{artifact_type} {size}"
+                jobs["publish", size] = self.publish(f"publish {name}", repository, file, back, every)
+                floor = [sys.executable, str(HERE / "floor.py"), file]
+                jobs["floor", size] = Job(
+                    f"floor {name}", [*floor, str(new)], lambda: new.unlink(missing_ok=True), every
+                )
+                jobs["sha256", size] = Job(f"sha256 {name}", floor, every=every)
+            interleave(list(jobs.values()), 5 if self.quick else 21)
+            figures += self._of_sizes(artifact_type, list(sizes), jobs)
+        return figures
+
+    def _of_sizes(self, artifact_type: str, sizes: Sequence[int], jobs: dict[tuple[str, int], Job]) -> list[Figure]:
+        group = f"publish of one {artifact_type} artifact"
+        figures = [
+            Figure(group, "1 KB, whole process", jobs["publish", KB].seconds() * 1000, "ms"),
+            Figure(group, "1 KB, the floor's process", jobs["floor", KB].seconds() * 1000, "ms"),
+        ]
+        for size in sizes:
+            publish, floor, sha256 = (jobs[what, size] for what in ("publish", "floor", "sha256"))
+            said = f"{size // MB} MB"
+            file = os.path.getsize(publish.command[-1])
+            small = jobs["publish", KB], jobs["floor", KB]
+            net = beyond(publish, small[0]) / beyond(floor, small[1])
+            net_cpu = beyond(publish, small[0], cpu=True) / beyond(floor, small[1], cpu=True)
+            grown = publish.peak() - small[0].peak()
+            large, huge = size >= 10 * MB, size >= 100 * MB
+            figures += [
+                Figure(group, f"{said}, whole process", publish.seconds() * 1000, "ms"),
+                Figure(group, f"{said}, whole processes", pairwise(publish, floor), "x floor"),
+                Figure(group, f"{said}, less what 1 KB costs", net, "x floor", 2 if large else None),
+                Figure(group, f"{said}, less what 1 KB costs, processor", net_cpu, "x floor", 2),
+            ]
+            if huge:
+                slope = beyond(publish, small[0]) / beyond(sha256, jobs["sha256", KB])
+                figures.append(Figure(group, f"{said}, less what 1 KB costs", slope, "x sha256", 14))
+            if large:
+                limit = 6 if huge else None
+                figures += [
+                    Figure(group, f"{said}, peak memory", publish.peak() / file, "x file", limit),
+                    Figure(group, f"{said}, peak memory, less what 1 KB takes", grown / file, "x file", 6),
+                ]
+        return figures
+
+    # repositories of growing size
+
+    def records(self) -> list[Figure]:
+        jobs: dict[tuple[str, int], Job] = {}
+        for size in (SMALL, self.targets):
+            template, records = self.templates[size], size * 100
+            target = list(history.targets(size))[size // 2]
+            file = self._artifact_for(target)
+            own = self.repositories.copy(template, f"own-{size}.git")
+            clone, origin = self.repositories.clone(template, f"clone-{size}")
+            pusher, receiver = self.repositories.clone(template, f"pusher-{size}")
+            jobs["own", size] = self.publish(f"own {records}", own, file, self.repositories.back(own))
+            jobs["clone", size] = self.publish(f"clone {records}", clone, file, self.repositories.back(clone, origin))
+            command = ["git", "-C", str(pusher), "push", "--quiet", "origin", "push:main"]
+            jobs["push", size] = Job(f"push {records}", command, self._pushable(pusher, receiver, target))
+        interleave(list(jobs.values()), 3 if self.quick else 15)
+        return self._of_records(jobs)
+
+    def commits(self) -> list[Figure]:
+        """As many records once more, but every version was shipped: what a long history adds. Not judged."""
+        if self.quick:
+            return []
+        long, short = self.root / "long.git", self.repositories.copy(self.templates[self.targets], "short.git")
+        self.build(long, self.targets, ships=100)
+        file = self._artifact_for(list(history.targets(self.targets))[self.targets // 2])
+        jobs = [self.publish(place.stem, place, file, self.repositories.back(place)) for place in (long, short)]
+        interleave(jobs, 7)
+        ships = [f"{self.targets * ships:,} ships" for ships in (100, 2)]
+        group = f"publish of one 4 KB artifact into {self.targets * 100:,} records, its own origin"
+        return [
+            *(Figure(group, said, job.seconds() * 1000, "ms") for said, job in zip(ships, jobs, strict=True)),
+            Figure(group, f"{ships[0]}, grows", pairwise(*jobs), f"x at {ships[1]}"),
+        ]
+
+    def _artifact_for(self, target: str) -> str:
+        """A small artifact of that target: the one of `home`, with the two names and the version that it then has."""
+        tenant, surface = target.split("/")
+        path = self.root / f"small-{tenant}-{surface}.json"
+        subprocess.run([sys.executable, HERE / "artifacts.py", "popularity", "4000", surface, path, tenant], check=True)
+        return str(path)
+
+    def _pushable(self, pusher: Path, receiver: Path, target: str) -> Callable[[], None]:
+        main, count = _git("-C", receiver, "rev-parse", "refs/heads/main"), [0]
+
+        def ready() -> None:
+            count[0] += 1
+            _git("-C", receiver, "update-ref", "refs/heads/main", main)
+            _git("-C", pusher, "update-ref", "refs/remotes/origin/main", main)
+            history.add_commit(pusher, target, count[0])
+
+        return ready
+
+    def _of_records(self, jobs: dict[tuple[str, int], Job]) -> list[Figure]:
+        few, many = f"{SMALL * 100:,} records", f"{self.targets * 100:,} records"
+        group = f"publish of one 4 KB artifact into {few} and {many}"
+        figures = []
+        for what, said in (("own", "its own origin"), ("clone", "separate origin"), ("push", "plain git push")):
+            figures.append(Figure(group, f"{said}, {few}", jobs[what, SMALL].seconds() * 1000, "ms"))
+            figures.append(Figure(group, f"{said}, {many}", jobs[what, self.targets].seconds() * 1000, "ms"))
+        grown = PUSHES * (jobs["push", self.targets].seconds() - jobs["push", SMALL].seconds())
+        own, clone, push = (pairwise(jobs[what, self.targets], jobs[what, SMALL]) for what in ("own", "clone", "push"))
+        less = pairwise(jobs["clone", self.targets], jobs["clone", SMALL], less_one=max(grown, 0.0))
+        ratio = f"x at {few}"
+        return [
+            *figures,
+            Figure(group, "plain git push grows", push, ratio),
+            Figure(group, "its own origin, grows", own, ratio, 1.3),
+            Figure(group, "separate origin, grows", clone, ratio),
+            Figure(group, "separate origin, less what two pushes grow", less, ratio, 1.3),
+        ]
+
+    # the cold start
+
+    def start(self) -> list[Figure]:
+        shown = Job("pointsman --help", [*_pointsman(), "--help"])
+        bare = Job("python -c pass", [sys.executable, "-c", "pass"])
+        interleave([shown, bare], 5 if self.quick else 21)
+        group = "cold start"
+        return [
+            Figure(group, "pointsman --help", shown.seconds() * 1000, "ms"),
+            Figure(group, "python -c pass", bare.seconds() * 1000, "ms"),
+            Figure(group, "pointsman --help, whole processes", pairwise(shown, bare), "x python -c pass", 6),
+        ]
+
+
+def _clean_environment(root: Path) -> None:
+    """Bytecode caches as everyone has them; nobody's git configuration; git's own automatic upkeep off."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        del os.environ[name]
+    settings = "[user]\n\tname = Bench\n\temail = bench@example.org\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
+    (root / ".gitconfig").write_text(settings)
+    os.environ["HOME"] = str(root)
+    os.environ["XDG_CONFIG_HOME"] = str(root / ".config")
+
+
+def _main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure, as ratios within one run.")
+    parser.add_argument("--quick", action="store_true", help="small sizes and few rounds: a look, not a verdict")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="keep the figures")
+    asked = parser.parse_args()
+    began = time.perf_counter()
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as directory:
+        root = Path(directory).resolve()
+        _clean_environment(root)
+        bench = Bench(root, quick=asked.quick)
+        for says, step in (
+            ("cold start", bench.start),
+            ("building repositories", bench.prepare),
+            ("repositories of growing size", bench.records),
+            ("artifacts of growing size", bench.sizes),
+            ("a long history", bench.commits),
+        ):
+            print(f"[{time.perf_counter() - began:3.0f} s] {says} …", file=sys.stderr, flush=True)
+            figures += step()
+    print(table(figures))
+    if asked.json:
+        told = [{**asdict(figure), "ok": figure.ok} for figure in figures]
+        asked.json.write_text(json.dumps({"quick": asked.quick, "figures": told}, indent=2) + "\n")
+    broken = [figure for figure in figures if not figure.ok]
+    judged = sum(figure.limit is not None for figure in figures)
+    print(f"\n{judged - len(broken)} of {judged} limits hold, {time.perf_counter() - began:.0f} s")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

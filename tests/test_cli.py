@@ -1,0 +1,407 @@
+"""The command line: what it says where, and which exit code it ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import pointsman
+from pointsman import cli as module
+from pointsman import pulls, sources
+from pointsman.cli import cli, main
+from pointsman.errors import MovedFirst, Problem, Unreachable
+
+STAGING = Path(str(resources.files("pointsman"))) / "demo_data" / "staging"
+DAY_1, DAY_2, DAY_3 = "2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04"
+Ran = tuple[int, str, str]
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run one command line in this process: exit code, stdout, stderr."""
+
+    def run(*words: str) -> Ran:
+        code = main(words)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def shop(tmp_path: Path, run: Run) -> str:
+    """A manifest repository that is its own origin."""
+    directory = tmp_path / "shop"
+    assert run("init", str(directory))[0] == 0
+    return str(directory)
+
+
+def process(*words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
+    """The same in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "pointsman", *words], check=False, **{"capture_output": True, **more}
+    )
+
+
+def every_command(group: click.Group = cli, path: tuple[str, ...] = ()) -> Mapping[tuple[str, ...], click.Command]:
+    found: dict[tuple[str, ...], click.Command] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found |= every_command(command, (*path, name))
+        else:
+            found[*path, name] = command
+    return found
+
+
+def state(directory: str) -> str:
+    return subprocess.check_output(["git", "-C", directory, "for-each-ref"], text=True)
+
+
+# help and usage
+
+
+def test_every_command_has_help_with_an_example_that_it_would_understand() -> None:
+    for path, command in every_command().items():
+        context = click.Context(command, info_name=" ".join(("pointsman", *path)))
+        text = command.get_help(context)
+        assert "Example:" in text, path
+        example = re.sub(r'"[^"]*"', "TEXT", text.partition("Example:")[2]).split()
+        assert example[0] == "pointsman"
+        assert tuple(example[1 : 1 + len(path)]) == path
+        words = example[1 + len(path) :]
+        with command.make_context(" ".join(path), list(words), resilient_parsing=False, obj=module.Call()) as parsed:
+            assert parsed is not None
+
+
+def test_every_command_takes_json_after_its_name() -> None:
+    for path, command in every_command().items():
+        assert any("--json" in parameter.opts for parameter in command.params), path
+
+
+def test_help_and_version_end_with_0(run: Run) -> None:
+    code, out, _ = run("--help")
+    assert code == 0
+    assert "Exit codes" in out
+    assert run("--version") == (0, f"pointsman {pointsman.__version__}\n", "")
+
+
+def test_help_imports_no_git_no_schemas_and_no_verb() -> None:
+    program = "import sys; from pointsman.cli import main; main(['--help']); print(*sorted(sys.modules))"
+    out = subprocess.check_output([sys.executable, "-c", program], text=True).splitlines()[-1].split()
+    heavy = {"git", "msgspec", "jsonschema", "json", "subprocess", "tempfile"}
+    assert not heavy & set(out)
+    assert {name for name in out if name.startswith("pointsman")} == {"pointsman", "pointsman.cli", "pointsman.errors"}
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        ((), "Missing command"),
+        (("stauts",), "did you mean status?"),
+        (("pr", "mrege", "x"), "did you mean merge?"),
+        (("sync", "--dry-rnu"), "--dry-run"),
+        (("hash",), "Missing argument"),
+        (("publish",), "nothing to publish"),
+        (("publish", "a.json", "--accept", "items-drop"), "--accept needs --reason"),
+        (("publish", "a.json", "--accept", "items-dorp", "--reason", "x"), "did you mean items-drop?"),
+        (("publish", "--drop", "grocer/home"), "is not TARGET:TYPE"),
+        (("publish", "--drop", "grocer/../x:cooc"), "not a target"),
+        (("publish", "--drop", "grocer/home:a b"), "not a name for a type"),
+        (("publish", "--drop", "grocer/home:cooc", "--window", DAY_1), "--window"),
+        (("publish", "a.json", "--run", "one\ntwo"), "not one line of text"),
+        (("publish", "a.json", "--reason", " "), "not one line of text"),
+        (("publish", "a.json", "--reason", "\udcff"), "not UTF-8"),
+        (("rollback", "grocer"), "not a target"),
+        (("rollback", "-x/y"), "No such option"),
+        (("rollback", "grocer/home", "--now"), "needs --reason"),
+        (("status", "registry/home"), "no tenant can be called 'registry'"),
+        (("check", "--staged", "--base", "main"), "--staged"),
+        (("init", "d", "--set", "policy.items_drop"), "not KEY=VALUE"),
+        (("log", "--recrods"), "--records"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_exit_2_and_a_document_wherever_json_stands(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert err.startswith("pointsman: ")
+    assert err.count("\n") == 1
+    for with_json in (("--json", *words), (*words, "--json")):
+        code, out, err = run(*with_json)
+        document = json.loads(out)
+        assert code == document["exit_code"] == 2
+        assert says in document["problem"]
+        assert err == f"pointsman: {document['problem']}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+# problems
+
+
+@pytest.mark.parametrize("problem", [Problem("so it is"), Unreachable("so it is"), MovedFirst("so it is")])
+def test_a_problem_is_a_sentence_and_its_exit_code(
+    run: Run, shop: str, monkeypatch: pytest.MonkeyPatch, problem: Problem
+) -> None:
+    def stop(*_: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(pulls, "list_pulls", stop)
+    assert run("-C", shop, "pr", "list") == (problem.exit_code, "", "pointsman: so it is\n")
+    code, out, err = run("-C", shop, "pr", "list", "--json")
+    assert (code, err) == (problem.exit_code, "pointsman: so it is\n")
+    assert json.loads(out) == {"problem": "so it is", "exit_code": problem.exit_code}
+
+
+def test_a_bug_is_not_dressed_up(shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(pulls, "list_pulls", stop)
+    with pytest.raises(RecursionError):
+        main(["-C", shop, "pr", "list"])
+
+
+def test_trouble_with_the_machine_is_a_sentence_too(run: Run, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise OSError(28, "No space left on device", "/srv/full")
+
+    monkeypatch.setattr(pulls, "list_pulls", stop)
+    assert run("-C", shop, "pr", "list") == (3, "", "pointsman: /srv/full: No space left on device\n")
+
+
+def test_a_pipe_that_breaks_inside_is_not_taken_for_our_own_reader(
+    run: Run, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(pulls, "list_pulls", stop)
+    assert run("-C", shop, "pr", "list")[0] == 3
+
+
+@pytest.mark.parametrize("spec, code", [("missing", 2), ("plain", 2), ("", 2), ("file:///nowhere/at/all", 3)])
+def test_what_is_no_repository_is_a_problem(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str, code: int
+) -> None:
+    (tmp_path / "plain").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert run("-C", spec, "pr", "list")[:2] == (code, "")
+    code, out, err = run("-C", spec, "pr", "list", "--json")
+    assert err == f"pointsman: {json.loads(out)['problem']}\n"
+
+
+def test_a_repository_without_settings_is_a_problem(run: Run, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", "-b", "main", str(tmp_path)], check=True)
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
+    subprocess.run(["git", "-C", str(tmp_path), *identity, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    code, _, err = run("-C", str(tmp_path), "publish", str(STAGING))
+    assert code == 2
+    assert "pointsman init" in err
+
+
+def test_without_git_it_says_so(shop: str, tmp_path: Path) -> None:
+    ran = process("-C", shop, "pr", "list", env={**os.environ, "PATH": str(tmp_path), "PYTHONPATH": _package_root()})
+    assert ran.returncode == 2
+    assert b"install git" in ran.stderr
+    assert b"Traceback" not in ran.stderr
+
+
+def _package_root() -> str:
+    return str(Path(pointsman.__file__).parent.parent)
+
+
+# interrupts, pipes, encodings
+
+
+def test_an_interrupt_ends_with_130_and_no_traceback(shop: str) -> None:
+    program = (
+        "import os, signal, sys; from pointsman import pulls; from pointsman.cli import main\n"
+        "pulls.list_pulls = lambda repo: os.kill(os.getpid(), signal.SIGINT)\n"
+        f"sys.exit(main(['-C', {shop!r}, 'pr', 'list']))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert ran.returncode == 128 + signal.SIGINT
+    assert b"Traceback" not in ran.stderr
+    assert ran.stdout == b""
+
+
+@pytest.mark.parametrize("words", [("--help",), ("hash", str(STAGING)), ("--json", "hash", str(STAGING))])
+def test_a_reader_that_goes_away_is_no_trouble(words: tuple[str, ...]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    ran = process(*words, capture_output=False, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert ran.returncode == 128 + signal.SIGPIPE
+    assert ran.stderr == b""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_any_file_name_can_be_said_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    artifact = next(STAGING.rglob("popularity/*/*.json"))
+    names = [b"plain.json", "é €.json".encode(), b"not utf-8 \xff.json"]
+    for name in names:
+        shutil.copy(os.fsencode(artifact), os.path.join(os.fsencode(tmp_path), name))
+    files = [os.path.join(os.fsencode(tmp_path), name) for name in names]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": _package_root()}
+    command = [sys.executable, "-P", "-m", "pointsman", "hash", *map(os.fsdecode, files)]
+    ran = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
+    assert len(lines) == len(names)
+    if encoding == "utf-8":
+        assert [line.partition(b"  ")[2] for line in lines] == files
+    ran = subprocess.run([*command, "--json"], capture_output=True, env=environment, check=False)
+    assert [each["path"] for each in json.loads(ran.stdout)["artifacts"]] == [os.fsdecode(file) for file in files]
+
+
+def test_control_characters_reach_no_terminal(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a\x1b[31m.json"
+    path.write_text("{")
+    code, out, err = run("hash", str(path))
+    assert code == 1
+    assert "\x1b" not in out + err
+    assert "a\\x1b[31m.json" in err
+
+
+# hash
+
+
+def test_hash_prints_as_sha256sum_prints_and_needs_no_repository(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = next(STAGING.rglob(f"popularity/{DAY_1}/*.json"))
+    assert run("hash", str(file)) == (0, f"{file.stem}  {file}\n", "")
+
+
+def test_hash_says_every_fault_and_still_prints_the_others(run: Run, tmp_path: Path) -> None:
+    file = next(STAGING.rglob(f"popularity/{DAY_1}/*.json"))
+    (tmp_path / "bad.json").write_text("{}")
+    code, out, err = run("hash", str(tmp_path / "bad.json"), str(file))
+    assert (code, out) == (1, f"{file.stem}  {file}\n")
+    assert err.startswith(f"{tmp_path / 'bad.json'}: ")
+    code, out, err = run("hash", "--json", str(tmp_path / "bad.json"), str(file))
+    assert code == 1
+    assert [fault["path"] for fault in json.loads(out)["faults"]] == [str(tmp_path / "bad.json")]
+
+
+def test_hash_knows_the_types_of_the_manifest_repository_around_it(
+    shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    asked: list[object] = []
+
+    def remember(paths: object, repo: object) -> object:
+        asked.append(repo)
+        raise Problem("enough")
+
+    monkeypatch.setattr(sources, "hash_files", remember)
+    monkeypatch.chdir(tmp_path)
+    run("hash", "x.json")
+    monkeypatch.chdir(Path(shop) / "manifests")
+    run("hash", "x.json")
+    monkeypatch.chdir(tmp_path)
+    run("-C", shop, "hash", "x.json")
+    assert [repo is not None for repo in asked] == [False, True, True]
+
+
+# the loop
+
+
+def test_publish_says_what_to_do_next_and_does_it(run: Run, shop: str) -> None:
+    code, out, err = run("-C", shop, "publish", str(STAGING), "--window", DAY_1)
+    assert code == 0, err
+    assert re.search(r"^grocer/home: opened ship/grocer/home/[0-9a-f]{12}; next: pointsman pr merge", out, re.MULTILINE)
+    assert "grocer/home" in run("-C", shop, "pr", "list")[1]
+    assert "the gate passes it" in run("-C", shop, "pr", "show", "grocer/home")[1]
+    code, out, _ = run("-C", shop, "pr", "merge", "grocer/home")
+    assert code == 0
+    assert "merged grocer/home" in out
+    assert run("-C", shop, "check")[:2] == (0, "nothing is wrong\n")
+
+
+def test_v_says_what_is_being_done_on_stderr(run: Run, shop: str) -> None:
+    quiet = run("-C", shop, "publish", str(STAGING), "--window", DAY_1, "--dry-run")
+    assert quiet[2] == ""
+    code, out, err = run("-C", shop, "-v", "publish", str(STAGING), "--window", DAY_1, "--dry-run")
+    assert (code, out) == quiet[:2]
+    assert "read 5 artifacts" in err
+
+
+def test_notes_go_to_stderr_and_leave_the_document_alone(run: Run, shop: str) -> None:
+    toml = Path(shop) / "pointsman.toml"
+    toml.write_text(toml.read_text() + "# mine\n")
+    code, out, err = run("--json", "-C", shop, "publish", str(STAGING), "--window", DAY_1, "--merge")
+    assert code == 0
+    assert json.loads(out)["targets"][0]["outcome"] == "merged"
+    assert "has changes of its own" in err
+    assert toml.read_text().endswith("# mine\n")
+
+
+def test_a_refusal_names_every_fault_and_says_that_nothing_was_written(run: Run, shop: str) -> None:
+    assert run("-C", shop, "publish", str(STAGING), "--window", DAY_2, "--merge")[0] == 0
+    before = state(shop)
+    words = ("-C", shop, "publish", str(STAGING), "--window", DAY_3)
+    code, out, err = run(*words)
+    assert (code, out) == (1, "")
+    *faults, last = err.splitlines()
+    assert last == "pointsman: refused, nothing was written"
+    assert faults
+    assert all(line.startswith("manifests/grocer/home/manifest.json: items-drop: ") for line in faults)
+    code, out, _ = run(*words, "--json")
+    assert code == 1
+    assert [f"{each['path']}: {each['rule']}: {each['says']}" for each in json.loads(out)["faults"]] == faults
+    assert state(shop) == before
+    assert run(*words, "--accept", "items-drop", "--reason", "a sale")[0] == 0
+
+
+def test_publishing_a_directory_without_artifacts_is_an_error(run: Run, shop: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    code, _, err = run("-C", shop, "publish", str(tmp_path / "empty"))
+    assert code == 2
+    assert "no staged artifacts" in err
+
+
+def test_drop_takes_a_type_out(run: Run, shop: str) -> None:
+    assert run("-C", shop, "publish", str(STAGING), "--window", DAY_1, "--merge")[0] == 0
+    assert run("-C", shop, "publish", "--drop", "grocer/home:cooc", "--merge")[0] == 0
+    manifest = json.loads((Path(shop) / "manifests/grocer/home/manifest.json").read_text())
+    assert "cooc" not in manifest["current"]
+
+
+def test_rollback_puts_the_day_before_back(run: Run, shop: str) -> None:
+    path = Path(shop) / "manifests/grocer/home/manifest.json"
+    for day in (DAY_1, DAY_2):
+        assert run("-C", shop, "publish", str(STAGING), "--window", day, "--merge")[0] == 0
+    newest = path.read_bytes()
+    code, out, _ = run("-C", shop, "rollback", "grocer/home", "--now", "--reason", "too few items")
+    assert code == 0
+    assert "rolled back" in out
+    assert json.loads(path.read_bytes())["updated_at"] < json.loads(newest)["updated_at"]
+
+
+def test_completion_comes_with_click() -> None:
+    environment = {
+        **os.environ,
+        "_POINTSMAN_COMPLETE": "bash_complete",
+        "COMP_WORDS": "pointsman roll",
+        "COMP_CWORD": "1",
+    }
+    ran = process(env={**environment, "PYTHONPATH": _package_root()})
+    assert ran.stdout == b"plain,rollback\n"
+    assert ran.returncode == 0

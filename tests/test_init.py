@@ -1,0 +1,200 @@
+"""`init`: a manifest repository ready to push, or nothing at all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pointsman import init as module
+from pointsman.check import check
+from pointsman.errors import Problem
+from pointsman.init import TEMPLATES, init
+from pointsman.names import Target
+from pointsman.outcome import Outcome
+from pointsman.repo import Repository, open_repository
+from pointsman.settings import read_settings
+
+ROOT = Path(__file__).parent.parent
+
+
+def make(directory: Path, *sets: tuple[str, str], **more: Any) -> Outcome:
+    return init(str(directory), **{"store": None, "serving": None, "forge": "local", "sets": sets, **more})
+
+
+def git(directory: Path, *words: str) -> str:
+    return subprocess.check_output(["git", "-C", str(directory), *words], text=True).strip()
+
+
+def test_what_init_writes_is_what_this_repository_uses_itself() -> None:
+    templates = resources.files("pointsman").joinpath("templates")
+    for path in ("CODEOWNERS", ".gitattributes", "manifests/README.md", "registry/README.md"):
+        assert templates.joinpath(TEMPLATES[path]).read_bytes() == (ROOT / path).read_bytes(), path
+
+
+def test_a_new_repository_is_clean_passes_the_check_and_can_be_pushed(tmp_path: Path) -> None:
+    directory = tmp_path / "a shop é" / "manifests"
+    document = make(directory).document
+    assert document["directory"] == str(directory)
+    assert git(directory, "rev-parse", "main") == document["commit"]
+    assert git(directory, "symbolic-ref", "HEAD") == "refs/heads/main"
+    assert git(directory, "status", "--porcelain") == ""
+    assert git(directory, "log", "--format=%P", "main") == ""
+    assert sorted(git(directory, "ls-files").splitlines()) == sorted([*TEMPLATES, "pointsman.toml"])
+    with open_repository(str(directory)) as repo:
+        assert check(repo).exit_code == 0
+    origin = tmp_path / "origin.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(origin)], check=True)
+    git(directory, "push", "-q", str(origin), "main")
+    assert git(origin, "rev-parse", "main") == document["commit"]
+
+
+def test_the_store_stands_beside_the_repository_unless_said_otherwise_and_git_ignores_it(tmp_path: Path) -> None:
+    document = make(tmp_path / "shop").document
+    assert document["settings"]["store"]["url"] == f"file://{tmp_path}/shop/.pointsman/store"
+    assert not (tmp_path / "shop" / ".pointsman").exists()
+    (tmp_path / "shop" / ".pointsman" / "store").mkdir(parents=True)
+    (tmp_path / "shop" / ".pointsman" / "store" / "blob").touch()
+    assert git(tmp_path / "shop", "status", "--porcelain") == ""
+    document = make(
+        tmp_path / "other", store="file:///srv/recsys", serving="file:///srv/live/{tenant}/{surface}.json"
+    ).document
+    assert document["settings"]["store"]["url"] == "file:///srv/recsys"
+    assert document["settings"]["serving"]["manifest"] == "file:///srv/live/{tenant}/{surface}.json"
+
+
+def test_settings_are_read_back_as_they_were_given(tmp_path: Path) -> None:
+    document = make(
+        tmp_path / "shop",
+        ("policy.items_drop", "0.4"),
+        ('policy."grocer/home".items_drop', "0.3"),
+        ("forge.group", "run"),
+        ("limits.artifact_bytes", "20000000"),
+        ("store.former", '["file:///old", "file:///older \\"one\\""]'),
+        ("store.url", "file:///srv/a # b"),
+    ).document
+    data = (tmp_path / "shop" / "pointsman.toml").read_bytes()
+    assert tomllib.loads(data.decode()) == document["settings"]
+    settings = read_settings(data)
+    assert settings.limit(Target("grocer", "home"), "items_drop") == 0.3
+    assert settings.limit(Target("grocer", "cart"), "items_drop") == 0.4
+    assert settings.group == "run"
+    assert settings.artifact_bytes == 20_000_000
+    assert settings.former == ("file:///old", 'file:///older "one"')
+    assert settings.store == "file:///srv/a # b"
+
+
+@pytest.mark.parametrize(
+    "sets, more, says",
+    [
+        ((("policy.itms_drop", "0.4"),), {}, "did you mean items_drop"),
+        ((("polcy.items_drop", "0.4"),), {}, "did you mean policy"),
+        ((("policy.items_drop", "a lot"),), {}, "share between 0 and 1"),
+        ((("policy", "0.4"),), {}, "is a table"),
+        ((("forge.kind", "github"),), {}, "not honoured"),
+        ((("no key at all", "1"),), {}, "is no key"),
+        ((("", "1"),), {}, "is no key"),
+        ((("store.url", "s3://bucket"),), {}, "not a store"),
+        ((), {"store": "relative/path"}, "not a store"),
+        ((), {"serving": "file:///srv/live/{tenant}.json"}, "{surface}"),
+        ((), {"forge": "github"}, "only local"),
+    ],
+)
+def test_wrong_settings_are_told_before_anything_is_written(
+    tmp_path: Path, sets: tuple[tuple[str, str], ...], more: dict[str, str], says: str
+) -> None:
+    with pytest.raises(Problem, match=says.replace("{", r"\{")):
+        make(tmp_path / "new" / "shop", *sets, **more)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", ['1\n[store]\nurl = "file:///evil"', "a\u0085b", '"', "'''", "\\", "{", "[", "1 = 2"])
+def test_a_value_stays_a_value(tmp_path: Path, value: str) -> None:
+    with pytest.raises(Problem, match="forge"):
+        make(tmp_path / "shop", ("forge.group", value))
+
+
+def test_a_directory_with_anything_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(Problem, match="not empty"):
+        make(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
+    with pytest.raises(Problem, match=r"notes\.txt"):
+        make(tmp_path / "notes.txt" / "shop")
+    with pytest.raises(Problem, match=r"notes\.txt"):
+        make(tmp_path / "notes.txt")
+
+
+def test_an_empty_directory_will_do_also_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert make(Path()).document["directory"] == str(tmp_path)
+    assert git(tmp_path, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("existing", [True, False])
+@pytest.mark.parametrize("failure", [Problem("no"), KeyboardInterrupt()])
+def test_nothing_is_left_behind_when_it_fails_half_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, existing: bool
+) -> None:
+    directory = tmp_path / "deep" / "shop"
+    if existing:
+        directory.mkdir(parents=True)
+
+    def fail(*_: object) -> None:
+        assert (directory / "pointsman.toml").exists()
+        raise failure
+
+    monkeypatch.setattr(Repository, "move", fail)
+    with pytest.raises(type(failure)):
+        make(directory)
+    left = sorted(str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*"))
+    assert left == (["deep", "deep/shop"] if existing else [])
+
+
+def test_whoever_comes_second_to_a_directory_takes_nothing_from_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = os.mkdir
+    raced: list[object] = []
+
+    def first_comes_the_other(path: Any, *more: Any) -> None:
+        if os.fspath(path).endswith(".git") and not raced:
+            raced.append(path)
+            make(tmp_path / "shop")
+        claim(path, *more)
+
+    monkeypatch.setattr(os, "mkdir", first_comes_the_other)
+    with pytest.raises(Problem, match=r"\.git"):
+        make(tmp_path / "shop")
+    assert git(tmp_path / "shop", "status", "--porcelain") == ""
+
+
+def test_an_identity_is_found_where_git_knows_none(tmp_path: Path) -> None:
+    make(tmp_path / "shop")
+    assert "no git user.name set" in git(tmp_path / "shop", "log", "--format=%an")
+    git(tmp_path / "shop", "config", "user.name", "x")
+
+
+def test_no_hook_is_installed_and_the_user_s_templates_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "template" / "hooks").mkdir(parents=True)
+    (tmp_path / "template" / "hooks" / "pre-commit").write_text("exit 1")
+    monkeypatch.setenv("GIT_TEMPLATE_DIR", str(tmp_path / "template"))
+    (Path(os.environ["HOME"]) / ".gitconfig").write_text(f"[init]\ntemplateDir = {tmp_path / 'template'}\n")
+    try:
+        make(tmp_path / "shop")
+    finally:
+        (Path(os.environ["HOME"]) / ".gitconfig").unlink()
+    assert not (tmp_path / "shop" / ".git" / "hooks").exists()
+
+
+def test_the_text_for_people_names_the_next_step(tmp_path: Path) -> None:
+    said = module.render(make(tmp_path / "shop").document)
+    assert str(tmp_path / "shop") in said
+    assert "push -u origin main" in said

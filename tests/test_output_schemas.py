@@ -1,0 +1,157 @@
+"""Every `--json` document is what its schema says, and the schema says all of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from jsonschema import Draft202012Validator
+
+from pointsman.cli import cli, main
+
+PACKAGE = Path(str(resources.files("pointsman")))
+STAGING = PACKAGE / "demo_data" / "staging"
+SCHEMAS = PACKAGE / "schemas" / "output"
+DAY_1, DAY_2, DAY_3 = "2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04"
+
+
+def closed(schema: Any) -> Any:
+    """The schema, but with no member that it does not name: clients may see more one day, documentation may not lag."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {
+        key: {name: closed(each) for name, each in value.items()} if key in ("properties", "$defs") else closed(value)
+        for key, value in schema.items()
+    }
+    return {"additionalProperties": False, **inner} if "properties" in schema and not _is_open(schema) else inner
+
+
+def _is_open(schema: dict[str, Any]) -> bool:
+    return bool(schema.get("description") == "the tables of pointsman.toml")
+
+
+def validate(name: str, document: Any) -> None:
+    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text("utf-8"))
+    Draft202012Validator(closed(schema)).validate(document)
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Run a command line, compare its exit code, and return its document, checked against the schema of that name."""
+
+    def say(schema: str, *words: str, ends: int = 0) -> Any:
+        capsys.readouterr()
+        code = main([*words, "--json"])
+        said = capsys.readouterr()
+        assert code == ends, said.err
+        document = json.loads(said.out)
+        validate(schema, document)
+        return document
+
+    return say
+
+
+def names(group: click.Group, prefix: str = "") -> set[str]:
+    found = set()
+    for name, command in group.commands.items():
+        found |= names(command, f"{name}-") if isinstance(command, click.Group) else {f"{prefix}{name}"}
+    return found
+
+
+def test_there_is_a_schema_for_each_command_and_for_each_kind_of_trouble() -> None:
+    files = {file.name.removesuffix(".schema.json") for file in SCHEMAS.iterdir()}
+    assert files == names(cli) | {"problem", "refused"}
+
+
+@pytest.mark.parametrize("file", sorted(SCHEMAS.iterdir()), ids=lambda file: str(file.name).partition(".")[0])
+def test_every_schema_is_one_and_bites(file: Path) -> None:
+    schema = json.loads(file.read_text("utf-8"))
+    Draft202012Validator.check_schema(schema)
+    assert schema["required"]
+    assert not Draft202012Validator(schema).is_valid({})
+
+
+def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any], tmp_path: Path) -> None:
+    shop = ("-C", str(tmp_path / "shop"))
+    say("init", "init", str(tmp_path / "shop"), "--set", 'policy."grocer/home".items_drop=0.5')
+    say("pr-list", *shop, "pr", "list")
+    say("status", *shop, "status")
+    say("log", *shop, "log")
+    say("sync", *shop, "sync")
+    day_1 = ("publish", str(STAGING), "--window", DAY_1)
+    assert say("publish", *shop, *day_1, "--dry-run")["targets"][0]["outcome"] == "dry-run"
+    assert say("publish", *shop, *day_1, "--run", "https://ci.example/1")["targets"][0]["outcome"] == "opened"
+    assert say("publish", *shop, *day_1)["targets"][0]["outcome"] == "unchanged"
+    assert len(say("pr-list", *shop, "pr", "list")["pull_requests"]) == 1
+    say("pr-show", *shop, "pr", "show", "grocer/home")
+    say("status", *shop, "status")
+    say("pr-merge", *shop, "pr", "merge", "grocer/home")
+    assert say("status", *shop, "status")["targets"][0]["serving"] == "absent"
+    assert say("sync", *shop, "sync")["targets"][0]["outcome"] == "written"
+    assert say("sync", *shop, "sync")["targets"][0]["outcome"] == "unchanged"
+    assert say("publish", *shop, *day_1)["targets"][0]["outcome"] == "unchanged"
+    say("publish", *shop, "publish", str(STAGING), "--window", DAY_2, "--merge")
+    assert say("status", *shop, "status", "grocer/home")["targets"][0]["serving"] == "behind"
+    say("sync", *shop, "sync")
+
+    day_3 = ("publish", str(STAGING), "--window", DAY_3)
+    accepted = (*day_3, "--accept", "items-drop", "--reason", "a sale")
+    assert say("refused", *shop, *day_3, ends=1)["faults"][0]["rule"] == "items-drop"
+    say("publish", *shop, *accepted)
+    assert any(fault["accepted"] for fault in say("pr-show", *shop, "pr", "show", "grocer/home")["faults"])
+    assert len(say("status", *shop, "status")["targets"][0]["pull_requests"]) == 1
+    say("pr-close", *shop, "pr", "close", "grocer/home")
+    say("publish", *shop, *accepted, "--merge")
+    say("rollback", *shop, "rollback", "grocer/home")
+    say("rollback", *shop, "rollback", "grocer/home")
+    say("pr-merge", *shop, "pr", "merge", "grocer/home")
+    assert say("refused", *shop, *accepted, ends=1)["faults"][0]["rule"] == "rolled-back"
+    say("rollback", *shop, "rollback", "grocer/home", "--to", "main", "--now", "--reason", "no change")
+    say("check", *shop, "check")
+    say("check", *shop, "check", "--base", "main~1", "--head", "main")
+    say("check", *shop, "check", "--staged")
+
+    pointer = tmp_path / "shop/.pointsman/store/registry/current/grocer/home/manifest.json"
+    pointer.write_text("{}")
+    assert say("status", *shop, "status")["targets"][0]["serving"] == "drifted"
+    assert say("sync", *shop, "sync")["targets"][0]["outcome"] == "healed"
+    kinds = {event["kind"] for event in say("log", *shop, "log", "--records")["events"]}
+    assert kinds == {"ship", "restore", "record"}
+
+
+def test_faults_of_a_check_fit_its_schema(say: Callable[..., Any], tmp_path: Path) -> None:
+    shop = ("-C", str(tmp_path / "shop"))
+    say("init", "init", str(tmp_path / "shop"))
+    say("publish", *shop, "publish", str(STAGING), "--window", DAY_1, "--merge")
+    for blob in (tmp_path / "shop/.pointsman/store").rglob("popularity/*.json"):
+        blob.unlink()
+    assert say("check", *shop, "check", ends=1)["faults"][0]["rule"] == "blob-missing"
+    assert say("check", *shop, "check", "--offline")["faults"] == []
+    refused = say("sync", *shop, "sync", ends=5)["targets"][0]
+    assert refused["outcome"] == "refused"
+    assert refused["faults"]
+
+
+def test_hash_documents_fit_their_schema(say: Callable[..., Any], tmp_path: Path) -> None:
+    assert len(say("hash", "hash", str(STAGING))["artifacts"]) == 5
+    (tmp_path / "bad.json").write_text("[")
+    assert say("hash", "hash", str(tmp_path / "bad.json"), ends=1)["faults"]
+
+
+def test_the_demo_s_document_fits_its_schema_and_stands_alone_on_stdout(
+    say: Callable[..., Any], tmp_path: Path
+) -> None:
+    say("demo", "demo", str(tmp_path / "demo"))
+
+
+def test_problems_fit_their_schema(say: Callable[..., Any], tmp_path: Path) -> None:
+    say("problem", "-C", str(tmp_path), "status", ends=2)
+    say("problem", "pubilsh", ends=2)
+    say("problem", "-C", "file:///nowhere/at/all", "status", ends=3)
