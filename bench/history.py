@@ -81,7 +81,8 @@ def build(directory: Path, store: str, *, of: int, each: int, ships: int, artifa
     subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", directory], check=True)
     command = ["git", "-C", str(directory), "fast-import", "--quiet"]
     importer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert importer.stdin is not None and importer.stdout is not None
+    assert importer.stdin is not None
+    assert importer.stdout is not None
     stream = _Stream(importer.stdin, importer.stdout)
     settings = f'[store]\nurl = "{store}"\n\n[limits]\nartifact_bytes = {artifact_bytes}\n'
     stream.commit("settings\n", {"pointsman.toml": settings.encode()})

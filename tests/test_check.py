@@ -60,10 +60,14 @@ NEW = "a" * 64
 PLACE = f"registry/grocer/home/popularity/{NEW}.json"
 
 
-def fitting(document: dict[str, object]) -> None:
-    """Make a copied record fit PLACE."""
-    document["version"] = NEW
-    document["uri"] = str(document["uri"]).rpartition("/")[0] + f"/{NEW}.json"
+def fit(**members: object) -> Callable[[dict[str, object]], None]:
+    """Make a copied record fit PLACE, but for `members`."""
+
+    def change(document: dict[str, object]) -> None:
+        uri = str(document["uri"]).rpartition("/")[0] + f"/{NEW}.json"
+        document.update({"version": NEW, "uri": uri, **members})
+
+    return change
 
 
 def a_state_file_elsewhere(shop: Shop) -> None:
@@ -71,7 +75,7 @@ def a_state_file_elsewhere(shop: Shop) -> None:
 
 
 def a_reserved_name(shop: Shop) -> None:
-    copied(shop, f"registry/grocer/home/x.lock/{NEW}.json", fitting)
+    copied(shop, f"registry/grocer/home/x.lock/{NEW}.json", fit())
 
 
 def a_symlink(shop: Shop) -> None:
@@ -81,7 +85,7 @@ def a_symlink(shop: Shop) -> None:
 
 
 def an_executable(shop: Shop) -> None:
-    copied(shop, PLACE, fitting)
+    copied(shop, PLACE, fit())
     (shop.desk / PLACE).chmod(0o755)
 
 
@@ -90,31 +94,31 @@ def a_state_root_that_is_a_link(shop: Shop) -> None:
 
 
 def state_and_code(shop: Shop) -> None:
-    copied(shop, PLACE, fitting)
+    copied(shop, PLACE, fit())
     write(shop, "tool/x.py", "pass")
 
 
 def state_and_schema(shop: Shop) -> None:
-    copied(shop, PLACE, fitting)
+    copied(shop, PLACE, fit())
     write(shop, "registry/schemas/bundles.schema.json", '{"type": "object", "properties": {"n": {"type": "integer"}}}')
 
 
 def a_huge_record(shop: Shop) -> None:
-    copied(shop, PLACE, lambda document: (fitting(document), document.update(built_at="x" * 70000)))  # type: ignore[func-returns-value]
+    copied(shop, PLACE, fit(built_at="x" * 70000))
 
 
 def a_duplicate_key(shop: Shop) -> None:
-    copied(shop, PLACE, fitting)
+    copied(shop, PLACE, fit())
     edited(shop, PLACE, '"v": 1,', '"v": 1, "v": 1,')
 
 
 def a_folded_duplicate_key(shop: Shop) -> None:
-    copied(shop, PLACE, fitting)
+    copied(shop, PLACE, fit())
     edited(shop, PLACE, '"version":', '"ver\u017fion": "x", "version":')
 
 
 def an_unknown_member(shop: Shop) -> None:
-    copied(shop, PLACE, lambda document: (fitting(document), document.update(extra=1)))  # type: ignore[func-returns-value]
+    copied(shop, PLACE, fit(extra=1))
 
 
 def an_artifact_schema_that_unites_number_and_integer(shop: Shop) -> None:
@@ -126,7 +130,7 @@ def a_record_of_another_version(shop: Shop) -> None:
 
 
 def another_bucket(shop: Shop) -> None:
-    copied(shop, PLACE, lambda document: (fitting(document), document.update(uri=f"file:///elsewhere/{NEW}.json")))  # type: ignore[func-returns-value]
+    copied(shop, PLACE, fit(uri=f"file:///elsewhere/{NEW}.json"))
 
 
 def a_changed_record(shop: Shop) -> None:
@@ -204,7 +208,7 @@ def shop_commit(shop: Shop) -> None:
 
 
 def test_a_record_whose_blob_is_there_passes_and_one_without_is_missing(shop: Shop) -> None:
-    copied(shop, PLACE, fitting)
+    copied(shop, PLACE, fit())
     git(shop.desk, "add", "-A")
     git(shop.desk, "commit", "-q", "-m", "record")
     assert shop.check("origin/main", "HEAD") == ["blob-missing"]
@@ -241,11 +245,7 @@ def test_only_the_changes_own_lines_accept_and_only_what_may_be_accepted(shop: S
 
 
 def test_gates_read_the_settings_of_the_base_never_those_of_the_change(shop: Shop) -> None:
-    copied(
-        shop,
-        PLACE,
-        lambda document: (fitting(document), document.update(uri=f"file:///evil/grocer/home/popularity/{NEW}.json")),
-    )  # type: ignore[func-returns-value]
+    copied(shop, PLACE, fit(uri=f"file:///evil/grocer/home/popularity/{NEW}.json"))
     write(shop, "pointsman.toml", '[store]\nurl = "file:///evil"\n')
     git(shop.desk, "add", "-A")
     git(shop.desk, "commit", "-q", "-m", "move the store along")

@@ -72,12 +72,13 @@ READ_ALTHOUGH_LENIENT = {
 }
 
 
-def each(which: str) -> Any:
+def each(which: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("vector", INDEX[which], ids=lambda vector: vector["name"])
 
 
 def content(vector: dict[str, Any], member: str = "file") -> bytes:
-    return (VECTORS / vector[member]).read_bytes()
+    path: str = vector[member]
+    return (VECTORS / path).read_bytes()
 
 
 def reference(where: dict[str, Any]) -> Reference:
