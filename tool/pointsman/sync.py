@@ -69,7 +69,7 @@ def _once(repo: Repository, store: FileStore, orders: Orders, done: dict[Target,
     wanted = dict(_wanted(head))
     for target in sorted({*wanted, *serving}):
         held, data = serving.get(target), wanted.get(target)
-        if data is None:
+        if target not in wanted:
             outcome, faults = _gone(store, settings, target, held, orders)
         elif held is not None and held.data == data:
             outcome, faults = "unchanged", ()
@@ -116,14 +116,14 @@ def _serving(store: FileStore, settings: Settings) -> Iterator[tuple[Target, Hel
             yield target, held
 
 
-def _wanted(head: Snapshot) -> Iterator[tuple[Target, bytes]]:
+def _wanted(head: Snapshot) -> Iterator[tuple[Target, bytes | None]]:
+    """Every target with a manifest on main and its bytes; None for one that is no plain file."""
     for tenant in head.names("manifests"):
         for surface in head.names(f"manifests/{tenant}"):
             if is_name(tenant) and is_name(surface) and tenant != "registry":
                 target = Target(tenant, surface)
-                data = head.read(target.manifest_path)
-                if data is not None:
-                    yield target, data
+                if head.entry(target.manifest_path) is not None:
+                    yield target, head.read(target.manifest_path)
 
 
 def _gone(
@@ -145,11 +145,11 @@ def _differs(
     main: Oid,
     target: Target,
     held: Held | None,
-    data: bytes,
+    data: bytes | None,
     orders: Orders,
 ) -> tuple[str, tuple[Fault, ...]]:
     faults = gate.made(main, target, store=True)
-    if faults:
+    if faults or data is None:
         return "refused", faults
     drifted = held is not None and not ever_had(repo, main, target, held.data)
     if drifted and not orders.heal:

@@ -1,0 +1,173 @@
+"""Sync: serving equals main, an older state never covers a newer one, and what may not be served is not."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from shop import GROCER, STAGING, Shop, git, popularity, refused
+
+from pointsman.errors import Problem, Refused
+from pointsman.outcome import Outcome
+from pointsman.store import FileStore
+from pointsman.sync import FENCE
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    shop = Shop(tmp_path / "shop")
+    shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)
+    return shop
+
+
+def outcomes(outcome: Outcome) -> dict[str, str]:
+    return {each["target"]: each["outcome"] for each in outcome.document["targets"]}
+
+
+def pointer(shop: Shop) -> Path:
+    return shop.store / "registry" / "current" / "grocer" / "home" / "manifest.json"
+
+
+def fence(shop: Shop) -> Path:
+    return shop.store / "registry" / "current" / FENCE
+
+
+def test_what_is_merged_is_mirrored_byte_for_byte_and_then_unchanged(shop: Shop) -> None:
+    assert outcomes(shop.sync()) == {"grocer/home": "written"}
+    assert shop.serving == shop.manifest
+    assert json.loads(fence(shop).read_text())["commit"] == shop.main
+    before = shop.everything()
+    assert outcomes(shop.sync()) == {"grocer/home": "unchanged"}
+    assert shop.everything() == before
+
+
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(shop: Shop) -> None:
+    before = shop.everything()
+    assert outcomes(shop.sync(dry_run=True)) == {"grocer/home": "written"}
+    assert shop.everything() == before
+    assert not (shop.store / "registry").exists()
+
+
+def test_a_pointer_edited_by_hand_is_healed_or_kept_as_asked(shop: Shop) -> None:
+    shop.sync()
+    pointer(shop).write_text("{}")
+    kept = shop.sync(heal=False)
+    assert outcomes(kept) == {"grocer/home": "kept"}
+    assert kept.document["targets"][0]["faults"][0]["rule"] == "drifted"
+    assert shop.serving == b"{}"
+    assert outcomes(shop.sync()) == {"grocer/home": "healed"}
+    assert shop.serving == shop.manifest
+
+
+def test_a_pointer_that_is_only_behind_is_written_not_healed(shop: Shop, tmp_path: Path) -> None:
+    shop.sync()
+    shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)
+    assert outcomes(shop.sync(heal=False)) == {"grocer/home": "written"}
+
+
+def test_a_main_that_was_rewritten_stops_sync_until_it_is_accepted(shop: Shop, tmp_path: Path) -> None:
+    shop.sync()
+    shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)
+    shop.sync()
+    served = shop.serving
+    git(shop.origin, "update-ref", "refs/heads/main", "main~1")
+    with pytest.raises(Refused) as error:
+        shop.sync()
+    assert refused(error.value) == {"rewritten-history"}
+    assert shop.serving == served
+    assert outcomes(shop.sync(accept_rewrite=True)) == {"grocer/home": "healed"}  # main never had what serving holds
+    assert shop.serving == shop.manifest
+
+
+def test_a_fence_that_cannot_be_read_is_said_and_nothing_changes(shop: Shop) -> None:
+    shop.sync()
+    fence(shop).write_text("half a fen")
+    with pytest.raises(Problem, match=r"sync\.json is not sync's own file"):
+        shop.sync()
+
+
+def test_one_target_that_may_not_be_served_keeps_its_pointer_and_the_others_go_on(shop: Shop, tmp_path: Path) -> None:
+    shop.sync()
+    served = shop.serving
+    shop.publish(popularity(tmp_path / "p2.json", 11), STAGING / "bookshop" / "home", merge=True)
+    uri = json.loads(shop.manifest)["current"]["popularity"]
+    Path(uri.removeprefix("file://")).unlink()
+    for _ in range(2):  # it is told again for as long as it lasts
+        outcome = shop.sync()
+        assert outcome.exit_code == 5
+        assert outcomes(outcome)["grocer/home"] == "refused"
+        assert shop.serving == served
+    assert outcomes(outcome)["bookshop/home"] == "unchanged"
+    shop.publish(tmp_path / "p2.json")  # puts the blob again, whatever main says
+    assert outcomes(shop.sync())["grocer/home"] == "written"
+
+
+def test_a_manifest_that_becomes_a_symlink_on_main_is_refused(shop: Shop) -> None:
+    shop.sync()
+    served = shop.serving
+    shop.pull()
+    path = shop.desk / GROCER.manifest_path
+    path.unlink()
+    os.symlink("/etc/passwd", path)
+    shop.push("trick")
+    outcome = shop.sync()
+    assert outcome.exit_code == 5
+    assert [fault["rule"] for fault in outcome.document["targets"][0]["faults"]] == ["not-a-plain-file"]
+    assert shop.serving == served
+
+
+def test_a_target_gone_from_main_keeps_its_pointer_until_it_is_pruned(shop: Shop) -> None:
+    shop.sync()
+    shop.pull()
+    git(shop.desk, "rm", "-q", GROCER.manifest_path)
+    shop.push("gone\n\nAccept: grocer/home manifest-removed the shop closed")
+    assert outcomes(shop.sync()) == {"grocer/home": "kept"}
+    assert shop.serving is not None
+    assert outcomes(shop.sync(prune=True)) == {"grocer/home": "pruned"}
+    assert shop.serving is None
+
+
+def test_main_that_moves_during_a_sync_is_looked_at_again(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second look: a ship and its revert land between the fetch and the write."""
+    shop.sync()
+    first = shop.serving
+    shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)
+    replace, reverted = FileStore.replace, []
+
+    def while_main_moves(store: FileStore, key: str, data: bytes, *, was: str | None) -> None:
+        replace(store, key, data, was=was)
+        if key.endswith("manifest.json") and not reverted:
+            reverted.append(key)
+            shop.pull()
+            git(shop.desk, "revert", "--no-edit", "HEAD")
+            git(shop.desk, "push", "-q", "origin", "main")
+
+    monkeypatch.setattr(FileStore, "replace", while_main_moves)
+    outcome = shop.sync()
+    assert reverted
+    assert outcome.document["commit"] == shop.main
+    assert shop.serving == first
+
+
+def test_the_fence_moves_before_any_pointer(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    replace = FileStore.replace
+
+    def noted(store: FileStore, key: str, data: bytes, *, was: str | None) -> None:
+        written.append(key)
+        replace(store, key, data, was=was)
+
+    monkeypatch.setattr(FileStore, "replace", noted)
+    shop.sync()
+    assert written == [FENCE, "grocer/home/manifest.json"]
+
+
+def test_serving_may_stand_elsewhere(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop", f'[serving]\nmanifest = "file://{tmp_path}/served/{{surface}}/{{tenant}}.json"\n')
+    shop.publish(day=1, merge=True)
+    shop.sync()
+    assert (tmp_path / "served" / "home" / "grocer.json").read_bytes() == shop.manifest
