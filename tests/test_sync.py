@@ -136,7 +136,8 @@ def test_main_that_moves_during_a_sync_is_looked_at_again(
     shop.sync()
     first = shop.serving
     shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)
-    replace, reverted = FileStore.replace, []
+    replace = FileStore.replace
+    reverted: list[str] = []
 
     def while_main_moves(store: FileStore, key: str, data: bytes, *, was: str | None) -> None:
         replace(store, key, data, was=was)
