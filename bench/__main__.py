@@ -126,7 +126,7 @@ class Bench:
                     f"floor {name}", [*floor, str(new)], lambda: new.unlink(missing_ok=True), every
                 )
                 jobs["sha256", size] = Job(f"sha256 {name}", floor, every=every)
-            interleave(list(jobs.values()), 5 if self.quick else 21)
+            interleave(list(jobs.values()), 5 if self.quick else 15)
             figures += self._of_sizes(artifact_type, list(sizes), jobs)
         return figures
 
@@ -188,7 +188,7 @@ class Bench:
         self.build(long, self.targets, ships=100)
         file = self._artifact_for(list(history.targets(self.targets))[self.targets // 2])
         jobs = [self.publish(place.stem, place, file, self.repositories.back(place)) for place in (long, short)]
-        interleave(jobs, 7)
+        interleave(jobs, 5)
         ships = [f"{self.targets * ships:,} ships" for ships in (100, 2)]
         group = f"publish of one 4 KB artifact into {self.targets * 100:,} records, its own origin"
         return [
@@ -277,14 +277,16 @@ def _main() -> int:
             ("a long history", bench.commits),
         ):
             print(f"[{time.perf_counter() - began:3.0f} s] {says} …", file=sys.stderr, flush=True)
-            figures += step()
-    print(table(figures))
+            found = step()
+            if found:
+                print(table(found), end="\n\n", flush=True)
+            figures += found
     if asked.json:
         told = [{**asdict(figure), "ok": figure.ok} for figure in figures]
         asked.json.write_text(json.dumps({"quick": asked.quick, "figures": told}, indent=2) + "\n")
     broken = [figure for figure in figures if not figure.ok]
     judged = sum(figure.limit is not None for figure in figures)
-    print(f"\n{judged - len(broken)} of {judged} limits hold, {time.perf_counter() - began:.0f} s")
+    print(f"{judged - len(broken)} of {judged} limits hold, {time.perf_counter() - began:.0f} s")
     return 1 if broken else 0
 
 

@@ -219,21 +219,26 @@ class _Publisher:
 
     def store_blobs(self, sources: Sequence[Source]) -> list[str]:
         """Put each blob, create-only, and prove what is stored by its own bytes, whoever put it there."""
+        keys = [source.target.blob_key(source.artifact.type, source.artifact.version) for source in sources]
+        stands = [self.store.digest(key) for key in keys]
+        wrong = [
+            _altered(f"{self.store.url}/{key}")
+            for key, source, there in zip(keys, sources, stands, strict=True)
+            if there is not None and there[1] != source.artifact.version
+        ]
+        if wrong:
+            raise Refused(wrong)
         outcomes = []
-        for source in sources:
-            key = source.target.blob_key(source.artifact.type, source.artifact.version)
-            outcomes.append("created" if self._put(key, source) else "present")
+        for key, source, there in zip(keys, sources, stands, strict=True):
+            outcomes.append("created" if self._put(key, source, proven=there is not None) else "present")
             self.progress(f"{outcomes[-1]} {self.store.url}/{key}")
         return outcomes
 
-    def _put(self, key: str, source: Source) -> bool:
+    def _put(self, key: str, source: Source, *, proven: bool = False) -> bool:
         created = self.store.create(key, source.payload())
-        stands = self.store.digest(key)
+        stands = self.store.digest(key) if created or not proven else (source.size, source.artifact.version)
         if stands is None or stands[1] != source.artifact.version:
-            says = (
-                "the bytes stored here are not those of this version: the store was altered; move them away, run again"
-            )
-            raise Refused([Fault(f"{self.store.url}/{key}", "blob-altered", says)])
+            raise Refused([_altered(f"{self.store.url}/{key}")])
         return created
 
     def land_records(self, wants: Sequence[Want]) -> None:
@@ -461,6 +466,11 @@ def _summary(slots: Sequence[tuple[Target, str, str]], gone: Sequence[str] = (),
     if len(every) > 1:
         return f"{len(every)} targets, {', '.join(map(str, every[:3]))}{' …' if len(every) > 3 else ''}"
     return f"{every[0]} " + ", ".join([*(f"{slot} {version[:12]}" for _, slot, version in slots), *gone])
+
+
+def _altered(uri: str) -> Fault:
+    says = "the bytes stored here are not those of this version: the store was altered; move them away, run again"
+    return Fault(uri, "blob-altered", says)
 
 
 def _unreadable(target: Target) -> Fault:

@@ -43,7 +43,7 @@ class Earlier:
 
 
 def roll_back(repo: Repository, request: Request) -> Outcome:
-    """Restore an earlier manifest of each target, by a pull request or, with `now`, straight on main."""
+    """Restore an earlier manifest of each target, by a pull request or, with `now`, on main: all of them or none."""
     if not request.targets:
         raise Problem("name the target to roll back, such as grocer/home")
     if request.reason:
@@ -69,6 +69,7 @@ def _roll_back(repo: Repository, request: Request) -> list[dict[str, Any]]:
     for target, earlier in plans:
         _prove(gate, repo, target, earlier)
     documents: list[dict[str, Any]] = []
+    moves: list[Move] = []
     tip = main
     for target, earlier in plans:
         before = Snapshot(repo, tip).entry(target.manifest_path)
@@ -89,20 +90,23 @@ def _roll_back(repo: Repository, request: Request) -> list[dict[str, Any]]:
                 {**document, "outcome": "unchanged", "pull_request": pulls.document(pull), "commit": there}
             )
             continue
-        tree = repo.tree_with(repo.tree_of(tip), {target.manifest_path: earlier.entry})
-        commit = repo.commit(tree, [tip], compose(subject, [said], reason=request.reason))
-        verdict = gate.change(tip, commit)
+        base = tip if request.now else main
+        tree = repo.tree_with(repo.tree_of(base), {target.manifest_path: earlier.entry})
+        commit = repo.commit(tree, [base], compose(subject, [said], reason=request.reason))
+        verdict = gate.change(base, commit)
         if verdict.faults:
             raise Refused(verdict.faults)
         if request.now:
             tip = commit
             documents.append({**document, "outcome": "merged", "pull_request": None, "commit": commit})
         else:
-            repo.move([Move(ref, commit, None)])
+            moves.append(Move(ref, commit, None))
             pull = pulls.read_pull(repo, branch, commit)
             documents.append({**document, "outcome": "opened", "pull_request": pulls.document(pull), "commit": commit})
     if tip != main:
-        repo.move([Move(MAIN, tip, main)])
+        moves.append(Move(MAIN, tip, main))
+    if moves:
+        repo.move(moves)
     return documents
 
 

@@ -13,7 +13,7 @@ from pointsman.log import rfc3339, unknown
 from pointsman.names import Target
 from pointsman.outcome import Outcome
 from pointsman.plumbing import Oid
-from pointsman.pulls import Pull, open_pulls
+from pointsman.pulls import Pull, document, open_pulls
 from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
@@ -25,16 +25,18 @@ def status(repo: Repository, targets: Sequence[Target]) -> Outcome:
     """The state of the targets named, of all without any. Whatever it shows, showing it is success."""
     main = repo.refresh()
     head = Snapshot(repo, main)
-    known = [
+    pulls = open_pulls(repo)
+    shipped = [
         Target(tenant, surface)
         for tenant in head.names("manifests")
         for surface in head.names(f"manifests/{tenant}")
-        if head.read(f"manifests/{tenant}/{surface}/manifest.json") is not None
+        if head.entry(f"manifests/{tenant}/{surface}/manifest.json") is not None
     ]
+    known = sorted({*shipped, *(target for pull in pulls for target in pull.targets)})
     for target in targets:
         if target not in known:
             raise Problem(unknown(target, [str(each) for each in known]))
-    gate, settings, pulls = Gatekeeper(repo), head.settings(), open_pulls(repo)
+    gate, settings = Gatekeeper(repo), head.settings()
     chosen = sorted(set(targets)) or known
     return Outcome(
         {"commit": main, "targets": [_one(repo, gate, settings, head, main, target, pulls) for target in chosen]}
@@ -58,7 +60,7 @@ def _one(
         "window": _window(list(gate.records(head, target, manifest).values())),
         "shipped": {"commit": commit.oid, "at": rfc3339(commit.time), "by": commit.author} if commit else None,
         "serving": _serving(repo, settings, main, target, head.read(target.manifest_path) or b""),
-        "pull_requests": [pull.id for pull in pulls if target in pull.targets],
+        "pull_requests": [document(pull) for pull in pulls if target in pull.targets],
     }
 
 
@@ -83,17 +85,19 @@ def _serving(repo: Repository, settings: Settings, main: Oid, target: Target, wa
     return "behind" if ever_had(repo, main, target, held.data) else "drifted"
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(outcome: Mapping[str, Any]) -> str:
     """A block of lines per target."""
     lines = []
-    for each in document["targets"]:
+    for each in outcome["targets"]:
         window, shipped = each["window"], each["shipped"]
-        lines.append(f"{each['target']}: serving is {each['serving']}")
+        lines.append(
+            f"{each['target']}: serving is {each['serving']}" if shipped else f"{each['target']}: not shipped yet"
+        )
         if shipped:
             lines.append(f"  since {shipped['at']}, {shipped['commit'][:12]} by {shipped['by']}")
         if window:
             lines.append(f"  window {window['start']} to {window['end']}")
         lines += [f"  {slot} {version[:12]}" for slot, version in sorted(each["current"].items())]
         if each["pull_requests"]:
-            lines.append(f"  open pull requests: {', '.join(each['pull_requests'])}")
+            lines.append(f"  open pull requests: {', '.join(pull['id'] for pull in each['pull_requests'])}")
     return "\n".join(lines) or "nothing was shipped yet"
