@@ -6,12 +6,14 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 from shop import DAYS, GROCER, STAGING, Shop, cooc, git, popularity, refused
 
 from pointsman import message
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
+from pointsman.plumbing import Git
 from pointsman.repo import MAIN, Move, open_repository
 
 
@@ -508,3 +510,20 @@ def test_refs_move_only_from_where_they_were(shop: Shop) -> None:
             with pytest.raises(MovedFirst):
                 repo.move([Move(MAIN, commit, None)])
             assert shop.main == main
+
+
+def test_judging_the_tenth_ship_runs_no_more_git_than_judging_the_fourth(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str, ...]] = []
+    start = Git.start
+    monkeypatch.setattr(
+        Git, "start", lambda git, *words, env=None: started.append(words) or start(git, *words, env=env)
+    )
+    costs = {}
+    for ship in range(1, 11):
+        path = popularity(tmp_path / f"{ship}.json", 10, salt=str(ship))
+        started.clear()
+        shop.publish(path, merge=True, where=shop.origin)
+        costs[ship] = len(started)
+    assert costs[10] == costs[4]

@@ -255,6 +255,7 @@ class Gatekeeper:
         message: Message,
         *,
         gate: bool,
+        below: bool = True,
     ) -> TargetChange:
         """The facts of a change of one manifest whose base is `place` steps back in its chain."""
         last = chain.at(place)
@@ -286,7 +287,9 @@ class Gatekeeper:
             if base.commit is not None
             else ()
         ) - {slot for slot, version in reships if versions.get(slot) == version}
-        built_on = (self._judged(chain, place) if gate else self._own(chain, place)) if last is not None else ()
+        built_on: tuple[Fault, ...] = ()
+        if last is not None and below:
+            built_on = self._judged(chain, place) if gate else self._own(chain, place)
         references = self._references(chain, place, target, base, before) if gate else ()
         return replace(facts, taken_out=taken_out, built_on=built_on, references=references)
 
@@ -332,9 +335,7 @@ class Gatekeeper:
             document = self._document(head, change, settings)
             after = document.value if isinstance(document.value, Manifest) else None
             target, message = _target_of(chain.path), parse(commit.message)
-            facts = self._facts(chain, place + 1, target, base, change, after, message, gate=False)
-            if not below:
-                facts = replace(facts, built_on=())
+            facts = self._facts(chain, place + 1, target, base, change, after, message, gate=False, below=below)
             faults = judge(Case(Gate.SYNC, settings, [document], [facts]))
             self._known[key] = tuple(fault for fault in faults if _accepted(fault, message) is None)
         return self._known[key]
