@@ -450,6 +450,24 @@ def test_a_wrong_row_is_named(items: str, rule: str, words: str) -> None:
     refused(data, rule, words)
 
 
+@pytest.mark.parametrize(
+    "token",
+    [
+        *("0", "1", "1.0", "1.50", "0.1", "1e-5", "1e-6", "9.99e-6", "0.0000015", "1e-7", "1e15"),
+        *("1e16", "2.5e16", "9007199254740993", "1e17", "1e20", "1e21"),
+    ],
+)
+def test_a_score_is_spelled_like_go_wherever_a_list_ends(token: str) -> None:
+    scored = '{"item_id": "a", "score": 77}'
+    users = [
+        {"user_id": "u", "items": [scored, scored]},
+        {"user_id": "v", "items": [scored]},
+        {"user_id": "w", "items": []},
+    ]
+    data = dumped(plain("implicit", users=users)).decode().replace(json.dumps(scored), scored).replace("77", token)
+    assert as_read(data.encode()).canonical.decode().count(f'"score":{go_number(float(token))}}}') == 3
+
+
 @pytest.mark.parametrize("score", ["-1", "-1e-400", "-0", "-0.0", "-0e5"])
 @pytest.mark.parametrize("before", ["", " ", "\t", "\n", "\r\n "])
 @pytest.mark.parametrize("name", ['"score"', '"sc\\u006fre"', '"score" '])
@@ -542,6 +560,34 @@ def test_windows_are_compared_as_instants_and_hashed_as_texts() -> None:
     assert here["build"]["version"] != there["build"]["version"]
     later = standing(here, window_start="2026-01-01T00:00:00.000000001Z")
     refused(here, "wrong-place", r"\$\.window\.start: ", reference=later)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_of_several_faults_the_original_s_first_is_told(quick: bool, exactly: Callable[[], None]) -> None:
+    if not quick:
+        exactly()
+    right = claiming(plain())
+    reference = standing(right)
+    limits = {"max_popularity_items": 1}
+    wrong = {**right, "v": 2, "artifact_type": "cooc", "neighbors": None, "tenant": "x", "segment": "x"}
+    wrong.update(window={"start": "2026-01-01T00:00:01Z", "end": ""}, build={"built_at": "", "version": "x"})
+    del wrong["items"]
+    for mended, rule, words in [
+        ({}, "schema", r"\$\.v: "),
+        ({"v": 1}, "wrong-place", r"\$\.artifact_type: "),
+        ({"artifact_type": "popularity", "items": right["items"]}, "version-mismatch", "stands as"),
+        ({"build": right["build"]}, "wrong-place", r"\$\.tenant: "),
+        ({"tenant": "demo"}, "wrong-place", r"\$\.segment: "),
+        ({"segment": "default"}, "schema", r"\$\.window\.end: "),
+        ({"window": {**wrong["window"], "end": "2026-01-02T00:00:00Z"}}, "wrong-place", r"\$\.window\.start: "),
+        ({"window": right["window"], "items": [*right["items"], right["items"][0]]}, "schema", "limit of 1"),
+    ]:
+        wrong.update(mended)
+        if "items" in mended:
+            wrong.pop("neighbors", None)
+        refused(wrong, rule, words, reference=reference, limits=limits)
+    refused(wrong, "version-mismatch", "hashes to", reference=reference)
+    assert as_read(dumped({**wrong, "items": right["items"]}), reference=reference).version == reference.version
 
 
 @pytest.mark.parametrize("artifact_type", LAYOUTS)

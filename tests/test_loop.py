@@ -517,9 +517,12 @@ def test_judging_the_tenth_ship_runs_no_more_git_than_judging_the_fourth(
 ) -> None:
     started: list[tuple[str, ...]] = []
     start = Git.start
-    monkeypatch.setattr(
-        Git, "start", lambda git, *words, env=None: started.append(words) or start(git, *words, env=env)
-    )
+
+    def counted(git: Git, *words: str, env: dict[str, str] | None = None) -> Popen[bytes]:
+        started.append(words)
+        return start(git, *words, env=env)
+
+    monkeypatch.setattr(Git, "start", counted)
     costs = {}
     for ship in range(1, 11):
         path = popularity(tmp_path / f"{ship}.json", 10, salt=str(ship))

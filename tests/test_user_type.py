@@ -220,6 +220,25 @@ def test_every_branch_and_reference_declares_its_numbers() -> None:
         refused(schema, wrong, words)
 
 
+def test_a_list_may_hold_more_objects_than_objects_may_nest() -> None:
+    schema = members(rows={"items": members(a={"items": TEXT})})
+    assert as_read(schema, '"rows": [' + ", ".join(['{"a": []}'] * 100) + "]").summary == {"rows": 100}
+
+
+def test_what_stands_beside_a_declaration_does_not_touch_it() -> None:
+    schema = {
+        "properties": {"n": NUMBER},
+        "patternProperties": {"^i": INTEGER},
+        "additionalProperties": {"prefixItems": [INTEGER], "items": NUMBER},
+    }
+    assert body_of(as_read(schema, '"n": 1.0, "i": 1, "x": [1, 1.0]')) == '"i":1,"n":1,"x":[1,1]'
+
+
+def test_a_schema_may_go_by_any_id_and_means_itself() -> None:
+    schema = {"$id": "https://json-schema.org/draft/2020-12/schema", **members(a={"$ref": "#/$defs/t"})}
+    assert body_of(as_read({**schema, "$defs": {"t": INTEGER}}, '"a": 1')) == '"a":1'
+
+
 def test_a_name_that_two_patterns_declare_differently_is_refused_when_it_comes() -> None:
     schema = {"patternProperties": {"^i": INTEGER, "n$": NUMBER}}
     assert body_of(as_read(schema, '"i": 1, "n": 1.0')) == '"i":1,"n":1'

@@ -56,12 +56,9 @@ class _Schema:
 
 
 class Places:
-    """The places of one schema; Unclear if one of them leaves open what a number is.
+    """The places of one schema, which conforms to its meta-schema; Unclear if a place leaves open what a number is."""
 
-    `schema` conforms to its meta-schema. `apart` are members of the document itself that it does not decide about.
-    """
-
-    def __init__(self, schema: object, matches: Matches, *, apart: Iterable[str] = ()) -> None:
+    def __init__(self, schema: object, matches: Matches) -> None:
         self._matches = matches
         self._schemas: dict[str, _Schema] = {}
         self._known: dict[tuple[Place, str], Place | None] = {}
@@ -69,7 +66,7 @@ class Places:
         for pointer in self._schemas:
             self._refuse_dangling_and_loops(pointer)
         self.root = self._place(["#"])
-        self._refuse_mixed_numbers(frozenset(apart))
+        self._refuse_mixed_numbers()
 
     def member(self, place: Place, name: str) -> Place | None:
         """Where a member called `name` of an object at `place` stands; None if nothing declares it."""
@@ -177,7 +174,7 @@ class Places:
             found.append(schema.properties[name])
         return found or ([schema.additional] if schema.additional else [])
 
-    def _refuse_mixed_numbers(self, apart: frozenset[str]) -> None:
+    def _refuse_mixed_numbers(self) -> None:
         """Looks at every place that can be told from the schema alone.
 
         A name that several patterns match cannot; whoever reads a document asks `numbers` there.
@@ -189,16 +186,16 @@ class Places:
             if len(self.numbers(place)) > 1:
                 told = [f"{each} says {kind}" for each in sorted(place) for kind in self._schemas[each].numbers]
                 raise Unclear(f"{', '.join(told)} of one value; declare it either integer or number")
-            for inner in self._below(place, apart if place == self.root else frozenset()):
+            for inner in self._below(place):
                 if inner not in seen:
                     seen.add(inner)
                     ahead.append(inner)
             if len(seen) > _most_places:
                 raise Unclear(f"#: has more than {_most_places} different places; simplify it")
 
-    def _below(self, place: Place, apart: frozenset[str]) -> Iterator[Place]:
+    def _below(self, place: Place) -> Iterator[Place]:
         schemas = [self._schemas[each] for each in place]
-        for name in {name for schema in schemas for name in schema.properties} - apart:
+        for name in {name for schema in schemas for name in schema.properties}:
             yield self.member(place, name) or frozenset()
         for pattern in {pattern for schema in schemas for pattern in schema.patterns}:
             yield self._place(filter(None, (schema.patterns.get(pattern, schema.additional) for schema in schemas)))

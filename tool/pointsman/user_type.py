@@ -80,12 +80,12 @@ def _load(type_name: str, schema: dict[str, object], path: str) -> UserType | Fa
 
     try:
         jsonschema_rs.meta.validate(schema)
-        places = Places(schema, _matches(), apart=ENVELOPE)
-        return UserType(type_name, places, jsonschema_rs.Draft202012Validator(schema, mask=_MASK))
+        places = Places(schema, _matches())
+        # References stay in the file whatever its $id: another schema may go by the same one.
+        nameless = {keyword: value for keyword, value in schema.items() if keyword != "$id"}
+        return UserType(type_name, places, jsonschema_rs.Draft202012Validator(nameless, mask=_MASK))
     except jsonschema_rs.ValidationError as error:
         return Fault(path, "schema", f"not a JSON Schema: {_told(error)}")
-    except jsonschema_rs.ReferencingError as error:
-        return Fault(path, "schema", f"not a JSON Schema: {error}; mend the reference")
     except Unclear as unclear:
         return Fault(path, "schema", str(unclear))
 
