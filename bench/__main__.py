@@ -155,9 +155,8 @@ class Bench:
                 slope = beyond(publish, small[0]) / beyond(sha256, jobs["sha256", KB])
                 figures.append(Figure(group, f"{said}, less what 1 KB costs", slope, "x sha256", 14))
             if large:
-                limit = 6 if huge else None
                 figures += [
-                    Figure(group, f"{said}, peak memory", publish.peak() / file, "x file", limit),
+                    Figure(group, f"{said}, peak memory", publish.peak() / file, "x file", 6),
                     Figure(group, f"{said}, peak memory, less what 1 KB takes", grown / file, "x file", 6),
                 ]
         return figures

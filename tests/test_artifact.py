@@ -261,7 +261,7 @@ def test_any_other_value_gives_another_version(document: Json, data: st.DataObje
         case str():
             each[name] = OTHER_TEXTS.get(name, f"{before}x")
         case float():
-            each[name] = math.nextafter(before, 1) if before else -before
+            each[name] = math.nextafter(before, 0) if before else -before
         case int():
             each[name] = before - 1 if before else 1
     first, second = as_read(spelled(document, random.Random(0)).encode()), as_read(dumped(other))

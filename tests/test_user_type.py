@@ -232,6 +232,8 @@ def test_what_stands_beside_a_declaration_does_not_touch_it() -> None:
         "additionalProperties": {"prefixItems": [INTEGER], "items": NUMBER},
     }
     assert body_of(as_read(schema, '"n": 1.0, "i": 1, "x": [1, 1.0]')) == '"i":1,"n":1,"x":[1,1]'
+    counted = {"properties": {"n": NUMBER}, "patternProperties": {"^f": NUMBER}, "additionalProperties": INTEGER}
+    assert body_of(as_read(counted, '"n": 1.0, "f": 2.0, "x": 3')) == '"f":2,"n":1,"x":3'
 
 
 def test_a_schema_may_go_by_any_id_and_means_itself() -> None:

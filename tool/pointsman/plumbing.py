@@ -14,7 +14,7 @@ import struct
 import subprocess
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import IO, TYPE_CHECKING, NewType
 
@@ -245,7 +245,8 @@ class Git:
         assert process.stdout is not None
         tokens = _tokens(process.stdout)
         try:
-            yield from _commits(tokens)
+            # Of files each can change once in a commit: with all of them told there is no need to find the next commit.
+            yield from _commits(tokens, len(paths) if all(path.endswith(".json") for path in paths) else 0)
             tokens.close()
             err = process.communicate()[1]
             if process.returncode != 0:
@@ -339,16 +340,21 @@ def _tokens(stream: IO[bytes]) -> Generator[bytes, None, None]:
         yield rest
 
 
-def _commits(tokens: Iterator[bytes]) -> Iterator[Commit]:
+def _commits(tokens: Iterator[bytes], most: int) -> Iterator[Commit]:
+    """Commits with at most so many changes each (0: any number), told as soon as they are whole."""
     token = next(tokens, None)
     while token is not None:
         oid = Oid(token.decode())
         parents, time, committer, author, message = (next(tokens).decode(errors="replace") for _ in range(5))
-        changes = []
+        ids = tuple(Oid(parent) for parent in parents.split())
+        commit = Commit(oid, ids, int(time), committer, author, message)
+        changes: list[Change] = []
         while (token := next(tokens, None)) is not None and token.lstrip(b"\n").startswith(b":"):
             changes.append(_change(token.lstrip(b"\n"), next(tokens)))
-        ids = tuple(Oid(parent) for parent in parents.split())
-        yield Commit(oid, ids, int(time), committer, author, message, tuple(changes))
+            if len(changes) == most:
+                yield replace(commit, changes=tuple(changes))
+        if not most or len(changes) < most:
+            yield replace(commit, changes=tuple(changes))
 
 
 def _changes(tokens: Iterator[bytes]) -> list[Change]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import itertools
 import os
 import random
 import re
@@ -16,7 +17,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -52,6 +53,28 @@ class Move:
     was: Oid | None
 
 
+class _Walk:
+    """The history of one path from one tip, read as far as anyone asked."""
+
+    def __init__(self, tip: Oid, coming: Iterator[Commit]) -> None:
+        self.tip = tip
+        self._coming = coming
+        self._read: list[Commit] = []
+
+    def __iter__(self) -> Iterator[Commit]:
+        for place in itertools.count():
+            while len(self._read) <= place:
+                commit = next(self._coming, None)
+                if commit is None:
+                    return
+                self._read.append(commit)
+            yield self._read[place]
+
+
+def _of(commit: Commit, path: str) -> tuple[Change, ...]:
+    return tuple(change for change in commit.changes if change.path == path)
+
+
 class Repository:
     """An open repository. `heads` holds main and the pull request branches of the origin as `refresh` last saw them."""
 
@@ -63,6 +86,7 @@ class Repository:
         self.notes: list[str] = []
         self._settings = settings
         self._written: set[Oid] = set()
+        self._walks: dict[str, _Walk] = {}
         self.remote = settings.get("remote.origin.url")
 
     # refs
@@ -339,7 +363,24 @@ class Repository:
         raise Problem(f"no such revision: {revision} (a branch, a commit id or git's own words such as main~2)")
 
     def history(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
-        """First-parent commits from `tip` that changed a path, newest first; deepens a shallow clone as it is read."""
+        """First-parent commits from `tip` that changed a path, newest first; deepens a shallow clone as it is read.
+
+        One path is walked once: asked again from a later tip, only what is new is walked.
+        """
+        if len(paths) != 1 or no_older_than is not None:
+            return self._history(tip, *paths, no_older_than=no_older_than)
+        known = self._walks.get(paths[0])
+        if known is None or known.tip != tip:
+            coming = self._history(tip, *paths)
+            if known is not None:
+                new = list(self._history(tip, no_older_than=known.tip))
+                if new and new[-1].parents[:1] == (known.tip,):
+                    touching = (replace(each, changes=_of(each, paths[0])) for each in new)
+                    coming = itertools.chain((each for each in touching if each.changes), known)
+            known = self._walks[paths[0]] = _Walk(tip, coming)
+        return iter(known)
+
+    def _history(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
         told = 0
         depth = 100
         while True:

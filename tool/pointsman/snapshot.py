@@ -75,7 +75,8 @@ class Chain:
             commit = next(self._coming, None)
             if commit is None:
                 return None
-            self._read.append(commit)
+            if any(change.path == self.path for change in commit.changes):  # not only something below it
+                self._read.append(commit)
         return self._read[place]
 
     def since(self, place: int) -> Iterator[tuple[int, Commit]]:
