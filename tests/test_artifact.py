@@ -480,6 +480,15 @@ def test_a_minus_sign_is_kept_or_refused_however_it_is_written(score: str, befor
         assert b'"score":-0}' in as_read(data).canonical
 
 
+@pytest.mark.parametrize("long", [20, 400, 5000])
+@pytest.mark.parametrize("quick", [True, False])
+def test_no_integer_is_too_long_to_be_refused(long: int, quick: bool, exactly: Callable[[], None]) -> None:
+    if not quick:
+        exactly()
+    for name in (b'"v": 1', b'"count": 1'):
+        refused(dumped(plain()).replace(name, name + b"1" * long), "bad-json", rf"\.{name[1:-4].decode()}: 11111")
+
+
 def test_a_count_of_minus_zero_is_zero(exactly: Callable[[], None]) -> None:
     data = dumped(plain(items=[{"item_id": "a", "count": 77}])).replace(b"77", b"-0")
     quick = as_read(data)

@@ -21,6 +21,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from pointsman import go_json
 
 Id = Annotated[str, Meta(min_length=1)]
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 # An integer token stays an integer, which Go spells alike; beyond these bounds the spellings part.
 Score = Annotated[int, Meta(ge=0, lt=2**53)] | Annotated[float, Meta(ge=0, lt=1e16)]
@@ -65,7 +66,7 @@ class Tagged(Struct, gc=False, forbid_unknown_fields=True):
 class _Envelope(Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
     """The members before the body; a type adds its list and then `build`, in the order that is hashed."""
 
-    v: int
+    v: Int64
     artifact_type: str
     tenant: str
     surface: str

@@ -13,16 +13,18 @@ from typing import Any
 
 from pointsman import user_type
 from pointsman.documents import Manifest, Record, read_manifest, read_record
-from pointsman.errors import Fault
+from pointsman.errors import Fault, Problem
 from pointsman.message import Message, Said, parse
 from pointsman.names import Target
 from pointsman.outcome import Outcome, told
 from pointsman.plumbing import Change, Commit, Entry, Oid, object_id
 from pointsman.repo import Repository
 from pointsman.rules import BY_NAME, Blob, Case, Document, Gate, Kind, TargetChange, judge, path_kind
-from pointsman.settings import SETTINGS_PATH, Settings
+from pointsman.settings import SETTINGS_PATH, Settings, read_settings
 from pointsman.snapshot import Chain, Snapshot
 from pointsman.store import open_store
+
+_READ_AT_MOST = 1 << 24  # bytes of a state file, whatever [limits] says; its own limit is the rule too-large
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,10 @@ class Gatekeeper:
     def change(self, base: Oid, head: Oid) -> Verdict:
         """Judge what lies between the merge base and `head`, against the tip of `base` and with its settings."""
         fork = self.repo.merge_base(base, head)
-        changes = self.repo.git.differences(fork or object_id("tree", b"", len(head)), head)
+        if fork is None:
+            says = "the change shares no history with main: build it on a commit of main"
+            return Verdict((Fault("main", "mixed-change", says),))
+        changes = self.repo.git.differences(fork, head)
         messages = self.repo.messages(base, head)
         return self._verdict(
             Gate.CHANGE, Snapshot(self.repo, base), Snapshot(self.repo, head), changes, parse(messages)
@@ -100,7 +105,7 @@ class Gatekeeper:
     def is_ship(self, chain: Chain, commit: Commit) -> bool:
         """Whether a commit of a manifest's chain vouches for new bytes that are no restore."""
         said = self._said(chain, commit)
-        return said is not None and not said.restores
+        return said is not None and not is_restore(said, *map(self._versions, chain.step(commit)))
 
     # facts
 
@@ -157,7 +162,7 @@ class Gatekeeper:
         for _, commit in chain.since(0):
             before, after = (self._versions(entry) for entry in chain.step(commit))
             said = self._said(chain, commit)
-            restores = (said is None or bool(said.restores)) and not self._accepts_removal(chain, commit)
+            restores = (said is None or is_restore(said, before, after)) and not self._accepts_removal(chain, commit)
             for slot in sorted(open_slots):
                 version = versions[slot]
                 if restores and before.get(slot) == version != after.get(slot):
@@ -215,13 +220,24 @@ class Gatekeeper:
         found = self._blobs(gate, settings, documents, targets) if blobs and gate is not Gate.STAGED else {}
         return Case(gate, settings, documents, targets, found)
 
+    def _settings_faults(self, change: Change) -> tuple[Fault, ...]:
+        """What would stop every later command: settings that cannot be read."""
+        try:
+            read_settings(self.repo.content(change.new) or b"")
+        except Problem as error:
+            return (Fault(change.path, "schema", str(error)),)
+        return ()
+
     def _document(self, head: Snapshot, change: Change, settings: Settings) -> Document:
         kind = path_kind(change.path)
+        if change.path == SETTINGS_PATH and change.new is not None:
+            return Document(change.path, kind, change, faults=self._settings_faults(change))
         data = self.repo.content(change.new) if kind in ("manifest", "record", "schema") else None
         if data is None:
             return Document(change.path, kind, change)
-        if len(data) > settings.state_file_bytes and kind != "schema":
-            return Document(change.path, kind, change, len(data))
+        if len(data) > _READ_AT_MOST:
+            fault = Fault(change.path, "schema", f"{len(data)} bytes: no state file is that large")
+            return Document(change.path, kind, change, len(data), faults=(fault,))
         read: Callable[[bytes, str], Manifest | Record | list[Fault]] = (
             read_manifest if kind == "manifest" else read_record
         )
@@ -307,11 +323,11 @@ class Gatekeeper:
         if said is not None:
             old = before.versions if before else {}
             new = after.versions if after else {}
-            slots = {slot for slot in {*old, *new} if old.get(slot) != new.get(slot)}
-            restored = bool(said.restores) and all(said.restores.get(slot) == new.get(slot) for slot in slots)
-            return Kind.RESTORE if restored else Kind.SHIP
+            return Kind.RESTORE if is_restore(said, old, new) else Kind.SHIP
         for back, commit in chain.since(place):
-            if chain.step(commit)[1] == change.new and not self._judged(chain, back):
+            # Only where something vouches for the bytes: a restore in between is as good as what it restored.
+            known = chain.step(commit)[1] == change.new and self._said(chain, commit) is not None
+            if known and not self._judged(chain, back):
                 return Kind.RESTORE
         return Kind.EDIT
 
@@ -331,7 +347,7 @@ class Gatekeeper:
             base = Snapshot(self.repo, commit.parents[0] if commit.parents else None)
             head = Snapshot(self.repo, commit.oid)
             change = next(change for change in commit.changes if change.path == chain.path)
-            settings = self.settings(base if base.entry(SETTINGS_PATH) is not None else head)
+            settings = self._settings_then(base, head)
             document = self._document(head, change, settings)
             after = document.value if isinstance(document.value, Manifest) else None
             target, message = _target_of(chain.path), parse(commit.message)
@@ -339,6 +355,15 @@ class Gatekeeper:
             faults = judge(Case(Gate.SYNC, settings, [document], [facts]))
             self._known[key] = tuple(fault for fault in faults if _accepted(fault, message) is None)
         return self._known[key]
+
+    def _settings_then(self, base: Snapshot, head: Snapshot) -> Settings:
+        """The settings that a commit of the past was made under; today's where those cannot be read any more."""
+        for snapshot in (base, head):
+            try:
+                return self.settings(snapshot)
+            except Problem:
+                continue
+        return self.settings(Snapshot(self.repo, self.repo.main))
 
     def _slots(self, base: Snapshot, target: Target, after: Manifest | None) -> dict[str, Record | None]:
         versions = after.versions if after is not None else {}
@@ -351,7 +376,7 @@ class Gatekeeper:
         references = [self.records(base, target, before)]
         for _, commit in chain.since(place):
             said = self._said(chain, commit)
-            if said is not None and not said.restores and not said.accepts:
+            if said is not None and not said.accepts and self.is_ship(chain, commit):
                 shipped = Snapshot(self.repo, commit.oid)
                 return [*references, self.records(shipped, target, self.manifest(shipped, target))]
         return references
@@ -400,6 +425,12 @@ class Gatekeeper:
         settings = self.settings(snapshot)
         found = {uri: self.blob(settings, uri, hashed=hashed) for uri in after.current.values()}
         blobs = {uri: blob for uri, blob in found.items() if blob is not None}
+        versions, stores = after.versions, (settings.store, *settings.former)
+        for slot, uri in after.current.items():
+            places = [f"{store}/{target.blob_key(slot, versions.get(slot, ''))}" for store in stores]
+            if uri not in places or uri not in blobs:
+                says = f"{slot} points to {uri}, which no store in the settings of main can hold: name it in former"
+                return (Fault(target.manifest_path, "foreign-uri", says),)
         records = self._slots(snapshot, target, after)
         facts = TargetChange(target, Kind.RESTORE, after, after, None, None, records=records)
         gate = Gate.TREE if hashed else Gate.SYNC
@@ -414,6 +445,12 @@ def _accepted(fault: Fault, message: Message) -> str | None:
         if said.target.manifest_path == fault.path and fault.rule in said.accepts:
             return said.accepts[fault.rule]
     return None
+
+
+def is_restore(said: Said, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Whether every slot that changes between two states (slot → version) is one that the message says it restores."""
+    slots = {slot for slot in {*before, *after} if before.get(slot) != after.get(slot)}
+    return bool(slots) and all(slot in after and said.restores.get(slot) == after[slot] for slot in slots)
 
 
 def _target_of(path: str) -> Target:

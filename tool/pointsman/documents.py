@@ -151,6 +151,12 @@ def moment(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def rfc3339(seconds: int) -> str:
+    """A git time in UTC; one that no calendar has is the last second of year 9999."""
+    clamped = min(max(seconds, 0), 253402300799)
+    return datetime.fromtimestamp(clamped, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def later_moment(now: datetime, than: str | None) -> str:
     """`now`, or just after `than` where the clock is behind it: `updated_at` grows with every ship."""
     if than is not None and moment(now) <= than:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from pointsman.documents import Manifest, read_manifest
+from pointsman.check import is_restore
+from pointsman.documents import Manifest, read_manifest, rfc3339
 from pointsman.errors import Problem
 from pointsman.message import Message, parse
 from pointsman.names import Target
@@ -75,7 +75,7 @@ def _event(
     if change.new is None:
         kind = "removal"
     elif said is not None:
-        kind = "restore" if said.restores else "ship"
+        kind = "restore" if is_restore(said, old, new) else "ship"
     else:
         kind = "restore" if change.new.oid in before else "edit"
     slots = sorted(slot for slot in {*old, *new} if old.get(slot) != new.get(slot))
@@ -103,11 +103,6 @@ def _head(commit: Commit, at: int, kind: str, target: Target, message: Message) 
         "run": message.run,
         "reason": message.reason,
     }
-
-
-def rfc3339(seconds: int) -> str:
-    """A git time in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _versions(repo: Repository, entry: Entry | None) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ permissions, hash and fsync are git's own.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -44,6 +45,10 @@ _SETTINGS = (
     "gc.auto=0",
     "log.showSignature=false",
     "log.follow=false",
+    "log.showRoot=true",
+    "i18n.commitEncoding=UTF-8",
+    "push.recurseSubmodules=no",
+    "remote.origin.mirror=false",
     "advice.detachedHead=false",
     "advice.graftFileDeprecated=false",
     "http.lowSpeedLimit=1",
@@ -177,7 +182,8 @@ class Git:
             out, err = process.communicate(given, timeout)
         except subprocess.TimeoutExpired as error:
             process.kill()
-            process.communicate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=1)  # git's own children may hold its output open for longer
             raise Unreachable(f"git {words[0]} did not end within {timeout:g} s: is the remote up?") from error
         return Ran(process.returncode, out, err.decode(errors="replace"))
 
@@ -238,7 +244,12 @@ class Git:
         Streamed: stop early and git stops too. `no_older_than` is left out, with all that came before it.
         """
         words = ["log", "-z", "--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames"]
-        words += ["--encoding=UTF-8", "--format=%H%x00%P%x00%ct%x00%cn <%ce>%x00%an <%ae>%x00%B", tip]
+        words += [
+            "--ignore-submodules=none",
+            "--encoding=UTF-8",
+            "--format=%H%x00%P%x00%ct%x00%cn <%ce>%x00%an <%ae>%x00%B",
+            tip,
+        ]
         if no_older_than is not None:
             words.append(f"^{no_older_than}")
         process = self.start(*words, "--", *(f":(top,literal){path}" for path in paths))
@@ -259,7 +270,9 @@ class Git:
 
     def differences(self, old: Oid, new: Oid) -> list[Change]:
         """Every path that differs between two trees or commits, whatever .gitattributes says."""
-        ran = self.run("diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", old, new)
+        ran = self.run(
+            "diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none", old, new
+        )
         if ran.code != 0:
             raise Problem(f"git diff-tree failed: {ran.reason}")
         return _changes(iter(ran.out.split(b"\0")[:-1]))
@@ -267,7 +280,17 @@ class Git:
     def staged(self, head: Oid | None) -> list[Change]:
         """Every path that the index changes against `head`, or against nothing."""
         old = head or object_id("tree", b"")
-        ran = self.run("diff-index", "--cached", "-z", "--raw", "--no-abbrev", "--no-renames", old, "--")
+        ran = self.run(
+            "diff-index",
+            "--cached",
+            "-z",
+            "--raw",
+            "--no-abbrev",
+            "--no-renames",
+            "--ignore-submodules=none",
+            old,
+            "--",
+        )
         if ran.code != 0:
             raise Problem(f"git diff-index failed: {ran.reason}")
         return _changes(iter(ran.out.split(b"\0")[:-1]))
@@ -313,7 +336,10 @@ def encode_tree(entries: Mapping[str, Entry]) -> bytes:
 
 def _parse_tree(content: bytes, size: int) -> dict[str, Entry]:
     entries = re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % size, re.DOTALL).findall(content)
-    return {name.decode(errors="surrogateescape"): Entry(mode.decode(), Oid(oid.hex())) for mode, name, oid in entries}
+    return {
+        name.decode(errors="surrogateescape"): Entry(mode.decode().lstrip("0"), Oid(oid.hex()))
+        for mode, name, oid in entries
+    }
 
 
 _PACK_KINDS = {"commit": 1, "tree": 2, "blob": 3}

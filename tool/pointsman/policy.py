@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pointsman.documents import Record
 
@@ -30,15 +30,17 @@ _Guardrail = Callable[[float, Record, Record], str | None]
 GUARDRAILS: Mapping[str, tuple[str, _Guardrail]] = {"items-drop": ("items_drop", items_drop)}
 
 
-def judge(rule: str, limit: float, after: Iterable[Record], references: Iterable[Mapping[str, Record]]) -> list[str]:
+def judge(rule: str, limit: float, after: Iterable[Record], references: Sequence[Mapping[str, Record]]) -> list[str]:
     """What one guardrail says of the slots that a ship changes, against each state it may be compared with.
 
     A ship passes when it is within limits of any of `references` (slot → record); what it says is of the first.
     """
     _, guardrail = GUARDRAILS[rule]
     changed = list(after)
+    current = next(iter(references), {})
+    comparable = [old for old in references if all(new.type in old for new in changed if new.type in current)]
     verdicts = [
         [said for new in changed if new.type in old and (said := guardrail(limit, old[new.type], new)) is not None]
-        for old in references
+        for old in comparable
     ]
     return verdicts[0] if verdicts and all(verdicts) else []

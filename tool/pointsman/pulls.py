@@ -12,10 +12,10 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from pointsman.check import Gatekeeper
+from pointsman.documents import rfc3339
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.message import Message, parse
 from pointsman.names import Target
@@ -65,7 +65,7 @@ def read_pull(repo: Repository, branch: str, head: Oid) -> Pull:
     fields, _, body = text.partition("\n\n")
     author = re.search(r"^author (.*) \d+ [+-]\d{4}$", fields, re.MULTILINE)
     committed = re.search(r"^committer .* (\d+) [+-]\d{4}$", fields, re.MULTILINE)
-    at = datetime.fromtimestamp(int(committed[1]) if committed else 0, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    at = rfc3339(int(committed[1]) if committed else 0)
     message = parse(body)
     targets = tuple(dict.fromkeys(said.target for said in message.said)) or _changed_targets(repo, head)
     return Pull(branch, head, targets, body.partition("\n")[0], message, author[1] if author else "", at)

@@ -16,7 +16,8 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -42,6 +43,7 @@ PULL_BRANCHES = ("refs/heads/ship/", "refs/heads/rollback/")
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
 _TRIES = 8
+_OPEN_WALKS = 16  # each is a git process with three pipes
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,13 @@ class Move:
 
 
 class _Walk:
-    """The history of one path from one tip, read as far as anyone asked."""
+    """The history of one path from one tip, read as far as anyone asked. `start` walks on from a commit."""
 
-    def __init__(self, tip: Oid, coming: Iterator[Commit]) -> None:
+    def __init__(self, tip: Oid, read: list[Commit], start: Callable[[Oid | None], Iterator[Commit]]) -> None:
         self.tip = tip
-        self._coming = coming
-        self._read: list[Commit] = []
+        self._read = read
+        self._start = start
+        self._coming = start(tip)
 
     def __iter__(self) -> Iterator[Commit]:
         for place in itertools.count():
@@ -69,6 +72,13 @@ class _Walk:
                     return
                 self._read.append(commit)
             yield self._read[place]
+
+    def pause(self) -> None:
+        """End the git that waits to be read on; reading on starts another where this one stopped."""
+        if isinstance(self._coming, Generator):
+            self._coming.close()
+            last = self._read[-1] if self._read else None
+            self._coming = self._start(self.tip if last is None else last.parents[0] if last.parents else None)
 
 
 def _of(commit: Commit, path: str) -> tuple[Change, ...]:
@@ -87,6 +97,7 @@ class Repository:
         self._settings = settings
         self._written: set[Oid] = set()
         self._walks: dict[str, _Walk] = {}
+        self._open_walks: deque[_Walk] = deque()
         self.remote = settings.get("remote.origin.url")
 
     # refs
@@ -301,6 +312,8 @@ class Repository:
                 entries[path[0]] = Entry(PLAIN_FILE, object_id("blob", new, length))
         for name, inner in below.items():
             there = entries.get(name)
+            if there is not None and there.mode != TREE:
+                raise Problem(f"{name} on main is no directory, but state belongs below it: remove it by a commit")
             child = self._tree_with(there.oid if there and there.mode == TREE else None, inner, objects, length)
             if child is None:
                 entries.pop(name, None)
@@ -371,14 +384,19 @@ class Repository:
             return self._history(tip, *paths, no_older_than=no_older_than)
         known = self._walks.get(paths[0])
         if known is None or known.tip != tip:
-            coming = self._history(tip, *paths)
-            if known is not None:
-                new = list(self._history(tip, no_older_than=known.tip))
-                if new and new[-1].parents[:1] == (known.tip,):
-                    touching = (replace(each, changes=_of(each, paths[0])) for each in new)
-                    coming = itertools.chain((each for each in touching if each.changes), known)
-            known = self._walks[paths[0]] = _Walk(tip, coming)
+            known = self._walks[paths[0]] = self._walk_from(tip, paths[0], known)
+            self._open_walks.append(known)
+            if len(self._open_walks) > _OPEN_WALKS:
+                self._open_walks.popleft().pause()
         return iter(known)
+
+    def _walk_from(self, tip: Oid, path: str, known: _Walk | None) -> _Walk:
+        new = list(self._history(tip, no_older_than=known.tip)) if known is not None else []
+        if known is not None and new and new[-1].parents[:1] == (known.tip,):
+            touching = [replace(each, changes=_of(each, path)) for each in new]
+            below = known
+            return _Walk(tip, [each for each in touching if each.changes], lambda _: iter(below))
+        return _Walk(tip, [], lambda start: self._history(start, path) if start is not None else iter(()))
 
     def _history(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
         told = 0
@@ -394,7 +412,8 @@ class Repository:
             else:
                 if not cut:
                     return
-            self._deepen(depth)
+            if not self._deepen(depth):
+                raise Problem(f"the history of main ends at {min(cut)[:12]}: origin is a shallow clone itself")
             depth *= 4
 
     def merge_base(self, one: Oid, other: Oid) -> Oid | None:
@@ -403,16 +422,17 @@ class Repository:
             ran = self.git.run("merge-base", one, other)
             if ran.code == 0:
                 return Oid(ran.out.decode().strip())
-            if not self._shallow():
+            if not self._shallow() or not self._deepen(1 << 30):
                 return None
-            self._deepen(1 << 30)
 
     def messages(self, base: Oid, head: Oid) -> str:
         """The messages of all commits of `head` that `base` has not, oldest first."""
         return self.git.ask("log", "--reverse", "--encoding=UTF-8", "--format=%B", head, f"^{base}")
 
     def is_ancestor(self, old: Oid, new: Oid) -> bool:
-        found = self.git.object(old)
+        depth = 100
+        while (found := self.git.object(old)) is None and self._shallow() and self._deepen(depth):
+            depth *= 4
         return found is not None and found[0] == "commit" and self.merge_base(old, new) == old
 
     def _shallow(self) -> frozenset[Oid]:
@@ -421,12 +441,15 @@ class Repository:
         except FileNotFoundError:
             return frozenset()
 
-    def _deepen(self, depth: int) -> None:
+    def _deepen(self, depth: int) -> bool:
+        """Fetch so many commits more; whether there were any."""
+        before = self._shallow()
         if self.remote is None:
             raise Problem("this shallow repository has no origin to deepen it from: use a full clone")
         said = self._fetch(f"--deepen={depth}")
         if said is not None:
             raise self._unreachable(f"cannot deepen this shallow clone from origin ({self.remote}): {said}")
+        return self._shallow() != before
 
     def staged(self) -> tuple[Oid | None, list[Change]]:
         """HEAD and what the index changes against it."""

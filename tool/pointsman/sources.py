@@ -179,7 +179,7 @@ def _find_staged(root: str, window: str | None, faults: list[Fault], notes: list
     windows: dict[
         tuple[str, ...], dict[str, dict[str, str]]
     ] = {}  # target → window → type directory → window directory
-    for directory, subdirectories, names in os.walk(root):
+    for directory, subdirectories, names in os.walk(root, onerror=_unreadable):
         subdirectories.sort()
         parts = Path(os.path.abspath(directory)).parts
         if _WINDOW.fullmatch(parts[-1]) and len(parts) >= 5:
@@ -202,6 +202,10 @@ def _find_staged(root: str, window: str | None, faults: list[Fault], notes: list
             file for _, place in sorted(by_window[chosen].items()) if (file := _current(place, faults)) is not None
         ]
     return plain
+
+
+def _unreadable(error: OSError) -> None:
+    raise Problem(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def _current(directory: str, faults: list[Fault]) -> str | None:

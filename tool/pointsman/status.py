@@ -7,9 +7,9 @@ from typing import Any
 
 from pointsman.artifact import window_instant
 from pointsman.check import Gatekeeper
-from pointsman.documents import Record
+from pointsman.documents import Record, rfc3339
 from pointsman.errors import Problem, Unreachable
-from pointsman.log import rfc3339, unknown
+from pointsman.log import unknown
 from pointsman.names import Target
 from pointsman.outcome import Outcome
 from pointsman.plumbing import Oid

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -46,12 +47,16 @@ def sync(
     done: dict[Target, dict[str, Any]] = {}
     with contextlib.nullcontext() if dry_run else store.locked(""):
         for _ in range(_TRIES):
-            main = _once(repo, store, orders, done)
+            try:
+                main = _once(repo, store, orders, done)
+            except MovedFirst:
+                repo.refresh()
+                continue
             if dry_run or repo.refresh() == main:
                 targets = [done[target] for target in sorted(done)]
                 refused = any(each["outcome"] == "refused" for each in targets)
                 return Outcome({"commit": main, "targets": targets}, 5 if refused else 0)
-    raise MovedFirst("main moved at every look: run pointsman sync again")
+    raise MovedFirst("main or serving moved at every look: run pointsman sync again")
 
 
 def _once(repo: Repository, store: FileStore, orders: Orders, done: dict[Target, dict[str, Any]]) -> Oid:
@@ -101,7 +106,7 @@ def _fenced(fence: Held | None, store: FileStore) -> Oid | None:
         commit = json.loads(fence.data)["commit"]
     except (ValueError, TypeError, KeyError, RecursionError):
         commit = None
-    if not isinstance(commit, str) or not commit or commit.strip("0123456789abcdef"):
+    if not isinstance(commit, str) or not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", commit):
         raise Problem(
             f"{store.url}/{FENCE} is not sync's own file: delete it if serving may be set to what main has now"
         )
@@ -149,6 +154,8 @@ def _differs(
     orders: Orders,
 ) -> tuple[str, tuple[Fault, ...]]:
     faults = gate.made(main, target, store=True)
+    if data is None and not faults:
+        faults = (Fault(target.manifest_path, "not-a-plain-file", "no plain file stands here: remove it by a commit"),)
     if faults or data is None:
         return "refused", faults
     drifted = held is not None and not ever_had(repo, main, target, held.data)
