@@ -161,7 +161,7 @@ ATTACKS = [
     ({"not-a-plain-file"}, a_state_root_that_is_a_link),
     ({"mixed-change"}, state_and_code),
     ({"mixed-change"}, state_and_schema),
-    ({"too-large"}, a_huge_record),
+    ({"too-large", "schema"}, a_huge_record),
     ({"bad-json"}, a_duplicate_key),
     ({"bad-json"}, a_folded_duplicate_key),
     ({"schema"}, an_unknown_member),
@@ -196,7 +196,7 @@ def test_the_innocent_neighbours_pass(shop: Shop) -> None:
     shop_commit(shop)
     write(shop, "registry/schemas/bundles.schema.json", '{"properties": {"n": {"type": "integer"}}}')
     shop_commit(shop)
-    edited(shop, "pointsman.toml", "$", "[policy]\nitems_drop = 0.4\n")
+    edited(shop, "pointsman.toml", r"\Z", "[policy]\nitems_drop = 0.4\n")
     shop_commit(shop)
 
 

@@ -86,6 +86,15 @@ def test_moments_never_run_backwards_although_a_clock_did(shop: Shop) -> None:
     assert found[0]["at"] == found[1]["at"]
 
 
+def test_a_target_that_is_gone_from_main_but_still_served_is_shown(shop: Shop) -> None:
+    shop.sync()
+    shop.pull()
+    git(shop.desk, "revert", "--no-edit", "HEAD")
+    git(shop.desk, "push", "-q", "origin", "main")
+    told = state(shop, GROCER)
+    assert (told["current"], told["serving"]) == ({}, "behind")
+
+
 def test_records_are_events_only_if_asked(shop: Shop) -> None:
     assert {event["kind"] for event in events(shop)} == {"ship"}
     assert {event["kind"] for event in events(shop, GROCER, records=True)} == {"ship", "record"}

@@ -102,6 +102,10 @@ class Gatekeeper:
         """The faults of the records on `tip` and the blobs that a manifest points to, every blob read and hashed."""
         return self._blob_faults(tip, target, manifest, hashed=True)
 
+    def good(self, chain: Chain, place: int) -> bool:
+        """Whether the commit so many steps back in a manifest's chain broke no rule."""
+        return not self._judged(chain, place)
+
     def is_ship(self, chain: Chain, commit: Commit) -> bool:
         """Whether a commit of a manifest's chain vouches for new bytes that are no restore."""
         said = self._said(chain, commit)
@@ -350,7 +354,7 @@ class Gatekeeper:
             settings = self._settings_then(base, head)
             document = self._document(head, change, settings)
             after = document.value if isinstance(document.value, Manifest) else None
-            target, message = _target_of(chain.path), parse(commit.message)
+            target, message = _target_of(chain.path), self._message(commit)
             facts = self._facts(chain, place + 1, target, base, change, after, message, gate=False, below=below)
             faults = judge(Case(Gate.SYNC, settings, [document], [facts]))
             self._known[key] = tuple(fault for fault in faults if _accepted(fault, message) is None)
@@ -397,10 +401,15 @@ class Gatekeeper:
         data = self.repo.content(chain.step(commit)[1])
         if data is None:
             return None
-        return parse(commit.message).of(_target_of(chain.path), hashlib.sha256(data).hexdigest())
+        return self._message(commit).of(_target_of(chain.path), hashlib.sha256(data).hexdigest())
+
+    def _message(self, commit: Commit) -> Message:
+        """What a commit of main says; a merge commit speaks for the side that it brought in, too."""
+        merges = len(commit.parents) > 1
+        return parse(self.repo.messages(commit.parents[0], commit.oid) if merges else commit.message)
 
     def _accepts_removal(self, chain: Chain, commit: Commit) -> bool:
-        accepts = parse(commit.message).accepts(_target_of(chain.path))
+        accepts = self._message(commit).accepts(_target_of(chain.path))
         return chain.step(commit)[1] is None and "manifest-removed" in accepts
 
     # blobs

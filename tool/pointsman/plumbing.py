@@ -54,6 +54,7 @@ _SETTINGS = (
     "http.lowSpeedLimit=1",
     "http.lowSpeedTime=60",
 )
+_RAW = ("-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
 _COMMAND = ["git", *(word for setting in _SETTINGS for word in ("-c", setting))]
 _ENVIRONMENT = {
     "GIT_NO_REPLACE_OBJECTS": "1",
@@ -66,10 +67,10 @@ _ENVIRONMENT = {
 def remote_timeout() -> float:
     """Seconds that one conversation with a remote may take (POINTSMAN_REMOTE_TIMEOUT, 300 unless set)."""
     text = os.environ.get("POINTSMAN_REMOTE_TIMEOUT", "300")
-    try:
-        return float(text)
-    except ValueError as error:
-        raise Problem(f"POINTSMAN_REMOTE_TIMEOUT is not a number of seconds: {text!r}") from error
+    seconds = float(text) if re.fullmatch(r"\d{1,6}(\.\d+)?", text) else 0.0
+    if seconds <= 0:
+        raise Problem(f"POINTSMAN_REMOTE_TIMEOUT is not a number of seconds above 0: {text!r}")
+    return seconds
 
 
 def _gitpython() -> type[GitPython]:
@@ -244,12 +245,8 @@ class Git:
         Streamed: stop early and git stops too. `no_older_than` is left out, with all that came before it.
         """
         words = ["log", "-z", "--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames"]
-        words += [
-            "--ignore-submodules=none",
-            "--encoding=UTF-8",
-            "--format=%H%x00%P%x00%ct%x00%cn <%ce>%x00%an <%ae>%x00%B",
-            tip,
-        ]
+        words += ["--ignore-submodules=none", "--encoding=UTF-8"]
+        words += ["--format=%H%x00%P%x00%ct%x00%cn <%ce>%x00%an <%ae>%x00%B", tip]
         if no_older_than is not None:
             words.append(f"^{no_older_than}")
         process = self.start(*words, "--", *(f":(top,literal){path}" for path in paths))
@@ -270,9 +267,7 @@ class Git:
 
     def differences(self, old: Oid, new: Oid) -> list[Change]:
         """Every path that differs between two trees or commits, whatever .gitattributes says."""
-        ran = self.run(
-            "diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none", old, new
-        )
+        ran = self.run("diff-tree", "-r", *_RAW, old, new)
         if ran.code != 0:
             raise Problem(f"git diff-tree failed: {ran.reason}")
         return _changes(iter(ran.out.split(b"\0")[:-1]))
@@ -280,17 +275,7 @@ class Git:
     def staged(self, head: Oid | None) -> list[Change]:
         """Every path that the index changes against `head`, or against nothing."""
         old = head or object_id("tree", b"")
-        ran = self.run(
-            "diff-index",
-            "--cached",
-            "-z",
-            "--raw",
-            "--no-abbrev",
-            "--no-renames",
-            "--ignore-submodules=none",
-            old,
-            "--",
-        )
+        ran = self.run("diff-index", "--cached", *_RAW, old, "--")
         if ran.code != 0:
             raise Problem(f"git diff-index failed: {ran.reason}")
         return _changes(iter(ran.out.split(b"\0")[:-1]))

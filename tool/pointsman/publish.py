@@ -113,7 +113,7 @@ def publish(repo: Repository, request: Request, progress: Callable[[str], None] 
     ]
     codes = {1 if each["outcome"] == "refused" else 4 if "says" in each else 0 for each in outcomes}
     code = codes.pop() if len(codes) == 1 else 5 if 0 in codes else max(codes)
-    return Outcome({"artifacts": artifacts, "targets": outcomes}, code, tuple(notes))
+    return Outcome({"artifacts": artifacts, "targets": outcomes}, code, (*notes, *publisher.notes))
 
 
 def _check_request(request: Request) -> None:
@@ -192,6 +192,7 @@ class _Publisher:
         self.progress = progress
         self.store: FileStore = open_store(settings.store)
         self._judged: dict[tuple[Target, ...], tuple[str, ...]] = {}  # targets → the commits judged against
+        self.notes: list[str] = []
         self._accepted: dict[Target, dict[str, str]] = {}
 
     # before anything is written
@@ -318,6 +319,8 @@ class _Publisher:
             uris = {slot: self.settings.uri(want.target, slot, record.version) for slot, record in want.records.items()}
             after = {slot: uri for slot, uri in {**current, **uris}.items() if slot not in want.drops}
             if after == current:
+                if before is not None and (faults := gate.made(main, want.target)):
+                    raise Refused(faults)  # main has these versions, but in a manifest that sync will not serve
                 continue
             if not after:
                 raise Problem(
@@ -403,9 +406,10 @@ class _Publisher:
                 continue
             if _covers(mine, other) and self._rank(other) < rank:
                 self.repo.move([Move(other.ref, None, other.head)])
-                self.progress(f"closed {other.branch}, which {mine.branch} supersedes")
+                self.notes.append(f"closed {other.branch}: {mine.branch} supersedes it")
             elif _covers(other, mine) and self._rank(other) > rank:
                 self.repo.move([Move(mine.ref, None, mine.head)])
+                self.notes.append(f"closed {mine.branch}: {other.branch}, which is open, has a newer window")
                 return "superseded"
         return None
 
@@ -455,8 +459,10 @@ class _Publisher:
 
 def _covers(one: Pull, other: Pull) -> bool:
     """Whether every target and type that `other` changes is one that `one` changes."""
-    mine = {(said.target, slot) for said in one.message.said for slot in {*said.records, *said.drops}}
-    theirs = {(said.target, slot) for said in other.message.said for slot in {*said.records, *said.drops}}
+    mine, theirs = (
+        {(said.target, slot, slot in said.drops) for said in each.message.said for slot in {*said.records, *said.drops}}
+        for each in (one, other)
+    )
     return bool(theirs) and theirs <= mine
 
 

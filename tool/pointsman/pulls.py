@@ -169,6 +169,10 @@ def merge_pull(repo: Repository, pull: Pull) -> Oid:
         tree = repo.tree_of(main)
         new = repo.tree_with(tree, files)
         if new == tree:
+            gate = Gatekeeper(repo)
+            made = [fault for target in pull.targets for fault in gate.made(main, target)]
+            if made:
+                raise Refused(made)
             close_pull(repo, pull)
             return main
         commit = repo.commit(new, [main], repo.messages(main, pull.head).strip("\n") + "\n", author=pull.author)

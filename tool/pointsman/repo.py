@@ -263,10 +263,11 @@ class Repository:
             if self.git.run("symbolic-ref", "--quiet", "HEAD").out.decode().strip() != MAIN:
                 continue
             if not clean or self.git.run("read-tree", "-m", "-u", move.was, move.new).code != 0:
-                self.notes.append(
+                note = (
                     f"main moved to {move.new[:12]}, but the checkout in {self.worktree} has changes of its own and "
-                    "was left as it is: git stash, git reset --hard main, git stash pop"
+                    "was left as it is; to bring it along: git restore --source=HEAD --staged --worktree manifests registry"
                 )
+                self.notes = [note]
 
     # commits
 

@@ -149,6 +149,10 @@ def _earlier(gate: Gatekeeper, repo: Repository, target: Target, to: str | None)
 
 
 def _before_last_ship(gate: Gatekeeper, chain: Chain, target: Target) -> Earlier:
+    if not gate.good(chain, 0):  # a hand edit or worse is on top: what it left was never good, what it covered was
+        for place, commit in chain.since(1):
+            if chain.step(commit)[1] is not None and gate.good(chain, place):
+                return _state(chain, target, place)
     for place, commit in chain.since(0):
         if gate.is_ship(chain, commit):
             if chain.step(commit)[0] is None:

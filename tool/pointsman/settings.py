@@ -168,6 +168,8 @@ def _url(value: object, key: str, where: str) -> str:
     except Problem as error:
         raise Problem(f"{where}: {key}: {error}") from error
     url = value.rstrip("/")
+    if url == "file:":
+        raise Problem(f"{where}: {key}: {value!r} is the root of the file system: name a directory in it")
     if re.search(r"[\x00-\x1f\x7f{}]|//|/\.{1,2}(/|$)", url.partition("://")[2]):
         raise Problem(f"{where}: {key}: {value!r} has an empty or dotted part, a brace or a control character")
     return url

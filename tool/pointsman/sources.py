@@ -250,7 +250,7 @@ def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome:
     files, wrong, _ = _find(paths, None)
     faults += wrong
     for path in files:
-        read = artifact.read(_content(path), path, types=types)
+        read = artifact.read(_content(path), path, types=types, any_source_hash=True)
         if isinstance(read, Fault):
             faults.append(read)
         else:

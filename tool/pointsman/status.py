@@ -18,25 +18,25 @@ from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
 from pointsman.store import open_store
-from pointsman.sync import ever_had
+from pointsman.sync import ever_had, pointers
 
 
 def status(repo: Repository, targets: Sequence[Target]) -> Outcome:
     """The state of the targets named, of all without any. Whatever it shows, showing it is success."""
     main = repo.refresh()
     head = Snapshot(repo, main)
-    pulls = open_pulls(repo)
+    pulls, settings = open_pulls(repo), head.settings()
     shipped = [
         Target(tenant, surface)
         for tenant in head.names("manifests")
         for surface in head.names(f"manifests/{tenant}")
         if head.entry(f"manifests/{tenant}/{surface}/manifest.json") is not None
     ]
-    known = sorted({*shipped, *(target for pull in pulls for target in pull.targets)})
+    known = sorted({*shipped, *(target for pull in pulls for target in pull.targets), *_served(settings)})
     for target in targets:
         if target not in known:
             raise Problem(unknown(target, [str(each) for each in known]))
-    gate, settings = Gatekeeper(repo), head.settings()
+    gate = Gatekeeper(repo)
     chosen = sorted(set(targets)) or known
     return Outcome(
         {"commit": main, "targets": [_one(repo, gate, settings, head, main, target, pulls) for target in chosen]}
@@ -73,6 +73,14 @@ def _window(records: Sequence[Record]) -> dict[str, str] | None:
     return {"start": start, "end": end}
 
 
+def _served(settings: Settings) -> list[Target]:
+    """Targets that serving has a pointer of, whatever main has: what is served must not go unseen."""
+    try:
+        return [target for target, _ in pointers(open_store(settings.serving_root), settings)]
+    except Unreachable:
+        return []
+
+
 def _serving(repo: Repository, settings: Settings, main: Oid, target: Target, wanted: bytes) -> str:
     try:
         held = open_store(settings.serving_root).read(settings.serving_key(target))
@@ -90,9 +98,8 @@ def render(outcome: Mapping[str, Any]) -> str:
     lines = []
     for each in outcome["targets"]:
         window, shipped = each["window"], each["shipped"]
-        lines.append(
-            f"{each['target']}: serving is {each['serving']}" if shipped else f"{each['target']}: not shipped yet"
-        )
+        what = "" if each["current"] else ", and main has no manifest of it"
+        lines.append(f"{each['target']}: serving is {each['serving']}{what}")
         if shipped:
             lines.append(f"  since {shipped['at']}, {shipped['commit'][:12]} by {shipped['by']}")
         if window:

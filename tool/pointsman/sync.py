@@ -63,7 +63,7 @@ def _once(repo: Repository, store: FileStore, orders: Orders, done: dict[Target,
     """One pass. `done` gathers outcomes over passes; what an earlier pass wrote stays told as written."""
     fence = store.read(FENCE)
     settings = Snapshot(repo, repo.main).settings()
-    serving = dict(_serving(store, settings))
+    serving = dict(pointers(store, settings))
     main = repo.refresh()
     head = Snapshot(repo, main)
     settings = head.settings()
@@ -113,7 +113,8 @@ def _fenced(fence: Held | None, store: FileStore) -> Oid | None:
     return Oid(commit)
 
 
-def _serving(store: FileStore, settings: Settings) -> Iterator[tuple[Target, Held]]:
+def pointers(store: FileStore, settings: Settings) -> Iterator[tuple[Target, Held]]:
+    """What serving holds, by target."""
     for key in store.keys("", settings.serving_depth):
         target = settings.serving_target(key)
         held = store.read(key) if target is not None else None
