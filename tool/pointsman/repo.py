@@ -265,7 +265,7 @@ class Repository:
             if not clean or self.git.run("read-tree", "-m", "-u", move.was, move.new).code != 0:
                 note = (
                     f"main moved to {move.new[:12]}, but the checkout in {self.worktree} has changes of its own and "
-                    "was left as it is; to bring it along: git restore --source=HEAD --staged --worktree manifests registry"
+                    "was left as it is; mend it with git restore --source=HEAD --staged --worktree manifests registry"
                 )
                 self.notes = [note]
 
