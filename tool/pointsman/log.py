@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -34,6 +33,8 @@ def log(repo: Repository, targets: Sequence[Target], *, records: bool = False) -
 
 def unknown(target: Target, known: Sequence[str]) -> str:
     """The sentence for a target that never was, with the nearest that are."""
+    import difflib
+
     near = difflib.get_close_matches(str(target), known, n=3, cutoff=0.4) or list(known)[:3]
     return f"{target} was never shipped here: {'did you mean ' + ' or '.join(near) + '?' if near else 'nothing was'}"
 

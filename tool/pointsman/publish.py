@@ -7,7 +7,6 @@ finishes the job.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import random
@@ -125,6 +124,8 @@ def _check_request(request: Request) -> None:
         raise Problem("--accept needs --reason: say why the guardrail may be broken, the reviewer will read it")
     for rule in request.accept:
         if rule not in GUARDRAILS:
+            import difflib
+
             near = difflib.get_close_matches(rule, list(GUARDRAILS), n=1, cutoff=0)
             raise Problem(f"no guardrail is called {rule!r}" + (f": did you mean {near[0]}?" if near else ""))
 

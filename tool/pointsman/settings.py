@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -156,6 +155,8 @@ def _refuse_key(table: str, key: str, value: object, place: str, where: str) -> 
 
 
 def _nearest(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0)
     return f": did you mean {near[0]}?" if near else ""
 
