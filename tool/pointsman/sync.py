@@ -25,6 +25,7 @@ from pointsman.store import FileStore, Held, open_store
 
 FENCE = ".pointsman/sync.json"
 _TRIES = 12
+_DID = ("written", "healed", "pruned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +61,19 @@ def sync(
 
 
 def _once(repo: Repository, store: FileStore, orders: Orders, done: dict[Target, dict[str, Any]]) -> Oid:
-    """One pass. `done` gathers outcomes over passes; what an earlier pass wrote stays told as written."""
+    """One pass. `done` gathers outcomes: what an earlier pass did stays told, what it only found does not."""
+    for target in [target for target, each in done.items() if each["outcome"] not in _DID]:
+        del done[target]
     fence = store.read(FENCE)
-    settings = Snapshot(repo, repo.main).settings()
-    serving = dict(pointers(store, settings))
+    listed_by = Snapshot(repo, repo.main).settings()
+    serving = dict(pointers(store, listed_by))
     main = repo.refresh()
     head = Snapshot(repo, main)
     settings = head.settings()
     if open_store(settings.serving_root).root != store.root:
         raise MovedFirst("the settings on main moved serving elsewhere meanwhile: run pointsman sync again")
+    if settings.serving != listed_by.serving:
+        raise MovedFirst("the settings on main moved the serving pointers meanwhile: run pointsman sync again")
     _move_fence(repo, store, fence, main, orders)
     gate = Gatekeeper(repo)
     wanted = dict(_wanted(head))
@@ -80,7 +85,8 @@ def _once(repo: Repository, store: FileStore, orders: Orders, done: dict[Target,
             outcome, faults = "unchanged", ()
         else:
             outcome, faults = _differs(repo, gate, store, settings, main, target, held, data, orders)
-        if outcome != "unchanged" or target not in done:
+        earlier = done[target]["outcome"] if target in done else None
+        if earlier is None or (earlier, outcome) not in (*((did, "unchanged") for did in _DID), ("healed", "written")):
             done[target] = {"target": str(target), "outcome": outcome, "faults": [told(fault) for fault in faults]}
     return main
 
