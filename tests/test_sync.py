@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gitworld import few_files, ship_many
 from shop import GROCER, STAGING, Shop, git, popularity, refused
 
-from pointsman.check import Gatekeeper
-from pointsman.errors import Fault, Problem, Refused
-from pointsman.names import Target
+from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
-from pointsman.plumbing import Oid
 from pointsman.store import FileStore
 from pointsman.sync import FENCE
 
@@ -177,77 +172,3 @@ def test_serving_may_stand_elsewhere(tmp_path: Path) -> None:
     shop.publish(day=1, merge=True)
     shop.sync()
     assert (tmp_path / "served" / "home" / "grocer.json").read_bytes() == shop.manifest
-
-
-def test_what_a_first_look_refused_is_not_told_if_the_second_finds_it_mended(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shop.sync()
-    served = shop.serving
-    shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)
-    Path(json.loads(shop.manifest)["current"]["popularity"].removeprefix("file://")).unlink()
-    made = Gatekeeper.made
-    judged: list[tuple[Fault, ...]] = []
-
-    def while_main_is_mended(gate: Gatekeeper, tip: Oid, target: Target, *, store: bool = False) -> tuple[Fault, ...]:
-        judged.append(made(gate, tip, target, store=store))
-        if len(judged) == 1:
-            shop.pull()
-            git(shop.desk, "revert", "--no-edit", "HEAD")
-            git(shop.desk, "push", "-q", "origin", "main")
-        return judged[-1]
-
-    monkeypatch.setattr(Gatekeeper, "made", while_main_is_mended)
-    outcome = shop.sync()
-    assert judged[0], "the first look found a fault"
-    assert outcomes(outcome) == {"grocer/home": "unchanged"}
-    assert outcome.exit_code == 0
-    assert shop.serving == served
-
-
-def test_a_pointer_written_by_someone_else_meanwhile_is_looked_at_again(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shop.sync()
-    shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)
-    replace = FileStore.replace
-    raced: list[str] = []
-
-    def after_another(store: FileStore, key: str, data: bytes, *, was: str | None) -> None:
-        if key.endswith("manifest.json") and not raced:
-            raced.append(key)
-            pointer(shop).write_text("by hand")
-        replace(store, key, data, was=was)
-
-    monkeypatch.setattr(FileStore, "replace", after_another)
-    assert outcomes(shop.sync()) == {"grocer/home": "healed"}
-    assert raced
-    assert shop.serving == shop.manifest
-
-
-def test_a_serving_template_that_changes_during_a_sync_is_followed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop.sync()
-    keys = FileStore.keys
-    moved: list[str] = []
-
-    def while_settings_move(store: FileStore, prefix: str, depth: int) -> Iterator[str]:
-        found = list(keys(store, prefix, depth))
-        if not moved:
-            shop.pull()
-            root = f"file://{shop.store}/registry/current"
-            with (shop.desk / "pointsman.toml").open("a") as settings:
-                settings.write(f'[serving]\nmanifest = "{root}/{{surface}}/{{tenant}}/now.json"\n')
-            moved.append(shop.push("serving moves"))
-        return iter(found)
-
-    monkeypatch.setattr(FileStore, "keys", while_settings_move)
-    shop.sync()
-    assert moved
-    assert (shop.store / "registry/current/home/grocer/now.json").read_bytes() == shop.manifest
-
-
-def test_more_targets_than_files_may_be_open_are_synced(tmp_path: Path) -> None:
-    shop = Shop(tmp_path / "shop")
-    ship_many(shop, tenants=40, ships=3)
-    with few_files(80):
-        assert set(outcomes(shop.sync()).values()) == {"written"}
