@@ -21,7 +21,7 @@ from pointsman.plumbing import Change, Commit, Entry, Oid, object_id
 from pointsman.repo import Repository
 from pointsman.rules import BY_NAME, Blob, Case, Document, Gate, Kind, TargetChange, judge, path_kind
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
-from pointsman.snapshot import Chain, Snapshot
+from pointsman.snapshot import Chain, Snapshot, versions_in
 from pointsman.store import open_store
 
 _READ_AT_MOST = 1 << 24  # bytes of a state file, whatever [limits] says; its own limit is the rule too-large
@@ -109,7 +109,9 @@ class Gatekeeper:
     def is_ship(self, chain: Chain, commit: Commit) -> bool:
         """Whether a commit of a manifest's chain vouches for new bytes that are no restore."""
         said = self._said(chain, commit)
-        return said is not None and not is_restore(said, *map(self._versions, chain.step(commit)))
+        return said is not None and not is_restore(
+            said, *(versions_in(self.repo, entry) for entry in chain.step(commit))
+        )
 
     # facts
 
@@ -164,7 +166,7 @@ class Gatekeeper:
         out: set[str] = set()
         chain = Chain(self.repo, base if open_slots else None, target.manifest_path, no_older_than=landed)
         for _, commit in chain.since(0):
-            before, after = (self._versions(entry) for entry in chain.step(commit))
+            before, after = (versions_in(self.repo, entry) for entry in chain.step(commit))
             said = self._said(chain, commit)
             restores = (said is None or is_restore(said, before, after)) and not self._accepts_removal(chain, commit)
             for slot in sorted(open_slots):
@@ -387,14 +389,9 @@ class Gatekeeper:
 
     def _had(self, chain: Chain, place: int, slot: str, version: str) -> bool:
         return any(
-            self._versions(chain.step(commit)[1]).get(slot) == version and not self._judged(chain, back)
+            versions_in(self.repo, chain.step(commit)[1]).get(slot) == version and not self._judged(chain, back)
             for back, commit in chain.since(place)
         )
-
-    def _versions(self, entry: Entry | None) -> dict[str, str]:
-        data = self.repo.content(entry)
-        found = read_manifest(data, "") if data is not None else None
-        return found.versions if isinstance(found, Manifest) else {}
 
     def _said(self, chain: Chain, commit: Commit) -> Said | None:
         """What the commit's message says in vouching for the bytes that it left, None if nothing vouches for them."""

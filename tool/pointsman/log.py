@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pointsman.check import is_restore
-from pointsman.documents import Manifest, read_manifest, rfc3339
+from pointsman.documents import rfc3339
 from pointsman.errors import Problem
 from pointsman.message import Message, parse
 from pointsman.names import Target
@@ -15,6 +15,7 @@ from pointsman.outcome import Outcome
 from pointsman.plumbing import Change, Commit, Entry, Oid
 from pointsman.repo import Repository
 from pointsman.rules import path_kind
+from pointsman.snapshot import versions_in
 
 
 def log(repo: Repository, targets: Sequence[Target], *, records: bool = False) -> Outcome:
@@ -24,7 +25,7 @@ def log(repo: Repository, targets: Sequence[Target], *, records: bool = False) -
     if records:
         paths += [f"registry/{target}" for target in targets] or ["registry"]
     commits = list(repo.history(main, *paths))
-    events = list(_events(repo, commits))
+    events = list(_events(repo, commits, _moments(repo, main)))
     missing = [target for target in targets if not any(event["target"] == str(target) for event in events)]
     if missing:
         raise Problem(unknown(missing[0], _known(repo, main)))
@@ -44,18 +45,26 @@ def _known(repo: Repository, main: Oid) -> list[str]:
     return sorted({"/".join(change.path.split("/")[1:3]) for change in changes if path_kind(change.path) == "manifest"})
 
 
-def _events(repo: Repository, commits: Sequence[Commit]) -> Iterator[dict[str, Any]]:
-    """Newest first. A moment is the running maximum of committer times: a clock that ran backwards orders nothing."""
+def _moments(repo: Repository, main: Oid) -> dict[Oid, int]:
+    """Commit → running maximum of committer times along all of main: a clock that ran backwards orders nothing."""
     clock, moments = 0, {}
-    for commit in reversed(commits):
-        clock = max(clock, commit.time)
-        moments[commit.oid] = clock
-    earlier: dict[str, list[Oid | None]] = {}
+    for line in reversed(repo.git.ask("rev-list", "--first-parent", "--timestamp", main).splitlines()):
+        time, oid = line.split()
+        clock = max(clock, int(time))
+        moments[Oid(oid)] = clock
+    return moments
+
+
+def _events(repo: Repository, commits: Sequence[Commit], moments: Mapping[Oid, int]) -> Iterator[dict[str, Any]]:
+    """Newest first, at the `moments` of their commits."""
+    earlier: dict[str, list[Entry | None]] = {}
     for commit in reversed(commits):
         for change in commit.changes:
-            earlier.setdefault(change.path, []).append(change.new.oid if change.new else None)
+            if path_kind(change.path) == "manifest":
+                earlier.setdefault(change.path, []).append(change.new)
     for commit in commits:
         message = parse(commit.message)
+        recorded: list[dict[str, Any]] = []
         for change in commit.changes:
             kind = path_kind(change.path)
             if kind == "manifest":
@@ -63,14 +72,15 @@ def _events(repo: Repository, commits: Sequence[Commit]) -> Iterator[dict[str, A
                 before.pop()
                 yield _event(repo, commit, moments[commit.oid], change, message, before)
             elif kind == "record" and change.new is not None:
-                yield _recorded(commit, moments[commit.oid], change, message)
+                _record(recorded, commit, moments[commit.oid], change, message)
+        yield from recorded
 
 
 def _event(
-    repo: Repository, commit: Commit, at: int, change: Change, message: Message, before: Sequence[Oid | None]
+    repo: Repository, commit: Commit, at: int, change: Change, message: Message, before: Sequence[Entry | None]
 ) -> dict[str, Any]:
     target = Target(*change.path.split("/")[1:3])
-    old, new = _versions(repo, change.old), _versions(repo, change.new)
+    old, new = versions_in(repo, change.old), versions_in(repo, change.new)
     data = repo.content(change.new)
     said = message.of(target, hashlib.sha256(data).hexdigest()) if data is not None else None
     if change.new is None:
@@ -78,7 +88,7 @@ def _event(
     elif said is not None:
         kind = "restore" if is_restore(said, old, new) else "ship"
     else:
-        kind = "restore" if change.new.oid in before else "edit"
+        kind = "restore" if change.new in before else "edit"
     slots = sorted(slot for slot in {*old, *new} if old.get(slot) != new.get(slot))
     event = _head(commit, at, kind, target, message)
     event["changes"] = {slot: [old.get(slot), new.get(slot)] for slot in slots}
@@ -86,11 +96,15 @@ def _event(
     return {**event, "accepts": accepts} if accepts else event
 
 
-def _recorded(commit: Commit, at: int, change: Change, message: Message) -> dict[str, Any]:
+def _record(events: list[dict[str, Any]], commit: Commit, at: int, change: Change, message: Message) -> None:
+    """Add a record to the event of its target in `events`; a second version of one type needs an event of its own."""
     _, tenant, surface, slot, name = change.path.split("/")
-    event = _head(commit, at, "record", Target(tenant, surface), message)
-    event["changes"] = {slot: [None, name.removesuffix(".json")]}
-    return event
+    target = Target(tenant, surface)
+    event = next((each for each in events if each["target"] == str(target) and slot not in each["changes"]), None)
+    if event is None:
+        event = _head(commit, at, "record", target, message)
+        events.append(event)
+    event["changes"][slot] = [None, name.removesuffix(".json")]
 
 
 def _head(commit: Commit, at: int, kind: str, target: Target, message: Message) -> dict[str, Any]:
@@ -104,12 +118,6 @@ def _head(commit: Commit, at: int, kind: str, target: Target, message: Message) 
         "run": message.run,
         "reason": message.reason,
     }
-
-
-def _versions(repo: Repository, entry: Entry | None) -> Mapping[str, str]:
-    data = repo.content(entry)
-    manifest = read_manifest(data, "") if data is not None else None
-    return manifest.versions if isinstance(manifest, Manifest) else {}
 
 
 def render(document: Mapping[str, Any]) -> str:

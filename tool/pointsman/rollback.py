@@ -18,7 +18,7 @@ from pointsman.names import Target
 from pointsman.outcome import Outcome
 from pointsman.plumbing import Entry, Oid
 from pointsman.repo import MAIN, Move, Repository
-from pointsman.snapshot import Chain, Snapshot
+from pointsman.snapshot import Chain, Snapshot, versions_in
 
 _TRIES = 12
 
@@ -131,7 +131,7 @@ def _earlier(gate: Gatekeeper, repo: Repository, target: Target, to: str | None)
         states = [(place, commit) for place, commit in chain.since(0) if _has(repo, chain.step(commit)[1], to)]
         if states:
             versions = {
-                v for _, commit in states for v in _versions(repo, chain.step(commit)[1]).values() if v.startswith(to)
+                v for _, commit in states for v in versions_in(repo, chain.step(commit)[1]).values() if v.startswith(to)
             }
             if len(versions) > 1:
                 raise Problem(f"{to} begins several versions of {target}: give more digits")
@@ -192,18 +192,12 @@ def _at_time(repo: Repository, time: datetime, text: str) -> Oid:
     return found
 
 
-def _versions(repo: Repository, entry: Entry | None) -> Mapping[str, str]:
-    data = repo.content(entry)
-    manifest = read_manifest(data, "") if data is not None else None
-    return manifest.versions if isinstance(manifest, Manifest) else {}
-
-
 def _has(repo: Repository, entry: Entry | None, prefix: str) -> bool:
-    return any(version.startswith(prefix) for version in _versions(repo, entry).values())
+    return any(version.startswith(prefix) for version in versions_in(repo, entry).values())
 
 
 def _slots(repo: Repository, earlier: Earlier) -> str:
-    return ": " + ", ".join(f"{slot} {version[:12]}" for slot, version in _versions(repo, earlier.entry).items())
+    return ": " + ", ".join(f"{slot} {version[:12]}" for slot, version in versions_in(repo, earlier.entry).items())
 
 
 def _sha256(repo: Repository, entry: Entry | None) -> str | None:

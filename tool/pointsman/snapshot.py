@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pointsman.documents import Manifest, read_manifest
 from pointsman.errors import Problem
 from pointsman.plumbing import PLAIN_FILE, TREE, Commit, Entry, Oid
 from pointsman.repo import Repository
@@ -89,3 +90,10 @@ class Chain:
         """What the path was before and after one commit of this chain."""
         change = next(change for change in commit.changes if change.path == self.path)
         return change.old, change.new
+
+
+def versions_in(repo: Repository, entry: Entry | None) -> Mapping[str, str]:
+    """Artifact type → version, of the manifest in a tree entry; nothing where there is none or it cannot be read."""
+    data = repo.content(entry)
+    found = read_manifest(data, "") if data is not None else None
+    return found.versions if isinstance(found, Manifest) else {}
