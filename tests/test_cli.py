@@ -103,7 +103,12 @@ def test_help_imports_no_git_no_schemas_and_no_verb() -> None:
     out = subprocess.check_output([sys.executable, "-c", program], text=True).splitlines()[-1].split()
     heavy = {"git", "msgspec", "jsonschema", "json", "subprocess", "tempfile"}
     assert not heavy & set(out)
-    assert {name for name in out if name.startswith("pointsman")} == {"pointsman", "pointsman.cli", "pointsman.errors"}
+    assert {name for name in out if name.startswith("pointsman")} == {
+        "pointsman",
+        "pointsman.arguments",
+        "pointsman.cli",
+        "pointsman.errors",
+    }
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 from shop import GROCER, STAGING, Shop, git, popularity, refused
 
 from pointsman.errors import Problem, Refused
+from pointsman.fence import SYNCED
 from pointsman.outcome import Outcome
 from pointsman.store import FileStore
-from pointsman.sync import FENCE
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def pointer(shop: Shop) -> Path:
 
 
 def fence(shop: Shop) -> Path:
-    return shop.store / "registry" / "current" / FENCE
+    return shop.store / "registry" / "current" / SYNCED
 
 
 def test_what_is_merged_is_mirrored_byte_for_byte_and_then_unchanged(shop: Shop) -> None:
@@ -84,7 +84,7 @@ def test_a_main_that_was_rewritten_stops_sync_until_it_is_accepted(shop: Shop, t
 def test_a_fence_that_cannot_be_read_is_said_and_nothing_changes(shop: Shop) -> None:
     shop.sync()
     fence(shop).write_text("half a fen")
-    with pytest.raises(Problem, match=r"sync\.json is not sync's own file"):
+    with pytest.raises(Problem, match=r"sync\.json is not Pointsman's own file"):
         shop.sync()
 
 
@@ -164,7 +164,7 @@ def test_the_fence_moves_before_any_pointer(shop: Shop, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(FileStore, "replace", noted)
     shop.sync()
-    assert written == [FENCE, "grocer/home/manifest.json"]
+    assert written == [SYNCED, "grocer/home/manifest.json"]
 
 
 def test_serving_may_stand_elsewhere(tmp_path: Path) -> None:

@@ -17,15 +17,13 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import click
 
 from pointsman import __version__
+from pointsman.arguments import DROP, RULE, SETTING, TARGET, TEXT, nearest
 from pointsman.errors import Problem, Refused, Unreachable
 
 if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]  # generic only for the type checker: older clicks have a plain class
     from pointsman.names import Target
     from pointsman.outcome import Outcome
     from pointsman.repo import Repository
-else:
-    _ParamType = click.ParamType
 
 _COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
 _INTERRUPTED = 130  # 128 + SIGINT
@@ -168,86 +166,6 @@ def _reader_is_gone() -> bool:
     return gone
 
 
-# What is read
-
-
-class _Text(_ParamType):
-    """One line of text that may end up in a commit message."""
-
-    name = "text"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            self.fail(f"{value!r} is not UTF-8", param, ctx)
-        if not value.strip() or _CONTROL.search(value) or "\n" in value or "\t" in value:
-            self.fail(f"{value!r} is not one line of text", param, ctx)
-        return str(value)
-
-
-class _Target(_ParamType):
-    name = "target"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
-        from pointsman.names import Target
-
-        try:
-            return Target.parse(value)
-        except Problem as problem:
-            self.fail(str(problem), param, ctx)
-
-
-class _Drop(_ParamType):
-    name = "target:type"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Target, str]:
-        from pointsman.names import Target, check_name
-
-        target, colon, slot = value.partition(":")
-        if not colon:
-            self.fail(f"{value!r} is not TARGET:TYPE, such as grocer/home:cooc", param, ctx)
-        try:
-            return Target.parse(target), check_name(slot, "type")
-        except Problem as problem:
-            self.fail(str(problem), param, ctx)
-
-
-class _Rule(_ParamType):
-    """A rule that a change may accept by name."""
-
-    name = "rule"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from pointsman.policy import GUARDRAILS
-
-        if value not in GUARDRAILS:
-            self.fail(f"no guardrail is called {value!r}{_nearest(value, list(GUARDRAILS))}", param, ctx)
-        return str(value)
-
-
-class _Setting(_ParamType):
-    name = "key=value"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        key, equals, content = _TEXT.convert(value, param, ctx).partition("=")
-        if not equals:
-            self.fail(f"{value!r} is not KEY=VALUE, such as policy.items_drop=0.4", param, ctx)
-        return key.strip(), content.strip()
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, known, n=1, cutoff=0.4)
-    return f": did you mean {near[0]}?" if near else ""
-
-
-_TEXT, _TARGET = _Text(), _Target()
-
-
 class Commands(click.Group):
     """A group that says which command was probably meant."""
 
@@ -255,7 +173,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
-            near = _nearest(args[0], self.list_commands(ctx))
+            near = nearest(args[0], self.list_commands(ctx))
             raise click.UsageError(f"No such command {args[0]!r}{near}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -298,12 +216,12 @@ def cli(call: Call, spec: str | None, verbose: bool) -> None:
 
 @cli.command(**_example("pointsman init /srv/recsys --set policy.items_drop=0.4"))
 @click.argument("directory", metavar="DIR", type=click.Path())
-@click.option("--store", metavar="URL", type=_TEXT, help="Where blobs stand; default: file://DIR/.pointsman/store.")
-@click.option("--serving", metavar="TEMPLATE", type=_TEXT, help="Where pointers stand, with {tenant} and {surface}.")
+@click.option("--store", metavar="URL", type=TEXT, help="Where blobs stand; default: file://DIR/.pointsman/store.")
+@click.option("--serving", metavar="TEMPLATE", type=TEXT, help="Where pointers stand, with {tenant} and {surface}.")
 @click.option(
-    "--forge", metavar="KIND", type=_TEXT, default="local", show_default=True, help="Where pull requests live."
+    "--forge", metavar="KIND", type=TEXT, default="local", show_default=True, help="Where pull requests live."
 )
-@click.option("--set", "sets", metavar="KEY=VALUE", type=_Setting(), multiple=True, help="Any other setting.")
+@click.option("--set", "sets", metavar="KEY=VALUE", type=SETTING, multiple=True, help="Any other setting.")
 @_json_option
 def init(
     directory: str, store: str | None, serving: str | None, forge: str, sets: tuple[tuple[str, str], ...]
@@ -363,15 +281,15 @@ def _manifest_repository() -> str | None:
 
 @cli.command(**_example("pointsman publish staging/ --run https://ci.example/runs/7"))
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path())
-@click.option("--run", metavar="URL", type=_TEXT, help="The run that built them; records and commits name it.")
+@click.option("--run", metavar="URL", type=TEXT, help="The run that built them; records and commits name it.")
 @click.option(
-    "--window", metavar="START_END", type=_TEXT, help="This staged window; default: the newest of each target."
+    "--window", metavar="START_END", type=TEXT, help="This staged window; default: the newest of each target."
 )
-@click.option("--drop", "drops", metavar="TARGET:TYPE", type=_Drop(), multiple=True, help="Take a type out.")
+@click.option("--drop", "drops", metavar="TARGET:TYPE", type=DROP, multiple=True, help="Take a type out.")
 @click.option("--merge", is_flag=True, help="Merge at once what the gate passes.")
 @click.option("--reship", is_flag=True, help="Ship versions again that a rollback took out.")
-@click.option("--accept", metavar="RULE", type=_Rule(), multiple=True, help="Ship although this guardrail objects.")
-@click.option("--reason", metavar="TEXT", type=_TEXT, help="Why; the reviewer and git log will read it.")
+@click.option("--accept", metavar="RULE", type=RULE, multiple=True, help="Ship although this guardrail objects.")
+@click.option("--reason", metavar="TEXT", type=TEXT, help="Why; the reviewer and git log will read it.")
 @click.option("--dry-run", is_flag=True, help="Judge everything, write nothing.")
 @_json_option
 @click.pass_obj
@@ -420,23 +338,52 @@ def _need_reason(accept: Sequence[str], reason: str | None) -> None:
 
 
 @cli.command(**_example("pointsman check --base origin/main --head HEAD"))
-@click.option("--base", metavar="REV", type=_TEXT, help="Judge what --head changes against this.")
-@click.option("--head", metavar="REV", type=_TEXT, help="Judge this; default: HEAD, or main of a bare repository.")
+@click.option("--base", metavar="REV", type=TEXT, help="Judge what --head changes against this.")
+@click.option("--head", metavar="REV", type=TEXT, help="Judge this; default: HEAD, or main of a bare repository.")
 @click.option("--staged", is_flag=True, help="Judge the index against HEAD.")
 @click.option("--offline", is_flag=True, help="Leave the store alone.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "github"]),
+    default="text",
+    show_default=True,
+    help="github: annotations, and a table in $GITHUB_STEP_SUMMARY.",
+)
 @_json_option
 @click.pass_obj
-def check(call: Call, base: str | None, head: str | None, staged: bool, offline: bool) -> Answer:
+def check(call: Call, base: str | None, head: str | None, staged: bool, offline: bool, form: str) -> Answer:
     """Say which rules a change breaks.
 
     Without --base or --staged, which rules the whole tree breaks.
     """
+    if form == "github" and call.json:
+        raise click.UsageError("--json and --format github are two forms of one answer: leave one out")
     if staged and (base is not None or head is not None):
         raise click.UsageError("--staged judges the index against HEAD: leave --base and --head out")
     from pointsman import check as verb
 
     with call.repository() as repo:
-        return Answer(verb.check(repo, base=base, head=head, staged=staged, offline=offline), verb.render)
+        outcome = verb.check(repo, base=base, head=head, staged=staged, offline=offline)
+    if form == "github" and (page := os.environ.get("GITHUB_STEP_SUMMARY")):
+        with open(page, "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(verb.summary(outcome.document))
+    return Answer(outcome, verb.github if form == "github" else verb.render)
+
+
+@cli.command(**_example("pointsman audit"))
+@click.option("--accept-rewrite", is_flag=True, help="Take main as it is now although it was rewritten.")
+@_json_option
+@click.pass_obj
+def audit(call: Call, accept_rewrite: bool) -> Answer:
+    """Judge every commit of main.
+
+    From the commit after [audit] since, or from the first.
+    """
+    from pointsman import audit as verb
+
+    with call.repository() as repo:
+        return Answer(verb.audit(repo, accept_rewrite=accept_rewrite), verb.render)
 
 
 @cli.group("pr", cls=Commands, no_args_is_help=False, **_example("pointsman pr merge grocer/home"))
@@ -459,7 +406,7 @@ def pr_list(call: Call) -> Answer:
 
 
 @pr.command("show", **_example("pointsman pr show grocer/home"))
-@click.argument("pull", metavar="ID", type=_TEXT)
+@click.argument("pull", metavar="ID", type=TEXT)
 @_json_option
 @click.pass_obj
 def pr_show(call: Call, pull: str) -> Answer:
@@ -471,7 +418,7 @@ def pr_show(call: Call, pull: str) -> Answer:
 
 
 @pr.command("merge", **_example("pointsman pr merge grocer/home"))
-@click.argument("pull", metavar="ID", type=_TEXT)
+@click.argument("pull", metavar="ID", type=TEXT)
 @_json_option
 @click.pass_obj
 def pr_merge(call: Call, pull: str) -> Answer:
@@ -484,7 +431,7 @@ def pr_merge(call: Call, pull: str) -> Answer:
 
 
 @pr.command("close", **_example("pointsman pr close grocer/home"))
-@click.argument("pull", metavar="ID", type=_TEXT)
+@click.argument("pull", metavar="ID", type=TEXT)
 @_json_option
 @click.pass_obj
 def pr_close(call: Call, pull: str) -> Answer:
@@ -513,7 +460,7 @@ def sync(call: Call, dry_run: bool, no_heal: bool, prune: bool, accept_rewrite: 
 
 
 @cli.command(**_example("pointsman status grocer/home"))
-@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=_TARGET)
+@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
 @_json_option
 @click.pass_obj
 def status(call: Call, targets: tuple[Target, ...]) -> Answer:
@@ -525,13 +472,13 @@ def status(call: Call, targets: tuple[Target, ...]) -> Answer:
 
 
 @cli.command(**_example('pointsman rollback grocer/home --now --reason "half the items are gone"'))
-@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=_TARGET)
+@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
 @click.option(
-    "--to", metavar="COMMIT|VERSION|TIME", type=_TEXT, help="This state; default: the one before the last ship."
+    "--to", metavar="COMMIT|VERSION|TIME", type=TEXT, help="This state; default: the one before the last ship."
 )
 @click.option("--now", is_flag=True, help="Straight to main, without a pull request; needs --reason.")
-@click.option("--accept", metavar="RULE", type=_Rule(), multiple=True, help="Go on although this guardrail objects.")
-@click.option("--reason", metavar="TEXT", type=_TEXT, help="Why; git log will show it.")
+@click.option("--accept", metavar="RULE", type=RULE, multiple=True, help="Go on although this guardrail objects.")
+@click.option("--reason", metavar="TEXT", type=TEXT, help="Why; git log will show it.")
 @_json_option
 @click.pass_obj
 def rollback(
@@ -550,7 +497,7 @@ def rollback(
 
 
 @cli.command(**_example("pointsman log grocer/home"))
-@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=_TARGET)
+@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
 @click.option("--records", is_flag=True, help="Show when artifact versions were recorded, too.")
 @_json_option
 @click.pass_obj

@@ -1,4 +1,4 @@
-"""State files: the manifest of a target and the record of an artifact version. Bytes in, checked values out."""
+"""State files: manifests, records, tombstones and holds. Bytes in, checked values out."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pointsman.names import Target
 if TYPE_CHECKING:
     import jsonschema_rs
 
+HOLD_ON_ALL = "holds/all.json"
 _VERSION_IN_URI = re.compile(r"/([0-9a-f]{64})\.json\Z")
 
 
@@ -91,11 +92,58 @@ class Record:
                 "size": self.size,
                 "built_at": self.built_at,
                 "source_hash": self.source_hash,
-                "summary": dict(self.summary),
+                "summary": dict(sorted(self.summary.items())),
                 "recorded_at": self.recorded_at,
                 "producer": {"run": self.run, "commit": self.commit, "tool": self.tool},
             }
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """One artifact version taken out of use for good: nothing may point to it any more."""
+
+    tenant: str
+    surface: str
+    type: str
+    version: str
+    reason: str
+
+    @property
+    def path(self) -> str:
+        return Target(self.tenant, self.surface).tombstone_path(self.type, self.version)
+
+    def render(self) -> bytes:
+        return _render(
+            {
+                "v": 1,
+                "tenant": self.tenant,
+                "surface": self.surface,
+                "type": self.type,
+                "version": self.version,
+                "reason": self.reason,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """No ships of `target` ("tenant/surface", or "all") before `until`."""
+
+    target: str
+    until: str  # RFC 3339, UTC
+    reason: str
+
+    @property
+    def path(self) -> str:
+        return HOLD_ON_ALL if self.target == "all" else Target.parse(self.target).hold_path
+
+    def binds(self, clock: int) -> bool:
+        """Whether a ship committed at `clock`, seconds since 1970, is under this hold."""
+        return clock < datetime.fromisoformat(self.until).timestamp()
+
+    def render(self) -> bytes:
+        return _render({"v": 1, "target": self.target, "until": self.until, "reason": self.reason})
 
 
 def read_manifest(data: bytes, path: str) -> Manifest | list[Fault]:
@@ -114,6 +162,28 @@ def read_record(data: bytes, path: str) -> Record | list[Fault]:
     window, producer = document.pop("window"), document.pop("producer")
     del document["v"]
     return Record(**document, window_start=window["start"], window_end=window["end"], **producer)
+
+
+def read_tombstone(data: bytes, path: str) -> Tombstone | list[Fault]:
+    """The tombstone in `data`, or every fault of its JSON or schema. `path` only names it."""
+    document = _read(data, path, "tombstone")
+    if isinstance(document, list):
+        return document
+    del document["v"]
+    return Tombstone(**document)
+
+
+def read_hold(data: bytes, path: str) -> Hold | list[Fault]:
+    """The hold in `data`, or every fault of its JSON or schema. `path` only names it."""
+    document = _read(data, path, "hold")
+    if isinstance(document, list):
+        return document
+    try:
+        datetime.fromisoformat(document["until"])
+    except ValueError:
+        return [Fault(path, "schema", f"$.until: {document['until']!r} is on no calendar")]
+    del document["v"]
+    return Hold(**document)
 
 
 def _read(data: bytes, path: str, kind: str) -> Any:

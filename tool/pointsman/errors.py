@@ -19,7 +19,12 @@ class Fault:
     says: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.rule}: {self.says}"
+        return f"{one_line(self.path)}: {self.rule}: {one_line(self.says)}"
+
+
+def one_line(text: str) -> str:
+    """Text with its line breaks shown: what names or quotes something from outside begins no line of its own."""
+    return text.replace("\n", "\\n").replace("\r", "\\r")
 
 
 class Problem(Exception):

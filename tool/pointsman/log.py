@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pointsman.check import is_restore
+from pointsman.case import path_kind
 from pointsman.documents import rfc3339
 from pointsman.errors import Problem
+from pointsman.facts import is_restore
 from pointsman.message import Message, parse
 from pointsman.names import Target
 from pointsman.outcome import Outcome
 from pointsman.plumbing import Change, Commit, Entry, Oid
 from pointsman.repo import Repository
-from pointsman.rules import path_kind
 from pointsman.snapshot import versions_in
 
 

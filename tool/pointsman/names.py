@@ -67,5 +67,12 @@ class Target:
     def record_path(self, artifact_type: str, version: str) -> str:
         return f"registry/{self.tenant}/{self.surface}/{artifact_type}/{version}.json"
 
+    def tombstone_path(self, artifact_type: str, version: str) -> str:
+        return f"registry/{self.tenant}/{self.surface}/{artifact_type}/{version}.retired.json"
+
+    @property
+    def hold_path(self) -> str:
+        return f"holds/{self.tenant}/{self.surface}.json"
+
     def blob_key(self, artifact_type: str, version: str) -> str:
         return f"{self.tenant}/{self.surface}/{artifact_type}/{version}.json"

@@ -18,9 +18,9 @@ from typing import Any
 
 from pointsman import __version__, pulls
 from pointsman.artifact import window_instant
-from pointsman.check import Gatekeeper
 from pointsman.documents import Manifest, Record, later_moment, moment
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
+from pointsman.gate import Gatekeeper
 from pointsman.message import Said, check_value, compose, parse
 from pointsman.names import Target
 from pointsman.outcome import Outcome, told
@@ -138,7 +138,7 @@ def _wants(repo: Repository, request: Request, sources: Sequence[Source], settin
         want.records[source.artifact.type] = _record(source, settings, request.run, now)
     gate = Gatekeeper(repo)
     for target, slot in request.drops:
-        current = gate.manifest(base, target)
+        current = gate.facts.manifest(base, target)
         if current is None or (slot not in current.current and slot not in _dropped(repo, target)):
             known = ", ".join(current.current) if current else "it was never shipped"
             raise Problem(f"{target} has no {slot} to drop: {known}")
@@ -312,8 +312,8 @@ class _Publisher:
         manifests: dict[Target, Manifest] = {}
         said: list[Said] = []
         for want in group:
-            last = gate.chain(main, want.target.manifest_path).at(0)
-            before = gate.manifest(base, want.target)
+            last = gate.facts.chain(main, want.target.manifest_path).at(0)
+            before = gate.facts.manifest(base, want.target)
             if before is None and base.entry(want.target.manifest_path) is not None:
                 raise Refused(gate.made(main, want.target) or [_unreadable(want.target)])
             current = dict(before.current) if before else {}
@@ -340,7 +340,7 @@ class _Publisher:
             )
             mine.drops = {slot for slot in want.drops if slot in current}
             if self.request.reship:
-                mine.reships = {(slot, changed[slot]) for slot in gate.taken_out(main, want.target, changed)}
+                mine.reships = {(slot, changed[slot]) for slot in gate.facts.taken_out(main, want.target, changed)}
             said.append(mine)
         if not manifests:
             return None
@@ -420,9 +420,9 @@ class _Publisher:
         base = Snapshot(self.repo, self.repo.main)
         ends, updated = [(0, 0)], [""]
         for said in pull.message.said:
-            records = (gate.record(base, said.target, slot, version) for slot, version in said.records.items())
+            records = (gate.facts.record(base, said.target, slot, version) for slot, version in said.records.items())
             ends += [window_instant(record.window_end) or (0, 0) for record in records if record is not None]
-            manifest = gate.manifest(head, said.target)
+            manifest = gate.facts.manifest(head, said.target)
             updated.append(manifest.updated_at if manifest else "")
         return max(ends), max(updated), pull.branch
 

@@ -14,15 +14,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pointsman.check import Gatekeeper
+from pointsman.case import path_kind
 from pointsman.documents import rfc3339
 from pointsman.errors import MovedFirst, Problem, Refused
+from pointsman.gate import Gatekeeper
 from pointsman.message import Message, parse
 from pointsman.names import Target
 from pointsman.outcome import Outcome, told
 from pointsman.plumbing import Entry, Oid
 from pointsman.repo import MAIN, PULL_BRANCHES, Move, Repository
-from pointsman.rules import path_kind
 from pointsman.snapshot import Snapshot
 
 _TRIES = 12
@@ -80,7 +80,7 @@ def _changed_targets(repo: Repository, head: Oid) -> tuple[Target, ...]:
 def is_stale(gate: Gatekeeper, main: Oid, pull: Pull) -> bool:
     """Whether main has moved one of the manifests that a pull request replaces."""
     for said in pull.message.said:
-        last = gate.chain(main, said.target.manifest_path).at(0)
+        last = gate.facts.chain(main, said.target.manifest_path).at(0)
         if said.supersedes is not None and said.supersedes != (last.oid if last else "none"):
             return True
     return False
@@ -148,7 +148,7 @@ def merge_pull(repo: Repository, pull: Pull) -> Oid:
     """Squash a pull request onto main and return the commit. Retries quietly while only other paths of main move."""
     for again in range(_TRIES):
         main = repo.main
-        verdict = Gatekeeper(repo).change(main, pull.head)
+        verdict = Gatekeeper(repo).change(main, pull.head, clock=int(time.time()))
         if verdict.faults and _is_current(repo, main, pull):
             close_pull(repo, pull)
             return main

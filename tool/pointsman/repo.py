@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import itertools
 import os
 import random
 import re
@@ -17,13 +16,14 @@ import socket
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
 from pointsman.durable import sync_directories
 from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.history import Index, Walk
 from pointsman.plumbing import (
     LOCK_PATIENCE,
     PLAIN_FILE,
@@ -55,36 +55,6 @@ class Move:
     was: Oid | None
 
 
-class _Walk:
-    """The history of one path from one tip, read as far as anyone asked. `start` walks on from a commit."""
-
-    def __init__(self, tip: Oid, read: list[Commit], start: Callable[[Oid | None], Iterator[Commit]]) -> None:
-        self.tip = tip
-        self._read = read
-        self._start = start
-        self._coming = start(tip)
-
-    def __iter__(self) -> Iterator[Commit]:
-        for place in itertools.count():
-            while len(self._read) <= place:
-                commit = next(self._coming, None)
-                if commit is None:
-                    return
-                self._read.append(commit)
-            yield self._read[place]
-
-    def pause(self) -> None:
-        """End the git that waits to be read on; reading on starts another where this one stopped."""
-        if isinstance(self._coming, Generator):
-            self._coming.close()
-            last = self._read[-1] if self._read else None
-            self._coming = self._start(self.tip if last is None else last.parents[0] if last.parents else None)
-
-
-def _of(commit: Commit, path: str) -> tuple[Change, ...]:
-    return tuple(change for change in commit.changes if change.path == path)
-
-
 class Repository:
     """An open repository. `heads` holds main and the pull request branches of the origin as `refresh` last saw them."""
 
@@ -96,8 +66,9 @@ class Repository:
         self.notes: list[str] = []
         self._settings = settings
         self._written: set[Oid] = set()
-        self._walks: dict[str, _Walk] = {}
-        self._open_walks: deque[_Walk] = deque()
+        self.index: Index | None = None
+        self._walks: dict[str, Walk] = {}
+        self._open_walks: deque[Walk] = deque()
         self.remote = settings.get("remote.origin.url")
 
     # refs
@@ -381,6 +352,8 @@ class Repository:
 
         One path is walked once: asked again from a later tip, only what is new is walked.
         """
+        if self.index is not None and tip in self.index and paths:
+            return self.index.history(tip, *paths, no_older_than=no_older_than)
         if len(paths) != 1 or no_older_than is not None:
             return self._history(tip, *paths, no_older_than=no_older_than)
         known = self._walks.get(paths[0])
@@ -391,13 +364,16 @@ class Repository:
                 self._open_walks.popleft().pause()
         return iter(known)
 
-    def _walk_from(self, tip: Oid, path: str, known: _Walk | None) -> _Walk:
-        new = list(self._history(tip, no_older_than=known.tip)) if known is not None else []
-        if known is not None and new and new[-1].parents[:1] == (known.tip,):
-            touching = [replace(each, changes=_of(each, path)) for each in new]
-            below = known
-            return _Walk(tip, [each for each in touching if each.changes], lambda _: iter(below))
-        return _Walk(tip, [], lambda start: self._history(start, path) if start is not None else iter(()))
+    def _walk_from(self, tip: Oid, path: str, known: Walk | None) -> Walk:
+        newer = list(self._history(tip, no_older_than=known.tip)) if known is not None else []
+        if known is not None and newer and newer[-1].parents[:1] == (known.tip,):
+            return known.from_later(tip, newer, path)
+        return Walk(tip, [], lambda start: self._history(start, path) if start is not None else iter(()))
+
+    def read_history(self) -> Index:
+        """Read all of main's history at once; from now on it answers what `history` is asked."""
+        self.index = Index(self._history(self.main))
+        return self.index
 
     def _history(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
         told = 0
@@ -425,6 +401,12 @@ class Repository:
                 return Oid(ran.out.decode().strip())
             if not self._shallow() or not self._deepen(1 << 30):
                 return None
+
+    def time_of(self, commit: Oid) -> int:
+        """The committer's clock of a commit, seconds since 1970."""
+        found = self.git.object(commit)
+        committed = re.search(rb"^committer .* (\d+) [+-]\d{4}$", found[1], re.MULTILINE) if found else None
+        return int(committed[1]) if committed else 0
 
     def messages(self, base: Oid, head: Oid) -> str:
         """The messages of all commits of `head` that `base` has not, oldest first."""

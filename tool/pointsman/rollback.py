@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pointsman import pulls
-from pointsman.check import Gatekeeper
 from pointsman.documents import Manifest, read_manifest
 from pointsman.errors import MovedFirst, Problem, Refused
+from pointsman.gate import Gatekeeper
 from pointsman.message import Said, check_value, compose
 from pointsman.names import Target
 from pointsman.outcome import Outcome
@@ -77,7 +77,7 @@ def _roll_back(repo: Repository, request: Request) -> list[dict[str, Any]]:
         if before == earlier.entry:
             documents.append({**document, "outcome": "unchanged", "pull_request": None, "commit": None})
             continue
-        last = gate.chain(main, target.manifest_path).at(0)
+        last = gate.facts.chain(main, target.manifest_path).at(0)
         said = Said(target, supersedes=last.oid if last else "none", now=request.now)
         said.accepts = dict.fromkeys(request.accept, request.reason)
         subject = f"rollback: {target} to {earlier.commit[:12]}{_slots(repo, earlier)}"
@@ -122,7 +122,7 @@ def _prove(gate: Gatekeeper, repo: Repository, target: Target, earlier: Earlier)
 
 
 def _earlier(gate: Gatekeeper, repo: Repository, target: Target, to: str | None) -> Earlier:
-    chain = gate.chain(repo.main, target.manifest_path)
+    chain = gate.facts.chain(repo.main, target.manifest_path)
     if chain.at(0) is None:
         raise Problem(f"{target} was never shipped: there is nothing to roll back")
     if to is None:

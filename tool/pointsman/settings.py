@@ -39,7 +39,6 @@ _NOT_YET: dict[tuple[str, str], tuple[Any, ...]] = {
     ("forge", "kind"): ("local",),
     ("forge", "records"): ("push",),
     ("forge", "auto_merge"): (False,),
-    ("audit", "since"): ("",),
     ("audit", "allowed_signers"): ("",),
     ("notify", "command"): ("",),
     ("notify", "webhook"): ("",),
@@ -56,6 +55,7 @@ class Settings:
     group: str = "target"
     artifact_bytes: int = 10_000_000  # what recsys-service loads
     state_file_bytes: int = 65536
+    audit_since: str = ""  # this commit and all before it are taken as they stand
     policy: Mapping[str, float] = field(default_factory=dict)
     target_policy: Mapping[Target, Mapping[str, float]] = field(default_factory=dict)
 
@@ -122,6 +122,7 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
         group=forge.get("group", "target"),
         artifact_bytes=_count(limits, "artifact_bytes", default.artifact_bytes, where),
         state_file_bytes=_count(limits, "state_file_bytes", default.state_file_bytes, where),
+        audit_since=_commit(tables.get("audit", {}).get("since", ""), where),
         policy=_policy({key: value for key, value in policy.items() if not isinstance(value, dict)}, "[policy]", where),
         target_policy={
             _target(key, where): _policy(value, f'[policy."{key}"]', where)
@@ -205,6 +206,12 @@ def _count(table: Mapping[str, Any], key: str, default: int, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise Problem(f"{where}: [limits] {key} must be a whole number of bytes above 0, not {value!r}")
     return value
+
+
+def _commit(value: object, where: str) -> str:
+    if value != "" and not (isinstance(value, str) and re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", value)):
+        raise Problem(f"{where}: [audit] since must be a full commit id, such as git rev-parse prints, not {value!r}")
+    return str(value)
 
 
 def _policy(table: Mapping[str, Any], place: str, where: str) -> Mapping[str, float]:

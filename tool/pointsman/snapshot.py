@@ -17,15 +17,26 @@ class Snapshot:
     def __init__(self, repo: Repository, commit: Oid | None, staged: Mapping[str, Entry | None] | None = None) -> None:
         self._repo = repo
         self.commit = commit
-        self._root = repo.tree_of(commit) if commit is not None else None
+        self._root: Oid | None = None
         self._staged = staged or {}
 
     def entry(self, path: str) -> Entry | None:
+        """What stands at `path`. Of a commit that the repository's index has, only files are told."""
         if path in self._staged:
             return self._staged[path]
-        if self._root is None:
+        if self.commit is None:
             return None
+        index = self._repo.index
+        return index.entry(self.commit, path) if index and self.commit in index else self._in_tree(path)
+
+    def _in_tree(self, path: str) -> Entry | None:
+        if self.commit is None:
+            return None
+        if self._root is None:
+            self._root = self._repo.tree_of(self.commit)
         entry: Entry | None = Entry(TREE, self._root)
+        if not path:
+            return entry
         for name in path.split("/"):
             if entry is None or entry.mode != TREE:
                 return None
@@ -36,19 +47,18 @@ class Snapshot:
         """The content of the plain file at `path`, None if there is none."""
         return self._repo.content(self.entry(path))
 
+    def listing(self, path: str) -> Mapping[str, Entry]:
+        """The entries of the directory `path` of the commit ("": its root); none if it is no directory."""
+        entry = self._in_tree(path)
+        return self._repo.git.tree(entry.oid) if entry is not None and entry.mode == TREE else {}
+
     def names(self, path: str) -> list[str]:
         """The names of the subtrees of the directory `path`."""
-        entry = self.entry(path)
-        if entry is None or entry.mode != TREE:
-            return []
-        return [name for name, child in self._repo.git.tree(entry.oid).items() if child.mode == TREE]
+        return [name for name, child in self.listing(path).items() if child.mode == TREE]
 
     def files(self, path: str) -> list[str]:
         """The names of the plain files in the directory `path`."""
-        entry = self.entry(path)
-        if entry is None or entry.mode != TREE:
-            return []
-        return [name for name, child in self._repo.git.tree(entry.oid).items() if child.mode == PLAIN_FILE]
+        return [name for name, child in self.listing(path).items() if child.mode == PLAIN_FILE]
 
     def settings(self) -> Settings:
         """The settings in force at this commit; Problem if there are none or they are wrong."""
@@ -65,10 +75,12 @@ class Chain:
     """The first-parent commits that changed one path, newest first, read only as far as asked."""
 
     def __init__(self, repo: Repository, tip: Oid | None, path: str, *, no_older_than: Oid | None = None) -> None:
+        self.tip = tip
         self.path = path
         coming = repo.history(tip, path, no_older_than=no_older_than) if tip is not None else iter(())
         self._coming: Iterator[Commit] = coming
         self._read: list[Commit] = []
+        self._places: dict[Oid, int] = {}
 
     def at(self, place: int) -> Commit | None:
         """The commit `place` steps back, None beyond the first."""
@@ -77,8 +89,15 @@ class Chain:
             if commit is None:
                 return None
             if any(change.path == self.path for change in commit.changes):  # not only something below it
+                self._places[commit.oid] = len(self._read)
                 self._read.append(commit)
         return self._read[place]
+
+    def place(self, commit: Oid) -> int:
+        """How many steps back a commit stands that changed the path."""
+        while commit not in self._places and self.at(len(self._read)) is not None:
+            pass
+        return self._places[commit]
 
     def since(self, place: int) -> Iterator[tuple[int, Commit]]:
         """Place and commit, from `place` steps back to the first."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pointsman.artifact import window_instant
-from pointsman.check import Gatekeeper
 from pointsman.documents import Record, rfc3339
 from pointsman.errors import Problem, Unreachable
+from pointsman.facts import Facts
 from pointsman.log import unknown
 from pointsman.names import Target
 from pointsman.outcome import Outcome
@@ -36,28 +36,28 @@ def status(repo: Repository, targets: Sequence[Target]) -> Outcome:
     for target in targets:
         if target not in known:
             raise Problem(unknown(target, [str(each) for each in known]))
-    gate = Gatekeeper(repo)
+    facts = Facts(repo)
     chosen = sorted(set(targets)) or known
     return Outcome(
-        {"commit": main, "targets": [_one(repo, gate, settings, head, main, target, pulls) for target in chosen]}
+        {"commit": main, "targets": [_one(repo, facts, settings, head, main, target, pulls) for target in chosen]}
     )
 
 
 def _one(
     repo: Repository,
-    gate: Gatekeeper,
+    facts: Facts,
     settings: Settings,
     head: Snapshot,
     main: Oid,
     target: Target,
     pulls: Sequence[Pull],
 ) -> dict[str, Any]:
-    manifest = gate.manifest(head, target)
-    commit = gate.chain(main, target.manifest_path).at(0)
+    manifest = facts.manifest(head, target)
+    commit = facts.chain(main, target.manifest_path).at(0)
     return {
         "target": str(target),
         "current": manifest.versions if manifest else {},
-        "window": _window(list(gate.records(head, target, manifest).values())),
+        "window": _window(list(facts.records(head, target, manifest).values())),
         "shipped": {"commit": commit.oid, "at": rfc3339(commit.time), "by": commit.author} if commit else None,
         "serving": _serving(repo, settings, main, target, head.read(target.manifest_path) or b""),
         "pull_requests": [document(pull) for pull in pulls if target in pull.targets],

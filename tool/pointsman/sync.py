@@ -7,23 +7,23 @@ write is conditional on what was read; a last look at main before it calls itsel
 from __future__ import annotations
 
 import contextlib
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pointsman.check import Gatekeeper
-from pointsman.errors import Fault, MovedFirst, Problem, Refused
+from pointsman.case import Gate
+from pointsman.errors import Fault, MovedFirst, Refused
+from pointsman.fence import SYNCED, Fence, behind, move_fence, read_fence
+from pointsman.gate import Gatekeeper
 from pointsman.names import Target, is_name
 from pointsman.outcome import Outcome, told
 from pointsman.plumbing import Oid, object_id
 from pointsman.repo import Repository
+from pointsman.rules import RULES, Rule
 from pointsman.settings import Settings
 from pointsman.snapshot import Chain, Snapshot
 from pointsman.store import FileStore, Held, open_store
 
-FENCE = ".pointsman/sync.json"
 _TRIES = 12
 _DID = ("written", "healed", "pruned")
 
@@ -36,13 +36,20 @@ class Orders:
     heal: bool = True
     prune: bool = False
     accept_rewrite: bool = False
+    rules: Sequence[Rule] = RULES
 
 
 def sync(
-    repo: Repository, *, dry_run: bool = False, heal: bool = True, prune: bool = False, accept_rewrite: bool = False
+    repo: Repository,
+    *,
+    dry_run: bool = False,
+    heal: bool = True,
+    prune: bool = False,
+    accept_rewrite: bool = False,
+    rules: Sequence[Rule] = RULES,
 ) -> Outcome:
     """Mirror the manifests of main to serving. Exit 5 if a target was refused and keeps its last good pointer."""
-    orders = Orders(dry_run, heal, prune, accept_rewrite)
+    orders = Orders(dry_run, heal, prune, accept_rewrite, rules)
     settings = Snapshot(repo, repo.refresh()).settings()
     store = open_store(settings.serving_root)
     done: dict[Target, dict[str, Any]] = {}
@@ -64,7 +71,7 @@ def _once(repo: Repository, store: FileStore, orders: Orders, done: dict[Target,
     """One pass. `done` gathers outcomes: what an earlier pass did stays told, what it only found does not."""
     for target in [target for target, each in done.items() if each["outcome"] not in _DID]:
         del done[target]
-    fence = store.read(FENCE)
+    fence = read_fence(store, SYNCED)
     listed_by = Snapshot(repo, repo.main).settings()
     serving = dict(pointers(store, listed_by))
     main = repo.refresh()
@@ -74,8 +81,8 @@ def _once(repo: Repository, store: FileStore, orders: Orders, done: dict[Target,
         raise MovedFirst("the settings on main moved serving elsewhere meanwhile: run pointsman sync again")
     if settings.serving != listed_by.serving:
         raise MovedFirst("the settings on main moved the serving pointers meanwhile: run pointsman sync again")
-    _move_fence(repo, store, fence, main, orders)
-    gate = Gatekeeper(repo)
+    gate = Gatekeeper(repo, rules=orders.rules)
+    _move_fence(gate, store, fence, main, orders)
     wanted = dict(_wanted(head))
     for target in sorted({*wanted, *serving}):
         held, data = serving.get(target), wanted.get(target)
@@ -91,32 +98,12 @@ def _once(repo: Repository, store: FileStore, orders: Orders, done: dict[Target,
     return main
 
 
-def _move_fence(repo: Repository, store: FileStore, fence: Held | None, main: Oid, orders: Orders) -> None:
+def _move_fence(gate: Gatekeeper, store: FileStore, fence: Fence, main: Oid, orders: Orders) -> None:
     """Refused if main no longer descends from the last commit attempted; else that commit is `main` from here on."""
-    last = _fenced(fence, store)
-    if last is not None and last != main and not repo.is_ancestor(last, main) and not orders.accept_rewrite:
-        says = (
-            f"main ({main[:12]}) does not descend from {last[:12]}, which was synced last: main was rewritten, or the "
-            "remote answered with an old state; find out which, then run pointsman sync --accept-rewrite"
-        )
-        raise Refused([Fault("main", "rewritten-history", says)])
-    if last != main and not orders.dry_run:
-        data = json.dumps({"v": 1, "commit": main}).encode() + b"\n"
-        store.replace(FENCE, data, was=fence.tag if fence else None)
-
-
-def _fenced(fence: Held | None, store: FileStore) -> Oid | None:
-    if fence is None:
-        return None
-    try:
-        commit = json.loads(fence.data)["commit"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        commit = None
-    if not isinstance(commit, str) or not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", commit):
-        raise Problem(
-            f"{store.url}/{FENCE} is not sync's own file: delete it if serving may be set to what main has now"
-        )
-    return Oid(commit)
+    if not orders.accept_rewrite and (faults := behind(gate, Gate.SYNC, fence, main)):
+        raise Refused(faults)
+    if not orders.dry_run:
+        move_fence(store, fence, main)
 
 
 def pointers(store: FileStore, settings: Settings) -> Iterator[tuple[Target, Held]]:

@@ -1,0 +1,98 @@
+"""What stands on the command line: types of arguments, each refusing in one sentence what it cannot be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pointsman.errors import Problem
+
+if TYPE_CHECKING:
+    from pointsman.names import Target
+
+    _ParamType = click.ParamType[Any]  # generic only for the type checker: older clicks have a plain class
+else:
+    _ParamType = click.ParamType
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class _Text(_ParamType):
+    """One line of text that may end up in a commit message."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.fail(f"{value!r} is not UTF-8", param, ctx)
+        if not value.strip() or _CONTROL.search(value):
+            self.fail(f"{value!r} is not one line of text", param, ctx)
+        return str(value)
+
+
+class _Target(_ParamType):
+    name = "target"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
+        from pointsman.names import Target
+
+        try:
+            return Target.parse(value)
+        except Problem as problem:
+            self.fail(str(problem), param, ctx)
+
+
+class _Drop(_ParamType):
+    name = "target:type"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Target, str]:
+        from pointsman.names import Target, check_name
+
+        target, colon, slot = value.partition(":")
+        if not colon:
+            self.fail(f"{value!r} is not TARGET:TYPE, such as grocer/home:cooc", param, ctx)
+        try:
+            return Target.parse(target), check_name(slot, "type")
+        except Problem as problem:
+            self.fail(str(problem), param, ctx)
+
+
+class _Rule(_ParamType):
+    """A rule that a change may accept by name."""
+
+    name = "rule"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from pointsman.policy import GUARDRAILS
+
+        if value not in GUARDRAILS:
+            self.fail(f"no guardrail is called {value!r}{nearest(value, list(GUARDRAILS))}", param, ctx)
+        return str(value)
+
+
+class _Setting(_ParamType):
+    name = "key=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, equals, content = TEXT.convert(value, param, ctx).partition("=")
+        if not equals:
+            self.fail(f"{value!r} is not KEY=VALUE, such as policy.items_drop=0.4", param, ctx)
+        return key.strip(), content.strip()
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """ ": did you mean …?" for a name that is near a known one, "" if none is."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=1, cutoff=0.4)
+    return f": did you mean {near[0]}?" if near else ""
+
+
+TEXT, TARGET, DROP, RULE, SETTING = _Text(), _Target(), _Drop(), _Rule(), _Setting()

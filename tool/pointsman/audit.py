@@ -1,0 +1,88 @@
+"""Audit: every rule over every commit of main, oldest first, so that nothing that ever went past the gate stays unseen.
+
+The history is read once (`git log --raw`), and each commit is judged against its first parent with the settings of
+that time. Append-only is proven commit by commit: a record that ever changed or went is a fault of that commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pointsman.case import Gate
+from pointsman.documents import rfc3339
+from pointsman.errors import Fault, MovedFirst, Problem, Unreachable, one_line
+from pointsman.fence import AUDITED, SYNCED, behind, move_fence, read_fence
+from pointsman.gate import Gatekeeper
+from pointsman.outcome import Outcome, told
+from pointsman.plumbing import Commit, Oid
+from pointsman.repo import Repository
+from pointsman.rules import RULES, Rule
+from pointsman.settings import Settings
+from pointsman.snapshot import Snapshot
+from pointsman.store import open_store
+
+
+def audit(repo: Repository, *, accept_rewrite: bool = False, rules: Sequence[Rule] = RULES) -> Outcome:
+    """Judge the commits of main after `[audit] since`, or all. Exit 1 if one broke a rule that it did not accept.
+
+    Remembers beside the serving pointers how far it came, so that a rewrite of what was audited shows in the next one.
+    """
+    main = repo.refresh()
+    settings = Snapshot(repo, main).settings()
+    gate = Gatekeeper(repo, rules=rules)
+    lost, notes = ([], []) if accept_rewrite else _rewritten(gate, settings, main)
+    index = repo.read_history()
+    since = Oid(settings.audit_since)
+    if since and since not in index:
+        raise Problem(f"[audit] since names {since[:12]}, which is no commit of main: name one that git log shows")
+    judged = [commit for commit in reversed(index.commits) if not since or not index.is_older(commit.oid, since)]
+    faults = [told(fault, accepted=False) for fault in lost]
+    for commit in judged:
+        verdict = gate.landed(main, commit)
+        faults += [{**told(fault, accepted=False), **_where(commit)} for fault in verdict.faults]
+        faults += [{**told(fault, accepted=True), **_where(commit), "reason": why} for fault, why in verdict.accepted]
+    broken = any(not fault["accepted"] for fault in faults)
+    if not lost:
+        notes += _remember(settings, main)
+    document = {"main": main, "since": since or None, "commits": len(judged), "faults": faults}
+    return Outcome(document, 1 if broken else 0, tuple(notes))
+
+
+def _where(commit: Commit) -> dict[str, str]:
+    return {"commit": commit.oid, "at": rfc3339(commit.time), "by": commit.committer}
+
+
+def _rewritten(gate: Gatekeeper, settings: Settings, main: Oid) -> tuple[list[Fault], list[str]]:
+    """Faults if main was rewritten since it was synced or audited; a note if serving cannot tell."""
+    try:
+        store = open_store(settings.serving_root)
+        fences = [read_fence(store, key) for key in (SYNCED, AUDITED)]
+    except Unreachable as error:
+        return [], [f"what was synced and audited last is not known: {error}"]
+    return sorted({fault for fence in fences for fault in behind(gate, Gate.AUDIT, fence, main)}), []
+
+
+def _remember(settings: Settings, main: Oid) -> list[str]:
+    """Move audit's own fence to `main`, where sync has one already; a note if that cannot be."""
+    try:
+        store = open_store(settings.serving_root)
+        if read_fence(store, SYNCED).commit is not None:
+            move_fence(store, read_fence(store, AUDITED), main)
+    except (Unreachable, MovedFirst) as error:
+        return [f"how far this audit came is not remembered: {error}"]
+    return []
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """Two lines per fault and one verdict."""
+    lines = []
+    for fault in document["faults"]:
+        accepted = f" (accepted: {one_line(fault['reason'])})" if fault["accepted"] else ""
+        if "commit" in fault:
+            lines.append(f"{fault['commit'][:12]}  {fault['at']}  by {fault['by']}")
+        lines.append(f"  {one_line(fault['path'])}: {fault['rule']}: {one_line(fault['says'])}{accepted}")
+    broken = sum(not fault["accepted"] for fault in document["faults"])
+    since = f" since {document['since'][:12]}" if document["since"] else ""
+    what = f"{broken} fault{'s' if broken > 1 else ''}" if broken else "no rule was broken"
+    return "\n".join([*lines, f"{document['commits']} commits of main{since}: {what}"])

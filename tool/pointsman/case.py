@@ -1,0 +1,141 @@
+"""One change, as the rules see it: facts that are already read, and the words for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from pointsman.documents import HOLD_ON_ALL, Hold, Manifest, Record, Tombstone
+from pointsman.errors import Fault, Problem
+from pointsman.message import Said
+from pointsman.names import Target, is_name, is_version
+from pointsman.plumbing import Change, Oid
+from pointsman.settings import Settings
+
+STATE_ROOTS = ("manifests", "registry", "holds")
+READMES = ("manifests/README.md", "registry/README.md")
+DOCUMENTS = ("manifest", "record", "tombstone", "hold")  # kinds of paths that hold a state document
+
+
+class Gate(Enum):
+    """Where a change is judged."""
+
+    STAGED = "pre-commit"
+    CHANGE = "pull request"
+    SYNC = "sync"
+    AUDIT = "audit"
+    TREE = "whole tree"
+
+
+class Kind(Enum):
+    """What a change does to one target (design: ships vouch for new bytes, restores put good earlier bytes back)."""
+
+    SHIP = "ship"
+    RESTORE = "restore"
+    REMOVAL = "removal"
+    EDIT = "edit"
+
+
+State = Manifest | Record | Tombstone | Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One path that the change leaves behind; `kind` is what `path_kind` says of it."""
+
+    path: str
+    kind: str
+    change: Change
+    size: int = 0
+    value: State | None = None
+    faults: tuple[Fault, ...] = ()
+    formatted: bool = True  # its bytes are the canonical rendering of what they say
+
+
+@dataclass(frozen=True, slots=True)
+class TargetChange:
+    """What the change does to one target's manifest, with everything on the base that the rules compare it with."""
+
+    target: Target
+    kind: Kind
+    before: Manifest | None  # on the base's tip
+    after: Manifest | None  # None: removed, or not readable
+    said: Said | None  # what the change's message says of it
+    last: Oid | None  # the commit on the base that last changed it
+    undoes_first: bool = False  # a removal that puts back "was never shipped"
+    records: Mapping[str, Record | None] = field(default_factory=dict)  # slot → record on the base, for `after`
+    references: Sequence[Mapping[str, Record]] = ()  # states that guardrails compare with, slot → record
+    taken_out: frozenset[str] = frozenset()  # changed slots that a restore took out and no Reship: puts back
+    built_on: tuple[Fault, ...] = ()  # faults of the commit that last changed it: a ship would launder them
+    restores_known: bool = True  # every Restores: line names a version that the slot had before
+    retired: frozenset[str] = frozenset()  # slots of `after` whose version has a tombstone on the base
+    holds: Mapping[str, Hold | None] = field(default_factory=dict)  # path → hold on the base; None: not readable
+
+    @property
+    def changed(self) -> list[str]:
+        """The slots that point somewhere else than on the base."""
+        before = self.before.current if self.before else {}
+        return [slot for slot, uri in self.after.current.items() if before.get(slot) != uri] if self.after else []
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """What stands under one URI: size in bytes, and SHA-256 where it was read."""
+
+    size: int | None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All facts of one change. `blobs` is empty offline, and has only URIs of this repository's stores."""
+
+    gate: Gate
+    settings: Settings
+    documents: Sequence[Document] = ()
+    targets: Sequence[TargetChange] = ()
+    blobs: Mapping[str, Blob] = field(default_factory=dict)
+    clock: int = 0  # the committer's, seconds since 1970
+    twins: Mapping[str, str] = field(default_factory=dict)  # path → another that differs from it only in case
+    in_use: Mapping[str, str] = field(default_factory=dict)  # path of a schema → a record of its type on the base
+    pointed_to: frozenset[str] = frozenset()  # tombstones of versions that a manifest on the base points to
+    unrecorded: frozenset[str] = frozenset()  # tombstones of versions without a record on the base
+    lost: Mapping[str, Oid] = field(default_factory=dict)  # who saw it → a commit that main no longer descends from
+
+
+def path_kind(path: str) -> str:
+    """What stands at a path: one of DOCUMENTS, schema, readme, other (no state) or bad (state where none belongs)."""
+    parts = path.split("/")
+    if parts[0] not in STATE_ROOTS:
+        return "other"
+    if path in READMES:
+        return "readme"
+    if path == HOLD_ON_ALL:
+        return "hold"
+    match parts:
+        case ["manifests", tenant, surface, "manifest.json"] if is_target(tenant, surface):
+            return "manifest"
+        case ["registry", "schemas", name] if name.endswith(".schema.json") and is_name(name[: -len(".schema.json")]):
+            return "schema"
+        case ["holds", tenant, name] if name.endswith(".json") and is_target(tenant, name[: -len(".json")]):
+            return "bad" if tenant == "all.json" else "hold"  # a directory there would hide the hold on everything
+        case ["registry", tenant, surface, slot, name] if is_target(tenant, surface) and is_name(slot):
+            version, _, ending = name.partition(".")
+            kinds = {"json": "record", "retired.json": "tombstone"}
+            return kinds.get(ending, "bad") if is_version(version) else "bad"
+    return "bad"
+
+
+def is_target(tenant: str, surface: str) -> bool:
+    """Whether two names make a target."""
+    try:
+        Target(tenant, surface)
+    except Problem:
+        return False
+    return True
+
+
+def target_of(path: str) -> Target:
+    """The target of a path that is a manifest, a record or a tombstone."""
+    return Target(*path.split("/")[1:3])

@@ -1,0 +1,319 @@
+"""What the rules need to know of a change, read from git objects and the store. Judges nothing.
+
+Costs what the change costs: trees along the changed paths, the commits that touched them, the blobs they name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pointsman import user_type
+from pointsman.case import Blob, Document, Gate, State, TargetChange, path_kind, target_of
+from pointsman.documents import (
+    HOLD_ON_ALL,
+    Hold,
+    Manifest,
+    Record,
+    read_hold,
+    read_manifest,
+    read_record,
+    read_tombstone,
+)
+from pointsman.errors import Fault, Problem
+from pointsman.history import folded
+from pointsman.message import Message, Said, parse
+from pointsman.names import Target
+from pointsman.plumbing import TREE, Change, Commit, Oid
+from pointsman.repo import Repository
+from pointsman.settings import SETTINGS_PATH, Settings, read_settings
+from pointsman.snapshot import Chain, Snapshot, versions_in
+from pointsman.store import open_store
+
+_READ_AT_MOST = 1 << 24  # bytes of a state file, whatever [limits] says; its own limit is the rule too-large
+_READERS: Mapping[str, Any] = {
+    "manifest": read_manifest,
+    "record": read_record,
+    "tombstone": read_tombstone,
+    "hold": read_hold,
+}
+
+
+class Facts:
+    """Reads of one repository. `offline` leaves the store alone. Reads each chain of commits once."""
+
+    def __init__(self, repo: Repository, *, offline: bool = False) -> None:
+        self.repo = repo
+        self.offline = offline
+        self._chains: dict[tuple[Oid | None, str], Chain] = {}
+        self._newer: dict[tuple[Oid | None, str], frozenset[Oid] | None] = {}
+        self._settings: dict[str, Settings] = {}
+
+    # history
+
+    def chain(self, tip: Oid | None, path: str) -> Chain:
+        """The commits that made `path` what it is at `tip`."""
+        return self._chains.setdefault((tip, path), Chain(self.repo, tip, path))
+
+    def message(self, commit: Commit) -> Message:
+        """What a commit of main says; a merge commit speaks for the side that it brought in, too."""
+        merges = len(commit.parents) > 1
+        return parse(self.repo.messages(commit.parents[0], commit.oid) if merges else commit.message)
+
+    def said(self, chain: Chain, commit: Commit) -> Said | None:
+        """What the commit's message says in vouching for the bytes that it left, None if nothing vouches for them."""
+        data = self.repo.content(chain.step(commit)[1])
+        return vouching(self.message(commit), target_of(chain.path), data) if data is not None else None
+
+    def trusted(self, chain: Chain, commit: Commit) -> bool:
+        """Whether `[audit] since`, as the tip of the chain has it, takes a commit of the chain as it stands."""
+        key = chain.tip, chain.path
+        if key not in self._newer:
+            self._newer[key] = self._newer_than_since(chain)
+        newer = self._newer[key]
+        return newer is not None and commit.oid not in newer
+
+    def _newer_than_since(self, chain: Chain) -> frozenset[Oid] | None:
+        """The commits of a chain that are not taken as they stand; None if all are judged."""
+        tip = chain.tip
+        since = Oid(self.settings(Snapshot(self.repo, tip)).audit_since) if tip is not None else None
+        if not since or tip is None or not self.repo.is_ancestor(since, tip):
+            return None
+        return frozenset(commit.oid for commit in self.repo.history(tip, chain.path, no_older_than=since))
+
+    def taken_out(self, base: Oid, target: Target, versions: Mapping[str, str]) -> set[str]:
+        """The slots whose version a restore has taken out, and which nothing on `base` has put back since.
+
+        Nothing older than the commit that added a version's record can have pointed to it: the walk ends there.
+        """
+        there = Snapshot(self.repo, base)
+        open_slots = {slot for slot, version in versions.items() if there.entry(target.record_path(slot, version))}
+        landed = self._landed(base, [target.record_path(slot, versions[slot]) for slot in sorted(open_slots)])
+        out: set[str] = set()
+        whole = self.chain(base, target.manifest_path)
+        chain = Chain(self.repo, base if open_slots else None, target.manifest_path, no_older_than=landed)
+        for _, commit in chain.since(0):
+            if self.trusted(whole, commit):
+                break
+            before, after = (versions_in(self.repo, entry) for entry in chain.step(commit))
+            said = self.said(chain, commit)
+            restores = (said is None or is_restore(said, before, after)) and not self._accepts_removal(chain, commit)
+            for slot in sorted(open_slots):
+                version = versions[slot]
+                if restores and before.get(slot) == version != after.get(slot):
+                    out.add(slot)
+                elif not (restores and after.get(slot) == version) and not (said and (slot, version) in said.reships):
+                    continue
+                open_slots.discard(slot)
+            if not open_slots:
+                break
+        return out
+
+    def _landed(self, base: Oid, records: Sequence[str]) -> Oid | None:
+        """The oldest of the commits that added these records: one walk, as far as it takes to find them all."""
+        missing, oldest = set(records), None
+        for commit in self.repo.history(base, *records) if records else ():
+            missing -= {change.path for change in commit.changes if change.old is None}
+            oldest = commit.oid
+            if not missing:
+                break
+        return oldest
+
+    def _accepts_removal(self, chain: Chain, commit: Commit) -> bool:
+        accepts = self.message(commit).accepts(target_of(chain.path))
+        return chain.step(commit)[1] is None and "manifest-removed" in accepts
+
+    # settings and documents
+
+    def settings(self, snapshot: Snapshot) -> Settings:
+        """The settings at a commit; Problem if there are none or they are wrong."""
+        entry = snapshot.entry(SETTINGS_PATH)
+        key = entry.oid if entry else ""
+        if key not in self._settings:
+            self._settings[key] = snapshot.settings()
+        return self._settings[key]
+
+    def settings_then(self, base: Snapshot, head: Snapshot) -> Settings:
+        """The settings that a commit of the past was made under; today's where those cannot be read any more."""
+        for snapshot in (base, head):
+            try:
+                return self.settings(snapshot)
+            except Problem:
+                continue
+        return self.settings(Snapshot(self.repo, self.repo.main))
+
+    def manifest(self, snapshot: Snapshot, target: Target) -> Manifest | None:
+        """The manifest of a target in a snapshot; None if there is none or it cannot be read."""
+        data = snapshot.read(target.manifest_path)
+        found = read_manifest(data, target.manifest_path) if data is not None else None
+        return found if isinstance(found, Manifest) else None
+
+    def record(self, snapshot: Snapshot, target: Target, slot: str, version: str) -> Record | None:
+        """The record of a version in a snapshot; None if there is none or it cannot be read."""
+        path = target.record_path(slot, version)
+        data = snapshot.read(path)
+        found = read_record(data, path) if data is not None else None
+        return found if isinstance(found, Record) else None
+
+    def slots(self, snapshot: Snapshot, target: Target, manifest: Manifest | None) -> dict[str, Record | None]:
+        """Slot → record, for every slot of a manifest; None for one that has no record."""
+        versions = manifest.versions if manifest is not None else {}
+        return {slot: self.record(snapshot, target, slot, version) for slot, version in versions.items()}
+
+    def records(self, snapshot: Snapshot, target: Target, manifest: Manifest | None) -> dict[str, Record]:
+        """Slot → record, for every slot of a manifest that has one."""
+        found = self.slots(snapshot, target, manifest)
+        return {slot: record for slot, record in found.items() if record is not None}
+
+    def document(self, change: Change) -> Document:
+        """One changed path, read as far as its kind has a form."""
+        path, kind, new = change.path, path_kind(change.path), change.new
+        if path == SETTINGS_PATH:
+            return Document(path, kind, change, faults=self._settings_faults(change))
+        data = self.repo.content(new) if kind == "schema" or kind in _READERS else None
+        if data is None:
+            return Document(path, kind, change)
+        if len(data) > _READ_AT_MOST:
+            fault = Fault(path, "schema", f"{len(data)} bytes: no state file is that large")
+            return Document(path, kind, change, len(data), faults=(fault,))
+        if kind == "schema":
+            loaded = user_type.load(path.rpartition("/")[2].removesuffix(".schema.json"), data, path)
+            return Document(path, kind, change, len(data), faults=(loaded,) if isinstance(loaded, Fault) else ())
+        value: State | list[Fault] = _READERS[kind](data, path)
+        if isinstance(value, list):
+            return Document(path, kind, change, len(data), faults=tuple(value))
+        return Document(path, kind, change, len(data), value, formatted=value.render() == data)
+
+    def _settings_faults(self, change: Change) -> tuple[Fault, ...]:
+        """What would stop every later command: settings that are gone or cannot be read."""
+        if change.new is None:
+            return (Fault(change.path, "schema", "a manifest repository cannot do without its settings: keep them"),)
+        try:
+            read_settings(self.repo.content(change.new) or b"")
+        except Problem as error:
+            return (Fault(change.path, "schema", str(error)),)
+        return ()
+
+    # what stands on the base
+
+    def holds(self, base: Snapshot, target: Target) -> dict[str, Hold | None]:
+        """Path → hold, for the holds on a target and on everything; None for one that cannot be read."""
+        found: dict[str, Hold | None] = {}
+        for path in (target.hold_path, HOLD_ON_ALL):
+            entry = base.entry(path)
+            if entry is not None and entry.mode != TREE:
+                data = self.repo.content(entry)
+                hold = read_hold(data, path) if data is not None else None
+                found[path] = hold if isinstance(hold, Hold) else None
+        return found
+
+    def retired(self, base: Snapshot, target: Target, manifest: Manifest | None) -> frozenset[str]:
+        """The slots of a manifest whose version has a tombstone."""
+        versions = manifest.versions if manifest is not None else {}
+        return frozenset(slot for slot, version in versions.items() if base.entry(target.tombstone_path(slot, version)))
+
+    def tombstones(self, base: Snapshot, documents: Iterable[Document]) -> tuple[frozenset[str], frozenset[str]]:
+        """Of the tombstones that a change adds: those of versions that main points to, those without a record."""
+        pointed_to, unrecorded = set(), set()
+        for document in documents:
+            if document.kind == "tombstone" and document.change.new is not None:
+                target, (*_, slot, name) = target_of(document.path), document.path.split("/")
+                version = name.partition(".")[0]
+                manifest = self.manifest(base, target)
+                if manifest is not None and manifest.versions.get(slot) == version:
+                    pointed_to.add(document.path)
+                if base.entry(target.record_path(slot, version)) is None:
+                    unrecorded.add(document.path)
+        return frozenset(pointed_to), frozenset(unrecorded)
+
+    def in_use(self, base: Snapshot, documents: Iterable[Document]) -> dict[str, str]:
+        """Path of a changed schema → a record of its type. Looks at every target: schemas change rarely."""
+        found: dict[str, str] = {}
+        for document in documents:
+            if document.kind == "schema" and document.change.old is not None:
+                slot = document.path.rpartition("/")[2].removesuffix(".schema.json")
+                record = self._any_record(base, slot)
+                if record is not None:
+                    found[document.path] = record
+        return found
+
+    def _any_record(self, base: Snapshot, slot: str) -> str | None:
+        for tenant in base.names("registry"):
+            for surface in base.names(f"registry/{tenant}"):
+                for name in base.files(f"registry/{tenant}/{surface}/{slot}"):
+                    path = f"registry/{tenant}/{surface}/{slot}/{name}"
+                    if path_kind(path) == "record":
+                        return path
+        return None
+
+    def twins(self, base: Snapshot, changes: Sequence[Change]) -> dict[str, str]:
+        """Added path → a path that will stand beside it, or beside a directory of it, and differs only in case."""
+        gone = {change.path for change in changes if change.new is None}
+        index = self.repo.index
+        spellings: dict[str, dict[str, dict[str, str]]] = {}  # directory → folded name → name → the path that adds it
+        for change in changes:
+            if change.new is None or change.old is not None or (index and not index.spelled_otherwise(change.path)):
+                continue
+            directory = ""
+            for name in change.path.split("/"):
+                if directory not in spellings:
+                    spellings[directory] = {}
+                    for there in base.listing(directory.rstrip("/")):
+                        spellings[directory].setdefault(folded(there), {})[there] = ""
+                names = spellings[directory].setdefault(folded(name), {})
+                names[name] = names.get(name) or change.path
+                directory = f"{directory}{name}/"
+        twins: dict[str, str] = {}
+        for directory, same in spellings.items():
+            for names in same.values():
+                added = [path for path in names.values() if path]
+                if len(names) > 1 and added:
+                    others = [name for name, path in names.items() if path or self._stays(base, directory + name, gone)]
+                    own = added[0][len(directory) :].partition("/")[0]
+                    twins.update((added[0], directory + other) for other in others if other != own)
+        return twins
+
+    def _stays(self, base: Snapshot, path: str, gone: set[str]) -> bool:
+        """Whether a file or anything in a directory is left when those that are `gone` are taken away."""
+        below = base.listing(path)
+        return any(self._stays(base, f"{path}/{name}", gone) for name in below) if below else path not in gone
+
+    # blobs
+
+    def blob(self, settings: Settings, uri: str, *, hashed: bool) -> Blob | None:
+        """What stands under a URI of one of the repository's stores; None for a URI that is not of any."""
+        for url in (settings.store, *settings.former):
+            if uri.startswith(f"{url}/") and url.startswith("file://"):
+                store, key = open_store(url), uri[len(url) + 1 :]
+                if not hashed:
+                    return Blob(store.size(key))
+                found = store.digest(key)
+                return Blob(*found) if found is not None else Blob(None)
+        return None
+
+    def blobs(
+        self, gate: Gate, settings: Settings, documents: Iterable[Document], targets: Iterable[TargetChange]
+    ) -> dict[str, Blob]:
+        """What stands under every URI of a changed manifest (changed slots hashed), and of records added alone."""
+        wanted = {
+            uri: gate is Gate.TREE or slot in change.changed
+            for change in targets
+            if change.after is not None
+            for slot, uri in change.after.current.items()
+        }
+        if gate is Gate.CHANGE and not wanted:
+            wanted = {document.value.uri: False for document in documents if isinstance(document.value, Record)}
+        found = {uri: self.blob(settings, uri, hashed=hashed) for uri, hashed in wanted.items()}
+        return {uri: blob for uri, blob in found.items() if blob is not None}
+
+
+def vouching(message: Message, target: Target, data: bytes) -> Said | None:
+    """What a message says in vouching for these bytes of a target's manifest, None if it does not."""
+    return message.of(target, hashlib.sha256(data).hexdigest())
+
+
+def is_restore(said: Said, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Whether every slot that changes between two states (slot → version) is one that the message says it restores."""
+    slots = {slot for slot in {*before, *after} if before.get(slot) != after.get(slot)}
+    return bool(slots) and all(slot in after and said.restores.get(slot) == after[slot] for slot in slots)

@@ -1,0 +1,341 @@
+"""The gate: may this change be current? Gathers the facts of a change and asks the rules.
+
+The same judge stands before a merge, in CI, in pre-commit, in sync and in audit. It reads git objects and blobs, never
+a worktree, and costs what the change costs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pointsman.case import Case, Document, Gate, Kind, TargetChange, path_kind, target_of
+from pointsman.documents import Manifest, Record
+from pointsman.errors import Fault
+from pointsman.facts import Facts, is_restore, vouching
+from pointsman.message import Message, Said, parse
+from pointsman.names import Target
+from pointsman.plumbing import Change, Commit, Entry, Oid, object_id
+from pointsman.repo import Repository
+from pointsman.rules import BY_NAME, RULES, Rule, judge
+from pointsman.settings import SETTINGS_PATH, Settings
+from pointsman.snapshot import Chain, Snapshot, versions_in
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The faults of a change: those that stop it, and those that it accepts by name, with the reason."""
+
+    faults: tuple[Fault, ...]
+    accepted: tuple[tuple[Fault, str], ...] = ()
+
+
+class Gatekeeper:
+    """Judges changes of one repository by `rules`. `offline` leaves the store alone."""
+
+    def __init__(self, repo: Repository, *, offline: bool = False, rules: Sequence[Rule] = RULES) -> None:
+        self.repo = repo
+        self.facts = Facts(repo, offline=offline)
+        self._rules = rules
+        self._own_faults: dict[tuple[Oid, str], tuple[Fault, ...]] = {}
+        self._ships: set[tuple[Oid, str]] = set()
+
+    # the gates
+
+    def change(self, base: Oid, head: Oid, *, clock: int | None = None) -> Verdict:
+        """Judge what lies between the merge base and `head`, against the tip of `base` and with its settings.
+
+        `clock`: when it would be committed, seconds since 1970; the head's own time unless given.
+        """
+        fork = self.repo.merge_base(base, head)
+        if fork is None:
+            says = "the change shares no history with main: build it on a commit of main"
+            return Verdict((Fault("main", "mixed-change", says),))
+        changes = self.repo.git.differences(fork, head)
+        message = parse(self.repo.messages(base, head))
+        before, after = Snapshot(self.repo, base), Snapshot(self.repo, head)
+        at = self.repo.time_of(head) if clock is None else clock
+        return self._verdict(self._case(Gate.CHANGE, before, after, changes, message, at), message)
+
+    def proposed(
+        self, base: Oid, records: Mapping[str, bytes], manifests: Mapping[str, bytes], message: str
+    ) -> Verdict:
+        """Judge manifests not committed yet, on `base` as it would be with `records` landed. Looks at no blob."""
+        landed: dict[str, Entry | None] = {path: self.repo.git.hold(data) for path, data in records.items()}
+        staged: dict[str, Entry | None] = {path: self.repo.git.hold(data) for path, data in manifests.items()}
+        before = Snapshot(self.repo, base, landed)
+        changes = [Change(path, before.entry(path), entry) for path, entry in staged.items()]
+        after, said = Snapshot(self.repo, base, {**landed, **staged}), parse(message)
+        case = self._case(Gate.CHANGE, before, after, changes, said, int(time.time()), blobs=False)
+        return self._verdict(case, said)
+
+    def staged(self) -> Verdict:
+        """Judge the index against HEAD."""
+        head, changes = self.repo.staged()
+        before = Snapshot(self.repo, head)
+        after = Snapshot(self.repo, head, {change.path: change.new for change in changes})
+        return self._verdict(self._case(Gate.STAGED, before, after, changes, Message(), 0), Message())
+
+    def tree(self, head: Oid) -> Verdict:
+        """Judge everything that stands at `head`, and the commit that made each manifest what it is."""
+        after = Snapshot(self.repo, head)
+        changes = self.repo.git.differences(object_id("tree", b"", len(head)), head)
+        verdict = self._verdict(self._case(Gate.TREE, after, after, changes, Message(), 0), Message())
+        targets = [target_of(change.path) for change in changes if path_kind(change.path) == "manifest"]
+        made = [fault for target in targets for fault in self.made(head, target)]
+        return replace(verdict, faults=tuple(sorted({*verdict.faults, *made})))
+
+    def made(self, tip: Oid, target: Target, *, store: bool = False) -> tuple[Fault, ...]:
+        """The faults of the commit that last changed a target's manifest; with `store`, as sync asks, of its blobs."""
+        chain = self.facts.chain(tip, target.manifest_path)
+        if chain.at(0) is None:
+            return ()
+        faults = self._judged(chain, 0)
+        manifest = self.facts.manifest(Snapshot(self.repo, tip), target)
+        if not store or self.facts.offline or manifest is None:
+            return faults
+        return faults + self.standing(tip, target, manifest, hashed=False)
+
+    def standing(self, tip: Oid, target: Target, manifest: Manifest, *, hashed: bool = True) -> tuple[Fault, ...]:
+        """The faults of the records and tombstones on `tip` of what a manifest points to, and of its blobs."""
+        snapshot = Snapshot(self.repo, tip)
+        settings = self.facts.settings(snapshot)
+        found = {uri: self.facts.blob(settings, uri, hashed=hashed) for uri in manifest.current.values()}
+        blobs = {uri: blob for uri, blob in found.items() if blob is not None}
+        versions, stores = manifest.versions, (settings.store, *settings.former)
+        for slot, uri in manifest.current.items():
+            places = [f"{store}/{target.blob_key(slot, versions.get(slot, ''))}" for store in stores]
+            if uri not in places or uri not in blobs:
+                says = f"{slot} points to {uri}, which no store in the settings of main can hold: name it in former"
+                return (Fault(target.manifest_path, "foreign-uri", says),)
+        facts = self._standing(snapshot, target, manifest, manifest)
+        gate = Gate.TREE if hashed else Gate.SYNC
+        return tuple(judge(Case(gate, settings, (), [facts], blobs), self._rules))
+
+    def landed(self, tip: Oid, commit: Commit) -> Verdict:
+        """Judge one commit of the history of `tip`, all that it changed, against its first parent."""
+        message = self.facts.message(commit)
+        base, head = self._step(commit)
+        return self._verdict(self._case(Gate.AUDIT, base, head, commit.changes, message, commit.time, tip=tip), message)
+
+    def rewritten(self, gate: Gate, lost: Mapping[str, Oid]) -> tuple[Fault, ...]:
+        """The faults of a main that no longer descends from commits that someone saw on it (who → commit)."""
+        return tuple(judge(Case(gate, Settings(""), lost=lost), self._rules))
+
+    # the past
+
+    def good(self, chain: Chain, place: int) -> bool:
+        """Whether the commit so many steps back in a manifest's chain broke no rule."""
+        return not self._judged(chain, place)
+
+    def is_ship(self, chain: Chain, commit: Commit) -> bool:
+        """Whether a commit of a manifest's chain vouches for new bytes that are no restore."""
+        said = self.facts.said(chain, commit)
+        return said is not None and not is_restore(
+            said, *(versions_in(self.repo, entry) for entry in chain.step(commit))
+        )
+
+    def _judged(self, chain: Chain, place: int) -> tuple[Fault, ...]:
+        """The faults of one commit of a manifest's chain, as sync judges it, without the store.
+
+        A ship answers for the commit that it was built on, too, but not for those below: judging one would judge all.
+        """
+        commit, below = chain.at(place), chain.at(place + 1)
+        assert commit is not None
+        own = self._own(chain, place)
+        if below is None or (commit.oid, chain.path) not in self._ships:
+            return own
+        return (*own, *(_laundered(fault, below.oid) for fault in self._own(chain, place + 1)))
+
+    def _own(self, chain: Chain, place: int) -> tuple[Fault, ...]:
+        """The faults of that commit alone. Remembered."""
+        commit = chain.at(place)
+        assert commit is not None
+        key = (commit.oid, chain.path)
+        if key not in self._own_faults:
+            self._own_faults[key] = () if self.facts.trusted(chain, commit) else self._judge_own(chain, place, commit)
+        return self._own_faults[key]
+
+    def _judge_own(self, chain: Chain, place: int, commit: Commit) -> tuple[Fault, ...]:
+        base, head = self._step(commit)
+        change = next(change for change in commit.changes if change.path == chain.path)
+        settings = self.facts.settings_then(base, head)
+        document, message = self.facts.document(change), self.facts.message(commit)
+        change_of_target = self._target_change(chain, place + 1, base, document, message)
+        if change_of_target.kind is Kind.SHIP:
+            self._ships.add((commit.oid, chain.path))
+        case = Case(Gate.SYNC, settings, [document], [change_of_target], clock=commit.time)
+        return tuple(fault for fault in judge(case, self._rules) if _accepted(fault, message) is None)
+
+    def _step(self, commit: Commit) -> tuple[Snapshot, Snapshot]:
+        """What was before and after a commit."""
+        return Snapshot(self.repo, commit.parents[0] if commit.parents else None), Snapshot(self.repo, commit.oid)
+
+    # one case
+
+    def _verdict(self, case: Case, message: Message) -> Verdict:
+        stopping: list[Fault] = []
+        accepted: list[tuple[Fault, str]] = []
+        for fault in judge(case, self._rules):
+            reason = _accepted(fault, message)
+            if reason is None:
+                stopping.append(fault)
+            else:
+                accepted.append((fault, reason))
+        return Verdict(tuple(stopping), tuple(accepted))
+
+    def _case(
+        self,
+        gate: Gate,
+        base: Snapshot,
+        head: Snapshot,
+        changes: Sequence[Change],
+        message: Message,
+        clock: int,
+        *,
+        blobs: bool = True,
+        tip: Oid | None = None,
+    ) -> Case:
+        """All facts of a change from `base` to `head`; with `tip`, of a commit `head` in its history."""
+        facts = self.facts
+        past = gate is Gate.AUDIT
+        settings = (
+            facts.settings_then(base, head)
+            if past
+            else facts.settings(base if base.entry(SETTINGS_PATH) is not None else head)
+        )
+        documents = [facts.document(change) for change in changes]
+        targets = []
+        for document in documents if gate is not Gate.STAGED else ():
+            if document.kind != "manifest":
+                continue
+            if gate is Gate.TREE:
+                after = document.value if isinstance(document.value, Manifest) else None
+                targets.append(self._standing(base, target_of(document.path), None, after))
+                continue
+            chain = facts.chain(tip if past else base.commit, document.path)
+            place = chain.place(head.commit) + 1 if past and head.commit is not None else 0
+            change = self._target_change(chain, place, base, document, message)
+            targets.append(change if past else self._at_the_gate(change, chain, base))
+        pointed_to, unrecorded = facts.tombstones(base, documents)
+        looks = blobs and not facts.offline and gate in (Gate.CHANGE, Gate.TREE)
+        return Case(
+            gate,
+            settings,
+            documents,
+            targets,
+            facts.blobs(gate, settings, documents, targets) if looks else {},
+            clock,
+            facts.twins(base, changes),
+            facts.in_use(base, documents),
+            pointed_to,
+            unrecorded,
+        )
+
+    def _standing(
+        self, base: Snapshot, target: Target, before: Manifest | None, after: Manifest | None
+    ) -> TargetChange:
+        """The facts of a manifest that stands where it is: what it points to is judged, not how it came there."""
+        records, retired = self.facts.slots(base, target, after), self.facts.retired(base, target, after)
+        return TargetChange(target, Kind.RESTORE, before, after, None, None, records=records, retired=retired)
+
+    def _target_change(
+        self, chain: Chain, place: int, base: Snapshot, document: Document, message: Message
+    ) -> TargetChange:
+        """The facts of a change of one manifest whose base is `place` steps back in its chain."""
+        facts, change, target = self.facts, document.change, target_of(document.path)
+        after = document.value if isinstance(document.value, Manifest) else None
+        last = chain.at(place)
+        before = facts.manifest(base, target)
+        data = self.repo.content(change.new)
+        said = vouching(message, target, data) if data is not None else None
+        kind = self._kind(chain, place, change.new, before, after, said)
+        said = said or message.about(target)
+        found = TargetChange(
+            target,
+            kind,
+            before,
+            after,
+            said,
+            last.oid if last else None,
+            kind is Kind.REMOVAL and last is not None and chain.step(last)[0] is None,
+            facts.slots(base, target, after),
+            retired=facts.retired(base, target, after),
+        )
+        if kind is Kind.RESTORE and said is not None and said.restores:
+            known = all(self._had(chain, place, slot, version) for slot, version in said.restores.items())
+            return replace(found, restores_known=known)
+        if kind is not Kind.SHIP or after is None:
+            return found
+        versions = after.versions
+        reships = said.reships if said is not None else set()
+        changed = {slot: versions[slot] for slot in found.changed if slot in versions}
+        taken_out = facts.taken_out(base.commit, target, changed) if base.commit is not None else set()
+        put_back = {slot for slot, version in reships if versions.get(slot) == version}
+        return replace(found, taken_out=frozenset(taken_out - put_back), holds=facts.holds(base, target))
+
+    def _at_the_gate(self, change: TargetChange, chain: Chain, base: Snapshot) -> TargetChange:
+        """The same with what only a change that is not on main yet is judged by."""
+        if change.kind is not Kind.SHIP or change.after is None:
+            return change
+        built_on = self._judged(chain, 0) if chain.at(0) is not None else ()
+        laundered = tuple(_laundered(fault, change.last) for fault in built_on)
+        return replace(change, built_on=laundered, references=self._references(chain, change, base))
+
+    def _kind(
+        self,
+        chain: Chain,
+        place: int,
+        new: Entry | None,
+        before: Manifest | None,
+        after: Manifest | None,
+        said: Said | None,
+    ) -> Kind:
+        if new is None:
+            return Kind.REMOVAL
+        if said is not None:
+            was = before.versions if before else {}
+            now = after.versions if after else {}
+            return Kind.RESTORE if is_restore(said, was, now) else Kind.SHIP
+        for back, commit in chain.since(place):
+            # Only where something vouches for the bytes: a restore in between is as good as what it restored.
+            known = chain.step(commit)[1] == new and (
+                self.facts.said(chain, commit) is not None or self.facts.trusted(chain, commit)
+            )
+            if known and not self._judged(chain, back):
+                return Kind.RESTORE
+        return Kind.EDIT
+
+    def _references(self, chain: Chain, change: TargetChange, base: Snapshot) -> list[dict[str, Record]]:
+        """The states a ship is compared with: the current one, and the last one shipped without Accept: lines."""
+        references = [self.facts.records(base, change.target, change.before)]
+        for _, commit in chain.since(0):
+            said = self.facts.said(chain, commit)
+            if said is not None and not said.accepts and self.is_ship(chain, commit):
+                shipped = Snapshot(self.repo, commit.oid)
+                manifest = self.facts.manifest(shipped, change.target)
+                return [*references, self.facts.records(shipped, change.target, manifest)]
+        return references
+
+    def _had(self, chain: Chain, place: int, slot: str, version: str) -> bool:
+        return any(
+            versions_in(self.repo, chain.step(commit)[1]).get(slot) == version and not self._judged(chain, back)
+            for back, commit in chain.since(place)
+        )
+
+
+def _laundered(fault: Fault, built_on: Oid | None) -> Fault:
+    since = (built_on or "")[:12]
+    says = f"main's own manifest breaks this rule since {since}, revert that commit before shipping on it: {fault.says}"
+    return replace(fault, says=says)
+
+
+def _accepted(fault: Fault, message: Message) -> str | None:
+    """The reason for which a change accepts a fault, None if it does not or the rule cannot be accepted."""
+    if not BY_NAME[fault.rule].acceptable:
+        return None
+    for said in message.said:
+        if said.target.manifest_path == fault.path and fault.rule in said.accepts:
+            return said.accepts[fault.rule]
+    return None

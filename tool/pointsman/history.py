@@ -1,0 +1,103 @@
+"""The first-parent history of main, read once: the walk of one path, and an index of all paths."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import unicodedata
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
+
+from pointsman.plumbing import Change, Commit, Entry, Oid
+
+
+class Walk:
+    """The history of one path from one tip, read as far as anyone asked. `start` walks on from a commit."""
+
+    def __init__(self, tip: Oid, read: list[Commit], start: Callable[[Oid | None], Iterator[Commit]]) -> None:
+        self.tip = tip
+        self._read = read
+        self._start = start
+        self._coming = start(tip)
+
+    def __iter__(self) -> Iterator[Commit]:
+        for place in itertools.count():
+            while len(self._read) <= place:
+                commit = next(self._coming, None)
+                if commit is None:
+                    return
+                self._read.append(commit)
+            yield self._read[place]
+
+    def pause(self) -> None:
+        """End the git that waits to be read on; reading on starts another where this one stopped."""
+        if isinstance(self._coming, Generator):
+            self._coming.close()
+            last = self._read[-1] if self._read else None
+            self._coming = self._start(self.tip if last is None else last.parents[0] if last.parents else None)
+
+    def from_later(self, tip: Oid, newer: Iterable[Commit], path: str) -> Walk:
+        """The walk from a later tip, `newer` being all commits since this one's."""
+        touching = [replace(each, changes=_of(each, path)) for each in newer]
+        return Walk(tip, [each for each in touching if each.changes], lambda _: iter(self))
+
+
+class Index:
+    """All of a history, down to its first commit: what each path was at any commit of it, without opening a tree."""
+
+    def __init__(self, commits: Iterable[Commit]) -> None:
+        self.commits = list(commits)  # newest first
+        self._place = {commit.oid: place for place, commit in enumerate(self.commits)}
+        self._touching: dict[str, list[int]] = {}
+        for place, commit in enumerate(self.commits):
+            for change in commit.changes:
+                self._touching.setdefault(change.path, []).append(place)
+        self._spellings: dict[str, set[str]] = {}
+
+    def __contains__(self, commit: Oid | None) -> bool:
+        return commit in self._place
+
+    def spelled_otherwise(self, path: str) -> bool:
+        """Whether a path of this history, or a directory of one, differs from `path` or one of its only in case."""
+        if not self._spellings:
+            for prefix in {prefix for each in self._touching for prefix in prefixes(each)}:
+                self._spellings.setdefault(folded(prefix), set()).add(prefix)
+        return any(len(self._spellings.get(folded(prefix), ())) > 1 for prefix in prefixes(path))
+
+    def history(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
+        """The commits from `tip` that changed one of `paths`, newest first, with those changes alone."""
+        end = self._place.get(no_older_than, len(self.commits)) if no_older_than is not None else len(self.commits)
+        for place, _ in itertools.groupby(heapq.merge(*(self._since(self._place[tip], path) for path in paths))):
+            if place >= end:
+                return
+            commit = self.commits[place]
+            yield replace(commit, changes=tuple(change for change in commit.changes if change.path in paths))
+
+    def entry(self, commit: Oid, path: str) -> Entry | None:
+        """What a file's path held at a commit of this history."""
+        place = next(self._since(self._place[commit], path), None)
+        return _of(self.commits[place], path)[0].new if place is not None else None
+
+    def is_older(self, one: Oid, other: Oid) -> bool:
+        """Whether `one` comes before `other`, or is it."""
+        return self._place[one] >= self._place[other]
+
+    def _since(self, place: int, path: str) -> Iterator[int]:
+        from bisect import bisect_left
+
+        touching = self._touching.get(path, [])
+        return itertools.islice(touching, bisect_left(touching, place), None)
+
+
+def _of(commit: Commit, path: str) -> tuple[Change, ...]:
+    return tuple(change for change in commit.changes if change.path == path)
+
+
+def folded(name: str) -> str:
+    """What a file system that ignores case, and Unicode's ways to write an accent, takes a name for."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def prefixes(path: str) -> Iterator[str]:
+    """A path and every directory of it, outermost first."""
+    return itertools.accumulate(path.split("/"), lambda directory, name: f"{directory}/{name}")

@@ -1,0 +1,129 @@
+"""Rules about targets: what manifests may point to, and what may follow what. Pure functions on a case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.case import Blob, Case, Kind
+from pointsman.documents import Record
+from pointsman.errors import Fault
+
+
+def record_not_landed(case: Case) -> Iterator[Fault]:
+    for change in case.targets:
+        for slot, record in change.records.items():
+            if record is None and change.after is not None and slot in change.after.versions:
+                version = change.after.versions[slot]
+                place = change.target.record_path(slot, version)
+                says = f"{slot} {version[:12]} has no record on main ({place}): publish it first"
+                yield Fault(change.target.manifest_path, "record-not-landed", says)
+    for path in sorted(case.unrecorded):
+        yield Fault(path, "record-not-landed", "main has no record of this version: there is nothing to retire")
+
+
+def stale_base(case: Case) -> Iterator[Fault]:
+    for change in case.targets:
+        if change.said is None or (change.kind is not Kind.SHIP and change.said.supersedes is None):
+            continue
+        replaces, last = change.said.supersedes, change.last or "none"
+        if replaces != last:
+            again = "publish" if change.kind is Kind.SHIP else "roll back"
+            says = (
+                f"{change.target} was built on a manifest that is no longer current (it replaces "
+                f"{(replaces or 'nothing it names')[:12]}, main has {last[:12]}): {again} again"
+            )
+            yield Fault(change.target.manifest_path, "stale-base", says)
+
+
+def unvouched_manifest(case: Case) -> Iterator[Fault]:
+    for change in case.targets:
+        if change.kind is Kind.EDIT and change.after is not None:
+            says = (
+                "nothing vouches for these bytes: no Manifest: line of the change names them and main never had them "
+                "in a good state (a hand edit, or a merge that blended two ships); use pointsman publish or rollback"
+            )
+            yield Fault(change.target.manifest_path, "unvouched-manifest", says)
+        elif not change.restores_known:
+            says = "a Restores: line names a version that this slot never had: use pointsman rollback"
+            yield Fault(change.target.manifest_path, "unvouched-manifest", says)
+
+
+def manifest_removed(case: Case) -> Iterator[Fault]:
+    for change in case.targets:
+        if change.kind is Kind.REMOVAL and not change.undoes_first:
+            says = (
+                "the manifest is removed: serving would have nothing; to take out one type use pointsman publish "
+                "--drop, to undo a ship git revert; if it is meant, the message says "
+                f"'Accept: {change.target} manifest-removed <why>'"
+            )
+            yield Fault(change.target.manifest_path, "manifest-removed", says)
+
+
+def rolled_back(case: Case) -> Iterator[Fault]:
+    for change in case.targets:
+        if change.kind is Kind.SHIP and change.after is not None:
+            for slot in sorted(change.taken_out):
+                version = change.after.versions[slot]
+                says = f"{slot} {version[:12]} was rolled back: publish with --reship if it is good after all"
+                yield Fault(change.target.manifest_path, "rolled-back", says)
+
+
+def on_hold(case: Case) -> Iterator[Fault]:
+    for change in case.targets:
+        for path, hold in change.holds.items() if change.kind is Kind.SHIP else ():
+            if hold is None:
+                says = f"the hold {path} cannot be read, and may be one on {change.target}: mend or remove it first"
+                yield Fault(change.target.manifest_path, "on-hold", says)
+            elif hold.binds(case.clock):
+                says = (
+                    f"{change.target} is on hold until {hold.until} ({hold.reason}): ship it later, or remove {path} "
+                    "in a change of its own; restores pass"
+                )
+                yield Fault(change.target.manifest_path, "on-hold", says)
+
+
+def retired(case: Case) -> Iterator[Fault]:
+    for change in case.targets:
+        for slot in sorted(change.retired):
+            version = change.after.versions[slot] if change.after is not None else ""
+            place = change.target.tombstone_path(slot, version)
+            says = f"{slot} {version[:12]} was retired ({place}): use another version"
+            yield Fault(change.target.manifest_path, "retired", says)
+    for path in sorted(case.pointed_to):
+        yield Fault(path, "retired", "main's manifest points to this version: ship another before retiring it")
+
+
+def rewritten_history(case: Case) -> Iterator[Fault]:
+    for seen_by, commit in case.lost.items():
+        says = (
+            f"main does not descend from {commit[:12]}, {seen_by}: main was rewritten, or the remote answered with an "
+            "old state; find out which, then --accept-rewrite goes on from what main is now"
+        )
+        yield Fault("main", "rewritten-history", says)
+
+
+def blob_missing(case: Case) -> Iterator[Fault]:
+    for path, slot, record, blob in _blobs(case):
+        if blob.size is None:
+            yield Fault(path, "blob-missing", f"{slot}: no blob at {record.uri}: publish its artifact again")
+        elif blob.size != record.size:
+            says = f"{slot}: the blob at {record.uri} has {blob.size} bytes, its record says {record.size}: restore it"
+            yield Fault(path, "blob-missing", says)
+
+
+def blob_altered(case: Case) -> Iterator[Fault]:
+    for path, slot, record, blob in _blobs(case):
+        if blob.sha256 is not None and blob.sha256 != record.version:
+            says = f"{slot}: the bytes at {record.uri} are not those of its version: the store was altered, restore it"
+            yield Fault(path, "blob-altered", says)
+
+
+def _blobs(case: Case) -> Iterator[tuple[str, str, Record, Blob]]:
+    """Path to blame, slot, record and blob, for every blob that was looked at."""
+    for change in case.targets:
+        for slot, record in change.records.items():
+            if record is not None and change.after is not None and (blob := case.blobs.get(change.after.current[slot])):
+                yield change.target.manifest_path, slot, record, blob
+    for document in case.documents:
+        if isinstance(document.value, Record) and (found := case.blobs.get(document.value.uri)) and not case.targets:
+            yield document.path, document.value.type, document.value, found
