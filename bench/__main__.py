@@ -74,7 +74,7 @@ class Repositories:
 
 
 class Bench:
-    """The three measurements, each on its own files below one temporary directory."""
+    """The measurements, each on its own files below one temporary directory."""
 
     def __init__(self, root: Path, *, quick: bool) -> None:
         self.root = root
@@ -82,6 +82,7 @@ class Bench:
         self.store = root / "store"
         self.repositories = Repositories(root, self.store)
         self.targets = LARGE // 10 if quick else LARGE
+        self.nights = 2 if quick else 10
         self.templates = {size: root / f"template-{size}.git" for size in (SMALL, self.targets)}
 
     def prepare(self) -> list[Figure]:
@@ -195,6 +196,38 @@ class Bench:
             Figure(group, f"{ships[0]}, grows", pairwise(*jobs), f"x at {ships[1]}"),
         ]
 
+    # the gate
+
+    def gate(self) -> list[Figure]:
+        """One open pull request in each of two repositories, and a history of many ships."""
+        jobs: dict[int, Job] = {}
+        for size in (SMALL, self.targets):
+            target = list(history.targets(size))[size // 2]
+            repository = self.repositories.copy(self.templates[size], f"gate-{size}.git")
+            subprocess.run(
+                [*_pointsman(), "-C", str(repository), "publish", self._artifact_for(target)], check=True, stdout=2
+            )
+            head = _git("-C", repository, "for-each-ref", "--format=%(objectname)", "refs/heads/ship")
+            words = ["check", "--base", "refs/heads/main", "--head", head]
+            jobs[size] = Job(f"check {size}", [*_pointsman(), "-C", str(repository), *words])
+        past = self.root / "past.git"
+        history.build(past, f"file://{self.store}", of=LARGE, each=self.nights, ships=self.nights, artifact_bytes=MB)
+        audit = Job("audit", [*_pointsman(), "-C", str(past), "audit"])
+        log = Job("git log", ["git", "-C", str(past), "log", "--raw", "--first-parent", "main"])
+        interleave(list(jobs.values()), 3 if self.quick else 15)
+        interleave([audit, log], 3 if self.quick else 7)
+        few, many = f"{SMALL * 100:,} records", f"{self.targets * 100:,} records"
+        checks = f"check of a pull request of one manifest in {few} and {many}"
+        audits = f"audit of {int(_git('-C', past, 'rev-list', '--count', 'main')):,} commits"
+        return [
+            Figure(checks, few, jobs[SMALL].seconds() * 1000, "ms"),
+            Figure(checks, many, jobs[self.targets].seconds() * 1000, "ms"),
+            Figure(checks, "grows", pairwise(jobs[self.targets], jobs[SMALL]), f"x at {few}", 1.3),
+            Figure(audits, "git log --raw", log.seconds() * 1000, "ms"),
+            Figure(audits, "whole process", audit.seconds() * 1000, "ms"),
+            Figure(audits, "whole processes", pairwise(audit, log), "x git log --raw", 20),
+        ]
+
     def _artifact_for(self, target: str) -> str:
         """A small artifact of that target: the one of `home`, with the two names and the version that it then has."""
         tenant, surface = target.split("/")
@@ -272,6 +305,7 @@ def _main() -> int:
             ("cold start", bench.start),
             ("building repositories", bench.prepare),
             ("repositories of growing size", bench.records),
+            ("the gate", bench.gate),
             ("artifacts of growing size", bench.sizes),
             ("a long history", bench.commits),
         ):

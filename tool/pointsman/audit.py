@@ -6,21 +6,23 @@ that time. Append-only is proven commit by commit: a record that ever changed or
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pointsman.case import Gate
+from pointsman.case import DOCUMENTS, Gate, path_kind
 from pointsman.documents import rfc3339
 from pointsman.errors import Fault, MovedFirst, Problem, Unreachable, one_line
 from pointsman.fence import AUDITED, SYNCED, behind, move_fence, read_fence
 from pointsman.gate import Gatekeeper
 from pointsman.outcome import Outcome, told
-from pointsman.plumbing import Commit, Oid
+from pointsman.plumbing import PLAIN_FILE, Commit, Oid
 from pointsman.repo import Repository
 from pointsman.rules import RULES, Rule
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
 from pointsman.store import open_store
+
+_TOGETHER = 512  # commits whose documents are read at once
 
 
 def audit(repo: Repository, *, accept_rewrite: bool = False, rules: Sequence[Rule] = RULES) -> Outcome:
@@ -38,7 +40,9 @@ def audit(repo: Repository, *, accept_rewrite: bool = False, rules: Sequence[Rul
         raise Problem(f"[audit] since names {since[:12]}, which is no commit of main: name one that git log shows")
     judged = [commit for commit in reversed(index.commits) if not since or not index.is_older(commit.oid, since)]
     faults = [told(fault, accepted=False) for fault in lost]
-    for commit in judged:
+    for place, commit in enumerate(judged):
+        if place % _TOGETHER == 0:
+            repo.git.read_ahead(_documents(judged[place : place + _TOGETHER]))
         verdict = gate.landed(main, commit)
         faults += [{**told(fault, accepted=False), **_where(commit)} for fault in verdict.faults]
         faults += [{**told(fault, accepted=True), **_where(commit), "reason": why} for fault, why in verdict.accepted]
@@ -47,6 +51,13 @@ def audit(repo: Repository, *, accept_rewrite: bool = False, rules: Sequence[Rul
         notes += _remember(settings, main)
     document = {"main": main, "since": since or None, "commits": len(judged), "faults": faults}
     return Outcome(document, 1 if broken else 0, tuple(notes))
+
+
+def _documents(commits: Sequence[Commit]) -> Iterator[Oid]:
+    """The contents of the state documents that these commits leave."""
+    for change in (change for commit in commits for change in commit.changes):
+        if change.new is not None and change.new.mode == PLAIN_FILE and path_kind(change.path) in DOCUMENTS:
+            yield change.new.oid
 
 
 def _where(commit: Commit) -> dict[str, str]:

@@ -25,13 +25,14 @@ from pointsman.errors import Fault, Problem
 from pointsman.history import folded
 from pointsman.message import Message, Said, parse
 from pointsman.names import Target
-from pointsman.plumbing import TREE, Change, Commit, Oid
+from pointsman.plumbing import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
 from pointsman.repo import Repository
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
 from pointsman.snapshot import Chain, Snapshot, versions_in
 from pointsman.store import open_store
 
 _READ_AT_MOST = 1 << 24  # bytes of a state file, whatever [limits] says; its own limit is the rule too-large
+_REMEMBERED = 4096  # documents
 _READERS: Mapping[str, Any] = {
     "manifest": read_manifest,
     "record": read_record,
@@ -49,6 +50,7 @@ class Facts:
         self._chains: dict[tuple[Oid | None, str], Chain] = {}
         self._newer: dict[tuple[Oid | None, str], frozenset[Oid] | None] = {}
         self._settings: dict[str, Settings] = {}
+        self._values: dict[tuple[str, Oid], State | list[Fault]] = {}  # (path, id of the content) → what it says
 
     # history
 
@@ -145,15 +147,13 @@ class Facts:
 
     def manifest(self, snapshot: Snapshot, target: Target) -> Manifest | None:
         """The manifest of a target in a snapshot; None if there is none or it cannot be read."""
-        data = snapshot.read(target.manifest_path)
-        found = read_manifest(data, target.manifest_path) if data is not None else None
+        found = self._value(target.manifest_path, "manifest", snapshot.entry(target.manifest_path))
         return found if isinstance(found, Manifest) else None
 
     def record(self, snapshot: Snapshot, target: Target, slot: str, version: str) -> Record | None:
         """The record of a version in a snapshot; None if there is none or it cannot be read."""
         path = target.record_path(slot, version)
-        data = snapshot.read(path)
-        found = read_record(data, path) if data is not None else None
+        found = self._value(path, "record", snapshot.entry(path))
         return found if isinstance(found, Record) else None
 
     def slots(self, snapshot: Snapshot, target: Target, manifest: Manifest | None) -> dict[str, Record | None]:
@@ -166,8 +166,21 @@ class Facts:
         found = self.slots(snapshot, target, manifest)
         return {slot: record for slot, record in found.items() if record is not None}
 
-    def document(self, change: Change) -> Document:
-        """One changed path, read as far as its kind has a form."""
+    def _value(
+        self, path: str, kind: str, entry: Entry | None, data: bytes | None = None
+    ) -> State | list[Fault] | None:
+        """What a state document says, or its faults; None if no plain file stands there. Read once."""
+        if entry is None or entry.mode != PLAIN_FILE:
+            return None
+        key = path, entry.oid
+        if key not in self._values:
+            if len(self._values) >= _REMEMBERED:
+                del self._values[next(iter(self._values))]
+            self._values[key] = _READERS[kind](self.repo.git.blob(entry.oid) if data is None else data, path)
+        return self._values[key]
+
+    def document(self, change: Change, *, formatted: bool) -> Document:
+        """One changed path, read as far as its kind has a form; with `formatted`, whether its bytes are canonical."""
         path, kind, new = change.path, path_kind(change.path), change.new
         if path == SETTINGS_PATH:
             return Document(path, kind, change, faults=self._settings_faults(change))
@@ -180,10 +193,10 @@ class Facts:
         if kind == "schema":
             loaded = user_type.load(path.rpartition("/")[2].removesuffix(".schema.json"), data, path)
             return Document(path, kind, change, len(data), faults=(loaded,) if isinstance(loaded, Fault) else ())
-        value: State | list[Fault] = _READERS[kind](data, path)
-        if isinstance(value, list):
-            return Document(path, kind, change, len(data), faults=tuple(value))
-        return Document(path, kind, change, len(data), value, formatted=value.render() == data)
+        value = self._value(path, kind, new, data)
+        if value is None or isinstance(value, list):
+            return Document(path, kind, change, len(data), faults=tuple(value or ()))
+        return Document(path, kind, change, len(data), value, formatted=not formatted or value.render() == data)
 
     def _settings_faults(self, change: Change) -> tuple[Fault, ...]:
         """What would stop every later command: settings that are gone or cannot be read."""
@@ -203,8 +216,7 @@ class Facts:
         for path in (target.hold_path, HOLD_ON_ALL):
             entry = base.entry(path)
             if entry is not None and entry.mode != TREE:
-                data = self.repo.content(entry)
-                hold = read_hold(data, path) if data is not None else None
+                hold = self._value(path, "hold", entry)
                 found[path] = hold if isinstance(hold, Hold) else None
         return found
 

@@ -161,7 +161,7 @@ class Gatekeeper:
         base, head = self._step(commit)
         change = next(change for change in commit.changes if change.path == chain.path)
         settings = self.facts.settings_then(base, head)
-        document, message = self.facts.document(change), self.facts.message(commit)
+        document, message = self.facts.document(change, formatted=False), self.facts.message(commit)
         change_of_target = self._target_change(chain, place + 1, base, document, message)
         if change_of_target.kind is Kind.SHIP:
             self._ships.add((commit.oid, chain.path))
@@ -205,7 +205,8 @@ class Gatekeeper:
             if past
             else facts.settings(base if base.entry(SETTINGS_PATH) is not None else head)
         )
-        documents = [facts.document(change) for change in changes]
+        formatted = gate in (Gate.STAGED, Gate.CHANGE)
+        documents = [facts.document(change, formatted=formatted) for change in changes]
         targets = []
         for document in documents if gate is not Gate.STAGED else ():
             if document.kind != "manifest":

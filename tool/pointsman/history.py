@@ -5,8 +5,10 @@ from __future__ import annotations
 import heapq
 import itertools
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
+from operator import itemgetter
 
 from pointsman.plumbing import Change, Commit, Entry, Oid
 
@@ -48,10 +50,12 @@ class Index:
     def __init__(self, commits: Iterable[Commit]) -> None:
         self.commits = list(commits)  # newest first
         self._place = {commit.oid: place for place, commit in enumerate(self.commits)}
-        self._touching: dict[str, list[int]] = {}
+        self._touching: dict[str, tuple[list[int], list[Change]]] = {}  # path → places and what changed there
         for place, commit in enumerate(self.commits):
             for change in commit.changes:
-                self._touching.setdefault(change.path, []).append(place)
+                places, changes = self._touching.setdefault(change.path, ([], []))
+                places.append(place)
+                changes.append(change)
         self._spellings: dict[str, set[str]] = {}
 
     def __contains__(self, commit: Oid | None) -> bool:
@@ -67,26 +71,24 @@ class Index:
     def history(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
         """The commits from `tip` that changed one of `paths`, newest first, with those changes alone."""
         end = self._place.get(no_older_than, len(self.commits)) if no_older_than is not None else len(self.commits)
-        for place, _ in itertools.groupby(heapq.merge(*(self._since(self._place[tip], path) for path in paths))):
+        steps = heapq.merge(*(self._since(self._place[tip], path) for path in paths), key=itemgetter(0))
+        for place, touching in itertools.groupby(steps, key=itemgetter(0)):
             if place >= end:
                 return
-            commit = self.commits[place]
-            yield replace(commit, changes=tuple(change for change in commit.changes if change.path in paths))
+            yield replace(self.commits[place], changes=tuple(change for _, change in touching))
 
     def entry(self, commit: Oid, path: str) -> Entry | None:
         """What a file's path held at a commit of this history."""
-        place = next(self._since(self._place[commit], path), None)
-        return _of(self.commits[place], path)[0].new if place is not None else None
+        step = next(self._since(self._place[commit], path), None)
+        return step[1].new if step is not None else None
 
     def is_older(self, one: Oid, other: Oid) -> bool:
         """Whether `one` comes before `other`, or is it."""
         return self._place[one] >= self._place[other]
 
-    def _since(self, place: int, path: str) -> Iterator[int]:
-        from bisect import bisect_left
-
-        touching = self._touching.get(path, [])
-        return itertools.islice(touching, bisect_left(touching, place), None)
+    def _since(self, place: int, path: str) -> Iterator[tuple[int, Change]]:
+        places, changes = self._touching.get(path, ([], []))
+        return ((places[step], changes[step]) for step in range(bisect_left(places, place), len(places)))
 
 
 def _of(commit: Commit, path: str) -> tuple[Change, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pointsman.errors import Problem
 
@@ -16,6 +17,7 @@ _version = re.compile(VERSION)
 BUILT_IN_TYPES = ("popularity", "cooc", "implicit", "content_sim", "session_seq")
 
 
+@lru_cache(maxsize=1 << 14)
 def is_name(text: str) -> bool:
     """Whether `text` may name a tenant, surface, segment or artifact type."""
     return _name.fullmatch(text) is not None and not text.casefold().endswith((".lock", ".git"))
