@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 from shop import GROCER, Shop, cooc, git, popularity
 
+from pointsman import check
 from pointsman.case import Gate
+from pointsman.cli import main
 from pointsman.rules import BY_NAME, RULES
 
 
@@ -310,3 +313,93 @@ def test_every_rule_has_a_name_a_sentence_and_a_gate() -> None:
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
         assert rule.stops
         assert rule.gates
+
+
+def test_holds_stop_ships_until_they_expire_by_the_commit_s_clock_and_let_restores_pass(shop: Shop) -> None:
+    document = {"v": 1, "target": "grocer/home", "until": "2031-01-01T00:00:00.000000Z", "reason": "wait"}
+    write(shop, "holds/grocer/home.json", json.dumps(document, indent=2) + "\n")
+    git(shop.desk, "add", "-A")
+    assert shop.check(staged=True) == []
+    git(shop.desk, "commit", "-q", "-m", "hold")
+    assert shop.check("origin/main", "HEAD") == []
+    held = git(shop.desk, "rev-parse", "HEAD")
+    ship_again(shop)
+    assert shop.check(held, "HEAD") == ["on-hold"]
+    git(shop.desk, "commit", "-q", "--amend", "--no-edit", env={"GIT_COMMITTER_DATE": "2031-01-01T00:00:00Z"})
+    assert shop.check(held, "HEAD") == []
+    git(shop.desk, "reset", "-q", "--hard", held)
+    git(shop.desk, "revert", "--no-edit", "HEAD~1")
+    assert shop.check(held, "HEAD") == []
+
+
+def ship_again(shop: Shop) -> None:
+    """The manifest once more with a later moment, vouched for."""
+    path = shop.desk / GROCER.manifest_path
+    last = git(shop.desk, "log", "-1", "--format=%H", "--", GROCER.manifest_path)
+    path.write_text(path.read_text().replace('"updated_at": "2', '"updated_at": "3'))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    message = f"ship\n\nManifest: grocer/home sha256:{sha256}\nSupersedes: grocer/home {last}"
+    git(shop.desk, "commit", "-qam", message)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{}", '{"v": 1, "target": "grocer/home", "until": "2031-13-01T00:00:00Z", "reason": "x"}', "\ufeff{}"],
+)
+def test_a_hold_that_cannot_be_read_binds(shop: Shop, content: str) -> None:
+    write(shop, "holds/all.json", content)
+    git(shop.desk, "add", "-A")
+    git(shop.desk, "commit", "-q", "-m", "half a hold")
+    assert shop.check("origin/main", "HEAD")[0] in ("bad-json", "schema")
+    held = git(shop.desk, "rev-parse", "HEAD")
+    ship_again(shop)
+    assert shop.check(held, "HEAD") == ["on-hold"]
+
+
+def test_faults_are_told_to_github_on_their_lines_and_nothing_in_them_is_markup(shop: Shop, tmp_path: Path) -> None:
+    path = "registry/grocer/home/x%,:\n::warning::y/<b>|`.json"
+    write(shop, path, "{}")
+    edited(shop, GROCER.manifest_path, r"\d{6}Z", "999999Z")
+    git(shop.desk, "add", "-A")
+    git(shop.desk, "commit", "-q", "-m", "hostile")
+    with shop.open() as repo:
+        document = check.check(repo, base="origin/main", head="HEAD").document
+    bad, hand = document["faults"][1], document["faults"][0]
+    assert (hand["rule"], hand["line"]) == ("unvouched-manifest", len(shop.manifest.splitlines()) - 1)
+    lines = check.github(document).splitlines()
+    assert len(lines) == len(document["faults"]) + 1
+    assert lines[1].startswith(
+        "::error file=registry/grocer/home/x%25%2C%3A%0A%3A%3Awarning%3A%3Ay/<b>|`.json,line=1,title=bad-path::"
+    )
+    assert bad["path"] == path
+    cells = check.summary(document)
+    assert "<b>" not in cells
+    assert "|`" not in cells
+    assert all(line.startswith(("|", "**", "")) for line in cells.splitlines())
+    assert len(check.render(document).splitlines()) == len(document["faults"]) + 1
+
+
+def test_the_summary_of_a_job_is_written_where_github_wants_it_and_accepted_faults_stand_first(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    git(shop.desk, "rm", "-q", GROCER.manifest_path)
+    git(shop.desk, "commit", "-q", "-m", "gone\n\nAccept: grocer/home manifest-removed the shop closed")
+    (shop.desk / "registry/README").write_text("x")
+    git(shop.desk, "add", "-A")
+    git(shop.desk, "commit", "-q", "-m", "and more")
+    words = ["-C", str(shop.desk), "check", "--base", "origin/main", "--head", "HEAD", "--format", "github"]
+    assert main(words) == 1
+    out = capsys.readouterr().out
+    assert "::notice file=manifests/grocer/home/manifest.json,line=1,title=manifest-removed::" in out
+    assert "(accepted: the shop closed)" in out
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| ")]
+    assert [row.split(" ")[1] for row in rows[1:]] == ["accepted", "refused"]
+    assert main([*words, "--json"]) == 2
+
+
+def test_settings_may_not_be_removed_nor_become_unreadable(shop: Shop) -> None:
+    git(shop.desk, "rm", "-q", "pointsman.toml")
+    git(shop.desk, "commit", "-q", "-m", "no settings")
+    assert shop.check("origin/main", "HEAD") == ["schema"]

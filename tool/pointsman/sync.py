@@ -95,6 +95,8 @@ def _once(repo: Repository, store: FileStore, orders: Orders, done: dict[Target,
         earlier = done[target]["outcome"] if target in done else None
         if earlier is None or (earlier, outcome) not in (*((did, "unchanged") for did in _DID), ("healed", "written")):
             done[target] = {"target": str(target), "outcome": outcome, "faults": [told(fault) for fault in faults]}
+            if outcome == "refused" and (last := gate.facts.chain(main, target.manifest_path).at(0)) is not None:
+                done[target] |= {"refused": {"commit": last.oid, "by": last.committer}}
     return main
 
 
@@ -173,7 +175,9 @@ def render(document: Mapping[str, Any]) -> str:
     lines = []
     for each in document["targets"]:
         if each["outcome"] != "unchanged":
-            lines.append(f"{each['target']}: {each['outcome']}")
+            since = each.get("refused")
+            kept = f", serving keeps what it has; main is at {since['commit'][:12]} by {since['by']}" if since else ""
+            lines.append(f"{each['target']}: {each['outcome']}{kept}")
         lines += [f"  {fault['rule']}: {fault['says']}" for fault in each["faults"]]
     same = sum(each["outcome"] == "unchanged" for each in document["targets"])
     lines += [f"{same} unchanged"] if same else []

@@ -1,0 +1,206 @@
+"""Audit: whatever went past the gate is found, with the commit that did it, and so is a main that was rewritten."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shop import GROCER, Shop, cooc, git, popularity
+
+from pointsman import audit
+from pointsman.errors import Problem
+from pointsman.outcome import Outcome
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """Two ships of the real samples, synced and audited."""
+    shop = Shop(tmp_path / "shop")
+    for day in (1, 2):
+        shop.publish(day=day, merge=True)
+    shop.sync()
+    assert audited(shop).exit_code == 0
+    shop.pull()
+    return shop
+
+
+def audited(shop: Shop, **more: Any) -> Outcome:
+    with shop.open() as repo:
+        return audit.audit(repo, **more)
+
+
+def told(outcome: Outcome) -> set[tuple[str, str]]:
+    """(rule, commit) of every fault that is not accepted."""
+    return {(each["rule"], each.get("commit", "")) for each in outcome.document["faults"] if not each["accepted"]}
+
+
+def by_hand(shop: Shop) -> str:
+    """A hand edit of the manifest, pushed past the gate."""
+    path = shop.desk / GROCER.manifest_path
+    path.write_text(re.sub(r"\d{6}Z", "999999Z", path.read_text()))
+    return shop.push("edit by hand")
+
+
+def test_every_commit_of_an_ordinary_history_passes(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "p.json", 50), accept=("items-drop",), reason="a small day", merge=True)
+    shop.roll_back(now=True, reason="too small after all")
+    shop.pull()
+    git(shop.desk, "revert", "--no-edit", "HEAD")
+    git(shop.desk, "push", "-q", "origin", "HEAD:main")
+    outcome = audited(shop)
+    assert told(outcome) == set()
+    assert outcome.exit_code == 0
+    assert outcome.document["commits"] == int(git(shop.origin, "rev-list", "--count", "main"))
+
+
+def test_a_hand_edit_is_named_with_its_commit_although_it_was_reverted_since(shop: Shop) -> None:
+    edit = by_hand(shop)
+    git(shop.desk, "revert", "--no-edit", "HEAD")
+    git(shop.desk, "push", "-q", "origin", "HEAD:main")
+    outcome = audited(shop)
+    assert told(outcome) == {("unvouched-manifest", edit)}
+    assert outcome.exit_code == 1
+    fault = outcome.document["faults"][0]
+    assert fault["by"] == "Ann Ops <ann@example.org>"
+    assert fault["path"] == GROCER.manifest_path
+
+
+def test_a_record_that_was_changed_and_put_back_is_told_twice(shop: Shop) -> None:
+    path = next((shop.desk / "registry/grocer/home/cooc").glob("*.json"))
+    before = path.read_text()
+    path.write_text(before.replace('"size": ', '"size": 1'))
+    changed = shop.push()
+    path.write_text(before)
+    back = shop.push()
+    assert told(audited(shop)) == {("record-changed", changed), ("record-changed", back)}
+
+
+def test_what_was_laundered_over_two_ships_is_still_found(shop: Shop, tmp_path: Path) -> None:
+    edit = by_hand(shop)
+    for number in (1, 2):
+        manifest = json.loads((shop.desk / GROCER.manifest_path).read_text())
+        manifest["updated_at"] = f"2031-01-0{number}T00:00:00.000000Z"
+        ship(shop, manifest)
+    outcome = shop.sync()
+    assert outcome.exit_code == 0  # the ship on top is judged, and the one below it, but no further down
+    assert ("unvouched-manifest", edit) in told(audited(shop))
+
+
+def ship(shop: Shop, manifest: dict[str, Any]) -> str:
+    """A ship that vouches for its bytes and says what it replaces, pushed past the gate."""
+    import hashlib
+
+    text = json.dumps(manifest, indent=2) + "\n"
+    last = git(shop.desk, "log", "-1", "--format=%H", "--", GROCER.manifest_path)
+    (shop.desk / GROCER.manifest_path).write_text(text)
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    return shop.push(f"ship\n\nManifest: grocer/home sha256:{sha256}\nSupersedes: grocer/home {last}")
+
+
+def test_history_rewritten_after_a_sync_is_found_until_it_is_accepted(shop: Shop) -> None:
+    git(shop.desk, "checkout", "-q", "--orphan", "anew")
+    git(shop.desk, "commit", "-q", "-m", "all of it, as if it had always been so")
+    git(shop.desk, "push", "-q", "--force", "origin", "HEAD:main")
+    for _ in range(2):
+        outcome = audited(shop)
+        lost = [fault["says"] for fault in outcome.document["faults"] if fault["rule"] == "rewritten-history"]
+        assert [("synced" in says, "audited" in says) for says in lost] == [(False, True), (True, False)]
+    assert "rewritten-history" not in {rule for rule, _ in told(audited(shop, accept_rewrite=True))}
+    rest = [fault["says"] for fault in audited(shop).document["faults"] if fault["rule"] == "rewritten-history"]
+    assert len(rest) == 1  # sync's own fence is sync's to accept
+    assert "synced" in rest[0]
+
+
+def test_an_audit_before_the_first_sync_leaves_nothing_in_the_store(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    shop.publish(day=1, merge=True)
+    before = shop.everything()
+    assert audited(shop).exit_code == 0
+    assert shop.everything() == before
+
+
+def test_a_store_that_does_not_answer_is_noted_and_the_history_judged(shop: Shop) -> None:
+    (shop.store / "registry/current/.pointsman/sync.json").unlink()
+    (shop.store / "registry/current/.pointsman/sync.json").mkdir()
+    edit = by_hand(shop)
+    outcome = audited(shop)
+    assert told(outcome) == {("unvouched-manifest", edit)}
+    assert "not known" in outcome.notes[0]
+
+
+def adopted(shop: Shop) -> None:
+    """Take all that is on main now as it stands."""
+    since = git(shop.desk, "rev-parse", "HEAD")
+    text = (shop.desk / "pointsman.toml").read_text()
+    (shop.desk / "pointsman.toml").write_text(f'{text}\n[audit]\nsince = "{since}"\n')
+    shop.push("audit from here on")
+
+
+def test_from_since_on_the_past_is_taken_as_it_stands(shop: Shop, tmp_path: Path) -> None:
+    by_hand(shop)
+    assert shop.check() == ["unvouched-manifest"]
+    adopted(shop)
+    outcome = audited(shop)
+    assert told(outcome) == set()
+    assert outcome.document["commits"] == 1
+    assert shop.check() == []
+    shop.publish(cooc(tmp_path / "c.json", 50), accept=("items-drop",), reason="few rows", merge=True)
+    shop.pull()
+    git(shop.desk, "revert", "--no-edit", "HEAD")
+    assert shop.check("HEAD~1", "HEAD") == []  # back to bytes that nothing but since vouches for
+    git(shop.desk, "push", "-q", "origin", "HEAD:main")
+    assert told(audited(shop)) == set()
+    assert shop.sync().exit_code == 0
+    assert shop.serving == shop.manifest
+
+
+def test_since_does_not_excuse_what_came_after_it(shop: Shop) -> None:
+    adopted(shop)
+    edit = by_hand(shop)
+    assert told(audited(shop)) == {("unvouched-manifest", edit)}
+    assert shop.check() == ["unvouched-manifest"]
+
+
+@pytest.mark.parametrize("since", ["main", "abc", "0" * 39])
+def test_a_since_that_is_no_full_commit_id_is_refused(shop: Shop, since: str) -> None:
+    text = (shop.desk / "pointsman.toml").read_text()
+    (shop.desk / "pointsman.toml").write_text(f'{text}\n[audit]\nsince = "{since}"\n')
+    shop.push()
+    with pytest.raises(Problem, match=r"\[audit\] since must be a full commit id"):
+        audited(shop)
+
+
+def test_a_since_that_is_not_on_main_is_refused_and_excuses_nothing(shop: Shop) -> None:
+    by_hand(shop)
+    text = (shop.desk / "pointsman.toml").read_text()
+    side = git(shop.desk, "commit-tree", "-m", "elsewhere", "HEAD^{tree}")
+    (shop.desk / "pointsman.toml").write_text(f'{text}\n[audit]\nsince = "{side}"\n')
+    shop.push()
+    with pytest.raises(Problem, match="is no commit of main"):
+        audited(shop)
+    assert shop.check() == ["unvouched-manifest"]
+
+
+def test_a_push_past_the_gate_is_caught_by_sync_and_by_audit_in_another_clone(shop: Shop, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    git(tmp_path, "clone", "-q", str(shop.origin), str(other))
+    served = shop.serving
+    path = other / GROCER.manifest_path
+    path.write_text(path.read_text().replace("file://", "https://evil.example"))
+    git(other, "commit", "-qam", "straight to main")
+    git(other, "push", "-q", "origin", "HEAD:main")
+    bypass = git(other, "rev-parse", "HEAD")
+    outcome = shop.sync()
+    assert outcome.exit_code == 5
+    refused = outcome.document["targets"][0]
+    assert {"unvouched-manifest", "foreign-uri"} <= {fault["rule"] for fault in refused["faults"]}
+    assert refused["refused"] == {"commit": bypass, "by": "Ann Ops <ann@example.org>"}
+    assert shop.serving == served
+    assert {commit for _, commit in told(audited(shop))} == {bypass}
+    git(other, "revert", "--no-edit", "HEAD")
+    git(other, "push", "-q", "origin", "HEAD:main")
+    assert shop.sync().exit_code == 0
+    assert shop.serving == served
