@@ -11,6 +11,7 @@ from typing import Any
 import click
 import pytest
 from jsonschema import Draft202012Validator
+from shop import git
 
 from pointsman.cli import cli, main
 
@@ -137,6 +138,10 @@ def test_faults_of_a_check_fit_its_schema(say: Callable[..., Any], tmp_path: Pat
     refused = say("sync", *shop, "sync", ends=5)["targets"][0]
     assert refused["outcome"] == "refused"
     assert refused["faults"]
+    assert say("audit", *shop, "audit")["faults"] == []
+    (tmp_path / "shop/manifests/grocer/home/manifest.json").write_text("{}")
+    git(tmp_path / "shop", "commit", "-qam", "by hand")
+    assert say("audit", *shop, "audit", ends=1)["faults"][0]["rule"] == "schema"
 
 
 def test_hash_documents_fit_their_schema(say: Callable[..., Any], tmp_path: Path) -> None:
