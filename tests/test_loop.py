@@ -143,6 +143,15 @@ def test_publishing_again_before_or_after_the_merge_changes_nothing_anywhere(sho
     assert shop.everything() == before
 
 
+def test_a_branch_that_main_was_forwarded_to_is_taken_away_by_publishing_again(shop: Shop) -> None:
+    shop.publish(day=1)
+    pull = shop.pulls()[0]
+    git(shop.origin, "update-ref", "refs/heads/main", f"refs/heads/{pull['branch']}")
+    assert shop.publish(day=1).document["targets"][0]["outcome"] == "unchanged"
+    assert shop.pulls() == []
+    assert shop.check() == []
+
+
 def test_a_second_run_of_the_pipeline_that_differs_only_in_build_is_unchanged(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "a.json", 5), merge=True)
     before = shop.everything()

@@ -206,6 +206,8 @@ def landed_as(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
     fork = repo.merge_base(main, pull.head)
     if fork is None or not any(said.manifest for said in pull.message.said):
         return None
+    if fork == pull.head:
+        return fork  # fast-forwarded, or squashed within the second in which it was made: then both are one commit
     paths = [target.manifest_path for target in pull.targets]
     for commit in repo.history(main, *paths, no_older_than=fork):
         there = parse(commit.message)
