@@ -99,7 +99,7 @@ def test_settings_are_read_back_as_they_were_given(tmp_path: Path) -> None:
         ((("forge.kind", "github"),), {}, "not honoured"),
         ((("no key at all", "1"),), {}, "is no key"),
         ((("", "1"),), {}, "is no key"),
-        ((("store.url", "s3://bucket"),), {}, "not a store"),
+        ((("store.url", "ftp://bucket"),), {}, "not a store"),
         ((), {"store": "relative/path"}, "not a store"),
         ((), {"serving": "file:///srv/live/{tenant}.json"}, "{surface}"),
         ((), {"forge": "github"}, "only local"),

@@ -9,8 +9,10 @@ import pytest
 from pointsman.errors import Problem
 from pointsman.names import Target
 from pointsman.settings import read_settings
+from pointsman.stored import Access
 
 STORE = b'[store]\nurl = "file:///srv/recsys"\n'
+S3 = b'[store]\nurl = "s3://recsys/prod"\n'
 
 
 def test_the_least_settings_have_the_defaults_of_the_contract() -> None:
@@ -31,6 +33,14 @@ def test_a_target_has_its_own_limits_and_the_rest_keeps_the_repositorys() -> Non
     settings = read_settings(text)
     assert settings.limit(Target("grocer", "home"), "items_drop") == 0.2
     assert settings.limit(Target("grocer", "web"), "items_drop") == 0.4
+
+
+def test_a_bucket_is_reached_as_the_settings_say() -> None:
+    text = S3 + b'endpoint = "http://127.0.0.1:8333/"\nregion = "eu-west-1"\nallow_http = true\n'
+    settings = read_settings(text)
+    assert settings.access == Access("http://127.0.0.1:8333", "eu-west-1", True)
+    assert settings.serving_root == "s3://recsys/prod/registry/current"
+    assert read_settings(S3).access == Access()
 
 
 @pytest.mark.parametrize(
@@ -56,7 +66,18 @@ def test_a_target_has_its_own_limits_and_the_rest_keeps_the_repositorys() -> Non
         (STORE + b'[serving]\nmanifest = "file:///x/{tenant}-{surface}.json"\n', "slash between"),
         (STORE + b'[serving]\nmanifest = "x/{tenant}/{surface}"\n', "not a store"),
         (STORE + b"[limits]\nartifact_bytes = 0\n", "whole number of bytes above 0"),
-        (b'[store]\nurl = "s3://bucket"\n', "not a store this version can use"),
+        (b'[store]\nurl = "ftp://bucket"\n', "not a store this version can use"),
+        (b'[store]\nurl = "s3://key:word@bucket"\n', "credentials come from the environment"),
+        (b'[store]\nurl = "file:///x"\nformer = ["s3://key:word@b"]\n', "credentials come from the environment"),
+        (STORE + b'endpoint = "http://127.0.0.1:8333"\n', "are for s3:// URLs, and there is none here"),
+        (S3 + b'endpoint = "http://127.0.0.1:8333"\n', "allow_http = true go together"),
+        (S3 + b"allow_http = true\n", "allow_http = true go together"),
+        (S3 + b'endpoint = "https://key:word@host"\n', "endpoint has credentials"),
+        (S3 + b'endpoint = "127.0.0.1:8333"\n', "must be like https://host:port"),
+        (S3 + b"region = 3\n", "region must be a text"),
+        (S3 + b'region = "no where"\n', "must be a name such as us-east-1"),
+        (S3 + b'[serving]\nmanifest = "s3://b-{tenant}/{surface}/m.json"\n', "the name of the bucket"),
+        (S3 + b'[serving]\nmanifest = "s3://b/{tenant}/{surface}/m?.json"\n', "credentials, a query"),
         (b'[store]\nurl = "file://relative"\n', "file:///absolute/path"),
         (b'[store]\nurl = "file:///a/../b"\n', "dotted part"),
         (b"[store]\nurl = 3\n", "must be a text"),

@@ -14,7 +14,9 @@ from pointsman.store import FileStore, open_store
 
 @pytest.fixture
 def store(tmp_path: Path) -> FileStore:
-    return open_store(f"file://{tmp_path}/a store")
+    opened = open_store(f"file://{tmp_path}/a store")
+    assert isinstance(opened, FileStore)
+    return opened
 
 
 def test_a_create_happens_once_and_never_overwrites(store: FileStore) -> None:
@@ -73,7 +75,28 @@ def test_blobs_are_readable_by_serving_under_another_user(store: FileStore) -> N
     assert stat.S_IMODE((store.root / "t/1.json").stat().st_mode) & 0o044 == 0o044
 
 
-def test_only_absolute_file_urls_are_stores() -> None:
-    for url in ("s3://bucket", "file://host/x"[:7] + "x", "/srv", "gs://b"):
-        with pytest.raises(Problem):
+def test_only_absolute_paths_and_buckets_are_stores() -> None:
+    for url in (
+        "file://relative",
+        "/srv",
+        "ftp://host/x",
+        "s3://",
+        "s3:///x",
+        "gs://b/a b",
+        "az://b/%2e%2e",
+        "s3://b//x",
+    ):
+        with pytest.raises(Problem, match="not a store this version can use"):
             open_store(url)
+
+
+def test_a_url_with_credentials_in_it_is_refused_and_not_repeated() -> None:
+    for url in (
+        "s3://AKIA:verysecret@bucket/x",
+        "az://c/x?sig=verysecret",
+        "gs://b#verysecret",
+        "https://u:verysecret@h",
+    ):
+        with pytest.raises(Problem, match="credentials come from the environment") as error:
+            open_store(url)
+        assert "verysecret" not in str(error.value)

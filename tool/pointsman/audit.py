@@ -67,7 +67,7 @@ def _where(commit: Commit) -> dict[str, str]:
 def _rewritten(gate: Gatekeeper, settings: Settings, main: Oid) -> tuple[list[Fault], list[str]]:
     """Faults if main was rewritten since it was synced or audited; a note if serving cannot tell."""
     try:
-        store = open_store(settings.serving_root)
+        store = open_store(settings.serving_root, settings.access)
         fences = [read_fence(store, key) for key in (SYNCED, AUDITED)]
     except Unreachable as error:
         return [], [f"what was synced and audited last is not known: {error}"]
@@ -77,7 +77,7 @@ def _rewritten(gate: Gatekeeper, settings: Settings, main: Oid) -> tuple[list[Fa
 def _remember(settings: Settings, main: Oid) -> list[str]:
     """Move audit's own fence to `main`, where sync has one already; a note if that cannot be."""
     try:
-        store = open_store(settings.serving_root)
+        store = open_store(settings.serving_root, settings.access)
         if read_fence(store, SYNCED).commit is not None:
             move_fence(store, read_fence(store, AUDITED), main)
     except (Unreachable, MovedFirst) as error:

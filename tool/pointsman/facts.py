@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pointsman import user_type
@@ -29,7 +30,8 @@ from pointsman.plumbing import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
 from pointsman.repo import Repository
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
 from pointsman.snapshot import Chain, Snapshot, versions_in
-from pointsman.store import open_store
+from pointsman.store import BUCKETS, open_store
+from pointsman.stored import Store, ask_all
 
 _READ_AT_MOST = 1 << 24  # bytes of a state file, whatever [limits] says; its own limit is the rule too-large
 _REMEMBERED = 4096  # documents
@@ -50,6 +52,8 @@ class Facts:
         self._chains: dict[tuple[Oid | None, str], Chain] = {}
         self._newer: dict[tuple[Oid | None, str], frozenset[Oid] | None] = {}
         self._settings: dict[str, Settings] = {}
+        self._stores: dict[str, Store] = {}
+        self._sizes: dict[str, Blob] = {}
         self._values: dict[tuple[str, Oid], State | list[Fault]] = {}  # (path, id of the content) → what it says
 
     # history
@@ -293,16 +297,29 @@ class Facts:
 
     # blobs
 
-    def blob(self, settings: Settings, uri: str, *, hashed: bool) -> Blob | None:
-        """What stands under a URI of one of the repository's stores; None for a URI that is not of any."""
+    def look_ahead(self, settings: Settings, uris: Iterable[str]) -> None:
+        """Ask now for the sizes of blobs that the gate is going to ask for one target at a time."""
+        self._sizes |= self.look(settings, dict.fromkeys(uris, False))
+
+    def look(self, settings: Settings, wanted: Mapping[str, bool]) -> dict[str, Blob]:
+        """What stands under URIs (URI → whether to hash it); those that are of none of the repository's stores lack."""
+        found: dict[str, Blob] = {}
         for url in (settings.store, *settings.former):
-            if uri.startswith(f"{url}/") and url.startswith("file://"):
-                store, key = open_store(url), uri[len(url) + 1 :]
-                if not hashed:
-                    return Blob(store.size(key))
-                found = store.digest(key)
-                return Blob(*found) if found is not None else Blob(None)
-        return None
+            mine = [uri for uri in wanted if uri.startswith(f"{url}/") and uri not in found]
+            if not mine or url.partition("://")[0] not in ("file", *BUCKETS):
+                continue
+            if url not in self._stores:
+                self._stores[url] = open_store(url, settings.access)
+            store = self._stores[url]
+            ask = partial(self._blob, store, wanted)
+            found |= zip(mine, ask_all(ask, mine, at_once=store.at_once), strict=True)
+        return found
+
+    def _blob(self, store: Store, wanted: Mapping[str, bool], uri: str) -> Blob:
+        key = uri[len(store.url) + 1 :]
+        if wanted[uri]:
+            return Blob(*(store.digest(key) or (None,)))
+        return self._sizes.get(uri) or Blob(store.size(key))
 
     def blobs(
         self, gate: Gate, settings: Settings, documents: Iterable[Document], targets: Iterable[TargetChange]
@@ -316,8 +333,7 @@ class Facts:
         }
         if gate is Gate.CHANGE and not wanted:
             wanted = {document.value.uri: False for document in documents if isinstance(document.value, Record)}
-        found = {uri: self.blob(settings, uri, hashed=hashed) for uri, hashed in wanted.items()}
-        return {uri: blob for uri, blob in found.items() if blob is not None}
+        return self.look(settings, wanted)
 
 
 def vouching(message: Message, target: Target, data: bytes) -> Said | None:

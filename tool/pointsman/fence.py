@@ -13,7 +13,7 @@ from pointsman.case import Gate
 from pointsman.errors import Fault, Problem
 from pointsman.gate import Gatekeeper
 from pointsman.plumbing import Oid
-from pointsman.store import FileStore
+from pointsman.stored import Store
 
 SYNCED = ".pointsman/sync.json"  # the last commit that sync began to mirror
 AUDITED = ".pointsman/audit.json"  # the last commit that audit has read up to
@@ -28,7 +28,7 @@ class Fence:
     tag: str | None
 
 
-def read_fence(store: FileStore, key: str) -> Fence:
+def read_fence(store: Store, key: str) -> Fence:
     """The fence under `key`; Problem for a file that is none."""
     held = store.read(key)
     if held is None:
@@ -50,7 +50,7 @@ def behind(gate: Gatekeeper, at: Gate, fence: Fence, main: Oid) -> tuple[Fault, 
     return gate.rewritten(at, {seen_by: fence.commit})
 
 
-def move_fence(store: FileStore, fence: Fence, main: Oid) -> None:
+def move_fence(store: Store, fence: Fence, main: Oid) -> None:
     """Let a fence stand at `main`; MovedFirst if someone moved it since it was read."""
     if fence.commit != main:
         data = json.dumps({"v": 1, "commit": main}).encode() + b"\n"

@@ -101,8 +101,7 @@ class Gatekeeper:
         """The faults of the records and tombstones on `tip` of what a manifest points to, and of its blobs."""
         snapshot = Snapshot(self.repo, tip)
         settings = self.facts.settings(snapshot)
-        found = {uri: self.facts.blob(settings, uri, hashed=hashed) for uri in manifest.current.values()}
-        blobs = {uri: blob for uri, blob in found.items() if blob is not None}
+        blobs = self.facts.look(settings, dict.fromkeys(manifest.current.values(), hashed))
         versions, stores = manifest.versions, (settings.store, *settings.former)
         for slot, uri in manifest.current.items():
             places = [f"{store}/{target.blob_key(slot, versions.get(slot, ''))}" for store in stores]

@@ -31,7 +31,8 @@ from pointsman.repo import MAIN, Move, Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
 from pointsman.sources import Source, load_types, read_sources
-from pointsman.store import FileStore, open_store
+from pointsman.store import open_store
+from pointsman.stored import Store, ask_all
 
 _TRIES = 12
 
@@ -191,7 +192,7 @@ class _Publisher:
         self.request = request
         self.settings = settings
         self.progress = progress
-        self.store: FileStore = open_store(settings.store)
+        self.store: Store = open_store(settings.store, settings.access)
         self._judged: dict[tuple[Target, ...], tuple[str, ...]] = {}  # targets → the commits judged against
         self.notes: list[str] = []
         self._accepted: dict[Target, dict[str, str]] = {}
@@ -221,8 +222,8 @@ class _Publisher:
 
     def store_blobs(self, sources: Sequence[Source]) -> list[str]:
         """Put each blob, create-only, and prove what is stored by its own bytes, whoever put it there."""
-        keys = [source.target.blob_key(source.artifact.type, source.artifact.version) for source in sources]
-        stands = [self.store.digest(key) for key in keys]
+        keys = [_key(source) for source in sources]
+        stands = list(ask_all(self.store.digest, keys, at_once=self.store.at_once))
         wrong = [
             _altered(f"{self.store.url}/{key}")
             for key, source, there in zip(keys, sources, stands, strict=True)
@@ -230,15 +231,21 @@ class _Publisher:
         ]
         if wrong:
             raise Refused(wrong)
+        puts = [(source, there is not None) for source, there in zip(sources, stands, strict=True)]
         outcomes = []
-        for key, source, there in zip(keys, sources, stands, strict=True):
-            outcomes.append("created" if self._put(key, source, proven=there is not None) else "present")
+        for key, created in zip(keys, ask_all(self._put, puts, at_once=self.store.at_once), strict=True):
+            outcomes.append("created" if created else "present")
             self.progress(f"{outcomes[-1]} {self.store.url}/{key}")
         return outcomes
 
-    def _put(self, key: str, source: Source, *, proven: bool = False) -> bool:
+    def _put(self, put: tuple[Source, bool]) -> bool:
+        """Put a blob, unless it is proven to stand there, and read back what does. Whether this put it there."""
+        source, proven = put
+        key = _key(source)
+        if proven and self.store.keep(key):
+            return False
         created = self.store.create(key, source.payload())
-        stands = self.store.digest(key) if created or not proven else (source.size, source.artifact.version)
+        stands = self.store.digest(key)
         if stands is None or stands[1] != source.artifact.version:
             raise Refused([_altered(f"{self.store.url}/{key}")])
         return created
@@ -267,10 +274,11 @@ class _Publisher:
 
     def look_again(self, sources: Sequence[Source]) -> None:
         """The record is on main now and keeps its blob; what was taken away before that is put again."""
-        for source in sources:
-            key = source.target.blob_key(source.artifact.type, source.artifact.version)
-            if self.store.size(key) != source.size:
-                self._put(key, source)
+        keys = [_key(source) for source in sources]
+        sizes = list(ask_all(self.store.size, keys, at_once=self.store.at_once))
+        for source, size in zip(sources, sizes, strict=True):
+            if size != source.size:
+                self._put((source, False))
 
     # the pull request
 
@@ -473,6 +481,10 @@ def _summary(slots: Sequence[tuple[Target, str, str]], gone: Sequence[str] = (),
     if len(every) > 1:
         return f"{len(every)} targets, {', '.join(map(str, every[:3]))}{' …' if len(every) > 3 else ''}"
     return f"{every[0]} " + ", ".join([*(f"{slot} {version[:12]}" for _, slot, version in slots), *gone])
+
+
+def _key(source: Source) -> str:
+    return source.target.blob_key(source.artifact.type, source.artifact.version)
 
 
 def _altered(uri: str) -> Fault:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pointsman.errors import Problem
 from pointsman.names import NAME, Target
-from pointsman.store import split_url
+from pointsman.store import BUCKETS, split_url
+from pointsman.stored import Access
 
 SETTINGS_PATH = "pointsman.toml"
 
@@ -32,9 +33,6 @@ _KNOWN: dict[str, tuple[str, ...]] = {
 }
 # Known keys whose only value that this version can honour is the one that asks for nothing.
 _NOT_YET: dict[tuple[str, str], tuple[Any, ...]] = {
-    ("store", "endpoint"): ("",),
-    ("store", "region"): ("",),
-    ("store", "allow_http"): (False,),
     ("serving", "invalidate"): ("",),
     ("forge", "kind"): ("local",),
     ("forge", "records"): ("push",),
@@ -50,6 +48,7 @@ class Settings:
     """What a manifest repository says about itself. URLs have no trailing slash."""
 
     store: str
+    access: Access = Access()  # noqa: RUF009 - frozen
     former: tuple[str, ...] = ()
     serving: str = ""
     group: str = "target"
@@ -115,10 +114,13 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
         raise Problem(f'{where}: [forge] group must be "target" or "run"')
     default = Settings(url)
     policy = tables.get("policy", {})
+    formers = tuple(_former(each, where) for each in former)
+    serving = _template(tables.get("serving", {}).get("manifest"), url, where)
     return Settings(
         store=url,
-        former=tuple(_former(each, where) for each in former),
-        serving=_template(tables.get("serving", {}).get("manifest"), url, where),
+        access=_access(store, (url, *formers, serving), where),
+        former=formers,
+        serving=serving,
         group=forge.get("group", "target"),
         artifact_bytes=_count(limits, "artifact_bytes", default.artifact_bytes, where),
         state_file_bytes=_count(limits, "state_file_bytes", default.state_file_bytes, where),
@@ -180,7 +182,37 @@ def _url(value: object, key: str, where: str) -> str:
 def _former(value: object, where: str) -> str:
     if not isinstance(value, str) or "://" not in value:
         raise Problem(f"{where}: [store] former must be a list of URLs, not {value!r}")
+    if value.partition("://")[0] in ("file", *BUCKETS):
+        return _url(value, "[store] former", where)
     return value.rstrip("/")
+
+
+def _access(table: Mapping[str, Any], urls: Sequence[str], where: str) -> Access:
+    """How to reach the buckets of s3:// URLs. Problem for what nothing here would use."""
+    access = Access(
+        _text(table, "endpoint", where).rstrip("/"), _text(table, "region", where), table.get("allow_http", False)
+    )
+    if not isinstance(access.allow_http, bool):
+        raise Problem(f"{where}: [store] allow_http must be true or false")
+    if access != Access() and not any(url.startswith("s3://") for url in urls):
+        raise Problem(f"{where}: endpoint, region and allow_http in [store] are for s3:// URLs, and there is none here")
+    if re.search("[@?#]", access.endpoint):
+        raise Problem(f"{where}: [store] endpoint has credentials or a query in it: they come from the environment")
+    if access.endpoint and not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._/-]*)?", access.endpoint):
+        raise Problem(f"{where}: [store] endpoint must be like https://host:port, not {access.endpoint!r}")
+    if access.endpoint.startswith("http://") != access.allow_http:
+        says = "an http:// endpoint and allow_http = true go together: what is sent can be read on its way"
+        raise Problem(f"{where}: [store] endpoint: {says}")
+    if not re.fullmatch(r"[A-Za-z0-9-]*", access.region):
+        raise Problem(f"{where}: [store] region must be a name such as us-east-1, not {access.region!r}")
+    return access
+
+
+def _text(table: Mapping[str, Any], key: str, where: str) -> str:
+    value = table.get(key, "")
+    if not isinstance(value, str):
+        raise Problem(f"{where}: [store] {key} must be a text")
+    return value
 
 
 def _template(value: object, store: str, where: str) -> str:
@@ -197,7 +229,14 @@ def _template(value: object, store: str, where: str) -> str:
     between = re.search(r"\{(?:tenant|surface)\}(.*)\{(?:tenant|surface)\}", value)
     if between is None or "/" not in between[1]:
         raise Problem(f"{where}: [serving] manifest needs a slash between {{tenant}} and {{surface}}: {value!r}")
-    _url(value[: value.index("{")], "[serving] manifest", where)
+    constant = value[: value.index("{")]
+    _url(constant, "[serving] manifest", where)
+    if not value.startswith("file://"):
+        _url(value.replace("{tenant}", "t").replace("{surface}", "s"), "[serving] manifest", where)
+        if constant.count("/") < 3:
+            raise Problem(
+                f"{where}: [serving] manifest: the name of the bucket cannot have a name in braces: {value!r}"
+            )
     return value
 
 

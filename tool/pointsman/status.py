@@ -18,6 +18,7 @@ from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
 from pointsman.store import open_store
+from pointsman.stored import Held
 from pointsman.sync import ever_had, pointers
 
 
@@ -32,14 +33,18 @@ def status(repo: Repository, targets: Sequence[Target]) -> Outcome:
         for surface in head.names(f"manifests/{tenant}")
         if head.entry(f"manifests/{tenant}/{surface}/manifest.json") is not None
     ]
-    known = sorted({*shipped, *(target for pull in pulls for target in pull.targets), *_served(settings)})
+    served = _served(settings)
+    known = sorted({*shipped, *(target for pull in pulls for target in pull.targets), *(served or ())})
     for target in targets:
         if target not in known:
             raise Problem(unknown(target, [str(each) for each in known]))
     facts = Facts(repo)
     chosen = sorted(set(targets)) or known
     return Outcome(
-        {"commit": main, "targets": [_one(repo, facts, settings, head, main, target, pulls) for target in chosen]}
+        {
+            "commit": main,
+            "targets": [_one(repo, facts, settings, served, head, main, target, pulls) for target in chosen],
+        }
     )
 
 
@@ -47,6 +52,7 @@ def _one(
     repo: Repository,
     facts: Facts,
     settings: Settings,
+    served: Mapping[Target, Held] | None,
     head: Snapshot,
     main: Oid,
     target: Target,
@@ -59,7 +65,7 @@ def _one(
         "current": manifest.versions if manifest else {},
         "window": _window(list(facts.records(head, target, manifest).values())),
         "shipped": {"commit": commit.oid, "at": rfc3339(commit.time), "by": commit.author} if commit else None,
-        "serving": _serving(repo, settings, main, target, head.read(target.manifest_path) or b""),
+        "serving": _serving(repo, settings, served, main, target, head.read(target.manifest_path) or b""),
         "pull_requests": [document(pull) for pull in pulls if target in pull.targets],
     }
 
@@ -73,18 +79,28 @@ def _window(records: Sequence[Record]) -> dict[str, str] | None:
     return {"start": start, "end": end}
 
 
-def _served(settings: Settings) -> list[Target]:
-    """Targets that serving has a pointer of, whatever main has: what is served must not go unseen."""
+def _served(settings: Settings) -> Mapping[Target, Held] | None:
+    """Every pointer that serving has, whatever main has: what is served must not go unseen. None: cannot be read."""
     try:
-        return [target for target, _ in pointers(open_store(settings.serving_root), settings)]
+        return dict(pointers(open_store(settings.serving_root, settings.access), settings))
     except Unreachable:
-        return []
+        return None
 
 
-def _serving(repo: Repository, settings: Settings, main: Oid, target: Target, wanted: bytes) -> str:
+def _serving(
+    repo: Repository,
+    settings: Settings,
+    served: Mapping[Target, Held] | None,
+    main: Oid,
+    target: Target,
+    wanted: bytes,
+) -> str:
+    if served is None:
+        return "unknown"
     try:
-        held = open_store(settings.serving_root).read(settings.serving_key(target))
-    except Unreachable:
+        store = open_store(settings.serving_root, settings.access)
+        held = served.get(target) or store.read(settings.serving_key(target))
+    except Unreachable:  # something stands there that is no pointer, so the listing did not have it
         return "unknown"
     if held is None:
         return "absent"

@@ -1,7 +1,7 @@
-"""Object storage: blobs and serving pointers, by key under one URL.
+"""Object storage: blobs and serving pointers, by key under one URL: a directory here, a bucket in `bucket`.
 
-A local directory (`file://`) is the store of this version. What it promises, any other store must promise too: a
-create-only put whose outcome is known, a replace that is conditional on what was read, and both durable on return.
+What either promises stands in `stored`: a create-only put whose outcome is known, a replace that is conditional on what
+was read, and both durable on return.
 """
 
 from __future__ import annotations
@@ -11,40 +11,46 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pointsman.durable import make_directory, sync_directory, write_durably
 from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.stored import Access, Held, Store
 
-_CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What a key held when it was read: its bytes and a tag that changes with every write."""
-
-    data: bytes
-    tag: str
+BUCKETS = ("s3", "gs", "az")
+_FORMS = "file:///absolute/path, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """Scheme and rest of a store URL; Problem for a scheme this version does not speak."""
+    """Scheme and rest of a store URL; Problem for one that cannot be used. Credentials in it are not repeated."""
     scheme, found, rest = url.partition("://")
-    if not found or scheme != "file" or not rest.startswith("/"):
-        raise Problem(f"not a store this version can use: {url!r} (write file:///absolute/path)")
+    if scheme != "file" and re.search("[@?#]", rest):
+        raise Problem("the URL has credentials, a query or a fragment in it: credentials come from the environment")
+    if not found or scheme not in ("file", *BUCKETS) or (scheme == "file" and not rest.startswith("/")):
+        raise Problem(f"not a store this version can use: {url!r} (write {_FORMS})")
+    if scheme != "file" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._=-]+)*/?", rest):
+        letters = "letters, digits, '.', '_', '-' and, after the bucket, '='"
+        raise Problem(f"not a store this version can use: {url!r} (names in a bucket's URL have {letters})")
     return scheme, rest
 
 
-def open_store(url: str) -> FileStore:
-    """The store at a URL. Nothing is created or contacted yet."""
-    return FileStore(Path(split_url(url)[1]), url)
+def open_store(url: str, access: Access = Access()) -> Store:  # noqa: B008 - frozen
+    """The store at a URL, its buckets reached by `access`. Nothing is created or contacted yet."""
+    scheme, rest = split_url(url)
+    if scheme == "file":
+        return FileStore(Path(rest), url)
+    from pointsman.bucket import Bucket
+
+    return Bucket(url, access)
 
 
 class FileStore:
     """A directory. Keys are checked names joined by slashes; the path is the URL's, raw, not percent-decoded."""
+
+    at_once = 1  # the disk is one, and the order of its fsyncs is what tests hold it to
 
     def __init__(self, root: Path, url: str) -> None:
         self.root = root
@@ -88,11 +94,20 @@ class FileStore:
             make_directory(path.parent)
             created = not path.exists() and self._create(path, data)
             if not created:
-                # Another process may have put it there a moment ago: what we build on must be durable too.
-                with open(path, "rb") as file:
-                    os.fsync(file.fileno())
+                _sync_file(path)
             sync_directory(path.parent)
             return created
+
+    def keep(self, key: str) -> bool:
+        """Make what stands under `key`, and was read, as durable as if this had put it. False if nothing does."""
+        path = self._path(key)
+        with self._trouble("write", key):
+            try:
+                _sync_file(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+            sync_directory(path.parent)
+            return True
 
     def _create(self, path: Path, data: bytes) -> bool:
         # A file without a name until it is whole: a crash leaves nothing behind.
@@ -207,6 +222,7 @@ class FileStore:
         except OSError as error:
             hint = {
                 errno.ENOSPC: "the disk is full: make room and run again",
+                errno.EFBIG: "a file may not grow that large here: raise the limit (ulimit -f) and run again",
                 errno.EDQUOT: "the quota is used up: make room and run again",
                 errno.EACCES: "no permission: check the owner and mode of the directory",
                 errno.EPERM: "no permission: check the owner and mode of the directory",
@@ -214,6 +230,12 @@ class FileStore:
                 errno.ENAMETOOLONG: "the name is too long for this file system",
             }.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
             raise Unreachable(f"cannot {verb} {self.url}/{key}: {hint}") from error
+
+
+def _sync_file(path: Path) -> None:
+    """Another process may have put it there a moment ago: what we build on must be durable too."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
 
 
 def _tag(stat: os.stat_result) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pointsman.case import Gate
 from pointsman.errors import Fault, MovedFirst, Refused
+from pointsman.facts import Facts
 from pointsman.fence import SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.gate import Gatekeeper
 from pointsman.names import Target, is_name
@@ -22,7 +23,8 @@ from pointsman.repo import Repository
 from pointsman.rules import RULES, Rule
 from pointsman.settings import Settings
 from pointsman.snapshot import Chain, Snapshot
-from pointsman.store import FileStore, Held, open_store
+from pointsman.store import open_store
+from pointsman.stored import Held, Store, ask_all
 
 _TRIES = 12
 _DID = ("written", "healed", "pruned")
@@ -50,13 +52,13 @@ def sync(
 ) -> Outcome:
     """Mirror the manifests of main to serving. Exit 5 if a target was refused and keeps its last good pointer."""
     orders = Orders(dry_run, heal, prune, accept_rewrite, rules)
-    settings = Snapshot(repo, repo.refresh()).settings()
-    store = open_store(settings.serving_root)
+    opened = Snapshot(repo, repo.refresh()).settings()
+    store = open_store(opened.serving_root, opened.access)
     done: dict[Target, dict[str, Any]] = {}
     with contextlib.nullcontext() if dry_run else store.locked(""):
         for _ in range(_TRIES):
             try:
-                main = _once(repo, store, orders, done)
+                main = _once(repo, store, opened, orders, done)
             except MovedFirst:
                 repo.refresh()
                 continue
@@ -67,8 +69,11 @@ def sync(
     raise MovedFirst("main or serving moved at every look: run pointsman sync again")
 
 
-def _once(repo: Repository, store: FileStore, orders: Orders, done: dict[Target, dict[str, Any]]) -> Oid:
-    """One pass. `done` gathers outcomes: what an earlier pass did stays told, what it only found does not."""
+def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done: dict[Target, dict[str, Any]]) -> Oid:
+    """One pass over the store that `opened` names.
+
+    `done` gathers outcomes: what an earlier pass did stays told, what it only found does not.
+    """
     for target in [target for target, each in done.items() if each["outcome"] not in _DID]:
         del done[target]
     fence = read_fence(store, SYNCED)
@@ -77,13 +82,14 @@ def _once(repo: Repository, store: FileStore, orders: Orders, done: dict[Target,
     main = repo.refresh()
     head = Snapshot(repo, main)
     settings = head.settings()
-    if open_store(settings.serving_root).root != store.root:
+    if (settings.serving_root, settings.access) != (opened.serving_root, opened.access):
         raise MovedFirst("the settings on main moved serving elsewhere meanwhile: run pointsman sync again")
     if settings.serving != listed_by.serving:
         raise MovedFirst("the settings on main moved the serving pointers meanwhile: run pointsman sync again")
     gate = Gatekeeper(repo, rules=orders.rules)
     _move_fence(gate, store, fence, main, orders)
     wanted = dict(_wanted(head))
+    gate.facts.look_ahead(settings, _blobs(gate.facts, head, wanted, serving))
     for target in sorted({*wanted, *serving}):
         held, data = serving.get(target), wanted.get(target)
         if target not in wanted:
@@ -100,7 +106,7 @@ def _once(repo: Repository, store: FileStore, orders: Orders, done: dict[Target,
     return main
 
 
-def _move_fence(gate: Gatekeeper, store: FileStore, fence: Fence, main: Oid, orders: Orders) -> None:
+def _move_fence(gate: Gatekeeper, store: Store, fence: Fence, main: Oid, orders: Orders) -> None:
     """Refused if main no longer descends from the last commit attempted; else that commit is `main` from here on."""
     if not orders.accept_rewrite and (faults := behind(gate, Gate.SYNC, fence, main)):
         raise Refused(faults)
@@ -108,12 +114,12 @@ def _move_fence(gate: Gatekeeper, store: FileStore, fence: Fence, main: Oid, ord
         move_fence(store, fence, main)
 
 
-def pointers(store: FileStore, settings: Settings) -> Iterator[tuple[Target, Held]]:
+def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held]]:
     """What serving holds, by target."""
-    for key in store.keys("", settings.serving_depth):
-        target = settings.serving_target(key)
-        held = store.read(key) if target is not None else None
-        if target is not None and held is not None:
+    found = {key: settings.serving_target(key) for key in store.keys("", settings.serving_depth)}
+    keys = [key for key, target in found.items() if target is not None]
+    for key, held in zip(keys, ask_all(store.read, keys, at_once=store.at_once), strict=True):
+        if (target := found[key]) is not None and held is not None:
             yield target, held
 
 
@@ -127,8 +133,18 @@ def _wanted(head: Snapshot) -> Iterator[tuple[Target, bytes | None]]:
                     yield target, head.read(target.manifest_path)
 
 
+def _blobs(
+    facts: Facts, head: Snapshot, wanted: Mapping[Target, bytes | None], serving: Mapping[Target, Held]
+) -> Iterator[str]:
+    """The URI of every blob that the targets which differ point to."""
+    for target, data in wanted.items():
+        held = serving.get(target)
+        if data is not None and (held is None or held.data != data) and (manifest := facts.manifest(head, target)):
+            yield from manifest.current.values()
+
+
 def _gone(
-    store: FileStore, settings: Settings, target: Target, held: Held | None, orders: Orders
+    store: Store, settings: Settings, target: Target, held: Held | None, orders: Orders
 ) -> tuple[str, tuple[Fault, ...]]:
     if orders.prune and held is not None:
         if not orders.dry_run:
@@ -141,7 +157,7 @@ def _gone(
 def _differs(
     repo: Repository,
     gate: Gatekeeper,
-    store: FileStore,
+    store: Store,
     settings: Settings,
     main: Oid,
     target: Target,
