@@ -9,6 +9,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import seaweed
+from seaweed import Server
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SEED = int(os.environ.get("POINTSMAN_SEED") or random.SystemRandom().randrange(2**32))
@@ -63,7 +65,7 @@ def _machine_without_habits(tmp_path_factory: pytest.TempPathFactory) -> Generat
     """An empty home and no git settings: neither the developer's name, nor hooks, nor signing reach a test."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith("GIT_") or name == "XDG_CONFIG_HOME":
+            if name.startswith(("GIT_", "AWS_")) or name == "XDG_CONFIG_HOME" or name.lower().endswith("_proxy"):
                 patch.delenv(name)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
@@ -86,3 +88,20 @@ def rounds() -> int:
 def conformance() -> Path:
     """The folder of documents whose versions are known."""
     return Path(__file__).parent / "conformance"
+
+
+@pytest.fixture(scope="session")
+def _server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Server:
+    """One S3 server for the whole run; its workers share it through a directory that is the run's own."""
+    base = tmp_path_factory.getbasetemp()
+    if worker_id == "master":
+        return seaweed.shared(base / "s3", os.getpid())
+    return seaweed.shared(base.parent / "s3", os.getppid())
+
+
+@pytest.fixture
+def s3(_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The S3 server of the run, its owner's credentials in the environment."""
+    for name, value in _server.environment.items():
+        monkeypatch.setenv(name, value)
+    return _server

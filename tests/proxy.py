@@ -123,7 +123,7 @@ class Proxy:
         if fault == "lost answer":
             _reset(writer)
             return
-        writer.write(answer[: len(answer) // 2] if fault == "truncated" else answer)
+        writer.write(answer[: _middle(answer)] if fault == "truncated" else answer)
         await writer.drain()
 
     async def _ask(self, head: bytes, body: bytes) -> bytes:
@@ -136,6 +136,12 @@ class Proxy:
             return await reader.read()
         finally:
             writer.close()
+
+
+def _middle(answer: bytes) -> int:
+    """Where to cut: in the middle of the body, of the head if there is no body."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return len(head) + 4 + len(body) // 2 if body else len(head) // 2
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -42,7 +42,7 @@ def git(where: Path, *words: str, env: dict[str, str] | None = None, given: str 
 class Shop:
     """The parts and the verbs, each verb in a fresh repository object as a fresh process would have it."""
 
-    def __init__(self, root: Path, settings: str = "") -> None:
+    def __init__(self, root: Path, settings: str = "", url: str | None = None) -> None:
         self.root = root
         self.origin = root / "origin.git"
         self.desk = root / "desk"
@@ -51,7 +51,7 @@ class Shop:
         git(root, "init", "-q", "--bare", "-b", "main", str(self.origin))
         git(root, "clone", "-q", str(self.origin), str(self.desk))
         git(self.desk, "checkout", "-q", "-b", "main")
-        (self.desk / "pointsman.toml").write_text(f'[store]\nurl = "file://{self.store}"\n{settings}')
+        (self.desk / "pointsman.toml").write_text(f'[store]\nurl = "{url or f"file://{self.store}"}"\n{settings}')
         self.push("settings")
 
     @contextmanager

@@ -40,6 +40,7 @@ _CREDENTIALS = {
     "gs": "check GOOGLE_APPLICATION_CREDENTIALS, or this machine's service account",
     "az": "check AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or this machine's identity",
 }
+_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCOUNT_KEY")
 _NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
 _NO_OBJECT = {"NoSuchKey", "BlobNotFound", "ResourceNotFound", "NoSuchVersion"}
 _WRONG_CREDENTIALS = {
@@ -122,30 +123,12 @@ class Bucket:
 
     def read(self, key: str) -> Held | None:
         """What stands under `key`, None if nothing does."""
-
-        def fetch() -> Held:
-            got = self._obstore.get(self._client(), self._path(key))
-            data = bytes(got.bytes())
-            return Held(data, self._tag(got.meta))
-
-        return self._ask("read", key, fetch)
+        return self._ask("read", key, lambda: self._fetch(key))
 
     def digest(self, key: str) -> tuple[int, str] | None:
         """Size in bytes and SHA-256 of what stands under `key`, read in pieces; None if nothing does."""
         patience = _Patience(self._timeout)
-
-        def fetch() -> tuple[int, str]:
-            got = self._obstore.get(self._client(), self._path(key))
-            hashed, size = hashlib.sha256(), 0
-            for chunk in got.stream(min_chunk_size=_CHUNK):
-                hashed.update(chunk)
-                size += len(chunk)
-                patience.allow(len(chunk) / _RATE)
-            if size != got.meta["size"]:
-                raise _Short
-            return size, hashed.hexdigest()
-
-        return self._ask("read", key, fetch, patience)
+        return self._ask("read", key, lambda: self._hash(key, patience), patience)
 
     def size(self, key: str) -> int | None:
         """Size in bytes of what stands under `key`, None if nothing does."""
@@ -181,7 +164,7 @@ class Bucket:
             if trouble.kind in ("lasting", "absent"):
                 self._fail("write", key, trouble)
             may_be_ours = may_be_ours or trouble.kind == "passing"
-            there = self.digest(key)
+            there = self._ask("write", key, lambda: self._hash(key, patience), patience)
             if there is not None:
                 return may_be_ours and there == (len(data), hashlib.sha256(data).hexdigest())
             if not patience.again():
@@ -201,7 +184,7 @@ class Bucket:
         while (trouble := self._put(key, data, mode)) is not None:
             if trouble.kind == "lasting":
                 self._fail("write", key, trouble)
-            now = self.read(key)
+            now = self._ask("write", key, lambda: self._fetch(key), patience)
             if now is not None and now.data == data:
                 return
             if (now.tag if now is not None else None) != was:
@@ -217,7 +200,7 @@ class Bucket:
         """
         patience, asked = _Patience(self._timeout), False
         while True:
-            meta = self._ask("read", key, lambda: self._head(key))
+            meta = self._ask("delete", key, lambda: self._head(key), patience)
             if meta is None and asked:
                 return
             if meta is None or self._tag(meta) != was:
@@ -249,6 +232,21 @@ class Bucket:
             if answer.kind == "lasting" or not patience.again():
                 self._fail(verb, key, answer)
 
+    def _fetch(self, key: str) -> Held:
+        got = self._obstore.get(self._client(), self._path(key))
+        return Held(bytes(got.bytes()), self._tag(got.meta))
+
+    def _hash(self, key: str, patience: _Patience) -> tuple[int, str]:
+        got = self._obstore.get(self._client(), self._path(key))
+        hashed, size = hashlib.sha256(), 0
+        for chunk in got.stream(min_chunk_size=_CHUNK):
+            hashed.update(chunk)
+            size += len(chunk)
+            patience.allow(len(chunk) / _RATE)
+        if size != got.meta["size"]:
+            raise _Short
+        return size, hashed.hexdigest()
+
     def _head(self, key: str) -> ObjectMeta:
         try:
             head: ObjectMeta = self._obstore.head(self._client(), self._path(key))
@@ -268,6 +266,11 @@ class Bucket:
             return request()
         except (self._errors.BaseError, OSError, _Short) as error:
             return trouble_of(error, self._scheme, self._name)
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":
+                raise
+            # obstore's way of saying that what it was given makes no request at all.
+            return Trouble(f"the request cannot be made: {_CREDENTIALS[self._scheme]} for stray characters", "lasting")
 
     def _fail(self, verb: str, key: str, trouble: Trouble) -> NoReturn:
         where = trouble.where or _host(self._access.endpoint)
@@ -307,6 +310,9 @@ class Bucket:
     def _open(self, silence: float) -> ObjectStore:
         from obstore.store import AzureStore, GCSStore, S3Store
 
+        for name in _SECRETS:
+            if re.search(r"[\s\x00-\x1f\x7f]", os.environ.get(name, "")):
+                raise Problem(f"{name} has a blank or a line break in it: take it out")
         options: ClientConfig = {
             "connect_timeout": timedelta(seconds=_one_try(self._timeout)),
             "read_timeout": timedelta(seconds=silence),

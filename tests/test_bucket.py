@@ -1,0 +1,371 @@
+"""Buckets: whatever a request answers, what stands there decides, and every trouble has its own sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import obstore
+import proxy
+import pytest
+import world
+from proxy import FAULTS, Call, Proxy
+from seaweed import BUCKET, Server
+
+from pointsman.bucket import Bucket, trouble_of
+from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.store import open_store
+from pointsman.stored import Access, ask_all
+
+OLD, NEW = "t/s/old.json", "t/s/new.json"
+WAS, IS = b"o" * 3000, b"n" * 3000
+
+
+@pytest.fixture
+def url() -> str:
+    return f"s3://{BUCKET}/{uuid.uuid4().hex}"
+
+
+def at(server: Server, url: str, endpoint: str = "") -> Bucket:
+    opened = open_store(url, Access(endpoint or server.endpoint, "", True))
+    assert isinstance(opened, Bucket)
+    return opened
+
+
+@pytest.fixture
+def bucket(s3: Server, url: str) -> Bucket:
+    return at(s3, url)
+
+
+def tag(bucket: Bucket, key: str) -> str:
+    held = bucket.read(key)
+    assert held is not None
+    return held.tag
+
+
+def test_a_create_happens_once_and_never_overwrites(bucket: Bucket) -> None:
+    assert bucket.create("a/b/c/1.json", b"one") is True
+    assert bucket.create("a/b/c/1.json", b"two") is False
+    assert bucket.create("a/b/c/1.json", b"one") is False
+    assert bucket.digest("a/b/c/1.json") == (3, hashlib.sha256(b"one").hexdigest())
+    assert bucket.size("a/b/c/1.json") == 3
+    assert bucket.digest("a/b/c/2.json") is None
+    assert bucket.size("a/b/c/2.json") is None
+    assert bucket.read("a/b/c/2.json") is None
+
+
+def test_a_replace_needs_the_tag_that_was_read(bucket: Bucket) -> None:
+    bucket.replace("t/s/m.json", b"one", was=None)
+    first = tag(bucket, "t/s/m.json")
+    bucket.replace("t/s/m.json", b"two", was=first)
+    for was in (first, None):
+        with pytest.raises(MovedFirst):
+            bucket.replace("t/s/m.json", b"three", was=was)
+    with pytest.raises(MovedFirst):
+        bucket.replace("t/s/gone.json", b"three", was=first)
+    with pytest.raises(MovedFirst):
+        bucket.delete("t/s/m.json", was=first)
+    second = bucket.read("t/s/m.json")
+    assert second is not None
+    assert second.data == b"two"
+    bucket.delete("t/s/m.json", was=second.tag)
+    assert bucket.read("t/s/m.json") is None
+    with pytest.raises(MovedFirst):
+        bucket.delete("t/s/m.json", was=second.tag)
+
+
+def test_listing_goes_as_deep_as_asked_and_skips_what_is_not_ours(bucket: Bucket, s3: Server, url: str) -> None:
+    for key in ("t/s/m.json", "t/r/m.json", "t/top.json", "t/s/x/deep.json", ".pointsman/a/b.json"):
+        bucket.create(key, b"x")
+    assert list(bucket.keys("", 3)) == ["t/r/m.json", "t/s/m.json"]
+    assert list(bucket.keys("nowhere/", 3)) == []
+    assert list(at(s3, f"{url}/t").keys("", 2)) == ["r/m.json", "s/m.json"]
+
+
+def test_of_many_creators_of_one_key_one_wins_and_all_know_what_stands_there(bucket: Bucket) -> None:
+    def create(number: int) -> bool:
+        return bucket.create(NEW, f"number {number}".encode())
+
+    assert sum(ask_all(create, range(3), at_once=3)) == 1
+    held = bucket.read(NEW)
+    assert held is not None
+    assert re.fullmatch(rb"number [0-2]", held.data)
+
+
+# whatever goes wrong on the way
+
+CALLS: dict[str, tuple[str, Callable[[Bucket, str], Any], Any]] = {  # name → method that is spoilt, call, right answer
+    "create": ("PUT", lambda bucket, was: bucket.create(NEW, IS), True),
+    "replace": ("PUT", lambda bucket, was: bucket.replace(OLD, IS, was=was), None),
+    "delete": ("DELETE", lambda bucket, was: bucket.delete(OLD, was=was), None),
+    "read": ("GET", lambda bucket, was: bucket.read(OLD).data, WAS),  # type: ignore[union-attr]
+    "digest": ("GET", lambda bucket, was: bucket.digest(OLD), (len(WAS), hashlib.sha256(WAS).hexdigest())),
+    "size": ("HEAD", lambda bucket, was: bucket.size(OLD), len(WAS)),
+    "keys": ("GET", lambda bucket, was: list(bucket.keys("", 3)), [OLD]),
+}
+AFTER = {"create": {OLD: WAS, NEW: IS}, "replace": {OLD: IS}, "delete": {}}
+
+
+@pytest.fixture
+def between(s3: Server) -> Iterator[Proxy]:
+    with proxy.running(s3.host) as running:
+        yield running
+
+
+def contents(server: Server, url: str) -> dict[str, bytes]:
+    client = server.client(url.rpartition("/")[2])
+    paths = [meta["path"] for page in obstore.list(client) for meta in page]
+    return {path: bytes(obstore.get(client, path).bytes()) for path in paths}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_passes_is_ridden_out_and_everything_is_done_once(
+    s3: Server, url: str, between: Proxy, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "1" if fault == "hang" else "3")
+    direct, spoilt = at(s3, url), at(s3, url, between.endpoint)
+    for name, (method, call, right) in CALLS.items():
+        for key in contents(s3, url):
+            direct.delete(key, was=tag(direct, key))
+        direct.create(OLD, WAS)
+        was = tag(direct, OLD)
+        between.forget(lambda each, method=method: fault if each.method == method and not between.spoilt else None)  # type: ignore[misc]
+        assert call(spoilt, was) == right, name
+        assert len(between.spoilt) == 1, name
+        assert contents(s3, url) == AFTER.get(name, {OLD: WAS}), name
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_lasts_is_a_problem_in_the_end_and_nothing_is_done_by_halves(
+    s3: Server, url: str, between: Proxy, fault: str, monkeypatch: pytest.MonkeyPatch, dice: random.Random
+) -> None:
+    direct = at(s3, url)
+    direct.create(OLD, WAS)
+    was = tag(direct, OLD)
+    monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "0.3")
+    for name in dice.sample(sorted(CALLS), world.how_many_points(1, len(CALLS), 10)):
+        method, call, right = CALLS[name]
+        monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "0.3")
+        spoilt = at(s3, url, between.endpoint)
+        between.forget(lambda each, method=method: fault if each.method == method else None)  # type: ignore[misc]
+        if fault in ("lost answer", "truncated") and name in AFTER:  # it was done, and reading back shows it
+            assert call(spoilt, was) == right, name
+        else:
+            with pytest.raises(Unreachable, match=re.escape(between.endpoint)):
+                call(spoilt, was)
+        assert between.spoilt, name
+        found = contents(s3, url)
+        assert found in ({OLD: WAS}, AFTER.get(name)), name
+        for key in found:
+            direct.delete(key, was=tag(direct, key))
+        direct.create(OLD, WAS)
+        was = tag(direct, OLD)
+
+
+def test_a_create_that_finds_other_bytes_after_a_lost_answer_says_that_something_is_there(
+    s3: Server, url: str, between: Proxy
+) -> None:
+    """The answer is lost, and the write too: someone else's bytes stand there when we look."""
+
+    def someone_else(call: Call) -> str | None:
+        if call.method != "PUT":
+            return None
+        at(s3, url).create(NEW, b"someone else's")
+        return "reset"
+
+    between.forget(someone_else)
+    assert at(s3, url, between.endpoint).create(NEW, IS) is False
+    assert contents(s3, url) == {NEW: b"someone else's"}
+
+
+def test_a_replace_that_finds_other_bytes_after_a_lost_answer_says_that_someone_moved_first(
+    s3: Server, url: str, between: Proxy
+) -> None:
+    direct = at(s3, url)
+    direct.create(OLD, WAS)
+    was = tag(direct, OLD)
+
+    def someone_else(call: Call) -> str | None:
+        if call.method == "PUT" and not between.spoilt:
+            direct.replace(OLD, b"someone else's", was=was)
+            return "reset"
+        return None
+
+    between.forget(someone_else)
+    with pytest.raises(MovedFirst):
+        at(s3, url, between.endpoint).replace(OLD, IS, was=was)
+    assert contents(s3, url) == {OLD: b"someone else's"}
+
+
+# what is said
+
+
+def says(bucket: Bucket, call: Callable[[Bucket], Any] = lambda bucket: bucket.digest(NEW)) -> str:
+    with pytest.raises(Unreachable) as error:
+        call(bucket)
+    assert error.value.exit_code == 3
+    return str(error.value)
+
+
+def test_every_trouble_has_its_own_sentence_that_says_what_to_check(
+    s3: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {
+        "bucket": says(at(s3, "s3://no-such-bucket/x")),
+        "bucket by size": says(at(s3, "s3://no-such-bucket/x"), lambda bucket: bucket.size(NEW)),
+        "bucket by list": says(at(s3, "s3://no-such-bucket/x"), lambda bucket: list(bucket.keys("", 3))),
+    }
+    assert all("there is no bucket 'no-such-bucket': create it, or mend the URL" in each for each in found.values())
+    assert all(f" at {s3.endpoint}: " in each for each in found.values())
+    for name, value in (("AWS_SECRET_ACCESS_KEY", "wrong-and-secret"), ("AWS_ACCESS_KEY_ID", "AKIDWRONG")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            for call in (lambda bucket: bucket.size(NEW), lambda bucket: bucket.create(NEW, IS)):
+                sentence = says(at(s3, url), call)
+                assert "the credentials are wrong or have expired" in sentence
+                assert "check AWS_ACCESS_KEY_ID" in sentence
+                assert value not in sentence
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", s3.reader_key)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", s3.reader_secret)
+        assert "no permission (403 AccessDenied)" in says(at(s3, url), lambda bucket: bucket.create(NEW, IS))
+        assert at(s3, url).size(NEW) is None  # it may read, and nothing is there
+    monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "0.2")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        nobody = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        assert "no answer: check [store] endpoint" in says(at(s3, url, nobody))
+    assert f"{nobody}: nothing answers there: check [store] endpoint" in says(at(s3, url, nobody))
+
+
+@pytest.mark.parametrize(
+    "status,code,sentence",
+    [
+        (429, "", "the store is throttling requests (429)"),
+        (503, "SlowDown", "the store is throttling requests (503 SlowDown)"),
+        (500, "InternalError", "an error of its own (500 InternalError)"),
+        (507, "XMinioStorageFull", "the store is full"),
+        (403, "RequestTimeTooSkewed", "clock is wrong"),
+        (400, "ExpiredToken", "the credentials are wrong or have expired (400 ExpiredToken)"),
+        (400, "AuthorizationHeaderMalformed", "the bucket is in another region"),
+        (404, "", "what answers there is no object store"),
+        (418, "Teapot", "the store refuses the request (418 Teapot)"),
+    ],
+)
+def test_what_a_store_answers_is_told_apart(
+    s3: Server, url: str, status: int, code: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            quoted = f"<AWSAccessKeyId>{s3.key}</AWSAccessKeyId><StringToSign>{s3.secret}</StringToSign>"
+            body = f"<Error><Code>{code}</Code>{quoted}</Error>".encode() if code else b""
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "0.2")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            told = says(at(s3, url, f"http://127.0.0.1:{server.server_address[1]}"))
+        finally:
+            server.shutdown()
+            thread.join()
+    assert sentence in told
+    assert s3.key not in told
+    assert s3.secret not in told
+
+
+def test_credentials_that_cannot_be_sent_are_named_and_not_shown(
+    s3: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", f"{s3.key}\n")
+    with pytest.raises(Problem, match="AWS_ACCESS_KEY_ID has a blank or a line break in it") as error:
+        at(s3, url).size(NEW)
+    assert s3.key not in str(error.value)
+
+
+def test_a_machine_without_credentials_is_told_which_to_give(
+    s3: Server, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in s3.environment:
+        monkeypatch.delenv(name)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{listening.getsockname()[1]}/role")
+        (tmp_path / "token").write_text("a-token")
+        monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "token"))
+        monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "0.2")
+        assert "no credentials were found: check AWS_ACCESS_KEY_ID" in says(at(s3, url))
+
+
+def test_an_error_that_nobody_knows_passes_nothing_on_of_its_text() -> None:
+    trouble = trouble_of(OSError("Authorization: AWS4-HMAC-SHA256 Credential=AKIDSECRET"), "s3", "b")
+    assert "AKIDSECRET" not in trouble.says
+
+
+def test_a_budget_that_is_no_number_of_seconds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("", "0", "-1", "1e3", "soon"):
+        monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", text)
+        with pytest.raises(Problem, match="POINTSMAN_STORE_TIMEOUT is not a number of seconds above 0"):
+            open_store("s3://bucket")
+
+
+def test_an_endpoint_of_the_settings_wins_over_the_environment(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, s3: Server, url: str
+) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert at(s3, url).create(NEW, IS) is True
+
+
+# what it costs
+
+
+def test_a_large_object_is_hashed_in_little_memory(s3: Server, url: str) -> None:
+    size = 64 << 20
+    obstore.put(s3.client(url.rpartition("/")[2]), OLD, bytes(size), mode="create")
+    script = (
+        "import resource, sys\n"
+        "from pointsman.store import open_store\n"
+        "from pointsman.stored import Access\n"
+        "bucket = open_store(sys.argv[1], Access(sys.argv[2], '', True))\n"
+        "bucket.size(sys.argv[3])\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "print(*bucket.digest(sys.argv[3]), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10)\n"
+    )
+    command = [sys.executable, "-c", script, url, s3.endpoint, OLD]
+    found, digest, grown = subprocess.check_output(command, text=True).split()
+    assert (int(found), digest) == (size, hashlib.sha256(bytes(size)).hexdigest())
+    assert int(grown) < size // 2
+
+
+def test_a_directory_never_imports_obstore() -> None:
+    script = "import sys; from pointsman.store import open_store as o; o('file:///x'); print('obstore' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "False"
+
+
+def test_many_calls_at_once_give_their_results_in_order_and_begin_nothing_after_an_error() -> None:
+    assert list(ask_all(lambda each: each * 2, range(50), at_once=8)) == [each * 2 for each in range(50)]
+    begun: list[int] = []
+
+    def call(number: int) -> int:
+        begun.append(number)
+        raise Unreachable(f"number {number}")
+
+    with pytest.raises(Unreachable, match="number"):
+        list(ask_all(call, range(1000), at_once=4))
+    assert len(begun) <= 4
