@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from shop import Shop, popularity
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.store import FileStore, open_store
@@ -100,3 +106,56 @@ def test_a_url_with_credentials_in_it_is_refused_and_not_repeated() -> None:
         with pytest.raises(Problem, match="credentials come from the environment") as error:
             open_store(url)
         assert "verysecret" not in str(error.value)
+
+
+def test_a_disk_that_is_full_is_said_leaves_no_half_a_blob_and_running_again_finishes(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    shop.store.mkdir()
+    paths = [str(popularity(tmp_path / f"{number}.json", 200 * number, surface=f"s{number}")) for number in (1, 5)]
+    script = [sys.executable, str(Path(__file__).parent / "full_disk.py"), str(shop.store), str(shop.desk), *paths]
+    ran = subprocess.run(
+        [*own_mounts(), *script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    found = json.loads(ran.stdout)
+    code, sentence = found["full"]
+    assert code == 3
+    assert re.fullmatch(r"cannot write file://\S+\.json: the disk is full: make room and run again", sentence)
+    assert found["again"] == [0, ""]
+    whole = {path: size for path, size in found["after"].items() if path.startswith("grocer/")}
+    assert len(whole) == 2
+    assert {path for path in found["during"] if path != ".ballast"} < set(whole)
+    assert all(whole[path] == size for path, size in found["during"].items() if path != ".ballast")
+
+
+def own_mounts() -> list[str]:
+    """What to put before a command that mounts file systems nobody else sees; the test is skipped without it."""
+    for command in (["unshare", "--user", "--map-root-user", "--mount"], ["sudo", "-n", "-E", "unshare", "--mount"]):
+        with contextlib.suppress(OSError):
+            if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
+                return command
+    pytest.skip("no mount namespace is to be had (unshare): no disk can be filled")
+
+
+def test_a_file_that_may_not_grow_so_large_is_said_and_leaves_nothing_behind(store: FileStore) -> None:
+    """The limit of the process (RLIMIT_FSIZE): another error than a full disk, met at the same place."""
+    script = (
+        "import resource, sys\n"
+        "from pointsman.store import open_store\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "open_store(sys.argv[1]).create('t/1.json', bytes(2000))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, store.url], capture_output=True, text=True, check=False)
+    assert "Unreachable: cannot write" in ran.stderr
+    assert "a file may not grow that large here" in ran.stderr
+    assert [path for path in store.root.rglob("*") if path.is_file()] == []
+    assert store.create("t/1.json", bytes(2000)) is True
+
+
+def test_a_key_that_is_kept_stands_there(store: FileStore) -> None:
+    assert store.keep("t/1.json") is False
+    store.create("t/1.json", b"x")
+    assert store.keep("t/1.json") is True
