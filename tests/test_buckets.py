@@ -22,7 +22,8 @@ from shop import DAYS, GROCER, STAGING, git, popularity, refused
 
 import pointsman
 from pointsman import status
-from pointsman.errors import Problem, Refused, Unreachable
+from pointsman.bucket import Bucket
+from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
 from pointsman.outcome import Outcome
 
 
@@ -131,6 +132,45 @@ def test_status_says_unknown_of_a_store_that_does_not_answer(shop: BucketShop, m
     assert serving(shop) == "unknown"
     with pytest.raises(Unreachable, match=r"at http://127\.0\.0\.1:1: nothing answers there: check \[store\] endpoint"):
         shop.sync()
+
+
+# no lock, and yet nobody's write is lost
+
+
+@pytest.mark.parametrize("at", [FENCE.rpartition("/")[2], POINTER.rpartition("/")[2]])
+@pytest.mark.parametrize("then", ["ships", "rolls back"])
+def test_a_sync_that_is_overtaken_starts_over_and_serving_ends_as_main_is(
+    shop: BucketShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str, then: str
+) -> None:
+    """Between what it read and its write of the fence or a pointer, main moves on and another sync runs to its end."""
+    shop.publish(popularity(tmp_path / "1.json", 10), merge=True)
+    shop.sync()
+    shop.publish(popularity(tmp_path / "2.json", 11), merge=True)
+    replace = Bucket.replace
+    lost: list[str] = []
+    others: list[str] = []
+
+    def late(bucket: Bucket, key: str, data: bytes, *, was: str | None) -> None:
+        if key.endswith(at) and not others:
+            others.append(key)
+            if then == "ships":
+                shop.publish(popularity(tmp_path / "3.json", 12), merge=True)
+            else:
+                shop.roll_back(now=True, reason="the day is broken")
+            others.append(shop.sync(where=shop.origin).document["commit"])
+        try:
+            replace(bucket, key, data, was=was)
+        except MovedFirst:
+            lost.append(key)
+            raise
+
+    monkeypatch.setattr(Bucket, "replace", late)
+    outcome = shop.sync()
+    assert len(others) == 2
+    assert outcome.document["commit"] == shop.main
+    assert json.loads(shop.objects()[FENCE])["commit"] == shop.main
+    assert shop.serving == shop.manifest
+    assert bool(lost) == (at == "sync.json" or then == "ships")  # a restored pointer has its earlier tag again
 
 
 # secrets

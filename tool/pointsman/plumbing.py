@@ -287,7 +287,8 @@ class Git:
                 raise Problem(f"git log failed: {Ran(process.returncode, b'', err.decode(errors='replace')).reason}")
         finally:
             tokens.close()
-            if process.poll() is None:
+            # Collected in a cycle with this generator, GitPython's object may have ended git and let go of it already.
+            if getattr(process, "proc", process) is not None and process.poll() is None:
                 process.kill()
                 process.communicate()
 
