@@ -51,6 +51,7 @@ class Facts:
         self.offline = offline
         self._chains: dict[tuple[Oid | None, str], Chain] = {}
         self._newer: dict[tuple[Oid | None, str], frozenset[Oid] | None] = {}
+        self._sinces: dict[Oid, Oid | None] = {}
         self._settings: dict[str, Settings] = {}
         self._stores: dict[str, Store] = {}
         self._sizes: dict[str, Blob] = {}
@@ -82,11 +83,16 @@ class Facts:
 
     def _newer_than_since(self, chain: Chain) -> frozenset[Oid] | None:
         """The commits of a chain that are not taken as they stand; None if all are judged."""
-        tip = chain.tip
-        since = Oid(self.settings(Snapshot(self.repo, tip)).audit_since) if tip is not None else None
-        if not since or tip is None or not self.repo.is_ancestor(since, tip):
+        if chain.tip is None or (since := self._since(chain.tip)) is None:
             return None
-        return frozenset(commit.oid for commit in self.repo.history(tip, chain.path, no_older_than=since))
+        return frozenset(commit.oid for commit in self.repo.history(chain.tip, chain.path, no_older_than=since))
+
+    def _since(self, tip: Oid) -> Oid | None:
+        """The commit that `[audit] since` names, None if it names none of the history of `tip`."""
+        if tip not in self._sinces:
+            since = Oid(self.settings(Snapshot(self.repo, tip)).audit_since)
+            self._sinces[tip] = since if since and self.repo.is_ancestor(since, tip) else None
+        return self._sinces[tip]
 
     def taken_out(self, base: Oid, target: Target, versions: Mapping[str, str]) -> set[str]:
         """The slots whose version a restore has taken out, and which nothing on `base` has put back since.
