@@ -13,8 +13,9 @@ from shop import DAYS, GROCER, STAGING, Shop, cooc, git, popularity, refused
 
 from pointsman import message
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
+from pointsman.origin import MAIN, Move
 from pointsman.plumbing import Git
-from pointsman.repo import MAIN, Move, open_repository
+from pointsman.repo import open_repository
 
 
 @pytest.fixture

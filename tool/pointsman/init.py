@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from pointsman.errors import Problem
+from pointsman.origin import MAIN, Move
 from pointsman.outcome import Outcome
 from pointsman.plumbing import Git
-from pointsman.repo import MAIN, Move, open_repository
+from pointsman.repo import open_repository
 from pointsman.settings import SETTINGS_PATH, read_settings
 
 # Path in the new repository → its file under templates/, which has no leading dot: git must not take it for its own.

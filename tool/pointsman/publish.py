@@ -23,11 +23,12 @@ from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.gate import Gatekeeper
 from pointsman.message import Said, check_value, compose, parse
 from pointsman.names import Target
+from pointsman.origin import MAIN, Move
 from pointsman.outcome import Outcome, told
 from pointsman.plumbing import Oid
 from pointsman.policy import GUARDRAILS
 from pointsman.pulls import Pull
-from pointsman.repo import MAIN, Move, Repository
+from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
 from pointsman.sources import Source, load_types, read_sources

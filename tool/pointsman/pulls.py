@@ -20,9 +20,10 @@ from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate import Gatekeeper
 from pointsman.message import Message, parse
 from pointsman.names import Target
+from pointsman.origin import MAIN, PULL_BRANCHES, Move
 from pointsman.outcome import Outcome, told
 from pointsman.plumbing import Entry, Oid
-from pointsman.repo import MAIN, PULL_BRANCHES, Move, Repository
+from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
 
 _TRIES = 12

@@ -1,31 +1,21 @@
-"""A manifest repository as `-C` names it, and the place where its state moves.
-
-State moves on the remote `origin` where there is one; else the repository is its own origin. Refs move only by
-compare-and-swap. A worktree, index or HEAD of the user's is never touched, with one exception: a repository that is its
-own origin and has a clean `main` checked out is brought along.
-"""
+"""A manifest repository as `-C` names it: its commits and their history, read and written without a worktree."""
 
 from __future__ import annotations
 
 import contextlib
 import getpass
 import os
-import random
 import re
 import socket
 import tempfile
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
 
-from pointsman.durable import sync_directories
-from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.errors import Problem
 from pointsman.history import Index, Walk
+from pointsman.origin import MAIN, Move, Origin
 from pointsman.plumbing import (
-    LOCK_PATIENCE,
     PLAIN_FILE,
     TREE,
     Change,
@@ -35,24 +25,11 @@ from pointsman.plumbing import (
     Oid,
     encode_tree,
     object_id,
-    remote_timeout,
 )
 
-MAIN = "refs/heads/main"
-PULL_BRANCHES = ("refs/heads/ship/", "refs/heads/rollback/")
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
-_TRIES = 8
 _OPEN_WALKS = 16  # each is a git process with three pipes
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One ref's step from `was` to `new`; None stands for a ref that is not there."""
-
-    ref: str
-    new: Oid | None
-    was: Oid | None
 
 
 class Repository:
@@ -62,14 +39,14 @@ class Repository:
         self.git = git
         self.git_dir = git_dir
         self.worktree = worktree
+        self.remote = settings.get("remote.origin.url")
         self.heads: dict[str, Oid] = {}
-        self.notes: list[str] = []
+        self._origin = Origin(git, git_dir, worktree, self.remote)
         self._settings = settings
         self._written: set[Oid] = set()
         self.index: Index | None = None
         self._walks: dict[str, Walk] = {}
         self._open_walks: deque[Walk] = deque()
-        self.remote = settings.get("remote.origin.url")
 
     # refs
 
@@ -82,163 +59,24 @@ class Repository:
             )
         return self.heads[MAIN]
 
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of how main was moved."""
+        return self._origin.notes
+
     def refresh(self) -> Oid:
         """Learn the origin's heads as they are now, fetch what is new, return main; Unreachable if it is silent."""
-        if self.remote is None:
-            self.heads = self._list_refs("for-each-ref", "--format=%(objectname)%09%(refname)", *_wanted("", "/"))
-            return self.main
-        for again in range(_TRIES):
-            heads = self._ls_remote()
-            known = self._list_refs("for-each-ref", "--format=%(objectname)%09%(refname)", *_wanted(_TRACKED, "/"))
-            if all(known.get(_tracking(ref)) == oid for ref, oid in heads.items()):
-                self.heads = heads
-                return self.main
-            ran = self._fetch("--prune")
-            if ran is not None:
-                # Two processes that share a clone get in each other's way here; the loser looks again.
-                dead = (lock := _LOCK.search(ran)) is not None and not lock[1].endswith("/shallow.lock")
-                if dead or again == _TRIES - 1 or not re.search(r"lock|unable to update|File exists", ran):
-                    raise self._unreachable(f"cannot fetch from origin ({self.remote}): {ran}")
-                _pause(again)
-        raise MovedFirst(f"origin ({self.remote}) moved at every look: run the command again")
-
-    def _ls_remote(self) -> dict[str, Oid]:
-        ran = self.git.run("ls-remote", "--refs", "origin", *_wanted("", "/*"), timeout=remote_timeout())
-        if ran.code != 0:
-            raise Unreachable(f"cannot read origin ({self.remote}): {ran.reason}")
-        wanted = (MAIN, *PULL_BRANCHES)
-        found = _parse_refs(ran.out.decode(errors="surrogateescape"))
-        return {ref: oid for ref, oid in found.items() if ref.startswith(wanted)}
-
-    def _list_refs(self, *words: str) -> dict[str, Oid]:
-        return _parse_refs(self.git.ask(*words))
-
-    def _fetch(self, *words: str) -> str | None:
-        """Fetch the origin's heads into the tracking refs; what git said if it failed."""
-        specs = [f"+{MAIN}:{_tracking(MAIN)}", *(f"+{branch}*:{_tracking(branch)}*" for branch in PULL_BRANCHES)]
-        quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
-        ran = self.git.run("fetch", *quiet, *words, "origin", *specs, timeout=remote_timeout())
-        return ran.reason if ran.code != 0 else None
+        self.heads = self._origin.heads()
+        return self.main
 
     def move(self, moves: Sequence[Move]) -> None:
         """Make all moves or none, each only if its ref is still where it was; MovedFirst if not. Durable on return."""
-        if self.remote is None:
-            self._settle(self.git_dir)
-            clean, there = self._clean_main(moves), _standing(self.git_dir, moves)
-            self._move_here(moves)
-            _settle_refs(self.git_dir, moves, there)
-            self._bring_along(moves, clean)
-        else:
-            self._push(moves)
+        self._origin.move(moves, self._written)
         for move in moves:
             if move.new is None:
                 self.heads.pop(move.ref, None)
             else:
                 self.heads[move.ref] = move.new
-
-    def _move_here(self, moves: Sequence[Move]) -> None:
-        nothing = "0" * len(self.heads.get(MAIN, "0" * 40))
-        script = b"".join(
-            f"update {move.ref}\0{move.new or nothing}\0{move.was or nothing}\0".encode(errors="surrogateescape")
-            for move in moves
-        )
-        ran = self.git.run("update-ref", "--no-deref", "-z", "--stdin", given=script)
-        if ran.code != 0:
-            now = self._list_refs("for-each-ref", "--format=%(objectname)%09%(refname)", *(move.ref for move in moves))
-            if all(now.get(move.ref) == move.new for move in moves):
-                return
-            if any(now.get(move.ref) != move.was for move in moves) or re.search(
-                r"but expected|already exists", ran.err
-            ):
-                raise MovedFirst(f"{moves[0].ref} could not move: {ran.reason}")
-            raise self._unreachable(f"cannot move {moves[0].ref}: {ran.reason}")
-
-    def _push(self, moves: Sequence[Move]) -> None:
-        words = ["push", "--porcelain", "--no-verify", "--quiet", "--no-signed"]
-        if len(moves) > 1:
-            words.append("--atomic")
-        words += [f"--force-with-lease={move.ref}:{move.was or ''}" for move in moves]
-        there = self._remote_directory()
-        standing = _standing(there, moves) if there is not None else set()
-        if there is not None:
-            patience = "".join(f"-c {setting} " for setting in LOCK_PATIENCE)
-            words.append(
-                f"--receive-pack=git -c core.fsync=loose-object,pack,pack-metadata,reference {patience}receive-pack"
-            )
-        ran = self.git.run(
-            *words, "origin", *(f"{move.new or ''}:{move.ref}" for move in moves), timeout=remote_timeout()
-        )
-        if ran.code != 0:
-            # The push may have landed although its answer was lost: only the refs themselves can tell.
-            now = self._ls_remote()
-            if not all(now.get(move.ref) == move.new for move in moves):
-                told = "; ".join(line for line in ran.out.decode(errors="replace").splitlines() if line.startswith("!"))
-                if any(now.get(move.ref) != move.was for move in moves) or re.search(
-                    r"stale info|cannot lock ref", told
-                ):
-                    raise MovedFirst(f"{moves[0].ref} on origin moved first: {told or ran.reason}")
-                raise self._unreachable(f"origin ({self.remote}) did not take the push of {moves[0].ref}: {ran.reason}")
-        if there is not None:
-            self._settle(there)
-            _settle_refs(there, moves, standing)
-
-    def _unreachable(self, says: str) -> Unreachable:
-        """What git said; where it stood before a lock that nobody let go of, which files those are and how to go on."""
-        lock = _LOCK.search(says)
-        if lock is None:
-            return Unreachable(says)
-        locks = {os.path.normpath(lock[1])}
-        for git_dir in (self.git_dir, self._remote_directory()):
-            if git_dir is not None and Path(lock[1]).is_relative_to(git_dir):
-                locks |= {str(path) for path in (*git_dir.glob("*.lock"), *(git_dir / "refs").rglob("*.lock"))}
-        are, those = ("is", "that file") if len(locks) == 1 else ("are", "those files")
-        return Unreachable(
-            f"{', '.join(sorted(locks))} {are} in the way: another git is at work there, or one was killed; "
-            f"if none is running, delete {those} and run the command again"
-        )
-
-    # durability: git fsyncs files (core.fsync), we fsync the directories that name them
-
-    def _settle(self, git_dir: Path) -> None:
-        """Make the directory entries of all objects that were written since the last move durable."""
-        objects = git_dir / "objects"
-        if self._written:
-            sync_directories([*{objects / oid[:2] for oid in self._written}, objects / "pack"])
-            sync_directories([objects])
-            self._written.clear()
-
-    def _remote_directory(self) -> Path | None:
-        """The git directory of the origin where it lies on this machine."""
-        url = self.remote or ""
-        path = Path(unquote(url.removeprefix("file://")) if url.startswith("file://") else url)
-        if self.worktree is not None and not path.is_absolute():
-            path = self.worktree / path
-        if "://" in str(path) or not path.is_dir():
-            return None
-        return path / ".git" if (path / ".git").is_dir() else path
-
-    # a checked-out main
-
-    def _clean_main(self, moves: Sequence[Move]) -> bool:
-        if self.worktree is None or not any(move.ref == MAIN for move in moves):
-            return False
-        ran = self.git.run("symbolic-ref", "--quiet", "HEAD")
-        if ran.out.decode().strip() != MAIN:
-            return False
-        return not self.git.ask("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
-
-    def _bring_along(self, moves: Sequence[Move], clean: bool) -> None:
-        for move in moves:
-            if move.ref != MAIN or self.worktree is None or move.new is None or move.was is None:
-                continue
-            if self.git.run("symbolic-ref", "--quiet", "HEAD").out.decode().strip() != MAIN:
-                continue
-            if not clean or self.git.run("read-tree", "-m", "-u", move.was, move.new).code != 0:
-                note = (
-                    f"main moved to {move.new[:12]}, but the checkout in {self.worktree} has changes of its own and "
-                    "was left as it is; mend it with git restore --source=HEAD --staged --worktree manifests registry"
-                )
-                self.notes = [note]
 
     # commits
 
@@ -429,9 +267,7 @@ class Repository:
         before = self._shallow()
         if self.remote is None:
             raise Problem("this shallow repository has no origin to deepen it from: use a full clone")
-        said = self._fetch(f"--deepen={depth}")
-        if said is not None:
-            raise self._unreachable(f"cannot deepen this shallow clone from origin ({self.remote}): {said}")
+        self._origin.deepen(depth)
         return self._shallow() != before
 
     def staged(self) -> tuple[Oid | None, list[Change]]:
@@ -444,46 +280,6 @@ class Repository:
 
 
 _TRUE = ("true", "yes", "on", "1")
-
-
-_LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
-
-
-def _directories(git_dir: Path, moves: Sequence[Move]) -> set[Path]:
-    """Every directory that the refs of some moves stand in, up to the repository itself."""
-    return {git_dir / parent for move in moves for parent in Path(move.ref).parents}
-
-
-def _standing(git_dir: Path, moves: Sequence[Move]) -> set[Path]:
-    """Those of them that are there now."""
-    return {directory for directory in _directories(git_dir, moves) if directory.is_dir()}
-
-
-def _settle_refs(git_dir: Path, moves: Sequence[Move], before: set[Path]) -> None:
-    """Make the moved refs durable: the names in their directories, and the directories that came or went with them."""
-    changed = {git_dir / os.path.dirname(move.ref) for move in moves}
-    changed |= {directory.parent for directory in before ^ _standing(git_dir, moves)}
-    if any(move.new is None for move in moves):
-        changed.add(git_dir)  # packed-refs is written anew
-    sync_directories(changed)
-
-
-def _tracking(ref: str) -> str:
-    return _TRACKED + ref.removeprefix(_HEADS)
-
-
-def _wanted(prefix: str, ending: str) -> list[str]:
-    refs = [MAIN, *(branch.rstrip("/") + ending for branch in PULL_BRANCHES)]
-    return [prefix + ref.removeprefix(_HEADS) if prefix else ref for ref in refs]
-
-
-def _parse_refs(text: str) -> dict[str, Oid]:
-    pairs = (line.split("\t", 1) for line in text.splitlines())
-    return {ref: Oid(oid) for oid, ref in pairs}
-
-
-def _pause(again: int) -> None:
-    time.sleep(random.uniform(0, 0.02 * 2**again))
 
 
 @contextlib.contextmanager

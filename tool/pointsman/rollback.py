@@ -15,9 +15,10 @@ from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate import Gatekeeper
 from pointsman.message import Said, check_value, compose
 from pointsman.names import Target
+from pointsman.origin import MAIN, Move
 from pointsman.outcome import Outcome
 from pointsman.plumbing import Entry, Oid
-from pointsman.repo import MAIN, Move, Repository
+from pointsman.repo import Repository
 from pointsman.snapshot import Chain, Snapshot, versions_in
 
 _TRIES = 12
