@@ -1,7 +1,7 @@
 """SeaweedFS as the S3 server of the tests: real, on loopback, one for a whole run, gone when the run is, killed or not.
 
 Run as a program it is the keeper of one server: it starts it, says where it answers, and ends it together with the
-process that it is told to watch.
+process that it is told to watch. With the word `demo` it runs the demo on a server of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -181,5 +182,24 @@ def _keep(directory: Path, run: int) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-if __name__ == "__main__":  # python seaweed.py DIRECTORY PID
+def _demo(words: list[str]) -> int:
+    """`pointsman demo` on a server of its own, which ends with it."""
+    with tempfile.TemporaryDirectory(prefix="pointsman-demo-s3-") as directory:
+        seaweed = Seaweed(Path(directory) / "weed")
+        seaweed.start()
+        try:
+            server = seaweed.server
+            command = [sys.executable, "-m", "pointsman", "demo", *words, "--store", f"s3://{BUCKET}/demo"]
+            ran = subprocess.run(
+                [*command, "--endpoint", server.endpoint], env={**os.environ, **server.environment}, check=False
+            )
+        finally:
+            seaweed.kill()
+    sys.stdout.write("\n# The S3 server has ended, and its bucket is gone with it. The repositories stay.\n")
+    return ran.returncode
+
+
+if __name__ == "__main__":  # python seaweed.py DIRECTORY PID, or: python seaweed.py demo [DIR]
+    if sys.argv[1] == "demo":
+        sys.exit(_demo(sys.argv[2:]))
     _keep(Path(sys.argv[1]), int(sys.argv[2]))

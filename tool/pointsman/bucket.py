@@ -393,7 +393,7 @@ def _refused(
 
 def _broken(text: str) -> tuple[str, Literal["passing", "lasting"]]:
     if "BadScheme" in text:
-        return "it is plain http: set [store] allow_http = true if that is meant", "lasting"
+        return "it is plain http: only [store] endpoint with allow_http = true permits that", "lasting"
     if re.search(r"kind: (ConnectionRefused|NetworkUnreachable|HostUnreachable)", text):
         return "nothing answers there: check [store] endpoint, the network, and that the store is running", "passing"
     if "dns error" in text:

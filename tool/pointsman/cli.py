@@ -235,16 +235,20 @@ def init(
 
 @cli.command(**_example("pointsman demo"))
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path())
+@click.option("--store", metavar="URL", type=_TEXT, help="Where blobs shall stand; default: a directory in DIR.")
+@click.option("--endpoint", metavar="URL", type=_TEXT, help="Where the bucket of an s3:// URL is; default: AWS.")
 @_json_option
 @click.pass_obj
-def demo(call: Call, directory: str | None) -> Answer:
+def demo(call: Call, directory: str | None, store: str | None, endpoint: str | None) -> Answer:
     """Tell the whole story on real artifacts.
 
     In DIR, which must be empty or new, or in a new temporary directory; either is kept.
     """
     from pointsman import demo as verb
 
-    outcome = verb.demo(directory, lambda line: _say(line, err=call.json))
+    if endpoint is not None and not (store or "").startswith("s3://"):
+        raise click.UsageError("--endpoint is where the bucket of --store s3://… is")
+    outcome = verb.demo(directory, lambda line: _say(line, err=call.json), store=store, endpoint=endpoint)
     return Answer(outcome, verb.render)
 
 

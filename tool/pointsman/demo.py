@@ -13,6 +13,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,39 @@ import pointsman
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
 from pointsman.plumbing import require_git
+from pointsman.store import open_store, split_url
+from pointsman.stored import Access
 
 _DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04")
 _IDENTITY = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL)")
 _NOBODY = {"NAME": "On-call engineer", "EMAIL": "on-call@example.com"}
+_POINTER = "registry/current/grocer/home/manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """What a recommender sees: the pointer in the store, and the blobs that it names."""
+
+    url: str
+    access: Access
+
+    @property
+    def place(self) -> str:
+        return f"{self.url}/{_POINTER}".removeprefix("file://")
+
+    def read(self, key: str = _POINTER) -> bytes:
+        held = open_store(self.url, self.access).read(key)
+        if held is None:
+            raise Problem(f"the demo stops: nothing stands at {self.url}/{key}")
+        return held.data
+
+    def popular(self) -> int:
+        """How many popular items the blob has that the pointer names."""
+        uri = json.loads(self.read())["current"]["popularity"]
+        return len(json.loads(self.read(uri.removeprefix(f"{self.url}/")))["items"])
+
+    def digest(self) -> str:
+        return f"sha256 {hashlib.sha256(self.read()).hexdigest()}  {self.place}"
 
 
 class _Story:
@@ -70,40 +100,53 @@ class _Story:
             raise Problem(f"the demo stops: `{command}` {wrong} (in {self.directory})")
 
 
-def demo(directory: str | None, say: Callable[[str], None]) -> Outcome:
-    """Tell the story in `directory`, which must be new or empty, or in a new temporary one. It is kept either way."""
+def demo(
+    directory: str | None, say: Callable[[str], None], *, store: str | None = None, endpoint: str | None = None
+) -> Outcome:
+    """Tell the story in `directory`, which must be new or empty, or in a new temporary one. It is kept either way.
+
+    `store` is a URL below which nothing stands yet, `endpoint` where its bucket is; default: a directory in there.
+    """
     require_git()
+    access = Access(endpoint or "", "", (endpoint or "").startswith("http://"))
+    if store is not None:
+        split_url(store)
+        if next(open_store(store.rstrip("/"), access).keys("", _POINTER.count("/") + 1), None) is not None:
+            raise Problem(f"something stands below {store} already: name another prefix")
     root = _root(directory)
     story = _Story(root, say)
+    serving = _Serving(store.rstrip("/") if store is not None else f"file://{root}/store", access)
     with resources.as_file(resources.files("pointsman").joinpath("demo_data/staging")) as staged:
         shutil.copytree(staged, root / "staging")
-    pointer = root / "store" / "registry" / "current" / "grocer" / "home" / "manifest.json"
 
     story.say(f"Everything happens in {root}, which stays when this is over.")
-    _set_up(story)
-    _ordinary_days(story, pointer)
-    good, items = pointer.read_bytes(), _popular(pointer)
-    _broken_day(story, pointer, items)
-    _roll_back(story, pointer, good)
+    _set_up(story, serving)
+    _ordinary_days(story, serving)
+    good, items = serving.read(), serving.popular()
+    _broken_day(story, serving, items)
+    _roll_back(story, serving, good)
     _look_back(story)
     digest = hashlib.sha256(good).hexdigest()
-    return Outcome({"directory": str(root), "steps": story.steps, "serving": {"path": str(pointer), "sha256": digest}})
+    return Outcome({"directory": str(root), "steps": story.steps, "serving": {"path": serving.place, "sha256": digest}})
 
 
-def _set_up(story: _Story) -> None:
+def _set_up(story: _Story, serving: _Serving) -> None:
+    local = serving.url.startswith("file://")
     story.tell(
-        """A manifest repository decides what the recommender of the shop "grocer" shows on its home page. Here is a
-        new one, with an origin to push to, as it would be on a forge, and a directory that stands in for object
-        storage."""
+        f"""A manifest repository decides what the recommender of the shop "grocer" shows on its home page. Here is a
+        new one, with an origin to push to, as it would be on a forge, and
+        {"a directory that stands in for object storage" if local else "object storage in a bucket"}."""
     )
     story.run("git", "init", "--quiet", "--bare", "--initial-branch=main", "origin.git")
-    story.run("pointsman", "init", "manifests", "--store", f"file://{story.root}/store")
+    sets = ["--set", f"store.endpoint={serving.access.endpoint}"] if serving.access.endpoint else []
+    sets += ["--set", "store.allow_http=true"] if serving.access.allow_http else []
+    story.run("pointsman", "init", "manifests", "--store", serving.url, *sets)
     story.enter("manifests")
     story.run("git", "remote", "add", "origin", "../origin.git")
     story.run("git", "push", "--quiet", "--set-upstream", "origin", "main")
 
 
-def _ordinary_days(story: _Story, pointer: Path) -> None:
+def _ordinary_days(story: _Story, serving: _Serving) -> None:
     story.tell(
         """1 March. The pipeline has built five artifacts. The CI bot publishes them: they are stored under the hash of
         their bytes, recorded in git, and a pull request proposes to make them current. Serving has not changed yet."""
@@ -118,11 +161,11 @@ def _ordinary_days(story: _Story, pointer: Path) -> None:
         "pointsman", "publish", "../staging", "--window", _DAYS[1], "--run", "https://ci.example/runs/302", "--merge"
     )
     story.run("pointsman", "sync")
-    story.tell(f"The home page can now show {_popular(pointer)} popular items. Remember the file that serving reads:")
-    story.say(_digest_line(pointer))
+    story.tell(f"The home page can now show {serving.popular()} popular items. Remember the file that serving reads:")
+    story.say(serving.digest())
 
 
-def _broken_day(story: _Story, pointer: Path, items: int) -> None:
+def _broken_day(story: _Story, serving: _Serving, items: int) -> None:
     story.tell(
         """3 March. Something upstream broke in the night and most events are missing. The pipeline did not notice.
         Pointsman does, and writes nothing:"""
@@ -134,10 +177,10 @@ def _broken_day(story: _Story, pointer: Path, items: int) -> None:
     story.run("pointsman", "sync")
     story.tell("It was not fine. The phone rings; on-call looks at what is current, since when, and by whom:")
     story.run("pointsman", "status", "grocer/home")
-    story.tell(f"The home page is down from {items} popular items to {_popular(pointer)}. The 3 March ship has to go.")
+    story.tell(f"The home page is down from {items} popular items to {serving.popular()}. The 3 March ship has to go.")
 
 
-def _roll_back(story: _Story, pointer: Path, good: bytes) -> None:
+def _roll_back(story: _Story, serving: _Serving, good: bytes) -> None:
     story.tell("Rolling back needs git and nothing else: the ship is the newest commit of main, so revert it.")
     story.run("git", "pull", "--quiet", "--ff-only")
     story.run("git", "revert", "--no-edit", "HEAD")
@@ -145,10 +188,10 @@ def _roll_back(story: _Story, pointer: Path, good: bytes) -> None:
     story.run("pointsman", "check", "--base", "origin/main")
     story.run("git", "push", "--quiet")
     story.run("pointsman", "sync")
-    story.say(_digest_line(pointer))
-    if pointer.read_bytes() != good:
-        raise Problem(f"the demo stops: {pointer} is not what it was before 3 March")
-    story.tell(f"The same file, byte for byte, as on 2 March: {_popular(pointer)} popular items again.")
+    story.say(serving.digest())
+    if serving.read() != good:
+        raise Problem(f"the demo stops: {serving.place} is not what it was before 3 March")
+    story.tell(f"The same file, byte for byte, as on 2 March: {serving.popular()} popular items again.")
 
 
 def _look_back(story: _Story) -> None:
@@ -161,16 +204,6 @@ def _look_back(story: _Story) -> None:
         f"""That is all of it. To go on: cd {shlex.quote(str(story.directory))}, look around with git log and
         pointsman --help; your own repository starts with pointsman init DIR."""
     )
-
-
-def _popular(pointer: Path) -> int:
-    """How many popular items the blob has that serving's pointer names."""
-    uri = json.loads(pointer.read_bytes())["current"]["popularity"]
-    return len(json.loads(Path(uri.removeprefix("file://")).read_bytes())["items"])
-
-
-def _digest_line(pointer: Path) -> str:
-    return f"sha256 {hashlib.sha256(pointer.read_bytes()).hexdigest()}  {pointer}"
 
 
 def _root(directory: str | None) -> Path:
