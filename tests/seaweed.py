@@ -58,6 +58,17 @@ class Server:
             retry_config={"max_retries": 1, "retry_timeout": timedelta(seconds=60)},
         )
 
+    def wait(self, process: subprocess.Popen[bytes]) -> None:
+        """Until it takes a write: it answers before that, and has a bucket before that."""
+        while True:
+            try:
+                obstore.put(self.client(), "ready", b"ready", mode="overwrite")
+                return
+            except (exceptions.BaseError, OSError):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.05)
+            assert process.returncode is None, f"{process.args!r} has ended: it left a log beside its data"
+
     @property
     def environment(self) -> dict[str, str]:
         return {"AWS_ACCESS_KEY_ID": self.key, "AWS_SECRET_ACCESS_KEY": self.secret}
@@ -69,7 +80,7 @@ class Seaweed:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         (directory / "data").mkdir(parents=True)
-        self._ports = _free_ports(2 * len(_PORTS))
+        self._ports = free_ports(2 * len(_PORTS))
         self.server = Server(f"127.0.0.1:{self._ports[2 * _PORTS.index('s3')]}")
         owner, reader = ["Admin", "Read", "Write", "List", "Tagging"], [f"Read:{BUCKET}", f"List:{BUCKET}"]
         identities = [
@@ -100,18 +111,7 @@ class Seaweed:
                 cwd=self.directory,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - it makes one system call
             )
-        self._wait(self.process)
-
-    def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        """Until it lists its bucket: it answers, then has a bucket, then can be written to."""
-        while True:
-            try:
-                obstore.put(self.server.client(), "ready", b"ready", mode="overwrite")
-                return
-            except (exceptions.BaseError, OSError):
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(0.05)
-            assert process.returncode is None, f"SeaweedFS ended: see {self.directory}/log"
+        self.server.wait(self.process)
 
     def kill(self) -> None:
         """As a power cut would, and wait for its end."""
@@ -151,7 +151,8 @@ def _identity(name: str, key: str, secret: str, actions: list[str]) -> dict[str,
     return {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

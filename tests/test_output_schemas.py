@@ -82,6 +82,7 @@ def test_every_schema_is_one_and_bites(file: Path) -> None:
 def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any], tmp_path: Path) -> None:
     shop = ("-C", str(tmp_path / "shop"))
     say("init", "init", str(tmp_path / "shop"), "--set", 'policy."grocer/home".items_drop=0.5')
+    assert all(check["ok"] for check in say("doctor", *shop, "doctor")["checks"])
     say("pr-list", *shop, "pr", "list")
     say("status", *shop, "status")
     say("log", *shop, "log")

