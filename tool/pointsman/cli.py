@@ -235,8 +235,8 @@ def init(
 
 @cli.command(**_example("pointsman demo"))
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path())
-@click.option("--store", metavar="URL", type=_TEXT, help="Where blobs shall stand; default: a directory in DIR.")
-@click.option("--endpoint", metavar="URL", type=_TEXT, help="Where the bucket of an s3:// URL is; default: AWS.")
+@click.option("--store", metavar="URL", type=TEXT, help="Where blobs shall stand; default: a directory in DIR.")
+@click.option("--endpoint", metavar="URL", type=TEXT, help="Where the bucket of an s3:// URL is; default: AWS.")
 @_json_option
 @click.pass_obj
 def demo(call: Call, directory: str | None, store: str | None, endpoint: str | None) -> Answer:
