@@ -133,6 +133,7 @@ def test_help_imports_no_git_no_schemas_and_no_verb() -> None:
         (("rollback", "-x/y"), "No such option"),
         (("rollback", "grocer/home", "--now"), "needs --reason"),
         (("status", "registry/home"), "no tenant can be called 'registry'"),
+        (("status", "--fail-on", "drift,stale"), "'stale' is not one of drift, behind"),
         (("check", "--staged", "--base", "main"), "--staged"),
         (("init", "d", "--set", "policy.items_drop"), "not KEY=VALUE"),
         (("log", "--recrods"), "--records"),

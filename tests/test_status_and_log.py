@@ -46,6 +46,33 @@ def test_serving_is_absent_then_in_sync_then_behind_then_drifted(shop: Shop, tmp
     assert state(shop)["serving"] == "unknown"
 
 
+def test_status_fails_on_what_it_is_asked_to_fail_on_and_on_nothing_else(shop: Shop, tmp_path: Path) -> None:
+    def codes() -> list[int]:
+        with shop.open() as repo:
+            asked: list[tuple[str, ...]] = [(), ("drift",), ("behind",), ("drift", "behind")]
+            return [status.status(repo, (), fail_on=each).exit_code for each in asked]
+
+    pointer = shop.store / "registry" / "current" / "grocer" / "home" / "manifest.json"
+    assert codes() == [0, 0, 1, 1]  # absent
+    shop.sync()
+    shop.publish(popularity(tmp_path / "other.json", 5, surface="cart"))  # open, not on main: nothing to serve yet
+    assert codes() == [0, 0, 0, 0]
+    good = pointer.read_text()
+    pointer.write_text("{}")
+    assert codes() == [0, 1, 0, 1]
+    pointer.unlink()
+    pointer.mkdir()
+    assert codes() == [0, 3, 3, 3]
+    pointer.rmdir()
+    pointer.write_text(good)
+    shop.publish(popularity(tmp_path / "p2.json", 11, day=2), merge=True)
+    assert codes() == [0, 0, 1, 1]
+    shop.sync()
+    (shop.store / "registry" / "current" / "grocer" / "nobody").mkdir()
+    (shop.store / "registry" / "current" / "grocer" / "nobody" / "manifest.json").write_text(good)
+    assert codes() == [0, 1, 0, 1]
+
+
 def test_status_tells_what_is_current_since_when_and_what_waits(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p2.json", 11, day=2))
     told = state(shop, GROCER)

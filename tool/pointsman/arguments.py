@@ -75,6 +75,21 @@ class _Rule(_ParamType):
         return str(value)
 
 
+class _FailOn(_ParamType):
+    """Names of what status may fail on, with commas between them."""
+
+    name = "what"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        from pointsman.status import FAILURES
+
+        names = tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+        for name in names:
+            if name not in FAILURES:
+                self.fail(f"{name!r} is not one of {', '.join(FAILURES)}", param, ctx)
+        return names
+
+
 class _Setting(_ParamType):
     name = "key=value"
 
@@ -95,4 +110,4 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f": did you mean {near[0]}?" if near else ""
 
 
-TEXT, TARGET, DROP, RULE, SETTING = _Text(), _Target(), _Drop(), _Rule(), _Setting()
+TEXT, TARGET, DROP, RULE, SETTING, FAIL_ON = _Text(), _Target(), _Drop(), _Rule(), _Setting(), _FailOn()

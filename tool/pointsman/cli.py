@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import click
 
 from pointsman import __version__
-from pointsman.arguments import DROP, RULE, SETTING, TARGET, TEXT, nearest
+from pointsman.arguments import DROP, FAIL_ON, RULE, SETTING, TARGET, TEXT, nearest
 from pointsman.errors import Problem, Refused, Unreachable
 
 if TYPE_CHECKING:
@@ -480,14 +480,15 @@ def sync(call: Call, dry_run: bool, no_heal: bool, prune: bool, accept_rewrite: 
 
 @cli.command(**_example("pointsman status grocer/home"))
 @click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
+@click.option("--fail-on", metavar="drift,behind", type=FAIL_ON, help="Exit 1 if serving is so.")
 @_json_option
 @click.pass_obj
-def status(call: Call, targets: tuple[Target, ...]) -> Answer:
+def status(call: Call, targets: tuple[Target, ...], fail_on: tuple[str, ...] | None) -> Answer:
     """Say what is current and whether serving has it."""
     from pointsman import status as verb
 
     with call.repository() as repo:
-        return Answer(verb.status(repo, targets), verb.render)
+        return Answer(verb.status(repo, targets, fail_on=fail_on or ()), verb.render)
 
 
 @cli.command(**_example('pointsman rollback grocer/home --now --reason "half the items are gone"'))

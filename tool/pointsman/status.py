@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pointsman.artifact import window_instant
@@ -21,9 +21,15 @@ from pointsman.store import open_store
 from pointsman.stored import Held
 from pointsman.sync import ever_had, pointers
 
+# What may be asked to be no success → what serving then is.
+FAILURES = {"drift": ("drifted",), "behind": ("behind", "absent")}
 
-def status(repo: Repository, targets: Sequence[Target]) -> Outcome:
-    """The state of the targets named, of all without any. Whatever it shows, showing it is success."""
+
+def status(repo: Repository, targets: Sequence[Target], *, fail_on: Collection[str] = ()) -> Outcome:
+    """The state of the targets named, of all without any. Whatever it shows is success, unless it is in `fail_on`.
+
+    With `fail_on`: exit 1 if a target is so, 3 if nobody can tell because serving cannot be read.
+    """
     main = repo.refresh()
     head = Snapshot(repo, main)
     pulls, settings = open_pulls(repo), head.settings()
@@ -40,12 +46,16 @@ def status(repo: Repository, targets: Sequence[Target]) -> Outcome:
             raise Problem(unknown(target, [str(each) for each in known]))
     facts = Facts(repo)
     chosen = sorted(set(targets)) or known
-    return Outcome(
-        {
-            "commit": main,
-            "targets": [_one(repo, facts, settings, served, head, main, target, pulls) for target in chosen],
-        }
-    )
+    shown = [_one(repo, facts, settings, served, head, main, target, pulls) for target in chosen]
+    return Outcome({"commit": main, "targets": shown}, _exit_code(shown, fail_on))
+
+
+def _exit_code(shown: Sequence[Mapping[str, Any]], fail_on: Collection[str]) -> int:
+    if fail_on and any(each["serving"] == "unknown" for each in shown):
+        return Unreachable.exit_code
+    fails = {serving for name in fail_on for serving in FAILURES[name]}
+    wanting = (each["serving"] for each in shown if each["current"] or each["serving"] == "drifted")
+    return int(any(serving in fails for serving in wanting))
 
 
 def _one(
