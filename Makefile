@@ -75,6 +75,7 @@ clean: ## remove .venv and everything else that make and the tests left here
 
 requirements: ## pin again what pyproject.toml asks for (needs uv)
 	uv pip compile pyproject.toml --group build $(COMPILE) --output-file requirements.txt
+	cp requirements.txt tool/pointsman/templates/
 	uv pip compile pyproject.toml --group dev $(COMPILE) --constraints requirements.txt --output-file requirements-dev.txt
 
 COMPILE := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import sys
 import tomllib
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+from runner import lint
 
+from pointsman import __version__
 from pointsman import init as module
 from pointsman.check import check
 from pointsman.errors import Problem
@@ -33,8 +38,17 @@ def git(directory: Path, *words: str) -> str:
 
 def test_what_init_writes_is_what_this_repository_uses_itself() -> None:
     templates = resources.files("pointsman").joinpath("templates")
-    for path in ("CODEOWNERS", ".gitattributes", "manifests/README.md", "registry/README.md"):
-        assert templates.joinpath(TEMPLATES[path]).read_bytes() == (ROOT / path).read_bytes(), path
+    for path in sorted({*TEMPLATES} - {"README.md", ".gitignore", ".pre-commit-config.yaml", "pyproject.toml"}):
+        same = templates.joinpath(TEMPLATES[path]).read_bytes() == (ROOT / path).read_bytes()
+        assert same, f"cp {path} tool/pointsman/templates/{TEMPLATES[path]}"
+
+
+def test_a_new_repository_builds_its_tool_as_this_one_does() -> None:
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    theirs = tomllib.loads(resources.files("pointsman").joinpath("templates", "pyproject").read_text())
+    assert theirs["build-system"] == ours["build-system"]
+    assert {"readme": "README.md", **theirs["project"]} == ours["project"]  # theirs says nothing of the tool
+    assert theirs["tool"] == {"setuptools": ours["tool"]["setuptools"]}
 
 
 def test_a_new_repository_is_clean_passes_the_check_and_can_be_pushed(tmp_path: Path) -> None:
@@ -45,13 +59,51 @@ def test_a_new_repository_is_clean_passes_the_check_and_can_be_pushed(tmp_path: 
     assert git(directory, "symbolic-ref", "HEAD") == "refs/heads/main"
     assert git(directory, "status", "--porcelain") == ""
     assert git(directory, "log", "--format=%P", "main") == ""
-    assert sorted(git(directory, "ls-files").splitlines()) == sorted([*TEMPLATES, "pointsman.toml"])
+    tool = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "tool/pointsman").splitlines()
+    assert sorted(git(directory, "ls-files").splitlines()) == sorted([*TEMPLATES, "pointsman.toml", *tool])
+    for path in tool:
+        assert (directory / path).read_bytes() == (ROOT / path).read_bytes(), path
     with open_repository(str(directory)) as repo:
         assert check(repo).exit_code == 0
     origin = tmp_path / "origin.git"
     subprocess.run(["git", "init", "-q", "--bare", str(origin)], check=True)
     git(directory, "push", "-q", str(origin), "main")
     assert git(origin, "rev-parse", "main") == document["commit"]
+
+
+def install(source: Path, site: Path) -> Callable[..., str]:
+    """Install a copy of the tool, its dependencies apart, and return what runs it."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
+    offline = ["--no-index", "--no-deps", "--no-build-isolation", "--no-compile"]
+    subprocess.run([*pip, *offline, "--target", str(site), str(source)], check=True, cwd=source)
+
+    def run(*words: str) -> str:
+        env = {**os.environ, "PYTHONPATH": str(site), "PYTHONSAFEPATH": "1"}
+        return subprocess.check_output([sys.executable, "-m", "pointsman", *words], env=env, text=True, cwd=site)
+
+    return run
+
+
+def test_an_installed_tool_makes_the_same_repository_and_that_can_be_installed_again(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    leftovers = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    shutil.copytree(ROOT / "tool", source / "tool", ignore=leftovers)
+    installed = install(source, tmp_path / "site")
+    made = tmp_path / "made"
+    installed("init", str(made), "--store", f"file://{tmp_path}/store")
+    make(tmp_path / "same", store=f"file://{tmp_path}/store")
+    assert git(made, "rev-parse", "main^{tree}") == git(tmp_path / "same", "rev-parse", "main^{tree}")
+    its_own = install(made, tmp_path / "again")
+    assert its_own("--version") == f"pointsman {__version__}\n"
+    assert its_own("-C", str(made), "check") == "nothing is wrong\n"
+
+
+def test_the_workflows_of_a_new_repository_lint_clean(tmp_path: Path) -> None:
+    make(tmp_path / "shop")
+    lint(tmp_path / "shop")
 
 
 def test_the_store_stands_beside_the_repository_unless_said_otherwise_and_git_ignores_it(tmp_path: Path) -> None:
@@ -198,3 +250,5 @@ def test_the_text_for_people_names_the_next_step(tmp_path: Path) -> None:
     said = module.render(make(tmp_path / "shop").document)
     assert str(tmp_path / "shop") in said
     assert "push -u origin main" in said
+    assert ".github/ruleset.json" in said
+    assert "docs/github.md" in said

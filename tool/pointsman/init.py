@@ -9,8 +9,9 @@ import re
 import shlex
 import shutil
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,27 @@ from pointsman.plumbing import Git
 from pointsman.repo import open_repository
 from pointsman.settings import SETTINGS_PATH, read_settings
 
-# Path in the new repository → its file under templates/, which has no leading dot: git must not take it for its own.
+# Path in the new repository → its file under templates/, whose name means nothing to git and other tools there.
 TEMPLATES = {
     "CODEOWNERS": "CODEOWNERS",
+    "LICENSE": "LICENSE",
     "README.md": "README.md",
     ".gitattributes": "gitattributes",
+    ".github/install.sh": "github/install.sh",
+    ".github/ruleset.json": "github/ruleset.json",
+    ".github/workflows/audit.yml": "github/workflows/audit.yml",
+    ".github/workflows/check.yml": "github/workflows/check.yml",
+    ".github/workflows/drift.yml": "github/workflows/drift.yml",
+    ".github/workflows/publish.yml": "github/workflows/publish.yml",
+    ".github/workflows/rollback.yml": "github/workflows/rollback.yml",
+    ".github/workflows/ship.yml": "github/workflows/ship.yml",
     ".gitignore": "gitignore",
+    ".pre-commit-config.yaml": "pre-commit-config.yaml",
+    "docs/github.md": "github.md",
     "manifests/README.md": "manifests.md",
+    "pyproject.toml": "pyproject",
     "registry/README.md": "registry.md",
+    "requirements.txt": "requirements.txt",
 }
 _OWN_STORE = ".pointsman/store"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -55,8 +69,10 @@ def init(
             f"{directory!r} is not UTF-8: keep the blobs elsewhere, with --store file:///absolute/path"
         ) from error
     read_settings(text, "the settings to write")
-    templates = resources.files("pointsman").joinpath("templates")
-    files = {path: templates.joinpath(name).read_bytes() for path, name in TEMPLATES.items()}
+    package = resources.files("pointsman")
+    # The gate runs the tool of the base of a change, so the repository holds its own.
+    files = {f"tool/pointsman/{path}": data for path, data in _files(package)}
+    files |= {path: package.joinpath("templates", name).read_bytes() for path, name in TEMPLATES.items()}
     made = _claim(root, directory)
     try:
         commit = _first_commit(str(root), {**files, SETTINGS_PATH: text})
@@ -64,6 +80,15 @@ def init(
         _clear(root, made)
         raise
     return Outcome({"directory": str(root), "commit": commit, "settings": tables})
+
+
+def _files(directory: Traversable) -> Iterator[tuple[str, bytes]]:
+    """Every file below a directory of the installed package, by its path there; bytecode is no part of it."""
+    for entry in directory.iterdir():
+        if entry.is_file():
+            yield entry.name, entry.read_bytes()
+        elif entry.name != "__pycache__":
+            yield from ((f"{entry.name}/{path}", data) for path, data in _files(entry))
 
 
 def _first_commit(directory: str, files: Mapping[str, bytes]) -> str:
@@ -186,5 +211,9 @@ def render(document: Mapping[str, Any]) -> str:
         [
             f"made a manifest repository in {directory}; blobs will stand in {document['settings']['store']['url']}",
             f"next: git -C {there} remote add origin URL && git -C {there} push -u origin main",
+            "on GitHub: put your teams into CODEOWNERS, then in Settings",
+            "  Rules > Rulesets > Import a ruleset: .github/ruleset.json, which protects main",
+            '  General > Pull Requests: squash merging alone, its message "Pull request title and commit details"',
+            "  the runner, and who may push main: docs/github.md",
         ]
     )
