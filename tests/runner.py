@@ -42,6 +42,13 @@ def lint(repository: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+def registry_answers(scratch: Path) -> bool:
+    """Whether pip finds anything at all: a machine may be without a network."""
+    probe = str(scratch / "probe")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", probe, "click"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def evaluate(text: str, context: Mapping[str, Any]) -> str:
     """A value with the expressions that our workflows use: paths, texts, &&, || and format()."""
     return re.sub(r"\$\{\{ (.*?) \}\}", lambda found: _text(_either(found[1], context)), text)
@@ -86,10 +93,14 @@ class Job:
 
 
 class Runner:
-    """A machine that runs one workflow after the other, each in a workspace of its own, from a bare repository."""
+    """A machine that runs one workflow after the other, each in a workspace of its own, from a bare repository.
 
-    def __init__(self, root: Path, origin: Path) -> None:
+    On the shelf it keeps the tools that it has met.
+    """
+
+    def __init__(self, root: Path, origin: Path, shelf: Path) -> None:
         self.root = root
+        self.shelf = shelf
         self.origin = origin
         self._jobs = 0
         subprocess.run(["git", "-C", origin, "config", "uploadpack.allowFilter", "true"], check=True)
@@ -131,7 +142,7 @@ class Runner:
             "secrets": {},
             "vars": {},
         }
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "GITHUB_"))}
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "GITHUB_", "PYTHON"))}
         env |= {
             "PATH": f"{self.bin}:{env['PATH']}",
             "GIT_CONFIG_NOSYSTEM": "1",
@@ -156,8 +167,7 @@ class Runner:
                 assert uses.startswith("actions/setup-python@"), uses
             elif step["run"] == INSTALL and not install:
                 (workspace / ".venv" / "bin").mkdir(parents=True)
-                tool = f"PYTHONPATH={shlex.quote(str(workspace / 'tool'))} PYTHONSAFEPATH=1"
-                run = f'{tool} exec {shlex.quote(sys.executable)} -m pointsman "$@"'
+                run = f'PYTHONPATH={self._site(workspace)} PYTHONSAFEPATH=1 exec {sys.executable} -m pointsman "$@"'
                 self._script(workspace / ".venv" / "bin" / "pointsman", run)
             else:
                 own = {name: evaluate(str(value), context) for name, value in step.get("env", {}).items()}
@@ -191,6 +201,13 @@ class Runner:
             git("checkout", "--quiet", "-B", ref, f"refs/remotes/origin/{ref}")
         else:
             git("checkout", "--quiet", "--detach", ref)
+
+    def _site(self, workspace: Path) -> Path:
+        """A copy of the tool in a workspace; one for all that hold the same, so that its bytecode serves them all."""
+        tree = subprocess.check_output(["git", "-C", workspace, "rev-parse", "HEAD:tool"], text=True).strip()
+        if not (self.shelf / tree).exists():
+            shutil.copytree(workspace / "tool", self.shelf / tree)
+        return self.shelf / tree
 
     def _script(self, path: Path, command: str) -> None:
         path.write_text(f"#!/bin/sh\n{command}\n")
