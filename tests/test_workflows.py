@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import INSTALL, ROOT, Job, Runner, evaluate, load, registry_answers
+from runner import INSTALL, ROOT, Job, Runner, evaluate, load, registry_answers, slow
 from shop import GROCER, STAGING, Shop, git
 
 from pointsman import __version__
@@ -272,8 +272,8 @@ def test_a_change_of_the_tool_alone_is_judged_by_the_tool_of_main_and_passes(for
     assert not marker.exists()
 
 
+@slow
 def test_the_tool_of_a_new_repository_is_installed_as_the_workflows_do_it(forge: Forge) -> None:
-    """The slow one: from nothing, with the pinned requirements."""
     job = forge.runner.run("audit.yml", install=True)
     if job.code != 0 and not registry_answers(forge.root):
         pytest.skip("no registry of Python packages can be reached")
