@@ -59,6 +59,8 @@ def test_a_new_repository_is_clean_passes_the_check_and_can_be_pushed(tmp_path: 
     assert git(directory, "log", "--format=%P", "main") == ""
     tool = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "tool/pointsman").splitlines()
     assert sorted(git(directory, "ls-files").splitlines()) == sorted([*TEMPLATES, "pointsman.toml", *tool])
+    workflows = {*git(ROOT, "ls-files", ".github/workflows").splitlines()} - {".github/workflows/tests.yml"}
+    assert {*workflows, ".github/ruleset.json", ".pre-commit-config.yaml", "docs/github.md"} < {*TEMPLATES}
     for path in tool:
         assert (directory / path).read_bytes() == (ROOT / path).read_bytes(), path
     with open_repository(str(directory)) as repo:

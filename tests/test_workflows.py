@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from runner import INSTALL, ROOT, Job, Runner, evaluate, load, registry_answers, slow
-from shop import GROCER, STAGING, Shop, git
+from shop import GROCER, STAGING, Shop, git, popularity
 
 from pointsman import __version__
 from pointsman.init import init
@@ -160,13 +160,8 @@ class Forge(Shop):
         return head
 
     def published(self, day: int) -> str:
-        """The head of the ship pull request that publish.yml opened for one staged day."""
-        path = self.root / f"staging-{day}"
-        for source in (STAGING / "grocer").glob(f"*/*/*/2026-03-0{day}_*"):
-            copy = path / "grocer" / source.relative_to(STAGING / "grocer")
-            copy.mkdir(parents=True)
-            for file in source.iterdir():
-                (copy / file.name).write_bytes(file.read_bytes())
+        """The head of the ship pull request that publish.yml opened for one day."""
+        path = popularity(self.root / f"{day}.json", 10, day=day)
         job = self.runner.run("publish.yml", inputs={"path": str(path)})
         assert job.code == 0, job.out
         (head,) = git(self.origin, "for-each-ref", "--format=%(objectname)", "refs/heads/ship").splitlines()
