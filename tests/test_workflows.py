@@ -187,7 +187,6 @@ def test_a_day_from_publish_over_check_and_ship_to_drift_and_rollback(forge: For
     again = forge.judge(head)  # the same event, although main has moved since
     assert again.code == 1
     assert "stale-base" in again.out
-    assert forge.runner.run("drift.yml").code == 1  # not synced yet
     assert forge.runner.run("ship.yml").code == 0
     assert forge.serving == shipped
     assert forge.runner.run("drift.yml").code == 0
