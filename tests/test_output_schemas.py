@@ -102,6 +102,7 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     say("publish", *shop, "publish", str(STAGING), "--window", DAY_2, "--merge")
     assert say("status", *shop, "status", "grocer/home")["targets"][0]["serving"] == "behind"
     say("sync", *shop, "sync")
+    assert say("verify", *shop, "verify", "--all", "--sample", "3")["blobs"] == 3
 
     day_3 = ("publish", str(STAGING), "--window", DAY_3)
     accepted = (*day_3, "--accept", "items-drop", "--reason", "a sale")

@@ -491,6 +491,22 @@ def status(call: Call, targets: tuple[Target, ...], fail_on: tuple[str, ...] | N
         return Answer(verb.status(repo, targets, fail_on=fail_on or ()), verb.render)
 
 
+@cli.command(**_example("pointsman verify --all --shard 1/4"))
+@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
+@click.option("--all", "every", is_flag=True, help="Every recorded version; default: those that are current.")
+@click.option("--sample", metavar="N", type=click.IntRange(min=1), help="Only N of them, chosen at random.")
+@click.option("--shard", metavar="I/N", type=TEXT, default="1/1", help="Only the I-th of N parts of them.")
+@_json_option
+@click.pass_obj
+def verify(call: Call, targets: tuple[Target, ...], every: bool, sample: int | None, shard: str) -> Answer:
+    """Read stored blobs again and hash them."""
+    from pointsman import verify as verb
+
+    choice = verb.Choice(every, sample, verb.read_shard(shard))
+    with call.repository() as repo:
+        return Answer(verb.verify(repo, targets, choice, call.progress), verb.render)
+
+
 @cli.command(**_example('pointsman rollback grocer/home --now --reason "half the items are gone"'))
 @click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
 @click.option(

@@ -1,0 +1,74 @@
+"""Verify: every chosen blob is read, whole, and what is not what its name says is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bucketshop import BucketShop
+from seaweed import Server
+from shop import GROCER, Shop, popularity
+
+from pointsman.errors import Problem
+from pointsman.names import Target
+from pointsman.outcome import Outcome
+from pointsman.verify import Choice, read_shard, verify
+
+
+def verified(shop: Shop, *targets: Target, **choice: Any) -> Outcome:
+    with shop.open() as repo:
+        return verify(repo, targets, Choice(**choice))
+
+
+def rules(outcome: Outcome) -> list[str]:
+    return [fault["rule"] for fault in outcome.document["faults"]]
+
+
+@pytest.mark.parametrize("kind", ["directory", "bucket"])
+def test_what_is_current_or_everything_is_hashed_and_what_is_wrong_is_told(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    server: Server | None = request.getfixturevalue("s3") if kind == "bucket" else None
+    shop = BucketShop(tmp_path / "shop", server) if server is not None else Shop(tmp_path / "shop")
+    shop.publish(day=1, merge=True)
+    shop.publish(day=2, merge=True)
+    current = verified(shop)
+    assert (current.exit_code, current.document["blobs"], rules(current)) == (0, 5, [])
+    every = verified(shop, GROCER, every=True)
+    assert (every.exit_code, every.document["blobs"], rules(every)) == (0, 10, [])
+    assert every.document["bytes"] > current.document["bytes"] > 0
+
+    altered, gone = "grocer/home/popularity/ece550b7fe36", "grocer/home/cooc/ef91235eb522"  # both of day 1
+    if isinstance(shop, BucketShop):
+        keys = sorted(shop.objects())
+        shop.put(next(key for key in keys if key.startswith(altered)), b"altered")
+        shop.take(next(key for key in keys if key.startswith(gone)))
+    else:
+        next(shop.store.glob(f"{altered}*")).write_bytes(b"altered")
+        next(shop.store.glob(f"{gone}*")).unlink()
+    assert verified(shop).exit_code == 0, "what is current is as it was"
+    found = verified(shop, every=True)
+    assert found.exit_code == 1
+    told = {fault["rule"]: fault["path"] for fault in found.document["faults"]}
+    assert len(found.document["faults"]) == len(told) == 2
+    assert told["blob-altered"].startswith(f"registry/{altered}")
+    assert told["blob-missing"].startswith(f"registry/{gone}")
+
+
+def test_shards_are_everything_once_and_a_sample_is_as_large_as_asked(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop", '[forge]\ngroup = "run"\n')
+    shop.publish(*(popularity(tmp_path / f"{n}.json", 3, surface=f"s{n}") for n in range(9)), merge=True)
+    assert sum(verified(shop, every=True, shard=(i, 3)).document["blobs"] for i in (1, 2, 3)) == 9
+    assert verified(shop, sample=4).document["blobs"] == 4
+    assert verified(shop, sample=40).document["blobs"] == 9
+    assert verified(shop, Target("grocer", "s3")).document["blobs"] == 1
+    with pytest.raises(Problem, match="grocer/s33 was never shipped here"):
+        verified(shop, Target("grocer", "s33"))
+
+
+def test_a_shard_is_one_of_so_many() -> None:
+    assert read_shard("2/4") == (2, 4)
+    for text in ("0/4", "5/4", "1", "a/b", "1/0"):
+        with pytest.raises(Problem, match="not a shard"):
+            read_shard(text)

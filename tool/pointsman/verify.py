@@ -1,0 +1,135 @@
+"""`verify`: read stored blobs again, whole, and hold their bytes against their names and records."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from pointsman.documents import Record
+from pointsman.errors import Fault, Problem
+from pointsman.facts import Facts
+from pointsman.log import unknown
+from pointsman.names import Target, is_name, is_version
+from pointsman.outcome import Outcome, told
+from pointsman.repo import Repository
+from pointsman.settings import Settings
+from pointsman.snapshot import Snapshot
+
+_BATCH = 256  # records read before their blobs are; memory follows this, not the number of blobs
+_Slot = tuple[Target, str, str]  # target, type, version
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which blobs: those that are current, or `every` recorded one; of these one shard (i, n), of that a sample."""
+
+    every: bool = False
+    sample: int | None = None
+    shard: tuple[int, int] = (1, 1)
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """The i and n of "i/n"; Problem unless 1 ≤ i ≤ n."""
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise Problem(f"not a shard: {text!r} (write I/N, such as 1/4 for the first of four)")
+    return int(found[1]), int(found[2])
+
+
+def verify(
+    repo: Repository, targets: Sequence[Target], choice: Choice, progress: Callable[[str], None] = lambda line: None
+) -> Outcome:
+    """Hash the chosen blobs of the targets named, of all without any. Exit 1 if one is missing or altered."""
+    head = Snapshot(repo, repo.refresh())
+    facts, settings = Facts(repo), head.settings()
+    known = sorted(_targets(head))
+    for target in targets:
+        if target not in known:
+            raise Problem(unknown(target, [str(each) for each in known]))
+    slots = _chosen(_slots(facts, head, sorted(set(targets)) or known, choice), choice)
+    blobs = size = 0
+    faults: list[Fault] = []
+    while batch := list(islice(slots, _BATCH)):
+        records = {slot: facts.record(head, *slot) for slot in batch}
+        own = {
+            slot: record.uri
+            for slot, record in records.items()
+            if record is not None and _is_own(slot, record, settings)
+        }
+        found = facts.look(settings, dict.fromkeys(own.values(), True))
+        for slot, record in records.items():
+            blob = found.get(own.get(slot, ""))
+            blobs, size = blobs + 1, size + ((blob.size if blob is not None else 0) or 0)
+            faults += _judge(slot, record, (blob.size, blob.sha256) if blob is not None else None)
+        progress(f"read {blobs} blobs, {size} bytes")
+    document = {"blobs": blobs, "bytes": size, "faults": [told(fault) for fault in sorted(faults)]}
+    return Outcome(document, 1 if faults else 0)
+
+
+def _is_own(slot: _Slot, record: Record, settings: Settings) -> bool:
+    """Whether a record points to where the blob of its slot stands in one of the repository's stores."""
+    target, artifact_type, version = slot
+    key = target.blob_key(artifact_type, version)
+    return record.uri in [f"{store}/{key}" for store in (settings.store, *settings.former)]
+
+
+def _targets(head: Snapshot) -> Iterator[Target]:
+    for tenant in head.names("registry"):
+        if is_name(tenant) and tenant != "schemas":
+            yield from (Target(tenant, surface) for surface in head.names(f"registry/{tenant}") if is_name(surface))
+
+
+def _slots(facts: Facts, head: Snapshot, targets: Iterable[Target], choice: Choice) -> Iterator[_Slot]:
+    for target in targets:
+        if not choice.every:
+            manifest = facts.manifest(head, target)
+            yield from ((target, slot, version) for slot, version in (manifest.versions if manifest else {}).items())
+            continue
+        for slot in head.names(f"registry/{target}"):
+            for name in head.files(f"registry/{target}/{slot}"):
+                if is_name(slot) and name.endswith(".json") and is_version(name.removesuffix(".json")):
+                    yield target, slot, name.removesuffix(".json")
+
+
+def _chosen(slots: Iterator[_Slot], choice: Choice) -> Iterator[_Slot]:
+    """The shard by the version's first digits, so that every machine makes the same; the sample anew each time."""
+    place, shards = choice.shard
+    mine = (slot for slot in slots if int(slot[2][:8], 16) % shards == place - 1)
+    if choice.sample is None:
+        return mine
+    kept: list[_Slot] = []
+    for count, slot in enumerate(mine):
+        if count < choice.sample:
+            kept.append(slot)
+        elif (instead := random.randrange(count + 1)) < choice.sample:
+            kept[instead] = slot
+    return iter(kept)
+
+
+def _judge(slot: _Slot, record: Record | None, blob: tuple[int | None, str | None] | None) -> Iterator[Fault]:
+    target, artifact_type, version = slot
+    path = target.record_path(artifact_type, version)
+    if record is None:
+        yield Fault(path, "record-not-landed", "no record that can be read is on main: see pointsman check")
+    elif blob is None:
+        yield Fault(path, "foreign-uri", f"it points to {record.uri}, where no store of the settings has this version")
+    elif blob[0] is None:
+        yield Fault(path, "blob-missing", f"no blob at {record.uri}: publish its artifact again")
+    elif blob[1] != version:
+        says = f"the bytes at {record.uri} are not those of its version: the store was altered, restore it"
+        yield Fault(path, "blob-altered", says)
+    elif blob[0] != record.size:
+        says = f"the blob at {record.uri} is right and has {blob[0]} bytes, but the record says {record.size}"
+        yield Fault(path, "blob-missing", says)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line per fault, and how much was read."""
+    faults = document["faults"]
+    lines = [f"{fault['path']}: {fault['rule']}: {fault['says']}" for fault in faults]
+    bad = f"{len(faults)} of them bad" if faults else "all as they should be"
+    return "\n".join([*lines, f"{document['blobs']} blobs, {document['bytes']} bytes: {bad}"])
