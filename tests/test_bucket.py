@@ -22,10 +22,11 @@ import world
 from proxy import FAULTS, Call, Proxy
 from seaweed import BUCKET, Server
 
-from pointsman.bucket import Bucket, trouble_of
+from pointsman.bucket import Bucket
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.store import open_store
 from pointsman.stored import Access, ask_all
+from pointsman.trouble import trouble_of
 
 OLD, NEW = "t/s/old.json", "t/s/new.json"
 WAS, IS = b"o" * 3000, b"n" * 3000
@@ -260,6 +261,7 @@ def test_every_trouble_has_its_own_sentence_that_says_what_to_check(
         (400, "ExpiredToken", "the credentials are wrong or have expired (400 ExpiredToken)"),
         (400, "AuthorizationHeaderMalformed", "the bucket is in another region"),
         (404, "", "what answers there is no object store"),
+        (301, "PermanentRedirect", "the bucket is in another region"),
         (418, "Teapot", "the store refuses the request (418 Teapot)"),
     ],
 )
@@ -353,6 +355,15 @@ def test_a_large_object_is_hashed_in_little_memory(s3: Server, url: str) -> None
     found, digest, grown = subprocess.check_output(command, text=True).split()
     assert (int(found), digest) == (size, hashlib.sha256(bytes(size)).hexdigest())
     assert int(grown) < size // 2
+
+
+def test_a_large_object_that_is_always_cut_short_is_given_up_although_bytes_keep_coming(
+    s3: Server, url: str, between: Proxy
+) -> None:
+    assert at(s3, url).create(OLD, bytes(8 << 20)) is True
+    between.forget(lambda call: "truncated")
+    assert "the connection broke off" in says(at(s3, url, between.endpoint), lambda bucket: bucket.digest(OLD))
+    assert len(between.spoilt) == 10
 
 
 def test_a_directory_never_imports_obstore() -> None:

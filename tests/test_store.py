@@ -133,7 +133,8 @@ def test_a_disk_that_is_full_is_said_leaves_no_half_a_blob_and_running_again_fin
 
 def own_mounts() -> list[str]:
     """What to put before a command that mounts file systems nobody else sees; the test is skipped without it."""
-    for command in (["unshare", "--user", "--map-root-user", "--mount"], ["sudo", "-n", "-E", "unshare", "--mount"]):
+    own_user = ["unshare", "--user", "--map-root-user", "--mount"]
+    for command in (own_user, ["unshare", "--mount"], ["sudo", "-n", "-E", "unshare", "--mount"]):
         with contextlib.suppress(OSError):
             if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
                 return command

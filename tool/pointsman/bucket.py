@@ -16,14 +16,13 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.stored import Access, Held
+from pointsman.trouble import CREDENTIALS, Trouble, host, trouble_of
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode
@@ -34,28 +33,7 @@ _TRIES = 10
 _RATE = 1 << 20  # bytes a second: transfers may take that much longer than an answer
 _CHUNK = 1 << 20
 _Answer = TypeVar("_Answer")
-
-_CREDENTIALS = {
-    "s3": "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or this machine's role",
-    "gs": "check GOOGLE_APPLICATION_CREDENTIALS, or this machine's service account",
-    "az": "check AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or this machine's identity",
-}
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCOUNT_KEY")
-_NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
-_NO_OBJECT = {"NoSuchKey", "BlobNotFound", "ResourceNotFound", "NoSuchVersion"}
-_WRONG_CREDENTIALS = {
-    "AuthenticationFailed", "ExpiredToken", "InvalidAccessKeyId", "InvalidSecurity", "InvalidToken", "NotSignedUp",
-    "SignatureDoesNotMatch", "TokenRefreshRequired", "AuthenticationRequired",
-}  # fmt: skip
-_THROTTLED = {"SlowDown", "TooManyRequests", "ThrottlingException", "RequestLimitExceeded", "ServerBusy", "Throttling"}
-_FULL = {
-    "XMinioStorageFull",
-    "QuotaExceeded",
-    "InsufficientStorage",
-    "EntityTooLarge",
-    "XMinioAdminBucketQuotaExceeded",
-}
-_WRONG_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
 
 
 def store_timeout() -> float:
@@ -67,21 +45,8 @@ def store_timeout() -> float:
     return seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What went wrong with one request."""
-
-    says: str  # why, and what to check
-    kind: Literal["absent", "occupied", "passing", "lasting"]
-    where: str = ""  # the endpoint that was asked
-
-
-class _Short(Exception):
-    """An answer ended before all of it had come."""
-
-
 class _Patience:
-    """How often and how long one call is tried."""
+    """How long one call is tried, and how often: what always breaks off after a while never runs out of time."""
 
     def __init__(self, seconds: float, extra: float = 0.0) -> None:
         self._seconds = seconds
@@ -243,8 +208,6 @@ class Bucket:
             hashed.update(chunk)
             size += len(chunk)
             patience.allow(len(chunk) / _RATE)
-        if size != got.meta["size"]:
-            raise _Short
         return size, hashed.hexdigest()
 
     def _head(self, key: str) -> ObjectMeta:
@@ -264,16 +227,16 @@ class Bucket:
     def _try(self, request: Callable[[], _Answer]) -> _Answer | Trouble:
         try:
             return request()
-        except (self._errors.BaseError, OSError, _Short) as error:
+        except (self._errors.BaseError, OSError) as error:
             return trouble_of(error, self._scheme, self._name)
         except BaseException as error:
             if type(error).__name__ != "PanicException":
                 raise
             # obstore's way of saying that what it was given makes no request at all.
-            return Trouble(f"the request cannot be made: {_CREDENTIALS[self._scheme]} for stray characters", "lasting")
+            return Trouble(f"the request cannot be made: {CREDENTIALS[self._scheme]} for stray characters", "lasting")
 
     def _fail(self, verb: str, key: str, trouble: Trouble) -> NoReturn:
-        where = trouble.where or _host(self._access.endpoint)
+        where = trouble.where or host(self._access.endpoint)
         at = f" at {where}" if where else ""
         raise Unreachable(f"cannot {verb} {self.url}/{key}{at}: {trouble.says}")
 
@@ -338,75 +301,3 @@ class Bucket:
                 ) from None
             # Not its text: it may quote the environment.
             raise Problem(f"{self.url} cannot be opened with these settings and this environment") from None
-
-
-def trouble_of(error: BaseException, scheme: str, bucket: str) -> Trouble:
-    """What an error of obstore means. Of its text nothing is passed on but numbers, codes and the host that was asked.
-
-    An answer may quote what was signed, so its text belongs into no log.
-    """
-    text = str(error)
-    asked = re.search(r"Error performing \w+ (https?://\S+) in ", text)
-    where = _host(asked[1]) if asked else ""
-    if re.search(r"token request|169\.254\.\d+\.\d+", text.partition("\n")[0]) or (
-        asked is not None and bucket not in asked[1]
-    ):
-        return Trouble(f"no credentials were found: {_CREDENTIALS[scheme]}", "lasting")
-    found = re.search(r"\bstatus(?: code)?: (\d{3})\b", text)
-    if found is None:
-        return Trouble(*_broken(text), where)
-    status = int(found[1])
-    named = re.search(r"<Code>(\w{1,64})</Code>", text)
-    code = named[1] if named else ""
-    says, kind = _refused(status, code, scheme, bucket)
-    return Trouble(says, kind, where)
-
-
-def _refused(
-    status: int, code: str, scheme: str, bucket: str
-) -> tuple[str, Literal["absent", "occupied", "passing", "lasting"]]:
-    said = f"{status} {code}".rstrip()
-    if code in _NO_BUCKET:
-        return f"there is no bucket {bucket!r}: create it, or mend the URL in pointsman.toml", "lasting"
-    if status == 404 and (code in _NO_OBJECT or scheme != "s3"):
-        return "there is no such object", "absent"
-    if code in _WRONG_CREDENTIALS or status == 401:
-        return f"the credentials are wrong or have expired ({said}): {_CREDENTIALS[scheme]}", "lasting"
-    if code == "RequestTimeTooSkewed":
-        return f"this machine's clock is wrong, the store refuses its signatures ({said}): set it", "lasting"
-    if status == 403:
-        return f"no permission ({said}): the credentials must allow to read, list and write objects there", "lasting"
-    if status in (409, 412):
-        return f"the store reports a conflict ({said}) and nothing shows who won: run the command again", "occupied"
-    if status == 507 or code in _FULL:
-        return f"the store is full, or this is too large for it ({said}): make room and run again", "lasting"
-    if status == 429 or code in _THROTTLED:
-        return f"the store is throttling requests ({said}): run the command again later", "passing"
-    if status >= 500 or status == 408 or code == "RequestTimeout":
-        return f"the store answers with an error of its own ({said}): look at the store, then run again", "passing"
-    if status in (301, 307) or code in _WRONG_REGION:
-        return f"the bucket is in another region ({said}): set [store] region in pointsman.toml", "lasting"
-    if status == 404:
-        return "what answers there is no object store (404 without a code): check [store] endpoint", "lasting"
-    return f"the store refuses the request ({said}): check [store] in pointsman.toml", "lasting"
-
-
-def _broken(text: str) -> tuple[str, Literal["passing", "lasting"]]:
-    if "BadScheme" in text:
-        return "it is plain http: only [store] endpoint with allow_http = true permits that", "lasting"
-    if re.search(r"kind: (ConnectionRefused|NetworkUnreachable|HostUnreachable)", text):
-        return "nothing answers there: check [store] endpoint, the network, and that the store is running", "passing"
-    if "dns error" in text:
-        return "no such host: check [store] endpoint and the network", "passing"
-    if re.search(r"InvalidCertificate|InvalidContentType|TLS|[Cc]ertificate", text):
-        return "no secure connection can be made: check [store] endpoint, its certificate and https", "lasting"
-    if re.search(r"kind: Timeout|TimedOut|timed out", text):
-        more = "POINTSMAN_STORE_TIMEOUT=<seconds> gives it more time"
-        return f"no answer: check [store] endpoint, the network, and that the store is well; {more}", "passing"
-    return "the connection broke off: check the network and the store, then run again", "passing"
-
-
-def _host(url: str) -> str:
-    """Scheme, host and port of a URL: what names an endpoint, without anything that could be a secret."""
-    split = urlsplit(url)
-    return f"{split.scheme}://{split.netloc.rpartition('@')[2]}" if split.netloc else ""

@@ -1,0 +1,110 @@
+"""What an error of obstore means, in a sentence that says what to check.
+
+Of its text nothing is passed on but numbers, codes and the host that was asked: an answer may quote what was signed, so
+its text belongs into no log.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+Kind = Literal["absent", "occupied", "passing", "lasting"]
+CREDENTIALS = {
+    "s3": "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or this machine's role",
+    "gs": "check GOOGLE_APPLICATION_CREDENTIALS, or this machine's service account",
+    "az": "check AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or this machine's identity",
+}
+_NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
+_NO_OBJECT = {"NoSuchKey", "BlobNotFound", "ResourceNotFound", "NoSuchVersion"}
+_WRONG_CREDENTIALS = {
+    "AuthenticationFailed", "ExpiredToken", "InvalidAccessKeyId", "InvalidSecurity", "InvalidToken", "NotSignedUp",
+    "SignatureDoesNotMatch", "TokenRefreshRequired", "AuthenticationRequired",
+}  # fmt: skip
+_THROTTLED = {"SlowDown", "TooManyRequests", "ThrottlingException", "RequestLimitExceeded", "ServerBusy", "Throttling"}
+_FULL = {"XMinioStorageFull", "QuotaExceeded", "InsufficientStorage", "EntityTooLarge"}
+_REGION = "the bucket is in another region"
+_WRONG_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What went wrong with one request.
+
+    `absent`: there is no such object. `occupied`: the store says that a condition did not hold. `passing`: asking again
+    may help, and the request may have been carried out. `lasting`: asking again would not help.
+    """
+
+    says: str  # why, and what to check
+    kind: Kind
+    where: str = ""  # the endpoint that was asked
+
+
+def trouble_of(error: BaseException, scheme: str, bucket: str) -> Trouble:
+    """What an error of obstore means to one who asked a bucket of a scheme."""
+    text = str(error)
+    asked = re.search(r"Error performing \w+ (https?://\S+) in ", text)
+    where = host(asked[1]) if asked else ""
+    # What went to another place than the bucket was sent to get credentials: to a metadata service, say.
+    if "Error performing token request" in text or (asked is not None and f"/{bucket}" not in asked[1]):
+        return Trouble(f"no credentials were found: {CREDENTIALS[scheme]}", "lasting")
+    found = re.search(r"\bstatus(?: code)?: (\d{3})\b", text)
+    if found is None:
+        return Trouble(*_broken(text), where)
+    status = int(found[1])
+    named = re.search(r"<Code>(\w{1,64})</Code>", text)
+    code = named[1] if named else ""
+    says, kind = _refused(status, code, scheme, bucket)
+    return Trouble(says, kind, where)
+
+
+def _refused(status: int, code: str, scheme: str, bucket: str) -> tuple[str, Kind]:
+    said = f"{status} {code}".rstrip()
+    if code in _NO_BUCKET:
+        return f"there is no bucket {bucket!r}: create it, or mend the URL in pointsman.toml", "lasting"
+    if status == 404 and (code in _NO_OBJECT or scheme != "s3"):
+        return "there is no such object", "absent"
+    if code in _WRONG_CREDENTIALS or status == 401:
+        return f"the credentials are wrong or have expired ({said}): {CREDENTIALS[scheme]}", "lasting"
+    if code == "RequestTimeTooSkewed":
+        return f"this machine's clock is wrong, the store refuses its signatures ({said}): set it", "lasting"
+    if status == 403:
+        return f"no permission ({said}): the credentials must allow to read, list and write objects there", "lasting"
+    if status in (409, 412):
+        return f"the store reports a conflict ({said}) and nothing shows who won: run the command again", "occupied"
+    if status == 507 or code in _FULL:
+        return f"the store is full, or this is too large for it ({said}): make room and run again", "lasting"
+    if status == 429 or code in _THROTTLED:
+        return f"the store is throttling requests ({said}): run the command again later", "passing"
+    if status >= 500 or status == 408 or code == "RequestTimeout":
+        return f"the store answers with an error of its own ({said}): look at the store, then run again", "passing"
+    if status in (301, 307) or code in _WRONG_REGION:
+        return f"{_REGION} ({said}): set [store] region in pointsman.toml", "lasting"
+    if status == 404:
+        return "what answers there is no object store (404 without a code): check [store] endpoint", "lasting"
+    return f"the store refuses the request ({said}): check [store] in pointsman.toml", "lasting"
+
+
+def _broken(text: str) -> tuple[str, Kind]:
+    if "redirect without LOCATION" in text or "BareRedirect" in text:
+        return f"{_REGION}: set [store] region in pointsman.toml", "lasting"
+    if "BadScheme" in text:
+        return "it is plain http: only [store] endpoint with allow_http = true permits that", "lasting"
+    if re.search(r"kind: (ConnectionRefused|NetworkUnreachable|HostUnreachable)", text):
+        return "nothing answers there: check [store] endpoint, the network, and that the store is running", "passing"
+    if "dns error" in text:
+        return "no such host: check [store] endpoint and the network", "passing"
+    if re.search(r"InvalidCertificate|InvalidContentType|UnknownIssuer|NotValidForName", text):
+        return "no secure connection can be made: check [store] endpoint, its certificate and https", "lasting"
+    if re.search(r"kind: Timeout|TimedOut|timed out", text):
+        more = "POINTSMAN_STORE_TIMEOUT=<seconds> gives it more time"
+        return f"no answer: check [store] endpoint, the network, and that the store is well; {more}", "passing"
+    return "the connection broke off: check the network and the store, then run again", "passing"
+
+
+def host(url: str) -> str:
+    """Scheme, host and port of a URL: what names an endpoint, without anything that could be a secret."""
+    split = urlsplit(url)
+    return f"{split.scheme}://{split.netloc.rpartition('@')[2]}" if split.netloc else ""
