@@ -96,4 +96,5 @@ def render(document: Mapping[str, Any]) -> str:
     broken = sum(not fault["accepted"] for fault in document["faults"])
     since = f" since {document['since'][:12]}" if document["since"] else ""
     what = f"{broken} fault{'s' if broken > 1 else ''}" if broken else "no rule was broken"
-    return "\n".join([*lines, f"{document['commits']} commits of main{since}: {what}"])
+    past = "a fault of the past stays one: once it is mended, move [audit] since in pointsman.toml to a later commit"
+    return "\n".join([*lines, f"{document['commits']} commits of main{since}: {what}", *([past] if broken else [])])

@@ -196,7 +196,9 @@ def render(document: Mapping[str, Any]) -> str:
             lines.append(f"{each['target']}: {each['outcome']}{kept}")
         lines += [f"  {fault['rule']}: {fault['says']}" for fault in each["faults"]]
     same = sum(each["outcome"] == "unchanged" for each in document["targets"])
+    refused = sum(each["outcome"] == "refused" for each in document["targets"])
     lines += [f"{same} unchanged"] if same else []
-    return (
-        "\n".join([*lines, f"serving follows main at {document['commit'][:12]}"]) if lines else "no target on main yet"
+    but = f", but for {refused} refused" if refused else ""
+    return "\n".join(
+        [*lines, f"serving follows main at {document['commit'][:12]}{but}"] if lines else ["no target on main yet"]
     )
