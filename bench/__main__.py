@@ -12,10 +12,17 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from seaweed import BUCKET, Seaweed
 
 from bench import history
 from bench.measure import Figure, Job, beyond, interleave, pairwise, table
+from pointsman.store import open_store
+from pointsman.stored import Access, Store, ask_all
 
 HERE = Path(__file__).parent
 MB = 1_000_000
@@ -32,6 +39,10 @@ def _pointsman() -> list[str]:
 
 def _git(*words: str | Path) -> str:
     return subprocess.run(["git", *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _put(store: Store, which: tuple[str, int]) -> None:
+    store.create(history.key(*which), history.blob(*which))
 
 
 class Repositories:
@@ -228,6 +239,49 @@ class Bench:
             Figure(audits, "whole processes", pairwise(audit, log), "x git log --raw", 20),
         ]
 
+    # the store
+
+    def verify(self) -> list[Figure]:
+        """Every recorded blob read again, against plainly reading and hashing the same, locally and on an S3 server."""
+        keys = [
+            (target, night) for target in history.targets(LARGE // 10) for night in range(10 if self.quick else 100)
+        ]
+        listed = self.root / "keys"
+        listed.write_text("".join(f"{history.key(*each)}\n" for each in keys))
+        figures = []
+        with tempfile.TemporaryDirectory(prefix="pointsman-weed-") as directory:
+            seaweed = Seaweed(Path(directory))
+            seaweed.start()
+            os.environ |= {**seaweed.server.environment, "AWS_REGION": "us-east-1"}
+            try:
+                for name, url, endpoint in (
+                    ("a directory", f"file://{self.root}/blobs", ""),
+                    ("SeaweedFS", f"s3://{BUCKET}", seaweed.server.endpoint),
+                ):
+                    store = open_store(url, Access(endpoint, "", bool(endpoint)))
+                    list(ask_all(partial(_put, store), keys, at_once=8))
+                    figures += self._verify(name, url, endpoint, listed, store.reads_at_once)
+            finally:
+                seaweed.kill()
+        return figures
+
+    def _verify(self, name: str, url: str, endpoint: str, listed: Path, threads: int) -> list[Figure]:
+        repository = self.root / f"verify-{'s3' if endpoint else 'file'}.git"
+        nights = len(listed.read_text().split()) // (LARGE // 10)
+        history.build(repository, url, of=LARGE // 10, each=nights, ships=1, artifact_bytes=MB, endpoint=endpoint)
+        verify = Job(f"verify {name}", [*_pointsman(), "-C", str(repository), "verify", "--all"])
+        words = [url, endpoint, str(listed), str(threads)]
+        read = Job(f"read {name}", [sys.executable, str(HERE / "reading.py"), *words])
+        few = Job(f"verify few {name}", [*_pointsman(), "-C", str(repository), "verify", "--all", "--shard", "1/20"])
+        interleave([verify, read, few], 3)
+        group = f"verify --all of {nights * LARGE // 10:,} blobs of 4 KB in {name}"
+        return [
+            Figure(group, "reading and hashing", read.seconds() * 1000, "ms"),
+            Figure(group, "whole process", verify.seconds() * 1000, "ms"),
+            Figure(group, "whole processes", pairwise(verify, read), "x reading and hashing", 3),
+            Figure(group, "peak memory", verify.peak() / few.peak(), "x a twentieth of them", 1.3),
+        ]
+
     def _artifact_for(self, target: str) -> str:
         """A small artifact of that target: the one of `home`, with the two names and the version that it then has."""
         tenant, surface = target.split("/")
@@ -306,6 +360,7 @@ def _main() -> int:
             ("building repositories", bench.prepare),
             ("repositories of growing size", bench.records),
             ("the gate", bench.gate),
+            ("the store", bench.verify),
             ("artifacts of growing size", bench.sizes),
             ("a long history", bench.commits),
         ):

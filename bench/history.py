@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 SURFACES = 10  # per tenant
+BLOB = 4096  # bytes
 _BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -43,6 +44,16 @@ def _render(document: Mapping[str, object]) -> bytes:
     return (json.dumps(document, indent=2) + "\n").encode()
 
 
+def blob(target: str, night: int) -> bytes:
+    """The blob of a target's version of one night; nobody decodes it."""
+    return f"{target} {night}\n".encode().ljust(BLOB, b".")
+
+
+def key(target: str, night: int) -> str:
+    """Where that blob stands below the store's URL."""
+    return f"{target}/popularity/{hashlib.sha256(blob(target, night)).hexdigest()}.json"
+
+
 def _record(target: str, version: str, uri: str, day: datetime) -> bytes:
     tenant, surface = target.split("/")
     return _render(
@@ -58,7 +69,7 @@ def _record(target: str, version: str, uri: str, day: datetime) -> bytes:
                 "end": f"{day:%Y-%m-%dT00:00:00Z}",
             },
             "uri": uri,
-            "size": 4096,
+            "size": BLOB,
             "built_at": f"{day:%Y-%m-%dT00:05:00Z}",
             "source_hash": version,
             "summary": {"items": 3},
@@ -73,7 +84,9 @@ def targets(count: int) -> Iterator[str]:
         yield f"shop-{place // SURFACES:03d}/surface-{place % SURFACES}"
 
 
-def build(directory: Path, store: str, *, of: int, each: int, ships: int, artifact_bytes: int) -> None:
+def build(
+    directory: Path, store: str, *, of: int, each: int, ships: int, artifact_bytes: int, endpoint: str = ""
+) -> None:
     """A bare repository of `of` targets with `each` records, the newest `ships` of them shipped, a night at a time.
 
     A night lands the records of all targets in one commit and then ships them one by one.
@@ -84,11 +97,12 @@ def build(directory: Path, store: str, *, of: int, each: int, ships: int, artifa
     assert importer.stdin is not None
     assert importer.stdout is not None
     stream = _Stream(importer.stdin, importer.stdout)
-    settings = f'[store]\nurl = "{store}"\n\n[limits]\nartifact_bytes = {artifact_bytes}\n'
+    access = f'endpoint = "{endpoint}"\nallow_http = true\n' if endpoint else ""
+    settings = f'[store]\nurl = "{store}"\n{access}\n[limits]\nartifact_bytes = {artifact_bytes}\n'
     stream.commit("settings\n", {"pointsman.toml": settings.encode()})
     before = dict.fromkeys(targets(of), "none")
     for night in range(each):
-        versions = {target: hashlib.sha256(f"{target} {night}".encode()).hexdigest() for target in before}
+        versions = {target: hashlib.sha256(blob(target, night)).hexdigest() for target in before}
         day = _BEGIN - timedelta(days=each - night)
         landing = {
             f"registry/{target}/popularity/{version}.json": _record(target, version, _uri(store, target, version), day)

@@ -74,7 +74,7 @@ def _one_try(seconds: float) -> float:
 class Bucket:
     """A prefix of a bucket, by conditional requests alone. Nothing is contacted before the first call."""
 
-    at_once = 8
+    at_once = reads_at_once = 8
 
     def __init__(self, url: str, access: Access) -> None:
         self.url = url

@@ -166,6 +166,11 @@ class Facts:
         found = self._value(path, "record", snapshot.entry(path))
         return found if isinstance(found, Record) else None
 
+    def read_ahead(self, snapshot: Snapshot, paths: Iterable[str]) -> None:
+        """Read together the documents that are going to be asked for one at a time."""
+        entries = (snapshot.entry(path) for path in paths)
+        self.repo.git.read_ahead(entry.oid for entry in entries if entry is not None and entry.mode == PLAIN_FILE)
+
     def slots(self, snapshot: Snapshot, target: Target, manifest: Manifest | None) -> dict[str, Record | None]:
         """Slot → record, for every slot of a manifest; None for one that has no record."""
         versions = manifest.versions if manifest is not None else {}
@@ -318,7 +323,8 @@ class Facts:
                 self._stores[url] = open_store(url, settings.access)
             store = self._stores[url]
             ask = partial(self._blob, store, wanted)
-            found |= zip(mine, ask_all(ask, mine, at_once=store.at_once), strict=True)
+            at_once = store.reads_at_once if any(wanted[uri] for uri in mine) else store.at_once
+            found |= zip(mine, ask_all(ask, mine, at_once=at_once), strict=True)
         return found
 
     def _blob(self, store: Store, wanted: Mapping[str, bool], uri: str) -> Blob:

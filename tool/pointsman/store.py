@@ -51,6 +51,7 @@ class FileStore:
     """A directory. Keys are checked names joined by slashes; the path is the URL's, raw, not percent-decoded."""
 
     at_once = 1  # the disk is one, and the order of its fsyncs is what tests hold it to
+    reads_at_once = 4
 
     def __init__(self, root: Path, url: str) -> None:
         self.root = root

@@ -38,7 +38,11 @@ class Store(Protocol):
 
     @property
     def at_once(self) -> int:
-        """How many calls at once are worth it."""
+        """How many writes at once are worth it."""
+
+    @property
+    def reads_at_once(self) -> int:
+        """How many blobs read at once are worth it."""
 
     def read(self, key: str) -> Held | None:
         """What stands under `key`, None if nothing does."""
@@ -77,21 +81,26 @@ def ask_all(function: Callable[[_Item], _Result], items: Sequence[_Item], *, at_
 
     failed = threading.Event()
 
-    def call(item: _Item) -> _Result:
-        if failed.is_set():
-            raise _NotBegun
-        try:
-            return function(item)
-        except BaseException:
-            failed.set()
-            raise
+    def call(some: Sequence[_Item]) -> list[_Result]:
+        results = []
+        for item in some:
+            if failed.is_set():
+                raise _NotBegun
+            try:
+                results.append(function(item))
+            except BaseException:
+                failed.set()
+                raise
+        return results
 
+    # Of very many items some go together: what a thread has to be told costs as much as reading a small file.
+    together = max(1, len(items) // (8 * at_once))
     with ThreadPoolExecutor(min(at_once, len(items))) as pool:
-        futures = [pool.submit(call, item) for item in items]
+        futures = [pool.submit(call, items[place : place + together]) for place in range(0, len(items), together)]
         try:
             for future in futures:
                 try:
-                    yield future.result()
+                    yield from future.result()
                 except _NotBegun:
                     raise next(error for other in futures if (error := _error(other.exception()))) from None
         finally:

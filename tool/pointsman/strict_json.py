@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from pointsman.errors import Fault
@@ -113,13 +114,19 @@ def _parse(data: bytes, path: str, tokens: _Tokens) -> object | Fault:
     return tree
 
 
+def _is_unambiguous(names: tuple[str, ...]) -> bool:
+    return len({folded(name) for name in names}) == len(names)
+
+
+_is_known_unambiguous = lru_cache(maxsize=1024)(_is_unambiguous)
+
+
 class _Tokens:
     """The decoder's hooks, and whether any of them refused something."""
 
     def __init__(self, *, exact: bool) -> None:
         self.flawed = False
         self._exact = exact
-        self._unambiguous: set[tuple[str, ...]] = set()
 
     def decoder(self) -> json.JSONDecoder:
         return json.JSONDecoder(
@@ -129,16 +136,11 @@ class _Tokens:
     def _object(self, pairs: list[tuple[str, object]]) -> object:
         members = dict(pairs)
         names = tuple(members)
-        if len(names) == len(pairs) and (names in self._unambiguous or self._is_unambiguous(names)):
+        # Rows share their names and are worth remembering; maps keyed by ids are not and would only fill the memory.
+        is_unambiguous = _is_known_unambiguous if len(names) <= 16 else _is_unambiguous
+        if len(names) == len(pairs) and is_unambiguous(names):
             return members
         return self._flaw(_clash(name for name, _ in pairs))
-
-    def _is_unambiguous(self, names: tuple[str, ...]) -> bool:
-        unambiguous = len({folded(name) for name in names}) == len(names)
-        # Rows share their names and are worth remembering; maps keyed by ids are not and would only fill the memory.
-        if unambiguous and len(names) <= 16 and len(self._unambiguous) < 1024:
-            self._unambiguous.add(names)
-        return unambiguous
 
     def _integer(self, digits: str) -> object:
         if digits == "-0":

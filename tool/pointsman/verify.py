@@ -19,7 +19,7 @@ from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
 
-_BATCH = 256  # records read before their blobs are; memory follows this, not the number of blobs
+_BATCH = 1024  # records read before their blobs are; memory follows this, not the number of blobs
 _Slot = tuple[Target, str, str]  # target, type, version
 
 
@@ -54,6 +54,7 @@ def verify(
     blobs = size = 0
     faults: list[Fault] = []
     while batch := list(islice(slots, _BATCH)):
+        facts.read_ahead(head, (target.record_path(slot, version) for target, slot, version in batch))
         records = {slot: facts.record(head, *slot) for slot in batch}
         own = {
             slot: record.uri
