@@ -1,0 +1,436 @@
+"""The start states: short histories of a manifest repository, written by hand so that they owe nothing to the engine."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from attacks.plain_git import CLOCK, Files, Leaf, Objects, make_repository, set_ref
+
+HOME = "grocer/home"
+BAKERY = "bakery/home"
+SLOTS = {
+    HOME: ("popularity", "cooc", "implicit", "bundles"),
+    BAKERY: ("popularity",),
+}
+# How many items the artifact of this number has; any other number has 120.
+ITEMS = {1: 100, 2: 110, 5: 30, 6: 55, 7: 54}
+MEASURE = {"popularity": "items", "cooc": "rows", "implicit": "users", "bundles": "bundles"}
+LAST_NUMBER = 12
+FUTURE, PAST = "2999-01-01T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z"
+SCHEMA = '{"type": "object", "properties": {"bundles": {"type": "array", "items": {"type": "string"}}}}\n'
+
+
+def rendered(document: Mapping[str, Any]) -> bytes:
+    """A state file as it must be written."""
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """The artifact of one number: `popularity.3`, or `bakery/home popularity.3` where it is not grocer/home's."""
+
+    target: str
+    slot: str
+    number: int
+
+    @classmethod
+    def named(cls, text: str) -> Artifact:
+        *target, rest = text.split(" ")
+        slot, _, number = rest.rpartition(".")
+        return cls(target[0] if target else HOME, slot, int(number))
+
+    @property
+    def payload(self) -> bytes:
+        tenant, surface = self.target.split("/")
+        head = {"v": 1, "artifact_type": self.slot, "tenant": tenant, "surface": surface, "number": self.number}
+        return json.dumps(head, separators=(",", ":")).encode()
+
+    @property
+    def version(self) -> str:
+        return digest(self.payload)
+
+    @property
+    def key(self) -> str:
+        return f"{self.target}/{self.slot}/{self.version}.json"
+
+    @property
+    def path(self) -> str:
+        return f"registry/{self.key}"
+
+    def record(self, store: str) -> dict[str, Any]:
+        tenant, surface = self.target.split("/")
+        return {
+            "v": 1,
+            "tenant": tenant,
+            "surface": surface,
+            "segment": "default",
+            "type": self.slot,
+            "version": self.version,
+            "window": {"start": "2026-03-01T00:00:00Z", "end": "2026-03-02T00:00:00Z"},
+            "uri": f"{store}/{self.key}",
+            "size": len(self.payload),
+            "built_at": "2026-03-02T01:00:00Z",
+            "source_hash": self.version,
+            "summary": {MEASURE.get(self.slot, "items"): ITEMS.get(self.number, 120)},
+            "recorded_at": f"2026-03-03T00:00:{self.number:02}.000000Z",
+            "producer": {"run": f"https://ci.example/{self.number}", "commit": "", "tool": "pointsman 0.1"},
+        }
+
+
+def manifest_path(target: str) -> str:
+    return f"manifests/{target}/manifest.json"
+
+
+def manifest(target: str, current: Mapping[str, str], at: str) -> bytes:
+    tenant, surface = target.split("/")
+    slots = dict(sorted(current.items()))
+    return rendered({"v": 1, "tenant": tenant, "surface": surface, "current": slots, "updated_at": at})
+
+
+def read(data: bytes | None) -> dict[str, Any]:
+    """A JSON object, or nothing where there is none."""
+    try:
+        document = json.loads(data or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def slots_of(data: bytes | None) -> dict[str, str]:
+    """Slot → URI of a manifest, as far as it can be read."""
+    current = read(data).get("current")
+    return {str(slot): str(uri) for slot, uri in current.items()} if isinstance(current, dict) else {}
+
+
+def moment(time: int) -> str:
+    minutes = (time - CLOCK) // 60
+    return f"2026-03-04T{minutes // 60:02}:{minutes % 60:02}:00.000000Z"
+
+
+@dataclass(slots=True)
+class State:
+    """One start state: a bare origin with main, its commits by label, and the store that all states share."""
+
+    root: Path
+    store: Path
+    settings: str = ""
+    files: Files = field(default_factory=dict)
+    tip: str = ""
+    time: int = CLOCK
+    labels: dict[str, str] = field(default_factory=dict)
+    trees: dict[str, Files] = field(default_factory=dict)  # commit → all its files
+    parents: dict[str, list[str]] = field(default_factory=dict)
+    lasts: dict[str, str] = field(default_factory=dict)  # path → the commit that last changed it
+    objects: Objects = field(init=False)
+
+    def __post_init__(self) -> None:
+        make_repository(self.root, {})
+        self.objects = Objects(self.root / "objects")
+
+    @property
+    def url(self) -> str:
+        return f"file://{self.store}"
+
+    def content(self, leaf: Leaf | None) -> bytes | None:
+        return self.objects.contents.get(leaf.oid) if leaf is not None else None
+
+    def read(self, path: str) -> bytes | None:
+        return self.content(self.files.get(path))
+
+    def commit(self, label: str, message: str, files: Mapping[str, bytes | None]) -> str:
+        """One more commit of main."""
+        before = self.tip
+        for path, data in files.items():
+            if data is None:
+                del self.files[path]
+            else:
+                self.files[path] = self.objects.blob(data)
+        self.time += 60
+        parents = [before] if before else []
+        self.tip = self.objects.commit(self.objects.tree(self.files), parents, message, time=self.time)
+        self.trees[self.tip], self.parents[self.tip] = dict(self.files), parents
+        self.labels[label] = self.tip
+        self.lasts.update(dict.fromkeys(files, self.tip))
+        set_ref(self.root, "refs/heads/main", self.tip)
+        return self.tip
+
+    def lines(self, target: str, data: bytes, *more: str) -> str:
+        """What a ship says: the lines that vouch for `data` on main as it stands."""
+        before, after = slots_of(self.read(manifest_path(target))), slots_of(data)
+        last = self.lasts.get(manifest_path(target), "none")
+        lines = [f"Manifest: {target} sha256:{digest(data)}", f"Supersedes: {target} {last}"]
+        lines += [f"Record: {target} {slot}@{uri[-69:-5]}" for slot, uri in sorted(after.items())
+                  if before.get(slot) != uri and len(uri) > 69]  # fmt: skip
+        lines += [f"Drop: {target} {slot}" for slot in sorted(before) if slot not in after]
+        return "\n".join([*lines, *more])
+
+    def current(self, *names: str) -> dict[str, str]:
+        artifacts = [Artifact.named(name) for name in names]
+        return {each.slot: f"{self.url}/{each.key}" for each in artifacts}
+
+    # what a history is told in
+
+    def begin(self) -> State:
+        readme = b"# Files of the tool\n"
+        settings = f'[store]\nurl = "{self.url}"\n{self.settings}'.encode()
+        self.commit("settings", "Make a manifest repository", {
+            "pointsman.toml": settings, "CODEOWNERS": b"manifests/ @reviewers\n* @maintainers\n",
+            ".gitattributes": b"*.json text eol=lf\n", ".github/workflows/check.yml": b"name: check\n",
+            "manifests/README.md": readme, "registry/README.md": readme, "tool/pointsman/check.py": b"# the gate\n",
+        })  # fmt: skip
+        return self
+
+    def record(self, label: str, *names: str) -> State:
+        artifacts = [Artifact.named(name) for name in names]
+        self.commit(label, f"record: {', '.join(names)}", {each.path: rendered(each.record(self.url)) for each in artifacts})
+        return self
+
+    def ship(self, label: str, target: str, *names: str, more: tuple[str, ...] = ()) -> State:
+        data = manifest(target, self.current(*names), moment(self.time + 60))
+        self.commit(label, f"ship: {target}\n\n{self.lines(target, data, *more)}\n", {manifest_path(target): data})
+        return self
+
+    def restore(self, label: str, target: str, to: str, message: str = "") -> State:
+        """The bytes that a target had at an earlier commit."""
+        path = manifest_path(target)
+        there = self.content(self.trees[self.labels[to]].get(path))
+        self.commit(label, message or f'Revert "ship: {target}"\n', {path: there})
+        return self
+
+    def hold(self, label: str, target: str, until: str) -> State:
+        hold = {"v": 1, "target": target, "until": until, "reason": "the shelves are being rebuilt"}
+        self.commit(label, f"hold: {target}", {f"holds/{target}.json": rendered(hold)})
+        return self
+
+    def retire(self, label: str, name: str) -> State:
+        self.commit(label, f"retire: {name}", {tombstone_path(name): tombstone(name)})
+        return self
+
+
+def tombstone_path(name: str) -> str:
+    return f"{Artifact.named(name).path.removesuffix('.json')}.retired.json"
+
+
+def tombstone(name: str) -> bytes:
+    artifact = Artifact.named(name)
+    tenant, surface = artifact.target.split("/")
+    return rendered({"v": 1, "tenant": tenant, "surface": surface, "type": artifact.slot, "version": artifact.version,
+                     "reason": "built from test data"})  # fmt: skip
+
+
+def _never_shipped(state: State) -> State:
+    return state.begin().record("records", "popularity.1", "cooc.1", "popularity.2", "cooc.2", "popularity.5")
+
+
+def _shipped_once(state: State) -> State:
+    state.begin().record("first-records", "popularity.1", "cooc.1")
+    state.ship("first-ship", HOME, "popularity.1", "cooc.1")
+    return state.record("second-records", "popularity.2", "cooc.2", "popularity.3", "popularity.5")
+
+
+def _shipped_twice(state: State) -> State:
+    """Two ships of grocer/home and one of bakery/home; `popularity.3` to `.7` and `cooc.3` are recorded and wait."""
+    _shipped_once(state).ship("second-ship", HOME, "popularity.2", "cooc.1")
+    state.record("third-records", *(f"popularity.{number}" for number in (4, 6, 7)), "cooc.3", "implicit.1", "cooc.5")
+    state.record("bakery-records", f"{BAKERY} popularity.1", f"{BAKERY} popularity.2")
+    return state.ship("bakery-ship", BAKERY, f"{BAKERY} popularity.1")
+
+
+def _rolled_back(state: State) -> State:
+    """The second ship is reverted: `popularity.2` is taken out."""
+    return _shipped_twice(state).restore("rollback", HOME, "first-ship")
+
+
+def _reverted_revert(state: State) -> State:
+    return _rolled_back(state).restore("revert-of-revert", HOME, "second-ship", 'Revert "Revert"\n')
+
+
+def _shipped_thrice(state: State) -> State:
+    return _shipped_twice(state).ship("third-ship", HOME, "popularity.3", "cooc.1")
+
+
+def _on_hold(state: State) -> State:
+    return _shipped_twice(state).hold("hold", HOME, FUTURE)
+
+
+def _all_on_hold(state: State) -> State:
+    return _shipped_twice(state).hold("hold", "all", FUTURE)
+
+
+def _hold_over(state: State) -> State:
+    """A hold that has expired still lies there."""
+    return _shipped_twice(state).hold("hold", HOME, PAST)
+
+
+def _retired(state: State) -> State:
+    """`popularity.4`, never shipped, and `popularity.1`, of the first ship, have tombstones."""
+    return _shipped_twice(state).retire("retire-4", "popularity.4").retire("retire-1", "popularity.1")
+
+
+def _with_user_type(state: State) -> State:
+    """A user's own type with a schema and a record, and another schema that nothing was recorded under."""
+    _shipped_twice(state)
+    state.commit("schemas", "declare two types", {
+        "registry/schemas/bundles.schema.json": SCHEMA.encode(), "registry/schemas/unused.schema.json": SCHEMA.encode(),
+    })  # fmt: skip
+    return state.record("bundle-records", "bundles.1", "bundles.2")
+
+
+def _hand_edited(state: State) -> State:
+    """Someone pushed a hand edit past the gate: main's own manifest breaks a rule."""
+    _shipped_twice(state)
+    state.commit("hand-edit", "quick fix", {manifest_path(HOME): _mixed(state)})
+    return state
+
+
+def _mended(state: State) -> State:
+    """The hand edit was reverted: its bytes are an earlier state, but not a good one."""
+    return _hand_edited(state).restore("mend", HOME, "second-ship", 'Revert "quick fix"\n')
+
+
+def _mixed(state: State) -> bytes:
+    return manifest(HOME, state.current("popularity.3", "cooc.3"), "2026-03-04T20:00:00.000000Z")
+
+
+def _moved_store(state: State) -> State:
+    """Blobs stand elsewhere since the first ship; the settings name the former place."""
+    _shipped_twice(state)
+    new = f'[store]\nurl = "{state.url}/moved"\nformer = ["{state.url}"]\n[serving]\n' + (
+        f'manifest = "{state.url}/registry/current/{{tenant}}/{{surface}}/manifest.json"\n'
+    )
+    state.commit("move", "move the store", {"pointsman.toml": new.encode()})
+    return state
+
+
+def _shipped_twice_twice(state: State) -> State:
+    """The bakery, too, shipped twice."""
+    return _shipped_twice(state).ship("bakery-second", BAKERY, f"{BAKERY} popularity.2")
+
+
+def _rolled_back_further(state: State) -> State:
+    """From the third ship straight to the first: `popularity.3` is taken out."""
+    return _shipped_thrice(state).restore("rollback", HOME, "first-ship")
+
+
+def _shipped_after_rollback(state: State) -> State:
+    return _rolled_back(state).ship("third-ship", HOME, "popularity.3", "cooc.1")
+
+
+def _rolled_back_by_type(state: State) -> State:
+    more = f"Restores: {HOME} popularity@{Artifact.named('popularity.1').version}"
+    return _shipped_twice(state).ship("rollback", HOME, "popularity.1", "cooc.1", more=(more,))
+
+
+def _accepted_drop_and_back(state: State) -> State:
+    return _accepted_drop(state).ship("fourth-ship", HOME, "popularity.3", "cooc.1")
+
+
+def _tight(state: State) -> State:
+    """State files may have 300 bytes from here on; those that are there have more."""
+    _shipped_twice(state)
+    settings = f'[store]\nurl = "{state.url}"\n[limits]\nstate_file_bytes = 300\n'
+    state.commit("tight", "small files only", {"pointsman.toml": settings.encode()})
+    return state
+
+
+def _moved_store_recorded(state: State) -> State:
+    """`popularity.8` is recorded where blobs stand now."""
+    artifact = Artifact.named("popularity.8")
+    record = rendered(artifact.record(f"{state.url}/moved"))
+    _moved_store(state).commit("moved-record", "record", {artifact.path: record})
+    return state
+
+
+def _accepted_drop(state: State) -> State:
+    """The current popularity is small, and that was accepted when it was shipped."""
+    _shipped_twice(state)
+    accept = f"Accept: {HOME} items-drop the catalogue is being rebuilt"
+    return state.ship("third-ship", HOME, "popularity.5", "cooc.1", more=(accept,))
+
+
+def _gone(state: State) -> State:
+    """The manifest of grocer/home was taken away, which was accepted."""
+    _shipped_twice(state)
+    said = f"close the shop\n\nAccept: {HOME} manifest-removed the shop is closed\n"
+    state.commit("removal", said, {manifest_path(HOME): None})
+    return state
+
+
+def _adopted(state: State) -> State:
+    """Taken over from a registry that knew no rules; `[audit] since` says from where on they hold."""
+    state.begin()
+    old = manifest(HOME, {"popularity": "s3://old/grocer/popularity.json"}, "2025-01-01T00:00:00.000000Z")
+    state.commit("junk", "old ways", {manifest_path(HOME): old, "manifests/notes.txt": b"by hand\n",
+                                      "registry/grocer/home/popularity/latest.json": b"{}"})  # fmt: skip
+    state.commit("cleared", "tidy up", {"manifests/notes.txt": None, manifest_path(HOME): None,
+                                        "registry/grocer/home/popularity/latest.json": None})  # fmt: skip
+    records = ("popularity.1", "cooc.1", "popularity.2", "popularity.3", "popularity.5")
+    files = {Artifact.named(name).path: rendered(Artifact.named(name).record(state.url)) for name in records}
+    files[manifest_path(HOME)] = manifest(HOME, state.current("popularity.1", "cooc.1"), moment(state.time + 60))
+    since = state.commit("adoption", "adopt what recsys-pipelines wrote", files)
+    settings = f'[store]\nurl = "{state.url}"\n[audit]\nsince = "{since}"\n'
+    state.commit("since", "the rules hold from here on", {"pointsman.toml": settings.encode()})
+    return state
+
+
+def _adopted_and_shipped(state: State) -> State:
+    return _adopted(state).ship("ship", HOME, "popularity.2", "cooc.1")
+
+
+STATES: dict[str, Callable[[State], State]] = {
+    "never-shipped": _never_shipped,
+    "shipped-once": _shipped_once,
+    "shipped-twice": _shipped_twice,
+    "shipped-thrice": _shipped_thrice,
+    "rolled-back": _rolled_back,
+    "reverted-revert": _reverted_revert,
+    "on-hold": _on_hold,
+    "all-on-hold": _all_on_hold,
+    "hold-over": _hold_over,
+    "retired": _retired,
+    "with-user-type": _with_user_type,
+    "hand-edited": _hand_edited,
+    "mended": _mended,
+    "moved-store": _moved_store,
+    "moved-store-recorded": _moved_store_recorded,
+    "accepted-drop": _accepted_drop,
+    "tight": _tight,
+    "shipped-twice-twice": _shipped_twice_twice,
+    "rolled-back-further": _rolled_back_further,
+    "shipped-after-rollback": _shipped_after_rollback,
+    "rolled-back-by-type": _rolled_back_by_type,
+    "accepted-drop-and-back": _accepted_drop_and_back,
+    "gone": _gone,
+    "adopted": _adopted,
+    "adopted-and-shipped": _adopted_and_shipped,
+}
+
+
+class Ground:
+    """Where one worker's cases are played: every state made once, and one store for all of them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.store = root / "store"
+        for target, slots in SLOTS.items():
+            for slot in slots:
+                for number in range(1, LAST_NUMBER + 1):
+                    artifact = Artifact(target, slot, number)
+                    path = self.store / artifact.key
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(artifact.payload)
+        (self.store / "moved").symlink_to(".")  # for the state whose store moved
+        self.state = functools.cache(self._state)
+
+    def _state(self, name: str) -> State:
+        return STATES[name](State(self.root / "states" / f"{name}.git", self.store))

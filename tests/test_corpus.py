@@ -1,0 +1,142 @@
+"""The corpus: every hostile change is stopped by the rule it names at each of that rule's gates; its neighbours pass.
+
+Every case is judged as a pull request. The other gates take a fixed sample of the cases, larger with POINTSMAN_ROUNDS (16: all).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from attacks import builders, corpus
+from attacks.corpus import Case
+from attacks.gates import ROWS, Stage, without
+from attacks.states import Ground, manifest_path
+from conftest import ROUNDS
+
+from pointsman.rules import BY_NAME, RULES, Gate
+
+ATTACKS = [*corpus.attacks(), *builders.ATTACKS]
+INNOCENTS = [*corpus.innocents(), *builders.INNOCENTS]
+GATES = {"PC": Gate.STAGED, "PR": Gate.CHANGE, "SY": Gate.SYNC, "AU": Gate.AUDIT}
+
+
+def _named(case: Case) -> str:
+    return f"{case.rule or 'innocent'}: {case.name}"
+
+
+def _gates(case: Case) -> list[str]:
+    return [gate for gate in ROWS[case.rule].split() if gate not in case.not_at]
+
+
+def _chosen(case: Case, gate: str) -> bool:
+    lot = hashlib.sha256(f"{gate} {_named(case)}".encode()).digest()[0] % 16
+    return lot < ROUNDS or case in FIRST.values()
+
+
+FIRST = {case.rule: case for case in reversed(ATTACKS)}
+BEYOND = [
+    (case, gate)
+    for case in ATTACKS
+    for gate in ["merge" if gate == "PR" else gate for gate in _gates(case)]
+    if _chosen(case, gate)
+]
+
+
+def _known(case: Case, gate: str) -> list[pytest.MarkDecorator]:
+    """A strict mark on what the engine lets through so far."""
+    return [pytest.mark.xfail(reason=f"{gate} lets it through")] if gate in case.through.split() else []
+
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    stage = Stage(Ground(tmp_path_factory.mktemp("ground")))
+    yield stage
+    stage.close()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=_named(case), marks=_known(case, "PR")) for case in ATTACKS if "PR" in _gates(case)],
+)
+def test_an_attack_is_stopped_as_a_pull_request_by_its_rule_and_by_no_other(stage: Stage, case: Case) -> None:
+    work = stage.work(case)
+    with stage.store(case):
+        assert stage.pull(case, work).rules == {case.rule} | case.also
+        if "off" not in case.not_at:
+            assert stage.pull(case, work, **without(case.rule)).rules == case.also
+
+
+@pytest.mark.parametrize(
+    "case,gate",
+    [pytest.param(case, gate, id=f"{gate} {_named(case)}", marks=_known(case, gate)) for case, gate in BEYOND],
+)
+def test_an_attack_is_stopped_at_every_gate_of_its_rule(stage: Stage, case: Case, gate: str) -> None:
+    work = stage.work(case)
+    with stage.store(case):
+        if gate == "merge":
+            seen, main = stage.merge(case, work)
+            assert case.rule in seen.rules
+            assert main == work.state.tip
+        elif gate == "PC":
+            assert case.rule in stage.staged(case, work).rules
+            assert case.rule not in stage.staged(case, work, **without(case.rule)).rules
+        elif gate == "AU":
+            main = work.mended() if case.mended else work.squashed()
+            assert case.rule in stage.audit(case, work, main).rules
+            assert case.rule not in stage.audit(case, work, main, **without(case.rule)).rules
+        else:
+            main = work.squashed()
+            seen = stage.sync(case, work, main, prune=True)
+            assert seen.changed == set()
+            if case.mended:
+                assert not seen.passed
+            elif work.manifests or work.main:
+                assert case.rule in seen.rules
+                assert not seen.passed
+                assert case.rule not in stage.sync(case, work, main, **without(case.rule)).rules
+
+
+@pytest.mark.parametrize("case", INNOCENTS, ids=_named)
+def test_an_innocent_change_passes_as_a_pull_request(stage: Stage, case: Case) -> None:
+    work = stage.work(case)
+    with stage.store(case):
+        assert stage.pull(case, work).rules == set()
+
+
+@pytest.mark.parametrize("case", [case for case in INNOCENTS if _chosen(case, "all")], ids=_named)
+def test_an_innocent_change_passes_every_gate_and_is_served(stage: Stage, case: Case) -> None:
+    work = stage.work(case)
+    with stage.store(case):
+        if "PC" not in case.not_at:
+            assert stage.staged(case, work).rules == set()
+        seen, main = stage.merge(case, work)
+        assert seen.rules == set()
+        seen = stage.sync(case, work, main)
+        assert seen.passed
+        assert seen.changed == {target for target in work.manifests if manifest_path(target) in work.files}
+        if "AU" not in case.not_at:
+            assert stage.audit(case, work, main).rules == set()
+
+
+def test_the_corpus_is_as_large_as_promised_and_forgets_no_rule() -> None:
+    assert len(ATTACKS) >= 150
+    assert len(INNOCENTS) >= 150
+    for cases in (ATTACKS, INNOCENTS):
+        assert [name for name, count in Counter(map(_named, cases)).items() if count > 1] == []
+    alone = {case.rule for case in ATTACKS if not case.also}
+    assert {rule.name for rule in RULES} - alone == set()
+
+
+def test_the_engine_has_every_rule_at_the_gates_of_the_contract() -> None:
+    assert set(ROWS) >= {rule.name for rule in RULES}
+    missing = {
+        (name, gate)
+        for name, row in ROWS.items()
+        for gate in row.split()
+        if name in BY_NAME and GATES[gate] not in BY_NAME[name].gates
+    }
+    assert missing == set()
