@@ -11,6 +11,8 @@ import hypothesis
 import pytest
 import seaweed
 from seaweed import Server
+from attacks.gates import Stage
+from attacks.states import Ground
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SEED = int(os.environ.get("POINTSMAN_SEED") or random.SystemRandom().randrange(2**32))
@@ -105,3 +107,11 @@ def s3(_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     for name, value in _server.environment.items():
         monkeypatch.setenv(name, value)
     return _server
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stage]:
+    """Where the corpus is played."""
+    stage = Stage(Ground(tmp_path_factory.mktemp("ground")))
+    yield stage
+    stage.close()

@@ -1,25 +1,28 @@
 """The corpus: every hostile change is stopped by the rule it names at each of that rule's gates; its neighbours pass.
 
-Every case is judged as a pull request. The other gates take a fixed sample of the cases, larger with POINTSMAN_ROUNDS (16: all).
+Every case is judged as a pull request. Whatever else is asked takes a fixed sample of the cases and the first one of
+each rule; a larger sample with POINTSMAN_ROUNDS, and all of them with POINTSMAN_ROUNDS=48.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from attacks import builders, corpus
 from attacks.corpus import Case
 from attacks.gates import ROWS, Stage, without
-from attacks.states import Ground, manifest_path
+from attacks.states import manifest_path
 from conftest import ROUNDS
 
-from pointsman.rules import BY_NAME, RULES, Gate
+from pointsman.case import Gate
+from pointsman.rules import BY_NAME, RULES
 
 ATTACKS = [*corpus.attacks(), *builders.ATTACKS]
 INNOCENTS = [*corpus.innocents(), *builders.INNOCENTS]
+# What sync refuses by itself, too: bytes of no plain file, URIs of no store of its own.
+SECOND_WALL = ("not-a-plain-file", "foreign-uri")
 GATES = {"PC": Gate.STAGED, "PR": Gate.CHANGE, "SY": Gate.SYNC, "AU": Gate.AUDIT}
 
 
@@ -28,34 +31,23 @@ def _named(case: Case) -> str:
 
 
 def _gates(case: Case) -> list[str]:
-    return [gate for gate in ROWS[case.rule].split() if gate not in case.not_at]
+    """The gates of the rule's row; with PR come the merge, and the pull request with that rule switched off."""
+    row = ROWS[case.rule].split()
+    return [gate for gate in [*row, *(["merge", "off"] if "PR" in row else [])] if gate not in case.not_at]
 
 
 def _chosen(case: Case, gate: str) -> bool:
-    lot = hashlib.sha256(f"{gate} {_named(case)}".encode()).digest()[0] % 16
-    return lot < ROUNDS or case in FIRST.values()
+    lot = int.from_bytes(hashlib.sha256(f"{gate} {_named(case)}".encode()).digest()[:4]) % 48
+    return lot < ROUNDS or FIRST.get(case.rule) == case
 
 
 FIRST = {case.rule: case for case in reversed(ATTACKS)}
-BEYOND = [
-    (case, gate)
-    for case in ATTACKS
-    for gate in ["merge" if gate == "PR" else gate for gate in _gates(case)]
-    if _chosen(case, gate)
-]
+BEYOND = [(case, gate) for case in ATTACKS for gate in _gates(case) if _chosen(case, gate)]
 
 
 def _known(case: Case, gate: str) -> list[pytest.MarkDecorator]:
-    """A strict mark on what the engine lets through so far."""
-    return [pytest.mark.xfail(reason=f"{gate} lets it through")] if gate in case.through.split() else []
-
-
-
-@pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    stage = Stage(Ground(tmp_path_factory.mktemp("ground")))
-    yield stage
-    stage.close()
+    """A strict mark on what the engine does not see, or wrongly sees, so far."""
+    return [pytest.mark.xfail(reason=f"{gate} says the wrong thing so far")] if gate in case.through.split() else []
 
 
 @pytest.mark.parametrize(
@@ -65,9 +57,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def test_an_attack_is_stopped_as_a_pull_request_by_its_rule_and_by_no_other(stage: Stage, case: Case) -> None:
     work = stage.work(case)
     with stage.store(case):
-        assert stage.pull(case, work).rules == {case.rule} | case.also
-        if "off" not in case.not_at:
-            assert stage.pull(case, work, **without(case.rule)).rules == case.also
+        assert stage.judged(case, work).rules == {case.rule} | case.also
 
 
 @pytest.mark.parametrize(
@@ -77,7 +67,11 @@ def test_an_attack_is_stopped_as_a_pull_request_by_its_rule_and_by_no_other(stag
 def test_an_attack_is_stopped_at_every_gate_of_its_rule(stage: Stage, case: Case, gate: str) -> None:
     work = stage.work(case)
     with stage.store(case):
-        if gate == "merge":
+        if gate == "PR":
+            assert stage.pull(case, work).rules == {case.rule} | case.also
+        elif gate == "off":
+            assert stage.pull(case, work, **without(case.rule)).rules == case.also
+        elif gate == "merge":
             seen, main = stage.merge(case, work)
             assert case.rule in seen.rules
             assert main == work.state.tip
@@ -97,20 +91,25 @@ def test_an_attack_is_stopped_at_every_gate_of_its_rule(stage: Stage, case: Case
             elif work.manifests or work.main:
                 assert case.rule in seen.rules
                 assert not seen.passed
-                assert case.rule not in stage.sync(case, work, main, **without(case.rule)).rules
+                if case.rule not in SECOND_WALL:
+                    assert case.rule not in stage.sync(case, work, main, **without(case.rule)).rules
 
 
-@pytest.mark.parametrize("case", INNOCENTS, ids=_named)
+@pytest.mark.parametrize("case", [pytest.param(case, id=_named(case), marks=_known(case, "PR")) for case in INNOCENTS])
 def test_an_innocent_change_passes_as_a_pull_request(stage: Stage, case: Case) -> None:
     work = stage.work(case)
     with stage.store(case):
-        assert stage.pull(case, work).rules == set()
+        assert stage.judged(case, work).rules == set()
 
 
-@pytest.mark.parametrize("case", [case for case in INNOCENTS if _chosen(case, "all")], ids=_named)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=_named(case), marks=_known(case, "all")) for case in INNOCENTS if _chosen(case, "all")],
+)
 def test_an_innocent_change_passes_every_gate_and_is_served(stage: Stage, case: Case) -> None:
     work = stage.work(case)
     with stage.store(case):
+        assert stage.pull(case, work).rules == set()
         if "PC" not in case.not_at:
             assert stage.staged(case, work).rules == set()
         seen, main = stage.merge(case, work)

@@ -132,7 +132,12 @@ def a_tree_with_a_slash_in_a_name(work: Work) -> None:
     home = objects.entries([(FILE, "manifest.json", evil(work))])
     readme = work.files["manifests/README.md"].oid
     bakery = tree_of(work, "manifests/bakery")
-    manifests = [(FILE, "README.md", readme), (TREE, "bakery", bakery), (TREE, "grocer", good), (TREE, "grocer/home", home)]
+    manifests = [
+        (FILE, "README.md", readme),
+        (TREE, "bakery", bakery),
+        (TREE, "grocer", good),
+        (TREE, "grocer/home", home),
+    ]
     work.root = root(work, objects.entries(manifests))
     work.main = work.commit("ordinary words")
 

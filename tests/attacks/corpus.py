@@ -1,4 +1,4 @@
-"""Cases: a start state, a change made of commits, and the rule that must stop it. Read from the TOML files beside this."""
+"""Cases: a start state, a change made of commits, and the rule that must stop it. Read from TOML files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from attacks.states import (
 )
 
 HERE = Path(__file__).parent
-_MANIFEST = re.compile(r"manifests/((?!registry/)[A-Za-z0-9][A-Za-z0-9._-]{0,127}(?<!\.git)(?<!\.lock)(?<!\.LOCK)/){2}manifest\.json")
+_NAME = r"(?!registry/)[A-Za-z0-9][A-Za-z0-9._-]{0,127}(?<!\.git)(?<!\.lock)(?<!\.LOCK)"
+_MANIFEST = re.compile(rf"manifests/({_NAME}/){{2}}manifest\.json")
 _PLACE = re.compile(r"\{\{([A-Za-z][^{}]*)\}\}")
 
 
@@ -99,9 +100,8 @@ class Work:
     def lines(self, target: str | None = None) -> str:
         """The lines that vouch for every manifest that this commit leaves changed, right in every respect."""
         paths = [manifest_path(target)] if target else [path for path in self._touched if path in self.files]
-        return "\n".join(
-            self.state.lines("/".join(path.split("/")[1:3]), self.state.content(self.files[path]) or b"") for path in paths
-        )
+        targets = ["/".join(path.split("/")[1:3]) for path in paths]
+        return "\n".join(self.state.lines(target, self.read(manifest_path(target))) for target in targets)
 
     def commit(
         self, message: str = "{{vouch}}", *, merge: Sequence[str] = (), time: int | None = None, fields: str = "",
@@ -140,7 +140,7 @@ class Work:
         return self.state.objects.commit(tree, [self.state.tip], message, time=self.time + 60)
 
     def mended(self) -> str:
-        """The same, and after it a commit that puts main's settings back: without them no command could say anything."""
+        """The same, and after it a commit that puts main's settings back: without them no command says a thing."""
         broken = self.squashed()
         tree = self.state.objects.tree(self.state.files)
         return self.state.objects.commit(tree, [broken], "mend\n", time=self.time + 120)
@@ -209,71 +209,107 @@ def _bytes(text: str) -> bytes:
     return data
 
 
-def _edit(work: Work, edit: Mapping[str, Any]) -> None:
-    """One edit of a data file; README.md lists them."""
-    edit = {key: work.fill(value) if isinstance(value, str) else value for key, value in edit.items()}
-    more = _filled(work, edit.get("set", {}))
-    if "put" in edit:
-        data = _bytes(edit["raw"]) if "raw" in edit else edit["text"].encode()
-        work.put(edit["put"], data, edit.get("mode", FILE))
-    elif "link" in edit:
-        work.put(edit["link"], edit["to"].encode(), LINK)
-    elif "submodule" in edit:
-        work.leaf(edit["submodule"], Leaf(SUBMODULE, work.state.tip))
-    elif "executable" in edit:
-        work.leaf(edit["executable"], Leaf(EXECUTABLE, work.files[edit["executable"]].oid))
-    elif "copy" in edit:
-        work.leaf(edit["to"], work.files[edit["copy"]])
-    elif "move" in edit:
-        work.leaf(edit["to"], work.files[edit["move"]])
-        work.leaf(edit["move"], None)
-    elif "delete" in edit:
-        work.leaf(edit["delete"], None)
-    elif "sub" in edit:
-        old, new = edit["sub"]
-        data, count = re.subn(work.fill(old).encode(), lambda _: work.fill(new).encode(), work.read(edit["of"]), count=1)
-        assert count == 1, f"{old} is not in {edit['of']}"
-        work.put(edit["of"], data, work.files[edit["of"]].mode)
-    elif "swap" in edit:
-        old, new = map(_bytes, edit["swap"])
-        data = work.read(edit["of"])
-        assert old in data, f"{old!r} is not in {edit['of']}"
-        work.put(edit["of"], data.replace(old, new, 1))
-    elif "before" in edit or "after" in edit:
-        work.put(edit["of"], _bytes(edit.get("before", "")) + work.read(edit["of"]) + _bytes(edit.get("after", "")))
-    elif "json" in edit:
-        document = _changed(read(work.read(edit["json"])), more, edit.get("without", ()))
-        work.put(edit["json"], rendered(document))
-    elif "many" in edit:
-        counts = {f"count{number:05}": number for number in range(edit["many"])}
-        work.put(edit["of"], rendered(_changed(read(work.read(edit["of"])), {"summary": counts})))
-    elif "blanks" in edit:
-        work.put(edit["of"], work.read(edit["of"]) + b" " * edit["blanks"])
-    elif "layout" in edit:
-        document = read(work.read(edit["layout"]))
-        text = json.dumps(document, **edit["dumps"]) + edit.get("end", "\n")
-        work.put(edit["layout"], text.encode())
-    elif "ship" in edit:
-        slots = {slot: work.fill(value) if isinstance(value, str) else value for slot, value in edit.get("slots", {}).items()}
-        work.ship(edit["ship"], at=edit.get("at"), drop=edit.get("drop", ()), **slots)
-    elif "record" in edit:
-        work.record(edit["record"], at=edit.get("at"))
-        place = edit.get("at") or Artifact.named(edit["record"]).path
-        if more or edit.get("without"):
-            work.put(place, rendered(_changed(read(work.read(place)), more, edit.get("without", ()))))
-    elif "hold" in edit:
-        hold = {"v": 1, "target": edit["hold"], "until": "2026-12-01T00:00:00.000000Z", "reason": "stocktaking", **more}
-        work.put(edit.get("at", f"holds/{edit['hold']}.json"), rendered(_changed(hold, {}, edit.get("without", ()))))
-    elif "retire" in edit:
-        document = _changed(read(tombstone(edit["retire"])), more, edit.get("without", ()))
-        work.put(edit.get("at", tombstone_path(edit["retire"])), rendered(document))
-    elif "undo" in edit:
-        work.undo(edit["undo"])
-    elif "restore" in edit:
-        path = manifest_path(edit["restore"])
-        work.leaf(path, work.state.trees[work.state.labels[edit["to"]]][path])
-    else:
-        raise AssertionError(f"no such edit: {edit}")
+Edit = Mapping[str, Any]
+
+
+def _put(work: Work, edit: Edit) -> None:
+    data = _bytes(edit["raw"]) if "raw" in edit else edit["text"].encode()
+    work.put(edit["put"], data, edit.get("mode", FILE))
+
+
+def _move(work: Work, edit: Edit) -> None:
+    leaf = work.files[edit["move"]]
+    work.leaf(edit["move"], None)
+    work.leaf(edit["to"], leaf)
+
+
+def _sub(work: Work, edit: Edit) -> None:
+    old, new = (work.fill(each).encode() for each in edit["sub"])
+    path = work.fill(edit["of"])
+    data, count = re.subn(old, lambda _: new, work.read(path), count=1)
+    assert count == 1, f"{old!r} is not in {path}"
+    work.put(path, data, work.files[path].mode)
+
+
+def _swap(work: Work, edit: Edit) -> None:
+    old, new = map(_bytes, edit["swap"])
+    path = work.fill(edit["of"])
+    data = work.read(path)
+    assert old in data, f"{old!r} is not in {path}"
+    work.put(path, data.replace(old, new, 1))
+
+
+def _json(work: Work, edit: Edit) -> None:
+    document = _changed(read(work.read(edit["json"])), edit.get("set", {}), edit.get("without", ()))
+    work.put(edit["json"], rendered(document))
+
+
+def _many(work: Work, edit: Edit) -> None:
+    counts = {f"count{number:05}": number for number in range(edit["many"])}
+    work.put(edit["of"], rendered(_changed(read(work.read(edit["of"])), {"summary": counts})))
+
+
+def _layout(work: Work, edit: Edit) -> None:
+    text = json.dumps(read(work.read(edit["layout"])), **edit["dumps"]) + edit.get("end", "\n")
+    work.put(edit["layout"], text.encode())
+
+
+def _ship(work: Work, edit: Edit) -> None:
+    work.ship(edit["ship"], at=edit.get("at"), drop=edit.get("drop", ()), **edit.get("slots", {}))
+
+
+def _record(work: Work, edit: Edit) -> None:
+    artifact = Artifact.named(edit["record"])
+    document = _changed(artifact.record(work.state.url), edit.get("set", {}), edit.get("without", ()))
+    work.put(edit.get("at", artifact.path), rendered(document))
+
+
+def _hold(work: Work, edit: Edit) -> None:
+    hold = {"v": 1, "target": edit["hold"], "until": "2026-12-01T00:00:00.000000Z", "reason": "stocktaking"}
+    document = _changed(hold, edit.get("set", {}), edit.get("without", ()))
+    work.put(edit.get("at", f"holds/{edit['hold']}.json"), rendered(document))
+
+
+def _retire(work: Work, edit: Edit) -> None:
+    document = _changed(read(tombstone(edit["retire"])), edit.get("set", {}), edit.get("without", ()))
+    work.put(edit.get("at", tombstone_path(edit["retire"])), rendered(document))
+
+
+def _restore(work: Work, edit: Edit) -> None:
+    path = manifest_path(edit["restore"])
+    work.leaf(path, work.state.trees[work.state.labels[edit["to"]]][path])
+
+
+# The edits of the data files by the member that names them; README.md describes them.
+EDITS: Mapping[str, Callable[[Work, Edit], None]] = {
+    "put": _put,
+    "link": lambda work, edit: work.put(edit["link"], edit["to"].encode(), LINK),
+    "submodule": lambda work, edit: work.leaf(edit["submodule"], Leaf(SUBMODULE, work.state.tip)),
+    "executable": lambda work, edit: work.leaf(
+        edit["executable"], Leaf(EXECUTABLE, work.files[edit["executable"]].oid)
+    ),
+    "copy": lambda work, edit: work.leaf(edit["to"], work.files[edit["copy"]]),
+    "move": _move,
+    "delete": lambda work, edit: work.leaf(edit["delete"], None),
+    "sub": _sub,
+    "swap": _swap,
+    "json": _json,
+    "many": _many,
+    "blanks": lambda work, edit: work.put(edit["of"], work.read(edit["of"]) + b" " * edit["blanks"]),
+    "layout": _layout,
+    "ship": _ship,
+    "record": _record,
+    "hold": _hold,
+    "retire": _retire,
+    "undo": lambda work, edit: work.undo(edit["undo"]),
+    "restore": _restore,
+}
+
+
+def _edit(work: Work, edit: Edit) -> None:
+    """Do one edit of a data file. What `sub` and `swap` look for is taken as it stands."""
+    kind = next(kind for kind in EDITS if kind in edit)
+    EDITS[kind](work, edit if kind in ("sub", "swap") else _filled(work, edit))
 
 
 def _filled(work: Work, value: Any) -> Any:
@@ -297,10 +333,10 @@ class Case:
     served: frozenset[str] = frozenset()  # targets of a joint ship with which nothing is wrong
     mended: bool = False  # what breaks every command is judged by audit after it was mended
     not_at: Mapping[str, str] = field(default_factory=dict)  # gate → why this change cannot be judged there
-    store: Sequence[Mapping[str, str]] = ()  # what happened to the store
+    store: Sequence[Mapping[str, Any]] = ()  # what happened to the store
     prepare: Callable[[Work, Path], None] | None = None  # what happened to the repository: gets its git directory
     head: str = ""  # a name for the branch, where it is part of the attack
-    through: str = ""  # gates that let it through so far; whoever mends the engine takes them out of here
+    through: str = ""  # gates that get it wrong so far; whoever mends the engine takes them out of here
     asks: str = ""  # what `check --head` is asked instead of the branch: "id", "HEAD"
 
     def work(self, state: State) -> Work:
@@ -329,7 +365,8 @@ def _case(name: str, rule: str, table: Mapping[str, Any]) -> Case:
     )  # fmt: skip
 
 
-_KEYS = {"name", "rule", "also", "start", "from", "edit", "message", "commit", "each", "served", "mended", "not_at", "through", "store"}
+_KEYS = {"name", "rule", "also", "start", "from", "edit", "message", "commit", "each", "served", "mended"}
+_KEYS |= {"not_at", "through", "store"}
 
 
 def _each(table: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from attacks.corpus import Case, Work
@@ -16,10 +15,13 @@ from attacks.plain_git import make_repository, set_ref
 from attacks.states import Artifact, Ground, State
 from pointsman import audit, check, pulls, sync
 from pointsman.errors import MovedFirst, Problem, Refused
+from pointsman.gate import Gatekeeper
+from pointsman.plumbing import Oid
 from pointsman.repo import Repository, open_repository
 from pointsman.rules import RULES
 
-# Rule → the gates at which it decides: PC `check --staged`, PR `check --base --head` and `pr merge`, SY `sync`, AU `audit`.
+# Rule → the gates at which it decides: PC `check --staged`, PR `check --base --head` and `pr merge`, SY `sync`,
+# AU `audit`.
 ROWS: Mapping[str, str] = {
     "bad-path": "PC PR SY AU",
     "case-collision": "PC PR AU",
@@ -63,6 +65,7 @@ class Stage:
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
         self._open: dict[str, Repository] = {}
+        self._gates: dict[str, Gatekeeper] = {}
         self._ways = contextlib.ExitStack()
         self._serving = ground.store / "registry"
         self._fence = self._serving / "current" / ".pointsman" / "sync.json"
@@ -80,6 +83,17 @@ class Stage:
             tree = work.state.objects.contents[work.head].decode(errors="replace")[5:45]
             subprocess.run(["git", "read-tree", tree], cwd=repo.worktree, check=True, capture_output=True)
             return _seen(check.check(repo, staged=True, **more).document["faults"])
+
+    def judged(self, case: Case, work: Work) -> Seen:
+        """What the gate's judge says of the branch: `check` and `pr merge` without their ways to main and branch."""
+        if case.prepare is not None or case.head or case.asks:
+            return self.pull(case, work)
+        name = work.state.root.name
+        if name not in self._gates:
+            self._gates[name] = Gatekeeper(self._shared(work.state))
+        verdict = self._gates[name].change(Oid(work.state.tip), Oid(work.head))
+        rules = frozenset(fault.rule for fault in verdict.faults)
+        return Seen(rules, passed=not rules)
 
     def pull(self, case: Case, work: Work, **more: Any) -> Seen:
         """`check --base main --head <branch>`."""

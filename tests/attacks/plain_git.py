@@ -75,7 +75,9 @@ def _name(name: str) -> bytes:
     return name.encode(errors="surrogateescape")
 
 
-def make_repository(directory: Path, refs: Mapping[str, str], *, borrows: Path | None = None, bare: bool = True) -> Path:
+def make_repository(
+    directory: Path, refs: Mapping[str, str], *, borrows: Path | None = None, bare: bool = True
+) -> Path:
     """A repository with these refs; `borrows` names an object directory to read from. Returns its git directory."""
     git_dir = directory if bare else directory / ".git"
     for name in ("objects/info", "objects/pack", "refs/heads"):

@@ -1,4 +1,4 @@
-"""The start states: short histories of a manifest repository, written by hand so that they owe nothing to the engine."""
+"""The start states: short histories of a manifest repository, written by hand: they owe nothing to the engine."""
 
 from __future__ import annotations
 
@@ -192,7 +192,9 @@ class State:
 
     def record(self, label: str, *names: str) -> State:
         artifacts = [Artifact.named(name) for name in names]
-        self.commit(label, f"record: {', '.join(names)}", {each.path: rendered(each.record(self.url)) for each in artifacts})
+        self.commit(
+            label, f"record: {', '.join(names)}", {each.path: rendered(each.record(self.url)) for each in artifacts}
+        )
         return self
 
     def ship(self, label: str, target: str, *names: str, more: tuple[str, ...] = ()) -> State:
@@ -305,9 +307,8 @@ def _mixed(state: State) -> bytes:
 def _moved_store(state: State) -> State:
     """Blobs stand elsewhere since the first ship; the settings name the former place."""
     _shipped_twice(state)
-    new = f'[store]\nurl = "{state.url}/moved"\nformer = ["{state.url}"]\n[serving]\n' + (
-        f'manifest = "{state.url}/registry/current/{{tenant}}/{{surface}}/manifest.json"\n'
-    )
+    serving = f"{state.url}/registry/current/{{tenant}}/{{surface}}/manifest.json"
+    new = f'[store]\nurl = "{state.url}/moved"\nformer = ["{state.url}"]\n[serving]\nmanifest = "{serving}"\n'
     state.commit("move", "move the store", {"pointsman.toml": new.encode()})
     return state
 
