@@ -10,9 +10,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 import seaweed
-from seaweed import Server
 from attacks.gates import Stage
 from attacks.states import Ground
+from seaweed import Server
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SEED = int(os.environ.get("POINTSMAN_SEED") or random.SystemRandom().randrange(2**32))
