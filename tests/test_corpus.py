@@ -7,12 +7,17 @@ each rule; a larger sample with POINTSMAN_ROUNDS, and all of them with POINTSMAN
 from __future__ import annotations
 
 import hashlib
+import json
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from attacks import builders, corpus
-from attacks.corpus import Case
+from attacks.corpus import Case, Work
 from attacks.gates import ROWS, Stage, without
+from attacks.plain_git import EXECUTABLE, make_repository
 from attacks.states import manifest_path
 from conftest import ROUNDS
 
@@ -119,6 +124,35 @@ def test_an_innocent_change_passes_every_gate_and_is_served(stage: Stage, case: 
         assert seen.changed == {target for target in work.manifests if manifest_path(target) in work.files}
         if "AU" not in case.not_at:
             assert stage.audit(case, work, main).rules == set()
+
+
+def test_the_check_of_a_hostile_pull_request_runs_none_of_its_code(stage: Stage, tmp_path: Path) -> None:
+    evil = tmp_path / "evil"
+    code = f"open({str(evil)!r}, 'w').close()\n"
+    work = Work(stage.ground.state("shipped-twice"))
+    work.ship(popularity=3)
+    names = ("pointsman/__init__.py", "tool/pointsman/__init__.py", "sitecustomize.py", "usercustomize.py", "json.py")
+    for name in (*names, "git.py", "tomllib.py", "conftest.py", "setup.py"):
+        work.put(name, code.encode())
+    for name in ("git", "hooks/pre-commit", ".githooks/post-checkout", ".husky/pre-commit"):
+        work.put(name, f"#!/bin/sh\ntouch {evil}\n".encode(), EXECUTABLE)
+    work.put(".gitattributes", b"* filter=evil diff=evil merge=evil export-subst ident\n")
+    work.put(".pre-commit-config.yaml", b"repos: []\n")
+    work.put(".envrc", f"touch {evil}\n".encode())
+    work.commit("ship\n\n{{vouch}}")
+    checkout = tmp_path / "checkout"
+    refs = {"refs/heads/main": work.state.tip, "HEAD": work.head}
+    make_repository(checkout, refs, borrows=work.state.objects.directory, bare=False)
+    for path, leaf in work.files.items():
+        file = checkout / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(work.state.content(leaf) or b"")
+        file.chmod(0o755 if leaf.mode == EXECUTABLE else 0o644)
+    command = [str(Path(sys.executable).parent / "pointsman"), "--json", "check", "--base", "main", "--head", "HEAD"]
+    ran = subprocess.run(command, cwd=checkout, capture_output=True, check=False)
+    assert {fault["rule"] for fault in json.loads(ran.stdout)["faults"]} == {"mixed-change"}
+    assert ran.returncode == 1
+    assert not evil.exists()
 
 
 def test_the_corpus_is_as_large_as_promised_and_forgets_no_rule() -> None:

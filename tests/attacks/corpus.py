@@ -178,6 +178,8 @@ class Work:
                 return self.head
             case "uri":
                 return f"{self.state.url}/{Artifact.named(rest).key}"
+            case "size":
+                return str(len(Artifact.named(rest).payload))
             case "path":
                 return Artifact.named(rest).path
             case "tombstone":

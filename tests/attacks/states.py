@@ -332,6 +332,39 @@ def _rolled_back_by_type(state: State) -> State:
     return _shipped_twice(state).ship("rollback", HOME, "popularity.1", "cooc.1", more=(more,))
 
 
+def _record_added_again(state: State) -> State:
+    """After the rollback someone deleted the record of `popularity.2` past the gate, and someone added it again."""
+    _rolled_back(state)
+    path = Artifact.named("popularity.2").path
+    record = state.read(path)
+    state.commit("deletion", "tidy up", {path: None})
+    state.commit("addition", 'Revert "tidy up"\n', {path: record})
+    return state
+
+
+def _dropped_after_rollback(state: State) -> State:
+    return _rolled_back(state).ship("drop", HOME, "cooc.1").ship("again", HOME, "cooc.1", "popularity.3")
+
+
+def _rolled_back_two(state: State) -> State:
+    _shipped_once(state).ship("second-ship", HOME, "popularity.2", "cooc.2")
+    return state.restore("rollback", HOME, "first-ship")
+
+
+def _hold_broken(state: State) -> State:
+    """A hold went past the gate that says nothing."""
+    _shipped_twice(state).commit("hold", "hold", {f"holds/{HOME}.json": b"until further notice\n"})
+    return state
+
+
+def _hold_over_all_on_hold(state: State) -> State:
+    return _hold_over(state).hold("hold-all", "all", FUTURE)
+
+
+def _rolled_back_and_held(state: State) -> State:
+    return _rolled_back(state).hold("hold", HOME, FUTURE)
+
+
 def _accepted_drop_and_back(state: State) -> State:
     return _accepted_drop(state).ship("fourth-ship", HOME, "popularity.3", "cooc.1")
 
@@ -411,6 +444,12 @@ STATES: dict[str, Callable[[State], State]] = {
     "shipped-after-rollback": _shipped_after_rollback,
     "rolled-back-by-type": _rolled_back_by_type,
     "accepted-drop-and-back": _accepted_drop_and_back,
+    "record-added-again": _record_added_again,
+    "dropped-after-rollback": _dropped_after_rollback,
+    "rolled-back-two": _rolled_back_two,
+    "hold-broken": _hold_broken,
+    "hold-over-all-on-hold": _hold_over_all_on_hold,
+    "rolled-back-and-held": _rolled_back_and_held,
     "gone": _gone,
     "adopted": _adopted,
     "adopted-and-shipped": _adopted_and_shipped,
