@@ -21,7 +21,7 @@ from attacks.plain_git import EXECUTABLE, make_repository
 from attacks.states import manifest_path
 from conftest import ROUNDS
 
-from pointsman.case import Gate
+from pointsman.case import DOCUMENTS, Gate, path_kind
 from pointsman.rules import BY_NAME, RULES
 
 ATTACKS = [*corpus.attacks(), *builders.ATTACKS]
@@ -162,6 +162,13 @@ def test_the_corpus_is_as_large_as_promised_and_forgets_no_rule() -> None:
         assert [name for name, count in Counter(map(_named, cases)).items() if count > 1] == []
     alone = {case.rule for case in ATTACKS if not case.also}
     assert {rule.name for rule in RULES} - alone == set()
+
+
+def test_the_corpus_touches_every_kind_of_path(stage: Stage) -> None:
+    for cases, bad in ((ATTACKS[::4], {"bad"}), (INNOCENTS, set())):
+        works = [stage.work(case) for case in cases]
+        touched = {path for work in works for path in {*work.files, *work.state.files} if work.touches(path)}
+        assert {path_kind(path) for path in touched} == {*DOCUMENTS, "schema", "readme", "other"} | bad
 
 
 def test_the_engine_has_every_rule_at_the_gates_of_the_contract() -> None:

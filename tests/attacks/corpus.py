@@ -145,12 +145,16 @@ class Work:
         tree = self.state.objects.tree(self.state.files)
         return self.state.objects.commit(tree, [broken], "mend\n", time=self.time + 120)
 
+    def touches(self, path: str) -> bool:
+        """Whether the change leaves something else at a path than main has."""
+        return self.files.get(path) != self.state.files.get(path)
+
     @property
     def manifests(self) -> set[str]:
         """The targets whose manifest the change leaves another than main has."""
         paths = {*self.files, *self.state.files}
         return {"/".join(path.split("/")[1:3]) for path in paths
-                if _MANIFEST.fullmatch(path) and self.files.get(path) != self.state.files.get(path)}  # fmt: skip
+                if _MANIFEST.fullmatch(path) and self.touches(path)}  # fmt: skip
 
     # words
 
