@@ -101,7 +101,7 @@ def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", [MANIFEST, RECORD.path], ids=["manifest", "record"])
-@settings(max_examples=20 * ROUNDS)
+@settings(max_examples=12 * ROUNDS)
 @given(by=mutations)
 def test_a_mutated_document_is_refused_or_means_the_same(stage: Stage, path: str, by: list[Mutation]) -> None:
     found: dict[str, bytes] = {}
@@ -122,7 +122,7 @@ def test_a_mutated_document_is_refused_or_means_the_same(stage: Stage, path: str
         assert rendered(now) == found["mutated"]
 
 
-@settings(max_examples=20 * ROUNDS)
+@settings(max_examples=12 * ROUNDS)
 @given(by=mutations)
 def test_a_mutated_message_is_refused_or_vouches_for_the_same(stage: Stage, by: list[Mutation]) -> None:
     said: dict[str, list[bytes]] = {}
