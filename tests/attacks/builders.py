@@ -102,7 +102,7 @@ def a_tree_whose_entries_stand_in_another_order_and_hide_a_hand_edit(work: Work)
     work.main = work.commit("ordinary words")
 
 
-@attack("unvouched-manifest", through="SY")
+@attack("unvouched-manifest")
 def a_tree_in_another_order_whose_removal_is_accepted(work: Work) -> None:
     hand_edit(work)
     work.root = root(work, tree_of(work, "manifests"), last=True)
@@ -110,19 +110,11 @@ def a_tree_in_another_order_whose_removal_is_accepted(work: Work) -> None:
     work.main = work.commit(f"tidy up\n\n{accepts}")
 
 
-@attack("unvouched-manifest", start="shipped-once", through="SY")
+@attack("unvouched-manifest", start="shipped-once")
 def a_tree_in_another_order_that_looks_like_the_revert_of_a_first_ship(work: Work) -> None:
     work.ship(popularity=3)
     work.root = root(work, tree_of(work, "manifests"), last=True)
     work.main = work.commit("ordinary words")
-
-
-@attack("not-a-plain-file", through="PC PR merge AU")
-def a_ship_whose_file_may_be_written_by_a_group(work: Work) -> None:
-    work.ship(popularity=3)
-    message = work.fill("ship\n\n{{vouch}}")
-    work.root = root_with(work, work.state.objects.entries([("100664", "manifest.json", work.files[MANIFEST].oid)]))
-    work.main = work.commit(message)
 
 
 @attack("unvouched-manifest", not_at={"PC": "git's index refuses such a path", "SY": "sync does not see it"})
@@ -178,13 +170,17 @@ def a_merge_commit_of_the_branch_that_edits_on_its_own(work: Work) -> None:
     work.commit("Merge branch 'ship'", merge=[ship])
 
 
-@attack("on-hold", start="on-hold", through="PR")
+@attack(
+    "on-hold", start="on-hold", not_at={"PR": "the clock is the commit's own", "off": "the clock is the commit's own"}
+)
 def a_ship_dated_long_after_the_hold_has_ended(work: Work) -> None:
     work.ship(popularity=3)
     work.commit("ship\n\n{{vouch}}", time=40000000000)
 
 
-@attack("on-hold", start="on-hold", through="PR")
+@attack(
+    "on-hold", start="on-hold", not_at={"PR": "the clock is the commit's own", "off": "the clock is the commit's own"}
+)
 def a_ship_dated_beyond_every_calendar(work: Work) -> None:
     work.ship(popularity=3)
     work.commit("ship\n\n{{vouch}}", time=99999999999999)
@@ -269,7 +265,7 @@ def named_like_the_id(work: Work, git_dir: Path) -> None:
     set_ref(git_dir, f"refs/heads/{work.head}", work.state.tip)
 
 
-@attack("unvouched-manifest", prepare=named_like_the_id, asks="id", through="PR")
+@attack("unvouched-manifest", prepare=named_like_the_id, asks="id")
 def a_hand_edit_whose_id_is_the_name_of_an_innocent_branch(work: Work) -> None:
     hand_edit(work)
     work.commit("ordinary words")
@@ -279,7 +275,7 @@ def branch_head(work: Work, git_dir: Path) -> None:
     set_ref(git_dir, "refs/heads/HEAD", work.state.tip)
 
 
-@attack("unvouched-manifest", prepare=branch_head, asks="HEAD", through="PR")
+@attack("unvouched-manifest", prepare=branch_head, asks="HEAD")
 def a_hand_edit_in_a_checkout_beside_an_innocent_branch_called_HEAD(work: Work) -> None:  # noqa: N802
     hand_edit(work)
     work.commit("ordinary words")
@@ -372,7 +368,7 @@ def main_grown_out_of_another_root(work: Work) -> None:
     )
 
 
-@attack("rewritten-history", start="shipped-thrice", through="SY AU")
+@attack("rewritten-history", start="shipped-thrice")
 def a_merge_that_makes_the_branch_the_first_parent_and_loses_a_ship(work: Work) -> None:
     """What a pull into a branch and a push to main leave: main's own commits become the side."""
     state = work.state
@@ -436,3 +432,11 @@ def a_ship_whose_message_has_Windows_line_ends(work: Work) -> None:  # noqa: N80
 def the_first_ship_of_an_adopted_repository(work: Work) -> None:
     work.ship(popularity=2)
     work.commit("ship\n\n{{vouch}}")
+
+
+@innocent()
+def a_ship_whose_file_may_be_written_by_a_group(work: Work) -> None:
+    work.ship(popularity=3)
+    message = work.fill("ship\n\n{{vouch}}")
+    work.root = root_with(work, work.state.objects.entries([("100664", "manifest.json", work.files[MANIFEST].oid)]))
+    work.main = work.commit(message)

@@ -332,16 +332,6 @@ def _rolled_back_by_type(state: State) -> State:
     return _shipped_twice(state).ship("rollback", HOME, "popularity.1", "cooc.1", more=(more,))
 
 
-def _record_added_again(state: State) -> State:
-    """After the rollback someone deleted the record of `popularity.2` past the gate, and someone added it again."""
-    _rolled_back(state)
-    path = Artifact.named("popularity.2").path
-    record = state.read(path)
-    state.commit("deletion", "tidy up", {path: None})
-    state.commit("addition", 'Revert "tidy up"\n', {path: record})
-    return state
-
-
 def _dropped_after_rollback(state: State) -> State:
     return _rolled_back(state).ship("drop", HOME, "cooc.1").ship("again", HOME, "cooc.1", "popularity.3")
 
@@ -444,7 +434,6 @@ STATES: dict[str, Callable[[State], State]] = {
     "shipped-after-rollback": _shipped_after_rollback,
     "rolled-back-by-type": _rolled_back_by_type,
     "accepted-drop-and-back": _accepted_drop_and_back,
-    "record-added-again": _record_added_again,
     "dropped-after-rollback": _dropped_after_rollback,
     "rolled-back-two": _rolled_back_two,
     "hold-broken": _hold_broken,

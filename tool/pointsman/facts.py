@@ -6,12 +6,13 @@ Costs what the change costs: trees along the changed paths, the commits that tou
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from pointsman import user_type
-from pointsman.case import Blob, Document, Gate, State, TargetChange, path_kind, target_of
+from pointsman.case import STATE_ROOTS, Blob, Document, Gate, State, TargetChange, is_target, path_kind, target_of
 from pointsman.documents import (
     HOLD_ON_ALL,
     Hold,
@@ -25,7 +26,7 @@ from pointsman.documents import (
 from pointsman.errors import Fault, Problem
 from pointsman.history import folded
 from pointsman.message import Message, Said, parse
-from pointsman.names import Target
+from pointsman.names import NAME, VERSION, Target
 from pointsman.plumbing import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
 from pointsman.repo import Repository
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
@@ -34,6 +35,7 @@ from pointsman.store import BUCKETS, open_store
 from pointsman.stored import Store, ask_all
 
 _READ_AT_MOST = 1 << 24  # bytes of a state file, whatever [limits] says; its own limit is the rule too-large
+_BLOB_KEY = re.compile(rf"{NAME}/{NAME}/{NAME}/{VERSION}\.json")
 _REMEMBERED = 4096  # documents
 _READERS: Mapping[str, Any] = {
     "manifest": read_manifest,
@@ -91,7 +93,7 @@ class Facts:
         """The commit that `[audit] since` names, None if it names none of the history of `tip`."""
         if tip not in self._sinces:
             since = Oid(self.settings(Snapshot(self.repo, tip)).audit_since)
-            self._sinces[tip] = since if since and self.repo.is_ancestor(since, tip) else None
+            self._sinces[tip] = since if since and self.repo.grew_from(since, tip) else None
         return self._sinces[tip]
 
     def taken_out(self, base: Oid, target: Target, versions: Mapping[str, str]) -> set[str]:
@@ -293,8 +295,11 @@ class Facts:
                 directory = f"{directory}{name}/"
         twins: dict[str, str] = {}
         for directory, same in spellings.items():
+            if not directory:  # the roots of state are taken, whether anything stands there yet or not
+                for root in STATE_ROOTS:
+                    same.setdefault(folded(root), {}).setdefault(root, root)
             for names in same.values():
-                added = [path for path in names.values() if path]
+                added = [path for path in names.values() if path and path not in STATE_ROOTS]
                 if len(names) > 1 and added:
                     others = [name for name, path in names.items() if path or self._stays(base, directory + name, gone)]
                     own = added[0][len(directory) :].partition("/")[0]
@@ -316,7 +321,7 @@ class Facts:
         """What stands under URIs (URI → whether to hash it); those that are of none of the repository's stores lack."""
         found: dict[str, Blob] = {}
         for url in (settings.store, *settings.former):
-            mine = [uri for uri in wanted if uri.startswith(f"{url}/") and uri not in found]
+            mine = [uri for uri in wanted if uri not in found and _is_blob(url, uri)]
             if not mine or url.partition("://")[0] not in ("file", *BUCKETS):
                 continue
             if url not in self._stores:
@@ -342,10 +347,22 @@ class Facts:
             for change in targets
             if change.after is not None
             for slot, uri in change.after.current.items()
+            if uri in settings.places(change.target, slot, change.after.versions.get(slot, ""))
         }
-        if gate is Gate.CHANGE and not wanted:
-            wanted = {document.value.uri: False for document in documents if isinstance(document.value, Record)}
+        if gate is Gate.CHANGE and not targets:
+            records = (document.value for document in documents if isinstance(document.value, Record))
+            wanted = {
+                record.uri: False
+                for record in records
+                if is_target(record.tenant, record.surface)
+                and record.uri in settings.places(record.target, record.type, record.version)
+            }
         return self.look(settings, wanted)
+
+
+def _is_blob(store: str, uri: str) -> bool:
+    """Whether a URI can be a blob of a store: nothing else that it may name is ever opened."""
+    return uri.startswith(f"{store}/") and _BLOB_KEY.fullmatch(uri, len(store) + 1) is not None
 
 
 def vouching(message: Message, target: Target, data: bytes) -> Said | None:

@@ -44,7 +44,7 @@ def read_fence(store: Store, key: str) -> Fence:
 
 def behind(gate: Gatekeeper, at: Gate, fence: Fence, main: Oid) -> tuple[Fault, ...]:
     """The faults of a main that does not descend from the commit that a fence stands at."""
-    if fence.commit is None or fence.commit == main or gate.repo.is_ancestor(fence.commit, main):
+    if fence.commit is None or gate.repo.grew_from(fence.commit, main):
         return ()
     seen_by = "which was synced last" if fence.key == SYNCED else "which was audited last"
     return gate.rewritten(at, {seen_by: fence.commit})

@@ -66,10 +66,16 @@ def mixed_change(case: Case) -> Iterator[Fault]:
 
 def too_large(case: Case) -> Iterator[Fault]:
     limit = case.settings.state_file_bytes
+    restored = _restored(case)
     for document in case.documents:
-        if document.kind in DOCUMENTS and document.size > limit:
+        if document.kind in DOCUMENTS and document.size > limit and document.path not in restored:
             says = f"{document.size} bytes, the limit is {limit} ([limits] state_file_bytes): make it smaller"
             yield Fault(document.path, "too-large", says)
+
+
+def _restored(case: Case) -> set[str]:
+    """Manifests that have been right before: going back must always be possible."""
+    return {change.target.manifest_path for change in case.targets if change.kind is Kind.RESTORE}
 
 
 def bad_json(case: Case) -> Iterator[Fault]:
@@ -89,7 +95,7 @@ def schema_changed(case: Case) -> Iterator[Fault]:
 
 
 def not_formatted(case: Case) -> Iterator[Fault]:
-    restored = {change.target.manifest_path for change in case.targets if change.kind is Kind.RESTORE}
+    restored = _restored(case)
     for document in case.documents:
         if not document.formatted and document.path not in restored:
             says = (
@@ -138,11 +144,10 @@ def _foreign(
     case: Case, document: Document, target: Target, slots: Mapping[str, tuple[str, str]], changed: Sequence[str]
 ) -> Iterator[Fault]:
     """Faults of `slots` (slot → URI and version); what a ship changes may not point to a former store."""
-    store = case.settings.store
     for slot, (uri, version) in slots.items():
-        stores = (store,) if slot in changed else (store, *case.settings.former)
-        if not version or uri not in [f"{each}/{target.blob_key(slot, version)}" for each in stores]:
-            wanted = f"{store}/{target.blob_key(slot, version or '<version>')}"
+        places = case.settings.places(target, slot, version or "<version>")
+        if uri not in places[: 1 if slot in changed else None]:
+            wanted = places[0]
             says = f"{slot} points to {uri}: only {wanted} is served, publish it there"
             yield Fault(document.path, "foreign-uri", says)
 

@@ -102,10 +102,8 @@ class Gatekeeper:
         snapshot = Snapshot(self.repo, tip)
         settings = self.facts.settings(snapshot)
         blobs = self.facts.look(settings, dict.fromkeys(manifest.current.values(), hashed))
-        versions, stores = manifest.versions, (settings.store, *settings.former)
         for slot, uri in manifest.current.items():
-            places = [f"{store}/{target.blob_key(slot, versions.get(slot, ''))}" for store in stores]
-            if uri not in places or uri not in blobs:
+            if uri not in settings.places(target, slot, manifest.versions.get(slot, "")) or uri not in blobs:
                 says = f"{slot} points to {uri}, which no store in the settings of main can hold: name it in former"
                 return (Fault(target.manifest_path, "foreign-uri", says),)
         facts = self._standing(snapshot, target, manifest, manifest)
@@ -161,6 +159,8 @@ class Gatekeeper:
         change = next(change for change in commit.changes if change.path == chain.path)
         settings = self.facts.settings_then(base, head)
         document, message = self.facts.document(change, formatted=False), self.facts.message(commit)
+        if self.repo.index is None:
+            head.listing("")  # a tree that git misreads ends here
         change_of_target = self._target_change(chain, place + 1, base, document, message)
         if change_of_target.kind is Kind.SHIP:
             self._ships.add((commit.oid, chain.path))
@@ -207,7 +207,7 @@ class Gatekeeper:
         formatted = gate in (Gate.STAGED, Gate.CHANGE)
         documents = [facts.document(change, formatted=formatted) for change in changes]
         targets = []
-        for document in documents if gate is not Gate.STAGED else ():
+        for document in documents:
             if document.kind != "manifest":
                 continue
             if gate is Gate.TREE:
@@ -217,7 +217,7 @@ class Gatekeeper:
             chain = facts.chain(tip if past else base.commit, document.path)
             place = chain.place(head.commit) + 1 if past and head.commit is not None else 0
             change = self._target_change(chain, place, base, document, message)
-            targets.append(change if past else self._at_the_gate(change, chain, base))
+            targets.append(self._at_the_gate(change, chain, base) if gate is Gate.CHANGE else change)
         pointed_to, unrecorded = facts.tombstones(base, documents)
         looks = blobs and not facts.offline and gate in (Gate.CHANGE, Gate.TREE)
         return Case(

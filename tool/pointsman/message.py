@@ -15,6 +15,8 @@ from pointsman.names import NAME, VERSION, Target
 
 _T = rf"(?P<target>{NAME}/{NAME})"
 _RULE = r"[a-z]+(?:-[a-z]+)*"
+_CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+_TEXT = rf"[^\s{_CONTROLS}][^{_CONTROLS}]*"  # they would forge what a reviewer sees
 _LINES = {
     "manifest": rf"Manifest: {_T} sha256:(?P<value>{VERSION})",
     "supersedes": rf"Supersedes: {_T} (?P<value>none|[0-9a-f]{{40}}|[0-9a-f]{{64}})",
@@ -22,14 +24,14 @@ _LINES = {
     "reship": rf"Reship: {_T} (?P<type>{NAME})@(?P<value>{VERSION})",
     "restores": rf"Restores: {_T} (?P<type>{NAME})@(?P<value>{VERSION})",
     "drop": rf"Drop: {_T} (?P<value>{NAME})",
-    "accept": rf"Accept: {_T} (?P<type>{_RULE}) (?P<value>\S.*)",
+    "accept": rf"Accept: {_T} (?P<type>{_RULE}) (?P<value>{_TEXT})",
     "now": rf"Rollback-Now: {_T}(?P<value>)",
-    "run": r"Run: (?P<value>\S.*)",
-    "reason": r"Reason: (?P<value>\S.*)",
+    "run": rf"Run: (?P<value>{_TEXT})",
+    "reason": rf"Reason: (?P<value>{_TEXT})",
 }
 _EXACT = {kind: re.compile(line) for kind, line in _LINES.items()}
 _KINDS = {line.partition(":")[0]: kind for kind, line in _LINES.items()}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(f"[{_CONTROLS}]")
 
 
 @dataclass(slots=True)

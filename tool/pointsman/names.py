@@ -48,8 +48,9 @@ class Target:
     def __post_init__(self) -> None:
         check_name(self.tenant, "tenant")
         check_name(self.surface, "surface")
-        if self.tenant == "registry":
-            raise Problem("no tenant can be called 'registry': the serving pointers stand there")
+        if self.tenant.casefold() in ("registry", "schemas"):
+            stand = "the serving pointers" if self.tenant.casefold() == "registry" else "artifact schemas"
+            raise Problem(f"no tenant can be called {self.tenant!r}: {stand} stand there")
 
     @classmethod
     def parse(cls, text: str) -> Target:

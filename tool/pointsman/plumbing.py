@@ -262,7 +262,10 @@ class Git:
             found = self.object(oid)
             if found is None or found[0] != "tree":
                 raise Problem(f"git has no tree {oid}: the repository is damaged or its remote does not answer")
-            known = self._trees[oid] = _parse_tree(found[1], len(oid) // 2)
+            parsed = _parse_tree(found[1], len(oid) // 2)
+            if parsed is None:
+                raise Problem(f"tree {oid} is none that git writes: find out who made it, and make main without it")
+            known = self._trees[oid] = parsed
         return known
 
     def first_parents(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
@@ -346,12 +349,26 @@ def encode_tree(entries: Mapping[str, Entry]) -> bytes:
     )
 
 
-def _parse_tree(content: bytes, size: int) -> dict[str, Entry]:
-    entries = re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % size, re.DOTALL).findall(content)
-    return {
-        name.decode(errors="surrogateescape"): Entry(mode.decode().lstrip("0"), Oid(oid.hex()))
-        for mode, name, oid in entries
-    }
+def _parse_tree(content: bytes, size: int) -> dict[str, Entry] | None:
+    """The entries of a tree; None for one that git would not write: two readers of git could read it differently."""
+    entries: dict[str, Entry] = {}
+    place, last = 0, b""
+    for found in re.compile(rb"([1-7][0-7]{4,5}) ([^\0/]+)\0(.{%d})" % size, re.DOTALL).finditer(content):
+        mode, name, oid = found.groups()
+        order = name + b"/" if mode == b"40000" else name
+        if (
+            found.start() != place
+            or order <= last
+            or name in (b".", b"..")
+            or name.decode(errors="surrogateescape") in entries
+        ):
+            return None
+        place, last = found.end(), order
+        text = mode.decode()
+        if text.startswith("100"):  # git knows no other modes of files
+            text = "100755" if int(text, 8) & 0o100 else PLAIN_FILE
+        entries[name.decode(errors="surrogateescape")] = Entry(text, Oid(oid.hex()))
+    return entries if place == len(content) else None
 
 
 _PACK_KINDS = {"commit": 1, "tree": 2, "blob": 3}

@@ -29,6 +29,7 @@ from pointsman.plumbing import (
 
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
+_DEEPEST = 200  # directories
 _OPEN_WALKS = 16  # each is a git process with three pipes
 
 
@@ -92,6 +93,9 @@ class Repository:
 
     def tree_with(self, tree: Oid | None, files: Mapping[str, bytes | Entry | None]) -> Oid:
         """`tree` with each path set to its content or entry, or taken away (None). Rebuilt only along those paths."""
+        deepest = max((path.count("/") for path in files), default=0)
+        if deepest > _DEEPEST:
+            raise Problem(f"a path {deepest} directories deep is none that every file system takes: shorten it")
         length = len(tree) if tree is not None else 40
         objects: list[tuple[str, bytes]] = []
         root = self._tree_with(tree, {tuple(path.split("/")): new for path, new in files.items()}, objects, length)
@@ -175,7 +179,7 @@ class Repository:
             raise Problem(f"not a revision: {revision!r}")
         name, rest = re.fullmatch(r"([^~^@]*)(.*)", revision, re.DOTALL).groups()  # type: ignore[union-attr]
         tries = [revision]
-        if name and not name.startswith("refs/"):
+        if name and not name.startswith("refs/") and name != "HEAD" and not _ID.fullmatch(name):
             tries = [f"{_HEADS}{name}{rest}", f"refs/remotes/{name}{rest}", revision]
             if self.remote is not None and self.worktree is None:
                 tries.insert(0, f"{_TRACKED}{name}{rest}")
@@ -250,6 +254,13 @@ class Repository:
         """The messages of all commits of `head` that `base` has not, oldest first."""
         return self.git.ask("log", "--reverse", "--encoding=UTF-8", "--format=%B", head, f"^{base}")
 
+    def grew_from(self, old: Oid, new: Oid) -> bool:
+        """Whether `old` is a commit of the first parent chain of `new`: a merge that makes it a side is a rewrite."""
+        if old == new or not self.is_ancestor(old, new):
+            return old == new
+        lines = self.git.ask("rev-list", "--first-parent", "--parents", new, f"^{old}").splitlines()
+        return bool(lines) and lines[-1].split()[1:2] == [old]
+
     def is_ancestor(self, old: Oid, new: Oid) -> bool:
         depth = 100
         while (found := self.git.object(old)) is None and self._shallow() and self._deepen(depth):
@@ -279,6 +290,7 @@ class Repository:
         return head, self.git.staged(head)
 
 
+_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # never a branch, whatever branches are called
 _TRUE = ("true", "yes", "on", "1")
 
 

@@ -66,6 +66,10 @@ class Settings:
         """Where the blob of a version stands."""
         return f"{self.store}/{target.blob_key(artifact_type, version)}"
 
+    def places(self, target: Target, artifact_type: str, version: str) -> tuple[str, ...]:
+        """Every URI under which the blob of a version may stand: in the store first, then in former ones."""
+        return tuple(f"{store}/{target.blob_key(artifact_type, version)}" for store in (self.store, *self.former))
+
     @property
     def serving_root(self) -> str:
         """The constant directory of the serving template, with no trailing slash."""

@@ -93,7 +93,7 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
     for target in sorted({*wanted, *serving}):
         held, data = serving.get(target), wanted.get(target)
         if target not in wanted:
-            outcome, faults = _gone(store, settings, target, held, orders)
+            outcome, faults = _gone(gate, store, settings, main, target, held, orders)
         elif held is not None and held.data == data:
             outcome, faults = "unchanged", ()
         else:
@@ -144,14 +144,22 @@ def _blobs(
 
 
 def _gone(
-    store: Store, settings: Settings, target: Target, held: Held | None, orders: Orders
+    gate: Gatekeeper,
+    store: Store,
+    settings: Settings,
+    main: Oid,
+    target: Target,
+    held: Held | None,
+    orders: Orders,
 ) -> tuple[str, tuple[Fault, ...]]:
+    if faults := gate.made(main, target):  # a removal that broke a rule takes nothing away
+        return "refused", faults
     if orders.prune and held is not None:
         if not orders.dry_run:
             store.delete(settings.serving_key(target), was=held.tag)
         return "pruned", ()
     says = "main has no manifest of this target, serving keeps its pointer: pointsman sync --prune takes it away"
-    return "kept", (Fault(target.manifest_path, "manifest-removed", says),)
+    return "kept", (Fault(target.manifest_path, "gone", says),)
 
 
 def _differs(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pointsman.case import Blob, Case, Kind
-from pointsman.documents import Record
+from pointsman.documents import Manifest, Record
 from pointsman.errors import Fault
+from pointsman.message import Said
 
 
 def record_not_landed(case: Case) -> Iterator[Fault]:
@@ -43,9 +44,22 @@ def unvouched_manifest(case: Case) -> Iterator[Fault]:
                 "in a good state (a hand edit, or a merge that blended two ships); use pointsman publish or rollback"
             )
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
+        elif (
+            change.kind is Kind.SHIP and change.after is not None and (slot := _contradicts(change.after, change.said))
+        ):
+            says = f"its message says something else of {slot} than its bytes: publish it again"
+            yield Fault(change.target.manifest_path, "unvouched-manifest", says)
         elif not change.restores_known:
             says = "a Restores: line names a version that this slot never had: use pointsman rollback"
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
+
+
+def _contradicts(after: Manifest | None, said: Said | None) -> str | None:
+    """The first slot that a message speaks of in a Record: or Drop: line otherwise than the manifest does."""
+    if said is None or after is None:
+        return None
+    wrong = [slot for slot, version in said.records.items() if after.versions.get(slot) != version]
+    return next(iter([*wrong, *(slot for slot in said.drops if slot in after.current)]), None)
 
 
 def manifest_removed(case: Case) -> Iterator[Fault]:

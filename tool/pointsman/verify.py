@@ -73,9 +73,7 @@ def verify(
 
 def _is_own(slot: _Slot, record: Record, settings: Settings) -> bool:
     """Whether a record points to where the blob of its slot stands in one of the repository's stores."""
-    target, artifact_type, version = slot
-    key = target.blob_key(artifact_type, version)
-    return record.uri in [f"{store}/{key}" for store in (settings.store, *settings.former)]
+    return record.uri in settings.places(*slot)
 
 
 def _targets(head: Snapshot) -> Iterator[Target]:
