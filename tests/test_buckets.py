@@ -288,6 +288,26 @@ def test_whatever_fault_any_call_meets_nothing_is_left_by_halves_and_running_aga
             raise
 
 
+def test_other_bytes_that_appear_under_the_name_of_a_blob_are_told_and_never_overwritten(
+    tmp_path: Path, s3: Server, between: Proxy
+) -> None:
+    shop = BucketShop(tmp_path / "shop", s3, between.endpoint)
+    taken: list[str] = []
+
+    def someone_else(call: Call) -> None:
+        if call.method == "PUT" and "/popularity/" in call.path and not taken:
+            taken.append(call.path.partition(f"{shop.prefix}/")[2])
+            shop.put(taken[0], b"someone else's")
+
+    between.forget(someone_else)
+    main = shop.main
+    with pytest.raises(Refused) as error:
+        shop.publish(day=1, merge=True)
+    assert refused(error.value) == {"blob-altered"}
+    assert shop.objects()[taken[0]] == b"someone else's"
+    assert shop.main == main, "nothing is recorded"
+
+
 def test_a_store_that_is_killed_in_the_middle_of_a_publish_and_comes_back_lets_the_next_run_finish(
     tmp_path: Path, s3: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
