@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-FAULTS = ("500", "503", "429", "409", "reset", "lost answer", "truncated", "hang")
+FAULTS = ("500", "503", "429", "409", "reset", "half sent", "lost answer", "truncated", "hang")
 _SAYS = {"500": "InternalError", "503": "SlowDown", "429": "TooManyRequests", "409": "ConditionalRequestConflict"}
 
 
@@ -119,6 +119,11 @@ class Proxy:
                 writer.write(b"connection: close\r\n\r\n" + (b"" if method == "HEAD" else says))
                 await writer.drain()
                 return
+        if fault == "half sent":
+            if body:  # without one there is no half of a request
+                await self._ask(head, body, sent=len(body) // 2)
+            _reset(writer)
+            return
         answer = await self._ask(head, body)
         if fault == "lost answer":
             _reset(writer)
@@ -126,13 +131,15 @@ class Proxy:
         writer.write(answer[: _middle(answer)] if fault == "truncated" else answer)
         await writer.drain()
 
-    async def _ask(self, head: bytes, body: bytes) -> bytes:
-        """The whole answer of the store to one request on a connection of its own."""
+    async def _ask(self, head: bytes, body: bytes, sent: int | None = None) -> bytes:
+        """The whole answer of the store to one request, of whose body so much is sent, on a connection of its own."""
         head = re.sub(rb"(?i)\r\nconnection:[^\r]*", b"", head)
         reader, writer = await asyncio.open_connection(*self.upstream)
         try:
-            writer.write(head[:-2] + b"connection: close\r\n\r\n" + body)
+            writer.write(head[:-2] + b"connection: close\r\n\r\n" + body[:sent])
             await writer.drain()
+            if sent is not None:
+                return b""
             return await reader.read()
         finally:
             writer.close()
