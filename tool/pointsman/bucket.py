@@ -30,10 +30,14 @@ if TYPE_CHECKING:
 
 _TIMEOUT = "8"  # seconds; with Python's and git's own time a dead endpoint is reported within ten
 _TRIES = 10
-_RATE = 1 << 20  # bytes a second: transfers may take that much longer than an answer
+_RATE = 1 << 20  # bytes a second: the slowest line, shared by all uploads, on which none of them is given up
 _CHUNK = 1 << 20
 _Answer = TypeVar("_Answer")
-_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCOUNT_KEY")
+_SECRETS = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    "gs": ("GOOGLE_BEARER_TOKEN",),
+    "az": ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN"),
+}
 
 
 def store_timeout() -> float:
@@ -120,7 +124,7 @@ class Bucket:
 
     def create(self, key: str, data: bytes) -> bool:
         """Put `data` under a key that holds nothing. False if it holds something: read it. Durable either way."""
-        patience = _Patience(self._timeout, len(data) / _RATE)
+        patience = _Patience(self._timeout, self._on_its_way(data))
         may_be_ours = False
         while True:
             trouble = self._put(key, data, "create")
@@ -145,7 +149,7 @@ class Bucket:
         Also done if these very bytes stand there: whoever put them.
         """
         mode: PutMode = "create" if was is None else {"version": was} if self._scheme == "gs" else {"e_tag": was}
-        patience = _Patience(self._timeout, len(data) / _RATE)
+        patience = _Patience(self._timeout, self._on_its_way(data))
         while (trouble := self._put(key, data, mode)) is not None:
             if trouble.kind == "lasting":
                 self._fail("write", key, trouble)
@@ -220,9 +224,13 @@ class Bucket:
             return meta
 
     def _put(self, key: str, data: bytes, mode: PutMode) -> Trouble | None:
-        client = self._client(math.ceil(len(data) / _RATE) if len(data) > _CHUNK // 8 else 0)
+        client = self._client(self._on_its_way(data))
         put = self._try(lambda: self._obstore.put(client, self._path(key), data, mode=mode))
         return put if isinstance(put, Trouble) else None
+
+    def _on_its_way(self, data: bytes) -> int:
+        """Whole seconds that data may take to the store, while as much of others' goes the same way."""
+        return math.floor(len(data) * self.at_once / _RATE)
 
     def _try(self, request: Callable[[], _Answer]) -> _Answer | Trouble:
         try:
@@ -273,7 +281,7 @@ class Bucket:
     def _open(self, silence: float) -> ObjectStore:
         from obstore.store import AzureStore, GCSStore, S3Store
 
-        for name in _SECRETS:
+        for name in _SECRETS[self._scheme]:
             if re.search(r"[\s\x00-\x1f\x7f]", os.environ.get(name, "")):
                 raise Problem(f"{name} has a blank or a line break in it: take it out")
         options: ClientConfig = {
