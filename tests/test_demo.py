@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -10,11 +11,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
+from seaweed import BUCKET, Server
 
 import pointsman
 from pointsman import demo as module
@@ -139,3 +143,15 @@ def test_the_samples_are_those_of_three_days_with_a_broken_third() -> None:
     for pointer in SAMPLES.rglob("current.version"):
         assert re.fullmatch(r"[0-9a-f]{64}\n", pointer.read_text())
         assert pointer.with_name(f"{pointer.read_text().strip()}.json").is_file()
+
+
+def test_the_story_goes_the_same_way_in_a_bucket_below_which_nothing_stood(tmp_path: Path, s3: Server) -> None:
+    url = f"s3://{BUCKET}/demo-{uuid.uuid4().hex}"
+    document = demo(str(tmp_path / "one"), lambda line: None, store=url, endpoint=s3.endpoint).document
+    assert document["serving"]["path"] == f"{url}/registry/current/grocer/home/manifest.json"
+    served = bytes(obstore.get(s3.client(url.rpartition("/")[2]), "registry/current/grocer/home/manifest.json").bytes())
+    assert hashlib.sha256(served).hexdigest() == document["serving"]["sha256"]
+    assert json.loads(served)["current"]["popularity"].startswith(f"{url}/grocer/home/popularity/c3fec4c5e827")
+    with pytest.raises(Problem, match=r"something stands below s3://.* already: name another prefix"):
+        demo(str(tmp_path / "two"), lambda line: None, store=url, endpoint=s3.endpoint)
+    assert not (tmp_path / "two").exists()
