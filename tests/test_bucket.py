@@ -358,9 +358,10 @@ def test_a_large_object_is_hashed_in_little_memory(s3: Server, url: str) -> None
 
 
 def test_a_large_object_that_is_always_cut_short_is_given_up_although_bytes_keep_coming(
-    s3: Server, url: str, between: Proxy
+    s3: Server, url: str, between: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert at(s3, url).create(OLD, bytes(8 << 20)) is True
+    monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "3")
     between.forget(lambda call: "truncated")
     assert "the connection broke off" in says(at(s3, url, between.endpoint), lambda bucket: bucket.digest(OLD))
     assert len(between.spoilt) == 10

@@ -173,6 +173,19 @@ def test_a_sync_that_is_overtaken_starts_over_and_serving_ends_as_main_is(
     assert bool(lost) == (at == "sync.json" or then == "ships")  # a restored pointer has its earlier tag again
 
 
+def test_syncs_that_run_at_once_leave_serving_as_main_is(shop: BucketShop, tmp_path: Path, rounds: int) -> None:
+    command = [sys.executable, "-m", "pointsman", "-C", str(shop.origin), "sync"]
+    env = {**os.environ, "PYTHONPATH": str(Path(pointsman.__file__).parent.parent)}
+    for number in range(max(1, rounds // 4)):
+        shop.publish(popularity(tmp_path / f"{number}.json", 10 + number), merge=True)
+        running = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) for _ in range(3)]
+        codes = [each.wait() for each in running]
+        assert 0 in codes
+        assert set(codes) <= {0, 4}
+        assert shop.serving == shop.manifest
+        assert json.loads(shop.objects()[FENCE])["commit"] == shop.main
+
+
 # secrets
 
 
