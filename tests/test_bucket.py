@@ -361,7 +361,7 @@ def test_a_large_object_that_is_always_cut_short_is_given_up_although_bytes_keep
     s3: Server, url: str, between: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert at(s3, url).create(OLD, bytes(8 << 20)) is True
-    monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "3")
+    monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "2")
     between.forget(lambda call: "truncated")
     assert "the connection broke off" in says(at(s3, url, between.endpoint), lambda bucket: bucket.digest(OLD))
     assert len(between.spoilt) == 10

@@ -203,12 +203,9 @@ def test_credentials_are_never_said_nor_written_down(shop: BucketShop, s3: Serve
     said = ""
     for words, more, code in (
         (day, wrong, 3),
-        (day, {"AWS_SECRET_ACCESS_KEY": wrong["AWS_SECRET_ACCESS_KEY"]}, 3),
-        (("sync",), wrong, 3),
         (day, token, 3),
         (day, {}, 0),
         (("sync",), {}, 0),
-        (("status",), wrong, 0),
     ):
         ran = pointsman_says(shop, *words, **more)
         assert ran.returncode == code, ran.stderr
@@ -278,7 +275,7 @@ def test_whatever_fault_any_call_meets_nothing_is_left_by_halves_and_running_aga
     assert {call.method for call in calls} >= {"GET", "HEAD", "PUT"}
 
     points = [(call, fault, once) for fault in FAULTS for once in (True, False) for call in calls]
-    for call, fault, once in dice.sample(points, world.how_many_points(4, len(points), 1)):
+    for call, fault, once in dice.sample(points, world.how_many_points(3, len(points), 1)):
         shop.put_back(begin)
 
         def rule(met: Call, call: Call = call, fault: str = fault, once: bool = once) -> str | None:
@@ -337,7 +334,7 @@ def test_a_store_that_is_killed_in_the_middle_of_a_publish_and_comes_back_lets_t
                     own.kill()
 
             between.forget(kill)
-            monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "2")
+            monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "1.5")
             with pytest.raises(Unreachable, match=re.escape(between.endpoint)):
                 shop.publish(*files)
             assert own.process is not None
