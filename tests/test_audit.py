@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import GROCER, Shop, cooc, git, popularity
+from shop import GROCER, Shop, cooc, git, popularity, refused
 
 from pointsman import audit
-from pointsman.errors import Problem
+from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 
 
@@ -204,3 +204,93 @@ def test_a_push_past_the_gate_is_caught_by_sync_and_by_audit_in_another_clone(sh
     git(other, "push", "-q", "origin", "HEAD:main")
     assert shop.sync().exit_code == 0
     assert shop.serving == served
+
+
+def test_what_was_rolled_back_before_since_stays_out(shop: Shop) -> None:
+    shop.roll_back(now=True, reason="a bad day")
+    shop.pull()
+    adopted(shop)
+    with pytest.raises(Refused) as error:
+        shop.publish(day=2)
+    assert refused(error.value) == {"rolled-back"}
+
+
+def test_a_bad_state_that_was_mended_before_since_may_not_come_back(shop: Shop) -> None:
+    by_hand(shop)
+    git(shop.desk, "revert", "--no-edit", "HEAD")
+    git(shop.desk, "push", "-q", "origin", "HEAD:main")
+    for again in (False, True):
+        git(shop.desk, "revert", "--no-edit", "HEAD~1" if again else "HEAD")
+        assert shop.check("HEAD~1", "HEAD") == ["unvouched-manifest"]
+        git(shop.desk, "reset", "-q", "--hard", "origin/main")
+        adopted(shop)
+
+
+def test_a_since_on_the_side_of_a_merge_excuses_nothing(shop: Shop) -> None:
+    git(shop.desk, "checkout", "-q", "-b", "side")
+    edit = (shop.desk / GROCER.manifest_path).read_text().replace("file://", "https://evil.example")
+    (shop.desk / GROCER.manifest_path).write_text(edit)
+    git(shop.desk, "commit", "-qam", "by hand")
+    side = git(shop.desk, "rev-parse", "HEAD")
+    git(shop.desk, "checkout", "-q", "main")
+    git(shop.desk, "merge", "-q", "--no-ff", "--no-edit", "side")
+    settings = (shop.desk / "pointsman.toml").read_text()
+    (shop.desk / "pointsman.toml").write_text(f'{settings}\n[audit]\nsince = "{side}"\n')
+    shop.push()
+    assert "unvouched-manifest" in shop.check()
+    assert shop.sync().exit_code == 5
+
+
+def test_two_ships_reverted_one_after_the_other_leave_nothing_as_before_the_first(shop: Shop) -> None:
+    ships = git(shop.desk, "log", "--format=%H", "--", GROCER.manifest_path).split()
+    assert len(ships) == 2
+    base = shop.main
+    for ship in ships:
+        git(shop.desk, "revert", "--no-edit", ship)
+        assert shop.check("HEAD~1", "HEAD") == []
+    assert shop.check(base, "HEAD") == ["manifest-removed"]  # at once it is the removal of a target with two ships
+    git(shop.desk, "push", "-q", "origin", "HEAD:main")
+    assert told(audited(shop)) == set()
+    assert shop.sync(prune=True).document["targets"][0]["outcome"] == "pruned"
+
+
+def test_a_hold_rides_with_the_revert_of_a_first_ship(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "p.json", 10, surface="search"), merge=True)
+    shop.pull()
+    git(shop.desk, "revert", "--no-edit", "--no-commit", "HEAD")
+    hold = {"v": 1, "target": "grocer/search", "until": "2031-01-01T00:00:00Z", "reason": "not ready"}
+    (shop.desk / "holds/grocer").mkdir(parents=True)
+    (shop.desk / "holds/grocer/search.json").write_text(json.dumps(hold, indent=2) + "\n")
+    git(shop.desk, "add", "-A")
+    git(shop.desk, "commit", "-q", "-m", "take it out until it is ready")
+    assert shop.check("HEAD~1", "HEAD") == []
+
+
+def test_a_ship_on_a_ship_on_a_hand_edit_is_told_where_it_began_and_what_mends_it(shop: Shop, tmp_path: Path) -> None:
+    edit = by_hand(shop)
+    manifest = json.loads((shop.desk / GROCER.manifest_path).read_text())
+    ship(shop, {**manifest, "updated_at": "2031-01-01T00:00:00.000000Z"})
+    with pytest.raises(Refused) as error:
+        shop.publish(cooc(tmp_path / "c.json", 50), accept=("items-drop",), reason="few")
+    says = [fault.says for fault in error.value.faults]
+    assert [edit[:12] in each for each in says] == [True]
+    assert says[0].count("breaks this rule since") == 1
+    shop.roll_back(reason="mend")
+    shop.merge()
+    assert shop.sync().exit_code == 0
+
+
+def test_a_merge_that_makes_main_a_side_is_taken_for_a_rewrite(shop: Shop, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    git(tmp_path, "clone", "-q", str(shop.origin), str(other))
+    shop.publish(popularity(tmp_path / "p.json", 10, surface="search"), merge=True)
+    shop.sync()
+    git(other, "revert", "--no-edit", "HEAD")
+    git(other, "pull", "-q", "--no-rebase", "--no-edit", "origin", "main")
+    git(other, "push", "-q", "origin", "HEAD:main")
+    served = shop.serving
+    with pytest.raises(Refused) as error:
+        shop.sync()
+    assert refused(error.value) == {"rewritten-history"}
+    assert shop.serving == served
+    assert "rewritten-history" in {rule for rule, _ in told(audited(shop))}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,7 +53,7 @@ def test_a_directory_and_a_real_s3_server_pass_and_are_left_as_they_were(tmp_pat
     for shop in (local, remote):
         outcome = examine(shop)
         assert outcome.exit_code == 0, outcome
-        assert len(outcome.document["checks"]) == 7
+        assert len(outcome.document["checks"]) == 9
     assert remote.objects() == {}
     assert [path.name for path in local.store.rglob("*") if path.is_file()] == ["lock"]
 
@@ -81,3 +83,18 @@ def test_a_store_that_cannot_be_written_is_said_with_what_to_check_and_so_is_tha
     assert outcome.exit_code == 3
     assert "no permission" in bad(outcome)["store reached"]
     assert {each["name"] for each in outcome.document["checks"] if each["ok"]} >= {"git", "serving create-only"}
+
+
+def test_a_clock_that_is_off_and_an_origin_that_is_gone_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path / "shop")
+    monkeypatch.setattr("pointsman.doctor.time", lambda: time.time() - 4000)
+    outcome = examine(shop)
+    assert outcome.exit_code == 1
+    assert re.search(r"the store's clock is 4000 s ahead of this machine's", bad(outcome)["store clock"])
+    monkeypatch.undo()
+    shop.origin.rename(tmp_path / "elsewhere")
+    outcome = examine(shop)
+    assert outcome.exit_code == 3
+    assert list(bad(outcome)) == ["origin"]

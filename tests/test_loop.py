@@ -327,7 +327,7 @@ def test_a_blend_on_main_is_not_built_on_not_served_and_revertable(shop: Shop, t
     with pytest.raises(Refused) as error:
         shop.publish(popularity(tmp_path / "p3.json", 70, day=3))
     assert "unvouched-manifest" in refused(error.value)
-    assert "revert" in str(error.value)
+    assert "pointsman rollback grocer/home" in str(error.value)
     assert shop.check(head="origin/main") == ["unvouched-manifest"]
     git(shop.desk, "checkout", "-q", "-B", "main", squashed)
     git(shop.desk, "revert", "--no-edit", "HEAD")

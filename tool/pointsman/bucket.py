@@ -104,6 +104,11 @@ class Bucket:
         meta = self._ask("read", key, lambda: self._head(key))
         return meta["size"] if meta is not None else None
 
+    def written(self, key: str) -> float | None:
+        """When what stands under `key` was written, by the store's clock; None if nothing does."""
+        meta = self._ask("read", key, lambda: self._head(key))
+        return meta["last_modified"].timestamp() if meta is not None else None
+
     def keys(self, prefix: str, depth: int) -> Iterator[str]:
         """Every key exactly `depth` names below the directory `prefix`; names that begin with a dot are not ours.
 

@@ -10,16 +10,19 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from time import time
 from typing import Any
 
 from pointsman.errors import MovedFirst, Unreachable
 from pointsman.outcome import Outcome
+from pointsman.plumbing import require_git
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
 from pointsman.store import open_store
 from pointsman.stored import Held, Store, ask_all
 
 SCRATCH = ".pointsman/doctor"
+_SKEW = 300  # seconds; S3 refuses requests that are 900 off
 _RACERS = 4  # some stores let those who lose wait for seconds
 _IGNORES = "the store ignores {} and lets writers overwrite each other: use another store, or another gateway to it"
 
@@ -33,11 +36,16 @@ class _Finding(Exception):
 
 def doctor(repo: Repository, progress: Callable[[str], None] = lambda line: None) -> Outcome:
     """Try the stores of the settings on main. Exit 1 if one cannot be relied on, 3 if one cannot be reached."""
-    settings = Snapshot(repo, repo.refresh()).settings()
+    checks: list[dict[str, Any]] = [{"name": "git", "ok": True, "says": require_git()}]
+    where = repo.remote or str(repo.git_dir)
+    try:
+        settings = Snapshot(repo, repo.refresh()).settings()
+    except Unreachable as error:
+        return Outcome({"checks": [*checks, {"name": "origin", "ok": False, "says": str(error)}]}, error.exit_code)
+    checks.append({"name": "origin", "ok": True, "says": f"{where} answers; ship pull requests are its branches"})
     stores = {"store": settings.store}
     if not f"{settings.serving_root}/".startswith(f"{settings.store}/"):
         stores["serving"] = settings.serving_root
-    checks: list[dict[str, Any]] = [{"name": "git", "ok": True, "says": "new enough"}]
     unreachable = False
     for role, url in stores.items():
         progress(f"trying {url}")
@@ -59,6 +67,7 @@ def _examine(store: Store) -> Iterator[tuple[str, str]]:
         "race of creates": _race_of_creates,
         "replace-if-unchanged": _replace,
         "race of replaces": _race_of_replaces,
+        "clock": _clock,
         "list": _list,
         "delete": _delete,
     }
@@ -116,6 +125,15 @@ def _race_of_replaces(store: Store, key: str) -> None:
     if len(winners) != 1 or _held(store, key).data != b"racer %d" % winners[0]:
         says = f"of {_RACERS} conditional replaces at once {len(winners)} were told that they had won"
         raise _Finding(f"{says}: {_IGNORES.format('If-Match, or decides it too late,')}")
+
+
+def _clock(store: Store, key: str) -> None:
+    store.create(key, b"first")
+    written = store.written(key)
+    ahead = written - time() if written is not None else 0.0
+    if abs(ahead) > _SKEW:
+        says = f"the store's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
+        raise _Finding(f"{says}: set the clock that is wrong, stores refuse requests of another time")
 
 
 def _list(store: Store, key: str) -> None:

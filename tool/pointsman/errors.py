@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import category
+
+_OBEYED = ("Cc", "Cf", "Zl", "Zp")  # controls, directions of writing, separators of lines
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,8 +26,8 @@ class Fault:
 
 
 def one_line(text: str) -> str:
-    """Text with its line breaks shown: what names or quotes something from outside begins no line of its own."""
-    return text.replace("\n", "\\n").replace("\r", "\\r")
+    """Text with line breaks and what else a screen obeys shown, not obeyed: it may name something from outside."""
+    return "".join(f"\\u{ord(each):04x}" if category(each) in _OBEYED else each for each in text)
 
 
 class Problem(Exception):

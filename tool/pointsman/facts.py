@@ -76,7 +76,14 @@ class Facts:
         return vouching(self.message(commit), target_of(chain.path), data) if data is not None else None
 
     def trusted(self, chain: Chain, commit: Commit) -> bool:
-        """Whether `[audit] since`, as the tip of the chain has it, takes a commit of the chain as it stands."""
+        """Whether a commit made what stood at `[audit] since`, as the tip of the chain names it: that is good."""
+        if not self._is_older(chain, commit):
+            return False
+        newer = self._newer[chain.tip, chain.path]
+        return newer is not None and chain.place(commit.oid) == len(newer)
+
+    def _is_older(self, chain: Chain, commit: Commit) -> bool:
+        """Whether a commit of the chain is `[audit] since` or came before it."""
         key = chain.tip, chain.path
         if key not in self._newer:
             self._newer[key] = self._newer_than_since(chain)
@@ -84,10 +91,11 @@ class Facts:
         return newer is not None and commit.oid not in newer
 
     def _newer_than_since(self, chain: Chain) -> frozenset[Oid] | None:
-        """The commits of a chain that are not taken as they stand; None if all are judged."""
+        """The commits of a chain that came after `[audit] since`; None if nothing is taken as it stands."""
         if chain.tip is None or (since := self._since(chain.tip)) is None:
             return None
-        return frozenset(commit.oid for commit in self.repo.history(chain.tip, chain.path, no_older_than=since))
+        commits = self.repo.history(chain.tip, chain.path, no_older_than=since)
+        return frozenset(each.oid for each in commits if any(change.path == chain.path for change in each.changes))
 
     def _since(self, tip: Oid) -> Oid | None:
         """The commit that `[audit] since` names, None if it names none of the history of `tip`."""
@@ -108,11 +116,14 @@ class Facts:
         whole = self.chain(base, target.manifest_path)
         chain = Chain(self.repo, base if open_slots else None, target.manifest_path, no_older_than=landed)
         for _, commit in chain.since(0):
-            if self.trusted(whole, commit):
-                break
             before, after = (versions_in(self.repo, entry) for entry in chain.step(commit))
             said = self.said(chain, commit)
             restores = (said is None or is_restore(said, before, after)) and not self._accepts_removal(chain, commit)
+            if said is None and restores and self._is_older(whole, commit):
+                # Nothing vouched for anything then: only what went back to an earlier state took something out.
+                new = chain.step(commit)[1]
+                earlier = (whole.step(each)[1] for _, each in whole.since(whole.place(commit.oid) + 1))
+                restores = new is None or new in earlier
             for slot in sorted(open_slots):
                 version = versions[slot]
                 if restores and before.get(slot) == version != after.get(slot):

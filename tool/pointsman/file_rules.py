@@ -55,7 +55,7 @@ def mixed_change(case: Case) -> Iterator[Fault]:
         )
         yield Fault(first["record"], "mixed-change", says)
     for kind in ("tombstone", "hold"):
-        rides = kind == "hold" and all(change.kind is Kind.RESTORE for change in case.targets)
+        rides = kind == "hold" and all(change.kind is Kind.RESTORE or change.undoes_first for change in case.targets)
         beside = {kind, *(["manifest"] if rides else [])}
         others = [path for other, path in first.items() if other in DOCUMENTS and other not in beside]
         if kind in first and others:

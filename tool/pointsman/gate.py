@@ -138,12 +138,15 @@ class Gatekeeper:
 
         A ship answers for the commit that it was built on, too, but not for those below: judging one would judge all.
         """
+        return (*self._own(chain, place), *self._below(chain, place))
+
+    def _below(self, chain: Chain, place: int) -> list[Fault]:
+        """The faults of what the commit was built on, if it is a ship."""
         commit, below = chain.at(place), chain.at(place + 1)
-        assert commit is not None
-        own = self._own(chain, place)
-        if below is None or (commit.oid, chain.path) not in self._ships:
-            return own
-        return (*own, *(_laundered(fault, below.oid) for fault in self._own(chain, place + 1)))
+        self._own(chain, place)
+        if commit is None or below is None or (commit.oid, chain.path) not in self._ships:
+            return []
+        return [_laundered(fault, below.oid) for fault in self._own(chain, place + 1)]
 
     def _own(self, chain: Chain, place: int) -> tuple[Fault, ...]:
         """The faults of that commit alone. Remembered."""
@@ -259,7 +262,7 @@ class Gatekeeper:
             after,
             said,
             last.oid if last else None,
-            kind is Kind.REMOVAL and last is not None and chain.step(last)[0] is None,
+            kind is Kind.REMOVAL and self._undoes_first(chain, place),
             facts.slots(base, target, after),
             retired=facts.retired(base, target, after),
         )
@@ -279,9 +282,10 @@ class Gatekeeper:
         """The same with what only a change that is not on main yet is judged by."""
         if change.kind is not Kind.SHIP or change.after is None:
             return change
-        built_on = self._judged(chain, 0) if chain.at(0) is not None else ()
-        laundered = tuple(_laundered(fault, change.last) for fault in built_on)
-        return replace(change, built_on=laundered, references=self._references(chain, change, base))
+        built_on: list[Fault] = []
+        if change.last is not None:
+            built_on = [_laundered(fault, change.last) for fault in self._own(chain, 0)] + self._below(chain, 0)
+        return replace(change, built_on=tuple(built_on), references=self._references(chain, change, base))
 
     def _kind(
         self,
@@ -318,6 +322,15 @@ class Gatekeeper:
                 return [*references, self.facts.records(shipped, change.target, manifest)]
         return references
 
+    def _undoes_first(self, chain: Chain, place: int) -> bool:
+        """Whether what stands `place` steps back is what a first ship left: without it there was nothing, as before."""
+        last = chain.at(place)
+        for back, commit in chain.since(place):
+            old, new = chain.step(commit)
+            if last is not None and old is None:
+                return chain.step(last)[1] == new and (back == place or not self._judged(chain, back))
+        return False
+
     def _had(self, chain: Chain, place: int, slot: str, version: str) -> bool:
         return any(
             versions_in(self.repo, chain.step(commit)[1]).get(slot) == version and not self._judged(chain, back)
@@ -325,10 +338,9 @@ class Gatekeeper:
         )
 
 
-def _laundered(fault: Fault, built_on: Oid | None) -> Fault:
-    since = (built_on or "")[:12]
-    says = f"main's own manifest breaks this rule since {since}, revert that commit before shipping on it: {fault.says}"
-    return replace(fault, says=says)
+def _laundered(fault: Fault, built_on: Oid) -> Fault:
+    back = f"put a good one back before shipping on it, with pointsman rollback {target_of(fault.path)}"
+    return replace(fault, says=f"main's own manifest breaks this rule since {built_on[:12]}: {back} ({fault.says})")
 
 
 def _accepted(fault: Fault, message: Message) -> str | None:

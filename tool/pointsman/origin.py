@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pointsman.durable import sync_directories
-from pointsman.errors import MovedFirst, Unreachable
+from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.plumbing import LOCK_PATIENCE, Git, Oid, remote_timeout
 
 MAIN = "refs/heads/main"
@@ -56,6 +56,8 @@ class Origin:
             if all(known.get(_tracking(ref)) == oid for ref, oid in heads.items()):
                 return heads
             ran = self._fetch("--prune")
+            if ran is not None and "mismatched algorithms" in ran:
+                raise Problem(f"origin ({self.url}) has SHA-256 ids: work in a clone of it instead of on its URL")
             if ran is not None:
                 # Two processes that share a clone get in each other's way here; the loser looks again.
                 dead = (lock := _LOCK.search(ran)) is not None and not lock[1].endswith("/shallow.lock")

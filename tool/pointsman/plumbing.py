@@ -87,8 +87,8 @@ def _gitpython() -> type[GitPython]:
 
 
 @cache
-def require_git() -> None:
-    """Problem if git is missing or older than 2.38 (the first with `merge-tree --write-tree` and `core.fsync`)."""
+def require_git() -> str:
+    """Git's version; Problem if git is missing or older than 2.38 (the first with `merge-tree --write-tree`)."""
     try:
         text = subprocess.run(["git", "version"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
@@ -96,6 +96,7 @@ def require_git() -> None:
     found = re.search(r"(\d+)\.(\d+)", text)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
         raise Problem(f"{text.strip()} is too old: Pointsman needs git 2.38 or newer")
+    return text.strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,14 @@ class FileStore:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
+    def written(self, key: str) -> float | None:
+        """When what stands under `key` was written, by the file system's clock; None if nothing does."""
+        with self._trouble("read", key):
+            try:
+                return self._path(key).stat().st_mtime
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
     def create(self, key: str, data: bytes) -> bool:
         """Put `data` under a key that holds nothing. False if it holds something: read it. Durable either way."""
         path = self._path(key)

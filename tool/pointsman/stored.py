@@ -53,6 +53,9 @@ class Store(Protocol):
     def size(self, key: str) -> int | None:
         """Size in bytes of what stands under `key`, None if nothing does."""
 
+    def written(self, key: str) -> float | None:
+        """When what stands under `key` was written, in seconds since 1970 by the store's clock; None for nothing."""
+
     def create(self, key: str, data: bytes) -> bool:
         """Put `data` under a key that holds nothing. False if it holds something: read it. Durable either way."""
 

@@ -173,7 +173,7 @@ def _differs(
     data: bytes | None,
     orders: Orders,
 ) -> tuple[str, tuple[Fault, ...]]:
-    faults = gate.made(main, target, store=True)
+    faults = tuple(dict.fromkeys(gate.made(main, target, store=True)))
     if data is None and not faults:
         faults = (Fault(target.manifest_path, "not-a-plain-file", "no plain file stands here: remove it by a commit"),)
     if faults or data is None:

@@ -110,8 +110,9 @@ def retired(case: Case) -> Iterator[Fault]:
 def rewritten_history(case: Case) -> Iterator[Fault]:
     for seen_by, commit in case.lost.items():
         says = (
-            f"main does not descend from {commit[:12]}, {seen_by}: main was rewritten, or the remote answered with an "
-            "old state; find out which, then --accept-rewrite goes on from what main is now"
+            f"main did not grow from {commit[:12]}, {seen_by}: it was rewritten, or a merge was pushed that has it "
+            "as a side (git pull without --rebase), or the remote answered with an old state; find out which, then "
+            "--accept-rewrite goes on from what main is now"
         )
         yield Fault("main", "rewritten-history", says)
 
