@@ -18,6 +18,7 @@ from typing import Any
 
 import obstore
 import pytest
+from runner import slow
 from seaweed import BUCKET, Server
 
 import pointsman
@@ -71,6 +72,7 @@ def test_what_it_prints_after_a_dollar_can_be_typed(told: tuple[Path, list[str],
     assert shlex.quote(str(root / "manifests")) in shown
 
 
+@slow
 def test_its_commands_repeat_the_story_in_a_plain_shell(
     told: tuple[Path, list[str], Mapping[str, Any]], tmp_path: Path
 ) -> None:
@@ -145,6 +147,7 @@ def test_the_samples_are_those_of_three_days_with_a_broken_third() -> None:
         assert pointer.with_name(f"{pointer.read_text().strip()}.json").is_file()
 
 
+@slow
 def test_the_story_goes_the_same_way_in_a_bucket_below_which_nothing_stood(tmp_path: Path, s3: Server) -> None:
     url = f"s3://{BUCKET}/demo-{uuid.uuid4().hex}"
     document = demo(str(tmp_path / "one"), lambda line: None, store=url, endpoint=s3.endpoint).document

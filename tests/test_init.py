@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import lint
+from runner import lint, slow
 
 from pointsman import init as module
 from pointsman.check import check
@@ -71,6 +71,7 @@ def test_a_new_repository_is_clean_passes_the_check_and_can_be_pushed(tmp_path: 
     assert git(origin, "rev-parse", "main") == document["commit"]
 
 
+@slow
 def test_an_installed_tool_makes_the_same_repository(tmp_path: Path) -> None:
     source, site, made = tmp_path / "source", tmp_path / "site", tmp_path / "made"
     shutil.copytree(ROOT / "tool", source / "tool", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -86,6 +87,7 @@ def test_an_installed_tool_makes_the_same_repository(tmp_path: Path) -> None:
     assert git(made, "rev-parse", "main^{tree}") == git(tmp_path / "same", "rev-parse", "main^{tree}")
 
 
+@slow
 def test_the_workflows_of_a_new_repository_lint_clean(tmp_path: Path) -> None:
     make(tmp_path / "shop")
     lint(tmp_path / "shop")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import pytest
 from jsonschema import Draft202012Validator
+from runner import slow
 from shop import git
 
 from pointsman.cli import cli, main
@@ -152,6 +153,7 @@ def test_hash_documents_fit_their_schema(say: Callable[..., Any], tmp_path: Path
     assert say("hash", "hash", str(tmp_path / "bad.json"), ends=1)["faults"]
 
 
+@slow
 def test_the_demo_s_document_fits_its_schema_and_stands_alone_on_stdout(
     say: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -173,6 +173,7 @@ def forge(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Forge:
     return Forge(tmp_path, tmp_path_factory.getbasetemp() / "tools")
 
 
+@slow
 def test_a_day_from_publish_over_check_and_ship_to_drift_and_rollback(forge: Forge) -> None:
     head = forge.published(1)
     by = git(forge.origin, "log", "-1", "--format=%cn <%ce>%n%B", head)
