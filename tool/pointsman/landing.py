@@ -1,0 +1,147 @@
+"""Landing: blobs into the store, then their records onto main. What publish and adopt do before any pull request.
+
+Every step is create-only or a compare-and-swap: dying anywhere leaves nothing that points to what is not there, and
+running again finishes the job.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+
+from pointsman import __version__
+from pointsman.documents import Record
+from pointsman.errors import Fault, MovedFirst, Refused
+from pointsman.message import compose
+from pointsman.names import Target
+from pointsman.origin import MAIN, Move
+from pointsman.repo import Repository
+from pointsman.settings import Settings
+from pointsman.snapshot import Snapshot
+from pointsman.sources import Source
+from pointsman.store import open_store
+from pointsman.stored import Store, ask_all
+
+_TRIES = 12
+Standing = tuple[int, str] | None  # size in bytes and SHA-256 of what stands under a key, None if nothing does
+
+
+def record_of(source: Source, settings: Settings, run: str, now: str) -> Record:
+    """The record of an artifact that is to stand in the store of these settings."""
+    read = source.artifact
+    return Record(
+        tenant=read.tenant,
+        surface=read.surface,
+        segment=read.segment,
+        type=read.type,
+        version=read.version,
+        window_start=read.window_start,
+        window_end=read.window_end,
+        uri=settings.uri(source.target, read.type, read.version),
+        size=source.size,
+        built_at=read.built_at,
+        source_hash=read.source_hash,
+        summary=read.summary,
+        recorded_at=now,
+        run=run,
+        commit=os.environ.get("GITHUB_SHA", ""),
+        tool=f"pointsman {__version__}",
+    )
+
+
+class Landing:
+    """Puts blobs and lands records of one repository, in the order in which it is asked."""
+
+    def __init__(self, repo: Repository, settings: Settings, progress: Callable[[str], None]) -> None:
+        self.repo = repo
+        self.progress = progress
+        self.store: Store = open_store(settings.store, settings.access)
+
+    def standing(self, sources: Sequence[Source]) -> list[Standing]:
+        """What stands in the store where each blob belongs."""
+        keys = [_key(source) for source in sources]
+        return list(ask_all(self.store.digest, keys, at_once=self.store.at_once))
+
+    def altered(self, source: Source, stands: Standing) -> Fault | None:
+        """Why nothing can be put where a blob belongs: other bytes stand there."""
+        return None if stands is None or stands[1] == source.artifact.version else self._altered(_key(source))
+
+    def put(self, sources: Sequence[Source], standing: Sequence[Standing]) -> list[str]:
+        """Put each blob, create-only, and prove what is stored by its own bytes, whoever put it there.
+
+        `standing` is what was seen there; Refused, with nothing put, if that is not what belongs there.
+        """
+        seen = list(zip(sources, standing, strict=True))
+        wrong = [fault for each in seen if (fault := self.altered(*each)) is not None]
+        if wrong:
+            raise Refused(wrong)
+        puts = [(source, stands is not None) for source, stands in seen]
+        outcomes = []
+        for source, created in zip(sources, ask_all(self._put, puts, at_once=self.store.at_once), strict=True):
+            outcomes.append("created" if created else "present")
+            self.progress(f"{outcomes[-1]} {self.store.url}/{_key(source)}")
+        return outcomes
+
+    def _put(self, put: tuple[Source, bool]) -> bool:
+        """Put a blob, unless it is proven to stand there, and read back what does. Whether this put it there."""
+        source, proven = put
+        key = _key(source)
+        if proven and self.store.keep(key):
+            return False
+        created = self.store.create(key, source.payload())
+        stands = self.store.digest(key)
+        if stands is None or stands[1] != source.artifact.version:
+            raise Refused([self._altered(key)])
+        return created
+
+    def _altered(self, key: str) -> Fault:
+        says = "the bytes stored here are not those of this version: the store was altered; move them away, run again"
+        return Fault(f"{self.store.url}/{key}", "blob-altered", says)
+
+    def records(self, records: Sequence[Record], *, run: str = "", note: str = "") -> None:
+        """One commit on main that adds the records main does not have; known versions are left as they are."""
+        for again in range(_TRIES):
+            main = self.repo.main
+            base = Snapshot(self.repo, main)
+            missing = [record for record in records if base.entry(record.path) is None]
+            if not missing:
+                return
+            new = {record.path: record.render() for record in missing}
+            tree = self.repo.tree_with(self.repo.tree_of(main), new)
+            subject = f"record: {summary([(record.target, record.type, record.version) for record in missing])}"
+            commit = self.repo.commit(tree, [main], compose(subject, (), run=run, note=note))
+            try:
+                self.repo.move([Move(MAIN, commit, main)])
+                self.progress(f"recorded {len(missing)} versions in {commit[:12]}")
+                return
+            except MovedFirst:
+                pause(again)
+                self.repo.refresh()
+        raise MovedFirst("main moved at every try to land the records: run the command again")
+
+    def look_again(self, sources: Sequence[Source]) -> None:
+        """The record is on main now and keeps its blob; what was taken away before that is put again."""
+        keys = [_key(source) for source in sources]
+        sizes = list(ask_all(self.store.size, keys, at_once=self.store.at_once))
+        for source, size in zip(sources, sizes, strict=True):
+            if size != source.size:
+                self._put((source, False))
+
+
+def summary(slots: Sequence[tuple[Target, str, str]], gone: Sequence[str] = (), targets: Sequence[Target] = ()) -> str:
+    """One line: the target and its slots, or how many targets where it would not fit."""
+    every = list(dict.fromkeys([*(target for target, _, _ in slots), *targets]))
+    if len(every) > 1:
+        return f"{len(every)} targets, {', '.join(map(str, every[:3]))}{' …' if len(every) > 3 else ''}"
+    return f"{every[0]} " + ", ".join([*(f"{slot} {version[:12]}" for _, slot, version in slots), *gone])
+
+
+def pause(again: int) -> None:
+    """Wait a little before one more try, the longer the more there were."""
+    time.sleep(random.uniform(0, 0.02 * 2 ** min(again, 6)))
+
+
+def _key(source: Source) -> str:
+    return source.target.blob_key(source.artifact.type, source.artifact.version)

@@ -1,0 +1,302 @@
+"""Shipping: the next manifests of some targets as one pull request, judged, opened or adopted, merged if asked.
+
+What publish and adopt do once the records are on main. Nothing here changes anything but manifests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pointsman import pulls
+from pointsman.artifact import window_instant
+from pointsman.documents import Manifest, Record, later_moment
+from pointsman.errors import Fault, MovedFirst, Problem, Refused
+from pointsman.gate import Gatekeeper
+from pointsman.landing import pause, summary
+from pointsman.message import Said, compose
+from pointsman.names import Target
+from pointsman.origin import Move
+from pointsman.outcome import told
+from pointsman.plumbing import Oid
+from pointsman.pulls import Pull
+from pointsman.repo import Repository
+from pointsman.settings import Settings
+from pointsman.snapshot import Snapshot
+
+_TRIES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How to ship: what the message says beside the versions, and what may happen."""
+
+    command: str  # the command that is to be run again after a lost race
+    together: bool = False  # one pull request of a run, whatever its targets, not one of a target
+    run: str = ""
+    merge: bool = False
+    reship: bool = False
+    accept: tuple[str, ...] = ()
+    reason: str = ""
+    note: str = ""  # prose of the commit's message
+
+
+@dataclass(slots=True)
+class Want:
+    """What one target shall have: type → record, and the types to drop."""
+
+    target: Target
+    records: dict[str, Record] = field(default_factory=dict)
+    drops: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Ship:
+    """The next manifests of one pull request, built on `main`, with the message that vouches for them."""
+
+    main: Oid
+    manifests: Mapping[Target, Manifest]
+    said: tuple[Said, ...]
+    message: str
+    branch: str
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        return {target.manifest_path: manifest.render() for target, manifest in self.manifests.items()}
+
+
+class Shipping:
+    """The steps that lead to one pull request after another, in the order in which they are run."""
+
+    def __init__(self, repo: Repository, settings: Settings, terms: Terms, progress: Callable[[str], None]) -> None:
+        self.repo = repo
+        self.settings = settings
+        self.terms = terms
+        self.progress = progress
+        self.notes: list[str] = []
+        self._judged: dict[tuple[Target, ...], tuple[str, ...]] = {}  # targets → the commits judged against
+        self._accepted: dict[Target, dict[str, str]] = {}
+
+    # before anything is written
+
+    def judge(self, groups: Sequence[Sequence[Want]]) -> None:
+        """Refused with every fault of every manifest that would result."""
+        faults: list[Fault] = []
+        for group in groups:
+            try:
+                self._next(group)
+            except Refused as error:
+                faults += error.faults
+        if faults:
+            raise Refused(faults)
+
+    def preview(self, group: Sequence[Want]) -> list[dict[str, Any]]:
+        ship = self._next(group)
+        if ship is None:
+            return [self._told(want.target, "unchanged") for want in group]
+        return [
+            self._told(want.target, "dry-run" if want.target in ship.manifests else "unchanged", ship) for want in group
+        ]
+
+    # the pull request
+
+    def ship(self, group: Sequence[Want]) -> list[dict[str, Any]]:
+        """Open, adopt or rebuild the pull request of a group of targets, and merge it if asked."""
+        for again in range(_TRIES):
+            try:
+                ship = self._next(group)
+                if ship is None:
+                    self._close_landed({want.target for want in group})
+                    return [self._told(want.target, "unchanged") for want in group]
+                pull, outcome = self._open(ship)
+                outcome = self._supersede(pull, ship) or outcome
+                commit = None
+                if self.terms.merge and outcome != "superseded":
+                    commit, outcome = pulls.merge_pull(self.repo, pull), "merged"
+            except MovedFirst as error:
+                if again == _TRIES - 1:
+                    return [
+                        self._told(want.target, "opened", says=f"{error}; run: {self.terms.command} again")
+                        for want in group
+                    ]
+                pause(again)
+                self.repo.refresh()
+                continue
+            except Refused as error:
+                return [self._told(want.target, "refused", faults=error.faults) for want in group]
+            self.progress(f"{outcome} {pull.branch}")
+            return [
+                self._told(want.target, outcome if want.target in ship.manifests else "unchanged", ship, pull, commit)
+                for want in group
+            ]
+        raise AssertionError("unreachable")
+
+    def _next(self, group: Sequence[Want]) -> Ship | None:
+        """The manifests that main needs next, judged; None if it has them already. Refused if they may not be."""
+        main = self.repo.main
+        gate, base = Gatekeeper(self.repo), Snapshot(self.repo, main)
+        manifests: dict[Target, Manifest] = {}
+        said: list[Said] = []
+        for want in group:
+            last = gate.facts.chain(main, want.target.manifest_path).at(0)
+            before = gate.facts.manifest(base, want.target)
+            if before is None and base.entry(want.target.manifest_path) is not None:
+                raise Refused(gate.made(main, want.target) or [_unreadable(want.target)])
+            current = dict(before.current) if before else {}
+            uris = {slot: self.settings.uri(want.target, slot, record.version) for slot, record in want.records.items()}
+            after = {slot: uri for slot, uri in {**current, **uris}.items() if slot not in want.drops}
+            if after == current:
+                if before is not None and (faults := gate.made(main, want.target)):
+                    raise Refused(faults)  # main has these versions, but in a manifest that sync will not serve
+                continue
+            if not after:
+                raise Problem(
+                    f"{want.target} would have nothing left: to stop serving it, remove its manifest by a commit"
+                )
+            manifest = Manifest(
+                want.target.tenant,
+                want.target.surface,
+                after,
+                later_moment(datetime.now(UTC), before.updated_at if before else None),
+            )
+            manifests[want.target] = manifest
+            changed = {slot: record.version for slot, record in want.records.items() if current.get(slot) != uris[slot]}
+            mine = Said(
+                want.target, hashlib.sha256(manifest.render()).hexdigest(), last.oid if last else "none", changed
+            )
+            mine.drops = {slot for slot in want.drops if slot in current}
+            if self.terms.reship:
+                mine.reships = {(slot, changed[slot]) for slot in gate.facts.taken_out(main, want.target, changed)}
+            said.append(mine)
+        if not manifests:
+            return None
+        targets, replaced = tuple(manifests), tuple(str(each.supersedes) for each in said)
+        if self._judged.get(targets) != replaced:
+            self._judge(gate, self._compose(main, manifests, said), group)
+            self._judged[targets] = replaced
+        for each in said:
+            each.accepts = self._accepted.get(each.target, {})
+        return self._compose(main, manifests, said)
+
+    def _judge(self, gate: Gatekeeper, ship: Ship, group: Sequence[Want]) -> None:
+        """Refused by the gate, but for guardrails that the request accepts: these leave an Accept: line."""
+        records = {record.path: record.render() for want in group for record in want.records.values()}
+        base = Snapshot(self.repo, ship.main)
+        records = {path: data for path, data in records.items() if base.entry(path) is None}
+        verdict = gate.proposed(ship.main, records, ship.files, ship.message)
+        stopping = [fault for fault in verdict.faults if fault.rule not in self.terms.accept]
+        if stopping:
+            raise Refused(stopping)
+        for target in ship.manifests:
+            broken = {fault.rule for fault in verdict.faults if fault.path == target.manifest_path}
+            self._accepted[target] = dict.fromkeys(sorted(broken), self.terms.reason)
+
+    def _compose(self, main: Oid, manifests: Mapping[Target, Manifest], said: Sequence[Said]) -> Ship:
+        slots = [(each.target, slot, version) for each in said for slot, version in sorted(each.records.items())]
+        gone = [f"without {slot}" for each in said for slot in sorted(each.drops)]
+        subject = f"ship: {summary(slots, gone, [each.target for each in said])}"
+        reason = self.terms.reason if any(each.accepts or each.reships for each in said) else ""
+        names = "\n".join(f"{each.target}\n" + "\n".join(each.rebuildable) for each in said)
+        place = "run" if self.terms.together else f"{said[0].target}"
+        branch = f"ship/{place}/{hashlib.sha256(names.encode()).hexdigest()[:12]}"
+        message = compose(subject, said, run=self.terms.run, reason=reason, note=self.terms.note)
+        return Ship(main, manifests, tuple(said), message, branch)
+
+    def _open(self, ship: Ship) -> tuple[Pull, str]:
+        ref = f"refs/heads/{ship.branch}"
+        was = self.repo.heads.get(ref)
+        if was is not None:
+            pull = pulls.read_pull(self.repo, ship.branch, was)
+            replaces = {said.target: said.supersedes for said in pull.message.said}
+            if replaces == {said.target: said.supersedes for said in ship.said}:
+                return pull, "unchanged"
+        tree = self.repo.tree_with(self.repo.tree_of(ship.main), dict(ship.files))
+        commit = self.repo.commit(tree, [ship.main], ship.message)
+        self.repo.move([Move(ref, commit, was)])
+        return pulls.read_pull(self.repo, ship.branch, commit), "opened" if was is None else "updated"
+
+    def _close_landed(self, targets: set[Target]) -> None:
+        """Finish a merge whose git was killed after it moved main and before it took the branch away."""
+        for pull in pulls.open_pulls(self.repo):
+            if targets & set(pull.targets) and pulls.landed_as(self.repo, self.repo.main, pull) is not None:
+                pulls.close_pull(self.repo, pull)
+                self.progress(f"closed {pull.branch}, which main has")
+
+    def _supersede(self, mine: Pull, ship: Ship) -> str | None:
+        """Close lower pull requests that ours covers, or ours where a higher one covers it: the order is total."""
+        rank = self._rank(mine)
+        for other in pulls.open_pulls(self.repo):
+            if (
+                other.branch == mine.branch
+                or not other.branch.startswith("ship/")
+                or not set(other.targets) & set(mine.targets)
+            ):
+                continue
+            if _covers(mine, other) and self._rank(other) < rank:
+                self.repo.move([Move(other.ref, None, other.head)])
+                self.notes.append(f"closed {other.branch}: {mine.branch} supersedes it")
+            elif _covers(other, mine) and self._rank(other) > rank:
+                self.repo.move([Move(mine.ref, None, mine.head)])
+                self.notes.append(f"closed {mine.branch}: {other.branch}, which is open, has a newer window")
+                return "superseded"
+        return None
+
+    def _rank(self, pull: Pull) -> tuple[tuple[int, int], str, str]:
+        """(newest window end, newest updated_at, branch): the order in which pull requests of one target supersede."""
+        gate, head = Gatekeeper(self.repo), Snapshot(self.repo, pull.head)
+        base = Snapshot(self.repo, self.repo.main)
+        ends, updated = [(0, 0)], [""]
+        for said in pull.message.said:
+            records = (gate.facts.record(base, said.target, slot, version) for slot, version in said.records.items())
+            ends += [window_instant(record.window_end) or (0, 0) for record in records if record is not None]
+            manifest = gate.facts.manifest(head, said.target)
+            updated.append(manifest.updated_at if manifest else "")
+        return max(ends), max(updated), pull.branch
+
+    # what is said of it
+
+    def _told(
+        self,
+        target: Target,
+        outcome: str,
+        ship: Ship | None = None,
+        pull: Pull | None = None,
+        commit: Oid | None = None,
+        *,
+        faults: Sequence[Fault] = (),
+        says: str = "",
+    ) -> dict[str, Any]:
+        data = ship.files.get(target.manifest_path) if ship is not None else None
+        if pull is not None and outcome != "merged":
+            data = Snapshot(self.repo, pull.head).read(target.manifest_path)
+        if data is None:
+            data = Snapshot(self.repo, self.repo.main).read(target.manifest_path)
+        document: dict[str, Any] = {
+            "target": str(target),
+            "outcome": outcome,
+            "pull_request": pulls.document(pull) if pull is not None else None,
+            "manifest_sha256": hashlib.sha256(data).hexdigest() if data is not None else None,
+            "commit": commit or (pull.head if pull is not None else self.repo.main if outcome == "unchanged" else None),
+        }
+        if faults:
+            document["faults"] = [told(fault) for fault in faults]
+        if says:
+            document["says"] = says
+        return document
+
+
+def _covers(one: Pull, other: Pull) -> bool:
+    """Whether every target and type that `other` changes is one that `one` changes."""
+    mine, theirs = (
+        {(said.target, slot, slot in said.drops) for said in each.message.said for slot in {*said.records, *said.drops}}
+        for each in (one, other)
+    )
+    return bool(theirs) and theirs <= mine
+
+
+def _unreadable(target: Target) -> Fault:
+    says = "the manifest on main cannot be read: revert the commit that made it so"
+    return Fault(target.manifest_path, "schema", says)
