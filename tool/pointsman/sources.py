@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +28,23 @@ _KEPT = 256_000_000  # bytes of payloads kept in memory; beyond that a file is r
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One artifact and the file that it came from."""
+    """One artifact and where it came from."""
 
     path: str
     artifact: Artifact
     size: int  # bytes of the canonical payload
     types: Mapping[str, UserType]
+    fetch: Callable[[], bytes]  # its document once more
 
     @property
     def target(self) -> Target:
         return Target(self.artifact.tenant, self.artifact.surface)
 
     def payload(self) -> bytes:
-        """The canonical payload; Problem if the file has changed since it was judged."""
+        """The canonical payload; Problem if the document has changed since it was judged."""
         if self.artifact.canonical:
             return self.artifact.canonical
-        again = artifact.read(_content(self.path), self.path, types=self.types)
+        again = artifact.read(self.fetch(), self.path, types=self.types)
         if not isinstance(again, Artifact) or again.version != self.artifact.version:
             raise Problem(f"{self.path} was changed while it was being published: run the command again")
         return again.canonical
@@ -98,7 +100,8 @@ def read_sources(
             continue
         kept += len(read.canonical)
         size = len(read.canonical)
-        sources.append(Source(path, read if kept <= _KEPT else replace(read, canonical=b""), size, types))
+        kept_or_not = read if kept <= _KEPT else replace(read, canonical=b"")
+        sources.append(Source(path, kept_or_not, size, types, partial(_content, path)))
     first: dict[tuple[Target, str], str] = {}
     for source in sources:
         slot = (source.target, source.artifact.type)
@@ -111,7 +114,8 @@ def read_sources(
     return sources, faults, notes
 
 
-def _judge(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
+def unfit(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
+    """Why an artifact cannot be published, whatever it is called: its names, its size, a build without its version."""
     for what, name in (
         ("tenant", read.tenant),
         ("surface", read.surface),
@@ -130,6 +134,10 @@ def _judge(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
     if not read.claimed_version and read.built_at:
         says = f"build.version is empty: the pipeline must write the version there, which is {read.version}"
         yield Fault(path, "version-mismatch", says)
+
+
+def _judge(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
+    yield from unfit(read, path, limit)
     name = os.path.basename(path).removesuffix(".json")
     if is_version(name) and name != read.version:
         says = f"the file is named for version {name[:12]}, its content is {read.version[:12]}: stage it again"
