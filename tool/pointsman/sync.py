@@ -154,6 +154,10 @@ def _gone(
 ) -> tuple[str, tuple[Fault, ...]]:
     if faults := gate.made(main, target):  # a removal that broke a rule takes nothing away
         return "refused", faults
+    if gate.facts.chain(main, target.manifest_path).at(0) is None:
+        # Nothing was removed: who wrote this pointer may still serve by it, so --prune does not mean it.
+        says = "main never had a manifest of this target, serving keeps its pointer: pointsman adopt takes over one of "
+        return "kept", (Fault(target.manifest_path, "gone", f"{says}recsys-pipelines"),)
     if orders.prune and held is not None:
         if not orders.dry_run:
             store.delete(settings.serving_key(target), was=held.tag)
