@@ -129,7 +129,9 @@ class Shipping:
                 return [self._told(want.target, "refused", faults=error.faults) for want in group]
             self.progress(f"{outcome} {pull.branch}")
             return [
-                self._told(want.target, outcome if want.target in ship.manifests else "unchanged", ship, pull, commit)
+                self._told(want.target, outcome, ship, pull, commit)
+                if want.target in ship.manifests
+                else self._told(want.target, "unchanged")
                 for want in group
             ]
         raise AssertionError("unreachable")
