@@ -164,6 +164,7 @@ def artifact(
     tenant: str,
     surface: str,
     day: int,
+    segment: str = "default",
     built_at: str = "2026-03-09T00:00:00Z",
     **body: Any,
 ) -> Path:
@@ -172,7 +173,7 @@ def artifact(
         "artifact_type": artifact_type,
         "tenant": tenant,
         "surface": surface,
-        "segment": "default",
+        "segment": segment,
         "window": {"start": f"2026-03-{day:02}T00:00:00Z", "end": f"2026-03-{day + 1:02}T00:00:00Z"},
     }
     empty = {"build": {"built_at": "", "version": ""}}

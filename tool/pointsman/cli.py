@@ -356,6 +356,36 @@ def _need_reason(accept: Sequence[str], reason: str | None) -> None:
         raise click.UsageError("--accept needs --reason: say why the guardrail may be broken, reviewers will read it")
 
 
+@cli.command(**_example("pointsman adopt --run https://ci.example/runs/7"))
+@click.option(
+    "--from",
+    "registry",
+    metavar="URL",
+    type=TEXT,
+    help="What has current/ and records/; default: where [serving] manifest stands.",
+)
+@click.option(
+    "--blobs", metavar="URL", type=TEXT, help="Where the blobs stand, if the URIs in the registry do not say."
+)
+@click.option("--run", metavar="URL", type=TEXT, help="The run that adopts; records and commits name it.")
+@click.option("--reship", is_flag=True, help="Take over again what a rollback took out.")
+@click.option("--dry-run", is_flag=True, help="Judge everything, write nothing.")
+@_json_option
+@click.pass_obj
+def adopt(call: Call, registry: str | None, blobs: str | None, run: str | None, reship: bool, dry_run: bool) -> Answer:
+    """Take over a registry that recsys-pipelines wrote.
+
+    Stores canonical blobs, records every version, opens one pull request with
+    all manifests. What does not verify is listed and left; nothing old is
+    changed or deleted. 5: some of it was left, 1: all of it.
+    """
+    from pointsman import adopt as verb
+
+    request = verb.Request(registry=registry, blobs=blobs, run=run or "", reship=reship, dry_run=dry_run)
+    with call.repository() as repo:
+        return Answer(verb.adopt(repo, request, call.progress), verb.render)
+
+
 @cli.command(**_example("pointsman check --base origin/main --head HEAD"))
 @click.option("--base", metavar="REV", type=TEXT, help="Judge what --head changes against this.")
 @click.option("--head", metavar="REV", type=TEXT, help="Judge this; default: HEAD, or main of a bare repository.")

@@ -1,0 +1,315 @@
+"""Adopt: take over a registry that recsys-pipelines wrote. Serving has the same recommendations before and after.
+
+Everything is read and judged first. Then, in the order of a publish: canonical blobs, records, and one pull request
+with all manifests. What does not verify is listed and left; nothing that recsys-pipelines wrote is changed or deleted.
+A target is taken over whole or not at all. Running it again finishes what a crash left, and is `unchanged` after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pointsman import former
+from pointsman.documents import Record, moment, read_record
+from pointsman.errors import Fault, Problem, Refused
+from pointsman.facts import Facts
+from pointsman.former import Registry, Slot, Verified
+from pointsman.history import folded
+from pointsman.landing import Landing, Standing, record_of
+from pointsman.message import check_value
+from pointsman.names import Target
+from pointsman.outcome import Outcome, told
+from pointsman.repo import Repository
+from pointsman.settings import Settings
+from pointsman.shipping import Shipping, Terms, Want
+from pointsman.snapshot import Snapshot, versions_in
+from pointsman.sources import load_types
+
+_TRIES = 4
+_POINTERS = "/current/{tenant}/{surface}/manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to take over. `registry`: the URL that has `current/` and `records/`; default: that of the serving
+    template. `blobs`: where the blobs stand, whatever the URIs in the registry say."""
+
+    registry: str | None = None
+    blobs: str | None = None
+    run: str = ""
+    reship: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One version that can be taken over: its blob, its record, and what stands where the blob is to be put."""
+
+    verified: Verified
+    record: Record
+    standing: Standing
+
+
+def adopt(repo: Repository, request: Request, progress: Callable[[str], None] = lambda line: None) -> Outcome:
+    """Put canonical blobs, land records and open one pull request for every target that verifies.
+
+    Exit 5 if something was left and something not, 1 if nothing verifies. Problem, with nothing written, if there is
+    no registry, or if the old blobs stand where the canonical ones belong.
+    """
+    if request.run:
+        check_value(request.run, "--run")
+    main = repo.refresh()
+    base = Snapshot(repo, main)
+    settings, types = base.settings(), load_types(base)
+    where = request.registry or _registry_of(settings)
+    registry = former.read_registry(where, settings.access, request.blobs)
+    progress(f"read {len(registry.current)} manifests and {len(registry.notes)} records at {where}")
+    _part_twins(base, registry)
+    believed = sorted(slot for slot in registry.places if slot not in registry.wrong)
+    verdicts = former.verify(registry, believed, settings.access, types, settings.artifact_bytes, progress)
+    landing = Landing(repo, settings, progress)
+    taken = _taken(landing, settings, registry, verdicts, request.run)
+    wants, unchanged = _wants(repo, registry, taken)
+    note = f"Adopted from {where}, which recsys-pipelines wrote."
+    terms = Terms("pointsman adopt …", together=True, run=request.run, reship=request.reship, note=note)
+    shipping = Shipping(repo, settings, terms, progress)
+    wants = _settle(shipping, registry, wants)
+    blobs: list[str | None] = [None] * len(taken)
+    if request.dry_run:
+        outcomes = shipping.preview(wants) if wants else []
+    else:
+        sources = [each.verified.source for each in taken.values()]
+        blobs = [*landing.put(sources, [each.standing for each in taken.values()])]
+        landing.records([each.record for each in taken.values()], run=request.run, note=note)
+        landing.look_again(sources)
+        outcomes = _ship(shipping, registry, wants)
+    now = Snapshot(repo, repo.main)
+    artifacts = [
+        {
+            "uri": each.record.uri,
+            "from": each.verified.source.path,
+            "target": str(slot.target),
+            "type": slot.type,
+            "version": slot.version,
+            "blob": blob,
+            "recorded": now.entry(each.record.path) is not None,
+        }
+        for (slot, each), blob in zip(taken.items(), blobs, strict=True)
+    ]
+    targets = [{"faults": [], **{key: each[key] for key in _TOLD if key in each}} for each in outcomes]
+    targets += [_told(target, "unchanged", main) for target in unchanged]
+    targets += [_told(target, "left", None, faults) for target, faults in registry.left.items()]
+    faults = sorted({*registry.faults, *(fault for each in registry.wrong.values() for fault in each)})
+    document = {
+        "from": where,
+        "targets": sorted(targets, key=lambda each: str(each["target"])),
+        "artifacts": artifacts,
+        "faults": [told(fault) for fault in faults],
+    }
+    left = bool(faults or registry.left)
+    code = (5 if taken else 1) if left else 0
+    return Outcome(document, 4 if any("says" in each for each in targets) else code, tuple(shipping.notes))
+
+
+_TOLD = ("target", "outcome", "pull_request", "commit", "says")
+
+
+def _told(target: Target, outcome: str, commit: str | None, faults: Iterable[Fault] = ()) -> dict[str, Any]:
+    return {
+        "target": str(target),
+        "outcome": outcome,
+        "pull_request": None,
+        "commit": commit,
+        "faults": [told(fault) for fault in sorted(set(faults))],
+    }
+
+
+def _registry_of(settings: Settings) -> str:
+    """The registry whose manifests stand where serving reads them."""
+    if not settings.serving.endswith(_POINTERS):
+        raise Problem(f"say where the registry is with --from URL: [serving] manifest does not end in {_POINTERS}")
+    return settings.serving.removesuffix(_POINTERS)
+
+
+# judging
+
+
+def _part_twins(base: Snapshot, registry: Registry) -> None:
+    """Leave targets whose tenant or surface differs only in case from one on main, or else from an earlier one here."""
+    spelled: dict[str, str] = {}
+    targets = sorted({*registry.current, *(slot.target for slot in registry.places)})
+    ours = {folded(target.tenant) for target in targets}
+    for root in ("manifests", "registry"):
+        for tenant in base.names(root):
+            if folded(tenant) in ours:
+                spelled[folded(tenant)] = tenant
+                spelled |= {folded(f"{tenant}/{name}"): f"{tenant}/{name}" for name in base.names(f"{root}/{tenant}")}
+    for target in targets:
+        for name in (target.tenant, str(target)):
+            twin = spelled.setdefault(folded(name), name)
+            if twin != name:
+                says = f"a clone on macOS or Windows would merge {name} with {twin}, which differs only in case"
+                _leave(registry, target, Fault(target.manifest_path, "case-collision", f"{says}: rename it"))
+                break
+
+
+def _leave(registry: Registry, target: Target, fault: Fault) -> None:
+    """Leave a target, and every version of it."""
+    if target in registry.current:
+        registry.left.setdefault(target, []).append(fault)
+    else:
+        registry.faults.append(fault)
+    for slot in [slot for slot in registry.places if slot.target == target]:
+        del registry.places[slot]
+
+
+def _taken(
+    landing: Landing,
+    settings: Settings,
+    registry: Registry,
+    verdicts: Mapping[Slot, Verified | list[Fault]],
+    run: str,
+) -> dict[Slot, Taken]:
+    """What can be taken over; why the rest cannot is noted in the registry."""
+    now = moment(datetime.now(UTC))
+    verified: dict[Slot, Verified] = {}
+    for slot, verdict in verdicts.items():
+        if isinstance(verdict, Verified):
+            verified[slot] = verdict
+        else:
+            registry.wrong[slot] = verdict
+    taken = {}
+    standing = landing.standing([each.source for each in verified.values()])
+    for (slot, each), stands in zip(sorted(verified.items()), _in_order(verified, standing), strict=True):
+        record = record_of(each.source, settings, run, now)
+        if stands is not None and stands[1] == each.sha256 != slot.version:
+            raise Problem(
+                f"the old blob stands where the canonical one belongs ({record.uri}), and is not to be overwritten: "
+                "give [store] url another place, and leave [serving] manifest as it is"
+            )
+        fault = landing.altered(each.source, stands) or _unfit(record, settings)
+        if fault is not None:
+            registry.wrong[slot] = [fault]
+        else:
+            taken[slot] = Taken(each, record, stands)
+    for target, slots in registry.current.items():
+        faults = [fault for slot in slots for fault in registry.wrong.pop(slot, ())]
+        faults += _blend(target, {slot.type: taken[slot].record.segment for slot in slots if slot in taken})
+        if faults:
+            registry.left.setdefault(target, []).extend(faults)
+    return taken
+
+
+def _in_order(verified: Mapping[Slot, Verified], standing: Sequence[Standing]) -> list[Standing]:
+    by_slot = dict(zip(verified, standing, strict=True))
+    return [by_slot[slot] for slot in sorted(verified)]
+
+
+def _unfit(record: Record, settings: Settings) -> Fault | None:
+    """Why a record could not stand on main."""
+    data = record.render()
+    if len(data) > settings.state_file_bytes:
+        limit = f"the limit is {settings.state_file_bytes} ([limits] state_file_bytes)"
+        return Fault(record.uri, "too-large", f"its record would have {len(data)} bytes, {limit}")
+    read = read_record(data, record.uri)
+    return read[0] if isinstance(read, list) else None
+
+
+def _blend(target: Target, segments: Mapping[str, str]) -> list[Fault]:
+    """recsys-pipelines has one slot of a type for all segments: the last one published has it, type by type."""
+    if len(set(segments.values())) < 2:
+        return []
+    each = ", ".join(f"{slot}: {segment or 'none'}" for slot, segment in sorted(segments.items()))
+    says = f"its types come from several segments ({each}), which nobody chose: publish the artifacts of one of them"
+    return [Fault(target.manifest_path, "segment-changed", says)]
+
+
+def _wants(repo: Repository, registry: Registry, taken: Mapping[Slot, Taken]) -> tuple[list[Want], list[Target]]:
+    """What each believed target shall have, and the targets that main had like this before it moved on."""
+    facts = Facts(repo)
+    wants, unchanged = [], []
+    for target, slots in sorted(registry.current.items()):
+        if target in registry.left:
+            continue
+        versions = {slot.type: slot.version for slot in slots}
+        if _moved_on(repo, facts, target, versions):
+            unchanged.append(target)
+        else:
+            wants.append(Want(target, {slot.type: taken[slot].record for slot in slots}))
+    return wants, unchanged
+
+
+def _moved_on(repo: Repository, facts: Facts, target: Target, versions: Mapping[str, str]) -> bool:
+    """Whether main has a manifest of a target that is not this one, and had this one before: it was adopted once."""
+    chain = facts.chain(repo.main, target.manifest_path)
+    states = (versions_in(repo, chain.step(commit)[1]) for _, commit in chain.since(0))
+    current = next(states, {})
+    if not current or versions.items() <= current.items():
+        return False
+    return any(versions.items() <= earlier.items() for earlier in states)
+
+
+def _settle(shipping: Shipping, registry: Registry, wants: Sequence[Want]) -> list[Want]:
+    """Those that may become current, all together; the others are left with the rule that stops them."""
+    staying, together = list(wants), False  # one by one first: that finds every fault in one pass
+    while staying:
+        try:
+            shipping.judge([staying] if together else [[want] for want in staying])
+        except Refused as refused:
+            paths = {want.target.manifest_path: want.target for want in staying}
+            if not all(fault.path in paths for fault in refused.faults):
+                raise
+            for fault in refused.faults:
+                registry.left.setdefault(paths[fault.path], []).append(fault)
+            staying = [want for want in staying if want.target not in registry.left]
+            continue
+        if together:
+            break
+        together = True
+    return staying
+
+
+def _ship(shipping: Shipping, registry: Registry, wants: list[Want]) -> list[dict[str, Any]]:
+    """One pull request; again without those that were refused because main moved meanwhile."""
+    for _ in range(_TRIES):
+        outcomes = shipping.ship(wants) if wants else []
+        if not any(each["outcome"] == "refused" for each in outcomes):
+            return outcomes
+        wants = _settle(shipping, registry, wants)
+    raise Problem("main moved at every try to open the pull request: run the command again")
+
+
+# what is said of it
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line per target, what was left with its reasons, and what to do next."""
+    lines = []
+    targets, artifacts = document["targets"], document["artifacts"]
+    for each in targets:
+        match each["outcome"]:
+            case _ if "says" in each:
+                lines.append(f"{each['target']}: {each['says']}")
+            case "left":
+                lines.append(f"{each['target']}: left as it is")
+                lines += [f"  {fault['path']}: {fault['rule']}: {fault['says']}" for fault in each["faults"]]
+            case "dry-run":
+                lines.append(f"{each['target']}: would be taken over (dry run, nothing written)")
+            case "unchanged" if each["pull_request"] is None:
+                lines.append(f"{each['target']}: unchanged, main has had it")
+            case outcome:
+                lines.append(f"{each['target']}: {outcome}, in {each['pull_request']['branch']}")
+    if document["faults"]:
+        lines.append("left beside these:")
+        lines += [f"  {fault['path']}: {fault['rule']}: {fault['says']}" for fault in document["faults"]]
+    made = sum(each["blob"] == "created" for each in artifacts)
+    recorded = sum(each["recorded"] for each in artifacts)
+    lines.append(f"{len(artifacts)} versions verified, {made} blobs stored, {recorded} on record")
+    pulls = {each["pull_request"]["id"]: None for each in targets if each["pull_request"] is not None}
+    if pulls:
+        steps = "pointsman pr merge {0}, then pointsman sync, which replaces the old pointers"
+        lines += [f"next: pointsman pr show {pull}; {steps.format(pull)}" for pull in pulls]
+    return "\n".join(lines)

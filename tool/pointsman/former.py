@@ -1,0 +1,314 @@
+"""The registry that recsys-pipelines wrote: what it points to, what it recorded, and whether that is true of the blobs.
+
+    <registry>/current/<tenant>/<surface>/manifest.json              what is served: type → absolute URI of a blob
+    <registry>/records/<tenant>/<surface>/<type>/<version>.json      one for each version ever published
+    <blobs>/<tenant>/<surface>/<type>/<version>.json                 the artifact, indented, its build filled in
+
+A registry and its blobs may stand in different stores; only the URIs tell. Everything here reads, nothing writes. What
+cannot be believed is a fault about one target or one version; a store that cannot be reached is a problem.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from pointsman import artifact, strict_json
+from pointsman.artifact import Artifact, window_instant
+from pointsman.errors import Fault, Problem
+from pointsman.names import Target, is_name, is_version
+from pointsman.sources import Source, unfit
+from pointsman.store import open_store, split_url
+from pointsman.stored import Access, Store, ask_all
+from pointsman.strict_json import shown
+from pointsman.user_type import UserType
+
+_MOST = 1 << 20  # bytes of a manifest or a record
+_INDENTED = 16  # a blob may be that much larger than its canonical payload
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Slot:
+    """One version of one type of one target."""
+
+    target: Target
+    type: str
+    version: str
+
+    @property
+    def key(self) -> str:
+        return self.target.blob_key(self.type, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a record says of its artifact beside its names. Windows are RFC 3339 instants."""
+
+    segment: str
+    window_start: str
+    window_end: str
+
+
+@dataclass(slots=True)
+class Registry:
+    """What a registry says, as far as it can be believed without its blobs."""
+
+    current: dict[Target, tuple[Slot, ...]] = field(default_factory=dict)
+    places: dict[Slot, str] = field(default_factory=dict)  # the URL of the store that has the blob
+    notes: dict[Slot, Note] = field(default_factory=dict)
+    left: dict[Target, list[Fault]] = field(default_factory=dict)  # targets whose manifest cannot be believed
+    wrong: dict[Slot, list[Fault]] = field(default_factory=dict)  # versions whose record cannot be believed
+    faults: list[Fault] = field(default_factory=list)  # of what has no name that could stand in a registry
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A blob that is what its name says. `sha256` is that of its bytes as they stand, indented or not."""
+
+    source: Source
+    sha256: str
+
+
+def read_registry(url: str, access: Access, blobs: str | None) -> Registry:
+    """Every manifest and record of a registry. `blobs`: where its blobs stand, whatever store the URIs name.
+
+    Problem if there is no registry. At most as many documents are held at once as the store is asked at once.
+    """
+    store = open_store(checked_url(url, "--from"), access)
+    home = checked_url(blobs, "--blobs") if blobs is not None else None
+    found = Registry()
+    manifests = [key for key in store.keys("current/", 3) if key.endswith("/manifest.json")]
+    records = [key for key in store.keys("records/", 4) if key.endswith(".json")]
+    if not manifests and not records:
+        says = "it has neither current/<tenant>/<surface>/manifest.json nor records/"
+        raise Problem(f"{store.url} is no registry of recsys-pipelines, {says}: say where that is with --from URL")
+    _each(store, manifests, partial(_manifest, found, home))
+    _each(store, records, partial(_record, found, home))
+    return found
+
+
+def checked_url(url: str, option: str) -> str:
+    """A store's URL as an option or a manifest gives it, without a trailing slash; Problem for what is none."""
+    try:
+        _, rest = split_url(url)
+    except Problem as problem:
+        raise Problem(f"{option}: {problem}") from problem
+    rest = rest.rstrip("/")
+    if not rest or re.search(r"[\x00-\x1f\x7f]|//|/\.{1,2}(/|$)", rest):
+        raise Problem(f"{option}: {shown(url)} has an empty or dotted part or a control character")
+    return url.rstrip("/")
+
+
+def _each(store: Store, keys: Sequence[str], take: Callable[[str, str, object], None]) -> None:
+    """Read documents and hand over names, URL and content of each; what cannot be parsed comes as a fault."""
+
+    def document(key: str) -> object:
+        path = f"{store.url}/{key}"
+        if (store.size(key) or 0) > _MOST:
+            return Fault(path, "too-large", f"more than {_MOST} bytes: this is no file of recsys-pipelines")
+        held = store.read(key)
+        return strict_json.read(held.data if held is not None else b"", path)
+
+    for key, content in zip(keys, ask_all(document, keys, at_once=store.at_once), strict=True):
+        take(key, f"{store.url}/{key}", content)
+
+
+def _target(found: Registry, path: str, tenant: str, surface: str) -> Target | None:
+    try:
+        return Target(tenant, surface)
+    except Problem as problem:
+        found.faults.append(Fault(path, "bad-path", str(problem)))
+        return None
+
+
+# manifests
+
+
+def _manifest(found: Registry, home: str | None, key: str, path: str, document: object) -> None:
+    target = _target(found, path, *key.split("/")[1:3])
+    if target is None:
+        return
+    current = _current(document, path, target)
+    faults = [current] if isinstance(current, Fault) else []
+    slots = []
+    for kind, uri in current.items() if not isinstance(current, Fault) else ():
+        place = _place(uri, target, kind, path, home)
+        if isinstance(place, Fault):
+            faults.append(place)
+        else:
+            slots.append(place[0])
+            found.places[place[0]] = place[1]
+    found.current[target] = tuple(sorted(slots))
+    if faults:
+        found.left[target] = faults
+
+
+def _current(document: object, path: str, target: Target) -> Mapping[str, str] | Fault:
+    """Type → URI, as a manifest has it. What recsys-service does not read is not judged."""
+    if isinstance(document, Fault):
+        return document
+    if not isinstance(document, dict) or document.get("v") != 1:
+        return Fault(path, "schema", "no manifest of v 1: write it again with recsys-pipelines, or take it away")
+    for member, name in (("tenant", target.tenant), ("surface", target.surface)):
+        if document.get(member) != name:
+            says = f"$.{member} is {shown(document.get(member))}, but the manifest stands as {shown(name)}"
+            return Fault(path, "wrong-place", f"{says}: move it to its own place")
+    current = document.get("current")
+    if not isinstance(current, dict) or not current or not all(isinstance(uri, str) for uri in current.values()):
+        return Fault(path, "schema", "$.current: must name a URI for at least one type: there is nothing to take over")
+    return current
+
+
+def _place(uri: str, target: Target, kind: str, path: str, home: str | None) -> tuple[Slot, str] | Fault:
+    """The version that a URI names and the URL of the store that has it."""
+    if not is_name(kind):
+        return Fault(path, "bad-path", f"{shown(kind)} is no name for a type: letters, digits, '.', '_', '-'")
+    root, slash, name = uri.rpartition(f"/{target}/{kind}/")
+    version = name.removesuffix(".json")
+    if not slash or not is_version(version) or name != f"{version}.json":
+        says = f"{kind} points to {_harmless(uri)}, which is not <store>/{target}/{kind}/<version>.json"
+        return Fault(path, "foreign-uri", f"{says}: publish its artifact with pointsman publish")
+    if home is None and re.match(r"file://[^/]", uri):
+        says = f"{kind} points to {_harmless(uri)}, relative to where the pipeline ran"
+        return Fault(path, "foreign-uri", f"{says}: say where its blobs stand with --blobs URL")
+    try:
+        return Slot(target, kind, version), home or checked_url(root, kind)
+    except Problem as problem:
+        return Fault(path, "foreign-uri", f"{problem}; or say where the blobs stand with --blobs URL")
+
+
+def _harmless(uri: str) -> str:
+    """A URI as it may be repeated: what could carry credentials is not."""
+    return shown(uri) if uri.startswith("file://") or not re.search("[@?#]", uri) else "a URL with credentials in it"
+
+
+# records
+
+
+def _record(found: Registry, home: str | None, key: str, path: str, document: object) -> None:
+    _, tenant, surface, kind, name = key.split("/")
+    target = _target(found, path, tenant, surface)
+    if target is None:
+        return
+    version = name.removesuffix(".json")
+    if not is_name(kind) or not is_version(version):
+        says = "no file of recsys-pipelines: a record is <type>/<version>.json, a version 64 hex digits: take it away"
+        found.faults.append(Fault(path, "bad-path", says))
+        return
+    slot = Slot(target, kind, version)
+    said = _said(document, slot, path, home)
+    if isinstance(said, Fault):
+        found.wrong[slot] = [said]
+        return
+    found.notes[slot] = said[0]
+    found.places.setdefault(slot, said[1])  # where serving reads it, if it is current
+
+
+def _said(document: object, slot: Slot, path: str, home: str | None) -> tuple[Note, str] | Fault:
+    if isinstance(document, Fault):
+        return document
+    key, window = (document.get(part) if isinstance(document, dict) else None for part in ("Key", "Window"))
+    if not isinstance(document, dict) or not isinstance(key, dict) or not isinstance(window, dict):
+        says = "no record of recsys-pipelines (Key, Window, Version, URI): take it away if its version is not needed"
+        return Fault(path, "schema", says)
+    names = {"Key.Tenant": key.get("Tenant"), "Key.Surface": key.get("Surface"), "Key.Type": key.get("Type")}
+    names["Version"] = document.get("Version")
+    stands = (slot.target.tenant, slot.target.surface, slot.type, slot.version)
+    for (member, is_said), name in zip(names.items(), stands, strict=True):
+        if is_said != name:
+            rule = "version-mismatch" if member == "Version" else "wrong-place"
+            says = f"$.{member} is {shown(is_said)}, but the record stands as {shown(name)}"
+            return Fault(path, rule, f"{says}: move it to its own place, or take it away")
+    texts = [key.get("Segment", ""), window.get("Start"), window.get("End"), document.get("URI")]
+    segment, start, end, uri = (text if isinstance(text, str) else "" for text in texts)
+    place = _place(uri, slot.target, slot.type, path, home)
+    if isinstance(place, Fault):
+        return place
+    if place[0] != slot:
+        says = f"$.URI names version {place[0].version[:12]}, the record {slot.version[:12]}"
+        return Fault(path, "version-mismatch", f"{says}: take it away if its version is not needed")
+    return Note(segment, start, end), place[1]
+
+
+# blobs
+
+
+def verify(
+    registry: Registry,
+    slots: Iterable[Slot],
+    access: Access,
+    types: Mapping[str, UserType],
+    limit: int,
+    done: Callable[[str], None],
+) -> dict[Slot, Verified | list[Fault]]:
+    """Hash every blob again: what each is, or why it cannot be taken over. `limit`: bytes of a canonical payload.
+
+    Only as many blobs are held as a store is asked at once: what a blob said is read again when it is put.
+    """
+    by_place: dict[str, list[Slot]] = {}
+    for slot in slots:
+        by_place.setdefault(registry.places[slot], []).append(slot)
+    verdicts: dict[Slot, Verified | list[Fault]] = {}
+    for place, there in sorted(by_place.items()):
+        store = open_store(place, access)
+        ask = partial(_verify, store, registry.notes, types, limit)
+        for slot, verdict in zip(there, ask_all(ask, there, at_once=store.at_once), strict=True):
+            verdicts[slot] = verdict
+            done(f"{'verified' if isinstance(verdict, Verified) else 'left'} {store.url}/{slot.key}")
+    return verdicts
+
+
+def _verify(
+    store: Store, notes: Mapping[Slot, Note], types: Mapping[str, UserType], limit: int, slot: Slot
+) -> Verified | list[Fault]:
+    path = f"{store.url}/{slot.key}"
+    size = store.size(slot.key)
+    if size is None:
+        return [Fault(path, "blob-missing", "no blob stands here: publish its artifact again, or take its record away")]
+    if size > _INDENTED * limit:
+        return [Fault(path, "too-large", f"{size} bytes, serving loads at most {limit} ([limits] artifact_bytes)")]
+    data = _fetch(store, slot.key)
+    sha256 = hashlib.sha256(data).hexdigest()
+    read = artifact.read(data, path, types=types)
+    if isinstance(read, Fault):
+        return [read]
+    faults = [*unfit(read, path, limit), *_disagreements(read, path, slot, notes.get(slot))]
+    if faults:
+        return faults
+    bare = replace(read, canonical=b"")
+    return Verified(Source(path, bare, len(read.canonical), types, partial(_fetch, store, slot.key)), sha256)
+
+
+def _fetch(store: Store, key: str) -> bytes:
+    held = store.read(key)
+    if held is None:
+        raise Problem(f"{store.url}/{key} was taken away while it was being read: run the command again")
+    return held.data
+
+
+def _disagreements(read: Artifact, path: str, slot: Slot, note: Note | None) -> Iterable[Fault]:
+    if read.version != slot.version:
+        says = f"the blob is named for version {slot.version[:12]}, its content is {read.version[:12]}"
+        yield Fault(path, "version-mismatch", f"{says}: it was altered, publish its artifact again")
+    for what, here, there in (
+        ("tenant", read.tenant, slot.target.tenant),
+        ("surface", read.surface, slot.target.surface),
+        ("type", read.type, slot.type),
+        ("segment", read.segment, note.segment if note is not None else read.segment),
+    ):
+        if here != there:
+            whose = "its record" if what == "segment" else "its place"
+            says = f"the artifact says {what} {shown(here)}, {whose} {shown(there)}"
+            yield Fault(path, "wrong-place", f"{says}: publish its artifact again")
+    if note is None:
+        return
+    for what, here, there in (
+        ("start", read.window_start, note.window_start),
+        ("end", read.window_end, note.window_end),
+    ):
+        if window_instant(here) != window_instant(there):
+            says = f"the artifact says window {what} {shown(here)}, its record {shown(there)}"
+            yield Fault(path, "wrong-place", f"{says}: publish its artifact again")
