@@ -36,7 +36,7 @@ from pointsman.stored import Store, ask_all
 
 _READ_AT_MOST = 1 << 24  # bytes of a state file, whatever [limits] says; its own limit is the rule too-large
 _BLOB_KEY = re.compile(rf"{NAME}/{NAME}/{NAME}/{VERSION}\.json")
-_REMEMBERED = 4096  # documents
+_REMEMBERED = 4096  # documents, and messages
 _READERS: Mapping[str, Any] = {
     "manifest": read_manifest,
     "record": read_record,
@@ -54,6 +54,7 @@ class Facts:
         self._chains: dict[tuple[Oid | None, str], Chain] = {}
         self._newer: dict[tuple[Oid | None, str], frozenset[Oid] | None] = {}
         self._sinces: dict[Oid, Oid | None] = {}
+        self._messages: dict[Oid, Message] = {}  # what a commit says of many targets is asked once for each of them
         self._settings: dict[str, Settings] = {}
         self._stores: dict[str, Store] = {}
         self._sizes: dict[str, Blob] = {}
@@ -66,9 +67,14 @@ class Facts:
         return self._chains.setdefault((tip, path), Chain(self.repo, tip, path))
 
     def message(self, commit: Commit) -> Message:
-        """What a commit of main says; a merge commit speaks for the side that it brought in, too."""
-        merges = len(commit.parents) > 1
-        return parse(self.repo.messages(commit.parents[0], commit.oid) if merges else commit.message)
+        """What a commit of main says; a merge commit speaks for the side that it brought in, too. Parsed once."""
+        if commit.oid not in self._messages:
+            if len(self._messages) >= _REMEMBERED:
+                del self._messages[next(iter(self._messages))]
+            merges = len(commit.parents) > 1
+            text = self.repo.messages(commit.parents[0], commit.oid) if merges else commit.message
+            self._messages[commit.oid] = parse(text)
+        return self._messages[commit.oid]
 
     def said(self, chain: Chain, commit: Commit) -> Said | None:
         """What the commit's message says in vouching for the bytes that it left, None if nothing vouches for them."""

@@ -10,6 +10,7 @@ import socket
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pointsman.errors import Problem
@@ -31,6 +32,7 @@ _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
 _DEEPEST = 200  # directories
 _OPEN_WALKS = 16  # each is a git process with three pipes
+_LONG = 4096  # characters of a commit's message
 
 
 class Repository:
@@ -48,6 +50,7 @@ class Repository:
         self.index: Index | None = None
         self._walks: dict[str, Walk] = {}
         self._open_walks: deque[Walk] = deque()
+        self._messages: dict[Oid, str] = {}
 
     # refs
 
@@ -217,6 +220,10 @@ class Repository:
         self.index = Index(self._history(self.main))
         return self.index
 
+    def _sharing(self, commit: Commit) -> Commit:
+        """A commit of many targets is met once for each of them: its message is kept once for all."""
+        return replace(commit, message=self._messages.setdefault(commit.oid, commit.message))
+
     def _history(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
         told = 0
         depth = 100
@@ -227,7 +234,7 @@ class Repository:
                     break
                 if place >= told:
                     told += 1
-                    yield commit
+                    yield commit if len(commit.message) < _LONG else self._sharing(commit)
             else:
                 if not cut:
                     return
