@@ -432,7 +432,7 @@ def test_the_canonical_blobs_need_a_place_of_their_own(tmp_path: Path) -> None:
         (root / "link").symlink_to(shop.out / "objectstore")
         shop.pipelines.publish(popularity(tmp_path / "1.json", 5))
         before, old = shop.everything(), files(shop.out)
-        with pytest.raises(Problem, match=r"give \[store\] url another place") as error:
+        with pytest.raises(Problem, match=r"give \[store\] url in pointsman.toml another place") as error:
             shop.adopt()
         assert error.value.exit_code == 2
         assert (shop.everything(), files(shop.out)) == (before, old)

@@ -17,6 +17,7 @@ from pointsman.documents import Record, moment, read_record
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.facts import Facts
 from pointsman.former import Registry, Slot, Verified
+from pointsman.gate import Gatekeeper
 from pointsman.history import folded
 from pointsman.landing import Landing, Standing, record_of
 from pointsman.message import check_value
@@ -72,7 +73,7 @@ def adopt(repo: Repository, request: Request, progress: Callable[[str], None] = 
     verdicts = former.verify(registry, believed, settings.access, types, settings.artifact_bytes, progress)
     landing = Landing(repo, settings, progress)
     taken = _taken(landing, settings, registry, verdicts, request.run)
-    wants, unchanged = _wants(repo, registry, taken)
+    wants, unchanged = _wants(repo, settings, registry, taken)
     note = f"Adopted from {where}, which recsys-pipelines wrote."
     terms = Terms("pointsman adopt …", together=True, run=request.run, reship=request.reship, note=note)
     shipping = Shipping(repo, settings, terms, progress)
@@ -183,12 +184,12 @@ def _taken(
             registry.wrong[slot] = verdict
     taken = {}
     standing = landing.standing([each.source for each in verified.values()])
-    for (slot, each), stands in zip(sorted(verified.items()), _in_order(verified, standing), strict=True):
+    for (slot, each), stands in zip(verified.items(), standing, strict=True):
         record = record_of(each.source, settings, run, now)
         if stands is not None and stands[1] == each.sha256 != slot.version:
             raise Problem(
                 f"the old blob stands where the canonical one belongs ({record.uri}), and is not to be overwritten: "
-                "give [store] url another place, and leave [serving] manifest as it is"
+                "give [store] url in pointsman.toml another place, and leave [serving] manifest as it is"
             )
         fault = landing.altered(each.source, stands) or _unfit(record, settings)
         if fault is not None:
@@ -200,12 +201,7 @@ def _taken(
         faults += _blend(target, {slot.type: taken[slot].record.segment for slot in slots if slot in taken})
         if faults:
             registry.left.setdefault(target, []).extend(faults)
-    return taken
-
-
-def _in_order(verified: Mapping[Slot, Verified], standing: Sequence[Standing]) -> list[Standing]:
-    by_slot = dict(zip(verified, standing, strict=True))
-    return [by_slot[slot] for slot in sorted(verified)]
+    return dict(sorted(taken.items()))
 
 
 def _unfit(record: Record, settings: Settings) -> Fault | None:
@@ -227,15 +223,21 @@ def _blend(target: Target, segments: Mapping[str, str]) -> list[Fault]:
     return [Fault(target.manifest_path, "segment-changed", says)]
 
 
-def _wants(repo: Repository, registry: Registry, taken: Mapping[Slot, Taken]) -> tuple[list[Want], list[Target]]:
-    """What each believed target shall have, and the targets that main had like this before it moved on."""
-    facts = Facts(repo)
+def _wants(
+    repo: Repository, settings: Settings, registry: Registry, taken: Mapping[Slot, Taken]
+) -> tuple[list[Want], list[Target]]:
+    """What each believed target shall have, and the targets that need nothing: main has this, or had it before."""
+    gate, base = Gatekeeper(repo), Snapshot(repo, repo.main)
     wants, unchanged = [], []
     for target, slots in sorted(registry.current.items()):
         if target in registry.left:
             continue
-        versions = {slot.type: slot.version for slot in slots}
-        if _moved_on(repo, facts, target, versions):
+        uris = {slot.type: settings.uri(target, slot.type, slot.version) for slot in slots}
+        now = gate.facts.manifest(base, target)
+        has = now is not None and uris.items() <= now.current.items()
+        if has and (faults := gate.made(repo.main, target)):
+            registry.left[target] = list(faults)  # main has these versions, but in a manifest that sync will not serve
+        elif has or _moved_on(repo, gate.facts, target, {slot.type: slot.version for slot in slots}):
             unchanged.append(target)
         else:
             wants.append(Want(target, {slot.type: taken[slot].record for slot in slots}))
@@ -254,10 +256,11 @@ def _moved_on(repo: Repository, facts: Facts, target: Target, versions: Mapping[
 
 def _settle(shipping: Shipping, registry: Registry, wants: Sequence[Want]) -> list[Want]:
     """Those that may become current, all together; the others are left with the rule that stops them."""
-    staying, together = list(wants), False  # one by one first: that finds every fault in one pass
+    staying = list(wants)
     while staying:
         try:
-            shipping.judge([staying] if together else [[want] for want in staying])
+            shipping.judge([staying])
+            break
         except Refused as refused:
             paths = {want.target.manifest_path: want.target for want in staying}
             if not all(fault.path in paths for fault in refused.faults):
@@ -265,10 +268,6 @@ def _settle(shipping: Shipping, registry: Registry, wants: Sequence[Want]) -> li
             for fault in refused.faults:
                 registry.left.setdefault(paths[fault.path], []).append(fault)
             staying = [want for want in staying if want.target not in registry.left]
-            continue
-        if together:
-            break
-        together = True
     return staying
 
 
