@@ -331,6 +331,9 @@ def test_adopting_again_never_goes_back_behind_what_main_has_shipped_since(shop:
     shop.pipelines.publish(popularity(tmp_path / "1.json", 50))
     shop.adopt()
     assert outcomes(shop.adopt()) == {"grocer/home": "unchanged"}, "its pull request is open"
+    shop.pipelines.publish(popularity(tmp_path / "late.json", 55))
+    assert outcomes(shop.adopt()) == {"grocer/home": "opened"}
+    assert len(shop.pulls()) == 1, "the one with what is not current any more is closed"
     shop.merge()
     shop.publish(popularity(tmp_path / "2.json", 60), merge=True)
     assert outcomes(shop.adopt()) == {"grocer/home": "unchanged"}, "the old pointer is one that main had"
