@@ -7,7 +7,7 @@ A target is taken over whole or not at all. Running it again finishes what a cra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,7 @@ from pointsman.landing import Landing, Standing, record_of
 from pointsman.message import check_value
 from pointsman.names import Target
 from pointsman.outcome import Outcome, told
+from pointsman.progress import SILENCE, Progress
 from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.shipping import Shipping, Terms, Want
@@ -54,7 +55,7 @@ class Taken:
     standing: Standing
 
 
-def adopt(repo: Repository, request: Request, progress: Callable[[str], None] = lambda line: None) -> Outcome:
+def adopt(repo: Repository, request: Request, progress: Progress = SILENCE) -> Outcome:
     """Put canonical blobs, land records and open one pull request for every target that verifies.
 
     Exit 5 if something was left and something not, 1 if nothing verifies. Problem, with nothing written, if there is

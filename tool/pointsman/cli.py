@@ -23,6 +23,7 @@ from pointsman.errors import Problem, Refused, Unreachable
 if TYPE_CHECKING:
     from pointsman.names import Target
     from pointsman.outcome import Outcome
+    from pointsman.progress import Progress
     from pointsman.repo import Repository
 
 _COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
@@ -41,9 +42,18 @@ class Call:
     verbose: bool = False
     refusal: str = "nothing was written"
 
-    def progress(self, line: str) -> None:
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Lines if they were asked for, else a bar where stderr is a terminal."""
+        from pointsman.progress import Bar, Silence
+
         if self.verbose:
-            _say(line, err=True)
+            yield Lines()
+        elif sys.stderr.isatty():
+            with contextlib.closing(Bar()) as bar:
+                yield bar
+        else:
+            yield Silence()
 
     @contextlib.contextmanager
     def repository(self, spec: str | None = None) -> Iterator[Repository]:
@@ -57,6 +67,16 @@ class Call:
             finally:
                 for note in repo.notes:
                     _say(note, err=True)
+
+
+class Lines:
+    """What is done, a line at a time, on stderr."""
+
+    def __call__(self, line: str) -> None:
+        _say(line, err=True)
+
+    def counted(self, what: str, done: int, total: int | None) -> None:
+        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +283,8 @@ def doctor(call: Call) -> Answer:
     """
     from pointsman import doctor as verb
 
-    with call.repository() as repo:
-        return Answer(verb.doctor(repo, call.progress), verb.render)
+    with call.repository() as repo, call.progress() as progress:
+        return Answer(verb.doctor(repo, progress), verb.render)
 
 
 @cli.command("hash", **_example("pointsman hash staging/"))
@@ -347,8 +367,8 @@ def publish(
         reason=reason or "",
         dry_run=dry_run,
     )
-    with call.repository() as repo:
-        return Answer(verb.publish(repo, request, call.progress), verb.render)
+    with call.repository() as repo, call.progress() as progress:
+        return Answer(verb.publish(repo, request, progress), verb.render)
 
 
 def _need_reason(accept: Sequence[str], reason: str | None) -> None:
@@ -382,8 +402,8 @@ def adopt(call: Call, registry: str | None, blobs: str | None, run: str | None, 
     from pointsman import adopt as verb
 
     request = verb.Request(registry=registry, blobs=blobs, run=run or "", reship=reship, dry_run=dry_run)
-    with call.repository() as repo:
-        return Answer(verb.adopt(repo, request, call.progress), verb.render)
+    with call.repository() as repo, call.progress() as progress:
+        return Answer(verb.adopt(repo, request, progress), verb.render)
 
 
 @cli.command(**_example("pointsman check --base origin/main --head HEAD"))
@@ -533,8 +553,8 @@ def verify(call: Call, targets: tuple[Target, ...], every: bool, sample: int | N
     from pointsman import verify as verb
 
     choice = verb.Choice(every, sample, verb.read_shard(shard))
-    with call.repository() as repo:
-        return Answer(verb.verify(repo, targets, choice, call.progress), verb.render)
+    with call.repository() as repo, call.progress() as progress:
+        return Answer(verb.verify(repo, targets, choice, progress), verb.render)
 
 
 @cli.command(**_example('pointsman rollback grocer/home --now --reason "half the items are gone"'))

@@ -16,6 +16,7 @@ from typing import Any
 from pointsman.errors import MovedFirst, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.plumbing import require_git
+from pointsman.progress import SILENCE, Progress
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
 from pointsman.store import open_store
@@ -34,7 +35,7 @@ class _Finding(Exception):
     says: str
 
 
-def doctor(repo: Repository, progress: Callable[[str], None] = lambda line: None) -> Outcome:
+def doctor(repo: Repository, progress: Progress = SILENCE) -> Outcome:
     """Try the stores of the settings on main. Exit 1 if one cannot be relied on, 3 if one cannot be reached."""
     checks: list[dict[str, Any]] = [{"name": "git", "ok": True, "says": require_git()}]
     where = repo.remote or str(repo.git_dir)

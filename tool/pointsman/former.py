@@ -20,6 +20,7 @@ from pointsman import artifact, strict_json
 from pointsman.artifact import Artifact, window_instant
 from pointsman.errors import Fault, Problem
 from pointsman.names import Target, is_name, is_version
+from pointsman.progress import Progress
 from pointsman.sources import Source, unfit
 from pointsman.store import open_store, split_url
 from pointsman.stored import Access, Store, ask_all
@@ -242,7 +243,7 @@ def verify(
     access: Access,
     types: Mapping[str, UserType],
     limit: int,
-    done: Callable[[str], None],
+    progress: Progress,
 ) -> dict[Slot, Verified | list[Fault]]:
     """Hash every blob again: what each is, or why it cannot be taken over. `limit`: bytes of a canonical payload.
 
@@ -251,13 +252,15 @@ def verify(
     by_place: dict[str, list[Slot]] = {}
     for slot in slots:
         by_place.setdefault(registry.places[slot], []).append(slot)
+    total = sum(map(len, by_place.values()))
     verdicts: dict[Slot, Verified | list[Fault]] = {}
     for place, there in sorted(by_place.items()):
         store = open_store(place, access)
         ask = partial(_verify, store, registry.notes, types, limit)
         for slot, verdict in zip(there, ask_all(ask, there, at_once=store.at_once), strict=True):
             verdicts[slot] = verdict
-            done(f"{'verified' if isinstance(verdict, Verified) else 'left'} {store.url}/{slot.key}")
+            progress(f"{'verified' if isinstance(verdict, Verified) else 'left'} {store.url}/{slot.key}")
+            progress.counted("blobs verified", len(verdicts), total)
     return verdicts
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pointsman import __version__
 from pointsman.documents import Record
@@ -17,6 +17,7 @@ from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.message import compose
 from pointsman.names import Target
 from pointsman.origin import MAIN, Move
+from pointsman.progress import Progress
 from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
@@ -54,7 +55,7 @@ def record_of(source: Source, settings: Settings, run: str, now: str) -> Record:
 class Landing:
     """Puts blobs and lands records of one repository, in the order in which it is asked."""
 
-    def __init__(self, repo: Repository, settings: Settings, progress: Callable[[str], None]) -> None:
+    def __init__(self, repo: Repository, settings: Settings, progress: Progress) -> None:
         self.repo = repo
         self.progress = progress
         self.store: Store = open_store(settings.store, settings.access)
@@ -81,6 +82,7 @@ class Landing:
         outcomes = []
         for source, created in zip(sources, ask_all(self._put, puts, at_once=self.store.at_once), strict=True):
             outcomes.append("created" if created else "present")
+            self.progress.counted("blobs put", len(outcomes), len(sources))
             self.progress(f"{outcomes[-1]} {self.store.url}/{_key(source)}")
         return outcomes
 

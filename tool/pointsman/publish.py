@@ -7,7 +7,7 @@ finishes the job.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from pointsman.message import check_value, parse
 from pointsman.names import Target
 from pointsman.outcome import Outcome
 from pointsman.policy import GUARDRAILS
+from pointsman.progress import SILENCE, Progress
 from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.shipping import Shipping, Terms, Want
@@ -42,7 +43,7 @@ class Request:
     dry_run: bool = False
 
 
-def publish(repo: Repository, request: Request, progress: Callable[[str], None] = lambda line: None) -> Outcome:
+def publish(repo: Repository, request: Request, progress: Progress = SILENCE) -> Outcome:
     """Publish artifacts and open (or merge) a ship pull request for each target; Refused with nothing written."""
     _check_request(request)
     main = repo.refresh()

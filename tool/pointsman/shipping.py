@@ -6,7 +6,7 @@ What publish and adopt do once the records are on main. Nothing here changes any
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from pointsman.names import Target
 from pointsman.origin import Move
 from pointsman.outcome import told
 from pointsman.plumbing import Oid
+from pointsman.progress import Progress
 from pointsman.pulls import Pull
 from pointsman.repo import Repository
 from pointsman.settings import Settings
@@ -71,7 +72,7 @@ class Ship:
 class Shipping:
     """The steps that lead to one pull request after another, in the order in which they are run."""
 
-    def __init__(self, repo: Repository, settings: Settings, terms: Terms, progress: Callable[[str], None]) -> None:
+    def __init__(self, repo: Repository, settings: Settings, terms: Terms, progress: Progress) -> None:
         self.repo = repo
         self.settings = settings
         self.terms = terms

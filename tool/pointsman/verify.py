@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -15,6 +15,7 @@ from pointsman.facts import Facts
 from pointsman.log import unknown
 from pointsman.names import Target, is_name, is_version
 from pointsman.outcome import Outcome, told
+from pointsman.progress import SILENCE, Progress
 from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
@@ -40,9 +41,7 @@ def read_shard(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def verify(
-    repo: Repository, targets: Sequence[Target], choice: Choice, progress: Callable[[str], None] = lambda line: None
-) -> Outcome:
+def verify(repo: Repository, targets: Sequence[Target], choice: Choice, progress: Progress = SILENCE) -> Outcome:
     """Hash the chosen blobs of the targets named, of all without any. Exit 1 if one is missing or altered."""
     head = Snapshot(repo, repo.refresh())
     facts, settings = Facts(repo), head.settings()
@@ -67,6 +66,7 @@ def verify(
             blobs, size = blobs + 1, size + ((blob.size if blob is not None else 0) or 0)
             faults += _judge(slot, record, (blob.size, blob.sha256) if blob is not None else None)
         progress(f"read {blobs} blobs, {size} bytes")
+        progress.counted("blobs read", blobs, None)
     document = {"blobs": blobs, "bytes": size, "faults": [told(fault) for fault in sorted(faults)]}
     return Outcome(document, 1 if faults else 0)
 
