@@ -75,21 +75,36 @@ def adopt(repo: Repository, request: Request, progress: Progress = SILENCE) -> O
     landing = Landing(repo, settings, progress)
     taken = _taken(landing, settings, registry, verdicts, request.run)
     wants, unchanged = _wants(repo, settings, registry, taken)
-    note = f"Adopted from {where}, which recsys-pipelines wrote."
+    note = f"Adopted from {where}."
     terms = Terms("pointsman adopt …", together=True, run=request.run, reship=request.reship, note=note)
     shipping = Shipping(repo, settings, terms, progress)
     wants = _settle(shipping, registry, wants)
     blobs: list[str | None] = [None] * len(taken)
     if request.dry_run:
-        outcomes = shipping.preview(wants) if wants else []
+        shipped = shipping.preview(wants) if wants else []
     else:
         sources = [each.verified.source for each in taken.values()]
         blobs = [*landing.put(sources, [each.standing for each in taken.values()])]
         landing.records([each.record for each in taken.values()], run=request.run, note=note)
         landing.look_again(sources)
-        outcomes = _ship(shipping, registry, wants)
-    now = Snapshot(repo, repo.main)
-    artifacts = [
+        shipping.close_landed(set(unchanged))
+        shipped = _ship(shipping, registry, wants)
+    targets = [{"faults": [], **{key: each[key] for key in _TOLD if key in each}} for each in shipped]
+    targets += [_told(target, "unchanged", main) for target in unchanged]
+    targets += [_told(target, "left", None, faults) for target, faults in registry.left.items()]
+    faults = sorted({*registry.faults, *(fault for each in registry.wrong.values() for fault in each)})
+    document = {
+        "from": where,
+        "targets": sorted(targets, key=lambda each: str(each["target"])),
+        "artifacts": _artifacts(Snapshot(repo, repo.main), taken, blobs),
+        "faults": [told(fault) for fault in faults],
+    }
+    code = 0 if not faults and not registry.left else 5 if taken else 1
+    return Outcome(document, 4 if any("says" in each for each in targets) else code, tuple(shipping.notes))
+
+
+def _artifacts(main: Snapshot, taken: Mapping[Slot, Taken], blobs: Sequence[str | None]) -> list[dict[str, Any]]:
+    return [
         {
             "uri": each.record.uri,
             "from": each.verified.source.path,
@@ -97,23 +112,10 @@ def adopt(repo: Repository, request: Request, progress: Progress = SILENCE) -> O
             "type": slot.type,
             "version": slot.version,
             "blob": blob,
-            "recorded": now.entry(each.record.path) is not None,
+            "recorded": main.entry(each.record.path) is not None,
         }
         for (slot, each), blob in zip(taken.items(), blobs, strict=True)
     ]
-    targets = [{"faults": [], **{key: each[key] for key in _TOLD if key in each}} for each in outcomes]
-    targets += [_told(target, "unchanged", main) for target in unchanged]
-    targets += [_told(target, "left", None, faults) for target, faults in registry.left.items()]
-    faults = sorted({*registry.faults, *(fault for each in registry.wrong.values() for fault in each)})
-    document = {
-        "from": where,
-        "targets": sorted(targets, key=lambda each: str(each["target"])),
-        "artifacts": artifacts,
-        "faults": [told(fault) for fault in faults],
-    }
-    left = bool(faults or registry.left)
-    code = (5 if taken else 1) if left else 0
-    return Outcome(document, 4 if any("says" in each for each in targets) else code, tuple(shipping.notes))
 
 
 _TOLD = ("target", "outcome", "pull_request", "commit", "says")

@@ -110,7 +110,7 @@ class Shipping:
             try:
                 ship = self._next(group)
                 if ship is None:
-                    self._close_landed({want.target for want in group})
+                    self.close_landed({want.target for want in group})
                     return [self._told(want.target, "unchanged") for want in group]
                 pull, outcome = self._open(ship)
                 outcome = self._supersede(pull, ship) or outcome
@@ -221,7 +221,7 @@ class Shipping:
         self.repo.move([Move(ref, commit, was)])
         return pulls.read_pull(self.repo, ship.branch, commit), "opened" if was is None else "updated"
 
-    def _close_landed(self, targets: set[Target]) -> None:
+    def close_landed(self, targets: set[Target]) -> None:
         """Finish a merge whose git was killed after it moved main and before it took the branch away."""
         for pull in pulls.open_pulls(self.repo):
             if targets & set(pull.targets) and pulls.landed_as(self.repo, self.repo.main, pull) is not None:
