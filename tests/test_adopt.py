@@ -217,6 +217,8 @@ def damage(shop: Old, tmp_path: Path) -> dict[str, set[str]]:
     for tenant, rule, instead in records:
         pipelines.record(said_by(publish(tenant, rule)), instead)
     publish("large", "too-large", salt="x" * 3000)
+    padded = publish("padded", "too-large")
+    padded.write_bytes(padded.read_bytes() + b" " * 16 * 8000)
     unbuilt = publish("unbuilt", "version-mismatch")
     unbuilt.write_text(json.dumps({**said_by(unbuilt), "build": {"built_at": "now", "version": ""}}))
 
@@ -448,7 +450,8 @@ def test_the_canonical_blobs_need_a_place_of_their_own(tmp_path: Path) -> None:
 def test_blobs_whose_uris_are_relative_or_gone_are_read_where_blobs_says(shop: Old, tmp_path: Path) -> None:
     shop.pipelines.blobs = "file://.out/objectstore"
     shop.pipelines.publish(popularity(tmp_path / "1.json", 5))
-    assert "--blobs" in shop.adopt().document["targets"][0]["faults"][0]["says"]
+    says = shop.adopt().document["targets"][0]["faults"][0]["says"]
+    assert "relative to where the pipeline ran: say where its blobs stand with --blobs URL" in says
     assert outcomes(shop.adopt(blobs=f"file://{shop.out}/objectstore/")) == {"grocer/home": "opened"}
 
 
