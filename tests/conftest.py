@@ -23,6 +23,11 @@ hypothesis.settings.register_profile("pointsman", deadline=None, print_blob=True
 hypothesis.settings.load_profile("pointsman")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are processors: tests wait for git, for servers, and for what they have killed."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.hypothesis_seed is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,17 @@ def artifact(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**head, **body, **build}, indent=2))
     return path
+
+
+class Kept:
+    """A shop that is made once and that every test may spoil: `fresh` puts it back where it was made."""
+
+    def __init__(self, root: Path, make: Callable[[Path], Shop]) -> None:
+        self._shop = make(root / "shop")
+        self._copy = root / "kept"
+        shutil.copytree(self._shop.root, self._copy, symlinks=True)
+
+    def fresh(self) -> Shop:
+        shutil.rmtree(self._shop.root)
+        shutil.copytree(self._copy, self._shop.root, symlinks=True)
+        return self._shop

@@ -8,15 +8,24 @@ import re
 from pathlib import Path
 
 import pytest
-from shop import GROCER, Shop, cooc, git, popularity, refused
+from shop import GROCER, Kept, Shop, cooc, git, popularity, refused
 
 from pointsman.errors import Refused
 from pointsman.outcome import Outcome
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("attacks"), twice_shipped)
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    shop = Shop(tmp_path / "shop")
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
+
+
+def twice_shipped(root: Path) -> Shop:
+    shop = Shop(root)
     for day in (1, 2):
         shop.publish(day=day, merge=True)
     shop.sync()

@@ -8,17 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import GROCER, Shop, cooc, git, popularity, refused
+from shop import GROCER, Kept, Shop, cooc, git, popularity, refused
 
 from pointsman import audit
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("audit"), twice_shipped)
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
+
+
+def twice_shipped(root: Path) -> Shop:
     """Two ships of the real samples, synced and audited."""
-    shop = Shop(tmp_path / "shop")
+    shop = Shop(root)
     for day in (1, 2):
         shop.publish(day=day, merge=True)
     shop.sync()

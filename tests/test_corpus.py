@@ -1,7 +1,7 @@
 """The corpus: every hostile change is stopped by the rule it names at each of that rule's gates; its neighbours pass.
 
 Every case is judged as a pull request. Whatever else is asked takes a fixed sample of the cases and the first one of
-each rule; a larger sample with POINTSMAN_ROUNDS, and all of them with POINTSMAN_ROUNDS=48.
+each rule; a larger sample with POINTSMAN_ROUNDS, and all of them with POINTSMAN_ROUNDS=96.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _gates(case: Case) -> list[str]:
 
 
 def _chosen(case: Case, gate: str) -> bool:
-    lot = int.from_bytes(hashlib.sha256(f"{gate} {_named(case)}".encode()).digest()[:4]) % 48
+    lot = int.from_bytes(hashlib.sha256(f"{gate} {_named(case)}".encode()).digest()[:4]) % 96
     return lot < ROUNDS or FIRST.get(case.rule) == case
 
 

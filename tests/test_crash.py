@@ -90,7 +90,7 @@ def test_killed_before_and_after_any_step_serving_is_whole_and_running_again_con
 
     seen: set[bytes] = set()
     points = [(place, group) for place in range(len(steps)) for group in (False, True)]
-    for place, group in some(dice, points, 2, 2):
+    for place, group in some(dice, points, 1, 2):
         there = shelves[shape].at(stage)
         ended = world.kill(there, verb, place, group=group)
         assert ended.signal == signal.SIGKILL, f"the run took another way to step {place}"

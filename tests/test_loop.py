@@ -9,7 +9,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
-from shop import DAYS, GROCER, STAGING, Shop, cooc, git, popularity, refused
+from shop import DAYS, GROCER, STAGING, Kept, Shop, cooc, git, popularity, refused
 
 from pointsman import message
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
@@ -18,9 +18,14 @@ from pointsman.plumbing import Git
 from pointsman.repo import open_repository
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("kept"), Shop)
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path / "shop")
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
 
 
 def outcomes(outcome: object) -> list[str]:

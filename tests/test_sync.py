@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from shop import GROCER, STAGING, Shop, git, popularity, refused
+from shop import GROCER, STAGING, Kept, Shop, git, popularity, refused
 
 from pointsman.errors import Problem, Refused
 from pointsman.fence import SYNCED
@@ -15,10 +15,19 @@ from pointsman.outcome import Outcome
 from pointsman.store import FileStore
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("kept"), once_shipped)
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    shop = Shop(tmp_path / "shop")
-    shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
+
+
+def once_shipped(root: Path) -> Shop:
+    shop = Shop(root)
+    shop.publish(popularity(root / "p1.json", 10), merge=True)
     return shop
 
 
