@@ -110,16 +110,17 @@ class Facts:
             self._sinces[tip] = since if since and self.repo.grew_from(since, tip) else None
         return self._sinces[tip]
 
-    def taken_out(self, base: Oid, target: Target, versions: Mapping[str, str]) -> set[str]:
+    def taken_out(self, base: Oid, target: Target, versions: Mapping[str, str], *, tip: Oid | None = None) -> set[str]:
         """The slots whose version a restore has taken out, and which nothing on `base` has put back since.
 
+        `tip`: the commit that descends from `base` and says what is taken as it stands; `base` itself unless given.
         Nothing older than the commit that added a version's record can have pointed to it: the walk ends there.
         """
         there = Snapshot(self.repo, base)
         open_slots = {slot for slot, version in versions.items() if there.entry(target.record_path(slot, version))}
         landed = self._landed(base, [target.record_path(slot, versions[slot]) for slot in sorted(open_slots)])
         out: set[str] = set()
-        whole = self.chain(base, target.manifest_path)
+        whole = self.chain(tip or base, target.manifest_path)
         chain = Chain(self.repo, base if open_slots else None, target.manifest_path, no_older_than=landed)
         for _, commit in chain.since(0):
             before, after = (versions_in(self.repo, entry) for entry in chain.step(commit))

@@ -274,7 +274,7 @@ class Gatekeeper:
         versions = after.versions
         reships = said.reships if said is not None else set()
         changed = {slot: versions[slot] for slot in found.changed if slot in versions}
-        taken_out = facts.taken_out(base.commit, target, changed) if base.commit is not None else set()
+        taken_out = facts.taken_out(base.commit, target, changed, tip=chain.tip) if base.commit is not None else set()
         put_back = {slot for slot, version in reships if versions.get(slot) == version}
         return replace(found, taken_out=frozenset(taken_out - put_back), holds=facts.holds(base, target))
 
