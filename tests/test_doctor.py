@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from bucketshop import BucketShop
 from seaweed import BUCKET, Server, free_ports
-from shop import Shop
+from shop import Shop, refused
 
 from pointsman import doctor
+from pointsman.errors import Refused
 from pointsman.outcome import Outcome
 
 
@@ -70,6 +71,20 @@ def test_a_store_that_ignores_conditions_is_unmasked_and_what_it_ignores_is_name
     assert found["store replace-if-unchanged"].startswith("the store ignores If-Match and lets writers overwrite")
     assert "were told that they had won" in found["store race of creates"]
     assert all(line.startswith(("ok ", "BAD ")) for line in doctor.render(outcome.document).splitlines())
+
+
+def test_on_such_a_store_publish_does_not_write_over_other_bytes_unnoticed(tmp_path: Path, rclone: Server) -> None:
+    shop = BucketShop(tmp_path / "shop", rclone)
+    shop.publish(day=1, merge=True)
+    key = next(key for key in shop.objects() if "/popularity/" in key)
+    shop.put(key, b"someone else's")
+    before = shop.everything()
+    for _ in range(2):
+        with pytest.raises(Refused) as error:
+            shop.publish(day=1)
+        assert refused(error.value) == {"blob-altered"}
+        assert shop.objects()[key] == b"someone else's"
+    assert shop.everything() == before
 
 
 def test_a_store_that_cannot_be_written_is_said_with_what_to_check_and_so_is_that_of_serving(
