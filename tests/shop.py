@@ -185,6 +185,16 @@ def artifact(
     return path
 
 
+def twice_shipped(root: Path) -> Shop:
+    """Two ships of the real samples, synced."""
+    shop = Shop(root)
+    for day in (1, 2):
+        shop.publish(day=day, merge=True)
+    shop.sync()
+    shop.pull()
+    return shop
+
+
 class Kept:
     """A shop that is made once and that every test may spoil: `fresh` puts it back where it was made."""
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from shop import GROCER, Kept, Shop, cooc, git, popularity, refused
+from shop import GROCER, Kept, Shop, cooc, git, popularity, refused, twice_shipped
 
 from pointsman.errors import Refused
 from pointsman.outcome import Outcome
@@ -22,15 +22,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 @pytest.fixture
 def shop(kept: Kept) -> Shop:
     return kept.fresh()
-
-
-def twice_shipped(root: Path) -> Shop:
-    shop = Shop(root)
-    for day in (1, 2):
-        shop.publish(day=day, merge=True)
-    shop.sync()
-    shop.pull()
-    return shop
 
 
 def rules(outcome: Outcome) -> set[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import GROCER, Kept, Shop, cooc, git, popularity, refused
+from shop import GROCER, Kept, Shop, cooc, git, popularity, refused, twice_shipped
 
 from pointsman import audit
 from pointsman.errors import Problem, Refused
@@ -17,7 +17,7 @@ from pointsman.outcome import Outcome
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("audit"), twice_shipped)
+    return Kept(tmp_path_factory.mktemp("audit"), once_audited)
 
 
 @pytest.fixture
@@ -25,14 +25,9 @@ def shop(kept: Kept) -> Shop:
     return kept.fresh()
 
 
-def twice_shipped(root: Path) -> Shop:
-    """Two ships of the real samples, synced and audited."""
-    shop = Shop(root)
-    for day in (1, 2):
-        shop.publish(day=day, merge=True)
-    shop.sync()
+def once_audited(root: Path) -> Shop:
+    shop = twice_shipped(root)
     assert audited(shop).exit_code == 0
-    shop.pull()
     return shop
 
 

@@ -342,7 +342,6 @@ class Case:
     store: Sequence[Mapping[str, Any]] = ()  # what happened to the store
     prepare: Callable[[Work, Path], None] | None = None  # what happened to the repository: gets its git directory
     head: str = ""  # a name for the branch, where it is part of the attack
-    through: str = ""  # gates that get it wrong so far; whoever mends the engine takes them out of here
     asks: str = ""  # what `check --head` is asked instead of the branch: "id", "HEAD"
 
     def work(self, state: State) -> Work:
@@ -367,12 +366,11 @@ def _case(name: str, rule: str, table: Mapping[str, Any]) -> Case:
     return Case(
         name, rule, build, table.get("start", "shipped-twice"), table.get("from"), frozenset(table.get("also", ())),
         frozenset(table.get("served", ())), table.get("mended", False), table.get("not_at", {}), table.get("store", ()),
-        through=table.get("through", ""),
     )  # fmt: skip
 
 
 _KEYS = {"name", "rule", "also", "start", "from", "edit", "message", "commit", "each", "served", "mended"}
-_KEYS |= {"not_at", "through", "store"}
+_KEYS |= {"not_at", "store"}
 
 
 def _each(table: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
