@@ -12,6 +12,7 @@ from shop import GROCER, Kept, Shop, cooc, git, popularity, refused, twice_shipp
 
 from pointsman import audit
 from pointsman.errors import Problem, Refused
+from pointsman.fence import read_fence
 from pointsman.outcome import Outcome
 
 
@@ -298,3 +299,18 @@ def test_a_merge_that_makes_main_a_side_is_taken_for_a_rewrite(shop: Shop, tmp_p
     assert refused(error.value) == {"rewritten-history"}
     assert shop.serving == served
     assert "rewritten-history" in {rule for rule, _ in told(audited(shop))}
+
+
+def test_a_ship_that_is_synced_while_an_audit_begins_is_no_rewrite(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(*arguments: Any) -> Any:
+        monkeypatch.setattr("pointsman.audit.read_fence", read_fence)
+        shop.publish(popularity(tmp_path / "p.json", 10, surface="search"), merge=True)
+        shop.sync()
+        return read_fence(*arguments)
+
+    monkeypatch.setattr("pointsman.audit.read_fence", overtaken)
+    outcome = audited(shop)
+    assert told(outcome) == set()
+    assert outcome.document["main"] == shop.main

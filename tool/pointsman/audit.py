@@ -11,8 +11,8 @@ from typing import Any
 
 from pointsman.case import DOCUMENTS, Gate, path_kind
 from pointsman.documents import rfc3339
-from pointsman.errors import Fault, MovedFirst, Problem, Unreachable, one_line
-from pointsman.fence import AUDITED, SYNCED, behind, move_fence, read_fence
+from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
+from pointsman.fence import AUDITED, SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.gate import Gatekeeper
 from pointsman.outcome import Outcome, told
 from pointsman.plumbing import PLAIN_FILE, Commit, Oid
@@ -30,10 +30,12 @@ def audit(repo: Repository, *, accept_rewrite: bool = False, rules: Sequence[Rul
 
     Remembers beside the serving pointers how far it came, so that a rewrite of what was audited shows in the next one.
     """
-    main = repo.refresh()
+    fences, notes = _fences(Snapshot(repo, repo.refresh()).settings())
+    main = repo.refresh()  # after the fences, as in sync: a ship that was synced in between is no rewrite
     settings = Snapshot(repo, main).settings()
     gate = Gatekeeper(repo, rules=rules)
-    lost, notes = ([], []) if accept_rewrite else _rewritten(gate, settings, main)
+    lost = sorted({fault for fence in fences for fault in behind(gate, Gate.AUDIT, fence, main)})
+    lost = [] if accept_rewrite else lost
     index = repo.read_history()
     since = Oid(settings.audit_since)
     if since and since not in index:
@@ -47,8 +49,8 @@ def audit(repo: Repository, *, accept_rewrite: bool = False, rules: Sequence[Rul
         faults += [{**told(fault, accepted=False), **_where(commit)} for fault in verdict.faults]
         faults += [{**told(fault, accepted=True), **_where(commit), "reason": why} for fault, why in verdict.accepted]
     broken = any(not fault["accepted"] for fault in faults)
-    if not lost:
-        notes += _remember(settings, main)
+    if fences and not lost:
+        notes += _remember(repo, settings, main, accept_rewrite=accept_rewrite)
     document = {"main": main, "since": since or None, "commits": len(judged), "faults": faults}
     return Outcome(document, 1 if broken else 0, tuple(notes))
 
@@ -64,22 +66,26 @@ def _where(commit: Commit) -> dict[str, str]:
     return {"commit": commit.oid, "at": rfc3339(commit.time), "by": commit.committer}
 
 
-def _rewritten(gate: Gatekeeper, settings: Settings, main: Oid) -> tuple[list[Fault], list[str]]:
-    """Faults if main was rewritten since it was synced or audited; a note if serving cannot tell."""
+def _fences(settings: Settings) -> tuple[list[Fence], list[str]]:
+    """What was synced and audited last; none, and a note, if serving cannot tell."""
     try:
         store = open_store(settings.serving_root, settings.access)
-        fences = [read_fence(store, key) for key in (SYNCED, AUDITED)]
+        return [read_fence(store, key) for key in (SYNCED, AUDITED)], []
     except Unreachable as error:
         return [], [f"what was synced and audited last is not known: {error}"]
-    return sorted({fault for fence in fences for fault in behind(gate, Gate.AUDIT, fence, main)}), []
 
 
-def _remember(settings: Settings, main: Oid) -> list[str]:
-    """Move audit's own fence to `main`, where sync has one already; a note if that cannot be."""
+def _remember(repo: Repository, settings: Settings, main: Oid, *, accept_rewrite: bool) -> list[str]:
+    """Move audit's own fence on to `main`, where sync has one already; a note if that cannot be."""
     try:
         store = open_store(settings.serving_root, settings.access)
-        if read_fence(store, SYNCED).commit is not None:
-            move_fence(store, read_fence(store, AUDITED), main)
+        if read_fence(store, SYNCED).commit is None:
+            return []
+        with store.locked(""):
+            fence = read_fence(store, AUDITED)
+            # Never back: another audit may have come further meanwhile.
+            if accept_rewrite or fence.commit is None or repo.grew_from(fence.commit, main):
+                move_fence(store, fence, main)
     except (Unreachable, MovedFirst) as error:
         return [f"how far this audit came is not remembered: {error}"]
     return []
