@@ -18,9 +18,9 @@ import click
 import pytest
 
 import pointsman
-from pointsman import cli as module
 from pointsman import pulls, sources
 from pointsman.cli import cli, main
+from pointsman.console import Call
 from pointsman.errors import MovedFirst, Problem, Unreachable
 
 STAGING = Path(str(resources.files("pointsman"))) / "demo_data" / "staging"
@@ -82,7 +82,7 @@ def test_every_command_has_help_with_an_example_that_it_would_understand() -> No
         assert example[0] == "pointsman"
         assert tuple(example[1 : 1 + len(path)]) == path
         words = example[1 + len(path) :]
-        with command.make_context(" ".join(path), list(words), resilient_parsing=False, obj=module.Call()) as parsed:
+        with command.make_context(" ".join(path), list(words), resilient_parsing=False, obj=Call()) as parsed:
             assert parsed is not None
 
 
@@ -107,6 +107,8 @@ def test_help_imports_no_git_no_schemas_and_no_verb() -> None:
         "pointsman",
         "pointsman.arguments",
         "pointsman.cli",
+        *(f"pointsman.commands{name}" for name in ("", ".auditors", ".bots", ".oncall", ".operators", ".reviewers")),
+        "pointsman.console",
         "pointsman.errors",
     }
 

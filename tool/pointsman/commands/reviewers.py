@@ -1,0 +1,100 @@
+"""What reviewers run: check and the pull requests."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from pointsman.arguments import TEXT
+from pointsman.console import Answer, Call, Commands, example, json_option
+
+
+@click.command(epilog=example("pointsman check --base origin/main --head HEAD"))
+@click.option("--base", metavar="REV", type=TEXT, help="Judge what --head changes against this.")
+@click.option("--head", metavar="REV", type=TEXT, help="Judge this; default: HEAD, or main of a bare repository.")
+@click.option("--staged", is_flag=True, help="Judge the index against HEAD.")
+@click.option("--offline", is_flag=True, help="Leave the store alone.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "github"]),
+    default="text",
+    show_default=True,
+    help="github: annotations, and a table in $GITHUB_STEP_SUMMARY.",
+)
+@json_option
+@click.pass_obj
+def check(call: Call, base: str | None, head: str | None, staged: bool, offline: bool, form: str) -> Answer:
+    """Say which rules a change breaks.
+
+    Without --base or --staged, which rules the whole tree breaks.
+    """
+    if form == "github" and call.json:
+        raise click.UsageError("--json and --format github are two forms of one answer: leave one out")
+    if staged and (base is not None or head is not None):
+        raise click.UsageError("--staged judges the index against HEAD: leave --base and --head out")
+    from pointsman import check as verb
+
+    with call.repository() as repo:
+        outcome = verb.check(repo, base=base, head=head, staged=staged, offline=offline)
+    if form == "github" and (page := os.environ.get("GITHUB_STEP_SUMMARY")):
+        with open(page, "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(verb.summary(outcome.document))
+    return Answer(outcome, verb.github if form == "github" else verb.render)
+
+
+@click.group("pr", cls=Commands, no_args_is_help=False, epilog=example("pointsman pr merge grocer/home"))
+def pr() -> None:
+    """List, show, merge or close ship pull requests.
+
+    ID is the id that list shows, a branch, or a target with one open pull request.
+    """
+
+
+@pr.command("list", epilog=example("pointsman pr list"))
+@json_option
+@click.pass_obj
+def pr_list(call: Call) -> Answer:
+    """List the open pull requests."""
+    from pointsman import pulls
+
+    with call.repository() as repo:
+        return Answer(pulls.list_pulls(repo), pulls.render)
+
+
+@pr.command("show", epilog=example("pointsman pr show grocer/home"))
+@click.argument("pull", metavar="ID", type=TEXT)
+@json_option
+@click.pass_obj
+def pr_show(call: Call, pull: str) -> Answer:
+    """Show one pull request and what the gate says of it."""
+    from pointsman import pulls
+
+    with call.repository() as repo:
+        return Answer(pulls.show(repo, pull), pulls.render)
+
+
+@pr.command("merge", epilog=example("pointsman pr merge grocer/home"))
+@click.argument("pull", metavar="ID", type=TEXT)
+@json_option
+@click.pass_obj
+def pr_merge(call: Call, pull: str) -> Answer:
+    """Check once more, then squash one pull request onto main."""
+    from pointsman import pulls
+
+    call.refusal = "nothing was merged"
+    with call.repository() as repo:
+        return Answer(pulls.merge(repo, pull), pulls.render)
+
+
+@pr.command("close", epilog=example("pointsman pr close grocer/home"))
+@click.argument("pull", metavar="ID", type=TEXT)
+@json_option
+@click.pass_obj
+def pr_close(call: Call, pull: str) -> Answer:
+    """Close one pull request; main and the records stay."""
+    from pointsman import pulls
+
+    with call.repository() as repo:
+        return Answer(pulls.close(repo, pull), pulls.render)

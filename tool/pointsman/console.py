@@ -1,0 +1,129 @@
+"""What a command line has in common: how a call begins, what a command answers, how it is said."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pointsman.arguments import nearest
+
+if TYPE_CHECKING:
+    from pointsman.outcome import Outcome
+    from pointsman.progress import Progress
+    from pointsman.repo import Repository
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_Any = TypeVar("_Any", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Call:
+    """What stands before the command."""
+
+    spec: str | None = None
+    json: bool = False
+    verbose: bool = False
+    refusal: str = "nothing was written"
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Lines if they were asked for, else a bar where stderr is a terminal."""
+        from pointsman.progress import Bar, Silence
+
+        if self.verbose:
+            yield Lines()
+        elif sys.stderr.isatty():
+            with contextlib.closing(Bar()) as bar:
+                yield bar
+        else:
+            yield Silence()
+
+    @contextlib.contextmanager
+    def repository(self, spec: str | None = None) -> Iterator[Repository]:
+        """The repository that -C names; what it has to note is said in the end, whatever happens."""
+        from pointsman.repo import open_repository
+
+        named = spec if spec is not None else self.spec
+        with open_repository(named if named is not None else ".") as repo:
+            try:
+                yield repo
+            finally:
+                for note in repo.notes:
+                    say(note, err=True)
+
+
+class Lines:
+    """What is done, a line at a time, on stderr."""
+
+    def __call__(self, line: str) -> None:
+        say(line, err=True)
+
+    def counted(self, what: str, done: int, total: int | None) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command ends with, and how a person reads it."""
+
+    outcome: Outcome
+    render: Callable[[Mapping[str, Any]], str]
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines. Control characters are shown, never sent; file names that are no text come out as they are."""
+    stream: IO[str] = sys.stderr if err else sys.stdout
+    shown = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        data = shown.encode(encoding, "surrogateescape")
+    except UnicodeEncodeError:
+        data = shown.encode(encoding, "backslashreplace")
+    click.echo(data, err=err)
+
+
+def say_document(document: Mapping[str, Any]) -> None:
+    """Print a document: ASCII, which no terminal's encoding can spoil."""
+    import json
+
+    click.echo(json.dumps(document, indent=2))
+
+
+class Commands(click.Group):
+    """A group that says which command was probably meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
+            near = nearest(args[0], self.list_commands(ctx))
+            raise click.UsageError(f"No such command {args[0]!r}{near}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _want_json(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_object(Call).json = True  # type: ignore[union-attr]  # main always gives one
+
+
+def json_option(function: _Any) -> _Any:
+    """--json, before or after the command's name."""
+    says = "Print one JSON document on stdout."
+    return click.option("--json", is_flag=True, expose_value=False, callback=_want_json, help=says)(function)
+
+
+def example(text: str) -> str:
+    """What stands below a command's options."""
+    return f"\b\nExample:\n  {text}"
+
+
+def need_reason(accept: Sequence[str], reason: str | None) -> None:
+    """Wrong usage unless what is accepted has a reason."""
+    if accept and not reason:
+        raise click.UsageError("--accept needs --reason: say why the guardrail may be broken, reviewers will read it")
