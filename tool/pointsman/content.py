@@ -1,0 +1,93 @@
+"""The content of one artifact, as comparing needs it: rows with their leaves, or the lists of a user's own type.
+
+A stored blob is canonical and proven by its hash, so nothing is judged here: numbers may be as large as they like.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from pointsman.artifact_types import LAYOUTS
+
+_ID_NAMES = ("item_id", "user_id", "id")  # what an object in a list of a user's own type may be called by
+
+
+class Leaf(Struct, gc=False):
+    item_id: str
+    count: int = 0
+    score: float = 0
+
+
+class Row(Struct, gc=False):
+    item_id: str = ""
+    user_id: str = ""
+    count: int = 0
+    items: list[Leaf] | None = None
+    tags: list[str] | None = None
+
+
+class _Body(Struct):
+    items: list[Row] | None = None
+    neighbors: list[Row] | None = None
+    users: list[Row] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a built-in type by id, in the order of the document."""
+
+    type: str
+    rows: Mapping[str, Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """The top-level lists of a user's own type: how long each is, and the ids in it where its elements have some."""
+
+    type: str
+    sizes: Mapping[str, int]
+    ids: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+Content: TypeAlias = Rows | Lists
+
+
+def decode(artifact_type: str, data: bytes) -> Content | None:
+    """The content of a canonical payload; None if it is nothing that this version can read."""
+    try:
+        if artifact_type not in LAYOUTS:
+            return _lists(artifact_type, msgspec.json.decode(data))
+        layout = LAYOUTS[artifact_type]
+        rows: list[Row] = getattr(_decoder().decode(data), layout.rows) or []
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    return Rows(artifact_type, {getattr(row, layout.row_id): row for row in rows})
+
+
+@functools.cache
+def _decoder() -> msgspec.json.Decoder[_Body]:
+    return msgspec.json.Decoder(_Body)
+
+
+def _lists(artifact_type: str, document: object) -> Lists | None:
+    if not isinstance(document, dict):
+        return None
+    lists = {name: value for name, value in document.items() if isinstance(value, list)}
+    ids = {name: found for name, value in lists.items() if (found := _ids(value))}
+    return Lists(artifact_type, {name: len(value) for name, value in lists.items()}, ids)
+
+
+def _ids(elements: Sequence[object]) -> list[str]:
+    """The ids of a list's elements: texts themselves, or what objects are called by; none unless all have one."""
+    if all(isinstance(element, str) for element in elements):
+        return [str(element) for element in elements]
+    for name in _ID_NAMES:
+        if all(isinstance(element, dict) and isinstance(element.get(name), str) for element in elements):
+            return [str(element[name]) for element in elements if isinstance(element, dict)]
+    return []

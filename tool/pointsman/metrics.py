@@ -1,0 +1,184 @@
+"""Metrics: how two versions of an artifact differ, in figures. Pure functions on decoded contents.
+
+Formulas and names: docs/review.md. Shares lie between 0 and 1; a share of nothing is 1 where both are empty.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
+
+from pointsman.content import Content, Lists, Row, Rows
+
+TOP = 20  # how many of a list a person looks at
+PERSISTENCE = {20: 0.9, 100: 0.98}  # depth → p of rank-biased overlap: the first tenth weighs two thirds of all
+Metrics = Mapping[str, float | list[float]]  # [before, after] for figures of either
+
+
+def ids(content: Content) -> Collection[str]:
+    """The ids of what an artifact has: items, anchors or users; of a user's own type those of all its lists."""
+    if isinstance(content, Lists):
+        return {f"{name}/{each}" for name, found in content.ids.items() for each in found}
+    return content.rows.keys()
+
+
+def kept(before: Content, after: Content) -> float:
+    """The share of the ids of `before` that `after` still has."""
+    was, now = set(ids(before)), set(ids(after))
+    return len(was & now) / len(was) if was else 1.0
+
+
+def overlap(before: Content, after: Content) -> float:
+    """How alike the two are at the top, the figure of `overlap-low`: `jaccard_20` or the type's mean overlap."""
+    if isinstance(before, Lists) or isinstance(after, Lists):
+        return jaccard(ids(before), ids(after))
+    if before.type == "popularity":
+        return jaccard(top(before, TOP), top(after, TOP))
+    return _mean(jaccard(_head(before.rows[each]), _head(after.rows[each])) for each in both(before, after))
+
+
+def compare(before: Content, after: Content) -> Metrics:
+    """Every metric of two versions of one type, not rounded."""
+    if isinstance(before, Lists) or isinstance(after, Lists):
+        return _of_lists(before, after)
+    own = {
+        "popularity": _of_popularity,
+        "cooc": _of_cooc,
+        "implicit": _of_users,
+        "session_seq": _of_users,
+        "content_sim": _of_tags,
+    }[after.type]
+    return {**own(before, after), "kept": kept(before, after)}
+
+
+def jaccard(one: Iterable[str], other: Iterable[str]) -> float:
+    """Of all that either has, the share that both have."""
+    first, second = set(one), set(other)
+    return len(first & second) / len(first | second) if first or second else 1.0
+
+
+def rank_biased_overlap(one: Sequence[str], other: Sequence[str], depth: int) -> float:
+    """Rank-biased overlap of two rankings without repetition, cut at `depth` and scaled so that equal ones have 1.
+
+    The sum over d of p^(d-1) times the share of the first d that both have, divided by the sum of p^(d-1), with
+    `PERSISTENCE[depth]` for p; d runs to `depth`, or to the end of the longer list (Webber, Moffat and Zobel 2010,
+    A similarity measure for indefinite rankings, eq. 4, truncated).
+    """
+    p, end = PERSISTENCE[depth], min(depth, max(len(one), len(other)))
+    seen: tuple[set[str], set[str]] = set(), set()
+    weight, total, weights, common = 1.0, 0.0, 0.0, 0
+    for place in range(end):
+        for ranking, mine, others in ((one, seen[0], seen[1]), (other, seen[1], seen[0])):
+            if place < len(ranking):
+                mine.add(ranking[place])
+                common += ranking[place] in others
+        total += weight * common / (place + 1)
+        weights += weight
+        weight *= p
+    return total / weights if weights else 1.0
+
+
+def top(content: Rows, length: int) -> list[str]:
+    """The ids of the highest counts of a popularity, the first of equal ones by id."""
+    if len(content.rows) <= length:
+        return sorted(content.rows, key=lambda each: (-content.rows[each].count, each))
+    return heapq.nsmallest(length, content.rows, key=lambda each: (-content.rows[each].count, each))
+
+
+def both(before: Rows, after: Rows) -> list[str]:
+    """The ids of rows that both have, in the order of `before`."""
+    return [each for each in before.rows if each in after.rows]
+
+
+def tags(content: Rows) -> set[str]:
+    """Every tag of a content_sim."""
+    return set(chain.from_iterable(row.tags or () for row in content.rows.values()))
+
+
+def _of_popularity(before: Rows, after: Rows) -> Metrics:
+    found: dict[str, float | list[float]] = {"items": [len(before.rows), len(after.rows)]}
+    for depth in PERSISTENCE:
+        was, now = top(before, depth), top(after, depth)
+        found[f"jaccard_{depth}"] = jaccard(was, now)
+        found[f"rbo_{depth}"] = rank_biased_overlap(was, now, depth)
+    total = sum(row.count for row in before.rows.values())
+    still = sum(row.count for each, row in before.rows.items() if each in after.rows)
+    return {**found, "counts_kept": still / total if total else 1.0}
+
+
+def _of_cooc(before: Rows, after: Rows) -> Metrics:
+    return {
+        "rows": [len(before.rows), len(after.rows)],
+        "neighbors_per_row": [_mean_length(before), _mean_length(after)],
+        "neighbor_overlap": overlap(before, after),
+    }
+
+
+def _of_users(before: Rows, after: Rows) -> Metrics:
+    return {
+        "users": [len(before.rows), len(after.rows)],
+        "items_per_user": [_mean_length(before), _mean_length(after)],
+        "catalogue": [len(_catalogue(before)), len(_catalogue(after))],
+        "catalogue_kept": _share(_catalogue(before), _catalogue(after)),
+        "overlap_20": overlap(before, after),
+    }
+
+
+def _of_tags(before: Rows, after: Rows) -> Metrics:
+    was, now = tags(before), tags(after)
+    return {
+        "items": [len(before.rows), len(after.rows)],
+        "tags_per_item": [_mean_length(before), _mean_length(after)],
+        "tags": [len(was), len(now)],
+        "tags_appeared": len(now - was),
+        "tags_vanished": len(was - now),
+        "tag_overlap": overlap(before, after),
+    }
+
+
+def _of_lists(before: Content, after: Content) -> Metrics:
+    was, now = ((each.sizes if isinstance(each, Lists) else {}) for each in (before, after))
+    found: dict[str, float | list[float]] = {
+        name: [was.get(name, 0), now.get(name, 0)] for name in dict.fromkeys([*was, *now])
+    }
+    if old := set(ids(before)) | set(ids(after)):
+        found |= {
+            "added": len(old - set(ids(before))),
+            "removed": len(old - set(ids(after))),
+            "kept": kept(before, after),
+        }
+    return found
+
+
+def _catalogue(content: Rows) -> set[str]:
+    return {leaf.item_id for row in content.rows.values() for leaf in row.items or ()}
+
+
+def _leaves(row: Row) -> int:
+    return len(row.items if row.items is not None else row.tags or ())
+
+
+def _mean_length(content: Rows) -> float:
+    return sum(map(_leaves, content.rows.values())) / len(content.rows) if content.rows else 0.0
+
+
+def _head(row: Row) -> list[str]:
+    """What stands first in a row: its tags, or the ids of the highest counts or scores, the first of equals by id."""
+    if row.items is None:
+        return row.tags or []
+    if len(row.items) <= TOP:
+        return [leaf.item_id for leaf in row.items]
+    best = heapq.nsmallest(TOP, row.items, key=lambda leaf: (-leaf.count, -leaf.score, leaf.item_id))
+    return [leaf.item_id for leaf in best]
+
+
+def _share(before: Collection[str], after: Collection[str]) -> float:
+    now = set(after)
+    return sum(each in now for each in before) / len(before) if before else 1.0
+
+
+def _mean(figures: Iterable[float]) -> float:
+    """1 for none: two without a row in common differ by `kept`, not by this."""
+    every = list(figures)
+    return sum(every) / len(every) if every else 1.0
