@@ -1,7 +1,6 @@
-"""Ship pull requests where the forge is the repository itself: a branch on the origin, its commit's message its body.
+"""Ship pull requests on whatever forge: what each means, and what may be done with it.
 
-Merging squashes the branch onto main by compare-and-swap after the gate has passed, and takes the branch away in the
-same move of refs: nobody ever sees one without the other.
+What a pull request changes stands in its commit's message, wherever it is open. It is merged after the gate has passed.
 """
 
 from __future__ import annotations
@@ -17,12 +16,13 @@ from typing import Any
 from pointsman.case import path_kind
 from pointsman.documents import rfc3339
 from pointsman.errors import MovedFirst, Problem, Refused
+from pointsman.forge import Opened
+from pointsman.forges import open_forge
 from pointsman.gate import Gatekeeper
 from pointsman.message import Message, parse
 from pointsman.names import Target
-from pointsman.origin import MAIN, PULL_BRANCHES, Move
 from pointsman.outcome import Outcome, told
-from pointsman.plumbing import Entry, Oid
+from pointsman.plumbing import Oid
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
 
@@ -31,10 +31,9 @@ _TRIES = 12
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """One open pull request."""
+    """One open pull request and what its commit says."""
 
-    branch: str  # without refs/heads/
-    head: Oid
+    opened: Opened
     targets: tuple[Target, ...]
     title: str
     message: Message
@@ -43,33 +42,33 @@ class Pull:
 
     @property
     def id(self) -> str:
-        return self.branch.rpartition("/")[2]
+        return self.opened.id
 
     @property
-    def ref(self) -> str:
-        return f"refs/heads/{self.branch}"
+    def branch(self) -> str:
+        return self.opened.branch
+
+    @property
+    def head(self) -> Oid:
+        return self.opened.head
 
 
 def open_pulls(repo: Repository) -> list[Pull]:
     """Every open pull request as `refresh` last saw the origin, by branch."""
-    return [
-        read_pull(repo, ref.removeprefix("refs/heads/"), head)
-        for ref, head in sorted(repo.heads.items())
-        if ref.startswith(PULL_BRANCHES)
-    ]
+    return [read_pull(repo, opened) for opened in open_forge(repo).find()]
 
 
-def read_pull(repo: Repository, branch: str, head: Oid) -> Pull:
-    """The pull request whose branch stands at `head`."""
-    found = repo.git.object(head)
+def read_pull(repo: Repository, opened: Opened) -> Pull:
+    """A pull request with what its commit says."""
+    found = repo.git.object(opened.head)
     text = found[1].decode(errors="replace") if found is not None else ""
     fields, _, body = text.partition("\n\n")
     author = re.search(r"^author (.*) \d+ [+-]\d{4}$", fields, re.MULTILINE)
     committed = re.search(r"^committer .* (\d+) [+-]\d{4}$", fields, re.MULTILINE)
     at = rfc3339(int(committed[1]) if committed else 0)
     message = parse(body)
-    targets = tuple(dict.fromkeys(said.target for said in message.said)) or _changed_targets(repo, head)
-    return Pull(branch, head, targets, body.partition("\n")[0], message, author[1] if author else "", at)
+    targets = tuple(dict.fromkeys(said.target for said in message.said)) or _changed_targets(repo, opened.head)
+    return Pull(opened, targets, body.partition("\n")[0], message, author[1] if author else "", at)
 
 
 def _changed_targets(repo: Repository, head: Oid) -> tuple[Target, ...]:
@@ -104,7 +103,7 @@ def find(repo: Repository, text: str) -> Pull:
 
 def document(pull: Pull) -> dict[str, Any]:
     """A pull request as other documents refer to it."""
-    return {"id": pull.id, "url": None, "branch": pull.branch}
+    return {"id": pull.id, "url": pull.opened.url, "branch": pull.branch}
 
 
 def list_pulls(repo: Repository) -> Outcome:
@@ -160,30 +159,26 @@ def merge_pull(repo: Repository, pull: Pull) -> Oid:
         fork = repo.merge_base(main, pull.head)
         assert fork is not None
         changes = repo.git.differences(fork, pull.head)
-        files: dict[str, Entry | None] = {}
+        there = {change.path: Snapshot(repo, main).entry(change.path) for change in changes}
         for change in changes:
-            if Snapshot(repo, main).entry(change.path) not in (change.old, change.new):
+            if there[change.path] not in (change.old, change.new):
                 raise MovedFirst(
                     f"main moved {change.path} after {pull.branch} was made from it: publish or roll back again"
                 )
-            files[change.path] = change.new
-        tree = repo.tree_of(main)
-        new = repo.tree_with(tree, files)
-        if new == tree:
+        if all(there[change.path] == change.new for change in changes):
             gate = Gatekeeper(repo)
             made = [fault for target in pull.targets for fault in gate.made(main, target)]
             if made:
                 raise Refused(made)
             close_pull(repo, pull)
             return main
-        commit = repo.commit(new, [main], repo.messages(main, pull.head).strip("\n") + "\n", author=pull.author)
+        message = repo.messages(main, pull.head).strip("\n") + "\n"
         try:
-            repo.move([Move(MAIN, commit, main), Move(pull.ref, None, pull.head)])
-            return commit
+            return open_forge(repo).merge(pull.opened, main, message, pull.author)
         except MovedFirst:
             time.sleep(random.uniform(0, 0.02 * 2 ** min(again, 6)))
             repo.refresh()
-            if repo.heads.get(pull.ref) != pull.head:
+            if repo.heads.get(pull.opened.ref) != pull.head:
                 landed = landed_as(repo, repo.main, pull)
                 if landed is not None:
                     return landed
@@ -217,9 +212,9 @@ def landed_as(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
     return None
 
 
-def close_pull(repo: Repository, pull: Pull) -> None:
-    """Take the branch away if it still stands where it stood."""
-    repo.move([Move(pull.ref, None, pull.head)])
+def close_pull(repo: Repository, pull: Pull, because: str = "") -> None:
+    """Close it, and take the branch away if it still stands where it stood."""
+    open_forge(repo).close(pull.opened, because)
 
 
 def close(repo: Repository, text: str) -> Outcome:

@@ -12,6 +12,7 @@ from typing import Any
 from pointsman import pulls
 from pointsman.documents import Manifest, read_manifest
 from pointsman.errors import MovedFirst, Problem, Refused
+from pointsman.forge import Opened
 from pointsman.gate import Gatekeeper
 from pointsman.message import Said, check_value, compose
 from pointsman.names import Target
@@ -86,7 +87,7 @@ def _roll_back(repo: Repository, request: Request) -> list[dict[str, Any]]:
         branch = f"rollback/{target}/{hashlib.sha256(what.encode()).hexdigest()[:12]}"
         ref = f"refs/heads/{branch}"
         if not request.now and (there := repo.heads.get(ref)) is not None:
-            pull = pulls.read_pull(repo, branch, there)
+            pull = pulls.read_pull(repo, Opened(branch, there))
             documents.append(
                 {**document, "outcome": "unchanged", "pull_request": pulls.document(pull), "commit": there}
             )
@@ -102,7 +103,7 @@ def _roll_back(repo: Repository, request: Request) -> list[dict[str, Any]]:
             documents.append({**document, "outcome": "merged", "pull_request": None, "commit": commit})
         else:
             moves.append(Move(ref, commit, None))
-            pull = pulls.read_pull(repo, branch, commit)
+            pull = pulls.read_pull(repo, Opened(branch, commit))
             documents.append({**document, "outcome": "opened", "pull_request": pulls.document(pull), "commit": commit})
     if tip != main:
         moves.append(Move(MAIN, tip, main))

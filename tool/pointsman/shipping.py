@@ -15,6 +15,7 @@ from pointsman import pulls
 from pointsman.artifact import window_instant
 from pointsman.documents import Manifest, Record, later_moment
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
+from pointsman.forge import Opened
 from pointsman.gate import Gatekeeper
 from pointsman.landing import pause, summary
 from pointsman.message import Said, compose
@@ -212,14 +213,14 @@ class Shipping:
         ref = f"refs/heads/{ship.branch}"
         was = self.repo.heads.get(ref)
         if was is not None:
-            pull = pulls.read_pull(self.repo, ship.branch, was)
+            pull = pulls.read_pull(self.repo, Opened(ship.branch, was))
             replaces = {said.target: said.supersedes for said in pull.message.said}
             if replaces == {said.target: said.supersedes for said in ship.said}:
                 return pull, "unchanged"
         tree = self.repo.tree_with(self.repo.tree_of(ship.main), dict(ship.files))
         commit = self.repo.commit(tree, [ship.main], ship.message)
         self.repo.move([Move(ref, commit, was)])
-        return pulls.read_pull(self.repo, ship.branch, commit), "opened" if was is None else "updated"
+        return pulls.read_pull(self.repo, Opened(ship.branch, commit)), "opened" if was is None else "updated"
 
     def close_landed(self, targets: set[Target]) -> None:
         """Finish a merge whose git was killed after it moved main and before it took the branch away."""
@@ -239,10 +240,10 @@ class Shipping:
             ):
                 continue
             if _covers(mine, other) and self._rank(other) < rank:
-                self.repo.move([Move(other.ref, None, other.head)])
+                pulls.close_pull(self.repo, other, f"superseded by {mine.branch}")
                 self.notes.append(f"closed {other.branch}: {mine.branch} supersedes it")
             elif _covers(other, mine) and self._rank(other) > rank:
-                self.repo.move([Move(mine.ref, None, mine.head)])
+                pulls.close_pull(self.repo, mine, f"superseded by {other.branch}")
                 self.notes.append(f"closed {mine.branch}: {other.branch}, which is open, has a newer window")
                 return "superseded"
         return None

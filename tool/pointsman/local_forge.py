@@ -1,0 +1,61 @@
+"""The forge that is the repository itself: a pull request is its branch on the origin, its page the commit's message.
+
+A merge squashes the branch onto main by compare-and-swap and takes it away in the same move of refs: nobody ever sees
+one without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pointsman.forge import Opened, Page
+from pointsman.origin import MAIN, PULL_BRANCHES, Move
+from pointsman.plumbing import Oid
+from pointsman.repo import Repository
+
+
+class LocalForge:
+    """Pull requests of a repository without a forge. Nobody approves, whoever may push may merge."""
+
+    def __init__(self, repo: Repository) -> None:
+        self.repo = repo
+
+    def find(self) -> list[Opened]:
+        return [
+            Opened(ref.removeprefix("refs/heads/"), head)
+            for ref, head in sorted(self.repo.heads.items())
+            if ref.startswith(PULL_BRANCHES)
+        ]
+
+    def open(self, branch: str, head: Oid, page: Page) -> Opened:
+        return Opened(branch, head)
+
+    def update(self, opened: Opened, page: Page) -> None:
+        return
+
+    def comment(self, opened: Opened, purpose: str, text: str) -> None:
+        return
+
+    def label(self, opened: Opened, labels: Sequence[str]) -> None:
+        return
+
+    def close(self, opened: Opened, because: str = "") -> None:
+        self.repo.move([Move(opened.ref, None, opened.head)])
+
+    def merge(self, opened: Opened, main: Oid, message: str, author: str) -> Oid:
+        repo = self.repo
+        fork = repo.merge_base(main, opened.head)
+        assert fork is not None
+        files = {change.path: change.new for change in repo.git.differences(fork, opened.head)}
+        commit = repo.commit(repo.tree_with(repo.tree_of(main), files), [main], message, author=author)
+        repo.move([Move(MAIN, commit, main), Move(opened.ref, None, opened.head)])
+        return commit
+
+    def auto_merge(self, opened: Opened, message: str) -> Oid | None:
+        return None
+
+    def approvals(self, opened: Opened) -> tuple[str, ...]:
+        return ()
+
+    def protection(self) -> list[tuple[str, str]]:
+        return []
