@@ -20,6 +20,8 @@ from pointsman.repo import Repository, open_repository
 
 STAGING = Path(__file__).parent / "samples" / "recsys-pipelines" / "staging"
 GROCER = Target("grocer", "home")
+# Days are shipped here in any order and of any size; what guardrails say of that has tests of its own.
+CALM = "[policy]\nkept_low = false\nsize_jump = false\nwindow_regressed = false\n"
 DAYS = {day: f"2026-03-0{day}_2026-03-0{day + 1}" for day in (1, 2, 3)}
 
 
@@ -52,7 +54,10 @@ class Shop:
         git(root, "init", "-q", "--bare", "-b", "main", str(self.origin))
         git(root, "clone", "-q", str(self.origin), str(self.desk))
         git(self.desk, "checkout", "-q", "-b", "main")
-        (self.desk / "pointsman.toml").write_text(f'[store]\nurl = "{url or f"file://{self.store}"}"\n{settings}')
+        policy = "" if "[policy" in settings else CALM
+        (self.desk / "pointsman.toml").write_text(
+            f'[store]\nurl = "{url or f"file://{self.store}"}"\n{settings}{policy}'
+        )
         self.push("settings")
 
     @contextmanager

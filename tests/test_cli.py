@@ -370,12 +370,17 @@ def test_a_refusal_names_every_fault_and_says_that_nothing_was_written(run: Run,
     *faults, last = err.splitlines()
     assert last == "pointsman: refused, nothing was written"
     assert faults
-    assert all(line.startswith("manifests/grocer/home/manifest.json: items-drop: ") for line in faults)
+    path = "manifests/grocer/home/manifest.json"
+    assert [line.split(": ")[:2] for line in faults] == [
+        [path, rule] for rule in ("items-drop", "kept-low", "size-jump")
+    ]
     code, out, _ = run(*words, "--json")
     assert code == 1
     assert [f"{each['path']}: {each['rule']}: {each['says']}" for each in json.loads(out)["faults"]] == faults
     assert state(shop) == before
-    assert run(*words, "--accept", "items-drop", "--reason", "a sale")[0] == 0
+    accepted = [word for rule in ("items-drop", "kept-low", "size-jump") for word in ("--accept", rule)]
+    assert run(*words, *accepted[:4], "--reason", "a sale")[0] == 1
+    assert run(*words, *accepted, "--reason", "a sale")[0] == 0
 
 
 def test_publishing_a_directory_without_artifacts_is_an_error(run: Run, shop: str, tmp_path: Path) -> None:

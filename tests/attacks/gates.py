@@ -46,6 +46,17 @@ ROWS: Mapping[str, str] = {
     "retired": "PR SY",
     "rewritten-history": "SY AU",
     "items-drop": "PR",
+    "type-dropped": "PR",
+    "type-missing": "PR",
+    "items-floor": "PR",
+    "kept-low": "PR",
+    "overlap-low": "PR",
+    "size-jump": "PR",
+    "too-large-to-serve": "PR",
+    "window-regressed": "PR",
+    "window-stale": "PR",
+    "windows-differ": "PR",
+    "segment-changed": "PR",
 }
 BRANCH = "ship/grocer/home/0123456789ab"
 

@@ -21,7 +21,14 @@ SLOTS = {
 # How many items the artifact of this number has; any other number has 120.
 ITEMS = {1: 100, 2: 110, 5: 30, 6: 55, 7: 54}
 MEASURE = {"popularity": "items", "cooc": "rows", "implicit": "users", "bundles": "bundles"}
-LAST_NUMBER = 12
+# From 13 on each number is unusual in one way: its segment, its window, its size, the ids that it has.
+WINDOW = ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")
+SEGMENTS = {13: "night"}
+WINDOWS = {14: ("2026-02-27T00:00:00Z", "2026-02-28T00:00:00Z"), 15: ("2026-03-01T00:00:00Z", "2026-03-03T00:00:00Z")}
+PADDED = {16: 4000, 17: 700}
+# Of 18 number 19 keeps 30 %, 20 a little less, and 21 four of the twenty highest.
+IDS = {18: range(120), 19: range(84, 204), 20: range(85, 205), 21: range(16, 136)}
+LAST_NUMBER = 21
 FUTURE, PAST = "2999-01-01T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z"
 SCHEMA = '{"type": "object", "properties": {"bundles": {"type": "array", "items": {"type": "string"}}}}\n'
 
@@ -52,8 +59,11 @@ class Artifact:
     @property
     def payload(self) -> bytes:
         tenant, surface = self.target.split("/")
-        head = {"v": 1, "artifact_type": self.slot, "tenant": tenant, "surface": surface, "number": self.number}
-        return json.dumps(head, separators=(",", ":")).encode()
+        head: dict[str, Any] = {"v": 1, "artifact_type": self.slot, "tenant": tenant, "surface": surface}
+        head["number"] = self.number
+        if self.number in IDS:
+            head["items"] = [{"item_id": f"item-{each:03}", "count": 1000 - each} for each in IDS[self.number]]
+        return json.dumps(head, separators=(",", ":")).encode().ljust(PADDED.get(self.number, 0))
 
     @property
     def version(self) -> str:
@@ -73,10 +83,10 @@ class Artifact:
             "v": 1,
             "tenant": tenant,
             "surface": surface,
-            "segment": "default",
+            "segment": SEGMENTS.get(self.number, "default"),
             "type": self.slot,
             "version": self.version,
-            "window": {"start": "2026-03-01T00:00:00Z", "end": "2026-03-02T00:00:00Z"},
+            "window": dict(zip(("start", "end"), WINDOWS.get(self.number, WINDOW), strict=True)),
             "uri": f"{store}/{self.key}",
             "size": len(self.payload),
             "built_at": "2026-03-02T01:00:00Z",
@@ -341,6 +351,22 @@ def _rolled_back_two(state: State) -> State:
     return state.restore("rollback", HOME, "first-ship")
 
 
+def _unusual(state: State, policy: str = "") -> State:
+    """The unusual numbers are recorded; with `policy`, the settings have such a table."""
+    if policy:
+        state.settings = f"[policy]\n{policy}\n"
+    numbers = (*SEGMENTS, *WINDOWS, *PADDED, *IDS)
+    return _shipped_twice(state).record("unusual-records", *(f"popularity.{number}" for number in numbers), "cooc.15")
+
+
+def _catalogue(state: State) -> State:
+    return _unusual(state, "size_jump = false").ship("third-ship", HOME, "popularity.18", "cooc.1")
+
+
+def _later_window(state: State) -> State:
+    return _unusual(state).ship("third-ship", HOME, "popularity.15", "cooc.1")
+
+
 def _hold_broken(state: State) -> State:
     """A hold went past the gate that says nothing."""
     _shipped_twice(state).commit("hold", "hold", {f"holds/{HOME}.json": b"until further notice\n"})
@@ -440,6 +466,26 @@ STATES: dict[str, Callable[[State], State]] = {
     "hold-over-all-on-hold": _hold_over_all_on_hold,
     "rolled-back-and-held": _rolled_back_and_held,
     "gone": _gone,
+    "unusual": _unusual,
+    "catalogue": _catalogue,
+    "later-window": _later_window,
+    **{
+        f"policy {policy}": functools.partial(_unusual, policy=policy)
+        for policy in (
+            'type_missing = ["implicit"]',
+            'type_missing = ["popularity"]',
+            "items_floor = 55",
+            "items_floor = 56",
+            "too_large_to_serve = 700",
+            "too_large_to_serve = 699",
+            'window_stale = "1d"',
+            'window_stale = "3d"',
+            "windows_differ = true",
+        )
+    },
+    "policy overlap_low": lambda state: _unusual(state, "kept_low = false\noverlap_low = 0.1\nsize_jump = false").ship(
+        "third-ship", HOME, "popularity.18", "cooc.1"
+    ),
     "adopted": _adopted,
     "adopted-and-shipped": _adopted_and_shipped,
 }

@@ -77,7 +77,8 @@ def adopt(repo: Repository, request: Request, progress: Progress = SILENCE) -> O
     wants, unchanged = _wants(repo, settings, registry, taken)
     note = f"Adopted from {where}."
     terms = Terms("pointsman adopt …", together=True, run=request.run, reship=request.reship, note=note)
-    shipping = Shipping(repo, settings, terms, progress)
+    at_hand = {each.verified.source.artifact.version: each.verified.source.payload for each in taken.values()}
+    shipping = Shipping(repo, settings, terms, progress, at_hand)
     wants = _settle(shipping, registry, wants)
     blobs: list[str | None] = [None] * len(taken)
     if request.dry_run:

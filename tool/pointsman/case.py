@@ -54,6 +54,15 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Likeness:
+    """How much two versions of a type have in common; None where their contents are not available, with the reason."""
+
+    kept: float | None = None  # share of the earlier ids that are still there
+    overlap: float | None = None  # of what stands at the top
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TargetChange:
     """What the change does to one target's manifest, with everything on the base that the rules compare it with."""
 
@@ -66,6 +75,7 @@ class TargetChange:
     undoes_first: bool = False  # a removal that puts back "was never shipped"
     records: Mapping[str, Record | None] = field(default_factory=dict)  # slot → record on the base, for `after`
     references: Sequence[Mapping[str, Record]] = ()  # states that guardrails compare with, slot → record
+    likeness: Mapping[tuple[str, str], Likeness] = field(default_factory=dict)  # of versions in them and in `records`
     taken_out: frozenset[str] = frozenset()  # changed slots that a restore took out and no Reship: puts back
     built_on: tuple[Fault, ...] = ()  # faults of the commit that last changed it: a ship would launder them
     restores_known: bool = True  # every Restores: line names a version that the slot had before

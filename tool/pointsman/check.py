@@ -39,7 +39,9 @@ def check(
 
     faults = [{**told(fault, accepted=False), **place(fault)} for fault in verdict.faults]
     accepted = [{**told(fault, accepted=True), **place(fault), "reason": why} for fault, why in verdict.accepted]
-    return Outcome({"base": old, "head": new, "faults": faults + accepted}, 1 if verdict.faults else 0)
+    notes = [{**told(fault), **place(fault)} for fault in verdict.notes]
+    document = {"base": old, "head": new, "faults": faults + accepted, "notes": notes}
+    return Outcome(document, 1 if verdict.faults else 0)
 
 
 def render(document: Mapping[str, Any]) -> str:
@@ -49,6 +51,7 @@ def render(document: Mapping[str, Any]) -> str:
         + (f" (accepted: {fault['reason']})" if fault["accepted"] else "")
         for fault in document["faults"]
     ]
+    lines += [f"note: {one_line(note['path'])}: {note['rule']}: {one_line(note['says'])}" for note in document["notes"]]
     return "\n".join([*lines, _sentence(document)])
 
 
@@ -60,6 +63,11 @@ def github(document: Mapping[str, Any]) -> str:
         + (_data(f" (accepted: {fault['reason']})") if fault["accepted"] else "")
         for fault in document["faults"]
     ]
+    lines += [
+        f"::notice file={_property(note['path'])},line={note['line']},title={_property(note['rule'])}::"
+        + _data(note["says"])
+        for note in document["notes"]
+    ]
     return "\n".join([*lines, _sentence(document)])
 
 
@@ -70,6 +78,9 @@ def summary(document: Mapping[str, Any]) -> str:
         f"| {'accepted' if fault['accepted'] else 'refused'} | `{fault['rule']}` | {_cell(fault['path'])} | "
         f"{_cell(fault['says'])}{_cell(' Accepted: ' + fault['reason']) if fault['accepted'] else ''} |"
         for fault in order
+    ]
+    rows += [
+        f"| note | `{note['rule']}` | {_cell(note['path'])} | {_cell(note['says'])} |" for note in document["notes"]
     ]
     table = ["", "| | rule | path | |", "|---|---|---|---|", *rows] if rows else []
     return "\n".join([f"**pointsman check**: {_sentence(document)}", *table]) + "\n"

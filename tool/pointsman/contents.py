@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pointsman import metrics
+from pointsman.case import Likeness
 from pointsman.content import Content, decode
 from pointsman.documents import Record
 from pointsman.errors import Problem
@@ -55,6 +57,12 @@ class Contents:
         read = ask_all(lambda record: self.read(settings, record), every, at_once=at_once)
         return {record.version: content for record, content in zip(every, read, strict=True)}
 
+    def likeness(self, settings: Settings, pairs: Iterable[tuple[Record, Record]]) -> dict[tuple[str, str], Likeness]:
+        """(Version before, version after) → how much the two have in common."""
+        every = list(pairs)
+        contents = self.read_all(settings, [record for pair in every for record in pair])
+        return {(old.version, new.version): _alike(contents[old.version], contents[new.version]) for old, new in every}
+
     def payload(self, settings: Settings, record: Record) -> bytes | Missing:
         """The bytes of one version's blob, which hash to it."""
         if record.version in self._at_hand:
@@ -90,6 +98,14 @@ class Contents:
         if url not in self._stores:
             self._stores[url] = open_store(url, settings.access)
         return self._stores[url]
+
+
+def _alike(before: Content | Missing, after: Content | Missing) -> Likeness:
+    if isinstance(before, Missing):
+        return Likeness(why=before.why)
+    if isinstance(after, Missing):
+        return Likeness(why=after.why)
+    return Likeness(metrics.kept(before, after), metrics.overlap(before, after))
 
 
 def _is_in(url: str, record: Record) -> bool:

@@ -29,6 +29,7 @@ _DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-0
 _IDENTITY = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL)")
 _NOBODY = {"NAME": "On-call engineer", "EMAIL": "on-call@example.com"}
 _POINTER = "registry/current/grocer/home/manifest.json"
+_ACCEPT = ("--accept", "items-drop", "--accept", "kept-low", "--accept", "size-jump")  # what 3 March breaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ def _broken_day(story: _Story, serving: _Serving, items: int) -> None:
     day = ("pointsman", "publish", "../staging", "--window", _DAYS[2], "--run", "https://ci.example/runs/303")
     story.run(*day, ends=1)
     story.tell("Someone is sure that it is fine, and ships it all the same. The reason goes into git for good.")
-    story.run(*day, "--accept", "items-drop", "--reason", "clearance sale, fewer items are right", "--merge")
+    story.run(*day, *_ACCEPT, "--reason", "clearance sale, fewer items are right", "--merge")
     story.run("pointsman", "sync")
     story.tell("It was not fine. The phone rings; on-call looks at what is current, since when, and by whom:")
     story.run("pointsman", "status", "grocer/home")
@@ -197,7 +198,7 @@ def _roll_back(story: _Story, serving: _Serving, good: bytes) -> None:
 def _look_back(story: _Story) -> None:
     story.tell("And a bot that tries to bring 3 March back, by mistake or by retry, is told so:")
     day = ("pointsman", "publish", "../staging", "--window", _DAYS[2])
-    story.run(*day, "--accept", "items-drop", "--reason", "again", ends=1)
+    story.run(*day, *_ACCEPT, "--reason", "again", ends=1)
     story.tell("What an auditor reads a year later:")
     story.run("pointsman", "log", "grocer/home")
     story.tell(

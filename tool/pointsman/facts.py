@@ -12,7 +12,19 @@ from functools import partial
 from typing import Any
 
 from pointsman import user_type
-from pointsman.case import STATE_ROOTS, Blob, Document, Gate, State, TargetChange, is_target, path_kind, target_of
+from pointsman.case import (
+    STATE_ROOTS,
+    Blob,
+    Document,
+    Gate,
+    Likeness,
+    State,
+    TargetChange,
+    is_target,
+    path_kind,
+    target_of,
+)
+from pointsman.contents import Contents
 from pointsman.documents import (
     HOLD_ON_ALL,
     Hold,
@@ -46,11 +58,12 @@ _READERS: Mapping[str, Any] = {
 
 
 class Facts:
-    """Reads of one repository. `offline` leaves the store alone. Reads each chain of commits once."""
+    """Reads of one repository. Reads each chain of commits once. `contents` says whether the store is asked."""
 
-    def __init__(self, repo: Repository, *, offline: bool = False) -> None:
+    def __init__(self, repo: Repository, contents: Contents | None = None) -> None:
         self.repo = repo
-        self.offline = offline
+        self.contents = contents or Contents()
+        self.offline = self.contents.offline
         self._chains: dict[tuple[Oid | None, str], Chain] = {}
         self._newer: dict[tuple[Oid | None, str], frozenset[Oid] | None] = {}
         self._sinces: dict[Oid, Oid | None] = {}
@@ -330,6 +343,21 @@ class Facts:
         return any(self._stays(base, f"{path}/{name}", gone) for name in below) if below else path not in gone
 
     # blobs
+
+    def likeness(
+        self, settings: Settings, change: TargetChange, references: Sequence[Mapping[str, Record]]
+    ) -> dict[tuple[str, str], Likeness]:
+        """How alike the changed slots are to what stands in each reference, as far as a guardrail in force asks."""
+        if not any(settings.limit(change.target, name) for name in ("kept_low", "overlap_low")):
+            return {}
+        after = {slot: record for slot in change.changed if (record := change.records.get(slot)) is not None}
+        pairs = {
+            (before[slot].version, new.version): (before[slot], new)
+            for before in references
+            for slot, new in after.items()
+            if slot in before and before[slot].version != new.version
+        }
+        return self.contents.likeness(settings, pairs.values())
 
     def look_ahead(self, settings: Settings, uris: Iterable[str]) -> None:
         """Ask now for the sizes of blobs that the gate is going to ask for one target at a time."""

@@ -7,10 +7,11 @@ a worktree, and costs what the change costs.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pointsman.case import Case, Document, Gate, Kind, TargetChange, path_kind, target_of
+from pointsman.contents import Contents
 from pointsman.documents import Manifest, Record
 from pointsman.errors import Fault
 from pointsman.facts import Facts, is_restore, vouching
@@ -18,25 +19,36 @@ from pointsman.message import Message, Said, parse
 from pointsman.names import Target
 from pointsman.plumbing import Change, Commit, Entry, Oid, object_id
 from pointsman.repo import Repository
-from pointsman.rules import BY_NAME, RULES, Rule, judge
+from pointsman.rules import BY_NAME, RULES, Rule, judge, notes
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.snapshot import Chain, Snapshot, versions_in
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The faults of a change: those that stop it, and those that it accepts by name, with the reason."""
+    """The faults of a change: those that stop it, and those that it accepts by name, with the reason; and notes."""
 
     faults: tuple[Fault, ...]
     accepted: tuple[tuple[Fault, str], ...] = ()
+    notes: tuple[Fault, ...] = ()  # what guardrails say that stops nothing
 
 
 class Gatekeeper:
-    """Judges changes of one repository by `rules`. `offline` leaves the store alone."""
+    """Judges changes of one repository by `rules`. `offline` leaves the store alone.
 
-    def __init__(self, repo: Repository, *, offline: bool = False, rules: Sequence[Rule] = RULES) -> None:
+    `at_hand`: payloads by version that no store has yet, or that need not be fetched from one.
+    """
+
+    def __init__(
+        self,
+        repo: Repository,
+        *,
+        offline: bool = False,
+        rules: Sequence[Rule] = RULES,
+        at_hand: Mapping[str, Callable[[], bytes]] | None = None,
+    ) -> None:
         self.repo = repo
-        self.facts = Facts(repo, offline=offline)
+        self.facts = Facts(repo, Contents(offline=offline, at_hand=at_hand))
         self._rules = rules
         self._own_faults: dict[tuple[Oid, str], tuple[Fault, ...]] = {}
         self._ships: set[tuple[Oid, str]] = set()
@@ -185,7 +197,7 @@ class Gatekeeper:
                 stopping.append(fault)
             else:
                 accepted.append((fault, reason))
-        return Verdict(tuple(stopping), tuple(accepted))
+        return Verdict(tuple(stopping), tuple(accepted), tuple(notes(case)))
 
     def _case(
         self,
@@ -220,7 +232,7 @@ class Gatekeeper:
             chain = facts.chain(tip if past else base.commit, document.path)
             place = chain.place(head.commit) + 1 if past and head.commit is not None else 0
             change = self._target_change(chain, place, base, document, message)
-            targets.append(self._at_the_gate(change, chain, base) if gate is Gate.CHANGE else change)
+            targets.append(self._at_the_gate(change, chain, base, settings) if gate is Gate.CHANGE else change)
         pointed_to, unrecorded = facts.tombstones(base, documents)
         looks = blobs and not facts.offline and gate in (Gate.CHANGE, Gate.TREE)
         return Case(
@@ -278,14 +290,18 @@ class Gatekeeper:
         put_back = {slot for slot, version in reships if versions.get(slot) == version}
         return replace(found, taken_out=frozenset(taken_out - put_back), holds=facts.holds(base, target))
 
-    def _at_the_gate(self, change: TargetChange, chain: Chain, base: Snapshot) -> TargetChange:
+    def _at_the_gate(self, change: TargetChange, chain: Chain, base: Snapshot, settings: Settings) -> TargetChange:
         """The same with what only a change that is not on main yet is judged by."""
-        if change.kind is not Kind.SHIP or change.after is None:
+        if change.after is None:
             return change
+        if change.kind is not Kind.SHIP:
+            return replace(change, references=[self.facts.records(base, change.target, change.before)])
         built_on: list[Fault] = []
         if change.last is not None:
             built_on = [_laundered(fault, change.last) for fault in self._own(chain, 0)] + self._below(chain, 0)
-        return replace(change, built_on=tuple(built_on), references=self._references(chain, change, base))
+        references = self._references(chain, change, base)
+        likeness = self.facts.likeness(settings, change, references)
+        return replace(change, built_on=tuple(built_on), references=references, likeness=likeness)
 
     def _kind(
         self,

@@ -1,10 +1,19 @@
-"""Guardrails: what an unusual ship looks like. Pure functions on a limit and two records."""
+"""Guardrails: what an unusual ship looks like. Pure functions on a limit and the two states that a ship lies between.
+
+Each yields one finding for everything that it looked at, within its limit or not, so that a review can show the figure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeAlias
 
+from pointsman.artifact import window_instant
+from pointsman.case import Case, Likeness, TargetChange
 from pointsman.documents import Record
+from pointsman.limits import Age, Jump, Limit
 
 # What one type's size is counted in; a user's own type counts every top-level list it has.
 _MEASURES = {
@@ -14,33 +23,231 @@ _MEASURES = {
     "session_seq": ("users",),
     "content_sim": ("items",),
 }
+_YEAR_ONE = int(datetime(1, 1, 1, tzinfo=UTC).timestamp())  # what window_instant counts from, seconds since 1970
 
 
-def items_drop(share: float, before: Record, after: Record) -> str | None:
-    """What is wrong if a count of `after` lies more than `share` under that of `before`."""
-    for measure in _MEASURES.get(after.type, tuple(before.summary)):
-        was, now = before.summary.get(measure, 0), after.summary.get(measure, 0)
-        if was and now < was * (1 - share):
-            less = (was - now) / was
-            return f"{after.type} falls from {was} to {now} {measure} ({less:.0%} less, the limit is {share:.0%})"
-    return None
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a ship makes of a state: slot → record, before and after, and what is known beside."""
+
+    before: Mapping[str, Record]
+    after: Mapping[str, Record]
+    changed: Collection[str]  # slots that the ship points elsewhere
+    slots: Collection[str] = ()  # all slots of the manifest after it, with a record or without
+    dropped: Collection[str] = ()  # slots that its message says it drops
+    clock: int = 0  # the commit's, seconds since 1970
+    likeness: Mapping[tuple[str, str], Likeness] = field(default_factory=dict)  # versions before and after
+
+    def pairs(self) -> Iterator[tuple[str, Record, Record]]:
+        """Slot, earlier and new record of every changed slot that has both."""
+        for slot in sorted(self.changed):
+            if slot in self.before and slot in self.after:
+                yield slot, self.before[slot], self.after[slot]
 
 
-_Guardrail = Callable[[float, Record, Record], str | None]
-GUARDRAILS: Mapping[str, tuple[str, _Guardrail]] = {"items-drop": ("items_drop", items_drop)}
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a guardrail found: the slot it looked at (None: all), its figure, and what is wrong, "" for nothing.
 
-
-def judge(rule: str, limit: float, after: Iterable[Record], references: Sequence[Mapping[str, Record]]) -> list[str]:
-    """What one guardrail says of the slots that a ship changes, against each state it may be compared with.
-
-    A ship passes when it is within limits of any of `references` (slot → record); what it says is of the first.
+    A figure of None was not to be had, `says` then tells why.
     """
-    _, guardrail = GUARDRAILS[rule]
-    changed = list(after)
-    current = next(iter(references), {})
-    comparable = [old for old in references if all(new.type in old for new in changed if new.type in current)]
-    verdicts = [
-        [said for new in changed if new.type in old and (said := guardrail(limit, old[new.type], new)) is not None]
-        for old in comparable
+
+    slot: str | None
+    figure: float | str | None
+    broken: bool = False
+    says: str = ""
+
+
+def type_dropped(limit: Limit, step: Step) -> Iterator[Finding]:
+    for slot in sorted(step.before):
+        gone = slot not in step.slots and slot not in step.dropped
+        if gone:
+            yield Finding(slot, "dropped", True, f"{slot} disappears, and nothing says that it shall (publish --drop)")
+
+
+def type_missing(limit: Limit, step: Step) -> Iterator[Finding]:
+    for slot in limit if isinstance(limit, tuple) else ():
+        there = slot in step.slots
+        says = "" if there else f"{slot}, which the settings require, is not there"
+        yield Finding(slot, "there" if there else "missing", not there, says)
+
+
+def items_drop(limit: Limit, step: Step) -> Iterator[Finding]:
+    for slot, old, new in step.pairs():
+        for measure in _MEASURES.get(slot, tuple(old.summary)):
+            was, now = old.summary.get(measure, 0), new.summary.get(measure, 0)
+            if not was:
+                continue
+            less = max(0.0, (was - now) / was)
+            broken = now < was * (1 - float(_number(limit)))
+            says = f"{slot} falls from {was} to {now} {measure} ({less:.0%} less, the limit is {_number(limit):.0%})"
+            yield Finding(slot, less, broken, says if broken else "")
+
+
+def items_floor(limit: Limit, step: Step) -> Iterator[Finding]:
+    for slot, record in _changed(step):
+        if slot == "popularity":
+            items = record.summary.get("items", 0)
+            broken = items < _number(limit)
+            says = f"popularity has {items} items, the floor is {_number(limit):g}"
+            yield Finding(slot, items, broken, says if broken else "")
+
+
+def kept_low(limit: Limit, step: Step) -> Iterator[Finding]:
+    for slot, old, new in step.pairs():
+        like = step.likeness.get((old.version, new.version))
+        if like is None or like.kept is None:
+            yield _unknown(slot, like)
+            continue
+        broken = like.kept < _number(limit)
+        says = f"{slot} keeps {like.kept:.0%} of what it had, the floor is {_number(limit):.0%}"
+        yield Finding(slot, like.kept, broken, says if broken else "")
+
+
+def overlap_low(limit: Limit, step: Step) -> Iterator[Finding]:
+    for slot, old, new in step.pairs():
+        like = step.likeness.get((old.version, new.version))
+        if like is None or like.overlap is None:
+            yield _unknown(slot, like)
+            continue
+        broken = like.overlap < _number(limit)
+        says = f"{slot} has {like.overlap:.0%} in common with what it had at the top, the floor is {_number(limit):.0%}"
+        yield Finding(slot, like.overlap, broken, says if broken else "")
+
+
+def size_jump(limit: Limit, step: Step) -> Iterator[Finding]:
+    assert isinstance(limit, Jump)
+    for slot, old, new in step.pairs():
+        if not old.size or _is_empty(old):
+            continue  # what had nothing in it has no size to compare with
+        shrinks, grows = new.size * limit.shrink < old.size, new.size > old.size * limit.grow
+        if shrinks or grows:
+            factor, allowed = (
+                (old.size / max(new.size, 1), limit.shrink) if shrinks else (new.size / old.size, limit.grow)
+            )
+            how = "smaller" if shrinks else "larger"
+            says = (
+                f"{slot} goes from {old.size} to {new.size} bytes, {factor:.1f} times {how} (the limit is {allowed:g})"
+            )
+            yield Finding(slot, new.size / old.size, True, says)
+        else:
+            yield Finding(slot, new.size / old.size)
+
+
+def too_large_to_serve(limit: Limit, step: Step) -> Iterator[Finding]:
+    for slot, record in _changed(step):
+        broken = record.size > _number(limit)
+        says = f"{slot} has {record.size} bytes, serving loads at most {_number(limit):.0f}"
+        yield Finding(slot, record.size, broken, says if broken else "")
+
+
+def window_regressed(limit: Limit, step: Step) -> Iterator[Finding]:
+    for slot, old, new in step.pairs():
+        was, now = (window_instant(each.window_end) for each in (old, new))
+        broken = was is not None and now is not None and now < was
+        says = f"{slot} goes back from the window that ends {old.window_end} to the one that ends {new.window_end}"
+        yield Finding(slot, new.window_end, broken, says if broken else "")
+
+
+def window_stale(limit: Limit, step: Step) -> Iterator[Finding]:
+    assert isinstance(limit, Age)
+    for slot, record in _changed(step):
+        age = window_age(record, step.clock)
+        if age is not None:
+            broken = age > limit.seconds
+            says = f"{slot} is of a window that ended {days(age)} ago ({record.window_end}), the limit is {limit}"
+            yield Finding(slot, days(max(age, 0)), broken, says if broken else "")
+
+
+def windows_differ(limit: Limit, step: Step) -> Iterator[Finding]:
+    windows = {slot: (record.window_start, record.window_end) for slot, record in sorted(step.after.items())}
+    instants = {tuple(map(window_instant, window)) for window in windows.values()}
+    broken = len(instants) > 1
+    each = ", ".join(f"{slot} {start[:10]} to {end[:10]}" for slot, (start, end) in windows.items())
+    yield Finding(None, len(instants), broken, f"the types come from different windows: {each}" if broken else "")
+
+
+def segment_changed(limit: Limit, step: Step) -> Iterator[Finding]:
+    for slot, old, new in step.pairs():
+        broken = old.segment != new.segment
+        says = f"{slot} was of the segment {old.segment or 'without a name'}, now it is {new.segment or 'without one'}"
+        yield Finding(slot, new.segment, broken, says if broken else "")
+
+
+Guardrail: TypeAlias = Callable[[Limit, Step], Iterator[Finding]]
+_ALL: tuple[Guardrail, ...] = (
+    type_dropped, type_missing, items_drop, items_floor, kept_low, size_jump, too_large_to_serve, window_regressed,
+    window_stale, windows_differ, segment_changed, overlap_low,
+)  # fmt: skip
+GUARDRAILS: Mapping[str, Guardrail] = {each.__name__.replace("_", "-"): each for each in _ALL}
+
+
+def setting(rule: str) -> str:
+    """The key of a guardrail's limit in `[policy]`."""
+    return rule.replace("-", "_")
+
+
+def is_on(limit: Limit) -> bool:
+    """Whether a guardrail is in force."""
+    return limit is not False and limit != ()
+
+
+def judge(rule: str, limit: Limit, steps: Sequence[Step]) -> list[Finding]:
+    """What one guardrail finds, the ship compared with each state that it may be compared with.
+
+    A ship passes when it is within its limit against any of `steps`; what is told is of the first, the current state.
+    """
+    if not is_on(limit):
+        return []
+    current, *earlier = steps
+    found = list(GUARDRAILS[rule](limit, current))
+    compared = {slot for slot in current.changed if slot in current.before}
+    others = (step for step in earlier if compared <= step.before.keys())
+    if any(each.broken for each in found) and any(_passes(rule, limit, step) for step in others):
+        return [Finding(each.slot, each.figure) for each in found]
+    return found
+
+
+def steps(case: Case, change: TargetChange) -> list[Step]:
+    """What a change makes of each state that it may be compared with, the current one first."""
+    after = {slot: record for slot, record in change.records.items() if record is not None}
+    slots = tuple(change.after.current) if change.after is not None else ()
+    dropped = tuple(change.said.drops) if change.said is not None else ()
+    return [
+        Step(before, after, change.changed, slots, dropped, case.clock, change.likeness)
+        for before in change.references or [{}]
     ]
-    return verdicts[0] if verdicts and all(verdicts) else []
+
+
+def _passes(rule: str, limit: Limit, step: Step) -> bool:
+    return not any(each.broken or each.figure is None for each in GUARDRAILS[rule](limit, step))
+
+
+def window_age(record: Record, clock: int) -> int | None:
+    """Seconds from the end of a version's window to `clock`; None for an end that is no time."""
+    end = window_instant(record.window_end)
+    return None if end is None else clock - (end[0] + _YEAR_ONE)
+
+
+def days(seconds: int) -> str:
+    """A length of time as people say it."""
+    return f"{seconds / 86400:.1f} days" if seconds >= 2 * 86400 else f"{seconds / 3600:.1f} hours"
+
+
+def _is_empty(record: Record) -> bool:
+    measures = _MEASURES.get(record.type, tuple(record.summary))
+    return bool(measures) and not any(record.summary.get(measure, 1) for measure in measures)
+
+
+def _changed(step: Step) -> Iterator[tuple[str, Record]]:
+    return ((slot, step.after[slot]) for slot in sorted(step.changed) if slot in step.after)
+
+
+def _number(limit: Limit) -> float:
+    assert isinstance(limit, int | float)
+    return limit
+
+
+def _unknown(slot: str, like: Likeness | None) -> Finding:
+    why = like.why if like is not None and like.why else "the contents were not looked at"
+    return Finding(slot, None, False, f"{slot} is not judged: {why}")

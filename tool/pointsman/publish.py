@@ -57,7 +57,8 @@ def publish(repo: Repository, request: Request, progress: Progress = SILENCE) ->
     wants = _wants(repo, request, sources, settings)
     progress(f"read {len(sources)} artifacts for {len(wants)} targets")
     landing = Landing(repo, settings, progress)
-    shipping = Shipping(repo, settings, _terms(request, settings), progress)
+    at_hand = {source.artifact.version: source.payload for source in sources}
+    shipping = Shipping(repo, settings, _terms(request, settings), progress, at_hand)
     groups = [wants] if settings.group == "run" else [[want] for want in wants]
     shipping.judge(groups)
     if request.dry_run:

@@ -131,9 +131,17 @@ def show(repo: Repository, text: str) -> Outcome:
     pull = find(repo, text)
     verdict = gate.change(main, pull.head)
     faults = [told(fault, accepted=False) for fault in verdict.faults]
-    faults += [told(fault, accepted=True) for fault, _ in verdict.accepted]
+    faults += [{**told(fault, accepted=True), "reason": why} for fault, why in verdict.accepted]
     said = [line for each in pull.message.said for line in each.lines()]
-    return Outcome({**_listed(gate, main, pull), "head": pull.head, "says": said, "faults": faults})
+    return Outcome(
+        {
+            **_listed(gate, main, pull),
+            "head": pull.head,
+            "says": said,
+            "faults": faults,
+            "notes": list(map(told, verdict.notes)),
+        }
+    )
 
 
 def merge(repo: Repository, text: str) -> Outcome:
@@ -238,9 +246,9 @@ def render(outcome: Mapping[str, Any]) -> str:
         f"  {'accepted' if fault['accepted'] else 'refused'}: {fault['rule']}: {fault['says']}"
         for fault in outcome["faults"]
     ]
-    return "\n".join(
-        [_line(outcome), *(f"  {line}" for line in outcome["says"]), *(faults or ["  the gate passes it"])]
-    )
+    notes = [f"  note: {note['rule']}: {note['says']}" for note in outcome["notes"]]
+    passes = [] if any(not fault["accepted"] for fault in outcome["faults"]) else ["  the gate passes it"]
+    return "\n".join([_line(outcome), *(f"  {line}" for line in outcome["says"]), *faults, *notes, *passes])
 
 
 def _line(pull: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pointsman import file_rules, policy, target_rules
-from pointsman.case import Case, Gate, Kind
+from pointsman.case import Case, Gate, Kind, TargetChange
 from pointsman.errors import Fault
 
 
@@ -29,15 +29,19 @@ class Rule:
 def _guardrail(rule: str) -> Callable[[Case], Iterator[Fault]]:
     def judge(case: Case) -> Iterator[Fault]:
         for change in case.targets:
-            if change.kind is not Kind.SHIP:
-                continue
-            limit = case.settings.limit(change.target, policy.GUARDRAILS[rule][0])
-            after = [record for slot in change.changed if (record := change.records.get(slot)) is not None]
-            for said in policy.judge(rule, limit, after, change.references):
+            found = _found(case, change, rule) if change.kind is Kind.SHIP else ()
+            if said := "; ".join(each.says for each in found if each.broken):
                 says = f"{said}; if it is right, publish with --accept {rule} --reason …"
                 yield Fault(change.target.manifest_path, rule, says)
 
     return judge
+
+
+def _found(case: Case, change: TargetChange, rule: str) -> list[policy.Finding]:
+    if change.after is None:
+        return []
+    limit = case.settings.limit(change.target, policy.setting(rule))
+    return policy.judge(rule, limit, policy.steps(case, change))
 
 
 _PC, _PR, _SY, _AU, _WT = Gate.STAGED, Gate.CHANGE, Gate.SYNC, Gate.AUDIT, Gate.TREE
@@ -198,13 +202,29 @@ RULES = (
         frozenset({_SY, _AU}),
         target_rules.rewritten_history,
     ),
-    Rule(
-        "items-drop",
-        "a type that loses more of its items than a share",
-        "`publish --accept items-drop --reason TEXT` if it is right",
-        frozenset({_PR}),
-        _guardrail("items-drop"),
-        acceptable=True,
+    *(
+        Rule(
+            name,
+            stops,
+            f"`publish --accept {name} --reason TEXT` if it is right",
+            frozenset({_PR}),
+            _guardrail(name),
+            acceptable=True,
+        )
+        for name, stops in (
+            ("type-dropped", "a type that disappears without `publish --drop`"),
+            ("type-missing", "a type that the settings require and the manifest lacks"),
+            ("items-drop", "a type that loses more of its items, rows or users than a share"),
+            ("items-floor", "a popularity with fewer items than a floor"),
+            ("kept-low", "a type that keeps less of its ids than a share"),
+            ("size-jump", "a blob that shrinks or grows beyond a factor"),
+            ("too-large-to-serve", "a blob larger than serving loads"),
+            ("window-regressed", "a type whose window ends earlier than that of the version it replaces"),
+            ("window-stale", "a type whose window ended longer ago than allowed, by the commit's clock"),
+            ("windows-differ", "types of one manifest that come from different windows"),
+            ("segment-changed", "a slot of one segment that is taken over by another"),
+            ("overlap-low", "a type that has less in common with its predecessor, at the top, than a share"),
+        )
     ),
 )
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -218,3 +238,14 @@ def judge(case: Case, rules: Sequence[Rule] = RULES) -> list[Fault]:
     guardrails = set(policy.GUARDRAILS)
     found = {fault for fault in found if not (fault.path in stale and fault.rule in guardrails)}
     return sorted(found | {fault for change in case.targets for fault in change.built_on})
+
+
+def notes(case: Case) -> list[Fault]:
+    """What guardrails have to say and stops nothing: all of it on a restore, and what they could not look at."""
+    found = set()
+    for change in case.targets if case.gate is Gate.CHANGE else ():
+        for rule in policy.GUARDRAILS:
+            for each in _found(case, change, rule):
+                if each.says and (change.kind is Kind.RESTORE or not each.broken):
+                    found.add(Fault(change.target.manifest_path, rule, each.says))
+    return sorted(found)

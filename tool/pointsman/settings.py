@@ -9,25 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pointsman.errors import Problem
+from pointsman.limits import DEFAULTS, Limit, read_limits
 from pointsman.names import NAME, Target
 from pointsman.store import BUCKETS, split_url
 from pointsman.stored import Access
 
 SETTINGS_PATH = "pointsman.toml"
 
-# Guardrail settings of the contract. Those with a default are judged by this version; the others it knows but refuses,
-# because a limit that nobody applies is worse than none.
-_POLICY_DEFAULTS: dict[str, float] = {"items_drop": 0.5}
-_POLICY_LATER = (
-    "type_dropped", "type_missing", "items_floor", "kept_low", "size_jump", "too_large_to_serve", "window_regressed",
-    "window_stale", "windows_differ", "segment_changed", "overlap_low",
-)  # fmt: skip
 _KNOWN: dict[str, tuple[str, ...]] = {
     "store": ("url", "former", "endpoint", "region", "allow_http"),
     "serving": ("manifest", "invalidate"),
     "forge": ("kind", "records", "group", "auto_merge"),
     "limits": ("artifact_bytes", "state_file_bytes"),
-    "policy": (*_POLICY_DEFAULTS, *_POLICY_LATER),
+    "policy": tuple(DEFAULTS),
     "audit": ("since", "allowed_signers"),
     "notify": ("command", "webhook"),
 }
@@ -55,12 +49,12 @@ class Settings:
     artifact_bytes: int = 10_000_000  # what recsys-service loads
     state_file_bytes: int = 65536
     audit_since: str = ""  # this commit and all before it are taken as they stand
-    policy: Mapping[str, float] = field(default_factory=dict)
-    target_policy: Mapping[Target, Mapping[str, float]] = field(default_factory=dict)
+    policy: Mapping[str, Limit] = field(default_factory=dict)
+    target_policy: Mapping[Target, Mapping[str, Limit]] = field(default_factory=dict)
 
-    def limit(self, target: Target, name: str) -> float:
+    def limit(self, target: Target, name: str) -> Limit:
         """The value of one guardrail's setting for one target."""
-        return self.target_policy.get(target, {}).get(name, self.policy.get(name, _POLICY_DEFAULTS[name]))
+        return self.target_policy.get(target, {}).get(name, self.policy.get(name, DEFAULTS[name]))
 
     def uri(self, target: Target, artifact_type: str, version: str) -> str:
         """Where the blob of a version stands."""
@@ -129,9 +123,9 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
         artifact_bytes=_count(limits, "artifact_bytes", default.artifact_bytes, where),
         state_file_bytes=_count(limits, "state_file_bytes", default.state_file_bytes, where),
         audit_since=_commit(tables.get("audit", {}).get("since", ""), where),
-        policy=_policy({key: value for key, value in policy.items() if not isinstance(value, dict)}, "[policy]", where),
+        policy=read_limits({key: value for key, value in policy.items() if "/" not in key}, "[policy]", where),
         target_policy={
-            _target(key, where): _policy(value, f'[policy."{key}"]', where)
+            _target(key, where): read_limits(value, f'[policy."{key}"]', where)
             for key, value in policy.items()
             if isinstance(value, dict) and "/" in key
         },
@@ -156,7 +150,7 @@ def _refuse_key(table: str, key: str, value: object, place: str, where: str) -> 
     if key not in _KNOWN[table]:
         raise Problem(f"{where}: unknown key {key} in {place}{_nearest(key, _KNOWN[table])}")
     allowed = _NOT_YET.get((table, key))
-    if (allowed is not None and value not in allowed) or (table == "policy" and key in _POLICY_LATER):
+    if allowed is not None and value not in allowed:
         only = f" (only {allowed[0]!r} works)" if allowed and allowed[0] else ""
         raise Problem(f"{where}: {key} in {place} is not honoured by this version{only}: take it out")
 
@@ -255,13 +249,6 @@ def _commit(value: object, where: str) -> str:
     if value != "" and not (isinstance(value, str) and re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", value)):
         raise Problem(f"{where}: [audit] since must be a full commit id, such as git rev-parse prints, not {value!r}")
     return str(value)
-
-
-def _policy(table: Mapping[str, Any], place: str, where: str) -> Mapping[str, float]:
-    for key, value in table.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise Problem(f"{where}: {key} in {place} must be a share between 0 and 1, not {value!r}")
-    return dict(table)
 
 
 def _target(text: str, where: str) -> Target:

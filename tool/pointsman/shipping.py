@@ -6,7 +6,7 @@ What publish and adopt do once the records are on main. Nothing here changes any
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -71,10 +71,21 @@ class Ship:
 
 
 class Shipping:
-    """The steps that lead to one pull request after another, in the order in which they are run."""
+    """The steps that lead to one pull request after another, in the order in which they are run.
 
-    def __init__(self, repo: Repository, settings: Settings, terms: Terms, progress: Progress) -> None:
+    `at_hand`: payloads by version that the store may not have yet.
+    """
+
+    def __init__(
+        self,
+        repo: Repository,
+        settings: Settings,
+        terms: Terms,
+        progress: Progress,
+        at_hand: Mapping[str, Callable[[], bytes]] | None = None,
+    ) -> None:
         self.repo = repo
+        self._at_hand = at_hand
         self.settings = settings
         self.terms = terms
         self.progress = progress
@@ -141,7 +152,7 @@ class Shipping:
     def _next(self, group: Sequence[Want]) -> Ship | None:
         """The manifests that main needs next, judged; None if it has them already. Refused if they may not be."""
         main = self.repo.main
-        gate, base = Gatekeeper(self.repo), Snapshot(self.repo, main)
+        gate, base = Gatekeeper(self.repo, at_hand=self._at_hand), Snapshot(self.repo, main)
         manifests: dict[Target, Manifest] = {}
         said: list[Said] = []
         for want in group:
