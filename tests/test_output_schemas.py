@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from importlib import resources
@@ -94,6 +95,7 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     assert say("publish", *shop, *day_1)["targets"][0]["outcome"] == "unchanged"
     assert len(say("pr-list", *shop, "pr", "list")["pull_requests"]) == 1
     say("pr-show", *shop, "pr", "show", "grocer/home")
+    assert say("review", *shop, "review", "grocer/home")["targets"][0]["kind"] == "ship"
     say("status", *shop, "status")
     say("pr-merge", *shop, "pr", "merge", "grocer/home")
     assert say("status", *shop, "status")["targets"][0]["serving"] == "absent"
@@ -116,6 +118,11 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     say("publish", *shop, *accepted, "--merge")
     say("rollback", *shop, "rollback", "grocer/home")
     say("rollback", *shop, "rollback", "grocer/home")
+    assert say("review", *shop, "review", "grocer/home")["targets"][0]["kind"] == "restore"
+    assert say("review", *shop, "review", "grocer/home", "--base", "main~1")["targets"][0]["kind"] == "compared"
+    version = say("status", *shop, "status")["targets"][0]["current"]["cooc"]
+    say("get", *shop, "get", version[:12], "-o", str(tmp_path / "cooc.json"))
+    assert hashlib.sha256((tmp_path / "cooc.json").read_bytes()).hexdigest() == version
     say("pr-merge", *shop, "pr", "merge", "grocer/home")
     assert say("refused", *shop, *accepted, ends=1)["faults"][0]["rule"] == "rolled-back"
     say("rollback", *shop, "rollback", "grocer/home", "--to", "main", "--now", "--reason", "no change")

@@ -48,6 +48,8 @@ for command in (
     bots.hash_,
     bots.publish,
     reviewers.check,
+    reviewers.review,
+    reviewers.get,
     reviewers.pr,
     oncall.status,
     oncall.rollback,
@@ -91,7 +93,7 @@ def _answer(call: Call, answer: Answer) -> int:
     if call.json:
         say_document(answer.outcome.document)
     elif text := answer.render(answer.outcome.document):
-        say(text)
+        click.echo(text, nl=not text.endswith("\n")) if answer.drawn else say(text)
     sys.stdout.flush()
     return answer.outcome.exit_code
 

@@ -74,6 +74,7 @@ class Answer:
 
     outcome: Outcome
     render: Callable[[Mapping[str, Any]], str]
+    drawn: bool = False  # it has colours, and nothing from outside in it that a terminal would obey
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -93,6 +94,11 @@ def say_document(document: Mapping[str, Any]) -> None:
     import json
 
     click.echo(json.dumps(document, indent=2))
+
+
+def say_bytes(data: bytes) -> None:
+    """Send bytes to stdout as they are."""
+    sys.stdout.buffer.write(data)
 
 
 class Commands(click.Group):

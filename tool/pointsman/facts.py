@@ -131,7 +131,7 @@ class Facts:
         """
         there = Snapshot(self.repo, base)
         open_slots = {slot for slot, version in versions.items() if there.entry(target.record_path(slot, version))}
-        landed = self._landed(base, [target.record_path(slot, versions[slot]) for slot in sorted(open_slots)])
+        landed = self.landed(base, [target.record_path(slot, versions[slot]) for slot in sorted(open_slots)])
         out: set[str] = set()
         whole = self.chain(tip or base, target.manifest_path)
         chain = Chain(self.repo, base if open_slots else None, target.manifest_path, no_older_than=landed)
@@ -155,7 +155,7 @@ class Facts:
                 break
         return out
 
-    def _landed(self, base: Oid, records: Sequence[str]) -> Oid | None:
+    def landed(self, base: Oid, records: Sequence[str]) -> Oid | None:
         """The oldest of the commits that added these records: one walk, as far as it takes to find them all."""
         missing, oldest = set(records), None
         for commit in self.repo.history(base, *records) if records else ():

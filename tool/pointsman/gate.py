@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pointsman.case import Case, Document, Gate, Kind, TargetChange, path_kind, target_of
 from pointsman.contents import Contents
@@ -31,6 +31,7 @@ class Verdict:
     faults: tuple[Fault, ...]
     accepted: tuple[tuple[Fault, str], ...] = ()
     notes: tuple[Fault, ...] = ()  # what guardrails say that stops nothing
+    case: Case | None = field(default=None, compare=False, repr=False)  # what was judged
 
 
 class Gatekeeper:
@@ -197,7 +198,7 @@ class Gatekeeper:
                 stopping.append(fault)
             else:
                 accepted.append((fault, reason))
-        return Verdict(tuple(stopping), tuple(accepted), tuple(notes(case)))
+        return Verdict(tuple(stopping), tuple(accepted), tuple(notes(case)), case)
 
     def _case(
         self,

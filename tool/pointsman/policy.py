@@ -16,7 +16,7 @@ from pointsman.documents import Record
 from pointsman.limits import Age, Jump, Limit
 
 # What one type's size is counted in; a user's own type counts every top-level list it has.
-_MEASURES = {
+MEASURES = {
     "popularity": ("items",),
     "cooc": ("rows",),
     "implicit": ("users",),
@@ -74,7 +74,7 @@ def type_missing(limit: Limit, step: Step) -> Iterator[Finding]:
 
 def items_drop(limit: Limit, step: Step) -> Iterator[Finding]:
     for slot, old, new in step.pairs():
-        for measure in _MEASURES.get(slot, tuple(old.summary)):
+        for measure in MEASURES.get(slot, tuple(old.summary)):
             was, now = old.summary.get(measure, 0), new.summary.get(measure, 0)
             if not was:
                 continue
@@ -235,7 +235,7 @@ def days(seconds: int) -> str:
 
 
 def _is_empty(record: Record) -> bool:
-    measures = _MEASURES.get(record.type, tuple(record.summary))
+    measures = MEASURES.get(record.type, tuple(record.summary))
     return bool(measures) and not any(record.summary.get(measure, 1) for measure in measures)
 
 

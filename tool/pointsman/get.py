@@ -1,0 +1,63 @@
+"""Get: one artifact version out of the store, proven by its hash, for a reviewer who wants to see it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pointsman.contents import Contents, Missing
+from pointsman.errors import Problem, Unreachable
+from pointsman.facts import Facts
+from pointsman.outcome import Outcome
+from pointsman.recorded import find_version
+from pointsman.repo import Repository
+from pointsman.snapshot import Snapshot
+
+
+def get(repo: Repository, text: str, file: str | None, *, offline: bool = False) -> tuple[Outcome, bytes]:
+    """The blob of a recorded version, and its document; written to `file` if one is named, in one piece.
+
+    Unreachable if the blob cannot be had, Problem for a version that nobody recorded.
+    """
+    head = Snapshot(repo, repo.refresh())
+    found = find_version(head, text)
+    facts = Facts(repo, Contents(offline=offline))
+    record = facts.record(head, found.target, found.slot, found.version)
+    if record is None:
+        raise Problem(f"the record of {found.version[:12]} cannot be read: pointsman check says why")
+    data = facts.contents.payload(facts.settings(head), record)
+    if isinstance(data, Missing):
+        raise Unreachable(f"{found.target} {found.slot} {found.version[:12]} is not available: {data.why}")
+    if file is not None:
+        _write(Path(file), data)
+    document = {
+        "version": found.version,
+        "target": str(found.target),
+        "type": found.slot,
+        "uri": record.uri,
+        "size": len(data),
+        "file": file,
+    }
+    return Outcome(document), data
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise Problem(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line for a file that was written; nothing where the blob itself went to stdout."""
+    if document["file"] is None:
+        return ""
+    what = f"{document['target']} {document['type']} {document['version'][:12]}"
+    return f"{what}: {document['size']} bytes in {document['file']}"

@@ -1,0 +1,14 @@
+"""Text in GitHub's Markdown, where nothing of it is markup."""
+
+from __future__ import annotations
+
+
+def plain(text: str) -> str:
+    """Text of our own and names that are checked: every sign that could be markup is a character reference."""
+    visible = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
+    return "".join(each if each.isalnum() or each in " .,/-_'" else f"&#{ord(each)};" for each in visible)
+
+
+def code(text: str) -> str:
+    """Text from outside, as code: forges make no mention, no issue and no link of what stands there."""
+    return f"<code>{plain(text)}</code>" if text else ""

@@ -1,0 +1,104 @@
+"""Review: what a change means for the people who get the recommendations, and what is unusual about it.
+
+Records say most of it. What only the contents of two versions can tell is fetched once, and where it cannot be had the
+review says so instead of failing. How a review reads is for `review_terminal`, `review_markdown` and `review_html`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pointsman import pulls
+from pointsman.case import Case, Gate, Kind, TargetChange
+from pointsman.errors import Problem
+from pointsman.facts import Facts
+from pointsman.gate import Gatekeeper, Verdict
+from pointsman.names import Target
+from pointsman.outcome import Outcome
+from pointsman.plumbing import Oid
+from pointsman.pulls import Pull
+from pointsman.repo import Repository
+from pointsman.review_document import describe
+from pointsman.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is reviewed: a change from a commit to another, or what one target has at each."""
+
+    base: Oid
+    head: Oid
+    pull: Pull | None = None
+    target: Target | None = None
+
+
+def review(
+    repo: Repository, named: str | None, *, base: str | None = None, head: str | None = None, offline: bool = False
+) -> Outcome:
+    """What a pull request, a change or the way from an earlier state of a target to another means.
+
+    `named`: a pull request, or a target. Without it `head` (HEAD, or main of a bare repository) is held against `base`,
+    main unless given.
+    """
+    repo.refresh()
+    subject = _subject(repo, named, base, head)
+    gate = Gatekeeper(repo, offline=offline)
+    if subject.target is not None:
+        verdict = _compared(gate, subject, subject.target)
+    else:
+        verdict = gate.change(subject.base, subject.head)
+    document = describe(gate, subject.base, subject.head, verdict, compared=subject.target is not None)
+    pull = pulls.document(subject.pull) if subject.pull is not None else None
+    return Outcome({**document, "pull_request": pull})
+
+
+def _subject(repo: Repository, named: str | None, base: str | None, head: str | None) -> Subject:
+    if named is None:
+        new = repo.resolve(head) if head else repo.resolve("HEAD") if repo.worktree is not None else repo.main
+        old = repo.resolve(base) if base else repo.main
+        if old == new:
+            raise Problem("there is nothing to review between two equal commits: name a pull request, or --base")
+        return Subject(old, new)
+    if base is None and head is None:
+        pull = _pull(repo, named)
+        if pull is not None:
+            return Subject(repo.main, pull.head, pull)
+    target = Target.parse(named)
+    new = repo.resolve(head) if head else repo.main
+    chain = Facts(repo).chain(new, target.manifest_path)
+    last = chain.at(0)
+    if last is None:
+        raise Problem(f"{target} was never shipped: pointsman status shows what was")
+    if base is not None:
+        return Subject(repo.resolve(base), new, target=target)
+    if not last.parents:
+        raise Problem(f"{target} came with the first commit: there is nothing before it to compare with")
+    return Subject(last.parents[0], last.oid, target=target)
+
+
+def _pull(repo: Repository, named: str) -> Pull | None:
+    """The pull request that is named; None for a target that has none open."""
+    is_target = named.count("/") == 1 and not named.startswith(("ship/", "rollback/", "records/"))
+    if is_target and not any(named in map(str, pull.targets) for pull in pulls.open_pulls(repo)):
+        return None
+    return pulls.find(repo, named)
+
+
+def _compared(gate: Gatekeeper, subject: Subject, target: Target) -> Verdict:
+    """The facts of two states of a target, which nobody proposes and so no rule judges."""
+    old, new = Snapshot(gate.repo, subject.base), Snapshot(gate.repo, subject.head)
+    facts, settings = gate.facts, gate.facts.settings(Snapshot(gate.repo, gate.repo.main))
+    before, after = facts.manifest(old, target), facts.manifest(new, target)
+    last = facts.chain(subject.base, target.manifest_path).at(0)
+    change = TargetChange(
+        target,
+        Kind.RESTORE,
+        before,
+        after,
+        None,
+        last.oid if last else None,
+        records=facts.slots(new, target, after),
+        references=[facts.records(old, target, before)],
+    )
+    case = Case(Gate.CHANGE, settings, targets=[change], clock=gate.repo.time_of(subject.head))
+    return Verdict((), case=case)

@@ -1,0 +1,305 @@
+"""The document of a review: every target of a change with its figures, from records, contents and the gate's answer.
+
+Its shape: `schemas/output/review.schema.json`; the metrics: docs/review.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pointsman import metrics, policy
+from pointsman.case import Case, Gate, TargetChange
+from pointsman.content import Content, Lists, Rows
+from pointsman.contents import Contents, Missing
+from pointsman.documents import Manifest, Record, rfc3339
+from pointsman.gate import Gatekeeper, Verdict
+from pointsman.names import Target
+from pointsman.outcome import told
+from pointsman.owners import CODEOWNERS_PATHS, CodeOwners
+from pointsman.plumbing import Oid
+from pointsman.review_verdict import verdict_line
+from pointsman.snapshot import Chain, Snapshot, versions_in
+
+SHOWN = 20  # ids of a list
+_PAST = 12  # ships of a target whose counts are shown
+_PAST_OF = 20  # targets; the past of more would cost more than it tells
+
+
+def describe(
+    gate: Gatekeeper, base: Oid, head: Oid | None, verdict: Verdict, *, compared: bool = False, contents: bool = True
+) -> dict[str, Any]:
+    """The document of a review. Without `contents` it says what records and the gate know, and fetches nothing.
+
+    `compared`: nobody proposes this change, two states are held against each other.
+    """
+    case = verdict.case or Case(Gate.CHANGE, gate.facts.settings(Snapshot(gate.repo, base)))
+    describing = _Describing(gate, base, case, verdict, compared, gate.facts.contents if contents else None)
+    targets = [describing.target(change) for change in case.targets]
+    targets.sort(key=lambda each: (-_unusual(each), each["target"]))
+    paths = {change.target.manifest_path for change in case.targets}
+    beside = [told(fault, accepted=False) for fault in verdict.faults if fault.path not in paths]
+    document = {
+        "verdict": "",
+        "base": base,
+        "head": head,
+        "pull_request": None,
+        "records": sum(each.kind == "record" and each.change.new is not None for each in case.documents),
+        "faults": beside,
+        "targets": targets,
+    }
+    return {**document, "verdict": verdict_line(document)}
+
+
+def _unusual(target: Mapping[str, Any]) -> int:
+    """How much a reviewer should look at a target before the others."""
+    stopped = any(not fault["accepted"] for fault in target["faults"])
+    return 3 if stopped else 2 if target["faults"] else 1 if target["kind"] not in ("ship", "unchanged") else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Describing:
+    """What every target's description needs."""
+
+    gate: Gatekeeper
+    base: Oid
+    case: Case
+    verdict: Verdict
+    compared: bool
+    contents: Contents | None  # None: fetch nothing
+
+    def target(self, change: TargetChange) -> dict[str, Any]:
+        facts, target = self.gate.facts, change.target
+        base = Snapshot(self.gate.repo, self.base)
+        before = dict(change.references[0]) if change.references else facts.records(base, target, change.before)
+        after = {slot: record for slot, record in change.records.items() if record is not None}
+        was, now = _versions(change.before), _versions(change.after)
+        changes = {
+            slot: [was.get(slot), now.get(slot)] for slot in sorted({*was, *now}) if was.get(slot) != now.get(slot)
+        }
+        read = self._contents(before, after, changes)
+        types = {slot: self._type(change, slot, before, after, read) for slot in sorted({*was, *now})}
+        found = {slot: _metrics(slot, before.get(slot), after.get(slot), read) for slot in changes}
+        chain = facts.chain(self.base, target.manifest_path)
+        same = change.before is not None and change.before == change.after
+        kind = "unchanged" if same else "compared" if self.compared else change.kind.value
+        return {
+            "target": str(target),
+            "kind": kind,
+            "changes": changes,
+            "metrics": found,
+            "types": types,
+            "guardrails": self._guardrails(change),
+            "faults": self._faults(target.manifest_path),
+            "notes": [fault.says for fault in self.verdict.notes if fault.path == target.manifest_path],
+            "undoes": self._undoes(change, chain, changes) if kind == "restore" else None,
+            "history": self._history(chain, sorted({*was, *now})),
+            "owners": self._owners(target),
+            "undo": _undo(change),
+        }
+
+    def _contents(
+        self, before: Mapping[str, Record], after: Mapping[str, Record], changes: Mapping[str, Any]
+    ) -> Mapping[str, Content | Missing]:
+        """Contents of both sides of every slot that both have, and of a popularity that is new."""
+        both = [side[slot] for slot in changes if slot in before and slot in after for side in (before, after)]
+        new = [after[slot] for slot in changes if slot == "popularity" and slot not in before and slot in after]
+        return self.contents.read_all(self.case.settings, [*both, *new]) if self.contents is not None else {}
+
+    def _type(
+        self,
+        change: TargetChange,
+        slot: str,
+        before: Mapping[str, Record],
+        after: Mapping[str, Record],
+        read: Mapping[str, Content | Missing],
+    ) -> dict[str, Any]:
+        old, new = before.get(slot), after.get(slot)
+        age = policy.window_age(new, self.case.clock) if new is not None else None
+        described: dict[str, Any] = {
+            "was": _side(old),
+            "is": _side(new),
+            "age_days": round(age / 86400, 1) if age is not None else None,
+            "first_shipped": self._first_shipped(change.target, slot, new) if new is not None else None,
+        }
+        was, now = (read.get(record.version) if record is not None else None for record in (old, new))
+        for content in (was, now):
+            if isinstance(content, Missing):
+                return {**described, "not_available": content.why}
+        if isinstance(now, Rows) and now.type == "popularity":
+            return {**described, **_tops(was if isinstance(was, Rows) else None, now)}
+        if isinstance(was, Rows) and isinstance(now, Rows) and now.type == "content_sim":
+            tags = metrics.tags(was), metrics.tags(now)
+            return {
+                **described,
+                **_listed("tags_appeared", tags[1] - tags[0]),
+                **_listed("tags_vanished", tags[0] - tags[1]),
+            }
+        if isinstance(was, Rows | Lists) and isinstance(now, Rows | Lists):
+            ids = set(metrics.ids(was)), set(metrics.ids(now))
+            return {**described, **_listed("added", ids[1] - ids[0]), **_listed("removed", ids[0] - ids[1])}
+        return described
+
+    def _first_shipped(self, target: Target, slot: str, record: Record) -> str | None:
+        """When main first pointed to a version; None if it never did. Looks no further back than its record."""
+        facts, base = self.gate.facts, self.base
+        landed = facts.landed(base, [record.path]) if Snapshot(self.gate.repo, base).entry(record.path) else None
+        if landed is None:
+            return None
+        first = None
+        for _, commit in Chain(self.gate.repo, base, target.manifest_path, no_older_than=landed).since(0):
+            change = next(each for each in commit.changes if each.path == target.manifest_path)
+            if versions_in(self.gate.repo, change.new).get(slot) == record.version:
+                first = commit.time
+        return rfc3339(first) if first is not None else None
+
+    def _guardrails(self, change: TargetChange) -> list[dict[str, Any]]:
+        if change.after is None:
+            return []
+        steps = policy.steps(self.case, change)
+        found = []
+        for rule in policy.GUARDRAILS:
+            limit = self.case.settings.limit(change.target, policy.setting(rule))
+            for each in policy.judge(rule, limit, steps):
+                figure = round(each.figure, 4) if isinstance(each.figure, float) else each.figure
+                found.append(
+                    {
+                        "rule": rule,
+                        "type": each.slot,
+                        "figure": figure,
+                        "limit": _limit(limit),
+                        "ok": not each.broken,
+                        "says": each.says,
+                    }
+                )
+        return found
+
+    def _faults(self, path: str) -> list[dict[str, Any]]:
+        """What the change accepts stands first: reviewers approve it with the rest."""
+        accepted = [
+            {**told(fault, accepted=True), "reason": why} for fault, why in self.verdict.accepted if fault.path == path
+        ]
+        return accepted + [told(fault, accepted=False) for fault in self.verdict.faults if fault.path == path]
+
+    def _undoes(self, change: TargetChange, chain: Chain, changes: Mapping[str, list[str | None]]) -> dict[str, Any]:
+        last = chain.at(0)
+        wanted = _versions(change.after)
+        made = next(
+            (commit for _, commit in chain.since(1) if versions_in(self.gate.repo, chain.step(commit)[1]) == wanted),
+            None,
+        )
+        return {
+            "commit": last.oid if last else None,
+            "title": last.message.partition("\n")[0] if last else "",
+            "restores": made.oid if made else None,
+            "restored_at": rfc3339(made.time) if made else None,
+            "age_days": round((self.case.clock - made.time) / 86400, 1) if made else None,
+            "lost": {slot: old for slot, (old, _) in changes.items() if old is not None},
+        }
+
+    def _history(self, chain: Chain, slots: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """Slot → what the last ships had of it, oldest first, from records."""
+        if len(self.case.targets) > _PAST_OF:
+            return {}
+        found: dict[str, list[dict[str, Any]]] = {slot: [] for slot in slots}
+        for place, commit in chain.since(0):
+            if place == _PAST:
+                break
+            at = Snapshot(self.gate.repo, commit.oid)
+            target = _target(chain)
+            for slot, record in self.gate.facts.records(at, target, self.gate.facts.manifest(at, target)).items():
+                if slot in found and record.summary:
+                    count = next(iter(_measures(record)), 0)
+                    found[slot].insert(0, {"commit": commit.oid, "at": rfc3339(commit.time), "items": count})
+        return {slot: past for slot, past in found.items() if past}
+
+    def _owners(self, target: Target) -> list[str]:
+        base = Snapshot(self.gate.repo, self.base)
+        text = next((data for path in CODEOWNERS_PATHS if (data := base.read(path)) is not None), b"")
+        return list(CodeOwners(text.decode("utf-8", "replace")).of(target.manifest_path))
+
+
+def _target(chain: Chain) -> Target:
+    return Target(*chain.path.split("/")[1:3])
+
+
+def _versions(manifest: Manifest | None) -> Mapping[str, str]:
+    return manifest.versions if manifest is not None else {}
+
+
+def _side(record: Record | None) -> dict[str, Any] | None:
+    if record is None:
+        return None
+    return {
+        "version": record.version,
+        "segment": record.segment,
+        "window": {"start": record.window_start, "end": record.window_end},
+        "built_at": record.built_at,
+        "recorded_at": record.recorded_at,
+        "run": record.run,
+        "size": record.size,
+        "summary": dict(record.summary),
+    }
+
+
+def _metrics(
+    slot: str, old: Record | None, new: Record | None, read: Mapping[str, Content | Missing]
+) -> dict[str, Any]:
+    """What records tell, and what contents tell where both are there; shares and means to two decimals."""
+    found: dict[str, Any] = {}
+    for measure in dict.fromkeys(name for record in (old, new) if record for name in _ordered(record)):
+        found[measure] = [record.summary.get(measure) if record else None for record in (old, new)]
+    found["size"] = [record.size if record else None for record in (old, new)]
+    was, now = (read.get(record.version) if record else None for record in (old, new))
+    if isinstance(was, Rows | Lists) and isinstance(now, Rows | Lists):
+        found |= {
+            name: [round(each, 2) for each in figure] if isinstance(figure, list) else round(figure, 2)
+            for name, figure in metrics.compare(was, now).items()
+        }
+    return found
+
+
+def _ordered(record: Record) -> list[str]:
+    """The names of a summary, what the type is counted in first."""
+    first = policy.MEASURES.get(record.type, ())
+    return [
+        *(name for name in first if name in record.summary),
+        *(name for name in record.summary if name not in first),
+    ]
+
+
+def _measures(record: Record) -> Iterator[int]:
+    return (record.summary[name] for name in _ordered(record))
+
+
+def _tops(was: Rows | None, now: Rows) -> dict[str, Any]:
+    """Both top lists side by side: with each id the place that it has on the other side, None if it is not there."""
+    ranks = {each: place for place, each in enumerate(metrics.top(was, len(was.rows)), 1)} if was else {}
+    places = {each: place for place, each in enumerate(metrics.top(now, len(now.rows)), 1)}
+    top, was_top = list(places)[:SHOWN], list(ranks)[:SHOWN]
+    rows = was.rows if was else {}
+    return {
+        "top": [{"id": each, "count": now.rows[each].count, "rank": place, "was_rank": ranks.get(each)}
+                for place, each in enumerate(top, 1)],
+        "was_top": [{"id": each, "count": rows[each].count, "rank": place, "is_rank": places.get(each)}
+                    for place, each in enumerate(was_top, 1)],
+        **_listed("entered", [each for each in top if each not in was_top] if was else []),
+        **_listed("left", [each for each in was_top if each not in top]),
+    }  # fmt: skip
+
+
+def _listed(name: str, ids: Sequence[str] | set[str]) -> dict[str, Any]:
+    every = sorted(ids) if isinstance(ids, set) else list(ids)
+    return {name: every[:SHOWN], f"{name}_count": len(every)}
+
+
+def _limit(limit: object) -> object:
+    return limit if isinstance(limit, bool | int | float) else list(limit) if isinstance(limit, tuple) else str(limit)
+
+
+def _undo(change: TargetChange) -> str:
+    """The command that puts back what is there before the change."""
+    if change.last is None or change.before is None:
+        return "git revert the merge commit (nothing was shipped before)"
+    return f"pointsman rollback {change.target} --to {change.last[:12]}"

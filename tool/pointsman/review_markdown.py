@@ -1,0 +1,175 @@
+"""A review as Markdown: the body of a pull request, or a job's summary.
+
+Made of blocks that are whole in themselves, so that one cut short has every fence and fold closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pointsman.markdown import code, plain
+from pointsman.review_rows import (
+    HEADINGS,
+    Row,
+    facts,
+    guardrails,
+    lost,
+    movement,
+    percent,
+    rows,
+    shown,
+    sparkline,
+    undone,
+)
+
+LIMIT = 60_000  # characters; GitHub takes 65,536 for the body of a pull request
+_FOLDED = 25  # targets whose artifacts are shown one by one
+_ROWS = 60  # of the table of targets
+_BY_TARGET = 250  # rows of a fold
+
+
+def render(document: Mapping[str, Any], limit: int = LIMIT) -> str:
+    """The whole review, or as much of it as `limit` characters hold, and where the rest is."""
+    blocks = list(_blocks(document))
+    again = f"pointsman review {_subject(document)}"
+    ending = f"\n_Cut at {limit} characters; the rest: {code(again)}_\n"
+    text = ""
+    for place, block in enumerate(blocks):
+        more = ending if place < len(blocks) - 1 else ""
+        if len(text) + len(block) + len(more) + 1 > limit:
+            return text + ending
+        text += block + "\n"
+    return text
+
+
+def _subject(document: Mapping[str, Any]) -> str:
+    pull = document["pull_request"]
+    return str(pull["id"]) if pull else f"--base {document['base'][:12]} --head {(document['head'] or 'HEAD')[:12]}"
+
+
+def _blocks(document: Mapping[str, Any]) -> Iterator[str]:
+    targets = document["targets"]
+    accepted = [(each, fault) for each in targets for fault in each["faults"] if fault["accepted"]]
+    for target, fault in accepted:
+        what = f"**Accepts {plain(fault['rule'])}** for {plain(target['target'])}"
+        yield f"> {what}: {code(shown(fault['reason'], 1000))}\n"
+    yield f"**{plain(shown(document['verdict'], 1000))}**\n"
+    yield from _table(targets)
+    for fault in document["faults"]:
+        yield f"- :x: **{plain(fault['rule'])}** {code(shown(fault['path'], 200))}: {plain(shown(fault['says'], 600))}"
+    for target in targets:
+        for fault in target["faults"]:
+            if not fault["accepted"]:
+                yield f"- :x: **{plain(fault['rule'])}** {plain(target['target'])}: {plain(shown(fault['says'], 600))}"
+        for note in target["notes"]:
+            yield f"- {plain(target['target'])}: {plain(shown(note, 600))}"
+        if target["undoes"]:
+            yield f"- {plain(target['target'])} {plain(undone(target))}; lost: {plain(lost(target))}"
+            yield f"  {code(shown(target['undoes']['title'], 200))}"
+    yield ""
+    for target in targets[:_FOLDED]:
+        yield from _folds(target)
+    yield from _ending(document)
+
+
+def _table(targets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each slot; of very many only the unusual ones have their own, the others go by target in a fold."""
+    every = [row for target in targets for row in rows(target)]
+    unusual = [row for row in every if row.unusual]
+    if len(every) <= _ROWS:
+        alone, rest = unusual + [row for row in every if not row.unusual], []
+    else:
+        alone, rest = unusual[:_ROWS], unusual[_ROWS:] + [row for row in every if not row.unusual]
+    if alone:
+        yield _rows(alone)
+    if rest:
+        yield _by_target(rest)
+
+
+def _by_target(rest: Sequence[Row]) -> str:
+    found: dict[str, list[Row]] = {}
+    for row in rest:
+        found.setdefault(row.target, []).append(row)
+    lines = [f"<details><summary>{len(rest)} more slots of {len(found)} targets, as usual</summary>", ""]
+    lines += ["| target | types | first count | least kept | least the same at the top |", "|---|---|---|---|---|"]
+    for target, some in list(found.items())[:_BY_TARGET]:
+        kept, top = (min((each for each in column if each), key=_share, default="") for column in
+                     ([row.kept for row in some], [row.top for row in some]))  # fmt: skip
+        lines.append(f"| {plain(target)} | {len(some)} | {plain(some[0].count)} | {kept} | {top} |")
+    over = len(found) - _BY_TARGET
+    return "\n".join([*lines, *([f"| and {over} more | | | | |"] if over > 0 else []), "", "</details>", ""])
+
+
+def _share(text: str) -> float:
+    return float(text.rstrip("%"))
+
+
+def _rows(some: Sequence[Row]) -> str:
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
+    for row in some:
+        mark = ":warning: " if row.unusual else ""
+        cells = (
+            f"{mark}{plain(row.target)}", plain(row.type), code(row.was), code(row.becomes), plain(row.count), row.kept,
+            row.top, plain(row.size),
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _folds(target: Mapping[str, Any]) -> Iterator[str]:
+    for slot in target["changes"]:
+        about, found = target["types"][slot], target["metrics"][slot]
+        kept = f", keeps {percent(found['kept'])}" if "kept" in found else ""
+        lines = [f"<details><summary>{plain(target['target'])} {plain(slot)}{plain(kept)}</summary>", ""]
+        lines += ["| | |", "|---|---|"]
+        lines += [f"| {plain(label)} | {plain(value)} |" for label, value in facts(target, slot)]
+        past = [each["items"] for each in target["history"].get(slot, ())]
+        if len(past) > 1:
+            lines.append(f"| last {len(past)} ships | {sparkline(past)} {past[0]:,} to {past[-1]:,} |")
+        lines += ["", *_lists(about), "", "</details>", ""]
+        yield "\n".join(lines)
+    checked = list(guardrails(target))
+    if checked:
+        lines = [f"<details><summary>{plain(target['target'])}: {len(checked)} guardrails</summary>", ""]
+        lines += ["| guardrail | type | figure | limit | |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {plain(rule)} | {plain(slot)} | {plain(figure)} | {plain(limit)} | {'' if ok else ':x:'} |"
+            for rule, slot, figure, limit, ok in checked
+        ]
+        yield "\n".join([*lines, "", "</details>", ""])
+
+
+def _lists(about: Mapping[str, Any]) -> Iterator[str]:
+    if "top" in about:
+        yield "| # | before | # | now | count | |\n|---|---|---|---|---|---|"
+        for place in range(max(len(about["top"]), len(about["was_top"]))):
+            old = about["was_top"][place] if place < len(about["was_top"]) else None
+            new = about["top"][place] if place < len(about["top"]) else None
+            left = f"{place + 1} | {code(shown(old['id']))}" if old else " | "
+            right = (
+                f"{place + 1} | {code(shown(new['id']))} | {new['count']:,} | {movement(new['rank'], new['was_rank'])}"
+                if new
+                else " | | | "
+            )
+            yield f"| {left} | {right} |"
+        yield ""
+    for name in ("entered", "left", "added", "removed", "tags_appeared", "tags_vanished"):
+        if about.get(name):
+            count = about[f"{name}_count"]
+            more = f" and {count - len(about[name])} more" if count > len(about[name]) else ""
+            yield f"{name.replace('_', ' ')}: {', '.join(code(shown(each)) for each in about[name])}{more}\n"
+
+
+def _ending(document: Mapping[str, Any]) -> Iterator[str]:
+    targets = document["targets"]
+    owners = sorted({owner for target in targets for owner in target["owners"]})
+    lines = [f"Base {code(document['base'][:12])}."]
+    if owners:
+        # As code: who is to approve is asked by the forge itself, a report mentions nobody.
+        lines.append(f"Must be approved by one of {', '.join(map(code, owners))}.")
+    if len(targets) == 1:
+        lines.append(f"Undo: {code(targets[0]['undo'])}")
+    elif targets:
+        lines.append(f"Undo, for each target: {code(targets[0]['undo'])}")
+    yield " ".join(lines)

@@ -1,0 +1,173 @@
+"""What every form of a review says, in words and figures: texts only, escaped by whoever puts them on a page.
+
+Ids, reasons and titles come from outside: `shown` makes what a screen would obey visible, and cuts what is very long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pointsman.errors import one_line
+from pointsman.policy import MEASURES
+
+_LONGEST = 60  # characters of an id
+_BARS = "▁▂▃▄▅▆▇█"
+_OVERLAPS = ("jaccard_20", "neighbor_overlap", "overlap_20", "tag_overlap")  # what stands for "the same at the top"
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One changed slot of one target, as the table of targets has it."""
+
+    target: str
+    type: str
+    was: str
+    becomes: str
+    count: str
+    kept: str
+    top: str
+    size: str
+    unusual: bool
+
+
+HEADINGS = ("target", "type", "was", "becomes", "count", "kept", "same at the top", "size")
+
+
+def rows(target: Document) -> Iterator[Row]:
+    """The changed slots of a target."""
+    for slot, (old, new) in target["changes"].items():
+        found = target["metrics"][slot]
+        overlap = next((found[name] for name in _OVERLAPS if name in found), None)
+        yield Row(
+            target["target"],
+            slot,
+            old[:12] if old else "nothing",
+            new[:12] if new else "dropped",
+            _count(slot, found),
+            percent(found.get("kept")),
+            percent(overlap),
+            _pair([size(each) for each in found["size"]]),
+            any(not each["ok"] for each in target["guardrails"] if each["type"] in (slot, None)),
+        )
+
+
+def facts(target: Document, slot: str) -> Iterator[tuple[str, str]]:
+    """Label and value of all that is known of one slot; ids and pictures apart."""
+    about = target["types"][slot]
+    was, now = about["was"], about["is"]
+    either = now or was
+    if either is None:
+        return
+    yield "window", _changed(was, now, lambda each: f"{each['window']['start'][:10]} to {each['window']['end'][:10]}")
+    if about["age_days"] is not None:
+        yield "age of the window", f"{about['age_days']:.1f} days"
+    yield "segment", _changed(was, now, lambda each: each["segment"] or "none")
+    yield "built", _changed(was, now, lambda each: each["built_at"] or "not told")
+    if now is not None:
+        yield "run", shown(now["run"], 200) if now["run"] else "not told"
+        first = about["first_shipped"]
+        yield "shipped before", f"first on {first}" if first else "never"
+    for name, figure in target["metrics"].get(slot, {}).items():
+        yield name.replace("_", " "), _figure(name, figure)
+    if "not_available" in about:
+        yield "contents", f"not available: {shown(about['not_available'], 300)}"
+
+
+def guardrails(target: Document) -> Iterator[tuple[str, str, str, str, bool]]:
+    """Rule, type, figure, limit, and whether it is kept."""
+    for each in target["guardrails"]:
+        figure = each["figure"]
+        text = "not available" if figure is None else f"{figure:g}" if isinstance(figure, int | float) else str(figure)
+        limit = ", ".join(each["limit"]) if isinstance(each["limit"], list) else each["limit"]
+        yield each["rule"], each["type"] or "all", text, "on" if limit is True else f"{limit}", each["ok"]
+
+
+def movement(rank: int, earlier: int | None) -> str:
+    """How a place in a ranking came about."""
+    if earlier is None:
+        return "new"
+    return "=" if rank == earlier else f"▲{earlier - rank}" if rank < earlier else f"▼{rank - earlier}"
+
+
+def undone(target: Document) -> str:
+    """What a restore undoes, and what it goes back to."""
+    undoes = target["undoes"]
+    what = f"undoes {(undoes['commit'] or '')[:12]} and goes back to"
+    if undoes["restored_at"] is None:
+        return f"{what} an earlier state"
+    return f"{what} the state of {undoes['restored_at']} ({undoes['restores'][:12]}, {undoes['age_days']:.1f} days old)"
+
+
+def lost(target: Document) -> str:
+    """The versions that a restore takes out."""
+    return ", ".join(f"{slot} {version[:12]}" for slot, version in target["undoes"]["lost"].items()) or "nothing"
+
+
+def sparkline(figures: Sequence[int]) -> str:
+    """A small picture of counts, the lowest bar for 0."""
+    highest = max(figures, default=0)
+    return "".join(_BARS[round(each / highest * (len(_BARS) - 1))] if highest else _BARS[0] for each in figures)
+
+
+def bar(share: float, width: int = 10) -> str:
+    """A share as a bar."""
+    full = round(share * width)
+    return "█" * full + "░" * (width - full)
+
+
+def percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
+
+
+def size(count: int | None) -> str:
+    """Bytes as people read them."""
+    if count is None:
+        return "-"
+    for unit, scale in (("MB", 1_000_000), ("kB", 1_000)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count} B"
+
+
+def shown(text: str, longest: int = _LONGEST) -> str:
+    """Text from outside, on one line, nothing in it obeyed, cut where it is very long."""
+    line = one_line(text).encode("utf-8", "backslashreplace").decode()
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def _count(slot: str, found: Document) -> str:
+    """The figure that a type is counted in, before and after, and by how much it differs."""
+    pairs = [name for name, figure in found.items() if isinstance(figure, list) and name != "size"]
+    name = next((each for each in (*MEASURES.get(slot, ()), *pairs) if each in found), None)
+    if name is None:
+        return ""
+    was, now = found[name]
+    change = f" ({(now - was) / was:+.0%})" if was and now is not None and now != was else ""
+    return f"{_pair([_number(each) for each in (was, now)])}{change} {name}"
+
+
+def _figure(name: str, figure: Any) -> str:
+    if isinstance(figure, list):
+        return _pair([size(each) if name == "size" else _number(each) for each in figure])
+    if name.startswith(("kept", "counts_kept", "catalogue_kept")):
+        return f"{bar(figure)} {percent(figure)}"
+    return f"{bar(figure)} {figure:.2f}" if isinstance(figure, float) else str(figure)
+
+
+def _number(figure: float | None) -> str:
+    if figure is None:
+        return "-"
+    return f"{figure:,}" if isinstance(figure, int) else f"{figure:,.2f}".removesuffix(".00")
+
+
+def _pair(values: Sequence[str]) -> str:
+    was, now = values
+    return now if was == now else f"{was} → {now}"
+
+
+def _changed(was: Document | None, now: Document | None, read: Any) -> str:
+    values = [shown(read(each), 80) for each in (was, now) if each is not None]
+    return values[0] if len(set(values)) == 1 else " → ".join(values)
