@@ -200,7 +200,7 @@ def test_the_innocent_neighbours_pass(shop: Shop) -> None:
     shop_commit(shop)
     write(shop, "registry/schemas/bundles.schema.json", '{"properties": {"n": {"type": "integer"}}}')
     shop_commit(shop)
-    edited(shop, "pointsman.toml", r"\Z", "[policy]\nitems_drop = 0.4\n")
+    edited(shop, "pointsman.toml", r"\Z", "[limits]\nstate_file_bytes = 60000\n")
     shop_commit(shop)
 
 

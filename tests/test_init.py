@@ -135,13 +135,13 @@ def test_settings_are_read_back_as_they_were_given(tmp_path: Path) -> None:
         ((("polcy.items_drop", "0.4"),), {}, "did you mean policy"),
         ((("policy.items_drop", "a lot"),), {}, "share between 0 and 1"),
         ((("policy", "0.4"),), {}, "is a table"),
-        ((("forge.kind", "github"),), {}, "not honoured"),
+        ((("forge.kind", "gitlab"),), {}, "not honoured"),
         ((("no key at all", "1"),), {}, "is no key"),
         ((("", "1"),), {}, "is no key"),
         ((("store.url", "ftp://bucket"),), {}, "not a store"),
         ((), {"store": "relative/path"}, "not a store"),
         ((), {"serving": "file:///srv/live/{tenant}.json"}, "{surface}"),
-        ((), {"forge": "github"}, "only local"),
+        ((), {"forge": "gitlab"}, "speaks local and github"),
     ],
 )
 def test_wrong_settings_are_told_before_anything_is_written(

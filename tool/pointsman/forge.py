@@ -6,7 +6,7 @@ all a branch, a page and a number.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,8 +46,9 @@ class Forge(Protocol):
     Unreachable if it does not answer or says no, MovedFirst if someone else was there before.
     """
 
-    def find(self) -> list[Opened]:
-        """Every open pull request whose branch the repository's last refresh saw, by branch."""
+    def find(self, branches: Collection[str] | None = None) -> list[Opened]:
+        """The open pull requests whose branches the repository's last refresh saw, by branch. Without `branches`,
+        those of ships and rollbacks."""
 
     def open(self, branch: str, head: Oid, page: Page) -> Opened:
         """Open the pull request of a branch that stands at `head`, or adopt the one that is open."""

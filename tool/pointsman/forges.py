@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 from pointsman.forge import Forge
 from pointsman.local_forge import LocalForge
 from pointsman.repo import Repository
+from pointsman.snapshot import Snapshot
 
 _OPEN: WeakKeyDictionary[Repository, Forge] = WeakKeyDictionary()  # one for each: what it counts, it counts for a run
 
@@ -14,5 +15,13 @@ _OPEN: WeakKeyDictionary[Repository, Forge] = WeakKeyDictionary()  # one for eac
 def open_forge(repo: Repository) -> Forge:
     """The forge that the settings on main name."""
     if repo not in _OPEN:
-        _OPEN[repo] = LocalForge(repo)
+        _OPEN[repo] = _open(repo)
     return _OPEN[repo]
+
+
+def _open(repo: Repository) -> Forge:
+    if Snapshot(repo, repo.main).settings().forge == "local":
+        return LocalForge(repo)
+    from pointsman.github import open_github
+
+    return open_github(repo)

@@ -20,7 +20,7 @@ from pointsman.origin import MAIN, Move
 from pointsman.outcome import Outcome
 from pointsman.plumbing import Git
 from pointsman.repo import open_repository
-from pointsman.settings import SETTINGS_PATH, read_settings
+from pointsman.settings import FORGES, SETTINGS_PATH, read_settings
 
 # Path in the new repository → its file under templates/, whose name means nothing to git and other tools there.
 TEMPLATES = {
@@ -56,12 +56,12 @@ def init(
     directory: str, *, store: str | None, serving: str | None, forge: str, sets: Sequence[tuple[str, str]]
 ) -> Outcome:
     """Make a manifest repository in a new or empty directory, its first commit on main; nothing is left if it fails."""
-    if forge != "local":
+    if forge not in FORGES:
         raise Problem(
-            f"--forge {forge}: this version speaks only local, where a pull request is a branch of the origin"
+            f"--forge {forge}: this version speaks {' and '.join(FORGES)} (local: a branch is a pull request)"
         )
     root = Path(os.path.abspath(directory))
-    tables = _tables(root, store, serving, sets)
+    tables = _tables(root, store, serving, forge, sets)
     try:
         text = (_HEADER + "".join(_table(name, table) for name, table in tables.items())).encode()
     except UnicodeEncodeError as error:
@@ -139,11 +139,14 @@ def _clear(root: Path, made: Path | None) -> None:
 # settings
 
 
-def _tables(root: Path, store: str | None, serving: str | None, sets: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _tables(
+    root: Path, store: str | None, serving: str | None, forge: str, sets: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
     tables: dict[str, Any] = {"store": {"url": store or f"file://{root / _OWN_STORE}"}}
     if serving is not None:
         tables["serving"] = {"manifest": serving}
-    tables["forge"] = {"kind": "local", "records": "push", "group": "target"}
+    records = "push" if forge == "local" else "pull-request"
+    tables["forge"] = {"kind": forge, "records": records, "group": "target"}
     for key, value in sets:
         _merge(tables, _parse(key, value))
     return tables

@@ -7,17 +7,14 @@ running again finishes the job.
 from __future__ import annotations
 
 import os
-import random
-import time
 from collections.abc import Sequence
 
 from pointsman import __version__
 from pointsman.documents import Record
 from pointsman.errors import Fault, MovedFirst, Refused
-from pointsman.message import compose
-from pointsman.names import Target
 from pointsman.origin import MAIN, Move
 from pointsman.progress import Progress
+from pointsman.record_pull import RecordPull, commit_of, pause
 from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
@@ -57,6 +54,7 @@ class Landing:
 
     def __init__(self, repo: Repository, settings: Settings, progress: Progress) -> None:
         self.repo = repo
+        self.settings = settings
         self.progress = progress
         self.store: Store = open_store(settings.store, settings.access)
 
@@ -103,17 +101,20 @@ class Landing:
         return Fault(f"{self.store.url}/{key}", "blob-altered", says)
 
     def records(self, records: Sequence[Record], *, run: str = "", note: str = "") -> None:
-        """One commit on main that adds the records main does not have; known versions are left as they are."""
+        """Main has these records on return; known versions are left as they are. One commit, pushed or merged."""
+        if self.settings.records == "pull-request":
+            RecordPull(self.repo, self.progress).land(records, run=run, note=note)
+        else:
+            self._push_records(records, run=run, note=note)
+
+    def _push_records(self, records: Sequence[Record], *, run: str, note: str) -> None:
         for again in range(_TRIES):
             main = self.repo.main
             base = Snapshot(self.repo, main)
             missing = [record for record in records if base.entry(record.path) is None]
             if not missing:
                 return
-            new = {record.path: record.render() for record in missing}
-            tree = self.repo.tree_with(self.repo.tree_of(main), new)
-            subject = f"record: {summary([(record.target, record.type, record.version) for record in missing])}"
-            commit = self.repo.commit(tree, [main], compose(subject, (), run=run, note=note))
+            commit = commit_of(self.repo, missing, run=run, note=note)
             try:
                 self.repo.move([Move(MAIN, commit, main)])
                 self.progress(f"recorded {len(missing)} versions in {commit[:12]}")
@@ -130,19 +131,6 @@ class Landing:
         for source, size in zip(sources, sizes, strict=True):
             if size != source.size:
                 self._put((source, False))
-
-
-def summary(slots: Sequence[tuple[Target, str, str]], gone: Sequence[str] = (), targets: Sequence[Target] = ()) -> str:
-    """One line: the target and its slots, or how many targets where it would not fit."""
-    every = list(dict.fromkeys([*(target for target, _, _ in slots), *targets]))
-    if len(every) > 1:
-        return f"{len(every)} targets, {', '.join(map(str, every[:3]))}{' …' if len(every) > 3 else ''}"
-    return f"{every[0]} " + ", ".join([*(f"{slot} {version[:12]}" for _, slot, version in slots), *gone])
-
-
-def pause(again: int) -> None:
-    """Wait a little before one more try, the longer the more there were."""
-    time.sleep(random.uniform(0, 0.02 * 2 ** min(again, 6)))
 
 
 def _key(source: Source) -> str:

@@ -6,7 +6,7 @@ one without the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pointsman.forge import Opened, Page
 from pointsman.origin import MAIN, PULL_BRANCHES, Move
@@ -20,12 +20,12 @@ class LocalForge:
     def __init__(self, repo: Repository) -> None:
         self.repo = repo
 
-    def find(self) -> list[Opened]:
-        return [
-            Opened(ref.removeprefix("refs/heads/"), head)
-            for ref, head in sorted(self.repo.heads.items())
-            if ref.startswith(PULL_BRANCHES)
-        ]
+    def find(self, branches: Collection[str] | None = None) -> list[Opened]:
+        heads = sorted(self.repo.heads.items())
+        found = [Opened(ref.removeprefix("refs/heads/"), head) for ref, head in heads]
+        if branches is None:
+            return [opened for opened in found if opened.ref.startswith(PULL_BRANCHES)]
+        return [opened for opened in found if opened.branch in branches]
 
     def open(self, branch: str, head: Oid, page: Page) -> Opened:
         return Opened(branch, head)

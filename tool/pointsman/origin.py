@@ -21,6 +21,8 @@ from pointsman.plumbing import LOCK_PATIENCE, Git, Oid, remote_timeout
 
 MAIN = "refs/heads/main"
 PULL_BRANCHES = ("refs/heads/ship/", "refs/heads/rollback/")
+RECORD_BRANCHES = ("refs/heads/records/",)  # pull requests of records, which merge by themselves
+_BRANCHES = (*PULL_BRANCHES, *RECORD_BRANCHES)
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
 _TRIES = 8
@@ -70,7 +72,7 @@ class Origin:
         ran = self.git.run("ls-remote", "--refs", "origin", *_wanted("", "/*"), timeout=remote_timeout())
         if ran.code != 0:
             raise Unreachable(f"cannot read origin ({self.url}): {ran.reason}")
-        wanted = (MAIN, *PULL_BRANCHES)
+        wanted = (MAIN, *_BRANCHES)
         found = _parse_refs(ran.out.decode(errors="surrogateescape"))
         return {ref: oid for ref, oid in found.items() if ref.startswith(wanted)}
 
@@ -85,7 +87,7 @@ class Origin:
 
     def _fetch(self, *words: str) -> str | None:
         """Fetch the origin's heads into the tracking refs; what git said if it failed."""
-        specs = [f"+{MAIN}:{_tracking(MAIN)}", *(f"+{branch}*:{_tracking(branch)}*" for branch in PULL_BRANCHES)]
+        specs = [f"+{MAIN}:{_tracking(MAIN)}", *(f"+{branch}*:{_tracking(branch)}*" for branch in _BRANCHES)]
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
         ran = self.git.run("fetch", *quiet, *words, "origin", *specs, timeout=remote_timeout())
         return ran.reason if ran.code != 0 else None
@@ -235,7 +237,7 @@ def _tracking(ref: str) -> str:
 
 
 def _wanted(prefix: str, ending: str) -> list[str]:
-    refs = [MAIN, *(branch.rstrip("/") + ending for branch in PULL_BRANCHES)]
+    refs = [MAIN, *(branch.rstrip("/") + ending for branch in _BRANCHES)]
     return [prefix + ref.removeprefix(_HEADS) if prefix else ref for ref in refs]
 
 

@@ -152,6 +152,7 @@ class Git:
         require_git()
         self.directory = directory
         self._git = _gitpython()(directory)
+        self.credentials: Callable[[], Mapping[str, str]] = dict  # environment that lets git in where a remote asks
         self._reader: subprocess.Popen[bytes] | None = None
         self._trees: dict[Oid, dict[str, Entry]] = {}
         self._held: dict[Oid, bytes] = {}
@@ -172,7 +173,10 @@ class Git:
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Git with `words` as a process with open pipes; the caller ends it."""
         return self._git.execute(  # type: ignore[return-value]  # AutoInterrupt passes everything on to its Popen
-            [*_COMMAND, *words], as_process=True, istream=subprocess.PIPE, env={**_ENVIRONMENT, **(env or {})}
+            [*_COMMAND, *words],
+            as_process=True,
+            istream=subprocess.PIPE,
+            env={**_ENVIRONMENT, **self.credentials(), **(env or {})},
         )
 
     def run(

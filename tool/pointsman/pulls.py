@@ -9,20 +9,22 @@ import hashlib
 import random
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pointsman.case import path_kind
 from pointsman.documents import rfc3339
-from pointsman.errors import MovedFirst, Problem, Refused
+from pointsman.errors import MovedFirst, Problem, Refused, one_line
 from pointsman.forge import Opened
 from pointsman.forges import open_forge
 from pointsman.gate import Gatekeeper
 from pointsman.message import Message, parse
 from pointsman.names import Target
+from pointsman.origin import Move
 from pointsman.outcome import Outcome, told
 from pointsman.plumbing import Oid
+from pointsman.pull_page import page_of
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
 
@@ -35,7 +37,7 @@ class Pull:
 
     opened: Opened
     targets: tuple[Target, ...]
-    title: str
+    text: str  # the commit's message
     message: Message
     author: str
     opened_at: str
@@ -43,6 +45,10 @@ class Pull:
     @property
     def id(self) -> str:
         return self.opened.id
+
+    @property
+    def title(self) -> str:
+        return self.text.partition("\n")[0]
 
     @property
     def branch(self) -> str:
@@ -53,9 +59,9 @@ class Pull:
         return self.opened.head
 
 
-def open_pulls(repo: Repository) -> list[Pull]:
-    """Every open pull request as `refresh` last saw the origin, by branch."""
-    return [read_pull(repo, opened) for opened in open_forge(repo).find()]
+def open_pulls(repo: Repository, branches: Collection[str] | None = None) -> list[Pull]:
+    """The open pull requests as `refresh` last saw the origin, by branch: all, or those of some branches."""
+    return [read_pull(repo, opened) for opened in open_forge(repo).find(branches)]
 
 
 def read_pull(repo: Repository, opened: Opened) -> Pull:
@@ -68,7 +74,7 @@ def read_pull(repo: Repository, opened: Opened) -> Pull:
     at = rfc3339(int(committed[1]) if committed else 0)
     message = parse(body)
     targets = tuple(dict.fromkeys(said.target for said in message.said)) or _changed_targets(repo, opened.head)
-    return Pull(opened, targets, body.partition("\n")[0], message, author[1] if author else "", at)
+    return Pull(opened, targets, body, message, author[1] if author else "", at)
 
 
 def _changed_targets(repo: Repository, head: Oid) -> tuple[Target, ...]:
@@ -218,6 +224,44 @@ def landed_as(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
         if all(there.of(said.target, said.manifest) == said for said in pull.message.said):
             return commit.oid
     return None
+
+
+def show_on_forge(repo: Repository, branch: str, head: Oid, *, updated: bool = False) -> Pull:
+    """Open the pull request of a branch that was pushed, or adopt it; with `updated` it gets its page anew."""
+    pull = read_pull(repo, Opened(branch, head))
+    page = page_of(pull.text, pull.targets)
+    opened = open_forge(repo).open(branch, head, page)
+    if updated:
+        open_forge(repo).update(opened, page)
+    return replace(pull, opened=opened)
+
+
+def renew(repo: Repository, pull: Pull, head: Oid) -> Pull:
+    """An open pull request whose branch was moved, with its page anew; MovedFirst if it was merged meanwhile."""
+    new = read_pull(repo, replace(pull.opened, head=head))
+    try:
+        open_forge(repo).update(new.opened, page_of(new.text, new.targets))
+    except MovedFirst:
+        repo.move([Move(new.opened.ref, None, head)])  # nobody looks at the branch of a merged one any more
+        raise
+    return new
+
+
+def merge_when_ready(repo: Repository, pull: Pull) -> Oid | None:
+    """Have the forge merge it once all that it requires is there; the commit if it was. Refused by the gate."""
+    verdict = Gatekeeper(repo).change(repo.main, pull.head, clock=int(time.time()))
+    if verdict.faults:
+        raise Refused(verdict.faults)
+    return open_forge(repo).auto_merge(pull.opened, pull.text)
+
+
+def others_work(repo: Repository, pull: Pull) -> str:
+    """What stands on its branch beside the one commit that was made for it, "" if nothing does."""
+    lines = repo.git.ask("log", "--format=%H %an", pull.head, f"^{repo.main}").splitlines()
+    if not lines or (len(lines) == 1 and any(said.manifest or said.supersedes for said in pull.message.said)):
+        return ""
+    commit, _, author = lines[0].partition(" ")
+    return f"{commit[:12]} by {one_line(author)}"
 
 
 def close_pull(repo: Repository, pull: Pull, because: str = "") -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pointsman.errors import Problem
+from pointsman.github_access import git_environment
 from pointsman.history import Index, Walk
 from pointsman.origin import MAIN, Move, Origin
 from pointsman.plumbing import (
@@ -333,4 +334,6 @@ def open_repository(spec: str) -> Iterator[Repository]:
             git.directory = str(worktree)
         lines = git.ask("config", "--list", "-z").split("\0")
         settings = dict(line.partition("\n")[::2] for line in lines if line)
+        if (environment := git_environment(settings.get("remote.origin.url"))) is not None:
+            git.credentials = environment
         yield Repository(git, Path(git_dir), worktree=worktree, settings=settings)

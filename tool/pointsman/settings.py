@@ -25,12 +25,11 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     "audit": ("since", "allowed_signers"),
     "notify": ("command", "webhook"),
 }
+FORGES = ("local", "github")
 # Known keys whose only value that this version can honour is the one that asks for nothing.
 _NOT_YET: dict[tuple[str, str], tuple[Any, ...]] = {
     ("serving", "invalidate"): ("",),
-    ("forge", "kind"): ("local",),
-    ("forge", "records"): ("push",),
-    ("forge", "auto_merge"): (False,),
+    ("forge", "kind"): FORGES,
     ("audit", "allowed_signers"): ("",),
     ("notify", "command"): ("",),
     ("notify", "webhook"): ("",),
@@ -45,7 +44,10 @@ class Settings:
     access: Access = Access()  # noqa: RUF009 - frozen
     former: tuple[str, ...] = ()
     serving: str = ""
+    forge: str = "local"
+    records: str = "push"
     group: str = "target"
+    auto_merge: bool = False
     artifact_bytes: int = 10_000_000  # what recsys-service loads
     state_file_bytes: int = 65536
     audit_since: str = ""  # this commit and all before it are taken as they stand
@@ -108,8 +110,6 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
     if not isinstance(former, list):
         raise Problem(f"{where}: [store] former must be a list of URLs")
     forge, limits = tables.get("forge", {}), tables.get("limits", {})
-    if forge.get("group", "target") not in ("target", "run"):
-        raise Problem(f'{where}: [forge] group must be "target" or "run"')
     default = Settings(url)
     policy = tables.get("policy", {})
     formers = tuple(_former(each, where) for each in former)
@@ -119,7 +119,7 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
         access=_access(store, (url, *formers, serving), where),
         former=formers,
         serving=serving,
-        group=forge.get("group", "target"),
+        **_forge(forge, where),
         artifact_bytes=_count(limits, "artifact_bytes", default.artifact_bytes, where),
         state_file_bytes=_count(limits, "state_file_bytes", default.state_file_bytes, where),
         audit_since=_commit(tables.get("audit", {}).get("since", ""), where),
@@ -130,6 +130,23 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
             if isinstance(value, dict) and "/" in key
         },
     )
+
+
+def _forge(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """[forge], whose records go where the forge lets them: by pull requests of their own where there are such."""
+    kind, group = table.get("kind", "local"), table.get("group", "target")
+    records = table.get("records", "push" if kind == "local" else "pull-request")
+    auto_merge = table.get("auto_merge", False)
+    if group not in ("target", "run"):
+        raise Problem(f'{where}: [forge] group must be "target" or "run"')
+    if records not in ("push", "pull-request"):
+        raise Problem(f'{where}: [forge] records must be "push" or "pull-request"')
+    if not isinstance(auto_merge, bool):
+        raise Problem(f"{where}: [forge] auto_merge must be true or false")
+    if kind == "local" and (records != "push" or auto_merge):
+        says = 'records = "pull-request" and auto_merge = true need a forge that merges by itself, and kind is "local"'
+        raise Problem(f"{where}: [forge] {says}: take them out, or publish with --merge")
+    return {"forge": kind, "records": records, "group": group, "auto_merge": auto_merge}
 
 
 def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
@@ -151,7 +168,7 @@ def _refuse_key(table: str, key: str, value: object, place: str, where: str) -> 
         raise Problem(f"{where}: unknown key {key} in {place}{_nearest(key, _KNOWN[table])}")
     allowed = _NOT_YET.get((table, key))
     if allowed is not None and value not in allowed:
-        only = f" (only {allowed[0]!r} works)" if allowed and allowed[0] else ""
+        only = f" (only {' or '.join(map(repr, allowed))} works)" if allowed and allowed[0] else ""
         raise Problem(f"{where}: {key} in {place} is not honoured by this version{only}: take it out")
 
 

@@ -17,7 +17,6 @@ from pointsman.documents import Manifest, Record, later_moment
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge import Opened
 from pointsman.gate import Gatekeeper
-from pointsman.landing import pause, summary
 from pointsman.message import Said, compose
 from pointsman.names import Target
 from pointsman.origin import Move
@@ -25,6 +24,7 @@ from pointsman.outcome import told
 from pointsman.plumbing import Oid
 from pointsman.progress import Progress
 from pointsman.pulls import Pull
+from pointsman.record_pull import pause, summary
 from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
@@ -129,6 +129,11 @@ class Shipping:
                 commit = None
                 if self.terms.merge and outcome != "superseded":
                     commit, outcome = pulls.merge_pull(self.repo, pull), "merged"
+                elif self.settings.auto_merge and outcome != "superseded":
+                    commit = pulls.merge_when_ready(self.repo, pull)
+                    outcome = "merged" if commit is not None else outcome
+            except _OthersWork as error:
+                return [self._told(want.target, "unchanged", says=str(error)) for want in group]
             except MovedFirst as error:
                 if again == _TRIES - 1:
                     return [
@@ -227,11 +232,30 @@ class Shipping:
             pull = pulls.read_pull(self.repo, Opened(ship.branch, was))
             replaces = {said.target: said.supersedes for said in pull.message.said}
             if replaces == {said.target: said.supersedes for said in ship.said}:
-                return pull, "unchanged"
-        tree = self.repo.tree_with(self.repo.tree_of(ship.main), dict(ship.files))
-        commit = self.repo.commit(tree, [ship.main], ship.message)
+                return pulls.show_on_forge(self.repo, ship.branch, was), "unchanged"
+            if other := pulls.others_work(self.repo, pull):
+                raise _OthersWork(
+                    f"{ship.branch} has a commit that is not of a publish ({other}), and main moved under it: "
+                    f"close it with pointsman pr close {pull.id}; run: {self.terms.command} again"
+                )
+        commit = self._commit(ship)
         self.repo.move([Move(ref, commit, was)])
-        return pulls.read_pull(self.repo, Opened(ship.branch, commit)), "opened" if was is None else "updated"
+        pull = pulls.show_on_forge(self.repo, ship.branch, commit, updated=was is not None)
+        return pull, "opened" if was is None else "updated"
+
+    def _commit(self, ship: Ship, author: str | None = None) -> Oid:
+        tree = self.repo.tree_with(self.repo.tree_of(ship.main), dict(ship.files))
+        return self.repo.commit(tree, [ship.main], ship.message, author=author)
+
+    def rebuilt(self, group: Sequence[Want]) -> Ship | None:
+        """What a stale pull request of these should be now, judged; None if main has it."""
+        return self._next(group)
+
+    def push(self, ship: Ship, pull: Pull) -> Pull:
+        """Put a ship in the place of what a pull request was."""
+        commit = self._commit(ship, pull.author)
+        self.repo.move([Move(pull.opened.ref, commit, pull.head)])
+        return pulls.renew(self.repo, pull, commit)
 
     def close_landed(self, targets: set[Target]) -> None:
         """Finish a merge whose git was killed after it moved main and before it took the branch away."""
@@ -243,12 +267,11 @@ class Shipping:
     def _supersede(self, mine: Pull, ship: Ship) -> str | None:
         """Close lower pull requests that ours covers, or ours where a higher one covers it: the order is total."""
         rank = self._rank(mine)
-        for other in pulls.open_pulls(self.repo):
-            if (
-                other.branch == mine.branch
-                or not other.branch.startswith("ship/")
-                or not set(other.targets) & set(mine.targets)
-            ):
+        places = tuple(f"ship/{place}/" for place in ("run", *mine.targets))
+        heads = (ref.removeprefix("refs/heads/") for ref in self.repo.heads)
+        branches = [branch for branch in heads if branch.startswith(places) and branch != mine.branch]
+        for other in pulls.open_pulls(self.repo, branches):
+            if not set(other.targets) & set(mine.targets):
                 continue
             if _covers(mine, other) and self._rank(other) < rank:
                 pulls.close_pull(self.repo, other, f"superseded by {mine.branch}")
@@ -301,6 +324,10 @@ class Shipping:
         if says:
             document["says"] = says
         return document
+
+
+class _OthersWork(Exception):
+    """Someone else's commits stand where a pull request would be rebuilt."""
 
 
 def _covers(one: Pull, other: Pull) -> bool:

@@ -108,7 +108,7 @@ def get(call: Call, version: str, file: str | None, offline: bool) -> Answer:
 
 @click.group("pr", cls=Commands, no_args_is_help=False, epilog=example("pointsman pr merge grocer/home"))
 def pr() -> None:
-    """List, show, merge or close ship pull requests.
+    """List, show, merge, refresh or close ship pull requests.
 
     ID is the id that list shows, a branch, or a target with one open pull request.
     """
@@ -160,3 +160,18 @@ def pr_close(call: Call, pull: str) -> Answer:
 
     with call.repository() as repo:
         return Answer(pulls.close(repo, pull), pulls.render)
+
+
+@pr.command("refresh", epilog=example("pointsman pr refresh"))
+@click.argument("pull", metavar="[ID]", type=TEXT, required=False)
+@json_option
+@click.pass_obj
+def pr_refresh(call: Call, pull: str | None) -> Answer:
+    """Build those anew that main has overtaken.
+
+    Without ID, all of them. A rebuild costs the approvals given before it.
+    """
+    from pointsman import refresh
+
+    with call.repository() as repo, call.progress() as progress:
+        return Answer(refresh.refresh(repo, pull, progress), refresh.render)

@@ -1,0 +1,366 @@
+"""Pull requests on GitHub.
+
+The calls, all of REST but for the last, with what each is for:
+
+    GET   /repos/{o}/{r}                               doctor: how merges are set up
+    GET   /repos/{o}/{r}/rules/branches/main           doctor: the rules in force
+    GET   /repos/{o}/{r}/branches/main                 doctor: whether classic protection stands in their place
+    GET   /repos/{o}/{r}/codeowners/errors             doctor
+    GET   /repos/{o}/{r}/pulls                         find (state=open, base=main; head=OWNER:BRANCH for one)
+    POST  /repos/{o}/{r}/pulls                         open
+    GET   /repos/{o}/{r}/pulls/{n}                     what became of a call whose answer was lost
+    PATCH /repos/{o}/{r}/pulls/{n}                     title and body; state=closed
+    PUT   /repos/{o}/{r}/pulls/{n}/merge               merge_method=squash, with title, message and the head's sha
+    GET   /repos/{o}/{r}/pulls/{n}/reviews             approvals
+    POST  /repos/{o}/{r}/issues/{n}/labels             labels, made where they are new
+    GET   /repos/{o}/{r}/issues/{n}/comments           the one comment of a purpose
+    POST  /repos/{o}/{r}/issues/{n}/comments
+    PATCH /repos/{o}/{r}/issues/comments/{id}
+    GET   /repos/{o}/{r}/installation                  for an App's key, as
+    POST  /app/installations/{id}/access_tokens        is this
+    POST  /graphql                                     mutation enablePullRequestAutoMerge
+
+Branches are made, moved and deleted by git. Every write looks first: an answer that was lost is looked for, not asked
+for again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
+from pointsman.forge import Opened, Page
+from pointsman.github_access import TOKENS, Place, place_of, server, token_source
+from pointsman.github_client import Client, Denied, Lost
+from pointsman.origin import PULL_BRANCHES, Move
+from pointsman.plumbing import Oid
+from pointsman.repo import Repository
+
+BODY_LIMIT = 65536  # characters of a pull request's body, and of a comment
+_TITLE_LIMIT = 256
+_LABEL_LIMIT = 50
+_TRIES = 4
+_FEW = 5  # branches that are asked for one by one
+_Any = TypeVar("_Any")
+
+_AUTO_MERGE = """
+mutation($pull: ID!, $head: GitObjectID!, $title: String!, $body: String!) {
+  enablePullRequestAutoMerge(input: {
+    pullRequestId: $pull, expectedHeadOid: $head, mergeMethod: SQUASH, commitHeadline: $title, commitBody: $body
+  }) { pullRequest { number } }
+}
+"""
+# What GitHub answers where nothing is left to wait for; it then wants the merge itself.
+_CLEAN = ("clean status", "protected branch rules not configured")
+
+
+def open_github(repo: Repository) -> GitHub:
+    """GitHub as the remote's URL and the environment name it; Problem if either is missing."""
+    place = place_of(repo.remote)
+    if place is None:
+        host = server().partition("://")[2]
+        raise Problem(
+            f'forge.kind is "github", but origin is no repository on {host}: '
+            "set its URL (git remote set-url origin …), or GH_HOST for a GitHub Enterprise Server"
+        )
+    source = token_source(place)
+    if source is None:
+        raise Problem(
+            f"{place.slug} is on GitHub: set {' or '.join(TOKENS)}, or POINTSMAN_APP_ID and POINTSMAN_APP_KEY"
+        )
+    return GitHub(repo, Client(place, source))
+
+
+class GitHub:
+    """The forge of a repository on GitHub."""
+
+    def __init__(self, repo: Repository, client: Client) -> None:
+        self.repo = repo
+        self.client = client
+        self.place: Place = client.place
+        self._root = f"/repos/{self.place.slug}"
+
+    # finding
+
+    def find(self, branches: Collection[str] | None = None) -> list[Opened]:
+        known = {ref.removeprefix("refs/heads/"): ref for ref in self.repo.heads}
+        wanted = {name for name, ref in known.items() if ref.startswith(PULL_BRANCHES)}
+        wanted = wanted if branches is None else known.keys() & set(branches)
+        if not wanted:
+            return []
+        if branches is not None and len(wanted) <= _FEW:
+            found = [opened for branch in wanted if (opened := self._open_one(branch)) is not None]
+        else:
+            pulls = self.client.pages(f"{self._root}/pulls", state="open", base="main")
+            found = [opened for pull in pulls if (opened := self._opened(pull)).branch in wanted and self._ours(pull)]
+        return sorted(found, key=lambda opened: opened.branch)
+
+    def _open_one(self, branch: str) -> Opened | None:
+        head = f"{self.place.owner}:{branch}"
+        pulls = self.client.pages(f"{self._root}/pulls", state="open", base="main", head=head)
+        return next((self._opened(pull) for pull in pulls if self._ours(pull) and pull["head"]["ref"] == branch), None)
+
+    def _ours(self, pull: Mapping[str, Any]) -> bool:
+        """Whether its branch is one of this repository, not of a fork."""
+        from_where = pull["head"].get("repo") or {}
+        return str(from_where.get("full_name", "")).lower() == self.place.slug.lower()
+
+    def _opened(self, pull: Mapping[str, Any]) -> Opened:
+        branch = str(pull["head"]["ref"])
+        head = self.repo.heads.get(f"refs/heads/{branch}", Oid(pull["head"]["sha"]))
+        return Opened(branch, head, str(pull["number"]), str(pull["html_url"]))
+
+    def _pull(self, opened: Opened) -> Any:
+        return self.client.get(f"{self._root}/pulls/{opened.number}")
+
+    # writing
+
+    def open(self, branch: str, head: Oid, page: Page) -> Opened:
+        body = {"title": _title(page), "body": page.body[:BODY_LIMIT], "head": branch, "base": "main"}
+
+        def act() -> Opened | None:
+            try:
+                return self._opened(self.client.write("POST", f"{self._root}/pulls", body))
+            except Denied as error:
+                if error.status != 422:
+                    raise
+                if "already exists" in error.reason:
+                    return None  # someone opened it since we looked
+                raise MovedFirst(f"{branch} cannot have a pull request: {one_line(error.reason)}") from error
+
+        found = self._settled(lambda: self._open_one(branch), act)
+        opened = Opened(branch, head, found.number, found.url)
+        self.label(opened, page.labels)
+        return opened
+
+    def update(self, opened: Opened, page: Page) -> None:
+        wanted = {"title": _title(page), "body": page.body[:BODY_LIMIT]}
+
+        def look() -> Any:
+            there = self._pull(opened)
+            if there["state"] != "open":
+                raise MovedFirst(f"#{opened.number} was merged or closed while it was rebuilt")
+            return there if all(there[key] == value for key, value in wanted.items()) else None
+
+        self._settled(look, lambda: self.client.write("PATCH", f"{self._root}/pulls/{opened.number}", wanted))
+        self.label(opened, page.labels)
+
+    def comment(self, opened: Opened, purpose: str, text: str) -> None:
+        mark = f"<!-- pointsman: {purpose}"
+        wanted = f"{mark} {opened.head} -->\n{text}"[:BODY_LIMIT]
+        path = f"{self._root}/issues/{opened.number}/comments"
+        mine: list[int] = []
+
+        def look() -> Any:
+            there = [each for each in self.client.pages(path) if str(each.get("body", "")).startswith(f"{mark} ")]
+            mine[:] = [int(each["id"]) for each in there]
+            return next((each for each in there if each["body"] == wanted), None)
+
+        def act() -> Any:
+            if mine:
+                return self.client.write("PATCH", f"{self._root}/issues/comments/{mine[0]}", {"body": wanted})
+            return self.client.write("POST", path, {"body": wanted})
+
+        self._settled(look, act)
+
+    def label(self, opened: Opened, labels: Sequence[str]) -> None:
+        names = [name for name in dict.fromkeys(labels) if len(name) <= _LABEL_LIMIT]
+        path = f"{self._root}/issues/{opened.number}/labels"
+
+        def missing() -> list[str]:
+            there = {str(each["name"]).lower() for each in self._pull(opened)["labels"]}
+            return [name for name in names if name.lower() not in there]
+
+        def act() -> Any:
+            return self.client.write("POST", path, {"labels": names})
+
+        if names:
+            self._settled(lambda: None if missing() else True, act)
+
+    def close(self, opened: Opened, because: str = "") -> None:
+        if because:
+            self.comment(opened, "closed", because)
+        self._without_branch(opened)
+        if not opened.number:
+            return
+
+        def act() -> Any:
+            return self.client.write("PATCH", f"{self._root}/pulls/{opened.number}", {"state": "closed"})
+
+        self._settled(lambda: None if self._pull(opened)["state"] == "open" else True, act)
+
+    def _without_branch(self, opened: Opened) -> None:
+        self.repo.move([Move(opened.ref, None, opened.head)])
+
+    # merging
+
+    def merge(self, opened: Opened, main: Oid, message: str, author: str) -> Oid:
+        title, _, rest = message.partition("\n")
+        wanted = {
+            "commit_title": f"{title} (#{opened.number})",
+            "commit_message": rest.strip("\n"),
+            "merge_method": "squash",
+            "sha": opened.head,
+        }
+
+        def act() -> Any:
+            try:
+                return self.client.write("PUT", f"{self._root}/pulls/{opened.number}/merge", wanted)["sha"]
+            except Denied as error:
+                raise _not_merged(opened, error) from error
+
+        commit = Oid(self._settled(lambda: self._merged_as(opened), act))
+        self.repo.refresh()
+        with contextlib.suppress(MovedFirst):  # GitHub may have taken it away itself, as a setting of it says
+            if opened.ref in self.repo.heads:
+                self._without_branch(opened)
+        return commit
+
+    def _merged_as(self, opened: Opened) -> str | None:
+        there = self._pull(opened)
+        if there.get("merged"):
+            return str(there["merge_commit_sha"])
+        if there["state"] != "open":
+            raise MovedFirst(f"#{opened.number} was closed by someone else: look with pointsman pr list")
+        return None
+
+    def auto_merge(self, opened: Opened, message: str) -> Oid | None:
+        title, _, rest = message.partition("\n")
+
+        def look() -> Any:
+            there = self._pull(opened)
+            if there.get("merged"):
+                return str(there["merge_commit_sha"])
+            if there["state"] != "open":
+                raise MovedFirst(f"#{opened.number} was closed by someone else: look with pointsman pr list")
+            pull.append(str(there["node_id"]))
+            return "" if there.get("auto_merge") else None
+
+        def act() -> Any:
+            variables = {
+                "pull": pull[-1],
+                "head": opened.head,
+                "title": f"{title} (#{opened.number})",
+                "body": rest.strip("\n"),
+            }
+            try:
+                self.client.graphql(_AUTO_MERGE, variables)
+            except Denied as error:
+                if any(words in error.reason.lower() for words in _CLEAN):
+                    return self.merge(opened, self.repo.main, message, "")
+                raise Unreachable(
+                    f"GitHub does not merge #{opened.number} by itself: {one_line(error.reason)} "
+                    "(Settings → General → Allow auto-merge; pointsman doctor looks)"
+                ) from error
+            return ""
+
+        pull: list[str] = []
+        commit = self._settled(look, act)
+        return Oid(commit) if commit else None
+
+    def approvals(self, opened: Opened) -> tuple[str, ...]:
+        latest: dict[str, str] = {}
+        for review in self.client.pages(f"{self._root}/pulls/{opened.number}/reviews"):
+            if review["state"] in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):
+                latest[str((review.get("user") or {}).get("login", "ghost"))] = review["state"]
+        return tuple(sorted(who for who, state in latest.items() if state == "APPROVED"))
+
+    def protection(self) -> list[tuple[str, str]]:
+        return [*self._merge_settings(), *self._rules(), *self._owners()]
+
+    def _merge_settings(self) -> Iterator[tuple[str, str]]:
+        there = self.client.get(self._root)
+        if "allow_squash_merge" not in there:
+            yield "merges", "this token may not see how merges are set up: run doctor with one that may administer it"
+            return
+        others = [name for name in ("merge_commit", "rebase_merge") if there.get(f"allow_{name}")]
+        wrong = (
+            "" if there["allow_squash_merge"] else "squash merges are off: Settings → General → Allow squash merging"
+        )
+        if not wrong and others:
+            names = " and ".join(name.replace("_", " ") for name in others)
+            wrong = f"{names} is allowed beside squash: Settings → General, leave squash merging alone"
+        yield "squash merges", wrong
+        message = there.get("squash_merge_commit_message")
+        says = "its lines are what vouches for a manifest: Settings → General → Default commit message, "
+        yield (
+            "squash message",
+            ""
+            if message == "COMMIT_MESSAGES"
+            else f"squash merges lose the commit's message ({message}); {says}Pull request title and commit details",
+        )
+        off = "auto-merge is off, so records wait for someone: Settings → General → Allow auto-merge"
+        yield "auto-merge", "" if there.get("allow_auto_merge") else off
+
+    def _rules(self) -> Iterator[tuple[str, str]]:
+        rules = {rule["type"]: rule.get("parameters") or {} for rule in self._all(f"{self._root}/rules/branches/main")}
+        if "pull_request" not in rules:
+            classic = self.client.get(f"{self._root}/branches/main").get("protected")
+            says = "main takes pushes without a pull request: import .github/ruleset.json (Settings → Rules → Rulesets)"
+            yield "ruleset", says if not classic else ""
+            return
+        reviews = rules["pull_request"]
+        asks = reviews.get("required_approving_review_count", 0) >= 1 and reviews.get("require_code_owner_review")
+        yield (
+            "ruleset",
+            "" if asks else "no code owner has to approve: require one approval and review from Code Owners",
+        )
+        pushed = reviews.get("dismiss_stale_reviews_on_push") or reviews.get("require_last_push_approval")
+        yield "later pushes", "" if pushed else "an approval outlives what is pushed after it: dismiss stale approvals"
+        checks = rules.get("required_status_checks", {}).get("required_status_checks", [])
+        named = any(check.get("context") == "check" for check in checks)
+        yield "gate", "" if named else "the check named check is not required: add it to the ruleset's status checks"
+        missing = [kind for kind in ("non_fast_forward", "deletion") if kind not in rules]
+        says = "main may be rewritten or deleted: block force pushes and deletions in the ruleset"
+        yield "history", says if missing else ""
+
+    def _owners(self) -> Iterator[tuple[str, str]]:
+        try:
+            errors = self.client.get(f"{self._root}/codeowners/errors", ref="main")["errors"]
+        except Denied as error:
+            if error.status != 404:
+                raise
+            yield "CODEOWNERS", "main has no CODEOWNERS: nobody has to approve what serving shows"
+            return
+        first = f"line {errors[0]['line']}: {one_line(str(errors[0]['kind']))}" if errors else ""
+        yield "CODEOWNERS", f"{len(errors)} errors, {first}: GitHub leaves such lines out" if errors else ""
+
+    def _all(self, path: str) -> list[Any]:
+        return list(self.client.pages(path))
+
+    # look, then act
+
+    def _settled(self, look: Callable[[], _Any | None], act: Callable[[], _Any | None]) -> _Any:
+        """What `look` finds, else what `act` makes; where its answer is lost, look again before acting again."""
+        for again in range(_TRIES):
+            found = look()
+            if found is not None:
+                return found
+            try:
+                made = act()
+            except Lost:
+                if again == _TRIES - 1:
+                    raise
+                self.client.pause(again)
+                continue
+            if made is not None:
+                return made
+        raise MovedFirst("GitHub's answers contradict each other: run the command again")
+
+
+def _title(page: Page) -> str:
+    return page.title if len(page.title) <= _TITLE_LIMIT else page.title[: _TITLE_LIMIT - 1] + "…"
+
+
+def _not_merged(opened: Opened, error: Denied) -> Exception:
+    """405: not mergeable as it stands; 409: its head moved."""
+    if error.status == 409 or (error.status == 405 and "base branch was modified" in error.reason.lower()):
+        return MovedFirst(f"#{opened.number} moved while it was merged: {one_line(error.reason)}")
+    if error.status == 405:
+        return Unreachable(
+            f"GitHub does not merge #{opened.number} yet: {one_line(error.reason)} ({opened.url}; "
+            "it wants an approval, or its checks, first)"
+        )
+    return error

@@ -1,0 +1,288 @@
+"""The calls to GitHub: what is sent, what is waited for, what is tried again.
+
+A call that reads is tried again by itself. One that writes never is, unless GitHub says that it did nothing: whether a
+lost answer was to a write that took place only a look can tell, so `Lost` goes to whoever knows where to look.
+
+Limits (docs.github.com, "Best practices for using the REST API" and "Rate limits for the REST API"): a second between
+writes where there are many, Retry-After, x-ratelimit-reset, all within one patience for a whole run.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from pointsman import __version__
+from pointsman.errors import Problem, Unreachable, one_line
+from pointsman.github_access import TOKENS, Place
+from pointsman.plumbing import remote_timeout
+
+_TRIES = 5
+_WRITES_A_MINUTE = 60  # GitHub's limit for what creates content is 80
+_PER_PAGE = 100
+_LONGEST = 30.0  # seconds for one answer
+
+
+class Lost(Unreachable):
+    """A write's answer was lost: it may have taken place."""
+
+
+class Denied(Unreachable):
+    """GitHub understood and did nothing. `status` is HTTP's."""
+
+    def __init__(self, says: str, status: int, reason: str) -> None:
+        super().__init__(says)
+        self.status = status
+        self.reason = reason
+
+
+class Pacer:
+    """How long a run may wait for GitHub in all, and how fast it writes."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep, patience: float = 0
+    ) -> None:
+        self.clock = clock
+        self.sleep = sleep
+        self.left = patience or _patience()
+        self._writes: deque[float] = deque(maxlen=_WRITES_A_MINUTE)
+
+    def wait(self, seconds: float, why: str) -> None:
+        """Wait so long; Unreachable, saying when to run again, if that is more than is left of the run's patience."""
+        if seconds > self.left:
+            then = datetime.fromtimestamp(self.clock() + seconds, UTC).strftime("%H:%M:%S UTC")
+            raise Unreachable(
+                f"{why}, which is longer than this run waits (POINTSMAN_FORGE_PATIENCE): run it again after {then}, "
+                "it goes on where it stopped"
+            )
+        self.left -= seconds
+        self.sleep(seconds)
+
+    def write(self) -> None:
+        """One more write: not more than so many within a minute."""
+        if len(self._writes) == self._writes.maxlen and (early := self._writes[0] + 60 - self.clock()) > 0:
+            self.wait(early, "GitHub lets so many writes through in a minute")
+        self._writes.append(self.clock())
+
+
+def _patience() -> float:
+    text = os.environ.get("POINTSMAN_FORGE_PATIENCE", "1800")
+    if not re.fullmatch(r"\d{1,6}(\.\d+)?", text):
+        raise Problem(f"POINTSMAN_FORGE_PATIENCE is not a number of seconds: {text!r}")
+    return float(text)
+
+
+class Client:
+    """Calls of one repository's GitHub, as one run makes them."""
+
+    def __init__(self, place: Place, token: Callable[[], str], pacer: Pacer | None = None) -> None:
+        self.place = place
+        self.pacer = pacer or Pacer()
+        self._token = token
+        self._http = httpx.Client(
+            headers={
+                "Accept": "application/vnd.github+json",
+                "X-GitHub-Api-Version": "2022-11-28",
+                "User-Agent": f"pointsman/{__version__}",
+            },
+            timeout=httpx.Timeout(min(remote_timeout(), _LONGEST)),
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """What a path answers; Denied(404) if there is nothing."""
+        return self._reading(lambda: self._call("GET", self.place.api + path, query=query))[0]
+
+    def pages(self, path: str, **query: str | int) -> Iterator[Any]:
+        """Every item of a list, page after page."""
+        page = 1
+        while True:
+            number = page
+            items, _ = self._reading(
+                lambda number=number: self._call(  # type: ignore[misc]  # mypy cannot infer a default's type
+                    "GET", self.place.api + path, query={**query, "per_page": _PER_PAGE, "page": number}
+                )
+            )
+            yield from items
+            if len(items) < _PER_PAGE:
+                return
+            page += 1
+
+    def write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Send a change once; Lost if nobody can tell whether it took place."""
+        return self._waiting(lambda: self._call(method, self.place.api + path, body=body))[0]
+
+    def graphql(self, query: str, variables: Mapping[str, Any]) -> Any:
+        """The data of a mutation; Denied with GitHub's words if it has errors."""
+        body = {"query": query, "variables": variables}
+        answer, _ = self._waiting(lambda: self._call("POST", self.place.graphql, body=body))
+        if answer.get("errors"):
+            reason = "; ".join(str(error.get("message", "")) for error in answer["errors"])
+            raise Denied(f"GitHub says: {one_line(reason)}", 200, reason)
+        return answer["data"]
+
+    # how often
+
+    def _reading(self, call: Callable[[], tuple[Any, httpx.Headers]]) -> tuple[Any, httpx.Headers]:
+        for again in range(_TRIES):
+            try:
+                return self._waiting(call)
+            except Lost:
+                if again == _TRIES - 1:
+                    raise
+                self.pause(again)
+        raise AssertionError("unreachable")
+
+    def pause(self, again: int) -> None:
+        """Wait a little before one more try, the longer the more there were."""
+        self.pacer.wait(random.uniform(0.5, 1) * 0.2 * 2**again, "GitHub does not answer as it should")
+
+    def _waiting(self, call: Callable[[], tuple[Any, httpx.Headers]]) -> tuple[Any, httpx.Headers]:
+        """Call again after as long as GitHub's limits ask; nothing was done where they spoke."""
+        while True:
+            try:
+                return call()
+            except _Limited as limited:
+                self.pacer.wait(limited.seconds, "GitHub's rate limit asks to wait " + f"{limited.seconds:.0f} s")
+
+    # one call
+
+    def _call(
+        self,
+        method: str,
+        url: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> tuple[Any, httpx.Headers]:
+        if method != "GET":
+            self.pacer.write()
+        what = f"{method} {httpx.URL(url).path}"
+        headers = {"Authorization": f"Bearer {self._token()}"}
+        try:
+            answer = self._http.request(method, url, params=query, json=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise Lost(f"{self.place.server} does not answer ({what}: {type(error).__name__})") from error
+        if answer.status_code >= 500:
+            raise Lost(f"{self.place.server} answered {answer.status_code} to {what}")
+        if answer.status_code == 204:
+            return None, answer.headers
+        try:
+            content = answer.json()
+        except ValueError as error:
+            raise Lost(f"{self.place.server} answered {what} with what is no JSON") from error
+        if answer.is_success:
+            return content, answer.headers
+        raise self._trouble(answer, content, what)
+
+    def _trouble(self, answer: httpx.Response, content: Any, what: str) -> Exception:
+        reason = _reason(content)
+        if (seconds := self._limit(answer, reason)) is not None:
+            return _Limited(seconds)
+        status, slug = answer.status_code, self.place.slug
+        if status == 401:
+            return Denied(f"GitHub does not take the token ({' or '.join(TOKENS)}): make a new one", status, reason)
+        if status == 403:
+            needs = answer.headers.get("x-accepted-github-permissions", "")
+            such = f" (it needs {one_line(needs)})" if needs else ""
+            return Denied(f"the token may not {what}{such}: {one_line(reason)}", status, reason)
+        if status == 404:
+            return Denied(f"GitHub has no {what.partition(' ')[2]} that this token may see ({slug})", status, reason)
+        if answer.is_redirect:
+            return Denied(f"{slug} has moved on GitHub: give origin its new URL (git remote set-url)", status, reason)
+        return Denied(f"GitHub refused {what}: {one_line(reason)}", status, reason)
+
+    def _limit(self, answer: httpx.Response, reason: str) -> float | None:
+        """Seconds to wait if a limit is what stopped a call, None if it is not."""
+        if answer.status_code not in (403, 429):
+            return None
+        after = answer.headers.get("retry-after", "")
+        if re.fullmatch(r"\d{1,6}", after):
+            return float(after)
+        reset = answer.headers.get("x-ratelimit-reset", "")
+        if answer.headers.get("x-ratelimit-remaining") == "0" and re.fullmatch(r"\d{1,12}", reset):
+            return max(1.0, float(reset) - self.pacer.clock())
+        if answer.status_code == 429 or "secondary rate limit" in reason.lower():
+            return 60.0  # "wait for at least one minute before retrying"
+        return None
+
+
+class _Limited(Exception):
+    """A limit stopped a call before it did anything."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+def _reason(content: Any) -> str:
+    if not isinstance(content, dict):
+        return ""
+    said = [str(content.get("message", ""))]
+    errors = content.get("errors")
+    said += [
+        str(error.get("message") or error.get("code", "")) if isinstance(error, dict) else str(error)
+        for error in (errors if isinstance(errors, list) else ())
+    ]
+    return "; ".join(text for text in said if text)
+
+
+class Installation:
+    """The token of a GitHub App's installation on one repository, made anew before it has run out (an hour)."""
+
+    def __init__(self, place: Place, app: str, key: str, clock: Callable[[], float] = time.time) -> None:
+        self._place = place
+        self._app = app
+        self._key = key
+        self._clock = clock
+        self._token = ""
+        self._until = 0.0
+
+    def __call__(self) -> str:
+        if self._clock() > self._until - 300:
+            self._make()
+        return self._token
+
+    def _make(self) -> None:
+        client = Client(self._place, self._signed)
+        try:
+            installation = client.get(f"/repos/{self._place.slug}/installation")["id"]
+            # A token more does no harm: a lost answer is asked for again.
+            body = {"repositories": [self._place.name]}
+            path = f"/app/installations/{installation}/access_tokens"
+            for again in range(_TRIES):
+                try:
+                    made = client.write("POST", path, body)
+                    break
+                except Lost:
+                    if again == _TRIES - 1:
+                        raise
+                    client.pause(again)
+        except Denied as error:
+            raise Unreachable(
+                f"GitHub gives the App of POINTSMAN_APP_ID no token for {self._place.slug} ({error.status}): "
+                "install it on the repository, and look that POINTSMAN_APP_KEY is its private key"
+            ) from error
+        finally:
+            client.close()
+        self._token = made["token"]
+        self._until = datetime.fromisoformat(made["expires_at"]).timestamp()
+
+    def _signed(self) -> str:
+        import jwt
+
+        now = int(self._clock())
+        try:
+            return jwt.encode({"iat": now - 60, "exp": now + 540, "iss": self._app}, self._key, algorithm="RS256")
+        except (ValueError, TypeError, jwt.PyJWTError):
+            raise Problem("POINTSMAN_APP_KEY is no private key: give the whole text of the App's .pem file") from None

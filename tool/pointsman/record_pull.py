@@ -1,0 +1,154 @@
+"""Records onto main by a pull request of their own, which only adds them and merges by itself.
+
+The bot then needs no right to push main: nobody owns a record, so the forge merges as soon as the gate has passed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import re
+import time
+from collections.abc import Callable, Sequence
+
+from pointsman.documents import Record
+from pointsman.errors import MovedFirst, Problem
+from pointsman.forge import Opened, Page
+from pointsman.forges import open_forge
+from pointsman.message import compose
+from pointsman.names import Target
+from pointsman.origin import Move
+from pointsman.plumbing import Oid
+from pointsman.progress import Progress
+from pointsman.pull_page import fenced
+from pointsman.repo import Repository
+from pointsman.snapshot import Snapshot
+
+_TRIES = 12
+_LONGEST_PAUSE = 10.0  # seconds between two looks at main
+
+
+class RecordPull:
+    """The way of some records to main: opened or adopted, watched until main has them."""
+
+    def __init__(
+        self,
+        repo: Repository,
+        progress: Progress,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.repo = repo
+        self.progress = progress
+        self.forge = open_forge(repo)
+        self._clock = clock
+        self._sleep = sleep
+
+    def land(self, records: Sequence[Record], *, run: str = "", note: str = "") -> None:
+        """Main has all of these on return; MovedFirst, saying what to do, if it has them not in time."""
+        until = self._clock() + _deadline()
+        for again in range(_TRIES):
+            missing = self._missing(records)
+            if not missing:
+                return
+            try:
+                opened, text = self._open(missing, run, note)
+                if self.forge.auto_merge(opened, text) is not None:
+                    self.repo.refresh()
+                if self._wait(opened, missing, until):
+                    return
+            except _Late:
+                raise
+            except MovedFirst:
+                if again == _TRIES - 1 or self._clock() > until:
+                    raise
+                pause(again)
+                self.repo.refresh()
+        raise MovedFirst("others landed some of these records at every try: run the command again")
+
+    def _missing(self, records: Sequence[Record]) -> list[Record]:
+        base = Snapshot(self.repo, self.repo.main)
+        return [record for record in records if base.entry(record.path) is None]
+
+    def _open(self, missing: Sequence[Record], run: str, note: str) -> tuple[Opened, str]:
+        """The pull request that adds these: two publishers of the same versions share one."""
+        names = "\n".join(sorted(record.path for record in missing))
+        branch = f"records/{hashlib.sha256(names.encode()).hexdigest()[:12]}"
+        ref = f"refs/heads/{branch}"
+        head = self.repo.heads.get(ref)
+        if head is None:
+            head = commit_of(self.repo, missing, run=run, note=note)
+            self.repo.move([Move(ref, head, None)])
+        elif self._adds(head) - {record.path for record in missing}:
+            raise Problem(f"{branch} is not what a publish pushed: look who did, delete the branch and run this again")
+        text = self.repo.messages(self.repo.main, head).strip("\n") + "\n"
+        title, _, _ = text.partition("\n")
+        page = Page(title, "Records alone: nothing that is served changes.\n\n" + fenced(names), ("records",))
+        return self.forge.open(branch, head, page), text
+
+    def _adds(self, head: Oid) -> set[str]:
+        """The paths that a branch adds; "" stands for whatever else it does."""
+        fork = self.repo.merge_base(self.repo.main, head)
+        changes = self.repo.git.differences(fork, head) if fork is not None else []
+        return {"" if change.old is not None else change.path for change in changes} or {""}
+
+    def _wait(self, opened: Opened, missing: Sequence[Record], until: float) -> bool:
+        """Whether main came to have them all. False if it has some: someone else landed these."""
+        step = 0.2
+        while True:
+            left = self._missing(missing)
+            self.progress.counted("records landed", len(missing) - len(left), len(missing))
+            if not left:
+                self._tidy(opened)
+                self.progress(f"recorded {len(missing)} versions through {opened.url or opened.branch}")
+                return True
+            if len(left) < len(missing):
+                self.forge.close(opened, "main has some of these records from elsewhere")
+                return False
+            if self._clock() + step > until:
+                raise _Late(
+                    f"the records wait in {opened.url or opened.branch}, which is not merged yet: "
+                    "look what it waits for, and run the same command again when it is merged"
+                )
+            self._sleep(step)
+            step = min(step * 1.5, _LONGEST_PAUSE)
+            self.repo.refresh()
+            if opened.ref not in self.repo.heads and self._missing(missing):
+                raise MovedFirst(f"{opened.branch} was closed before main had its records: run the command again")
+
+    def _tidy(self, opened: Opened) -> None:
+        """Take the branch away where the forge left it."""
+        if self.repo.heads.get(opened.ref) == opened.head:
+            self.forge.close(opened)
+
+
+class _Late(MovedFirst):
+    """Main has not got the records in time."""
+
+
+def _deadline() -> float:
+    text = os.environ.get("POINTSMAN_RECORDS_TIMEOUT", "600")
+    if not re.fullmatch(r"\d{1,6}(\.\d+)?", text):
+        raise Problem(f"POINTSMAN_RECORDS_TIMEOUT is not a number of seconds: {text!r}")
+    return float(text)
+
+
+def commit_of(repo: Repository, records: Sequence[Record], *, run: str, note: str) -> Oid:
+    """A commit on main as it is now that adds records."""
+    tree = repo.tree_with(repo.tree_of(repo.main), {record.path: record.render() for record in records})
+    subject = f"record: {summary([(record.target, record.type, record.version) for record in records])}"
+    return repo.commit(tree, [repo.main], compose(subject, (), run=run, note=note))
+
+
+def summary(slots: Sequence[tuple[Target, str, str]], gone: Sequence[str] = (), targets: Sequence[Target] = ()) -> str:
+    """One line: the target and its slots, or how many targets where it would not fit."""
+    every = list(dict.fromkeys([*(target for target, _, _ in slots), *targets]))
+    if len(every) > 1:
+        return f"{len(every)} targets, {', '.join(map(str, every[:3]))}{' …' if len(every) > 3 else ''}"
+    return f"{every[0]} " + ", ".join([*(f"{slot} {version[:12]}" for _, slot, version in slots), *gone])
+
+
+def pause(again: int) -> None:
+    """Wait a little before one more try, the longer the more there were."""
+    time.sleep(random.uniform(0, 0.02 * 2 ** min(again, 6)))

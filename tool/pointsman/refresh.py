@@ -1,0 +1,169 @@
+"""Refresh: ship pull requests that main has overtaken, built anew on main as it is now.
+
+Only those that main made stale, for a rebuild costs the approvals given before it. What a pull request changes is what
+its `Record:` and `Drop:` lines say, never its diff, and nothing is merged as text. What a rollback took out since is
+left out; commits that someone else put on the branch stop the rebuild, and so does a guardrail that nobody accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pointsman import pulls
+from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
+from pointsman.forges import open_forge
+from pointsman.gate import Gatekeeper
+from pointsman.message import Said
+from pointsman.outcome import Outcome, told
+from pointsman.progress import SILENCE, Progress
+from pointsman.pull_page import fenced
+from pointsman.pulls import Pull
+from pointsman.record_pull import pause
+from pointsman.repo import Repository
+from pointsman.shipping import Shipping, Terms, Want
+from pointsman.snapshot import Snapshot
+
+_TRIES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What became of one pull request: fresh, rebuilt, closed, merged, left or refused, and why."""
+
+    pull: Pull
+    outcome: str
+    says: str = ""
+    faults: tuple[Fault, ...] = ()
+
+
+def refresh(repo: Repository, text: str | None = None, progress: Progress = SILENCE) -> Outcome:
+    """Rebuild the stale one that is named, or all. Exit 1 if the gate lets none of them be rebuilt, 5 if not all."""
+    repo.refresh()
+    every = [pulls.find(repo, text)] if text is not None else pulls.open_pulls(repo)
+    done = []
+    for place, pull in enumerate(every):
+        done.append(_refresh(repo, pull, progress))
+        progress.counted("pull requests looked at", place + 1, len(every))
+        progress(f"{done[-1].outcome} {pull.branch}")
+    refused = [each for each in done if each.outcome == "refused"]
+    code = 0 if not refused else 1 if not any(each.outcome in ("rebuilt", "merged") for each in done) else 5
+    return Outcome({"pull_requests": [_told(each) for each in done]}, code)
+
+
+def _refresh(repo: Repository, pull: Pull, progress: Progress) -> Refreshed:
+    for again in range(_TRIES):
+        try:
+            return _one(repo, pull, progress)
+        except Refused as error:
+            forge = open_forge(repo)
+            says = "Main moved, and the gate does not pass this on main as it is now. Publish again, or close it.\n\n"
+            forge.comment(pull.opened, "refresh", says + fenced("\n".join(map(str, error.faults))))
+            return Refreshed(pull, "refused", "the gate does not pass it on main as it is now", tuple(error.faults))
+        except MovedFirst:
+            pause(again)
+            repo.refresh()
+            now = pulls.open_pulls(repo, [pull.branch])
+            if not now:
+                return Refreshed(pull, "left", "it was merged or closed meanwhile")
+            pull = now[0]
+    raise MovedFirst(f"main moved at every try to rebuild {pull.branch}: run pointsman pr refresh {pull.id}")
+
+
+def _one(repo: Repository, pull: Pull, progress: Progress) -> Refreshed:
+    gate = Gatekeeper(repo)
+    if not pulls.is_stale(gate, repo.main, pull):
+        return Refreshed(pull, "fresh")
+    if not pull.branch.startswith("ship/"):
+        return Refreshed(pull, "left", "main moved what it restores: run pointsman rollback again, and close this")
+    if other := pulls.others_work(repo, pull):
+        return Refreshed(pull, "left", f"it has a commit that is not of a publish ({other}): close it, publish again")
+    wants, lost = _wants(repo, gate, pull)
+    shipping = Shipping(repo, Snapshot(repo, repo.main).settings(), _terms(pull, lost), progress)
+    ship = shipping.rebuilt(wants) if wants else None
+    if ship is None:
+        why = "a rollback took out what it ships" if lost else "main has what it ships"
+        pulls.close_pull(repo, pull, f"Closed: {why}.")
+        return Refreshed(pull, "closed", why)
+    _same_acceptance(pull, ship.said)
+    approved = open_forge(repo).approvals(pull.opened)
+    rebuilt = shipping.push(ship, pull)
+    says = f"built anew on main at {repo.main[:12]}"
+    says += f"; left out, as a rollback took them out: {', '.join(lost)}" if lost else ""
+    says += f"; approvals for what it was before do not count: {', '.join(map(one_line, approved))}" if approved else ""
+    open_forge(repo).comment(rebuilt.opened, "refresh", fenced(says))
+    if shipping.settings.auto_merge and pulls.merge_when_ready(repo, rebuilt) is not None:
+        return Refreshed(rebuilt, "merged", says)
+    return Refreshed(rebuilt, "rebuilt", says)
+
+
+def _wants(repo: Repository, gate: Gatekeeper, pull: Pull) -> tuple[list[Want], list[str]]:
+    """What its lines ask for, without the versions that were taken out since it was made; and which those are."""
+    main, fork = repo.main, repo.merge_base(repo.main, pull.head)
+    base = Snapshot(repo, main)
+    wants, lost = [], []
+    for said in pull.message.said:
+        out = gate.facts.taken_out(main, said.target, said.records)
+        before = gate.facts.taken_out(fork, said.target, said.records) if fork is not None else set()
+        gone = out - before
+        want = Want(said.target, drops=set(said.drops))
+        for slot, version in said.records.items():
+            record = gate.facts.record(base, said.target, slot, version)
+            if record is None:
+                raise Problem(f"{pull.branch} ships {slot}@{version[:12]}, which has no record on main: close it")
+            if slot in gone:
+                lost.append(f"{said.target} {slot}@{version[:12]}")
+            else:
+                want.records[slot] = record
+        if want.records or want.drops:
+            wants.append(want)
+    return wants, lost
+
+
+def _terms(pull: Pull, lost: Sequence[str]) -> Terms:
+    """The terms under which it was made: what it accepted, it may accept again."""
+    accepts = {rule: reason for said in pull.message.said for rule, reason in said.accepts.items()}
+    note = f"Left out, as a rollback took them out: {', '.join(lost)}." if lost else ""
+    return Terms(
+        f"pointsman pr refresh {pull.id}",
+        together=pull.branch.startswith("ship/run/"),
+        run=pull.message.run,
+        reship=any(said.reships for said in pull.message.said),
+        accept=tuple(sorted(accepts)),
+        reason=pull.message.reason or next(iter(accepts.values()), ""),
+        note=note,
+    )
+
+
+def _same_acceptance(pull: Pull, said: Sequence[Said]) -> None:
+    """Refused if it would accept for a target what nobody accepted for that one."""
+    says = "objects on main as it is now, and nobody accepted it: publish again with --accept"
+    new = [
+        Fault(each.target.manifest_path, rule, says)
+        for each in said
+        for rule in each.accepts
+        if rule not in pull.message.accepts(each.target)
+    ]
+    if new:
+        raise Refused(new)
+
+
+def _told(each: Refreshed) -> dict[str, Any]:
+    return {
+        **pulls.document(each.pull),
+        "targets": [str(target) for target in each.pull.targets],
+        "outcome": each.outcome,
+        "says": each.says,
+        "faults": [told(fault) for fault in each.faults],
+    }
+
+
+def render(outcome: Mapping[str, Any]) -> str:
+    """One line per pull request, and what stops those that were refused."""
+    lines = []
+    for each in outcome["pull_requests"]:
+        says = f": {each['says']}" if each["says"] else ""
+        lines.append(f"{each['id']}  {', '.join(each['targets'])}  {each['outcome']}{says}")
+        lines += [f"  {fault['path']}: {fault['rule']}: {fault['says']}" for fault in each["faults"]]
+    return "\n".join(lines) or "no open pull requests"
