@@ -6,11 +6,13 @@ all a branch, a page and a number.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from pointsman.plumbing import Oid
+
+BODY_LIMIT = 65536  # characters of a pull request's body, and of a comment: GitHub's, the smallest
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What people see of a pull request. `body` is Markdown."""
+    """What people see of a pull request. `body` is Markdown, made when it is asked for."""
 
     title: str
-    body: str
+    body: Callable[[], str]
     labels: tuple[str, ...] = ()
 
 
@@ -48,7 +50,7 @@ class Forge(Protocol):
 
     def find(self, branches: Collection[str] | None = None) -> list[Opened]:
         """The open pull requests whose branches the repository's last refresh saw, by branch. Without `branches`,
-        those of ships and rollbacks."""
+        those of ships, rollbacks and reverts."""
 
     def open(self, branch: str, head: Oid, page: Page) -> Opened:
         """Open the pull request of a branch that stands at `head`, or adopt the one that is open."""

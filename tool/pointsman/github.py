@@ -31,14 +31,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
-from pointsman.forge import Opened, Page
+from pointsman.forge import BODY_LIMIT, Opened, Page
 from pointsman.github_access import TOKENS, Place, place_of, server, token_source
 from pointsman.github_client import Client, Denied, Lost
-from pointsman.origin import PULL_BRANCHES, Move
+from pointsman.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
 from pointsman.plumbing import Oid
 from pointsman.repo import Repository
 
-BODY_LIMIT = 65536  # characters of a pull request's body, and of a comment
 _TITLE_LIMIT = 256
 _LABEL_LIMIT = 50
 _TRIES = 4
@@ -86,7 +85,7 @@ class GitHub:
 
     def find(self, branches: Collection[str] | None = None) -> list[Opened]:
         known = {ref.removeprefix("refs/heads/"): ref for ref in self.repo.heads}
-        wanted = {name for name, ref in known.items() if ref.startswith(PULL_BRANCHES)}
+        wanted = {name for name, ref in known.items() if ref.startswith((*PULL_BRANCHES, REVERT_BRANCHES))}
         wanted = wanted if branches is None else known.keys() & set(branches)
         if not wanted:
             return []
@@ -118,9 +117,8 @@ class GitHub:
     # writing
 
     def open(self, branch: str, head: Oid, page: Page) -> Opened:
-        body = {"title": _title(page), "body": page.body[:BODY_LIMIT], "head": branch, "base": "main"}
-
         def act() -> Opened | None:
+            body = {"title": _title(page), "body": page.body()[:BODY_LIMIT], "head": branch, "base": "main"}
             try:
                 return self._opened(self.client.write("POST", f"{self._root}/pulls", body))
             except Denied as error:
@@ -136,7 +134,7 @@ class GitHub:
         return opened
 
     def update(self, opened: Opened, page: Page) -> None:
-        wanted = {"title": _title(page), "body": page.body[:BODY_LIMIT]}
+        wanted = {"title": _title(page), "body": page.body()[:BODY_LIMIT]}
 
         def look() -> Any:
             there = self._pull(opened)

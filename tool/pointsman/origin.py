@@ -21,8 +21,9 @@ from pointsman.plumbing import LOCK_PATIENCE, Git, Oid, remote_timeout
 
 MAIN = "refs/heads/main"
 PULL_BRANCHES = ("refs/heads/ship/", "refs/heads/rollback/")
-RECORD_BRANCHES = ("refs/heads/records/",)  # pull requests of records, which merge by themselves
-_BRANCHES = (*PULL_BRANCHES, *RECORD_BRANCHES)
+RECORD_BRANCHES = "refs/heads/records/"  # pull requests of records, which merge by themselves
+REVERT_BRANCHES = "refs/heads/revert-"  # what GitHub's Revert button makes
+_BRANCHES = (*PULL_BRANCHES, RECORD_BRANCHES, REVERT_BRANCHES)
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
 _TRIES = 8
@@ -51,10 +52,10 @@ class Origin:
     def heads(self) -> dict[str, Oid]:
         """The refs as they are now, what is new being fetched; Unreachable if the origin is silent."""
         if self.url is None:
-            return self._refs(*_wanted("", "/"))
+            return self._refs(*_wanted(_HEADS))
         for again in range(_TRIES):
             heads = self._ls_remote()
-            known = self._refs(*_wanted(_TRACKED, "/"))
+            known = self._refs(*_wanted(_TRACKED))
             if all(known.get(_tracking(ref)) == oid for ref, oid in heads.items()):
                 return heads
             ran = self._fetch("--prune")
@@ -69,7 +70,8 @@ class Origin:
         raise MovedFirst(f"origin ({self.url}) moved at every look: run the command again")
 
     def _ls_remote(self) -> dict[str, Oid]:
-        ran = self.git.run("ls-remote", "--refs", "origin", *_wanted("", "/*"), timeout=remote_timeout())
+        patterns = (MAIN, *(f"{branch}*" for branch in _BRANCHES))
+        ran = self.git.run("ls-remote", "--refs", "origin", *patterns, timeout=remote_timeout())
         if ran.code != 0:
             raise Unreachable(f"cannot read origin ({self.url}): {ran.reason}")
         wanted = (MAIN, *_BRANCHES)
@@ -236,9 +238,14 @@ def _tracking(ref: str) -> str:
     return _TRACKED + ref.removeprefix(_HEADS)
 
 
-def _wanted(prefix: str, ending: str) -> list[str]:
-    refs = [MAIN, *(branch.rstrip("/") + ending for branch in _BRANCHES)]
-    return [prefix + ref.removeprefix(_HEADS) if prefix else ref for ref in refs]
+def _wanted(prefix: str) -> list[str]:
+    """Patterns of for-each-ref, whose asterisk stops at a slash, for the refs below a prefix."""
+    names = [branch.removeprefix(_HEADS) for branch in (MAIN, *_BRANCHES)]
+    return [
+        prefix + pattern
+        for name in names
+        for pattern in ((f"{name}*", f"{name}*/**") if name.endswith("-") else (name,))
+    ]
 
 
 def _parse_refs(text: str) -> dict[str, Oid]:

@@ -1,29 +1,35 @@
-"""What people see of a pull request on a forge: its title, its body and its labels."""
+"""What people see of a ship's pull request on a forge: its title, the review as its body, its labels."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from pointsman import review_markdown
 from pointsman.errors import one_line
-from pointsman.forge import Page
+from pointsman.forge import BODY_LIMIT, Page
+from pointsman.gate import Gatekeeper
+from pointsman.markdown import fenced
 from pointsman.message import parse
 from pointsman.names import Target
+from pointsman.plumbing import Oid
+from pointsman.repo import Repository
+from pointsman.review_document import describe
 
 _MANY = 5  # targets: more would make a wall of labels
 
 
-def page_of(message: str, targets: Sequence[Target]) -> Page:
-    """The page of a ship or a rollback, of its commit's message."""
-    title, _, rest = message.partition("\n")
-    labels = [title.partition(":")[0]]  # ship, rollback
+def page_of(repo: Repository, branch: str, head: Oid, text: str, targets: Sequence[Target]) -> Page:
+    """The page of a ship or a rollback whose commit says `text`. The review is made when its body is asked for."""
+    title, _, rest = text.partition("\n")
+    labels = ["ship" if branch.startswith("ship/") else "rollback"]
     labels += map(str, targets[:_MANY])
-    labels += sorted({rule for said in parse(message).said for rule in said.accepts})
-    return Page(one_line(title), fenced(rest.strip("\n")), tuple(labels))
+    labels += sorted({rule for said in parse(text).said for rule in said.accepts})
+    return Page(one_line(title), lambda: _body(repo, branch, head, rest.strip("\n")), tuple(labels))
 
 
-def fenced(text: str) -> str:
-    """Text that Markdown leaves as it is, whatever it says."""
-    lines = "\n".join(one_line(line) for line in text.split("\n"))
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", lines)), default=0))
-    return f"{fence}text\n{lines}\n{fence}\n"
+def _body(repo: Repository, branch: str, head: Oid, lines: str) -> str:
+    gate = Gatekeeper(repo)
+    document = describe(gate, repo.main, head, gate.change(repo.main, head))
+    text = review_markdown.render({**document, "pull_request": {"id": branch, "url": None, "branch": branch}})
+    said = f"\n<details><summary>What the commit says</summary>\n\n{fenced(lines)}\n</details>\n"
+    return text + said if len(text) + len(said) <= BODY_LIMIT else text

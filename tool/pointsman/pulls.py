@@ -21,7 +21,7 @@ from pointsman.forges import open_forge
 from pointsman.gate import Gatekeeper
 from pointsman.message import Message, parse
 from pointsman.names import Target
-from pointsman.origin import Move
+from pointsman.origin import REVERT_BRANCHES, Move
 from pointsman.outcome import Outcome, told
 from pointsman.plumbing import Oid
 from pointsman.pull_page import page_of
@@ -51,6 +51,11 @@ class Pull:
         return self.text.partition("\n")[0]
 
     @property
+    def is_revert(self) -> bool:
+        """Whether a forge's own button made it: its commit has none of our lines."""
+        return self.opened.ref.startswith(REVERT_BRANCHES)
+
+    @property
     def branch(self) -> str:
         return self.opened.branch
 
@@ -61,7 +66,8 @@ class Pull:
 
 def open_pulls(repo: Repository, branches: Collection[str] | None = None) -> list[Pull]:
     """The open pull requests as `refresh` last saw the origin, by branch: all, or those of some branches."""
-    return [read_pull(repo, opened) for opened in open_forge(repo).find(branches)]
+    every = [read_pull(repo, opened) for opened in open_forge(repo).find(branches)]
+    return [pull for pull in every if pull.targets or not pull.is_revert]  # one may revert what is no state
 
 
 def read_pull(repo: Repository, opened: Opened) -> Pull:
@@ -229,7 +235,7 @@ def landed_as(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
 def show_on_forge(repo: Repository, branch: str, head: Oid, *, updated: bool = False) -> Pull:
     """Open the pull request of a branch that was pushed, or adopt it; with `updated` it gets its page anew."""
     pull = read_pull(repo, Opened(branch, head))
-    page = page_of(pull.text, pull.targets)
+    page = page_of(repo, branch, head, pull.text, pull.targets)
     opened = open_forge(repo).open(branch, head, page)
     if updated:
         open_forge(repo).update(opened, page)
@@ -240,11 +246,18 @@ def renew(repo: Repository, pull: Pull, head: Oid) -> Pull:
     """An open pull request whose branch was moved, with its page anew; MovedFirst if it was merged meanwhile."""
     new = read_pull(repo, replace(pull.opened, head=head))
     try:
-        open_forge(repo).update(new.opened, page_of(new.text, new.targets))
+        open_forge(repo).update(new.opened, page_of(repo, new.branch, head, new.text, new.targets))
     except MovedFirst:
         repo.move([Move(new.opened.ref, None, head)])  # nobody looks at the branch of a merged one any more
         raise
     return new
+
+
+def describe_revert(repo: Repository, pull: Pull) -> None:
+    """Label a pull request that the forge's button made, and say in a comment what it undoes."""
+    page = page_of(repo, pull.branch, pull.head, pull.text, pull.targets)
+    open_forge(repo).label(pull.opened, page.labels)
+    open_forge(repo).comment(pull.opened, "review", page.body())
 
 
 def merge_when_ready(repo: Repository, pull: Pull) -> Oid | None:

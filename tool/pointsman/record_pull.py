@@ -16,12 +16,12 @@ from pointsman.documents import Record
 from pointsman.errors import MovedFirst, Problem
 from pointsman.forge import Opened, Page
 from pointsman.forges import open_forge
+from pointsman.markdown import fenced
 from pointsman.message import compose
 from pointsman.names import Target
 from pointsman.origin import Move
 from pointsman.plumbing import Oid
 from pointsman.progress import Progress
-from pointsman.pull_page import fenced
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
 
@@ -84,7 +84,8 @@ class RecordPull:
             raise Problem(f"{branch} is not what a publish pushed: look who did, delete the branch and run this again")
         text = self.repo.messages(self.repo.main, head).strip("\n") + "\n"
         title, _, _ = text.partition("\n")
-        page = Page(title, "Records alone: nothing that is served changes.\n\n" + fenced(names), ("records",))
+        says = "Records alone: nothing that is served changes.\n\n" + fenced(names)
+        page = Page(title, lambda: says, ("records",))
         return self.forge.open(branch, head, page), text
 
     def _adds(self, head: Oid) -> set[str]:

@@ -15,10 +15,10 @@ from pointsman import pulls
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
 from pointsman.forges import open_forge
 from pointsman.gate import Gatekeeper
+from pointsman.markdown import fenced
 from pointsman.message import Said
 from pointsman.outcome import Outcome, told
 from pointsman.progress import SILENCE, Progress
-from pointsman.pull_page import fenced
 from pointsman.pulls import Pull
 from pointsman.record_pull import pause
 from pointsman.repo import Repository
@@ -73,6 +73,8 @@ def _refresh(repo: Repository, pull: Pull, progress: Progress) -> Refreshed:
 
 def _one(repo: Repository, pull: Pull, progress: Progress) -> Refreshed:
     gate = Gatekeeper(repo)
+    if pull.is_revert:
+        pulls.describe_revert(repo, pull)
     if not pulls.is_stale(gate, repo.main, pull):
         return Refreshed(pull, "fresh")
     if not pull.branch.startswith("ship/"):

@@ -12,7 +12,6 @@ from typing import Any
 from pointsman import pulls
 from pointsman.documents import Manifest, read_manifest
 from pointsman.errors import MovedFirst, Problem, Refused
-from pointsman.forge import Opened
 from pointsman.gate import Gatekeeper
 from pointsman.message import Said, check_value, compose
 from pointsman.names import Target
@@ -72,6 +71,7 @@ def _roll_back(repo: Repository, request: Request) -> list[dict[str, Any]]:
         _prove(gate, repo, target, earlier)
     documents: list[dict[str, Any]] = []
     moves: list[Move] = []
+    opened: list[tuple[int, str, Oid]] = []
     tip = main
     for target, earlier in plans:
         before = Snapshot(repo, tip).entry(target.manifest_path)
@@ -87,7 +87,7 @@ def _roll_back(repo: Repository, request: Request) -> list[dict[str, Any]]:
         branch = f"rollback/{target}/{hashlib.sha256(what.encode()).hexdigest()[:12]}"
         ref = f"refs/heads/{branch}"
         if not request.now and (there := repo.heads.get(ref)) is not None:
-            pull = pulls.read_pull(repo, Opened(branch, there))
+            pull = pulls.show_on_forge(repo, branch, there)
             documents.append(
                 {**document, "outcome": "unchanged", "pull_request": pulls.document(pull), "commit": there}
             )
@@ -103,12 +103,14 @@ def _roll_back(repo: Repository, request: Request) -> list[dict[str, Any]]:
             documents.append({**document, "outcome": "merged", "pull_request": None, "commit": commit})
         else:
             moves.append(Move(ref, commit, None))
-            pull = pulls.read_pull(repo, Opened(branch, commit))
-            documents.append({**document, "outcome": "opened", "pull_request": pulls.document(pull), "commit": commit})
+            opened.append((len(documents), branch, commit))
+            documents.append({**document, "outcome": "opened", "pull_request": None, "commit": commit})
     if tip != main:
         moves.append(Move(MAIN, tip, main))
     if moves:
         repo.move(moves)
+    for place, branch, commit in opened:
+        documents[place]["pull_request"] = pulls.document(pulls.show_on_forge(repo, branch, commit))
     return documents
 
 
