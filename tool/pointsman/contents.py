@@ -61,7 +61,7 @@ class Contents:
         """(Version before, version after) → how much the two have in common."""
         every = list(pairs)
         contents = self.read_all(settings, [record for pair in every for record in pair])
-        return {(old.version, new.version): _alike(contents[old.version], contents[new.version]) for old, new in every}
+        return {(old.version, new.version): alike(contents[old.version], contents[new.version]) for old, new in every}
 
     def payload(self, settings: Settings, record: Record) -> bytes | Missing:
         """The bytes of one version's blob, which hash to it."""
@@ -100,7 +100,8 @@ class Contents:
         return self._stores[url]
 
 
-def _alike(before: Content | Missing, after: Content | Missing) -> Likeness:
+def alike(before: Content | Missing, after: Content | Missing) -> Likeness:
+    """How much two contents have in common, or why that cannot be told."""
     if isinstance(before, Missing):
         return Likeness(why=before.why)
     if isinstance(after, Missing):

@@ -19,6 +19,7 @@ from pointsman.plumbing import Oid
 from pointsman.pulls import Pull
 from pointsman.repo import Repository
 from pointsman.review_document import describe
+from pointsman.rollback import earlier
 from pointsman.snapshot import Snapshot
 
 
@@ -37,8 +38,8 @@ def review(
 ) -> Outcome:
     """What a pull request, a change or the way from an earlier state of a target to another means.
 
-    `named`: a pull request, or a target. Without it `head` (HEAD, or main of a bare repository) is held against `base`,
-    main unless given.
+    `named`: a pull request, or a target, for which `base` may be a commit, a version or a time. Without it `head`
+    (HEAD, or main of a bare repository) is held against `base`, main unless given.
     """
     repo.refresh()
     subject = _subject(repo, named, base, head)
@@ -56,8 +57,8 @@ def _subject(repo: Repository, named: str | None, base: str | None, head: str | 
     if named is None:
         new = repo.resolve(head) if head else repo.resolve("HEAD") if repo.worktree is not None else repo.main
         old = repo.resolve(base) if base else repo.main
-        if old == new:
-            raise Problem("there is nothing to review between two equal commits: name a pull request, or --base")
+        if repo.merge_base(old, new) == new:
+            raise Problem("there is nothing to review, main has all of it: name a pull request or a target")
         return Subject(old, new)
     if base is None and head is None:
         pull = _pull(repo, named)
@@ -70,7 +71,7 @@ def _subject(repo: Repository, named: str | None, base: str | None, head: str | 
     if last is None:
         raise Problem(f"{target} was never shipped: pointsman status shows what was")
     if base is not None:
-        return Subject(repo.resolve(base), new, target=target)
+        return Subject(earlier(Gatekeeper(repo), target, base).commit, new, target=target)
     if not last.parents:
         raise Problem(f"{target} came with the first commit: there is nothing before it to compare with")
     return Subject(last.parents[0], last.oid, target=target)

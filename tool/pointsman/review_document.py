@@ -6,13 +6,13 @@ Its shape: `schemas/output/review.schema.json`; the metrics: docs/review.md.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pointsman import metrics, policy
 from pointsman.case import Case, Gate, TargetChange
 from pointsman.content import Content, Lists, Rows
-from pointsman.contents import Contents, Missing
+from pointsman.contents import Contents, Missing, alike
 from pointsman.documents import Manifest, Record, rfc3339
 from pointsman.gate import Gatekeeper, Verdict
 from pointsman.names import Target
@@ -28,14 +28,14 @@ _PAST_OF = 20  # targets; the past of more would cost more than it tells
 
 
 def describe(
-    gate: Gatekeeper, base: Oid, head: Oid | None, verdict: Verdict, *, compared: bool = False, contents: bool = True
+    gate: Gatekeeper, base: Oid, head: Oid | None, verdict: Verdict, *, compared: bool = False, brief: bool = False
 ) -> dict[str, Any]:
-    """The document of a review. Without `contents` it says what records and the gate know, and fetches nothing.
+    """The document of a review. `compared`: nobody proposes this change, two states are held against each other.
 
-    `compared`: nobody proposes this change, two states are held against each other.
+    `brief`: only what the gate has read already, no contents and nothing of the past.
     """
     case = verdict.case or Case(Gate.CHANGE, gate.facts.settings(Snapshot(gate.repo, base)))
-    describing = _Describing(gate, base, case, verdict, compared, gate.facts.contents if contents else None)
+    describing = _Describing(gate, base, case, verdict, compared, None if brief else gate.facts.contents)
     targets = [describing.target(change) for change in case.targets]
     targets.sort(key=lambda each: (-_unusual(each), each["target"]))
     paths = {change.target.manifest_path for change in case.targets}
@@ -67,7 +67,7 @@ class _Describing:
     case: Case
     verdict: Verdict
     compared: bool
-    contents: Contents | None  # None: fetch nothing
+    contents: Contents | None  # None: be brief
 
     def target(self, change: TargetChange) -> dict[str, Any]:
         facts, target = self.gate.facts, change.target
@@ -79,6 +79,10 @@ class _Describing:
             slot: [was.get(slot), now.get(slot)] for slot in sorted({*was, *now}) if was.get(slot) != now.get(slot)
         }
         read = self._contents(before, after, changes)
+        if not change.likeness:  # nobody asked for it yet: no guardrail decides about this change
+            both = [(before[slot].version, after[slot].version) for slot in changes if slot in before and slot in after]
+            known = {(old, new): alike(read[old], read[new]) for old, new in both if old in read and new in read}
+            change = replace(change, likeness=known)
         types = {slot: self._type(change, slot, before, after, read) for slot in sorted({*was, *now})}
         found = {slot: _metrics(slot, before.get(slot), after.get(slot), read) for slot in changes}
         chain = facts.chain(self.base, target.manifest_path)
@@ -121,7 +125,9 @@ class _Describing:
             "was": _side(old),
             "is": _side(new),
             "age_days": round(age / 86400, 1) if age is not None else None,
-            "first_shipped": self._first_shipped(change.target, slot, new) if new is not None else None,
+            "first_shipped": self._first_shipped(change.target, slot, new)
+            if new is not None and self.contents is not None
+            else None,
         }
         was, now = (read.get(record.version) if record is not None else None for record in (old, new))
         for content in (was, now):
@@ -200,7 +206,7 @@ class _Describing:
 
     def _history(self, chain: Chain, slots: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """Slot → what the last ships had of it, oldest first, from records."""
-        if len(self.case.targets) > _PAST_OF:
+        if len(self.case.targets) > _PAST_OF or self.contents is None:
             return {}
         found: dict[str, list[dict[str, Any]]] = {slot: [] for slot in slots}
         for place, commit in chain.since(0):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pointsman import review_rows
-from pointsman.review_rows import HEADINGS, facts, guardrails, lost, movement, rows, shown, undone
+from pointsman.review_rows import HEADINGS, accepted, facts, guardrails, lost, movement, rows, shown, undone
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -37,6 +37,7 @@ def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"shown": shown}
     environment.globals |= {
+        "accepted": accepted,
         "facts": facts,
         "guardrails": guardrails,
         "lost": lost,

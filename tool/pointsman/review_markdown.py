@@ -12,6 +12,7 @@ from pointsman.markdown import code, plain
 from pointsman.review_rows import (
     HEADINGS,
     Row,
+    accepted,
     facts,
     guardrails,
     lost,
@@ -50,10 +51,9 @@ def _subject(document: Mapping[str, Any]) -> str:
 
 def _blocks(document: Mapping[str, Any]) -> Iterator[str]:
     targets = document["targets"]
-    accepted = [(each, fault) for each in targets for fault in each["faults"] if fault["accepted"]]
-    for target, fault in accepted:
-        what = f"**Accepts {plain(fault['rule'])}** for {plain(target['target'])}"
-        yield f"> {what}: {code(shown(fault['reason'], 1000))}\n"
+    for target in targets:
+        for some, reason in accepted(target):
+            yield f"> **Accepts {plain(some)}** for {plain(target['target'])}: {code(reason)}\n"
     yield f"**{plain(shown(document['verdict'], 1000))}**\n"
     yield from _table(targets)
     for fault in document["faults"]:

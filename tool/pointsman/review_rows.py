@@ -36,8 +36,12 @@ class Row:
 HEADINGS = ("target", "type", "was", "becomes", "count", "kept", "same at the top", "size")
 
 
-def rows(target: Document) -> Iterator[Row]:
-    """The changed slots of a target."""
+def rows(target: Document) -> list[Row]:
+    """The changed slots of a target, the unusual ones first."""
+    return sorted(_rows(target), key=lambda row: not row.unusual)
+
+
+def _rows(target: Document) -> Iterator[Row]:
     for slot, (old, new) in target["changes"].items():
         found = target["metrics"][slot]
         overlap = next((found[name] for name in _OVERLAPS if name in found), None)
@@ -52,6 +56,16 @@ def rows(target: Document) -> Iterator[Row]:
             _pair([size(each) for each in found["size"]]),
             any(not each["ok"] for each in target["guardrails"] if each["type"] in (slot, None)),
         )
+
+
+def accepted(target: Document) -> Iterator[tuple[str, str]]:
+    """The guardrails that a change of a target accepts, together where one reason is given for them, and the reason."""
+    reasons: dict[str, list[str]] = {}
+    for fault in target["faults"]:
+        if fault["accepted"]:
+            reasons.setdefault(fault["reason"], []).append(fault["rule"])
+    for reason, rules in reasons.items():
+        yield ", ".join(dict.fromkeys(rules)), shown(reason, 1000)
 
 
 def facts(target: Document, slot: str) -> Iterator[tuple[str, str]]:

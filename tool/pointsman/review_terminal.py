@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pointsman.review_rows import HEADINGS, facts, guardrails, lost, movement, rows, shown, sparkline, undone
+from pointsman.review_rows import HEADINGS, accepted, facts, guardrails, lost, movement, rows, shown, sparkline, undone
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,11 +43,8 @@ def _head(console: Console, document: Mapping[str, Any]) -> None:
     targets = document["targets"]
     stopped = any(not fault["accepted"] for each in (document, *targets) for fault in each["faults"])
     for target in targets:
-        for fault in target["faults"]:
-            if fault["accepted"]:
-                console.print(
-                    f"accepts {fault['rule']} for {target['target']}: {shown(fault['reason'], 400)}", style="yellow"
-                )
+        for some, reason in accepted(target):
+            console.print(f"accepts {some} for {target['target']}: {reason}", style="yellow")
     console.print(shown(document["verdict"], 1000), style="bold red" if stopped else "bold")
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in HEADINGS:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pointsman.errors import one_line
-
 
 def verdict_line(document: Mapping[str, Any]) -> str:
     """One line: what stops it, what it accepts, or what it is."""
@@ -18,8 +16,7 @@ def verdict_line(document: Mapping[str, Any]) -> str:
         return f"Stopped by {', '.join(stopping)}: {what}"
     accepted = list(dict.fromkeys(fault["rule"] for fault in faults if fault["accepted"]))
     if accepted:
-        reason = next(fault["reason"] for fault in faults if fault["accepted"])
-        return f"Accepts {', '.join(accepted)} ({one_line(reason)}): {what}"
+        return f"Accepts {', '.join(accepted)}: {what}"
     return what[:1].upper() + what[1:]
 
 
@@ -42,8 +39,8 @@ def _what(document: Mapping[str, Any]) -> str:
         return f"{verb} {who}: {types}{'' if broken else ordinary}"
     if kinds == ["restore"]:
         undone = targets[0]["undoes"]
-        of = f" of {undone['restored_at']}" if len(targets) == 1 and undone and undone["restored_at"] else ""
-        return f"{who} goes back to the state{of}: {types}"
+        of = f" at {undone['restored_at']}" if len(targets) == 1 and undone and undone["restored_at"] else ""
+        return f"a restore of {who} to what it was{of}: {types}"
     if kinds == ["compared"]:
         return f"what {who} had and has: {types}"
     verbs = {"removal": "a removal of", "edit": "an edit by hand of"}

@@ -66,24 +66,24 @@ def roll_back(repo: Repository, request: Request) -> Outcome:
 def _roll_back(repo: Repository, request: Request) -> list[dict[str, Any]]:
     main = repo.main
     gate = Gatekeeper(repo)
-    plans = [(target, _earlier(gate, repo, target, request.to)) for target in dict.fromkeys(request.targets)]
-    for target, earlier in plans:
-        _prove(gate, repo, target, earlier)
+    plans = [(target, earlier(gate, target, request.to)) for target in dict.fromkeys(request.targets)]
+    for target, state in plans:
+        _prove(gate, repo, target, state)
     documents: list[dict[str, Any]] = []
     moves: list[Move] = []
     opened: list[tuple[int, str, Oid]] = []
     tip = main
-    for target, earlier in plans:
+    for target, state in plans:
         before = Snapshot(repo, tip).entry(target.manifest_path)
-        document = {"target": str(target), "from": _sha256(repo, before), "to": _sha256(repo, earlier.entry)}
-        if before == earlier.entry:
+        document = {"target": str(target), "from": _sha256(repo, before), "to": _sha256(repo, state.entry)}
+        if before == state.entry:
             documents.append({**document, "outcome": "unchanged", "pull_request": None, "commit": None})
             continue
         last = gate.facts.chain(main, target.manifest_path).at(0)
         said = Said(target, supersedes=last.oid if last else "none", now=request.now)
         said.accepts = dict.fromkeys(request.accept, request.reason)
-        subject = f"rollback: {target} to {earlier.commit[:12]}{_slots(repo, earlier)}"
-        what = f"{target} {earlier.entry.oid} {said.supersedes}"
+        subject = f"rollback: {target} to {state.commit[:12]}{_slots(repo, state)}"
+        what = f"{target} {state.entry.oid} {said.supersedes}"
         branch = f"rollback/{target}/{hashlib.sha256(what.encode()).hexdigest()[:12]}"
         ref = f"refs/heads/{branch}"
         if not request.now and (there := repo.heads.get(ref)) is not None:
@@ -93,7 +93,7 @@ def _roll_back(repo: Repository, request: Request) -> list[dict[str, Any]]:
             )
             continue
         base = tip if request.now else main
-        tree = repo.tree_with(repo.tree_of(base), {target.manifest_path: earlier.entry})
+        tree = repo.tree_with(repo.tree_of(base), {target.manifest_path: state.entry})
         commit = repo.commit(tree, [base], compose(subject, [said], reason=request.reason))
         verdict = gate.change(base, commit)
         if verdict.faults:
@@ -125,7 +125,9 @@ def _prove(gate: Gatekeeper, repo: Repository, target: Target, earlier: Earlier)
         raise Refused(faults)
 
 
-def _earlier(gate: Gatekeeper, repo: Repository, target: Target, to: str | None) -> Earlier:
+def earlier(gate: Gatekeeper, target: Target, to: str | None) -> Earlier:
+    """The state of a target that `to` (a commit, a version or a time) names; without it that before the last ship."""
+    repo = gate.repo
     chain = gate.facts.chain(repo.main, target.manifest_path)
     if chain.at(0) is None:
         raise Problem(f"{target} was never shipped: there is nothing to roll back")

@@ -245,7 +245,8 @@ def notes(case: Case) -> list[Fault]:
     found = set()
     for change in case.targets if case.gate is Gate.CHANGE else ():
         for rule in policy.GUARDRAILS:
-            for each in _found(case, change, rule):
-                if each.says and (change.kind is Kind.RESTORE or not each.broken):
-                    found.add(Fault(change.target.manifest_path, rule, each.says))
+            restored = change.kind is Kind.RESTORE
+            told = (each.says for each in _found(case, change, rule) if each.says and each.broken == restored)
+            if said := "; ".join(told):
+                found.add(Fault(change.target.manifest_path, rule, said))
     return sorted(found)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pointsman import pulls
+from pointsman import pulls, review_short
 from pointsman.artifact import window_instant
 from pointsman.documents import Manifest, Record, later_moment
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
@@ -26,6 +26,7 @@ from pointsman.progress import Progress
 from pointsman.pulls import Pull
 from pointsman.record_pull import pause, summary
 from pointsman.repo import Repository
+from pointsman.review_document import describe
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
 
@@ -92,6 +93,7 @@ class Shipping:
         self.notes: list[str] = []
         self._judged: dict[tuple[Target, ...], tuple[str, ...]] = {}  # targets → the commits judged against
         self._accepted: dict[Target, dict[str, str]] = {}
+        self._reports: dict[tuple[Target, ...], str] = {}  # targets → the review of their ship in short
 
     # before anything is written
 
@@ -213,6 +215,7 @@ class Shipping:
         for target in ship.manifests:
             broken = {fault.rule for fault in verdict.faults if fault.path == target.manifest_path}
             self._accepted[target] = dict.fromkeys(sorted(broken), self.terms.reason)
+        self._reports[tuple(ship.manifests)] = review_short.render(describe(gate, ship.main, None, verdict, brief=True))
 
     def _compose(self, main: Oid, manifests: Mapping[Target, Manifest], said: Sequence[Said]) -> Ship:
         slots = [(each.target, slot, version) for each in said for slot, version in sorted(each.records.items())]
@@ -222,7 +225,8 @@ class Shipping:
         names = "\n".join(f"{each.target}\n" + "\n".join(each.rebuildable) for each in said)
         place = "run" if self.terms.together else f"{said[0].target}"
         branch = f"ship/{place}/{hashlib.sha256(names.encode()).hexdigest()[:12]}"
-        message = compose(subject, said, run=self.terms.run, reason=reason, note=self.terms.note)
+        note = "\n\n".join(filter(None, (self.terms.note, self._reports.get(tuple(manifests)))))
+        message = compose(subject, said, run=self.terms.run, reason=reason, note=note)
         return Ship(main, manifests, tuple(said), message, branch)
 
     def _open(self, ship: Ship) -> tuple[Pull, str]:

@@ -1,0 +1,31 @@
+"""A review in a few lines of plain text, for the message of the commit that ships.
+
+No line of it can be one of the lines of exact grammar that the rules read: each begins with a target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pointsman.review_rows import rows
+
+_LINES = 20
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line for each changed slot, the unusual ones first, as far as a message should be long."""
+    every = [row for target in document["targets"] for row in rows(target)]
+    kept = {
+        (target["target"], each["type"]): each["figure"]
+        for target in document["targets"]
+        for each in target["guardrails"]
+        if each["rule"] == "kept-low"
+    }
+    lines = []
+    for row in every[:_LINES]:
+        share = kept.get((row.target, row.type))
+        figures = [row.count, f"keeps {share:.0%}" if share is not None else "", row.size]
+        lines.append(f"{row.target} {row.type} {row.was} → {row.becomes}: {', '.join(filter(None, figures))}")
+    over = len(every) - _LINES
+    return "\n".join([*lines, *([f"{every[-1].target} and others: {over} more types change"] if over > 0 else [])])
