@@ -24,11 +24,16 @@ MEASURE = {"popularity": "items", "cooc": "rows", "implicit": "users", "bundles"
 # From 13 on each number is unusual in one way: its segment, its window, its size, the ids that it has.
 WINDOW = ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")
 SEGMENTS = {13: "night"}
-WINDOWS = {14: ("2026-02-27T00:00:00Z", "2026-02-28T00:00:00Z"), 15: ("2026-03-01T00:00:00Z", "2026-03-03T00:00:00Z")}
+WINDOWS = {
+    14: ("2026-02-27T00:00:00Z", "2026-02-28T00:00:00Z"),
+    15: ("2026-03-01T00:00:00Z", "2026-03-03T00:00:00Z"),
+    22: ("2026-02-28T00:00:00Z", "2026-02-29T00:00:00Z"),  # a day that is in no calendar
+}
 PADDED = {16: 4000, 17: 700}
 # Of 18 number 19 keeps 30 %, 20 a little less, and 21 four of the twenty highest.
 IDS = {18: range(120), 19: range(84, 204), 20: range(85, 205), 21: range(16, 136)}
-LAST_NUMBER = 21
+GARBLED = (23,)  # cannot be read as an artifact
+LAST_NUMBER = 23
 FUTURE, PAST = "2999-01-01T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z"
 SCHEMA = '{"type": "object", "properties": {"bundles": {"type": "array", "items": {"type": "string"}}}}\n'
 
@@ -59,6 +64,8 @@ class Artifact:
     @property
     def payload(self) -> bytes:
         tenant, surface = self.target.split("/")
+        if self.number in GARBLED:
+            return f"popularity: see the attached sheet {self.target} {self.slot}".encode()
         head: dict[str, Any] = {"v": 1, "artifact_type": self.slot, "tenant": tenant, "surface": surface}
         head["number"] = self.number
         if self.number in IDS:
@@ -355,7 +362,7 @@ def _unusual(state: State, policy: str = "") -> State:
     """The unusual numbers are recorded; with `policy`, the settings have such a table."""
     if policy:
         state.settings = f"[policy]\n{policy}\n"
-    numbers = (*SEGMENTS, *WINDOWS, *PADDED, *IDS)
+    numbers = (*SEGMENTS, *WINDOWS, *PADDED, *IDS, *GARBLED)
     return _shipped_twice(state).record("unusual-records", *(f"popularity.{number}" for number in numbers), "cooc.15")
 
 
@@ -365,6 +372,18 @@ def _catalogue(state: State) -> State:
 
 def _later_window(state: State) -> State:
     return _unusual(state).ship("third-ship", HOME, "popularity.15", "cooc.1")
+
+
+def _good_day_rolled_back(state: State) -> State:
+    """A third ship, with half as many items and nothing to accept, was reverted."""
+    _shipped_twice(state).ship("third-ship", HOME, "popularity.6", "cooc.1")
+    return state.restore("rollback", HOME, "second-ship")
+
+
+def _accepted_type(state: State) -> State:
+    """The current state, shipped with an Accept: line, has a type that the last one shipped without lacks."""
+    accept = f"Accept: {HOME} items-drop the catalogue is being rebuilt"
+    return _shipped_twice(state).ship("third-ship", HOME, "popularity.5", "cooc.1", "implicit.1", more=(accept,))
 
 
 def _hold_broken(state: State) -> State:
@@ -469,6 +488,8 @@ STATES: dict[str, Callable[[State], State]] = {
     "unusual": _unusual,
     "catalogue": _catalogue,
     "later-window": _later_window,
+    "good-day-rolled-back": _good_day_rolled_back,
+    "accepted-type": _accepted_type,
     **{
         f"policy {policy}": functools.partial(_unusual, policy=policy)
         for policy in (
@@ -479,7 +500,7 @@ STATES: dict[str, Callable[[State], State]] = {
             "too_large_to_serve = 700",
             "too_large_to_serve = 699",
             'window_stale = "1d"',
-            'window_stale = "3d"',
+            'window_stale = "5000w"',
             "windows_differ = true",
         )
     },

@@ -38,6 +38,20 @@ class _Body(Struct):
     users: list[Row] | None = None
 
 
+class _BareRow(Struct, gc=False):
+    item_id: str = ""
+    user_id: str = ""
+
+
+class _BareBody(Struct):
+    items: list[_BareRow] | None = None
+    neighbors: list[_BareRow] | None = None
+    users: list[_BareRow] | None = None
+
+
+_NO_LEAVES = Row()
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """The rows of a built-in type by id, in the order of the document."""
@@ -58,21 +72,25 @@ class Lists:
 Content: TypeAlias = Rows | Lists
 
 
-def decode(artifact_type: str, data: bytes) -> Content | None:
-    """The content of a canonical payload; None if it is nothing that this version can read."""
+def decode(artifact_type: str, data: bytes, *, leaves: bool = True) -> Content | None:
+    """The content of a canonical payload; None if it is nothing that this version can read.
+
+    Without `leaves` the rows of a built-in type are empty but for their ids, which takes a fraction of the time.
+    """
     try:
         if artifact_type not in LAYOUTS:
             return _lists(artifact_type, msgspec.json.decode(data))
         layout = LAYOUTS[artifact_type]
-        rows: list[Row] = getattr(_decoder().decode(data), layout.rows) or []
+        body = _decoder(_Body if leaves else _BareBody).decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-    return Rows(artifact_type, {getattr(row, layout.row_id): row for row in rows})
+    rows = getattr(body, layout.rows) or []
+    return Rows(artifact_type, {getattr(row, layout.row_id): row if leaves else _NO_LEAVES for row in rows})
 
 
 @functools.cache
-def _decoder() -> msgspec.json.Decoder[_Body]:
-    return msgspec.json.Decoder(_Body)
+def _decoder(kind: type[Struct]) -> msgspec.json.Decoder[Struct]:
+    return msgspec.json.Decoder(kind)
 
 
 def _lists(artifact_type: str, document: object) -> Lists | None:

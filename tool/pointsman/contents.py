@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pointsman import metrics
@@ -33,6 +34,15 @@ class Missing:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two versions to compare; with `tops`, also by what stands at the top, which takes all of both to read."""
+
+    before: Record
+    after: Record
+    tops: bool
+
+
 class Contents:
     """Reads contents by record. `at_hand` has payloads by version that need no fetching; `offline` asks no store."""
 
@@ -41,6 +51,8 @@ class Contents:
         self._at_hand = at_hand or {}
         self._stores: dict[str, Store] = {}
         self._down: dict[str, Missing] = {}  # URL of a store that did not answer: asked once
+        self._alike: dict[tuple[str, str, bool], Likeness] = {}
+        self._proven: dict[str, int] = {}  # URI → size of a blob that its store has just shown to hash to its version
 
     def read(self, settings: Settings, record: Record) -> Content | Missing:
         """The decoded content of one version, of a kind that `content` knows."""
@@ -53,15 +65,41 @@ class Contents:
     def read_all(self, settings: Settings, records: Iterable[Record]) -> Mapping[str, Content | Missing]:
         """Version → content, fetched from buckets several at a time."""
         every = list({record.version: record for record in records}.values())
-        at_once = max((store.reads_at_once for store in self._all(settings)), default=1)
-        read = ask_all(lambda record: self.read(settings, record), every, at_once=at_once)
+        read = ask_all(lambda record: self.read(settings, record), every, at_once=self._at_once(settings))
         return {record.version: content for record, content in zip(every, read, strict=True)}
 
-    def likeness(self, settings: Settings, pairs: Iterable[tuple[Record, Record]]) -> dict[tuple[str, str], Likeness]:
-        """(Version before, version after) → how much the two have in common."""
-        every = list(pairs)
-        contents = self.read_all(settings, [record for pair in every for record in pair])
-        return {(old.version, new.version): alike(contents[old.version], contents[new.version]) for old, new in every}
+    def likeness(self, settings: Settings, pairs: Iterable[Pair]) -> dict[tuple[str, str], Likeness]:
+        """(Version before, version after) → how much the two have in common. Measured once.
+
+        No more contents are held at a time than are read at once.
+        """
+        every = {(pair.before.version, pair.after.version, pair.tops): pair for pair in pairs}
+        new = [(key, pair) for key, pair in every.items() if key not in self._alike]
+        measure = partial(self._likeness, settings)
+        measured = ask_all(measure, [pair for _, pair in new], at_once=self._at_once(settings))
+        found = {key: like for (key, _), like in zip(new, measured, strict=True)}
+        self._alike |= {key: like for key, like in found.items() if not like.why}
+        return {(before, after): found.get(key) or self._alike[key] for key in every for before, after, _ in [key]}
+
+    def _likeness(self, settings: Settings, pair: Pair) -> Likeness:
+        if pair.before.version == pair.after.version:
+            return Likeness(1.0, 1.0)
+        payloads = []
+        for record in (pair.before, pair.after):
+            payload = self.payload(settings, record)
+            if isinstance(payload, Missing):
+                return Likeness(why=f"{payload.why} (version {record.version[:12]})")
+            payloads.append(payload)
+        before, after = (decode(pair.after.type, payload, leaves=pair.tops) for payload in payloads)
+        if before is None:
+            return Likeness(why=f"version {pair.before.version[:12]} cannot be read as {pair.before.type}")
+        if after is None:
+            return Likeness(0.0, 0.0)  # whatever it is, nobody finds in it what was there
+        return alike(before, after, tops=pair.tops)
+
+    def take_proof(self, uri: str) -> int | None:
+        """The size of a blob that was fetched and proven since this was last asked, None if it was not."""
+        return self._proven.pop(uri, None)
 
     def payload(self, settings: Settings, record: Record) -> bytes | Missing:
         """The bytes of one version's blob, which hash to it."""
@@ -86,9 +124,13 @@ class Contents:
             return Missing(f"no blob at {record.uri}")
         if hashlib.sha256(held.data).hexdigest() != record.version:
             return Missing(f"the bytes at {record.uri} are not those of its version")
+        self._proven[record.uri] = len(held.data)
         if not url.startswith("file:"):
             _cache(record.version, held.data)
         return held.data
+
+    def _at_once(self, settings: Settings) -> int:
+        return max((store.reads_at_once for store in self._all(settings)), default=1) if not self.offline else 1
 
     def _all(self, settings: Settings) -> list[Store]:
         urls = (settings.store, *settings.former)
@@ -100,13 +142,16 @@ class Contents:
         return self._stores[url]
 
 
-def alike(before: Content | Missing, after: Content | Missing) -> Likeness:
-    """How much two contents have in common, or why that cannot be told."""
-    if isinstance(before, Missing):
-        return Likeness(why=before.why)
-    if isinstance(after, Missing):
-        return Likeness(why=after.why)
-    return Likeness(metrics.kept(before, after), metrics.overlap(before, after))
+def alike(before: Content | Missing, after: Content | Missing, *, tops: bool = True) -> Likeness:
+    """How much two contents have in common, or why that cannot be told; without `tops`, only what is kept."""
+    for content in (before, after):
+        if isinstance(content, Missing):
+            return Likeness(why=content.why)
+    assert not isinstance(before, Missing)
+    assert not isinstance(after, Missing)
+    if not metrics.ids(before):
+        return Likeness(1.0, 1.0)  # there is nothing that could be lost
+    return Likeness(metrics.kept(before, after), metrics.overlap(before, after) if tops else None)
 
 
 def _is_in(url: str, record: Record) -> bool:

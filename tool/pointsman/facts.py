@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from pointsman.case import (
     path_kind,
     target_of,
 )
-from pointsman.contents import Contents
+from pointsman.contents import Contents, Pair
 from pointsman.documents import (
     HOLD_ON_ALL,
     Hold,
@@ -344,20 +345,14 @@ class Facts:
 
     # blobs
 
-    def likeness(
-        self, settings: Settings, change: TargetChange, references: Sequence[Mapping[str, Record]]
-    ) -> dict[tuple[str, str], Likeness]:
-        """How alike the changed slots are to what stands in each reference, as far as a guardrail in force asks."""
-        if not any(settings.limit(change.target, name) for name in ("kept_low", "overlap_low")):
-            return {}
-        after = {slot: record for slot in change.changed if (record := change.records.get(slot)) is not None}
-        pairs = {
-            (before[slot].version, new.version): (before[slot], new)
-            for before in references
-            for slot, new in after.items()
-            if slot in before and before[slot].version != new.version
-        }
-        return self.contents.likeness(settings, pairs.values())
+    def compared(self, settings: Settings, changes: Sequence[TargetChange]) -> list[TargetChange]:
+        """The same changes with how alike their versions are to earlier ones, as far as a guardrail in force asks."""
+        first = [pair for change in changes for pair in _pairs(settings, change, 0)]
+        alike = self.contents.likeness(settings, first)
+        # What is like the current version passes: only where it is not, an earlier state has to be read.
+        unlike = [change for change in changes if _is_unlike(settings, change, alike)]
+        alike |= self.contents.likeness(settings, [pair for each in unlike for pair in _pairs(settings, each, 1)])
+        return [replace(change, likeness=alike) for change in changes]
 
     def look_ahead(self, settings: Settings, uris: Iterable[str]) -> None:
         """Ask now for the sizes of blobs that the gate is going to ask for one target at a time."""
@@ -381,7 +376,8 @@ class Facts:
     def _blob(self, store: Store, wanted: Mapping[str, bool], uri: str) -> Blob:
         key = uri[len(store.url) + 1 :]
         if wanted[uri]:
-            return Blob(*(store.digest(key) or (None,)))
+            size = self.contents.take_proof(uri)
+            return Blob(*(store.digest(key) or (None,))) if size is None else Blob(size, key[-69:-5])
         return self._sizes.get(uri) or Blob(store.size(key))
 
     def blobs(
@@ -404,6 +400,23 @@ class Facts:
                 and record.uri in settings.places(record.target, record.type, record.version)
             }
         return self.look(settings, wanted)
+
+
+def _pairs(settings: Settings, change: TargetChange, reference: int) -> Iterator[Pair]:
+    """Earlier and new version of each changed slot that guardrails in force compare by their contents."""
+    kept, tops = (settings.limit(change.target, name) is not False for name in ("kept_low", "overlap_low"))
+    for before in change.references[reference : reference + 1] if kept or tops else ():
+        for slot in change.changed:
+            old, new = before.get(slot), change.records.get(slot)
+            if old is not None and new is not None:
+                yield Pair(old, new, tops)
+
+
+def _is_unlike(settings: Settings, change: TargetChange, alike: Mapping[tuple[str, str], Likeness]) -> bool:
+    kept, tops = (settings.limit(change.target, name) for name in ("kept_low", "overlap_low"))
+    likes = [alike[pair.before.version, pair.after.version] for pair in _pairs(settings, change, 0)]
+    figures = [(like.kept, kept) for like in likes] + [(like.overlap, tops) for like in likes]
+    return any(figure is not None and isinstance(limit, float) and figure < limit for figure, limit in figures)
 
 
 def _is_blob(store: str, uri: str) -> bool:

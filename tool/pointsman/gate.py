@@ -7,9 +7,10 @@ a worktree, and costs what the change costs.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pointsman import rules
 from pointsman.case import Case, Document, Gate, Kind, TargetChange, path_kind, target_of
 from pointsman.contents import Contents
 from pointsman.documents import Manifest, Record
@@ -19,7 +20,7 @@ from pointsman.message import Message, Said, parse
 from pointsman.names import Target
 from pointsman.plumbing import Change, Commit, Entry, Oid, object_id
 from pointsman.repo import Repository
-from pointsman.rules import BY_NAME, RULES, Rule, judge, notes
+from pointsman.rules import BY_NAME, RULES, Rule, judge
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.snapshot import Chain, Snapshot, versions_in
 
@@ -37,7 +38,7 @@ class Verdict:
 class Gatekeeper:
     """Judges changes of one repository by `rules`. `offline` leaves the store alone.
 
-    `at_hand`: payloads by version that no store has yet, or that need not be fetched from one.
+    `contents` reads what guardrails compare, and remembers what it found from one keeper to the next.
     """
 
     def __init__(
@@ -46,20 +47,21 @@ class Gatekeeper:
         *,
         offline: bool = False,
         rules: Sequence[Rule] = RULES,
-        at_hand: Mapping[str, Callable[[], bytes]] | None = None,
+        contents: Contents | None = None,
     ) -> None:
         self.repo = repo
-        self.facts = Facts(repo, Contents(offline=offline, at_hand=at_hand))
+        self.facts = Facts(repo, contents or Contents(offline=offline))
         self._rules = rules
         self._own_faults: dict[tuple[Oid, str], tuple[Fault, ...]] = {}
         self._ships: set[tuple[Oid, str]] = set()
 
     # the gates
 
-    def change(self, base: Oid, head: Oid, *, clock: int | None = None) -> Verdict:
+    def change(self, base: Oid, head: Oid, *, clock: int | None = None, notes: bool = True) -> Verdict:
         """Judge what lies between the merge base and `head`, against the tip of `base` and with its settings.
 
-        `clock`: when it would be committed, seconds since 1970; the head's own time unless given.
+        `clock`: when it would be committed, seconds since 1970; the head's own time unless given. Without `notes`
+        nothing is read that could only become one: a restore does not wait for its contents to be compared.
         """
         fork = self.repo.merge_base(base, head)
         if fork is None:
@@ -69,12 +71,16 @@ class Gatekeeper:
         message = parse(self.repo.messages(base, head))
         before, after = Snapshot(self.repo, base), Snapshot(self.repo, head)
         at = self.repo.time_of(head) if clock is None else clock
-        return self._verdict(self._case(Gate.CHANGE, before, after, changes, message, at), message)
+        case = self._case(Gate.CHANGE, before, after, changes, message, at, notes=notes)
+        return self._verdict(case, message, notes=notes)
 
     def proposed(
         self, base: Oid, records: Mapping[str, bytes], manifests: Mapping[str, bytes], message: str
     ) -> Verdict:
-        """Judge manifests not committed yet, on `base` as it would be with `records` landed. Looks at no blob."""
+        """Judge manifests not committed yet, on `base` as it would be with `records` landed.
+
+        Whether their blobs stand in the store is not asked: they may be put there later.
+        """
         landed: dict[str, Entry | None] = {path: self.repo.git.hold(data) for path, data in records.items()}
         staged: dict[str, Entry | None] = {path: self.repo.git.hold(data) for path, data in manifests.items()}
         before = Snapshot(self.repo, base, landed)
@@ -181,7 +187,8 @@ class Gatekeeper:
         if change_of_target.kind is Kind.SHIP:
             self._ships.add((commit.oid, chain.path))
         case = Case(Gate.SYNC, settings, [document], [change_of_target], clock=commit.time)
-        return tuple(fault for fault in judge(case, self._rules) if _accepted(fault, message) is None)
+        accepts = _accepts(case, message)
+        return tuple(fault for fault in judge(case, self._rules) if _accepted(fault, accepts) is None)
 
     def _step(self, commit: Commit) -> tuple[Snapshot, Snapshot]:
         """What was before and after a commit."""
@@ -189,16 +196,18 @@ class Gatekeeper:
 
     # one case
 
-    def _verdict(self, case: Case, message: Message) -> Verdict:
+    def _verdict(self, case: Case, message: Message, *, notes: bool = True) -> Verdict:
         stopping: list[Fault] = []
         accepted: list[tuple[Fault, str]] = []
+        accepts = _accepts(case, message)
         for fault in judge(case, self._rules):
-            reason = _accepted(fault, message)
+            reason = _accepted(fault, accepts)
             if reason is None:
                 stopping.append(fault)
             else:
                 accepted.append((fault, reason))
-        return Verdict(tuple(stopping), tuple(accepted), tuple(notes(case)), case)
+        said = tuple(rules.notes(case, self._rules)) if notes else ()
+        return Verdict(tuple(stopping), tuple(accepted), said, case)
 
     def _case(
         self,
@@ -210,6 +219,7 @@ class Gatekeeper:
         clock: int,
         *,
         blobs: bool = True,
+        notes: bool = True,
         tip: Oid | None = None,
     ) -> Case:
         """All facts of a change from `base` to `head`; with `tip`, of a commit `head` in its history."""
@@ -233,7 +243,9 @@ class Gatekeeper:
             chain = facts.chain(tip if past else base.commit, document.path)
             place = chain.place(head.commit) + 1 if past and head.commit is not None else 0
             change = self._target_change(chain, place, base, document, message)
-            targets.append(self._at_the_gate(change, chain, base, settings) if gate is Gate.CHANGE else change)
+            targets.append(self._at_the_gate(change, chain, base, notes=notes) if gate is Gate.CHANGE else change)
+        if gate is Gate.CHANGE:
+            targets = facts.compared(settings, targets)
         pointed_to, unrecorded = facts.tombstones(base, documents)
         looks = blobs and not facts.offline and gate in (Gate.CHANGE, Gate.TREE)
         return Case(
@@ -291,18 +303,17 @@ class Gatekeeper:
         put_back = {slot for slot, version in reships if versions.get(slot) == version}
         return replace(found, taken_out=frozenset(taken_out - put_back), holds=facts.holds(base, target))
 
-    def _at_the_gate(self, change: TargetChange, chain: Chain, base: Snapshot, settings: Settings) -> TargetChange:
+    def _at_the_gate(self, change: TargetChange, chain: Chain, base: Snapshot, *, notes: bool) -> TargetChange:
         """The same with what only a change that is not on main yet is judged by."""
         if change.after is None:
             return change
         if change.kind is not Kind.SHIP:
-            return replace(change, references=[self.facts.records(base, change.target, change.before)])
+            current = [self.facts.records(base, change.target, change.before)]
+            return replace(change, references=current) if notes and change.kind is Kind.RESTORE else change
         built_on: list[Fault] = []
         if change.last is not None:
             built_on = [_laundered(fault, change.last) for fault in self._own(chain, 0)] + self._below(chain, 0)
-        references = self._references(chain, change, base)
-        likeness = self.facts.likeness(settings, change, references)
-        return replace(change, built_on=tuple(built_on), references=references, likeness=likeness)
+        return replace(change, built_on=tuple(built_on), references=self._references(chain, change, base))
 
     def _kind(
         self,
@@ -330,13 +341,20 @@ class Gatekeeper:
 
     def _references(self, chain: Chain, change: TargetChange, base: Snapshot) -> list[dict[str, Record]]:
         """The states a ship is compared with: the current one, and the last one shipped without Accept: lines."""
-        references = [self.facts.records(base, change.target, change.before)]
-        for _, commit in chain.since(0):
-            said = self.facts.said(chain, commit)
-            if said is not None and not said.accepts and self.is_ship(chain, commit):
+        facts, target = self.facts, change.target
+        references = [facts.records(base, target, change.before)]
+        for place, commit in chain.since(0):
+            said = facts.said(chain, commit)
+            accepts = facts.message(commit).accepts(target, said.manifest) if said is not None else {}
+            if said is not None and not accepts and self.is_ship(chain, commit):
                 shipped = Snapshot(self.repo, commit.oid)
-                manifest = self.facts.manifest(shipped, change.target)
-                return [*references, self.facts.records(shipped, change.target, manifest)]
+                manifest = facts.manifest(shipped, target)
+                if place == 0 or manifest is None or base.commit is None:
+                    return references
+                # What a restore took out was not good: nothing is measured by it.
+                bad = facts.taken_out(base.commit, target, manifest.versions, tip=chain.tip)
+                records = facts.records(shipped, target, manifest)
+                return [*references, {slot: record for slot, record in records.items() if slot not in bad}]
         return references
 
     def _undoes_first(self, chain: Chain, place: int) -> bool:
@@ -360,11 +378,14 @@ def _laundered(fault: Fault, built_on: Oid) -> Fault:
     return replace(fault, says=f"main's own manifest breaks this rule since {built_on[:12]}: {back} ({fault.says})")
 
 
-def _accepted(fault: Fault, message: Message) -> str | None:
+def _accepts(case: Case, message: Message) -> Mapping[str, Mapping[str, str]]:
+    """Path → rule → reason, for what a change accepts; of a ship, for the bytes that it vouches for."""
+    bytes_of = {
+        each.target: each.said.manifest if each.kind is Kind.SHIP and each.said else "" for each in case.targets
+    }
+    return {target.manifest_path: message.accepts(target, manifest) for target, manifest in bytes_of.items()}
+
+
+def _accepted(fault: Fault, accepts: Mapping[str, Mapping[str, str]]) -> str | None:
     """The reason for which a change accepts a fault, None if it does not or the rule cannot be accepted."""
-    if not BY_NAME[fault.rule].acceptable:
-        return None
-    for said in message.said:
-        if said.target.manifest_path == fault.path and fault.rule in said.accepts:
-            return said.accepts[fault.rule]
-    return None
+    return accepts.get(fault.path, {}).get(fault.rule) if BY_NAME[fault.rule].acceptable else None

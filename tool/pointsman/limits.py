@@ -71,8 +71,10 @@ def _limit(key: str, value: object, name: str) -> Limit:
             if value is not True:
                 raise Problem(f"{name} must be true or false, not {value!r}")
             return True
-        case "items_drop" | "kept_low" | "overlap_low":
+        case "items_drop":
             return _share(value, name)
+        case "kept_low" | "overlap_low":
+            return _share(value, name) or False  # nothing is under a floor of 0
         case "items_floor" | "too_large_to_serve":
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 what = "bytes" if key == "too_large_to_serve" else "items"

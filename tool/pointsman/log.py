@@ -92,7 +92,7 @@ def _event(
     slots = sorted(slot for slot in {*old, *new} if old.get(slot) != new.get(slot))
     event = _head(commit, at, kind, target, message)
     event["changes"] = {slot: [old.get(slot), new.get(slot)] for slot in slots}
-    accepts = dict(message.accepts(target))
+    accepts = dict(message.accepts(target, said.manifest if said is not None else ""))
     return {**event, "accepts": accepts} if accepts else event
 
 

@@ -78,9 +78,15 @@ class Message:
         """What vouches for these bytes (their SHA-256) of a target, None if nothing does."""
         return next((said for said in self.said if said.target == target and said.manifest == manifest), None)
 
-    def accepts(self, target: Target) -> Mapping[str, str]:
-        """Rule → reason, for all that the change accepts for a target."""
-        return {rule: reason for said in self.said if said.target == target for rule, reason in said.accepts.items()}
+    def accepts(self, target: Target, manifest: str = "") -> Mapping[str, str]:
+        """Rule → reason, for all that the change accepts for a target.
+
+        `manifest`: the SHA-256 of the bytes that it leaves; what was accepted for other bytes then does not count.
+        """
+        mine = (
+            said for said in self.said if said.target == target and (not manifest or said.manifest in ("", manifest))
+        )
+        return {rule: reason for said in mine for rule, reason in said.accepts.items()}
 
     def about(self, target: Target) -> Said | None:
         """The last thing said of a target."""

@@ -143,8 +143,9 @@ def too_large_to_serve(limit: Limit, step: Step) -> Iterator[Finding]:
 
 def window_regressed(limit: Limit, step: Step) -> Iterator[Finding]:
     for slot, old, new in step.pairs():
-        was, now = (window_instant(each.window_end) for each in (old, new))
-        broken = was is not None and now is not None and now < was
+        # An end that is on no calendar comes before all others.
+        was, now = (window_instant(each.window_end) or (0, 0) for each in (old, new))
+        broken = now < was
         says = f"{slot} goes back from the window that ends {old.window_end} to the one that ends {new.window_end}"
         yield Finding(slot, new.window_end, broken, says if broken else "")
 
@@ -153,10 +154,12 @@ def window_stale(limit: Limit, step: Step) -> Iterator[Finding]:
     assert isinstance(limit, Age)
     for slot, record in _changed(step):
         age = window_age(record, step.clock)
-        if age is not None:
-            broken = age > limit.seconds
-            says = f"{slot} is of a window that ended {days(age)} ago ({record.window_end}), the limit is {limit}"
-            yield Finding(slot, days(max(age, 0)), broken, says if broken else "")
+        if age is None:
+            yield Finding(slot, record.window_end, True, f"{slot} is of a window that ended at no time there is")
+            continue
+        broken = age > limit.seconds
+        says = f"{slot} is of a window that ended {days(age)} ago ({record.window_end}), the limit is {limit}"
+        yield Finding(slot, days(max(age, 0)), broken, says if broken else "")
 
 
 def windows_differ(limit: Limit, step: Step) -> Iterator[Finding]:
@@ -201,7 +204,8 @@ def judge(rule: str, limit: Limit, steps: Sequence[Step]) -> list[Finding]:
         return []
     current, *earlier = steps
     found = list(GUARDRAILS[rule](limit, current))
-    compared = {slot for slot in current.changed if slot in current.before}
+    vanished = {slot for slot in current.before if slot not in current.slots and slot not in current.dropped}
+    compared = vanished | {slot for slot in current.changed if slot in current.before}
     others = (step for step in earlier if compared <= step.before.keys())
     if any(each.broken for each in found) and any(_passes(rule, limit, step) for step in others):
         return [Finding(each.slot, each.figure) for each in found]

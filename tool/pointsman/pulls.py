@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pointsman.case import path_kind
+from pointsman.contents import Contents
 from pointsman.documents import rfc3339
 from pointsman.errors import MovedFirst, Problem, Refused, one_line
 from pointsman.forge import Opened
@@ -164,11 +165,16 @@ def merge(repo: Repository, text: str) -> Outcome:
     return Outcome({"commit": commit, "targets": [str(target) for target in pull.targets]})
 
 
-def merge_pull(repo: Repository, pull: Pull) -> Oid:
-    """Squash a pull request onto main and return the commit. Retries quietly while only other paths of main move."""
+def merge_pull(repo: Repository, pull: Pull, contents: Contents | None = None) -> Oid:
+    """Squash a pull request onto main and return the commit. Retries quietly while only other paths of main move.
+
+    `contents` knows what was compared when the pull request was made.
+    """
+    contents = contents or Contents()
     for again in range(_TRIES):
         main = repo.main
-        verdict = Gatekeeper(repo).change(main, pull.head, clock=int(time.time()))
+        gate = Gatekeeper(repo, contents=contents)
+        verdict = gate.change(main, pull.head, clock=int(time.time()), notes=False)
         if verdict.faults and _is_current(repo, main, pull):
             close_pull(repo, pull)
             return main
@@ -260,9 +266,10 @@ def describe_revert(repo: Repository, pull: Pull) -> None:
     open_forge(repo).comment(pull.opened, "review", page.body())
 
 
-def merge_when_ready(repo: Repository, pull: Pull) -> Oid | None:
+def merge_when_ready(repo: Repository, pull: Pull, contents: Contents | None = None) -> Oid | None:
     """Have the forge merge it once all that it requires is there; the commit if it was. Refused by the gate."""
-    verdict = Gatekeeper(repo).change(repo.main, pull.head, clock=int(time.time()))
+    gate = Gatekeeper(repo, contents=contents)
+    verdict = gate.change(repo.main, pull.head, clock=int(time.time()), notes=False)
     if verdict.faults:
         raise Refused(verdict.faults)
     return open_forge(repo).auto_merge(pull.opened, pull.text)

@@ -240,13 +240,14 @@ def judge(case: Case, rules: Sequence[Rule] = RULES) -> list[Fault]:
     return sorted(found | {fault for change in case.targets for fault in change.built_on})
 
 
-def notes(case: Case) -> list[Fault]:
+def notes(case: Case, rules: Sequence[Rule] = RULES) -> list[Fault]:
     """What guardrails have to say and stops nothing: all of it on a restore, and what they could not look at."""
     found = set()
-    for change in case.targets if case.gate is Gate.CHANGE else ():
-        for rule in policy.GUARDRAILS:
-            restored = change.kind is Kind.RESTORE
-            told = (each.says for each in _found(case, change, rule) if each.says and each.broken == restored)
+    names = [rule.name for rule in rules if rule.name in policy.GUARDRAILS and case.gate in rule.gates]
+    for change in case.targets:
+        restored = change.kind is Kind.RESTORE
+        for rule in names if restored or change.kind is Kind.SHIP else ():
+            told = (each.says for each in _found(case, change, rule) if each.says and (restored or not each.broken))
             if said := "; ".join(told):
                 found.add(Fault(change.target.manifest_path, rule, said))
     return sorted(found)

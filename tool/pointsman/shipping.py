@@ -13,6 +13,7 @@ from typing import Any
 
 from pointsman import pulls, review_short
 from pointsman.artifact import window_instant
+from pointsman.contents import Contents
 from pointsman.documents import Manifest, Record, later_moment
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge import Opened
@@ -86,7 +87,7 @@ class Shipping:
         at_hand: Mapping[str, Callable[[], bytes]] | None = None,
     ) -> None:
         self.repo = repo
-        self._at_hand = at_hand
+        self._contents = Contents(at_hand=at_hand)
         self.settings = settings
         self.terms = terms
         self.progress = progress
@@ -130,9 +131,9 @@ class Shipping:
                 outcome = self._supersede(pull, ship) or outcome
                 commit = None
                 if self.terms.merge and outcome != "superseded":
-                    commit, outcome = pulls.merge_pull(self.repo, pull), "merged"
+                    commit, outcome = pulls.merge_pull(self.repo, pull, self._contents), "merged"
                 elif self.settings.auto_merge and outcome != "superseded":
-                    commit = pulls.merge_when_ready(self.repo, pull)
+                    commit = pulls.merge_when_ready(self.repo, pull, self._contents)
                     outcome = "merged" if commit is not None else outcome
             except _OthersWork as error:
                 return [self._told(want.target, "unchanged", says=str(error)) for want in group]
@@ -159,7 +160,7 @@ class Shipping:
     def _next(self, group: Sequence[Want]) -> Ship | None:
         """The manifests that main needs next, judged; None if it has them already. Refused if they may not be."""
         main = self.repo.main
-        gate, base = Gatekeeper(self.repo, at_hand=self._at_hand), Snapshot(self.repo, main)
+        gate, base = Gatekeeper(self.repo, contents=self._contents), Snapshot(self.repo, main)
         manifests: dict[Target, Manifest] = {}
         said: list[Said] = []
         for want in group:
@@ -212,6 +213,7 @@ class Shipping:
         stopping = [fault for fault in verdict.faults if fault.rule not in self.terms.accept]
         if stopping:
             raise Refused(stopping)
+        self.notes += [note for note in map(str, verdict.notes) if note not in self.notes]
         for target in ship.manifests:
             broken = {fault.rule for fault in verdict.faults if fault.path == target.manifest_path}
             self._accepted[target] = dict.fromkeys(sorted(broken), self.terms.reason)
