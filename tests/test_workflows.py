@@ -24,7 +24,13 @@ EXPRESSION = re.compile(r"\$\{\{")
 SERVER = {"GITHUB_SERVER_URL": "https://github.example"}
 
 # What a workflow may do beyond reading the repository.
-GRANTS = {"publish.yml": {"contents": "write"}, "rollback.yml": {"contents": "write"}}
+PULLS = {"pull-requests": "write", "issues": "write"}
+GRANTS = {
+    "publish.yml": {"contents": "write", **PULLS},
+    "refresh.yml": {"contents": "write", **PULLS},
+    "revert.yml": {"contents": "read", **PULLS},
+    "rollback.yml": {"contents": "write", **PULLS},
+}
 
 
 def each(paths: list[Path]) -> pytest.MarkDecorator:
@@ -120,7 +126,7 @@ def test_a_waiting_run_that_github_drops_for_a_newer_one_is_never_missed() -> No
     groups = {path.name: load(path).get("concurrency") for path in OURS}
     assert groups["publish.yml"] is groups["rollback.yml"] is None  # each is another wish
     shared = [group for group in groups.values() if group and "${{" not in group["group"]]
-    assert len({group["group"] for group in shared}) == len(shared) == 3
+    assert len({group["group"] for group in shared}) == len(shared) == 4
     assert not any(group["cancel-in-progress"] for group in shared)  # nothing is torn out of the middle of a sync
     assert groups["check.yml"]
     assert groups["check.yml"]["cancel-in-progress"]

@@ -1,4 +1,4 @@
-"""`doctor`: can the stores do what everything else relies on? It tries, in a scratch place, and cleans up.
+"""`doctor`: can the stores and the forge do what everything else relies on? It tries, and cleans up.
 
 The one thing that nobody sees until it has gone wrong is a store that takes a conditional write and ignores the
 condition. So several writers race for one key, and one of them must win.
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from time import time
 from typing import Any
 
-from pointsman.errors import MovedFirst, Unreachable
+from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.forges import open_forge
 from pointsman.outcome import Outcome
 from pointsman.plumbing import require_git
 from pointsman.progress import SILENCE, Progress
@@ -43,11 +44,19 @@ def doctor(repo: Repository, progress: Progress = SILENCE) -> Outcome:
         settings = Snapshot(repo, repo.refresh()).settings()
     except Unreachable as error:
         return Outcome({"checks": [*checks, {"name": "origin", "ok": False, "says": str(error)}]}, error.exit_code)
-    checks.append({"name": "origin", "ok": True, "says": f"{where} answers; ship pull requests are its branches"})
+    kept = "its branches" if settings.forge == "local" else "those of GitHub"
+    checks.append({"name": "origin", "ok": True, "says": f"{where} answers; ship pull requests are {kept}"})
+    unreachable = False
+    progress("asking the forge how it is set up")
+    try:
+        for name, wrong in open_forge(repo).protection():
+            checks.append({"name": f"forge {name}", "ok": not wrong, "says": wrong or "set up as it should be"})
+    except Problem as error:
+        checks.append({"name": "forge reached", "ok": False, "says": str(error)})
+        unreachable = isinstance(error, Unreachable)
     stores = {"store": settings.store}
     if not f"{settings.serving_root}/".startswith(f"{settings.store}/"):
         stores["serving"] = settings.serving_root
-    unreachable = False
     for role, url in stores.items():
         progress(f"trying {url}")
         try:

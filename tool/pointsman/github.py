@@ -291,6 +291,8 @@ class GitHub:
         )
         off = "auto-merge is off, so records wait for someone: Settings → General → Allow auto-merge"
         yield "auto-merge", "" if there.get("allow_auto_merge") else off
+        stay = "branches of merged pull requests stay: Settings → General → Automatically delete head branches"
+        yield "merged branches", "" if there.get("delete_branch_on_merge") else stay
 
     def _rules(self) -> Iterator[tuple[str, str]]:
         rules = {rule["type"]: rule.get("parameters") or {} for rule in self._all(f"{self._root}/rules/branches/main")}

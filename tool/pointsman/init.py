@@ -34,6 +34,8 @@ TEMPLATES = {
     ".github/workflows/check.yml": "github/workflows/check.yml",
     ".github/workflows/drift.yml": "github/workflows/drift.yml",
     ".github/workflows/publish.yml": "github/workflows/publish.yml",
+    ".github/workflows/refresh.yml": "github/workflows/refresh.yml",
+    ".github/workflows/revert.yml": "github/workflows/revert.yml",
     ".github/workflows/rollback.yml": "github/workflows/rollback.yml",
     ".github/workflows/ship.yml": "github/workflows/ship.yml",
     ".gitignore": "gitignore",

@@ -20,6 +20,7 @@ from pointsman.errors import MovedFirst, Problem, Refused, one_line
 from pointsman.forge import Opened
 from pointsman.forges import open_forge
 from pointsman.gate import Gatekeeper
+from pointsman.local_forge import LocalForge
 from pointsman.message import Message, parse
 from pointsman.names import Target
 from pointsman.origin import REVERT_BRANCHES, Move
@@ -69,6 +70,15 @@ def open_pulls(repo: Repository, branches: Collection[str] | None = None) -> lis
     """The open pull requests as `refresh` last saw the origin, by branch: all, or those of some branches."""
     every = [read_pull(repo, opened) for opened in open_forge(repo).find(branches)]
     return [pull for pull in every if pull.targets or not pull.is_revert]  # one may revert what is no state
+
+
+def seen_pulls(repo: Repository) -> list[Pull]:
+    """The same for who must see something in any case: where the forge cannot be asked, what its branches say."""
+    try:
+        return open_pulls(repo)
+    except Problem as error:
+        repo.notes.append(f"pull requests are told by their branches alone: {error}")
+        return [read_pull(repo, opened) for opened in LocalForge(repo).find()]
 
 
 def read_pull(repo: Repository, opened: Opened) -> Pull:

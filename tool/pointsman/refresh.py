@@ -41,7 +41,10 @@ class Refreshed:
 def refresh(repo: Repository, text: str | None = None, progress: Progress = SILENCE) -> Outcome:
     """Rebuild the stale one that is named, or all. Exit 1 if the gate lets none of them be rebuilt, 5 if not all."""
     repo.refresh()
-    every = [pulls.find(repo, text)] if text is not None else pulls.open_pulls(repo)
+    if text is not None and text.startswith("revert-"):
+        every = pulls.open_pulls(repo, [text])  # none, if it reverts what is no state
+    else:
+        every = [pulls.find(repo, text)] if text is not None else pulls.open_pulls(repo)
     done = []
     for place, pull in enumerate(every):
         done.append(_refresh(repo, pull, progress))

@@ -13,7 +13,7 @@ from pointsman.log import unknown
 from pointsman.names import Target
 from pointsman.outcome import Outcome
 from pointsman.plumbing import Oid
-from pointsman.pulls import Pull, document, open_pulls
+from pointsman.pulls import Pull, document, seen_pulls
 from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
@@ -32,7 +32,7 @@ def status(repo: Repository, targets: Sequence[Target], *, fail_on: Collection[s
     """
     main = repo.refresh()
     head = Snapshot(repo, main)
-    pulls, settings = open_pulls(repo), head.settings()
+    pulls, settings = seen_pulls(repo), head.settings()
     shipped = [
         Target(tenant, surface)
         for tenant in head.names("manifests")
