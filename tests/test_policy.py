@@ -96,6 +96,8 @@ def says(rule: str, *steps: Step, limit: Limit | None = None) -> str:
         ("segment-changed", True, step([RECORD], [record(segment="night")]), step([], [record(segment="night")]),
          "was of the segment default, now it is night"),
         ("segment-changed", True, step([RECORD], [record(segment="")]), step([RECORD], [record()]), "without one"),
+        ("segment-changed", True, step([record(version="c", segment="")], [record()]), step([RECORD], [record()]),
+         "without a name, now it is default"),
     ],
 )  # fmt: skip
 def test_a_guardrail_stops_what_is_just_too_much_and_nothing_when_it_is_off(
