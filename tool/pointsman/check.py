@@ -7,6 +7,7 @@ from typing import Any
 
 from pointsman.errors import Fault, one_line
 from pointsman.gate import Gatekeeper
+from pointsman.markdown import plain
 from pointsman.outcome import Outcome, told
 from pointsman.repo import Repository
 from pointsman.rules import RULES, Rule
@@ -75,12 +76,12 @@ def summary(document: Mapping[str, Any]) -> str:
     """The same as Markdown, for a job's summary. What the change accepts stands first: reviewers approve it, too."""
     order = sorted(document["faults"], key=lambda fault: not fault["accepted"])
     rows = [
-        f"| {'accepted' if fault['accepted'] else 'refused'} | `{fault['rule']}` | {_cell(fault['path'])} | "
-        f"{_cell(fault['says'])}{_cell(' Accepted: ' + fault['reason']) if fault['accepted'] else ''} |"
+        f"| {'accepted' if fault['accepted'] else 'refused'} | `{fault['rule']}` | {plain(fault['path'])} | "
+        f"{plain(fault['says'])}{plain(' Accepted: ' + fault['reason']) if fault['accepted'] else ''} |"
         for fault in order
     ]
     rows += [
-        f"| note | `{note['rule']}` | {_cell(note['path'])} | {_cell(note['says'])} |" for note in document["notes"]
+        f"| note | `{note['rule']}` | {plain(note['path'])} | {plain(note['says'])} |" for note in document["notes"]
     ]
     table = ["", "| | rule | path | |", "|---|---|---|---|", *rows] if rows else []
     return "\n".join([f"**pointsman check**: {_sentence(document)}", *table]) + "\n"
@@ -98,12 +99,6 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _cell(text: str) -> str:
-    """Text in a table of GitHub's Markdown, where nothing in it is markup: every sign that could be is a reference."""
-    shown = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
-    return "".join(each if each.isalnum() or each in " .,/-_'" else f"&#{ord(each)};" for each in shown)
 
 
 def _first_change(old: bytes | None, new: bytes | None) -> int:

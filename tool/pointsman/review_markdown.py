@@ -25,7 +25,7 @@ from pointsman.review_rows import (
 )
 
 LIMIT = 60_000  # characters; GitHub takes 65,536 for the body of a pull request
-_FOLDED = 25  # targets whose artifacts are shown one by one
+_FOLDED = 10  # targets whose artifacts are shown one by one; of more, the unusual ones
 _ROWS = 60  # of the table of targets
 _BY_TARGET = 250  # rows of a fold
 
@@ -57,18 +57,18 @@ def _blocks(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"**{plain(shown(document['verdict'], 1000))}**\n"
     yield from _table(targets)
     for fault in document["faults"]:
-        yield f"- :x: **{plain(fault['rule'])}** {code(shown(fault['path'], 200))}: {plain(shown(fault['says'], 600))}"
+        yield f"- :x: **{plain(fault['rule'])}** {code(shown(fault['path'], 200))}: {code(shown(fault['says'], 600))}"
     for target in targets:
         for fault in target["faults"]:
             if not fault["accepted"]:
-                yield f"- :x: **{plain(fault['rule'])}** {plain(target['target'])}: {plain(shown(fault['says'], 600))}"
+                yield f"- :x: **{plain(fault['rule'])}** {plain(target['target'])}: {code(shown(fault['says'], 600))}"
         for note in target["notes"]:
-            yield f"- {plain(target['target'])}: {plain(shown(note, 600))}"
+            yield f"- {plain(target['target'])}: {code(shown(note, 600))}"
         if target["undoes"]:
             yield f"- {plain(target['target'])} {plain(undone(target))}; lost: {plain(lost(target))}"
             yield f"  {code(shown(target['undoes']['title'], 200))}"
     yield ""
-    for target in targets[:_FOLDED]:
+    for target in [each for each in targets if len(targets) <= _FOLDED or each["faults"]][:_FOLDED]:
         yield from _folds(target)
     yield from _ending(document)
 
@@ -123,7 +123,7 @@ def _folds(target: Mapping[str, Any]) -> Iterator[str]:
         kept = f", keeps {percent(found['kept'])}" if "kept" in found else ""
         lines = [f"<details><summary>{plain(target['target'])} {plain(slot)}{plain(kept)}</summary>", ""]
         lines += ["| | |", "|---|---|"]
-        lines += [f"| {plain(label)} | {plain(value)} |" for label, value in facts(target, slot)]
+        lines += [f"| {plain(label)} | {code(value)} |" for label, value in facts(target, slot)]
         past = [each["items"] for each in target["history"].get(slot, ())]
         if len(past) > 1:
             lines.append(f"| last {len(past)} ships | {sparkline(past)} {past[0]:,} to {past[-1]:,} |")

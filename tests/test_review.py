@@ -1,0 +1,356 @@
+"""Review: what a change means, said in four forms, with nothing from outside obeyed in any of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+from shop import GROCER, Kept, Shop, git, popularity
+
+from pointsman import message, pulls, review, review_html, review_markdown, review_short, review_terminal
+from pointsman.cli import main
+from pointsman.errors import Problem
+
+HOSTILE = (
+    "| a | b |", "</td></tr></table><script>alert(1)</script>", "</details><h1>approved</h1>", "`a` **b** _c_ ~~d~~",
+    "[here](javascript:alert(1))", "![x](https://evil.example/pixel.png)", "<img src=x onerror=alert(1)>",
+    "@everyone please merge", "#123 and GH-7", "https://evil.example/", "\x1b[31mred\x1b[0m\x1b]0;title\x07",
+    "a\nb\r\nc", "\u202eesrever", "\u200bzero\ufeffwidth", "::error file=x::no", "x" * 5000, "{{ 7 * 7 }}{% for %}",
+    "Accept: grocer/home items-drop fine", "&lt;b&gt;", "'\"><svg onload=alert(1)>", "\U000e0041tag", "$(touch evil)",
+    "~~~\n```\n",
+)  # fmt: skip
+
+
+def twice_shipped(root: Path) -> Shop:
+    """Two ships of the samples, under guardrails that let the artifacts of these tests pass and measure them."""
+    shop = Shop(root, "[policy]\nkept_low = 0\nsize_jump = false\n")
+    for day in (1, 2):
+        shop.publish(day=day, merge=True)
+    shop.pull()
+    return shop
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("review"), twice_shipped)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
+
+
+def reviewed(shop: Shop, named: str | None = "grocer/home", **more: Any) -> dict[str, Any]:
+    with shop.open() as repo:
+        return dict(review.review(repo, named, **more).document)
+
+
+def target(document: dict[str, Any]) -> dict[str, Any]:
+    (only,) = document["targets"]
+    assert isinstance(only, dict)
+    return only
+
+
+def forms(document: dict[str, Any]) -> dict[str, str]:
+    modules = {"terminal": review_terminal, "markdown": review_markdown, "html": review_html, "short": review_short}
+    return {name: module.render(document) for name, module in modules.items()}
+
+
+def test_a_ship_says_what_changes_for_each_type(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "a.json", 40, day=4), merge=True)
+    shop.publish(popularity(tmp_path / "b.json", 50, day=5))
+    found = target(document := reviewed(shop))
+    assert document["verdict"] == "A ship of grocer/home: popularity; every guardrail is within its limit"
+    assert found["kind"] == "ship"
+    assert found["metrics"]["popularity"]["items"] == [40, 50]
+    assert found["metrics"]["popularity"]["kept"] == 1
+    about = found["types"]["popularity"]
+    assert [row["id"] for row in about["top"][:2]] == ["item-0000", "item-0001"]
+    assert about["top"][0] == {"id": "item-0000", "count": 50, "rank": 1, "was_rank": 1}
+    assert (about["entered"], about["left"], about["first_shipped"]) == ([], [], None)
+    assert [past["items"] for past in found["history"]["popularity"]] == [50, 48, 40]
+    for form, text in forms(document).items():
+        assert "40 → 50" in text or "40 &#8594; 50" in text, form
+
+
+def test_entered_and_left_are_mirrored_when_the_two_sides_are_swapped(shop: Shop, tmp_path: Path) -> None:
+    for day, salt in ((4, "-a"), (5, "-b")):
+        shop.publish(popularity(tmp_path / f"{day}.json", 40, day=day, salt=salt), merge=True)
+    shop.pull()
+    there = target(reviewed(shop, base=git(shop.desk, "rev-parse", "HEAD~2")))["types"]["popularity"]
+    shop.roll_back(now=True, reason="back")
+    back = target(reviewed(shop, base="HEAD"))["types"]["popularity"]
+    assert len(there["entered"]) == 20
+    assert (there["entered"], there["left"]) == (back["left"], back["entered"])
+    assert [row["id"] for row in there["top"]] == [row["id"] for row in back["was_top"]]
+
+
+def test_what_stops_a_ship_and_what_it_accepts_is_said_first(shop: Shop) -> None:
+    shop.publish(day=3, accept=("items-drop",), reason="clearance")
+    document = reviewed(shop)
+    assert document["verdict"].startswith("Accepts items-drop")
+    for form, text in forms(document).items():
+        if form != "short":
+            told = text.partition("<body>")[2] if form == "html" else text
+            assert told.index("clearance") < told.index("cooc"), form
+    with shop.open() as repo:  # the same ship without its Accept: lines is stopped, by the same names
+        repo.refresh()
+        (pull,) = pulls.open_pulls(repo)
+        tree, text = repo.tree_of(pull.head), git(shop.origin, "log", "-1", "--format=%B", pull.head)
+        said = "\n".join(line for line in text.splitlines() if not line.startswith("Accept:"))
+        head = repo.commit(tree, [repo.main], said + "\n")
+        document = dict(review.review(repo, None, base=repo.main, head=head).document)
+    assert document["verdict"].startswith("Stopped by items-drop")
+    broken = {each["rule"] for each in target(document)["guardrails"] if not each["ok"]}
+    assert broken <= {fault["rule"] for fault in target(document)["faults"]}
+    for form, text in forms(document).items():
+        assert form == "short" or "items-drop" in text
+
+
+def test_a_restore_says_what_it_undoes_and_what_is_lost(shop: Shop) -> None:
+    current = target(reviewed(shop))["changes"]
+    shop.roll_back()
+    document = reviewed(shop)
+    found = target(document)
+    assert document["verdict"].startswith("A restore of grocer/home to what it was at ")
+    assert found["undoes"]["commit"] == shop.main
+    assert found["undoes"]["lost"] == {slot: new for slot, (_, new) in current.items()}
+    assert found["faults"] == []
+    assert any("goes back from the window" in note for note in found["notes"])
+    for form, text in forms(document).items():
+        assert form == "short" or "lost" in text
+
+
+def test_the_undo_that_is_named_puts_back_the_very_bytes(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = shop.manifest
+    shop.publish(popularity(tmp_path / "a.json", 40, day=4))
+    undo = target(reviewed(shop))["undo"]
+    shop.merge()
+    assert shop.manifest != before
+    program, *words = shlex.split(undo)
+    assert program == "pointsman"
+    assert main(["-C", str(shop.desk), *words, "--now", "--reason", "undo"]) == 0
+    capsys.readouterr()
+    assert shop.manifest == before
+
+
+def test_a_target_is_held_against_an_earlier_commit_version_or_time(shop: Shop) -> None:
+    first = git(shop.origin, "log", "--format=%H", "--reverse", "--", GROCER.manifest_path).split()[0]
+    by_commit = reviewed(shop, base=first)
+    version = target(by_commit)["changes"]["popularity"][0]
+    assert target(reviewed(shop, base=version[:10]))["changes"] == target(by_commit)["changes"]
+    assert by_commit["verdict"].startswith("What grocer/home had and has")
+    assert target(reviewed(shop))["changes"] == target(by_commit)["changes"]  # its last change, where no PR is open
+    with pytest.raises(Problem, match="before the first commit"):
+        reviewed(shop, base="2001-01-01")
+
+
+def test_a_target_against_itself_is_no_change(shop: Shop) -> None:
+    document = reviewed(shop, base=shop.main)
+    assert document["verdict"] == "No change of grocer/home"
+    assert target(document)["changes"] == {}
+
+
+def test_the_first_ship_has_nothing_before_it(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.publish(day=1)
+    document = reviewed(shop)
+    assert document["verdict"].startswith("The first ship of grocer/home")
+    assert target(document)["changes"]["cooc"][0] is None
+    assert len(target(document)["types"]["popularity"]["top"]) == 20
+    assert "nothing was shipped before" in target(document)["undo"]
+    forms(document)
+
+
+def test_a_version_seen_before_says_since_when(shop: Shop) -> None:
+    shop.roll_back(now=True, reason="back")
+    shop.publish(day=2, reship=True)
+    about = target(reviewed(shop))["types"]["popularity"]
+    assert about["first_shipped"] is not None
+
+
+@pytest.mark.parametrize("how", ["offline", "gone", "altered", "store away"])
+def test_what_cannot_be_had_is_said_and_stops_no_review(shop: Shop, tmp_path: Path, how: str) -> None:
+    shop.publish(popularity(tmp_path / "a.json", 40, day=4))
+    old = target(reviewed(shop))["changes"]["popularity"][0]
+    blob = shop.store / "grocer" / "home" / "popularity" / f"{old}.json"
+    if how == "gone":
+        blob.unlink()
+    elif how == "altered":
+        blob.write_bytes(blob.read_bytes().replace(b"1", b"2", 1))
+    elif how == "store away":
+        blob.unlink()
+        blob.mkdir()
+    document = reviewed(shop, offline=how == "offline")
+    found = target(document)
+    assert "not_available" in found["types"]["popularity"]
+    assert found["metrics"]["popularity"]["items"][1] == 40  # what records tell
+    assert not [fault for fault in found["faults"] if fault["rule"] == "kept-low"]
+    (kept,) = [each for each in found["guardrails"] if each["rule"] == "kept-low"]
+    assert (kept["figure"], kept["ok"]) == (None, True)
+    for form, text in forms(document).items():
+        assert form == "short" or "not available" in text
+
+
+def test_owners_are_those_of_the_base(shop: Shop, tmp_path: Path) -> None:
+    (shop.desk / "CODEOWNERS").write_text("* @all\nmanifests/ @reviewers @second\n")
+    shop.push("owners")
+    shop.publish(popularity(tmp_path / "a.json", 40, day=4))
+    document = reviewed(shop)
+    assert target(document)["owners"] == ["@reviewers", "@second"]
+    assert "@reviewers" in forms(document)["terminal"]
+
+
+def test_records_alone_are_said_to_change_no_manifest(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "a.json", 40, day=4))
+    landed = git(shop.origin, "log", "-1", "--format=%H", "main")
+    document = reviewed(shop, None, base=f"{landed}~1", head=landed)
+    assert document["verdict"] == "1 record, no manifest changes"
+    for form, text in forms(document).items():
+        assert form == "short" or "1 record" in text
+
+
+def test_nothing_to_review_is_a_sentence(shop: Shop) -> None:
+    with pytest.raises(Problem, match="nothing to review"):
+        reviewed(shop, None)
+    with pytest.raises(Problem, match="was never shipped"):
+        reviewed(shop, "grocer/hom")
+    with pytest.raises(Problem, match="no open pull request"):
+        reviewed(shop, "123456789abc")
+
+
+def test_the_message_of_a_ship_has_the_review_in_short_and_no_line_that_a_rule_would_read(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shop.publish(popularity(tmp_path / "a.json", 40, day=4))
+    (pull,) = shop.pulls()
+    text = git(shop.origin, "log", "-1", "--format=%B", pull["branch"])
+    assert re.search(r"^grocer/home popularity \w{12} → \w{12}: 48 → 40 \(-17%\) items, keeps 0%", text, re.MULTILINE)
+    document = hostile(reviewed(shop))
+    assert message.parse(review_short.render(document)) == message.Message()
+
+
+def hostile(document: dict[str, Any]) -> dict[str, Any]:
+    """The same review, of ids and texts that someone chose with care."""
+    spoiled: dict[str, Any] = json.loads(json.dumps(document))
+    for each in spoiled["targets"]:
+        for slot, about in each["types"].items():
+            about["is"]["run"] = " ".join(HOSTILE)
+            for name in ("entered", "left", "added", "removed"):
+                about[name], about[f"{name}_count"] = list(HOSTILE), len(HOSTILE)
+            if slot == "popularity":
+                about["top"] = [
+                    {"id": text, "count": 5, "rank": place, "was_rank": None} for place, text in enumerate(HOSTILE, 1)
+                ]
+                about["was_top"] = [{"id": text, "count": 5, "rank": 1, "is_rank": None} for text in HOSTILE]
+        each["faults"] = [
+            {"rule": "items-drop", "path": text, "says": text, "accepted": True, "reason": text} for text in HOSTILE
+        ]
+        each["notes"] = list(HOSTILE)
+        each["undoes"] = {"commit": "0" * 40, "title": " ".join(HOSTILE), "restores": None, "restored_at": None,
+                          "age_days": None, "lost": {}}  # fmt: skip
+    spoiled["faults"] = [{"rule": "bad-path", "path": text, "says": text, "accepted": False} for text in HOSTILE]
+    return spoiled
+
+
+def test_hostile_texts_are_shown_and_never_obeyed_on_a_terminal(shop: Shop) -> None:
+    text = review_terminal.render(hostile(reviewed(shop)))
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b\ufeff\U000e0041]", text)
+    assert "\\u001b[31mred" in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_hostile_texts_are_no_markup_in_markdown(shop: Shop) -> None:
+    text = review_markdown.render(hostile(reviewed(shop)))
+    html = MarkdownIt("commonmark", {"html": True, "linkify": False}).enable(["table", "strikethrough"]).render(text)
+    assert {tag.lower() for tag in re.findall(r"<\s*/?\s*([a-zA-Z][\w-]*)", html)} <= {
+        "details", "summary", "table", "thead", "tbody", "tr", "th", "td", "p", "strong", "em", "code", "ul", "li",
+        "blockquote",
+    }  # fmt: skip
+    assert html.count("<details>") == html.count("</details>")
+    for table in re.findall(r"<table>.*?</table>", html, re.DOTALL):
+        widths = {len(re.findall(r"<t[hd][ >]", row)) for row in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)}
+        assert len(widths) == 1
+    outside = re.sub(r"<code>.*?</code>", "", text, flags=re.DOTALL)
+    assert "@" not in outside.replace("&#64;", "@")  # a mention works wherever it is no code
+    assert "https://evil" not in outside
+    assert not re.search("[\u202a-\u202e\u200b]", text)
+
+
+def test_a_report_over_the_limit_is_cut_with_every_fold_closed(shop: Shop) -> None:
+    document = hostile(reviewed(shop))
+    whole = review_markdown.render(document, limit=10**7)
+    for limit in range(400, len(whole), 997):
+        text = review_markdown.render(document, limit=limit)
+        assert len(text) <= limit
+        assert text.count("<details>") == text.count("</details>")
+        assert "pointsman review" in text
+
+
+def test_two_hundred_targets_stay_readable(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, "[forge]\ngroup = 'run'\n")
+    for day, items in ((1, 40), (2, 42)):
+        files = [
+            popularity(
+                tmp_path / f"{day}" / f"{place}.json",
+                items if place != 77 or day == 1 else 19,
+                day=day,
+                surface=f"s{place:03}",
+            )
+            for place in range(200)
+        ]
+        shop.publish(*files, merge=day == 1, accept=("items-drop",), reason="one of them")
+    (pull,) = shop.pulls()
+    document = reviewed(shop, pull["id"])
+    assert document["targets"][0]["target"] == "grocer/s077"
+    text = review_markdown.render(document)
+    assert len(text) < 60_000
+    assert text.index("s077") < text.index("s000")
+    assert "_Cut at" not in text
+    assert len(re.findall(r"grocer/s\d\d\d", text)) >= 200
+    assert len(review_html.render(document)) > len(text)
+
+
+def test_review_and_get_are_wired_to_the_command_line(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.publish(popularity(tmp_path / "a.json", 40, day=4))
+    for form, first in (("terminal", "A ship"), ("markdown", "**A ship"), ("json", "{"), ("html", "<!doctype html>")):
+        assert main(["-C", str(shop.desk), "review", "grocer/home", "--format", form]) == 0
+        assert capsys.readouterr().out.startswith(first)
+    assert main(["-C", str(shop.desk), "review", "--json", "--format", "html"]) == 2
+    capsys.readouterr()
+
+
+def test_get_hands_out_the_bytes_of_a_version(
+    shop: Shop, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    version = target(reviewed(shop))["changes"]["popularity"][1]
+    blob = (shop.store / "grocer" / "home" / "popularity" / f"{version}.json").read_bytes()
+    assert main(["-C", str(shop.desk), "get", version[:8]]) == 0
+    assert capsysbinary.readouterr().out == blob
+    file = tmp_path / "got.json"
+    assert main(["-C", str(shop.desk), "get", version, "-o", str(file)]) == 0
+    assert file.read_bytes() == blob
+    for words, code, says in (
+        ((version[:3],), 2, b"at least 4"),
+        (("0" * 64,), 2, b"the nearest are"),
+        ((version, "--json"), 2, b"-o"),
+        ((version, "-o", str(tmp_path / "no" / "such")), 2, b"cannot write"),
+        ((version, "--offline"), 3, b"--offline"),
+    ):
+        assert main(["-C", str(shop.desk), "get", *words]) == code
+        said = capsysbinary.readouterr()
+        assert says in said.err, words
+    (shop.store / "grocer" / "home" / "popularity" / f"{version}.json").write_bytes(b"{}")
+    assert main(["-C", str(shop.desk), "get", version]) == 3
+    assert b"not those of its version" in capsysbinary.readouterr().err
+    assert sorted(os.listdir(tmp_path)) == sorted({*os.listdir(tmp_path)} - {".got.json"})
