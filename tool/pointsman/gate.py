@@ -232,6 +232,8 @@ class Gatekeeper:
         )
         formatted = gate in (Gate.STAGED, Gate.CHANGE)
         documents = [facts.document(change, formatted=formatted) for change in changes]
+        if gate is Gate.CHANGE:
+            self.repo.expect(sum(document.kind == "manifest" for document in documents))
         targets = []
         for document in documents:
             if document.kind != "manifest":

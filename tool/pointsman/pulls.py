@@ -133,7 +133,9 @@ def list_pulls(repo: Repository) -> Outcome:
     """All open pull requests."""
     main = repo.refresh()
     gate = Gatekeeper(repo)
-    return Outcome({"pull_requests": [_listed(gate, main, pull) for pull in open_pulls(repo)]})
+    found = open_pulls(repo)
+    repo.expect(sum(len(pull.targets) for pull in found))
+    return Outcome({"pull_requests": [_listed(gate, main, pull) for pull in found]})
 
 
 def _listed(gate: Gatekeeper, main: Oid, pull: Pull) -> dict[str, Any]:

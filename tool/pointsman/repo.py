@@ -32,6 +32,7 @@ from pointsman.plumbing import (
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
 _DEEPEST = 200  # directories
+_MANY = 16  # paths whose walks cost more than reading everything once
 _OPEN_WALKS = 16  # each is a git process with three pipes
 _LONG = 4096  # characters of a commit's message
 
@@ -218,8 +219,22 @@ class Repository:
 
     def read_history(self) -> Index:
         """Read all of main's history at once; from now on it answers what `history` is asked."""
-        self.index = Index(self._history(self.main))
+        if self.index is None or self.main not in self.index:
+            self.index = self._grown(self.index) or Index(self._history(self.main))
         return self.index
+
+    def _grown(self, known: Index | None) -> Index | None:
+        """What was read, with what main has gained since; None if main did not grow from there."""
+        if known is None or not known.commits:
+            return None
+        newer = list(self._history(self.main, no_older_than=known.commits[0].oid))
+        grew = bool(newer) and newer[-1].parents[:1] == (known.commits[0].oid,)
+        return Index([*newer, *known.commits]) if grew else None
+
+    def expect(self, paths: int) -> None:
+        """So many paths are going to be walked: of many, all of history is read at once, but for a shallow clone's."""
+        if paths > _MANY and not self._shallow():
+            self.read_history()
 
     def _sharing(self, commit: Commit) -> Commit:
         """A commit of many targets is met once for each of them: its message is kept once for all."""

@@ -160,6 +160,7 @@ class Shipping:
     def _next(self, group: Sequence[Want]) -> Ship | None:
         """The manifests that main needs next, judged; None if it has them already. Refused if they may not be."""
         main = self.repo.main
+        self.repo.expect(len(group))
         gate, base = Gatekeeper(self.repo, contents=self._contents), Snapshot(self.repo, main)
         manifests: dict[Target, Manifest] = {}
         said: list[Said] = []

@@ -89,6 +89,7 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
     gate = Gatekeeper(repo, rules=orders.rules)
     _move_fence(gate, store, fence, main, orders)
     wanted = dict(_wanted(head))
+    repo.expect(sum(target not in serving or serving[target].data != data for target, data in wanted.items()))
     gate.facts.look_ahead(settings, _blobs(gate.facts, head, wanted, serving))
     for target in sorted({*wanted, *serving}):
         held, data = serving.get(target), wanted.get(target)
