@@ -46,6 +46,13 @@ def shop(kept: Kept) -> Shop:
     return kept.fresh()
 
 
+def measured(shop: Shop) -> None:
+    """Let what is kept be measured from here on."""
+    settings = shop.desk / "pointsman.toml"
+    settings.write_text(settings.read_text().replace("kept_low = 0\n", "kept_low = 0.1\n"))
+    shop.push("measure what is kept")
+
+
 def reviewed(shop: Shop, named: str | None = "grocer/home", **more: Any) -> dict[str, Any]:
     with shop.open() as repo:
         return dict(review.review(repo, named, **more).document)
@@ -179,7 +186,8 @@ def test_a_version_seen_before_says_since_when(shop: Shop) -> None:
 
 @pytest.mark.parametrize("how", ["offline", "gone", "altered", "store away"])
 def test_what_cannot_be_had_is_said_and_stops_no_review(shop: Shop, tmp_path: Path, how: str) -> None:
-    shop.publish(popularity(tmp_path / "a.json", 40, day=4))
+    measured(shop)
+    shop.publish(popularity(tmp_path / "a.json", 40, day=4), accept=("kept-low",), reason="new names")
     old = target(reviewed(shop))["changes"]["popularity"][0]
     blob = shop.store / "grocer" / "home" / "popularity" / f"{old}.json"
     if how == "gone":
@@ -230,7 +238,8 @@ def test_nothing_to_review_is_a_sentence(shop: Shop) -> None:
 def test_the_message_of_a_ship_has_the_review_in_short_and_no_line_that_a_rule_would_read(
     shop: Shop, tmp_path: Path
 ) -> None:
-    shop.publish(popularity(tmp_path / "a.json", 40, day=4))
+    measured(shop)
+    shop.publish(popularity(tmp_path / "a.json", 40, day=4), accept=("kept-low",), reason="new names")
     (pull,) = shop.pulls()
     text = git(shop.origin, "log", "-1", "--format=%B", pull["branch"])
     assert re.search(r"^grocer/home popularity \w{12} → \w{12}: 48 → 40 \(-17%\) items, keeps 0%", text, re.MULTILINE)
