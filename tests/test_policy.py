@@ -16,12 +16,14 @@ from shop import GROCER, STAGING, Kept, Shop, artifact, cooc, git, popularity, r
 from pointsman import artifact as reader
 from pointsman import check, log, pulls, rollback
 from pointsman.case import Likeness
+from pointsman.contents import Contents, Missing
 from pointsman.documents import Record
 from pointsman.errors import Refused
+from pointsman.gate import Gatekeeper
 from pointsman.limits import DEFAULTS, Age, Jump, Limit
 from pointsman.names import Target
 from pointsman.policy import GUARDRAILS, Finding, Step, judge, setting
-from pointsman.settings import read_settings
+from pointsman.settings import Settings, read_settings
 
 STRICT = "[policy]\ntype_dropped = true\n"  # in a shop: all the defaults
 NOON_ON_2_MARCH = 1772452800
@@ -187,6 +189,14 @@ def test_what_cannot_be_looked_at_is_said_and_stops_nothing() -> None:
         assert says(rule, bright, dark, limit=0.3), "an earlier state that cannot be read excuses nothing"
 
 
+def test_a_share_is_told_with_enough_digits_to_see_that_it_is_beyond_its_limit() -> None:
+    less = step([record(version="c", summary={"items": 1000})], [record(summary={"items": 497})])
+    assert "(50.3% less, the limit is 50.0%)" in says("items-drop", less)
+    assert "keeps 29.996% of what it had, the floor is 30.000%" in says(
+        "kept-low", step([RECORD], [record()], kept=0.29996)
+    )
+
+
 # properties
 
 counts = st.integers(0, 10**6)
@@ -264,8 +274,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 )  # fmt: skip
 def test_every_limit_can_be_set_for_all_and_for_one_target(key: str, text: str, value: Limit) -> None:
     store = '[store]\nurl = "file:///srv"\n'
-    for_all = read_settings(f"{store}[policy]\n{key} = {text}\n".encode())
-    assert for_all.limit(GROCER, key) == value
+    for_all = read_settings(f"{store}[policy]\n{key} = {text}\n".encode()).limit(GROCER, key)
+    assert (for_all, type(for_all)) == (value, type(value))
     for_one = read_settings(f'{store}[policy."grocer/home"]\n{key} = {text}\n'.encode())
     assert for_one.limit(GROCER, key) == value
     assert for_one.limit(Target("grocer", "cart"), key) == DEFAULTS[key]
@@ -475,10 +485,53 @@ def test_contents_that_cannot_be_had_are_told_and_stop_nothing(shop: Shop, tmp_p
         assert any("kept-low: popularity is not judged" in note for note in outcome.notes)
 
 
+class Counted(Contents):
+    """Contents that remember what was read."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self.asked: list[str] = []
+
+    def payload(self, settings: Settings, record: Record) -> bytes | Missing:
+        self.asked.append(record.version)
+        return super().payload(settings, record)
+
+
+def reads(shop: Shop, base: str, head: str, **more: Any) -> list[str]:
+    """The versions whose contents the gate reads of a change."""
+    contents = Counted()
+    with shop.open() as repo:
+        Gatekeeper(repo, contents=contents).change(repo.resolve(base), repo.resolve(head), **more)
+    return contents.asked
+
+
 def test_no_contents_are_read_that_no_limit_asks_for(tmp_path: Path) -> None:
-    shop = Shop(tmp_path / "shop", "[policy]\nkept_low = false\n")
+    for number, policy in enumerate(("kept_low = false", "kept_low = 0\noverlap_low = 0", "items_drop = 0.5")):
+        shop = Shop(tmp_path / f"shop{number}", f"[policy]\n{policy}\n")
+        shop.publish(popularity(tmp_path / "1.json", 100), merge=True)
+        shop.publish(popularity(tmp_path / "2.json", 100, salt="x" if number < 2 else ""), cooc(tmp_path / "c.json", 9))
+        git(shop.desk, "fetch", "-q", "origin")
+        head = f"origin/{shop.pulls()[0]['branch']}"
+        assert reads(shop, "origin/main", head) == []
+
+
+def test_an_earlier_state_is_read_only_where_the_current_one_is_too_different(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "1.json", 100), merge=True)
-    [blob] = shop.store.glob("grocer/home/popularity/*.json")
-    blob.unlink()
-    outcome = shop.publish(popularity(tmp_path / "2.json", 100, salt="x"), merge=True)
-    assert outcome.notes == ()
+    shop.publish(popularity(tmp_path / "2.json", 100, salt="x"), accept=("kept-low",), reason="new", merge=True)
+    shop.publish(popularity(tmp_path / "3.json", 99))
+    shop.publish(popularity(tmp_path / "4.json", 99, salt="x", surface="home"), dry_run=True)
+    git(shop.desk, "fetch", "-q", "origin")
+    head = f"origin/{shop.pulls()[0]['branch']}"
+    assert len(set(reads(shop, "origin/main", head))) == 3, "the first version is like this one, and lets it pass"
+    shop.merge()
+    shop.publish(popularity(tmp_path / "5.json", 98))
+    git(shop.desk, "fetch", "-q", "origin")
+    assert len(reads(shop, "origin/main", f"origin/{shop.pulls()[0]['branch']}")) == 2
+
+
+def test_a_rollback_waits_for_no_contents_and_a_revert_is_judged_by_them(grocer: Kept) -> None:
+    shop = grocer.fresh()
+    shop.pull()
+    git(shop.desk, "revert", "--no-edit", "HEAD")
+    assert reads(shop, "origin/main", "HEAD", notes=False) == []
+    assert len(reads(shop, "origin/main", "HEAD")) == 10

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TypeAlias
 
 import msgspec
@@ -85,7 +86,8 @@ def decode(artifact_type: str, data: bytes, *, leaves: bool = True) -> Content |
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     rows = getattr(body, layout.rows) or []
-    return Rows(artifact_type, {getattr(row, layout.row_id): row if leaves else _NO_LEAVES for row in rows})
+    names = map(attrgetter(layout.row_id), rows)
+    return Rows(artifact_type, dict(zip(names, rows, strict=True)) if leaves else dict.fromkeys(names, _NO_LEAVES))
 
 
 @functools.cache

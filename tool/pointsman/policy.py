@@ -80,7 +80,8 @@ def items_drop(limit: Limit, step: Step) -> Iterator[Finding]:
                 continue
             less = max(0.0, (was - now) / was)
             broken = now < was * (1 - float(_number(limit)))
-            says = f"{slot} falls from {was} to {now} {measure} ({less:.0%} less, the limit is {_number(limit):.0%})"
+            fall, most = _shares(less, _number(limit))
+            says = f"{slot} falls from {was} to {now} {measure} ({fall} less, the limit is {most})"
             yield Finding(slot, less, broken, says if broken else "")
 
 
@@ -100,7 +101,8 @@ def kept_low(limit: Limit, step: Step) -> Iterator[Finding]:
             yield _unknown(slot, like)
             continue
         broken = like.kept < _number(limit)
-        says = f"{slot} keeps {like.kept:.0%} of what it had, the floor is {_number(limit):.0%}"
+        keeps, floor = _shares(like.kept, _number(limit))
+        says = f"{slot} keeps {keeps} of what it had, the floor is {floor}"
         yield Finding(slot, like.kept, broken, says if broken else "")
 
 
@@ -111,7 +113,8 @@ def overlap_low(limit: Limit, step: Step) -> Iterator[Finding]:
             yield _unknown(slot, like)
             continue
         broken = like.overlap < _number(limit)
-        says = f"{slot} has {like.overlap:.0%} in common with what it had at the top, the floor is {_number(limit):.0%}"
+        shares, floor = _shares(like.overlap, _number(limit))
+        says = f"{slot} has {shares} in common with what it had at the top, the floor is {floor}"
         yield Finding(slot, like.overlap, broken, says if broken else "")
 
 
@@ -250,6 +253,12 @@ def _changed(step: Step) -> Iterator[tuple[str, Record]]:
 def _number(limit: Limit) -> float:
     assert isinstance(limit, int | float)
     return limit
+
+
+def _shares(figure: float, limit: float) -> tuple[str, str]:
+    """A share and its limit in per cent, with as many digits as it takes to tell the two apart, three at most."""
+    pairs = ((f"{figure:.{digits}%}", f"{limit:.{digits}%}") for digits in (0, 1, 2))
+    return next((pair for pair in pairs if pair[0] != pair[1]), (f"{figure:.3%}", f"{limit:.3%}"))
 
 
 def _unknown(slot: str, like: Likeness | None) -> Finding:
