@@ -158,7 +158,11 @@ class Runner:
         code, out = 0, ""
         for step in job["steps"]:
             condition = step.get("if")
-            if code != 0 or (condition and not _either(condition, context)):
+            if condition == "success() || failure()":
+                condition = None
+            elif code != 0:
+                continue
+            if condition and not _either(condition, context):
                 continue
             uses = step.get("uses", "")
             options = {name: evaluate(str(value), context) for name, value in step.get("with", {}).items()}
@@ -185,7 +189,8 @@ class Runner:
                     text=True,
                     check=False,
                 )
-                code, out = ran.returncode, out + ran.stdout
+                failed = ran.returncode if not step.get("continue-on-error") else 0
+                code, out = code or failed, out + ran.stdout
         summary = temp / "summary.md"
         return Job(code, out, summary.read_text() if summary.exists() else "", workspace)
 

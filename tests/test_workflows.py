@@ -259,6 +259,7 @@ def test_nothing_of_a_hostile_change_runs_and_it_is_refused(forge: Forge, tmp_pa
     assert {"mixed-change", "unvouched-manifest"} <= {*re.findall(r"[a-z]+-[a-z]+", judged.out)}
     assert re.search(r"^::error file=manifests/grocer/home/manifest.json", judged.out, re.MULTILINE)
     assert "mixed-change" in judged.summary
+    assert "**Stopped by " in judged.summary  # the review is there, although the gate said no
     assert not marker.exists()
     assert git(judged.workspace, "rev-parse", "HEAD") == forge.main
     assert git(judged.workspace, "status", "--porcelain") == ""
