@@ -130,11 +130,11 @@ class Contents:
         return held.data
 
     def _at_once(self, settings: Settings) -> int:
-        return max((store.reads_at_once for store in self._all(settings)), default=1) if not self.offline else 1
-
-    def _all(self, settings: Settings) -> list[Store]:
-        urls = (settings.store, *settings.former)
-        return [self._store(url, settings) for url in urls if url.partition("://")[0] in ("file", *BUCKETS)]
+        most = 1
+        for url in (settings.store, *settings.former) if not self.offline else ():
+            with suppress(Problem):  # reading from it will say why it cannot be opened
+                most = max(most, self._store(url, settings).reads_at_once)
+        return most
 
     def _store(self, url: str, settings: Settings) -> Store:
         if url not in self._stores:
@@ -170,7 +170,8 @@ def _cached(version: str) -> bytes | None:
         path = _directory() / f"{version}.json"
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() == version:
-            os.utime(path)
+            with suppress(OSError):  # a cache that is shared may be for reading alone
+                os.utime(path)
             return data
     return None
 
@@ -179,7 +180,7 @@ def _cache(version: str, data: bytes) -> None:
     """Keep a version. A cache that cannot be written is none."""
     with suppress(OSError, RuntimeError):
         directory = _directory()
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(0o700, parents=True, exist_ok=True)
         temporary = directory / f".{version}.{secrets.token_hex(4)}"
         try:
             temporary.write_bytes(data)
