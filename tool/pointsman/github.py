@@ -69,7 +69,9 @@ def open_github(repo: Repository) -> GitHub:
         raise Problem(
             f"{place.slug} is on GitHub: set {' or '.join(TOKENS)}, or POINTSMAN_APP_ID and POINTSMAN_APP_KEY"
         )
-    return GitHub(repo, Client(place, source))
+    client = Client(place, source)
+    repo.held.callback(client.close)
+    return GitHub(repo, client)
 
 
 class GitHub:

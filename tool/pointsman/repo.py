@@ -47,6 +47,7 @@ class Repository:
         self.remote = settings.get("remote.origin.url")
         self.heads: dict[str, Oid] = {}
         self._origin = Origin(git, git_dir, worktree, self.remote)
+        self.held = contextlib.ExitStack()  # what ends with the repository
         self._settings = settings
         self._written: set[Oid] = set()
         self.index: Index | None = None
@@ -351,4 +352,6 @@ def open_repository(spec: str) -> Iterator[Repository]:
         settings = dict(line.partition("\n")[::2] for line in lines if line)
         if (environment := git_environment(settings.get("remote.origin.url"))) is not None:
             git.credentials = environment
-        yield Repository(git, Path(git_dir), worktree=worktree, settings=settings)
+        repo = Repository(git, Path(git_dir), worktree=worktree, settings=settings)
+        stack.enter_context(repo.held)
+        yield repo

@@ -1,0 +1,363 @@
+"""A small GitHub on loopback: the calls that `pointsman.github` lists, on a real bare repository, and git over HTTP.
+
+It merges, squashes and reverts for real. `rule` spoils calls one by one. What it answers follows docs.github.com: 422
+for a pull request that exists, 405 for one that may not be merged, 409 for a head that moved, 403 with Retry-After.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+TOKEN = "ghs_0123456789secret"
+API = "/api/v3/repos/o/r"
+Answer = tuple[int, Any]
+Rule = Callable[[str, str], str | None]
+
+
+class Hub:
+    """The repository o/r. `pulls` by number; who approved, what was said, and every call, in order."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.repo = root / "o" / "r.git"
+        self.repo.parent.mkdir(parents=True)
+        self.git("init", "-q", "--bare", "-b", "main", str(self.repo), where=root)
+        for name in ("http.receivepack", "uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
+            self.git("config", name, "true")
+        self.pulls: dict[int, dict[str, Any]] = {}
+        self.comments: dict[int, list[dict[str, Any]]] = {}
+        self.reviews: dict[int, list[dict[str, Any]]] = {}
+        self.calls: list[tuple[str, str]] = []
+        self.rule: Rule = lambda method, path: None
+        self.token = TOKEN
+        self.needs_review = True
+        self.records_need_review = False
+        self.settings: dict[str, Any] = {
+            "allow_squash_merge": True,
+            "allow_merge_commit": False,
+            "allow_rebase_merge": False,
+            "squash_merge_commit_message": "COMMIT_MESSAGES",
+            "allow_auto_merge": True,
+            "delete_branch_on_merge": True,
+        }
+        self.rules: list[dict[str, Any]] = []
+        self.app: Callable[[str], bool] | None = None  # whether a JSON Web Token is that of the App
+        self.minted = 0
+        self._lock = threading.RLock()
+        hub = self
+
+        class Handler(_Handler):
+            def hub(self) -> Hub:
+                return hub
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def git(self, *words: str, where: Path | None = None, given: str | None = None) -> str:
+        identity = ("-c", "user.name=GitHub", "-c", "user.email=noreply@github.com")
+        ran = subprocess.run(
+            ["git", *identity, *words], cwd=where or self.repo, input=given, capture_output=True, text=True, check=False
+        )
+        if ran.returncode != 0:
+            raise ValueError(ran.stderr)
+        return ran.stdout.strip()
+
+    def head(self, branch: str) -> str:
+        return self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
+
+    # what people do
+
+    def approve(self, number: int, who: str = "ann") -> None:
+        with self._lock:
+            self.reviews.setdefault(number, []).append({"state": "APPROVED", "user": {"login": who}})
+            self._look(self.pulls[number])
+
+    def button(self, number: int) -> str:
+        """Squash and merge, with GitHub's own message for a pull request of one commit."""
+        with self._lock:
+            pull = self.pulls[number]
+            message = self.git("log", "-1", "--format=%b", pull["sha"])
+            return self._squash(pull, f"{pull['title']} (#{number})", message)
+
+    def revert(self, number: int) -> int:
+        """The Revert button: a branch with the commit reverted, and its pull request."""
+        with self._lock:
+            pull = self.pulls[number]
+            tree, commit = self.root / f"revert-{number}", pull["merge_commit_sha"]
+            self.git("worktree", "add", "-q", "--detach", str(tree), "main")
+            self.git("revert", "--no-commit", commit, where=tree)
+            content = self.git("write-tree", where=tree)
+            self.git("worktree", "remove", "-f", str(tree))
+            message = f'Revert "{pull["title"]} (#{number})"\n\nThis reverts commit {commit}.\n'
+            new = self.git("commit-tree", content, "-p", "refs/heads/main", given=message)
+            branch = f"revert-{number}-{pull['ref']}"
+            self.git("update-ref", f"refs/heads/{branch}", new)
+            return int(self._open({"title": message.partition("\n")[0], "head": branch, "body": ""})[1]["number"])
+
+    def numbers(self, prefix: str, state: str = "") -> list[int]:
+        """The pull requests from branches that begin so."""
+        with self._lock:
+            return [
+                number
+                for number, pull in self.pulls.items()
+                if pull["ref"].startswith(prefix) and state in ("", pull["state"])
+            ]
+
+    # what GitHub does by itself
+
+    def look(self) -> None:
+        """After a push: a moved head loses its approvals, a branch that is gone closes its pull request."""
+        with self._lock:
+            for pull in self.pulls.values():
+                self._look(pull)
+
+    def _look(self, pull: dict[str, Any]) -> None:
+        if pull["state"] != "open":
+            return
+        head = self.head(pull["ref"])
+        if not head:
+            pull["state"] = "closed"
+        elif head != pull["sha"]:
+            pull["sha"] = head
+            for review in self.reviews.get(pull["number"], []):
+                review["state"] = "DISMISSED"
+        if pull["auto_merge"] and pull["state"] == "open" and self._clean(pull):
+            self._squash(pull, pull["auto_merge"]["title"], pull["auto_merge"]["body"])
+
+    def _clean(self, pull: dict[str, Any]) -> bool:
+        needs = self.records_need_review if pull["ref"].startswith("records/") else self.needs_review
+        reviews = self.reviews.get(pull["number"], [])
+        return not needs or any(review["state"] == "APPROVED" for review in reviews)
+
+    def _squash(self, pull: dict[str, Any], title: str, body: str) -> str:
+        main = self.head("main")
+        tree = self.git("merge-tree", "--write-tree", main, pull["sha"])
+        commit = self.git("commit-tree", tree, "-p", main, given=f"{title}\n\n{body}\n")
+        self.git("update-ref", "refs/heads/main", commit, main)
+        pull.update(state="closed", merged=True, merge_commit_sha=commit)
+        if self.settings["delete_branch_on_merge"]:
+            self.git("update-ref", "-d", f"refs/heads/{pull['ref']}")
+        return commit
+
+    # calls
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any], bearer: str) -> Answer:
+        with self._lock:
+            self.calls.append((method, path.removeprefix(API)))
+            if self.app is not None and "installation" in path:
+                return self._installation(path, bearer)
+            if bearer != self.token:
+                return 401, {"message": "Bad credentials"}
+            self.look()
+            if path == "/api/graphql":
+                return self._auto_merge(body["variables"])
+            if not path.startswith(API):
+                return 404, {"message": "Not Found"}
+            return self._rest(method, path.removeprefix(API), query, body)
+
+    def _installation(self, path: str, bearer: str) -> Answer:
+        assert self.app is not None
+        if not self.app(bearer):
+            return 401, {"message": "A JSON web token could not be decoded"}
+        if path == f"{API}/installation":
+            return 200, {"id": 7}
+        self.minted += 1
+        self.token = f"{TOKEN}{self.minted}"
+        return 201, {"token": self.token, "expires_at": "2100-01-01T00:00:00Z"}
+
+    def _rest(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Answer:
+        fixed = {"": self.settings, "/rules/branches/main": self.rules, "/branches/main": {"protected": False}}
+        if path in fixed:
+            return 200, fixed[path]
+        if path == "/codeowners/errors":
+            return 200, {"errors": []}
+        if path == "/pulls":
+            return self._open(body) if method == "POST" else self._list(query)
+        found = re.fullmatch(r"/(?:pulls|issues)/(\d+)(?:/(\w+))?", path)
+        if found is not None and int(found[1]) in self.pulls:
+            pull, first = self.pulls[int(found[1])], query.get("page", "1") == "1"
+            match found[2]:
+                case None:
+                    pull.update({key: value for key, value in body.items() if key in ("title", "body", "state")})
+                    return 200, self._shown(pull)
+                case "merge":
+                    return self._merge(pull, body)
+                case "reviews":
+                    return 200, self.reviews.get(pull["number"], []) if first else []
+                case "labels":
+                    pull["labels"] += [name for name in body["labels"] if name not in pull["labels"]]
+                    return 200, [{"name": name} for name in pull["labels"]]
+                case "comments" if method == "GET":
+                    return 200, self.comments.get(pull["number"], []) if first else []
+                case "comments":
+                    said = self.comments.setdefault(pull["number"], [])
+                    said.append({"id": pull["number"] * 1000 + len(said), "body": body["body"]})
+                    return 201, said[-1]
+        comment = re.fullmatch(r"/issues/comments/(\d+)", path)
+        for each in (each for said in self.comments.values() for each in said):
+            if comment is not None and each["id"] == int(comment[1]):
+                each["body"] = body["body"]
+                return 200, each
+        return 404, {"message": "Not Found"}
+
+    def _list(self, query: dict[str, str]) -> Answer:
+        chosen = [
+            self._shown(pull)
+            for pull in self.pulls.values()
+            if pull["state"] == query["state"] and query.get("head", f"o:{pull['ref']}") == f"o:{pull['ref']}"
+        ]
+        size = int(query["per_page"])
+        start = (int(query["page"]) - 1) * size
+        return 200, chosen[start : start + size]
+
+    def _open(self, body: dict[str, Any]) -> Answer:
+        branch, head = body["head"], self.head(body["head"])
+        invalid: dict[str, Any] = {"resource": "PullRequest", "field": "head", "code": "invalid"}
+        if not head:
+            return 422, {"message": "Validation Failed", "errors": [invalid]}
+        if any(pull["ref"] == branch and pull["state"] == "open" for pull in self.pulls.values()):
+            there = {
+                "resource": "PullRequest",
+                "code": "custom",
+                "message": f"A pull request already exists for o:{branch}.",
+            }
+            return 422, {"message": "Validation Failed", "errors": [there]}
+        number = len(self.pulls) + 1
+        fields = {"title": body["title"], "body": body["body"], "ref": branch, "sha": head, "labels": []}
+        state = {"state": "open", "merged": False, "merge_commit_sha": None, "auto_merge": None}
+        self.pulls[number] = {"number": number, **fields, **state}
+        return 201, self._shown(self.pulls[number])
+
+    def _shown(self, pull: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **pull,
+            "node_id": f"PR_{pull['number']}",
+            "html_url": f"{self.url}/o/r/pull/{pull['number']}",
+            "labels": [{"name": name} for name in pull["labels"]],
+            "head": {"ref": pull["ref"], "sha": pull["sha"], "repo": {"full_name": "o/r"}},
+        }
+
+    def _merge(self, pull: dict[str, Any], body: dict[str, Any]) -> Answer:
+        if body["sha"] != pull["sha"]:
+            return 409, {"message": "Head branch was modified. Review and try the merge again."}
+        if pull["state"] != "open":
+            return 405, {"message": "Pull Request is not mergeable"}
+        if not self._clean(pull):
+            return 405, {"message": "At least 1 approving review is required by reviewers with write access."}
+        commit = self._squash(pull, body["commit_title"], body["commit_message"])
+        return 200, {"sha": commit, "merged": True, "message": "Pull Request successfully merged"}
+
+    def _auto_merge(self, said: dict[str, Any]) -> Answer:
+        pull = self.pulls[int(said["pull"].removeprefix("PR_"))]
+        wrong = ""
+        if not self.settings["allow_auto_merge"]:
+            wrong = "Pull request Auto merge is not allowed for this repository"
+        elif self._clean(pull):
+            wrong = "Pull request Pull request is in clean status"
+        if wrong:
+            return 200, {"data": {"enablePullRequestAutoMerge": None}, "errors": [{"message": wrong}]}
+        pull["auto_merge"] = {"title": said["title"], "body": said["body"]}
+        return 200, {"data": {"enablePullRequestAutoMerge": {"pullRequest": {"number": pull["number"]}}}}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def hub(self) -> Hub:
+        raise NotImplementedError
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that it overrides
+        return
+
+    def _any(self) -> None:
+        url = urlsplit(self.path)
+        body = self._body()
+        if url.path.startswith("/o/r.git"):
+            self._git(url.path, url.query, body)
+            return
+        fault = self.hub().rule(self.command, url.path.removeprefix(API)) or ""
+        kind, _, after = fault.partition(" ")
+        if kind and not after:
+            self._spoil(kind)
+            return
+        bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
+        query = dict(parse_qsl(url.query))
+        code, document = self.hub().answer(self.command, url.path, query, json.loads(body or b"{}"), bearer)
+        if kind:
+            self._spoil(kind)
+        else:
+            self._send(code, json.dumps(document).encode(), {"Content-Type": "application/json"})
+
+    do_GET = do_POST = do_PATCH = do_PUT = _any  # noqa: N815 - the names that http.server calls
+
+    def _spoil(self, kind: str) -> None:
+        if kind == "cut":
+            self.close_connection = True
+        elif kind == "malformed":
+            self._send(200, b'{"number": ', {})
+        elif kind == "limited":
+            said = {"message": "You have exceeded a secondary rate limit and have been temporarily blocked"}
+            self._send(403, json.dumps(said).encode(), {"Retry-After": "7"})
+        else:
+            self._send(int(kind), b'{"message": "Server Error"}', {})
+
+    def _body(self) -> bytes:
+        if self.headers.get("transfer-encoding") == "chunked":
+            body = b""
+            while size := int(self.rfile.readline().strip() or b"0", 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        return gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body
+
+    def _git(self, path: str, query: str, body: bytes) -> None:
+        wanted = "Basic " + base64.b64encode(f"x-access-token:{self.hub().token}".encode()).decode()
+        if self.headers.get_all("authorization") != [wanted]:
+            self._send(401, b"", {"WWW-Authenticate": 'Basic realm="GitHub"'})
+            return
+        env = {
+            **os.environ,
+            "GIT_PROJECT_ROOT": str(self.hub().root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("content-type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "REMOTE_USER": "bot",
+            "REMOTE_ADDR": "127.0.0.1",
+            "GIT_PROTOCOL": self.headers.get("git-protocol", ""),
+        }
+        out = subprocess.run(["git", "http-backend"], input=body, capture_output=True, env=env, check=True).stdout
+        head, _, content = out.partition(b"\r\n\r\n")
+        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        self.hub().look()
+        self._send(int(fields.pop("Status", "200").split()[0]), content, fields)
+
+    def _send(self, code: int, data: bytes, headers: dict[str, str]) -> None:
+        self.send_response(code)
+        for name, value in {**headers, "Content-Length": str(len(data))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)

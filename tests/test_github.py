@@ -1,0 +1,460 @@
+"""Ship pull requests on GitHub, from publish to the Revert button; a lost answer leaves nothing behind twice."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub import TOKEN, Hub
+from runner import slow
+from shop import CALM, GROCER, cooc, git, popularity
+from world import how_many
+
+from pointsman import doctor, publish, pulls, refresh, rollback, status, sync
+from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.forge import BODY_LIMIT, Opened, Page
+from pointsman.github import GitHub, open_github
+from pointsman.github_client import Client, Pacer
+from pointsman.outcome import Outcome
+from pointsman.repo import Repository, open_repository
+
+SETTINGS = f'[forge]\nkind = "github"\n{CALM}'
+
+
+class Team:
+    """A repository on the hub, a store, and a bot with a clone and a token.
+
+    The clone's git takes a short cut to the hub's repository, which is several times faster than HTTP.
+    """
+
+    def __init__(self, root: Path, hub: Hub, settings: str = SETTINGS) -> None:
+        self.root = root
+        self.hub = hub
+        self.store = root / "store"
+        self.url = f"{hub.url}/o/r.git"
+        desk = root / "desk"
+        git(root, "init", "-q", "-b", "main", str(desk))
+        (desk / "pointsman.toml").write_text(f'[store]\nurl = "file://{self.store}"\n{settings}')
+        git(desk, "add", "-A")
+        git(desk, "commit", "-q", "-m", "settings")
+        git(desk, "push", "-q", str(hub.repo), "main")
+        git(desk, "remote", "add", "origin", self.url)
+        git(desk, "config", f"url.{hub.root}/o/.insteadOf", f"{hub.url}/o/")
+        self.desk = desk
+
+    @contextmanager
+    def open(self, where: str | None = None) -> Iterator[Repository]:
+        with open_repository(where or str(self.desk)) as repo:
+            yield repo
+
+    def publish(self, *paths: Path, **more: Any) -> Outcome:
+        with self.open() as repo:
+            return publish.publish(repo, publish.Request(tuple(map(str, paths)), **more))
+
+    def day(self, day: int, items: int = 30) -> Path:
+        return popularity(self.root / f"popularity-{day}-{items}.json", items, day=day)
+
+    def shipped(self, day: int) -> int:
+        """Publish a day and have it merged by people; the number of its pull request."""
+        number = int(self.publish(self.day(day)).document["targets"][0]["pull_request"]["id"])
+        self.hub.approve(number)
+        self.hub.button(number)
+        return number
+
+    def refresh(self, named: str | None = None) -> list[dict[str, Any]]:
+        with self.open() as repo:
+            told: list[dict[str, Any]] = refresh.refresh(repo, named).document["pull_requests"]
+            return told
+
+    def sync(self) -> bytes:
+        with self.open() as repo:
+            assert sync.sync(repo).exit_code == 0
+        return (self.store / "registry" / "current" / "grocer" / "home" / "manifest.json").read_bytes()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    hub = Hub(tmp_path / "hub")
+    monkeypatch.setenv("GITHUB_SERVER_URL", hub.url)
+    monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
+    for name in ("GITHUB_API_URL", "GITHUB_GRAPHQL_URL", "GH_TOKEN", "POINTSMAN_APP_ID"):
+        monkeypatch.delenv(name, raising=False)
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def team(tmp_path: Path, hub: Hub) -> Team:
+    return Team(tmp_path, hub)
+
+
+def outcomes(outcome: Outcome) -> list[str]:
+    return [each["outcome"] for each in outcome.document["targets"]]
+
+
+def test_the_whole_loop_and_back_to_the_same_bytes(team: Team, hub: Hub) -> None:
+    first = team.shipped(1)
+    before = team.sync()
+    opened = team.publish(team.day(2), run="https://ci.example/7")
+    (told,) = opened.document["targets"]
+    number = int(told["pull_request"]["id"])
+    assert told["outcome"] == "opened"
+    assert told["pull_request"]["url"] == f"{hub.url}/o/r/pull/{number}"
+    pull = hub.pulls[number]
+    assert pull["title"].startswith("ship: grocer/home popularity ")
+    assert pull["labels"] == ["ship", "grocer/home"]
+    assert "| target | type |" in pull["body"], "the review"
+    assert "Record: grocer/home popularity@" in pull["body"]
+    assert [hub.pulls[each]["state"] for each in hub.numbers("records/")] == ["closed", "closed"], (
+        "landed by themselves"
+    )
+
+    with team.open() as repo, pytest.raises(Unreachable, match="At least 1 approving review"):
+        pulls.merge(repo, str(number))
+    assert outcomes(team.publish(team.day(2))) == ["unchanged"]
+    hub.approve(number)
+    hub.button(number)
+    assert outcomes(team.publish(team.day(2))) == ["unchanged"]
+    assert team.sync() != before
+
+    revert = hub.revert(number)
+    (looked_at,) = team.refresh(hub.pulls[revert]["ref"])
+    assert looked_at["outcome"] == "fresh"
+    team.refresh(hub.pulls[revert]["ref"])
+    assert hub.pulls[revert]["labels"] == ["rollback", "grocer/home"]
+    (said,) = hub.comments[revert]
+    assert "undoes" in said["body"]
+    assert str(hub.head(hub.pulls[revert]["ref"])) in said["body"].partition("\n")[0]
+    hub.approve(revert)
+    hub.button(revert)
+    assert team.sync() == before
+    assert len(hub.numbers("ship/")) == 2
+    assert first != number
+
+
+@slow
+def test_merge_squashes_what_was_judged_and_main_keeps_its_lines(team: Team, hub: Hub) -> None:
+    number = int(team.publish(team.day(1)).document["targets"][0]["pull_request"]["id"])
+    hub.approve(number)
+    with team.open(team.url) as repo:  # as a bot that has nothing but the URL
+        merged = pulls.merge(repo, "grocer/home").document["commit"]
+    assert hub.head("main") == merged
+    message = hub.git("log", "-1", "--format=%B", "main")
+    assert message.startswith("ship: grocer/home popularity")
+    assert message.partition("\n")[0].endswith(f"(#{number})")
+    assert re.search(r"^Manifest: grocer/home sha256:[0-9a-f]{64}$", message, re.MULTILINE)
+    assert hub.head(hub.pulls[number]["ref"]) == ""
+
+
+@slow
+def test_auto_merge_waits_for_the_approval_and_merges_at_once_where_none_is_needed(tmp_path: Path, hub: Hub) -> None:
+    team = Team(tmp_path, hub, SETTINGS.replace('"github"\n', '"github"\nauto_merge = true\n'))
+    (told,) = team.publish(team.day(1)).document["targets"]
+    assert told["outcome"] == "opened"
+    assert hub.pulls[int(told["pull_request"]["id"])]["state"] == "open"
+    hub.approve(int(told["pull_request"]["id"]))
+    assert hub.pulls[int(told["pull_request"]["id"])]["merged"]
+    hub.needs_review = False
+    assert outcomes(team.publish(team.day(2))) == ["merged"]
+    team.sync()
+
+
+def test_records_that_wait_for_someone_end_publish_with_what_to_do_next(
+    team: Team, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.records_need_review = True
+    monkeypatch.setenv("POINTSMAN_RECORDS_TIMEOUT", "0")
+    with pytest.raises(MovedFirst, match=rf"the records wait in {hub.url}/o/r/pull/1, .* run the same command again"):
+        team.publish(team.day(1))
+    assert not hub.numbers("ship/")
+    hub.approve(1)
+    assert outcomes(team.publish(team.day(1))) == ["opened"]
+    assert hub.numbers("records/") == [1]
+
+
+@slow
+def test_a_branch_of_records_that_holds_something_else_is_not_merged(team: Team, hub: Hub) -> None:
+    hub.records_need_review = True
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POINTSMAN_RECORDS_TIMEOUT", "0")
+        with pytest.raises(MovedFirst):
+            team.publish(team.day(1))
+    branch = hub.pulls[1]["ref"]
+    hub.pulls[1]["auto_merge"] = None
+    (team.desk / "CODEOWNERS").write_text("* @me\n")
+    git(team.desk, "add", "-A")
+    git(team.desk, "commit", "-q", "-m", "mine")
+    git(team.desk, "push", "-q", "--force", "origin", f"HEAD:refs/heads/{branch}")
+    with pytest.raises(Problem, match="is not what a publish pushed"):
+        team.publish(team.day(1))
+
+
+@slow
+def test_a_newer_window_closes_the_older_one_and_says_so(team: Team, hub: Hub) -> None:
+    team.publish(team.day(1))
+    (older,) = hub.numbers("ship/")
+    team.publish(team.day(2))
+    (newer,) = hub.numbers("ship/", "open")
+    assert newer != older
+    assert hub.head(hub.pulls[older]["ref"]) == ""
+    assert hub.pulls[newer]["ref"] in hub.comments[older][0]["body"]
+    assert outcomes(team.publish(team.day(1))) == ["superseded"]
+    assert hub.numbers("ship/", "open") == [newer]
+
+
+@slow
+def test_what_main_has_overtaken_is_built_anew_and_says_which_approval_that_costs(team: Team, hub: Hub) -> None:
+    team.publish(team.day(1))
+    team.publish(cooc(team.root / "cooc.json", 30))
+    popular, together = hub.numbers("ship/", "open")
+    hub.approve(together, "bea")
+    assert [each["outcome"] for each in team.refresh()] == ["fresh", "fresh"]
+    hub.approve(popular)
+    hub.button(popular)
+    (told,) = team.refresh()
+    assert told["outcome"] == "rebuilt"
+    assert "bea" in hub.comments[together][0]["body"]
+    assert [each["outcome"] for each in team.refresh()] == ["fresh"]
+    assert len(hub.comments[together]) == 1
+    assert [review["state"] for review in hub.reviews[together]] == ["DISMISSED"]
+    hub.approve(together)
+    hub.button(together)
+    assert b"popularity" in team.sync()
+    assert b"cooc" in team.sync()
+
+
+@slow
+def test_a_merge_while_a_refresh_runs_wins_and_leaves_no_branch(team: Team, hub: Hub) -> None:
+    team.publish(team.day(1))
+    team.publish(cooc(team.root / "cooc.json", 30))
+    popular, together = hub.numbers("ship/", "open")
+    hub.button(popular)
+    hub.settings["delete_branch_on_merge"] = False
+    branch = hub.pulls[together]["ref"]
+    with pytest.MonkeyPatch.context() as patch:
+        real = GitHub._pull
+
+        def closed(self: GitHub, opened: Opened) -> Any:
+            if int(opened.number) == together:
+                hub.pulls[together].update(state="closed", merged=True)
+            return real(self, opened)
+
+        patch.setattr(GitHub, "_pull", closed)
+        (told,) = team.refresh()
+    assert (told["outcome"], told["says"]) == ("left", "it was merged or closed meanwhile")
+    assert hub.head(branch) == ""
+    assert len(hub.numbers("ship/")) == 2
+
+
+@slow
+def test_closed_by_hand_it_is_opened_anew_and_without_its_branch_it_is_closed(team: Team, hub: Hub) -> None:
+    team.publish(team.day(1))
+    (number,) = hub.numbers("ship/")
+    hub.pulls[number]["state"] = "closed"
+    with team.open() as repo:
+        assert pulls.list_pulls(repo).document["pull_requests"] == []
+    team.publish(team.day(1))
+    (again,) = hub.numbers("ship/", "open")
+    hub.git("update-ref", "-d", f"refs/heads/{hub.pulls[again]['ref']}")
+    team.publish(team.day(1))
+    (third,) = hub.numbers("ship/", "open")
+    with team.open() as repo:
+        pulls.close(repo, str(third))
+    assert hub.numbers("ship/", "open") == []
+    assert hub.head(hub.pulls[third]["ref"]) == ""
+
+
+@slow
+def test_rollback_opens_a_pull_request_and_finds_it_again(team: Team, hub: Hub) -> None:
+    team.shipped(1)
+    team.shipped(2)
+    for outcome in ("opened", "unchanged"):
+        with team.open() as repo:
+            (told,) = rollback.roll_back(repo, rollback.Request((GROCER,))).document["targets"]
+        assert told["outcome"] == outcome
+        assert [told["pull_request"]["id"]] == [str(number) for number in hub.numbers("rollback/")]
+    assert hub.pulls[int(told["pull_request"]["id"])]["labels"] == ["rollback", "grocer/home"]
+
+
+def test_status_shows_what_it_can_where_github_does_not_answer(team: Team, hub: Hub) -> None:
+    team.publish(team.day(1))
+    with team.open() as repo:
+        (told,) = status.status(repo, []).document["targets"]
+    assert [each["id"] for each in told["pull_requests"]] == [str(hub.numbers("ship/")[0])]
+    hub.rule = lambda method, path: "401"
+    with team.open() as repo:
+        (told,) = status.status(repo, []).document["targets"]
+        assert any("branches alone" in note for note in repo.notes)
+    assert [each["url"] for each in told["pull_requests"]] == [None]
+
+
+def test_doctor_says_what_is_not_set_up(team: Team, hub: Hub) -> None:
+    hub.settings |= {"squash_merge_commit_message": "BLANK", "allow_merge_commit": True, "allow_auto_merge": False}
+
+    def wrong() -> dict[str, str]:
+        with team.open() as repo:
+            checks = doctor.doctor(repo).document["checks"]
+        return {
+            check["name"]: check["says"] for check in checks if check["name"].startswith("forge") and not check["ok"]
+        }
+
+    found = wrong()
+    assert {*found} == {"forge squash merges", "forge squash message", "forge auto-merge", "forge ruleset"}
+    assert "BLANK" in found["forge squash message"]
+    hub.settings |= {
+        "squash_merge_commit_message": "COMMIT_MESSAGES", "allow_merge_commit": False, "allow_auto_merge": True,
+    }  # fmt: skip
+    root = Path(__file__).parents[1]
+    hub.rules = json.loads((root / ".github" / "ruleset.json").read_text())["rules"]
+    assert wrong() == {}
+
+
+def test_without_a_token_or_on_another_host_it_says_what_to_set(
+    team: Team, hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with team.open() as repo:
+        repo.refresh()
+        monkeypatch.delenv("GITHUB_TOKEN")
+        with pytest.raises(Problem, match="set GH_TOKEN or GITHUB_TOKEN"):
+            pulls.open_pulls(repo)
+    git(team.desk, "remote", "set-url", "origin", str(hub.repo))
+    with team.open() as repo, pytest.raises(Problem, match="origin is no repository on"):
+        open_github(repo)
+
+
+def test_the_token_is_in_no_argument_no_configuration_and_no_message(
+    team: Team, hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log, bin_ = tmp_path / "arguments", tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "git").write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {shutil.which("git")} "$@"\n')
+    (bin_ / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_}{os.pathsep}{os.environ['PATH']}")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", str(hub.repo), str(clone))
+    git(clone, "remote", "set-url", "origin", team.url)
+    with open_repository(str(clone)) as repo:
+        publish.publish(repo, publish.Request((str(team.day(1)),)))
+        hub.token = "another"
+        with pytest.raises(Unreachable) as caught:
+            repo.refresh()
+    secrets = (TOKEN, base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode())
+    said = [str(caught.value), log.read_text(), (clone / ".git" / "config").read_text()]
+    assert "push" in said[1]
+    assert not [text for text in said for secret in secrets if secret in text]
+
+
+# each call, spoiled before and after it takes place
+
+PAGE = Page("title", lambda: "body", ("ship",))
+CALLS: dict[str, tuple[str, Callable[[GitHub, Opened], object]]] = {
+    "POST /pulls": ("new", lambda forge, opened: forge.open("ship/grocer/home/new", opened.head, PAGE)),
+    "PATCH /pulls/1": ("", lambda forge, opened: forge.update(opened, Page("another", lambda: "body"))),
+    "POST /issues/1/labels": ("", lambda forge, opened: forge.label(opened, ["a", "b"])),
+    "POST /issues/1/comments": ("", lambda forge, opened: forge.comment(opened, "refresh", "said")),
+    "PUT /pulls/1/merge": ("", lambda forge, opened: forge.merge(opened, forge.repo.main, "title\n\nbody\n", "")),
+    "POST /api/graphql": ("", lambda forge, opened: forge.auto_merge(opened, "title\n\nbody\n")),
+}
+KINDS = ("500", "500 after", "cut", "malformed after", "limited")
+
+
+@pytest.fixture
+def forge(team: Team, hub: Hub) -> Iterator[tuple[GitHub, Opened]]:
+    """The adapter, waiting for nothing, and pull request 1 of a branch that touches no file of another."""
+    tree = hub.git("rev-parse", "main^{tree}")
+    for name in ("one", "new"):
+        blob = hub.git("hash-object", "-w", "--stdin", given=name)
+        new = hub.git("mktree", given=f"{hub.git('ls-tree', tree)}\n100644 blob {blob}\t{name}\n")
+        commit = hub.git("commit-tree", new, "-p", "main", given="title\n\nbody\n")
+        hub.git("update-ref", f"refs/heads/ship/grocer/home/{name}", commit)
+    with team.open() as repo:
+        repo.refresh()
+        adapter = open_github(repo)
+        pace = Pacer(sleep=lambda seconds: None, patience=1000)
+        fast = Client(adapter.place, lambda: TOKEN, pace)
+        repo.held.callback(fast.close)
+        adapter = GitHub(repo, fast)
+        head = repo.heads["refs/heads/ship/grocer/home/one"]
+        yield adapter, adapter.open("ship/grocer/home/one", head, Page("title", lambda: "body"))
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("kind", ["cut after", *(pytest.param(kind, marks=slow) for kind in KINDS)])
+def test_a_call_whose_answer_is_lost_takes_place_once(
+    forge: tuple[GitHub, Opened], hub: Hub, call: str, kind: str
+) -> None:
+    adapter, opened = forge
+    method, path = call.split(" ")[:2]
+    left = [kind]
+    hub.rule = lambda asked, where: left.pop() if left and (asked, where) == (method, path) else None
+    hub.needs_review = "merge" not in path
+    CALLS[call][1](adapter, opened)
+    assert not left, "the fault was met"
+    done = dict(hub.pulls[1])
+    hub.calls.clear()
+    if "merge" in path:
+        assert done["merged"]
+        assert len(hub.git("log", "--format=%H", "main").splitlines()) == 2
+    else:
+        CALLS[call][1](adapter, opened)  # again: it looks, and finds it done
+        assert all(asked == "GET" for asked, _ in hub.calls)
+    assert len(hub.numbers("ship/")) == 1 + bool(CALLS[call][0])
+    assert all(len(said) == 1 for said in hub.comments.values())
+
+
+def test_a_head_that_moved_is_not_merged(forge: tuple[GitHub, Opened], hub: Hub) -> None:
+    adapter, opened = forge
+    hub.needs_review = False
+    commit = hub.git("commit-tree", f"{opened.head}^{{tree}}", "-p", opened.head, given="a human's\n")
+    hub.git("update-ref", f"refs/heads/{opened.branch}", commit)
+    with pytest.raises(MovedFirst, match="#1 moved while it was merged"):
+        adapter.merge(opened, adapter.repo.main, "title\n", "")
+    assert not hub.pulls[1]["merged"]
+
+
+def test_a_long_review_is_cut_to_what_github_takes(forge: tuple[GitHub, Opened], hub: Hub) -> None:
+    adapter, opened = forge
+    adapter.update(opened, Page("t" * 300, lambda: "b" * 70_000))
+    assert len(hub.pulls[1]["body"]) == BODY_LIMIT
+    assert len(hub.pulls[1]["title"]) == 256
+
+
+def test_auto_merge_that_is_off_is_said_with_where_to_turn_it_on(forge: tuple[GitHub, Opened], hub: Hub) -> None:
+    adapter, opened = forge
+    hub.settings["allow_auto_merge"] = False
+    with pytest.raises(Unreachable, match=r"Auto merge is not allowed .*Allow auto-merge"):
+        adapter.auto_merge(opened, "title\n")
+
+
+@slow
+def test_a_run_with_a_fault_at_any_call_converges_when_it_is_run_again(team: Team, hub: Hub) -> None:
+    hub.calls.clear()
+    team.publish(team.day(1))
+    kinds = ("500 after", "cut", "401")
+    for place in range(len(hub.calls)):
+        for kind in kinds if how_many(1) > 1 else kinds[place % 3 :][:1]:
+            salt = popularity(team.root / f"{place}-{kind[:3]}.json", 30, day=1, salt=f"{place}{kind[:3]}")
+            seen = [0]
+
+            def rule(
+                method: str, path: str, place: int = place, kind: str = kind, seen: list[int] = seen
+            ) -> str | None:
+                seen[0] += 1
+                return kind if seen[0] == place + 1 else None
+
+            hub.rule = rule
+            with contextlib.suppress(Unreachable, MovedFirst):
+                team.publish(salt)
+            hub.rule = lambda method, path: None
+            team.publish(salt)
+            assert len(hub.numbers("ship/", "open")) == 1
+            assert hub.numbers("records/", "open") == []

@@ -1,0 +1,155 @@
+"""Refresh: what main has overtaken is built anew from what it says, the rest is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shop import GROCER, Kept, Shop, cooc, git, popularity
+
+from pointsman import pulls, refresh
+from pointsman.documents import read_manifest
+
+
+def two_open(root: Path) -> Shop:
+    """A target shipped once, with one pull request for its popularity and one for its cooc."""
+    shop = Shop(root)
+    shop.publish(popularity(root / "first.json", 30), merge=True)
+    shop.publish(popularity(root / "popularity.json", 30, day=2, salt="x"))
+    shop.publish(cooc(root / "cooc.json", 20, day=2), run="https://ci.example/7")
+    return shop
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("kept"), two_open)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
+
+
+def of_cooc(shop: Shop) -> dict[str, Any]:
+    (pull,) = [pull for pull in shop.pulls() if " cooc " in pull["title"]]
+    return pull
+
+
+def merged_popularity(shop: Shop) -> None:
+    (pull,) = [pull for pull in shop.pulls() if " popularity " in pull["title"]]
+    shop.merge(pull["id"])
+
+
+def refreshed(shop: Shop, named: str | None = None) -> dict[str, tuple[str, str]]:
+    """Branch → what became of it, and what is said of that."""
+    with shop.open() as repo:
+        told = refresh.refresh(repo, named).document["pull_requests"]
+    return {each["branch"]: (each["outcome"], each["says"]) for each in told}
+
+
+def test_nothing_is_rebuilt_that_main_has_not_overtaken(shop: Shop) -> None:
+    before = shop.everything()
+    assert {outcome for outcome, _ in refreshed(shop).values()} == {"fresh"}
+    assert shop.everything() == before
+
+
+def test_a_stale_one_is_built_on_what_main_has_now_with_the_same_lines(shop: Shop) -> None:
+    pull = of_cooc(shop)
+    lines = git(shop.origin, "log", "-1", "--format=%B", pull["branch"]).splitlines()
+    merged_popularity(shop)
+    assert of_cooc(shop)["stale"]
+    ((branch, (outcome, says)),) = refreshed(shop).items()
+    assert (branch, outcome) == (pull["branch"], "rebuilt")
+    assert says == f"built anew on main at {shop.main[:12]}"
+    again = git(shop.origin, "log", "-1", "--format=%B", branch).splitlines()
+    assert [line for line in again if line.startswith(("Record:", "Run:"))] == [
+        line for line in lines if line.startswith(("Record:", "Run:"))
+    ]
+    shop.merge(pull["id"])
+    manifest = read_manifest(shop.manifest, GROCER.manifest_path)
+    assert not isinstance(manifest, list)
+    assert {*manifest.current} == {"cooc", "popularity"}
+    assert f"{manifest.versions['popularity']}" in git(shop.origin, "show", "main~1")
+
+
+def test_one_alone_is_refreshed_where_it_is_named(shop: Shop) -> None:
+    merged_popularity(shop)
+    assert refreshed(shop, "grocer/home").keys() == {of_cooc(shop)["branch"]}
+
+
+def test_a_commit_of_somebody_else_stops_it(shop: Shop) -> None:
+    pull = of_cooc(shop)
+    git(shop.desk, "fetch", "-q", "origin")
+    git(shop.desk, "checkout", "-q", "-B", "theirs", f"origin/{pull['branch']}")
+    git(shop.desk, "commit", "-q", "--allow-empty", "-m", "a note")
+    git(shop.desk, "push", "-q", "origin", f"HEAD:{pull['branch']}")
+    merged_popularity(shop)
+    head = git(shop.origin, "rev-parse", pull["branch"])
+    with shop.open() as repo:
+        repo.refresh()
+        assert pulls.others_work(repo, pulls.find(repo, pull["id"])).endswith("by Ann Ops")
+    assert git(shop.origin, "rev-parse", pull["branch"]) == head
+    (told,) = shop.publish(shop.root / "cooc.json").document["targets"]
+    assert "a commit that is not of a publish" in told["says"]
+    assert git(shop.origin, "rev-parse", pull["branch"]) == head
+
+
+def test_a_version_that_a_rollback_took_out_meanwhile_is_left_out(shop: Shop) -> None:
+    popular, together = shop.root / "popularity.json", shop.root / "cooc.json"
+    shop.publish(popular, together)
+    (both,) = shop.pulls()
+    shop.publish(popular, merge=True)
+    shop.roll_back(now=True, reason="the day is broken")
+    ((branch, (outcome, says)),) = refreshed(shop).items()
+    assert (branch, outcome) == (both["branch"], "rebuilt")
+    assert "left out, as a rollback took them out: grocer/home popularity@" in says
+    message = git(shop.origin, "log", "-1", "--format=%B", branch)
+    assert "Left out, as a rollback took them out: grocer/home popularity@" in message
+    assert "Record: grocer/home cooc@" in message
+    assert "Record: grocer/home popularity@" not in message
+    shop.merge(both["id"])
+
+
+def test_one_whose_every_version_was_taken_out_or_is_on_main_is_closed(shop: Shop) -> None:
+    popular, together = shop.root / "popularity.json", shop.root / "cooc.json"
+    shop.publish(popular, together)
+    (both,) = shop.pulls()
+    shop.publish(together)
+    alone = next(each for each in shop.pulls() if each["id"] != both["id"])
+    shop.merge(both["id"])
+    assert refreshed(shop) == {alone["branch"]: ("closed", "main has what it ships")}
+    assert shop.pulls() == []
+
+
+def test_what_the_gate_does_not_pass_any_more_stays_as_it_is(shop: Shop) -> None:
+    pull = of_cooc(shop)
+    merged_popularity(shop)
+    settings = shop.desk / "pointsman.toml"
+    shop.pull()
+    settings.write_text(settings.read_text().replace("[policy]\n", '[policy]\ntype_missing = ["session_seq"]\n'))
+    shop.push("a new limit")
+    head = git(shop.origin, "rev-parse", pull["branch"])
+    with shop.open() as repo:
+        outcome = refresh.refresh(repo)
+    (told,) = outcome.document["pull_requests"]
+    assert (outcome.exit_code, told["outcome"]) == (1, "refused")
+    assert [fault["rule"] for fault in told["faults"]] == ["type-missing"]
+    assert git(shop.origin, "rev-parse", pull["branch"]) == head
+
+
+def test_a_rollback_is_left_to_whoever_asked_for_it(shop: Shop) -> None:
+    merged_popularity(shop)
+    shop.roll_back()
+    shop.publish(popularity(shop.root / "third.json", 30, day=3, salt="x"), merge=True)
+    told = refreshed(shop)
+    (left,) = [says for branch, (outcome, says) in told.items() if branch.startswith("rollback/") and outcome == "left"]
+    assert "run pointsman rollback again" in left
+
+
+def test_whoever_comes_second_finds_it_rebuilt(shop: Shop) -> None:
+    merged_popularity(shop)
+    with shop.open() as one, shop.open() as other:
+        first = refresh.refresh(one).document["pull_requests"]
+        second = refresh.refresh(other).document["pull_requests"]
+    assert [each["outcome"] for each in (*first, *second)] == ["rebuilt", "fresh"]
