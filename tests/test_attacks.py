@@ -77,7 +77,7 @@ def test_a_drop_is_no_restore_whatever_its_lines_say(shop: Shop) -> None:
     with shop.open() as repo:
         from pointsman import log
 
-        assert log.log(repo, (GROCER,)).document["events"][0]["kind"] == "ship"
+        assert log.log(repo, log.Query((GROCER,))).document["events"][0]["kind"] == "ship"
 
 
 def test_a_submodule_that_gitmodules_hides_is_seen(shop: Shop) -> None:

@@ -20,7 +20,7 @@ def shop(tmp_path: Path) -> Shop:
 
 def events(shop: Shop, *, records: bool = False) -> list[dict[str, Any]]:
     with shop.open() as repo:
-        found: list[dict[str, Any]] = log.log(repo, [], records=records).document["events"]
+        found: list[dict[str, Any]] = log.log(repo, log.Query(records=records)).document["events"]
         return found
 
 

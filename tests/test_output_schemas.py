@@ -88,6 +88,7 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     say("pr-list", *shop, "pr", "list")
     say("status", *shop, "status")
     say("log", *shop, "log")
+    say("log", *shop, "log", "--explain", "main")
     say("sync", *shop, "sync")
     day_1 = ("publish", str(STAGING), "--window", DAY_1)
     assert say("publish", *shop, *day_1, "--dry-run")["targets"][0]["outcome"] == "dry-run"
@@ -114,6 +115,10 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     say("publish", *shop, *accepted)
     assert any(fault["accepted"] for fault in say("pr-show", *shop, "pr", "show", "grocer/home")["faults"])
     assert len(say("status", *shop, "status")["targets"][0]["pull_requests"]) == 1
+    shipped = say("log", *shop, "log", "grocer/home", "--records")["events"]
+    say("log", *shop, "log", "--explain", shipped[0]["commit"])
+    assert say("at", *shop, "at", shipped[0]["commit"], "grocer/home")["until"] is None
+    assert say("show", *shop, "show", shipped[0]["changes"]["popularity"][1])["blob"] == "present"
     say("pr-close", *shop, "pr", "close", "grocer/home")
     say("publish", *shop, *accepted, "--merge")
     say("rollback", *shop, "rollback", "grocer/home")

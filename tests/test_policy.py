@@ -337,7 +337,7 @@ def test_the_broken_day_is_stopped_by_three_names_and_its_repair_passes(grocer: 
     lines = [line for line in message.splitlines() if line.startswith("Accept: ")]
     assert lines == [f"Accept: grocer/home {rule} a sale" for rule in BROKEN], "only what was broken is accepted"
     with shop.open() as repo:
-        assert log.log(repo, (GROCER,)).document["events"][0]["accepts"] == dict.fromkeys(BROKEN, "a sale")
+        assert log.log(repo, log.Query((GROCER,))).document["events"][0]["accepts"] == dict.fromkeys(BROKEN, "a sale")
     shop.publish(day=2, dry_run=True)  # what was good before is as good a repair
     repaired = [later(path, tmp_path) for path in sorted(STAGING.glob("grocer/home/*/*/2026-03-02_*/*.json"))]
     shop.publish(*repaired, merge=True)

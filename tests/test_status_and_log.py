@@ -22,7 +22,7 @@ def shop(tmp_path: Path) -> Shop:
 
 def events(shop: Shop, *targets: Target, records: bool = False) -> list[dict[str, Any]]:
     with shop.open() as repo:
-        found: list[dict[str, Any]] = log.log(repo, targets, records=records).document["events"]
+        found: list[dict[str, Any]] = log.log(repo, log.Query(targets, records=records)).document["events"]
         return found
 
 

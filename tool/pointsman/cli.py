@@ -54,6 +54,8 @@ for command in (
     oncall.status,
     oncall.rollback,
     auditors.log,
+    auditors.at_,
+    auditors.show,
     auditors.audit,
 ):
     cli.add_command(command)

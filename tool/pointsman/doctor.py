@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from time import time
 from typing import Any
 
+from pointsman.commit_graph import WRITE, has_path_filters
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forges import open_forge
 from pointsman.outcome import Outcome
@@ -24,6 +25,7 @@ from pointsman.store import open_store
 from pointsman.stored import Held, Store, ask_all
 
 SCRATCH = ".pointsman/doctor"
+_LONG = 10_000  # commits: below, git log of one path takes less than 0.1 s anyway
 _SKEW = 300  # seconds; S3 refuses requests that are 900 off
 _RACERS = 4  # some stores let those who lose wait for seconds
 _IGNORES = "the store ignores {} and lets writers overwrite each other: use another store, or another gateway to it"
@@ -46,6 +48,7 @@ def doctor(repo: Repository, progress: Progress = SILENCE) -> Outcome:
         return Outcome({"checks": [*checks, {"name": "origin", "ok": False, "says": str(error)}]}, error.exit_code)
     kept = "its branches" if settings.forge == "local" else "those of GitHub"
     checks.append({"name": "origin", "ok": True, "says": f"{where} answers; ship pull requests are {kept}"})
+    checks += _history(repo)
     unreachable = False
     progress("asking the forge how it is set up")
     try:
@@ -67,6 +70,17 @@ def doctor(repo: Repository, progress: Progress = SILENCE) -> Outcome:
             unreachable = True
     failed = any(not check["ok"] for check in checks)
     return Outcome({"checks": checks}, 3 if unreachable else 1 if failed else 0)
+
+
+def _history(repo: Repository) -> list[dict[str, Any]]:
+    """Whether a long history has what makes it quick to look up one target; advice, never a failure."""
+    length = int(repo.git.ask("rev-list", "--count", "--first-parent", repo.main))
+    if length < _LONG:
+        return []
+    if has_path_filters(repo.git_dir):
+        return [{"name": "commit-graph", "ok": True, "says": f"{length} commits on main, with changed-path filters"}]
+    says = f"{length} commits on main without changed-path filters: {WRITE} in {repo.git_dir} makes log and at quicker"
+    return [{"name": "commit-graph", "ok": True, "says": says}]
 
 
 def _examine(store: Store) -> Iterator[tuple[str, str]]:

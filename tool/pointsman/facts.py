@@ -5,7 +5,6 @@ Costs what the change costs: trees along the changed paths, the commits that tou
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -38,7 +37,7 @@ from pointsman.documents import (
 )
 from pointsman.errors import Fault, Problem
 from pointsman.history import folded
-from pointsman.message import Message, Said, parse
+from pointsman.message import Message, Said, is_restore, parse, vouching
 from pointsman.names import NAME, VERSION, Target
 from pointsman.plumbing import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
 from pointsman.repo import Repository
@@ -81,13 +80,11 @@ class Facts:
         return self._chains.setdefault((tip, path), Chain(self.repo, tip, path))
 
     def message(self, commit: Commit) -> Message:
-        """What a commit of main says; a merge commit speaks for the side that it brought in, too. Parsed once."""
+        """What a commit of main says. Parsed once."""
         if commit.oid not in self._messages:
             if len(self._messages) >= _REMEMBERED:
                 del self._messages[next(iter(self._messages))]
-            merges = len(commit.parents) > 1
-            text = self.repo.messages(commit.parents[0], commit.oid) if merges else commit.message
-            self._messages[commit.oid] = parse(text)
+            self._messages[commit.oid] = parse(self.repo.words(commit))
         return self._messages[commit.oid]
 
     def said(self, chain: Chain, commit: Commit) -> Said | None:
@@ -422,14 +419,3 @@ def _is_unlike(settings: Settings, change: TargetChange, alike: Mapping[tuple[st
 def _is_blob(store: str, uri: str) -> bool:
     """Whether a URI can be a blob of a store: nothing else that it may name is ever opened."""
     return uri.startswith(f"{store}/") and _BLOB_KEY.fullmatch(uri, len(store) + 1) is not None
-
-
-def vouching(message: Message, target: Target, data: bytes) -> Said | None:
-    """What a message says in vouching for these bytes of a target's manifest, None if it does not."""
-    return message.of(target, hashlib.sha256(data).hexdigest())
-
-
-def is_restore(said: Said, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
-    """Whether every slot that changes between two states (slot → version) is one that the message says it restores."""
-    slots = {slot for slot in {*before, *after} if before.get(slot) != after.get(slot)}
-    return bool(slots) and all(slot in after and said.restores.get(slot) == after[slot] for slot in slots)

@@ -15,8 +15,8 @@ from pointsman.case import Case, Document, Gate, Kind, TargetChange, path_kind, 
 from pointsman.contents import Contents
 from pointsman.documents import Manifest, Record
 from pointsman.errors import Fault
-from pointsman.facts import Facts, is_restore, vouching
-from pointsman.message import Message, Said, parse
+from pointsman.facts import Facts
+from pointsman.message import Message, Said, is_restore, parse, vouching
 from pointsman.names import Target
 from pointsman.plumbing import Change, Commit, Entry, Oid, object_id
 from pointsman.repo import Repository

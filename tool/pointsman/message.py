@@ -6,6 +6,7 @@ squash. `Manifest:` opens what is said of one target; the lines of that target u
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -139,6 +140,17 @@ def _add(said: Said, kind: str, value: str, found: re.Match[str]) -> None:
             said.accepts[found["type"]] = value
         case "now":
             said.now = True
+
+
+def vouching(message: Message, target: Target, data: bytes) -> Said | None:
+    """What a message says in vouching for these bytes of a target's manifest, None if it does not."""
+    return message.of(target, hashlib.sha256(data).hexdigest())
+
+
+def is_restore(said: Said, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Whether every slot that changes between two states (slot → version) is one that the message says it restores."""
+    slots = {slot for slot in {*before, *after} if before.get(slot) != after.get(slot)}
+    return bool(slots) and all(slot in after and said.restores.get(slot) == after[slot] for slot in slots)
 
 
 def check_value(text: str, what: str) -> str:

@@ -283,7 +283,7 @@ class Git:
         words += ["--format=%H%x00%P%x00%ct%x00%cn <%ce>%x00%an <%ae>%x00%B", tip]
         if no_older_than is not None:
             words.append(f"^{no_older_than}")
-        process = self.start(*words, "--", *(f":(top,literal){path}" for path in paths))
+        process = self.start(*words, "--", *(f":(literal){path}" for path in paths))
         assert process.stdout is not None
         tokens = _tokens(process.stdout)
         try:
@@ -299,6 +299,13 @@ class Git:
             if getattr(process, "proc", process) is not None and process.poll() is None:
                 process.kill()
                 process.communicate()
+
+    def clocks(self, tip: Oid) -> bytes:
+        """Lines of committer's clock and commit, along the first-parent chain from `tip`, newest first."""
+        ran = self.run("rev-list", "--first-parent", "--timestamp", tip, env={"GIT_FLUSH": "0"})
+        if ran.code != 0:
+            raise Problem(f"git rev-list failed: {ran.reason}")
+        return ran.out
 
     def differences(self, old: Oid, new: Oid) -> list[Change]:
         """Every path that differs between two trees or commits, whatever .gitattributes says."""

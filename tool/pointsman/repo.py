@@ -34,6 +34,7 @@ _HEADS = "refs/heads/"
 _DEEPEST = 200  # directories
 _MANY = 16  # paths whose walks cost more than reading everything once
 _OPEN_WALKS = 16  # each is a git process with three pipes
+_ALL = 1 << 30  # commits
 _LONG = 4096  # characters of a commit's message
 
 
@@ -259,13 +260,19 @@ class Repository:
                 raise Problem(f"the history of main ends at {min(cut)[:12]}: origin is a shallow clone itself")
             depth *= 4
 
+    def deepen_to_first(self) -> None:
+        """Have all of main's history, down to its first commit; Problem if its origin has not."""
+        while cut := self._shallow():
+            if not self._deepen(_ALL):
+                raise Problem(f"the history of main ends at {min(cut)[:12]}: origin is a shallow clone itself")
+
     def merge_base(self, one: Oid, other: Oid) -> Oid | None:
         """The best common ancestor, None if the two share no history."""
         while True:
             ran = self.git.run("merge-base", one, other)
             if ran.code == 0:
                 return Oid(ran.out.decode().strip())
-            if not self._shallow() or not self._deepen(1 << 30):
+            if not self._shallow() or not self._deepen(_ALL):
                 return None
 
     def time_of(self, commit: Oid) -> int:
@@ -273,6 +280,10 @@ class Repository:
         found = self.git.object(commit)
         committed = re.search(rb"^committer .* (\d+) [+-]\d{4}$", found[1], re.MULTILINE) if found else None
         return int(committed[1]) if committed else 0
+
+    def words(self, commit: Commit) -> str:
+        """All that a commit of main says: a merge commit speaks for the side that it brought in, too."""
+        return self.messages(commit.parents[0], commit.oid) if len(commit.parents) > 1 else commit.message
 
     def messages(self, base: Oid, head: Oid) -> str:
         """The messages of all commits of `head` that `base` has not, oldest first."""

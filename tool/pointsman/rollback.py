@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from pointsman import pulls
@@ -14,6 +13,7 @@ from pointsman.documents import Manifest, read_manifest
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate import Gatekeeper
 from pointsman.message import Said, check_value, compose
+from pointsman.moments import Moments
 from pointsman.names import Target
 from pointsman.origin import MAIN, Move
 from pointsman.outcome import Outcome
@@ -144,10 +144,7 @@ def earlier(gate: Gatekeeper, target: Target, to: str | None) -> Earlier:
             return _state(chain, target, states[0][0])
         if len(to) > 40:
             raise Problem(f"{target} never pointed to version {to[:12]}: pointsman log {target} shows what it had")
-    time = _time(to)
-    commit = _at_time(repo, time, to) if time is not None else repo.resolve(to)
-    if not repo.is_ancestor(commit, repo.main):
-        raise Problem(f"{to} is no commit of main: pointsman log {target} shows what main had")
+    commit = Moments(repo, repo.main).commit_at(to)
     entry = Snapshot(repo, commit).entry(target.manifest_path)
     if entry is None:
         raise Problem(f"{target} was not shipped yet at {to}: pointsman log {target} shows what it had")
@@ -176,26 +173,6 @@ def _state(chain: Chain, target: Target, place: int) -> Earlier:
     if commit is None or entry is None:
         raise Problem(f"{target} had no manifest then: pointsman log {target} shows what it had")
     return Earlier(entry, commit.oid)
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-
-
-def _at_time(repo: Repository, time: datetime, text: str) -> Oid:
-    """The commit of main in force at a moment: commits count from the running maximum of committer times."""
-    found, clock = None, 0
-    for commit in reversed(list(repo.history(repo.main))):
-        clock = max(clock, commit.time)
-        if clock <= time.timestamp():
-            found = commit.oid
-    if found is None:
-        raise Problem(f"{text} is before the first commit of main")
-    return found
 
 
 def _has(repo: Repository, entry: Entry | None, prefix: str) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 from pointsman.artifact import window_instant
 from pointsman.documents import Record, rfc3339
 from pointsman.errors import Problem, Unreachable
+from pointsman.events import unknown
 from pointsman.facts import Facts
-from pointsman.log import unknown
 from pointsman.names import Target
 from pointsman.outcome import Outcome
 from pointsman.plumbing import Oid

@@ -11,8 +11,8 @@ from typing import Any
 
 from pointsman.documents import Record
 from pointsman.errors import Fault, Problem
+from pointsman.events import unknown
 from pointsman.facts import Facts
-from pointsman.log import unknown
 from pointsman.names import Target, is_name, is_version
 from pointsman.outcome import Outcome, told
 from pointsman.progress import SILENCE, Progress

@@ -1,29 +1,78 @@
-"""What auditors run: log and audit."""
+"""What auditors run: log, at, show and audit."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pointsman.arguments import TARGET
+from pointsman.arguments import TARGET, TEXT
 from pointsman.console import Answer, Call, example, json_option
 
 if TYPE_CHECKING:
     from pointsman.names import Target
 
 
-@click.command(epilog=example("pointsman log grocer/home"))
+@click.command(epilog=example("pointsman log grocer/home --since 2026-03-01 --format csv"))
 @click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
 @click.option("--records", is_flag=True, help="Show when artifact versions were recorded, too.")
+@click.option("--since", metavar="TIME", type=TEXT, help="Only from this moment on, as 2026-03-01.")
+@click.option("--until", metavar="TIME", type=TEXT, help="Only up to this moment or day.")
+@click.option("--by", metavar="WHO", type=TEXT, help="Only with this in the author's or committer's name.")
+@click.option("--run", metavar="URL", type=TEXT, help="Only what this pipeline run shipped.")
+@click.option("--format", "form", type=click.Choice(("text", "csv")), default="text", help="How to print it.")
+@click.option("--explain", metavar="COMMIT", type=TEXT, help="Say in one paragraph what a commit did.")
 @json_option
 @click.pass_obj
-def log(call: Call, targets: tuple[Target, ...], records: bool) -> Answer:
-    """Tell every ship and restore, newest first."""
+def log(call: Call, /, targets: tuple[Target, ...], form: str, explain: str | None, **query: Any) -> Answer:
+    """Tell every ship, restore, removal, edit and hold, newest first.
+
+    A time without a zone is UTC; a day alone begins at 00:00 for --since and ends with its last second for --until.
+    """
+    from pointsman import explain as explainer
     from pointsman import log as verb
 
+    if explain and (targets or form != "text" or any(query.values())):
+        raise click.UsageError("--explain tells one commit: it goes with no target and no other option")
     with call.repository() as repo:
-        return Answer(verb.log(repo, targets, records=records), verb.render)
+        if explain:
+            return Answer(explainer.explain(repo, explain), explainer.render)
+        outcome = verb.log(repo, verb.Query(targets, **query))
+        return Answer(outcome, verb.render_csv if form == "csv" else verb.render)
+
+
+@click.command("at", epilog=example("pointsman at 2026-03-03T12:00:00+01:00 grocer/home"))
+@click.argument("when", metavar="TIME|COMMIT", type=TEXT)
+@click.argument("target", metavar="TARGET", type=TARGET)
+@json_option
+@click.pass_obj
+def at_(call: Call, when: str, target: Target) -> Answer:
+    """Tell what was current at a moment, and by whose commit.
+
+    A time without a zone is UTC, a day alone is 00:00; what came into force in that very second counts.
+    """
+    import time
+
+    from pointsman import at as verb
+
+    with call.repository() as repo:
+        return Answer(verb.at(repo, when, target, now=int(time.time())), verb.render)
+
+
+@click.command(epilog=example("pointsman show 6ce09c2f"))
+@click.argument("version", metavar="VERSION", type=TEXT)
+@click.option("--offline", is_flag=True, help="Do not ask the store whether the blob is there.")
+@json_option
+@click.pass_obj
+def show(call: Call, version: str, offline: bool) -> Answer:
+    """Tell what is recorded of a version, and when it was current.
+
+    The first digits of the version do where no other begins with them.
+    """
+    from pointsman import show as verb
+
+    with call.repository() as repo:
+        return Answer(verb.show(repo, version, offline=offline), verb.render)
 
 
 @click.command(epilog=example("pointsman audit"))

@@ -1,0 +1,73 @@
+"""At: what was current for a target at a moment or at a commit, and by whose commit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pointsman.documents import rfc3339
+from pointsman.errors import Problem
+from pointsman.events import shipped_ever, unknown
+from pointsman.moments import Moments, read_time
+from pointsman.names import Target
+from pointsman.outcome import Outcome
+from pointsman.plumbing import Commit
+from pointsman.repo import Repository
+from pointsman.snapshot import Chain
+
+
+def at(repo: Repository, when: str, target: Target, *, now: int) -> Outcome:
+    """The manifest in force at `when`, a time (that second included) or a commit of main. `now`: seconds since 1970.
+
+    A manifest of None was taken out by then. Problem for what was not shipped yet, with when it was.
+    """
+    main = repo.refresh()
+    moments = Moments(repo, main)
+    time, commit = read_time(when), moments.commit_at(when)
+    place = moments.place(commit)
+    assert place is not None
+    chain = Chain(repo, main, target.manifest_path)
+    by, later = chain.at(0), None
+    while by is not None and (moments.place(by.oid) or 0) > place:
+        by, later = chain.at(chain.place(by.oid) + 1), by
+    if by is None:
+        if later is None:
+            raise Problem(unknown(target, shipped_ever(repo, main)))
+        first = _told(moments, later)
+        raise Problem(f"{target} was not shipped yet at {when}: {first['commit'][:12]} shipped it first, {first['at']}")
+    data = repo.content(chain.step(by)[1])
+    return Outcome(
+        {
+            "target": str(target),
+            "main": commit,
+            **_told(moments, by),
+            "manifest": _read(data) if data is not None else None,
+            "until": _told(moments, later) if later is not None else None,
+        },
+        notes=(f"{when} is still to come: this is what is current now",) if time is not None and time > now else (),
+    )
+
+
+def _told(moments: Moments, commit: Commit) -> dict[str, Any]:
+    return {"commit": commit.oid, "at": rfc3339(moments.of(commit.oid)), "by": commit.author}
+
+
+def _read(data: bytes) -> Any:
+    """A manifest's JSON; what a hand made unreadable is told as its text."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data.decode(errors="replace")
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """Who put it there, until when it stood, and the manifest as the file is."""
+    by = f"{document['commit'][:12]} of {document['at']} by {document['by']}"
+    until = document["until"]
+    stood = f"until {until['commit'][:12]} of {until['at']} by {until['by']}" if until else "and is current now"
+    if document["manifest"] is None:
+        return f"{document['target']} had no manifest: {by} took it out, {stood}"
+    shown = document["manifest"]
+    text = shown if isinstance(shown, str) else json.dumps(shown, indent=2)
+    return f"{document['target']} since {by}, {stood}\n{text}"

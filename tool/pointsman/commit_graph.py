@@ -1,0 +1,36 @@
+"""Git's commit-graph: whether the commits that touched one path are found without opening all the others.
+
+Source of the format: gitformat-commit-graph(5).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+WRITE = "git commit-graph write --reachable --changed-paths"
+_HEADER = 8  # bytes: signature, version, version of the hash, number of chunks, number of base graphs
+_CHUNK = 12  # bytes: a chunk's name and its place
+_FILTERS = b"BIDX"
+
+
+def has_path_filters(git_dir: Path) -> bool:
+    """Whether a repository has a commit-graph with changed-path filters in each of its files."""
+    info = git_dir / "objects" / "info"
+    try:
+        chain = (info / "commit-graphs" / "commit-graph-chain").read_text().split()
+        files = [info / "commit-graphs" / f"graph-{name}.graph" for name in chain]
+    except FileNotFoundError:
+        files = [info / "commit-graph"]
+    try:
+        return all(_FILTERS in _chunks(file) for file in files)
+    except OSError:
+        return False
+
+
+def _chunks(file: Path) -> list[bytes]:
+    """The names of a file's chunks."""
+    with file.open("rb") as stream:
+        header = stream.read(_HEADER)
+        count = header[6] if header[:4] == b"CGPH" and len(header) == _HEADER else 0
+        table = stream.read(_CHUNK * count)
+    return [table[place : place + 4] for place in range(0, len(table), _CHUNK)]

@@ -1,0 +1,215 @@
+"""Events: what each commit of main did to each target, from git alone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from pointsman.case import path_kind, target_of
+from pointsman.commit_graph import has_path_filters
+from pointsman.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
+from pointsman.errors import Problem
+from pointsman.message import Message, is_restore, parse, vouching
+from pointsman.moments import Moments
+from pointsman.names import Target
+from pointsman.plumbing import Change, Commit, Entry, Oid
+from pointsman.repo import Repository
+from pointsman.snapshot import versions_in
+
+_FEW = 16  # paths
+_REMEMBERED = 4096  # manifests
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What one commit did to one target. `target` is "tenant/surface", or "all" for a hold on everything."""
+
+    commit: Commit
+    at: int  # when the commit came into force, seconds since 1970
+    kind: str  # ship, restore, removal, edit, hold, release or record
+    target: str
+    run: str = ""
+    reason: str = ""
+    changes: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)  # type → version before, after
+    accepts: Mapping[str, str] = field(default_factory=dict)  # rule → reason
+    until: str | None = None  # of a hold
+    now: bool = False  # a rollback that went to main without a review
+
+    def document(self) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "commit": self.commit.oid,
+            "at": rfc3339(self.at),
+            "by": self.commit.author,
+            "committer": self.commit.committer,
+            "kind": self.kind,
+            "target": self.target,
+            "changes": {slot: list(versions) for slot, versions in self.changes.items()},
+            "run": self.run,
+            "reason": self.reason,
+        }
+        document |= {"accepts": dict(self.accepts)} if self.accepts else {}
+        document |= {"until": self.until} if self.until is not None else {}
+        return document | ({"now": True} if self.now else {})
+
+
+def events(repo: Repository, targets: Sequence[Target] = (), *, records: bool = False) -> list[Event]:
+    """Events of the targets (of all without any) on main as last seen, newest first, one for a commit and target.
+
+    Holds on everything are events of each target. With `records`, so is what was recorded. Problem for a target that
+    never was, with the nearest that were.
+    """
+    main = repo.main
+    moments, commits = _walked(repo, _paths(targets, records=records))
+    teller = _Teller(repo, moments)
+    told = [event for commit in commits for event in teller.tell(commit)][::-1]
+    wanted = {"all", *map(str, targets)}
+    told = [event for event in told if not targets or event.target in wanted]
+    known = {event.target for event in told}
+    for target in targets:
+        if str(target) not in known:
+            raise Problem(unknown(target, shipped_ever(repo, main)))
+    return told
+
+
+def _paths(targets: Sequence[Target], *, records: bool) -> list[str]:
+    if not targets:
+        return ["manifests", "holds", *(["registry"] if records else [])]
+    return [
+        *(target.manifest_path for target in targets),
+        *(f"registry/{target}" for target in targets if records),
+        "holds",
+    ]
+
+
+def _walked(repo: Repository, paths: Sequence[str]) -> tuple[Moments, list[Commit]]:
+    """The commits of main that changed one of the paths, oldest first, and the moments of all.
+
+    Git has filters for one path at a time: where it has any, a walk for each is quicker than one for all.
+    """
+    repo.deepen_to_first()
+    apart = len(paths) <= _FEW and has_path_filters(repo.git_dir)
+    found: dict[Oid, Commit] = {}
+    with ThreadPoolExecutor() as pool:
+        walks = pool.map(partial(_walk, repo), [(path,) for path in paths] if apart else [paths])
+        moments = Moments(repo, repo.main)
+        for commit in itertools.chain.from_iterable(walks):
+            known = found.get(commit.oid)
+            found[commit.oid] = replace(known, changes=known.changes + commit.changes) if known else commit
+    return moments, sorted(found.values(), key=lambda commit: moments.place(commit.oid) or 0)
+
+
+def _walk(repo: Repository, paths: Sequence[str]) -> list[Commit]:
+    return list(repo.git.first_parents(repo.main, *paths))
+
+
+def unknown(target: Target, known: Sequence[str]) -> str:
+    """The sentence for a target that never was, with the nearest that are."""
+    import difflib
+
+    near = difflib.get_close_matches(str(target), known, n=3, cutoff=0.4) or list(known)[:3]
+    return f"{target} was never shipped here: {'did you mean ' + ' or '.join(near) + '?' if near else 'nothing was'}"
+
+
+def shipped_ever(repo: Repository, main: Oid) -> list[str]:
+    """Every target that ever had a manifest, sorted."""
+    changes = (change for commit in repo.history(main, "manifests") for change in commit.changes)
+    return sorted({str(target_of(change.path)) for change in changes if path_kind(change.path) == "manifest"})
+
+
+class _Teller:
+    """Tells commits in their order, the oldest first: what vouched for a manifest before makes it known later."""
+
+    def __init__(self, repo: Repository, moments: Moments) -> None:
+        self.repo = repo
+        self.moments = moments
+        self._left: dict[tuple[str, Entry], Commit | None] = {}  # by the commit that left it; None: vouched for
+        self._versions: dict[Entry, Mapping[str, str]] = {}
+
+    def tell(self, commit: Commit) -> Iterator[Event]:
+        """The events of one commit, its records first: read backwards, they come last."""
+        message = parse(self.repo.words(commit))
+        at = self.moments.of(commit.oid)
+        recorded: list[Event] = []
+        others: list[Event] = []
+        for change in commit.changes:
+            match path_kind(change.path):
+                case "manifest":
+                    others.append(self._manifest(commit, at, change, message))
+                case "hold":
+                    others.append(self._hold(commit, at, change, message))
+                case "record" if change.new is not None:
+                    _record(recorded, commit, at, change, message)
+        yield from reversed([*others, *recorded])
+
+    def _manifest(self, commit: Commit, at: int, change: Change, message: Message) -> Event:
+        target = target_of(change.path)
+        old, new = self._read(change.old), self._read(change.new)
+        data = self.repo.content(change.new)
+        said = vouching(message, target, data) if data is not None else None
+        if change.new is None:
+            kind = "removal"
+        elif said is not None:
+            kind = "restore" if is_restore(said, old, new) else "ship"
+        else:
+            kind = "restore" if self._is_known(change) else "edit"
+        if change.new is not None and kind != "restore":
+            self._left[change.path, change.new] = None if said is not None else commit
+        slots = sorted(slot for slot in {*old, *new} if old.get(slot) != new.get(slot))
+        about = said or message.about(target)
+        return Event(
+            commit,
+            at,
+            kind,
+            str(target),
+            message.run,
+            message.reason,
+            {slot: (old.get(slot), new.get(slot)) for slot in slots},
+            message.accepts(target, said.manifest if said is not None else ""),
+            now=about is not None and about.now,
+        )
+
+    def _is_known(self, change: Change) -> bool:
+        """Whether these bytes stood there before, vouched for or good as they stood at `[audit] since`."""
+        if change.new is None or (change.path, change.new) not in self._left:
+            return False
+        by = self._left[change.path, change.new]
+        if by is None:
+            return True
+        from pointsman.facts import Facts  # costs 45 ms to import, and most histories need none
+
+        facts = Facts(self.repo)
+        return facts.trusted(facts.chain(self.repo.main, change.path), by)
+
+    def _read(self, entry: Entry | None) -> Mapping[str, str]:
+        """The versions in a manifest. What one commit left is what the next one changes: it is read once."""
+        if entry is None:
+            return {}
+        if entry not in self._versions:
+            if len(self._versions) >= _REMEMBERED:
+                self._versions.clear()
+            self._versions[entry] = versions_in(self.repo, entry)
+        return self._versions[entry]
+
+    def _hold(self, commit: Commit, at: int, change: Change, message: Message) -> Event:
+        data = self.repo.content(change.new)
+        hold = read_hold(data, change.path) if data is not None else None
+        on = "all" if change.path == HOLD_ON_ALL else change.path.removeprefix("holds/").removesuffix(".json")
+        if not isinstance(hold, Hold):  # taken away, or no hold that could stop anything
+            return Event(commit, at, "release", on, message.run, message.reason)
+        return Event(commit, at, "hold", on, message.run, hold.reason, until=hold.until)
+
+
+def _record(told: list[Event], commit: Commit, at: int, change: Change, message: Message) -> None:
+    """Add a record to the event of its target in `told`; a second version of one type needs an event of its own."""
+    _, tenant, surface, slot, name = change.path.split("/")
+    target = f"{tenant}/{surface}"
+    for place, event in enumerate(told):
+        if event.target == target and slot not in event.changes:
+            told[place] = replace(event, changes={**event.changes, slot: (None, name.removesuffix(".json"))})
+            return
+    changes = {slot: (None, name.removesuffix(".json"))}
+    told.append(Event(commit, at, "record", target, message.run, message.reason, changes))

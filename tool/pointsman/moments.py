@@ -1,0 +1,85 @@
+"""Moments: when each commit of main came into force, by the clocks of committers, which may run backwards."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from bisect import bisect_right
+from datetime import UTC, datetime, timedelta
+
+from pointsman.documents import rfc3339
+from pointsman.errors import Problem
+from pointsman.plumbing import Commit, Oid
+from pointsman.repo import Repository
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?")
+_DAY = len("2026-03-01")
+
+
+class Moments:
+    """The commits of main, in order: one is in force from the latest clock that it and those before it were made by."""
+
+    def __init__(self, repo: Repository, main: Oid) -> None:
+        self._repo = repo
+        self._main = main
+        repo.deepen_to_first()
+        words = repo.git.clocks(main).split()[::-1]  # oid, clock, oldest first
+        self._commits = words[::2]
+        self._clocks = list(itertools.accumulate(map(int, words[1::2]), max))
+        self._place: dict[bytes, int] = {}
+
+    def place(self, commit: Oid) -> int | None:
+        """How many commits of main came before this one; None if main never stood at it."""
+        if not self._place:
+            self._place = dict(zip(self._commits, itertools.count()))
+        return self._place.get(commit.encode())
+
+    def of(self, commit: Oid) -> int:
+        """When a commit of main came into force, in seconds since 1970."""
+        place = self.place(commit)
+        assert place is not None
+        return self._clocks[place]
+
+    def commit_at(self, when: str) -> Oid:
+        """The commit that was in force at a time, that second included, or that other words of a user name.
+
+        Problem for a time before the first commit, and for a commit that main never stood at.
+        """
+        time = read_time(when)
+        if time is None:
+            return on_main(self._repo, self._main, when).oid
+        place = bisect_right(self._clocks, time)
+        if not place:
+            raise Problem(f"{when} is before the first commit of main, which is of {rfc3339(self._clocks[0])}")
+        return Oid(self._commits[place - 1].decode())
+
+
+def on_main(repo: Repository, main: Oid, revision: str) -> Commit:
+    """The commit that a user's words name, with all that it changed, if main ever stood at it; Problem if not."""
+    try:
+        oid = repo.resolve(revision)
+    except Problem as problem:
+        raise Problem(f"{problem}; a time is written 2026-03-01 or 2026-03-01T05:10:00Z") from problem
+    commit = next(repo.git.first_parents(oid), None) if repo.is_ancestor(oid, main) else None
+    if commit is None:
+        raise Problem(f"{revision} is no commit of main: git log --first-parent main shows those")
+    if not repo.grew_from(oid, main):
+        brought = repo.git.ask("rev-list", "--first-parent", "--ancestry-path", main, f"^{oid}").splitlines()[-1]
+        raise Problem(f"main never stood at {revision}: the merge {brought[:12]} brought it in")
+    return commit
+
+
+def read_time(text: str, *, whole_day: bool = False) -> int | None:
+    """Seconds since 1970 of a date or a time, None for any other text; without a zone it is UTC.
+
+    A date alone is its first second, with `whole_day` its last. Problem for a day that no calendar has.
+    """
+    if not _TIME.fullmatch(text):
+        return None
+    try:
+        time = datetime.fromisoformat(text.upper())
+    except ValueError as error:
+        raise Problem(f"{text} is no moment: {error}") from error
+    if whole_day and len(text) == _DAY:
+        time += timedelta(days=1, seconds=-1)
+    return int((time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp())

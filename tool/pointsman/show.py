@@ -1,0 +1,102 @@
+"""Show: one recorded version, where it is or was current, and whether its blob still stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pointsman.contents import Contents
+from pointsman.documents import rfc3339
+from pointsman.errors import Problem, Unreachable
+from pointsman.facts import Facts
+from pointsman.moments import Moments
+from pointsman.outcome import Outcome
+from pointsman.plumbing import Commit
+from pointsman.recorded import Recorded, find_version
+from pointsman.repo import Repository
+from pointsman.snapshot import Chain, Snapshot, versions_in
+
+
+def show(repo: Repository, text: str, *, offline: bool = False) -> Outcome:
+    """The record of the version that begins with `text`; Problem if none or several do, with the nearest."""
+    main = repo.refresh()
+    head, moments = Snapshot(repo, main), Moments(repo, main)
+    found = find_version(head, text)
+    path = found.target.record_path(found.slot, found.version)
+    data = head.read(path) or b""
+    tombstone = head.read(found.target.tombstone_path(found.slot, found.version))
+    landed = next(iter(repo.history(main, path)), None)
+    document = {
+        "version": found.version,
+        "target": str(found.target),
+        "type": found.slot,
+        "record": _read(data, path),
+        "recorded": _told(moments, landed) if landed is not None else None,
+        "current": _periods(repo, moments, found),
+        "retired": _read(tombstone, path) if tombstone is not None else None,
+        "blob": "not asked" if offline else _blob(repo, head, found),
+    }
+    return Outcome(document)
+
+
+def _read(data: bytes, path: str) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise Problem(f"{path} cannot be read: pointsman check --base main~1 --head main says why") from error
+
+
+def _told(moments: Moments, commit: Commit) -> dict[str, Any]:
+    return {"commit": commit.oid, "at": rfc3339(moments.of(commit.oid)), "by": commit.author}
+
+
+def _periods(repo: Repository, moments: Moments, found: Recorded) -> list[dict[str, Any]]:
+    """From and to of each time that main pointed to the version, the latest first; `to` is None for now."""
+    periods: list[dict[str, Any]] = []
+    chain = Chain(repo, repo.main, found.target.manifest_path)
+    later: Commit | None = None
+    inside = False
+    for _, commit in chain.since(0):
+        had = versions_in(repo, chain.step(commit)[1]).get(found.slot) == found.version
+        if had and not inside:
+            periods.append({"from": None, "to": _told(moments, later) if later is not None else None})
+        if had:
+            periods[-1]["from"] = _told(moments, commit)
+        inside, later = had, commit
+    return periods
+
+
+def _blob(repo: Repository, head: Snapshot, found: Recorded) -> str:
+    facts = Facts(repo, Contents())
+    record = facts.record(head, found.target, found.slot, found.version)
+    if record is None:
+        return "unknown"
+    try:
+        stands = facts.look(facts.settings(head), {record.uri: False})
+    except Unreachable:
+        return "unknown"
+    if record.uri not in stands:
+        return "unknown"
+    size = stands[record.uri].size
+    return "missing" if size is None else "present" if size == record.size else "altered"
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """The version, its record, and when it was current."""
+    record, recorded = document["record"], document["recorded"]
+    by = f" by {recorded['by']}, {recorded['commit'][:12]}" if recorded else ""
+    lines = [
+        f"{document['target']} {document['type']} {document['version']}",
+        f"  window {record['window']['start']} to {record['window']['end']}, segment {record['segment']}",
+        f"  {', '.join(f'{name} {figure}' for name, figure in record['summary'].items())}; {record['size']} bytes",
+        f"  blob {document['blob']}: {record['uri']}",
+        f"  recorded {recorded['at'] if recorded else 'at no known moment'}{by}",
+        *([f"  run {record['producer']['run']}"] if record["producer"]["run"] else []),
+        *([f"  retired: {document['retired']['reason']}"] if document["retired"] else []),
+    ]
+    for period in document["current"]:
+        start, end = period["from"], period["to"]
+        until = f"until {end['at']}, {end['commit'][:12]} by {end['by']}" if end else "and is now"
+        lines.append(f"  current from {start['at']}, {start['commit'][:12]} by {start['by']}, {until}")
+    return "\n".join(lines if document["current"] else [*lines, "  never current on main"])
