@@ -45,6 +45,7 @@ ROWS: Mapping[str, str] = {
     "on-hold": "PR SY",
     "retired": "PR SY",
     "rewritten-history": "SY AU",
+    "unsigned": "AU",
     "items-drop": "PR",
     "type-dropped": "PR",
     "type-missing": "PR",

@@ -34,6 +34,7 @@ PADDED = {16: 4000, 17: 700}
 IDS = {18: range(120), 19: range(84, 204), 20: range(85, 205), 21: range(16, 136)}
 GARBLED = (23,)  # cannot be read as an artifact
 LAST_NUMBER = 23
+SIGNER = b"ann@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + b"A" * 42 + b"\n"
 FUTURE, PAST = "2999-01-01T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z"
 SCHEMA = '{"type": "object", "properties": {"bundles": {"type": "array", "items": {"type": "string"}}}}\n'
 
@@ -456,7 +457,17 @@ def _adopted_and_shipped(state: State) -> State:
     return _adopted(state).ship("ship", HOME, "popularity.2", "cooc.1")
 
 
+def _must_sign(state: State) -> State:
+    """Manifests and holds must be signed from here on, by someone who is not here."""
+    _shipped_twice(state)
+    policy = '[audit]\nallowed_signers = "allowed_signers"\nsigned = ["manifests/", "holds/"]\n'
+    settings = f'[store]\nurl = "{state.url}"\n{policy}'
+    state.commit("policy", "whoever ships signs", {"pointsman.toml": settings.encode(), "allowed_signers": SIGNER})
+    return state
+
+
 STATES: dict[str, Callable[[State], State]] = {
+    "must-sign": _must_sign,
     "never-shipped": _never_shipped,
     "shipped-once": _shipped_once,
     "shipped-twice": _shipped_twice,

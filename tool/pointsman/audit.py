@@ -19,13 +19,16 @@ from pointsman.plumbing import PLAIN_FILE, Commit, Oid
 from pointsman.repo import Repository
 from pointsman.rules import RULES, Rule
 from pointsman.settings import Settings
+from pointsman.signatures import Signatures
 from pointsman.snapshot import Snapshot
 from pointsman.store import open_store
 
 _TOGETHER = 512  # commits whose documents are read at once
 
 
-def audit(repo: Repository, *, accept_rewrite: bool = False, rules: Sequence[Rule] = RULES) -> Outcome:
+def audit(
+    repo: Repository, *, accept_rewrite: bool = False, clock: int | None = None, rules: Sequence[Rule] = RULES
+) -> Outcome:
     """Judge the commits of main after `[audit] since`, or all. Exit 1 if one broke a rule that it did not accept.
 
     Remembers beside the serving pointers how far it came, so that a rewrite of what was audited shows in the next one.
@@ -42,10 +45,12 @@ def audit(repo: Repository, *, accept_rewrite: bool = False, rules: Sequence[Rul
         raise Problem(f"[audit] since names {since[:12]}, which is no commit of main: name one that git log shows")
     judged = [commit for commit in reversed(index.commits) if not since or not index.is_older(commit.oid, since)]
     faults = [told(fault, accepted=False) for fault in lost]
+    signatures = Signatures(gate.facts, main, clock=clock)
     for place, commit in enumerate(judged):
         if place % _TOGETHER == 0:
             repo.git.read_ahead(_documents(judged[place : place + _TOGETHER]))
-        verdict = gate.landed(main, commit)
+            signatures.look(judged[place : place + _TOGETHER])
+        verdict = gate.landed(main, commit, signatures.missing(commit))
         faults += [{**told(fault, accepted=False), **_where(commit)} for fault in verdict.faults]
         faults += [{**told(fault, accepted=True), **_where(commit), "reason": why} for fault, why in verdict.accepted]
     broken = any(not fault["accepted"] for fault in faults)

@@ -112,6 +112,7 @@ class Case:
     pointed_to: frozenset[str] = frozenset()  # tombstones of versions that a manifest on the base points to
     unrecorded: frozenset[str] = frozenset()  # tombstones of versions without a record on the base
     lost: Mapping[str, Oid] = field(default_factory=dict)  # who saw it → a commit that main no longer descends from
+    unsigned: Mapping[str, str] = field(default_factory=dict)  # path that must be signed → why nobody has signed it
 
 
 def path_kind(path: str) -> str:

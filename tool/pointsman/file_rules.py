@@ -25,6 +25,13 @@ def bad_path(case: Case) -> Iterator[Fault]:
             yield Fault(document.path, "bad-path", says)
 
 
+def unsigned(case: Case) -> Iterator[Fault]:
+    for path, why in list(case.unsigned.items())[:1]:  # a signature is the whole commit's
+        more = f" (so must {len(case.unsigned) - 1} more paths of this commit)" if len(case.unsigned) > 1 else ""
+        says = f"must be signed by one of [audit] allowed_signers, and {why}{more}: find out who made this commit"
+        yield Fault(path, "unsigned", says)
+
+
 def case_collision(case: Case) -> Iterator[Fault]:
     for path, twin in case.twins.items():
         says = f"a clone on macOS or Windows would merge it with {twin}, which differs only in case: rename it"

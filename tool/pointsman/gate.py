@@ -129,11 +129,15 @@ class Gatekeeper:
         gate = Gate.TREE if hashed else Gate.SYNC
         return tuple(judge(Case(gate, settings, (), [facts], blobs), self._rules))
 
-    def landed(self, tip: Oid, commit: Commit) -> Verdict:
-        """Judge one commit of the history of `tip`, all that it changed, against its first parent."""
+    def landed(self, tip: Oid, commit: Commit, unsigned: Mapping[str, str] | None = None) -> Verdict:
+        """Judge one commit of the history of `tip`, all that it changed, against its first parent.
+
+        `unsigned`: the paths that nobody has signed who may, and why; nobody else looks at signatures.
+        """
         message = self.facts.message(commit)
         base, head = self._step(commit)
-        return self._verdict(self._case(Gate.AUDIT, base, head, commit.changes, message, commit.time, tip=tip), message)
+        case = self._case(Gate.AUDIT, base, head, commit.changes, message, commit.time, tip=tip)
+        return self._verdict(replace(case, unsigned=unsigned) if unsigned else case, message)
 
     def rewritten(self, gate: Gate, lost: Mapping[str, Oid]) -> tuple[Fault, ...]:
         """The faults of a main that no longer descends from commits that someone saw on it (who → commit)."""

@@ -202,6 +202,13 @@ RULES = (
         frozenset({_SY, _AU}),
         target_rules.rewritten_history,
     ),
+    Rule(
+        "unsigned",
+        "a commit that changes what `[audit] signed` names, without a good signature by one of `allowed_signers`",
+        "find out who made it, and look at what it changed; from then on sign with an SSH key that the file names",
+        frozenset({_AU}),
+        file_rules.unsigned,
+    ),
     *(
         Rule(
             name,

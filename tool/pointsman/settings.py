@@ -22,7 +22,7 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     "forge": ("kind", "records", "group", "auto_merge"),
     "limits": ("artifact_bytes", "state_file_bytes"),
     "policy": tuple(DEFAULTS),
-    "audit": ("since", "allowed_signers"),
+    "audit": ("since", "allowed_signers", "signed"),
     "notify": ("command", "webhook"),
 }
 FORGES = ("local", "github")
@@ -30,7 +30,6 @@ FORGES = ("local", "github")
 _NOT_YET: dict[tuple[str, str], tuple[Any, ...]] = {
     ("serving", "invalidate"): ("",),
     ("forge", "kind"): FORGES,
-    ("audit", "allowed_signers"): ("",),
     ("notify", "command"): ("",),
     ("notify", "webhook"): ("",),
 }
@@ -51,6 +50,8 @@ class Settings:
     artifact_bytes: int = 10_000_000  # what recsys-service loads
     state_file_bytes: int = 65536
     audit_since: str = ""  # this commit and all before it are taken as they stand
+    allowed_signers: str = ""  # a file of main
+    signed: tuple[str, ...] = ()  # files and directories, "." for all
     policy: Mapping[str, Limit] = field(default_factory=dict)
     target_policy: Mapping[Target, Mapping[str, Limit]] = field(default_factory=dict)
 
@@ -122,7 +123,7 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
         **_forge(forge, where),
         artifact_bytes=_count(limits, "artifact_bytes", default.artifact_bytes, where),
         state_file_bytes=_count(limits, "state_file_bytes", default.state_file_bytes, where),
-        audit_since=_commit(tables.get("audit", {}).get("since", ""), where),
+        **_audit(tables.get("audit", {}), where),
         policy=read_limits({key: value for key, value in policy.items() if "/" not in key}, "[policy]", where),
         target_policy={
             _target(key, where): read_limits(value, f'[policy."{key}"]', where)
@@ -262,10 +263,24 @@ def _count(table: Mapping[str, Any], key: str, default: int, where: str) -> int:
     return value
 
 
-def _commit(value: object, where: str) -> str:
-    if value != "" and not (isinstance(value, str) and re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", value)):
-        raise Problem(f"{where}: [audit] since must be a full commit id, such as git rev-parse prints, not {value!r}")
-    return str(value)
+def _audit(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    since, signers, signed = table.get("since", ""), table.get("allowed_signers", ""), table.get("signed", [])
+    if since != "" and not (isinstance(since, str) and re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", since)):
+        raise Problem(f"{where}: [audit] since must be a full commit id, such as git rev-parse prints, not {since!r}")
+    if signers != "" and not _is_path(signers):
+        says = 'must be the path of a file of this repository, such as "allowed_signers"'
+        raise Problem(f"{where}: [audit] allowed_signers {says}, not {signers!r}")
+    if not isinstance(signed, list) or not all(each == "." or _is_path(each) for each in signed):
+        says = 'must be a list of files and directories of this repository, such as ["manifests/"]'
+        raise Problem(f"{where}: [audit] signed {says}, not {signed!r}")
+    if signed and not signers:
+        raise Problem(f"{where}: [audit] signed needs allowed_signers: name the file of those who may sign")
+    return {"audit_since": since, "allowed_signers": signers, "signed": tuple(signed)}
+
+
+def _is_path(value: object) -> bool:
+    """Whether a value names a file or directory of a repository, as git writes its path."""
+    return isinstance(value, str) and not re.search(r"^$|^/|//|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f*?\[\\]", value)
 
 
 def _target(text: str, where: str) -> Target:
