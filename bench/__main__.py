@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import history
+from bench import history, people
 from bench.measure import Figure, Job, beyond, interleave, pairwise, table
 
 if TYPE_CHECKING:
@@ -205,6 +205,15 @@ class Bench:
             Figure(group, f"{ships[0]}, grows", pairwise(*jobs), f"x at {ships[1]}"),
         ]
 
+    # what people wait for
+
+    def people(self) -> list[Figure]:
+        repository = self.repositories.copy(self.templates[SMALL], "review.git")
+        rounds = 3 if self.quick else 7
+        figures = people.reviews(_pointsman(), repository, partial(self.artifact, surface="home"), 10 * MB, rounds)
+        long = self.root / "long.git"
+        return figures if self.quick else [*figures, *people.lookups(_pointsman(), long, rounds)]
+
     # the gate
 
     def gate(self) -> list[Figure]:
@@ -367,6 +376,7 @@ def _main() -> int:
             ("the gate", bench.gate),
             ("artifacts of growing size", bench.sizes),
             ("a long history", bench.commits),
+            ("what people wait for", bench.people),
             ("the store", bench.verify),
         ):
             print(f"[{time.perf_counter() - began:3.0f} s] {says} …", file=sys.stderr, flush=True)

@@ -59,6 +59,14 @@ class Rows:
 
     type: str
     rows: Mapping[str, Row]
+    _ranking: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def ranking(self) -> Sequence[str]:
+        """All ids, the highest count first, of equal ones the first by id. Sorted once."""
+        if not self._ranking:
+            self._ranking.extend(sorted(sorted(self.rows), key=lambda each: self.rows[each].count, reverse=True))
+        return self._ranking
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def overlap(before: Content, after: Content) -> float:
     if isinstance(before, Lists) or isinstance(after, Lists):
         return jaccard(ids(before), ids(after))
     if before.type == "popularity":
-        return jaccard(top(before, TOP), top(after, TOP))
+        return jaccard(before.ranking[:TOP], after.ranking[:TOP])
     return _mean(jaccard(_head(before.rows[each]), _head(after.rows[each])) for each in both(before, after))
 
 
@@ -79,13 +79,6 @@ def rank_biased_overlap(one: Sequence[str], other: Sequence[str], depth: int) ->
     return total / weights if weights else 1.0
 
 
-def top(content: Rows, length: int) -> list[str]:
-    """The ids of the highest counts of a popularity, the first of equal ones by id."""
-    if len(content.rows) <= length:
-        return sorted(content.rows, key=lambda each: (-content.rows[each].count, each))
-    return heapq.nsmallest(length, content.rows, key=lambda each: (-content.rows[each].count, each))
-
-
 def both(before: Rows, after: Rows) -> list[str]:
     """The ids of rows that both have, in the order of `before`."""
     return [each for each in before.rows if each in after.rows]
@@ -99,11 +92,11 @@ def tags(content: Rows) -> set[str]:
 def _of_popularity(before: Rows, after: Rows) -> Metrics:
     found: dict[str, float | list[float]] = {"items": [len(before.rows), len(after.rows)]}
     for depth in PERSISTENCE:
-        was, now = top(before, depth), top(after, depth)
+        was, now = before.ranking[:depth], after.ranking[:depth]
         found[f"jaccard_{depth}"] = jaccard(was, now)
         found[f"rbo_{depth}"] = rank_biased_overlap(was, now, depth)
-    total = sum(row.count for row in before.rows.values())
-    still = sum(row.count for each, row in before.rows.items() if each in after.rows)
+    total = sum([row.count for row in before.rows.values()])
+    still = total - sum([before.rows[each].count for each in before.rows.keys() - after.rows.keys()])
     return {**found, "counts_kept": still / total if total else 1.0}
 
 

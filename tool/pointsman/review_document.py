@@ -5,7 +5,7 @@ Its shape: `schemas/output/review.schema.json`; the metrics: docs/review.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -281,9 +281,8 @@ def _measures(record: Record) -> Iterator[int]:
 
 def _tops(was: Rows | None, now: Rows) -> dict[str, Any]:
     """Both top lists side by side: with each id the place that it has on the other side, None if it is not there."""
-    ranks = {each: place for place, each in enumerate(metrics.top(was, len(was.rows)), 1)} if was else {}
-    places = {each: place for place, each in enumerate(metrics.top(now, len(now.rows)), 1)}
-    top, was_top = list(places)[:SHOWN], list(ranks)[:SHOWN]
+    top, was_top = now.ranking[:SHOWN], was.ranking[:SHOWN] if was else []
+    ranks, places = _places(was.ranking if was else (), top), _places(now.ranking, was_top)
     rows = was.rows if was else {}
     return {
         "top": [{"id": each, "count": now.rows[each].count, "rank": place, "was_rank": ranks.get(each)}
@@ -293,6 +292,12 @@ def _tops(was: Rows | None, now: Rows) -> dict[str, Any]:
         **_listed("entered", [each for each in top if each not in was_top] if was else []),
         **_listed("left", [each for each in was_top if each not in top]),
     }  # fmt: skip
+
+
+def _places(ranking: Sequence[str], ids: Collection[str]) -> dict[str, int]:
+    """Where each of a few ids stands in a ranking, from 1 on."""
+    few = frozenset(ids)
+    return {each: place for place, each in enumerate(ranking, 1) if each in few}
 
 
 def _listed(name: str, ids: Sequence[str] | set[str]) -> dict[str, Any]:
