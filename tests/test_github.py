@@ -285,6 +285,24 @@ def test_rollback_opens_a_pull_request_and_finds_it_again(team: Team, hub: Hub) 
     assert hub.pulls[int(told["pull_request"]["id"])]["labels"] == ["rollback", "grocer/home"]
 
 
+@slow
+def test_a_hold_is_a_pull_request_with_a_label_of_its_own_and_is_found_again(team: Team, hub: Hub) -> None:
+    from pointsman import holds
+
+    team.shipped(1)
+    for reason, outcome in (("broken", "opened"), ("broken", "unchanged"), ("still broken", "updated")):
+        with team.open() as repo:
+            request = holds.Request("grocer/home", until="2999-01-01", reason=reason)
+            told = holds.change_hold(repo, request, clock=0).document
+        assert (told["outcome"], told["pull_request"]["id"]) == (outcome, str(hub.numbers("hold/")[0]))
+    assert len(hub.numbers("hold/")) == 1
+    assert hub.pulls[int(told["pull_request"]["id"])]["labels"] == ["hold"]
+    hub.approve(int(told["pull_request"]["id"]))
+    with team.open() as repo:
+        pulls.merge(repo, told["pull_request"]["id"])
+        assert holds.change_hold(repo, request, clock=0).document["outcome"] == "unchanged"
+
+
 def test_status_shows_what_it_can_where_github_does_not_answer(team: Team, hub: Hub) -> None:
     team.publish(team.day(1))
     with team.open() as repo:

@@ -130,6 +130,12 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     assert hashlib.sha256((tmp_path / "cooc.json").read_bytes()).hexdigest() == version
     say("pr-merge", *shop, "pr", "merge", "grocer/home")
     assert say("refused", *shop, *accepted, ends=1)["faults"][0]["rule"] == "rolled-back"
+    held = ("hold", "grocer/home", "--until", "2d", "--reason", "a sale")
+    assert say("hold", *shop, *held)["outcome"] == "opened"
+    say("pr-list", *shop, "pr", "list")
+    assert say("hold", *shop, *held, "--now")["outcome"] == "merged"
+    assert say("release", *shop, "release", "grocer/home", "--now", "--reason", "over")["outcome"] == "merged"
+    assert say("release", *shop, "release", "all")["outcome"] == "unchanged"
     say("rollback", *shop, "rollback", "grocer/home", "--to", "main", "--now", "--reason", "no change")
     say("check", *shop, "check")
     say("check", *shop, "check", "--base", "main~1", "--head", "main")
@@ -140,7 +146,7 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     assert say("status", *shop, "status")["targets"][0]["serving"] == "drifted"
     assert say("sync", *shop, "sync")["targets"][0]["outcome"] == "healed"
     kinds = {event["kind"] for event in say("log", *shop, "log", "--records")["events"]}
-    assert kinds == {"ship", "restore", "record"}
+    assert kinds == {"ship", "restore", "record", "hold", "release"}
 
 
 def test_faults_of_a_check_fit_its_schema(say: Callable[..., Any], tmp_path: Path) -> None:

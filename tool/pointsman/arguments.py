@@ -47,6 +47,13 @@ class _Target(_ParamType):
             self.fail(str(problem), param, ctx)
 
 
+class _Holdable(_Target):
+    """A target, or everything."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # type: ignore[override]
+        return "all" if value == "all" else str(super().convert(value, param, ctx))
+
+
 class _Drop(_ParamType):
     name = "target:type"
 
@@ -110,4 +117,6 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f": did you mean {near[0]}?" if near else ""
 
 
-TEXT, TARGET, DROP, RULE, SETTING, FAIL_ON = _Text(), _Target(), _Drop(), _Rule(), _Setting(), _FailOn()
+TEXT, TARGET, HOLDABLE, DROP, RULE, SETTING, FAIL_ON = (
+    _Text(), _Target(), _Holdable(), _Drop(), _Rule(), _Setting(), _FailOn()
+)  # fmt: skip

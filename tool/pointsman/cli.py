@@ -53,6 +53,8 @@ for command in (
     reviewers.pr,
     oncall.status,
     oncall.rollback,
+    oncall.hold,
+    oncall.release,
     auditors.log,
     auditors.at_,
     auditors.show,

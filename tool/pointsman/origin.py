@@ -20,7 +20,7 @@ from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.plumbing import LOCK_PATIENCE, Git, Oid, remote_timeout
 
 MAIN = "refs/heads/main"
-PULL_BRANCHES = ("refs/heads/ship/", "refs/heads/rollback/")
+PULL_BRANCHES = ("refs/heads/ship/", "refs/heads/rollback/", "refs/heads/hold/")
 RECORD_BRANCHES = "refs/heads/records/"  # pull requests of records, which merge by themselves
 REVERT_BRANCHES = "refs/heads/revert-"  # what GitHub's Revert button makes
 _BRANCHES = (*PULL_BRANCHES, RECORD_BRANCHES, REVERT_BRANCHES)

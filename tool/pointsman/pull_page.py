@@ -21,7 +21,7 @@ _MANY = 5  # targets: more would make a wall of labels
 def page_of(repo: Repository, branch: str, head: Oid, text: str, targets: Sequence[Target]) -> Page:
     """The page of a ship or a rollback whose commit says `text`. The review is made when its body is asked for."""
     title, _, rest = text.partition("\n")
-    labels = ["ship" if branch.startswith("ship/") else "rollback"]
+    labels = [kind if (kind := branch.partition("/")[0]) in ("ship", "hold") else "rollback"]
     labels += map(str, targets[:_MANY])
     labels += sorted({rule for said in parse(text).said for rule in said.accepts})
     return Page(one_line(title), lambda: _body(repo, branch, head, rest.strip("\n")), tuple(labels))

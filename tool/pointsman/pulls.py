@@ -317,7 +317,8 @@ def render(outcome: Mapping[str, Any]) -> str:
     if "closed" in outcome:
         return f"closed {outcome['closed']['branch']}"
     if "commit" in outcome:
-        return f"merged {', '.join(outcome['targets'])} as {outcome['commit'][:12]}"
+        what = ", ".join(outcome["targets"]) or "the hold"
+        return f"merged {what} as {outcome['commit'][:12]}"
     faults = [
         f"  {'accepted' if fault['accepted'] else 'refused'}: {fault['rule']}: {fault['says']}"
         for fault in outcome["faults"]
@@ -329,6 +330,5 @@ def render(outcome: Mapping[str, Any]) -> str:
 
 def _line(pull: Mapping[str, Any]) -> str:
     stale = "  (stale: main moved, publish again)" if pull["stale"] else ""
-    return (
-        f"{pull['id']}  {', '.join(pull['targets'])}  {pull['title']}  by {pull['author']}, {pull['opened_at']}{stale}"
-    )
+    targets = f"{', '.join(pull['targets'])}  " if pull["targets"] else ""  # a hold's own has none
+    return f"{pull['id']}  {targets}{pull['title']}  by {pull['author']}, {pull['opened_at']}{stale}"

@@ -79,7 +79,7 @@ def _subject(repo: Repository, named: str | None, base: str | None, head: str | 
 
 def _pull(repo: Repository, named: str) -> Pull | None:
     """The pull request that is named; None for a target that has none open."""
-    is_target = named.count("/") == 1 and not named.startswith(("ship/", "rollback/", "records/"))
+    is_target = named.count("/") == 1 and not named.startswith(("ship/", "rollback/", "hold/", "records/"))
     if is_target and not any(named in map(str, pull.targets) for pull in pulls.open_pulls(repo)):
         return None
     return pulls.find(repo, named)

@@ -184,7 +184,7 @@ RULES = (
     Rule(
         "on-hold",
         "a ship of a target under a hold that has not expired by the commit's clock; restores pass",
-        "wait, or remove the hold in a change of its own",
+        "wait, or end the hold with `release`",
         frozenset({_PR, _SY}),
         target_rules.on_hold,
     ),

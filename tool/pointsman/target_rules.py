@@ -90,8 +90,8 @@ def on_hold(case: Case) -> Iterator[Fault]:
                 yield Fault(change.target.manifest_path, "on-hold", says)
             elif hold.binds(case.clock):
                 says = (
-                    f"{change.target} is on hold until {hold.until} ({hold.reason}): ship it later, or remove {path} "
-                    "in a change of its own; restores pass"
+                    f"{change.target} is on hold until {hold.until} ({hold.reason}): ship it later, or end it before "
+                    f"its time with pointsman release {hold.target}; restores pass"
                 )
                 yield Fault(change.target.manifest_path, "on-hold", says)
 

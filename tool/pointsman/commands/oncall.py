@@ -1,12 +1,13 @@
-"""What on-call engineers run: status and rollback."""
+"""What on-call engineers run: status, rollback, hold and release."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.arguments import FAIL_ON, RULE, TARGET, TEXT
+from pointsman.arguments import FAIL_ON, HOLDABLE, RULE, TARGET, TEXT
 from pointsman.console import Answer, Call, example, json_option, need_reason
 
 if TYPE_CHECKING:
@@ -49,3 +50,39 @@ def rollback(
     request = verb.Request(targets=targets, to=to, now=now, reason=reason or "", accept=accept)
     with call.repository() as repo:
         return Answer(verb.roll_back(repo, request), verb.render)
+
+
+@click.command(epilog=example('pointsman hold grocer/home --until 3d --now --reason "the feed is broken"'))
+@click.argument("target", metavar="TARGET|all", type=HOLDABLE)
+@click.option("--until", metavar="TIME", type=TEXT, required=True, help="2h, 3d, a date or a time: it ends by itself.")
+@click.option("--reason", metavar="TEXT", type=TEXT, required=True, help="Why; whoever is stopped will read it.")
+@click.option("--now", is_flag=True, help="Straight to main, without a pull request.")
+@json_option
+@click.pass_obj
+def hold(call: Call, target: str, until: str, reason: str, now: bool) -> Answer:
+    """Stop ships of a target, or of all, for some time.
+
+    Restores pass. It binds once it is on main.
+    """
+    from pointsman import holds as verb
+
+    request = verb.Request(target, until=until, reason=reason, now=now)
+    with call.repository() as repo:
+        return Answer(verb.change_hold(repo, request, clock=int(time.time())), verb.render)
+
+
+@click.command(epilog=example('pointsman release grocer/home --now --reason "the feed is mended"'))
+@click.argument("target", metavar="TARGET|all", type=HOLDABLE)
+@click.option("--reason", metavar="TEXT", type=TEXT, help="Why; git log will show it.")
+@click.option("--now", is_flag=True, help="Straight to main, without a pull request; needs --reason.")
+@json_option
+@click.pass_obj
+def release(call: Call, target: str, reason: str | None, now: bool) -> Answer:
+    """Take a hold away before its time."""
+    if now and not reason:
+        raise click.UsageError("--now goes to main without a review: it needs --reason, which git log will show")
+    from pointsman import holds as verb
+
+    request = verb.Request(target, reason=reason or "", now=now)
+    with call.repository() as repo:
+        return Answer(verb.change_hold(repo, request, clock=int(time.time())), verb.render)

@@ -1,0 +1,241 @@
+"""Holds: they stop ships, not restores, from the commit on that sets them until their time or their release."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runner import slow
+from shop import GROCER, Kept, Shop, git, refused, twice_shipped
+
+from pointsman import holds
+from pointsman.cli import main
+from pointsman.errors import Problem, Refused
+from pointsman.holds import read_until
+from pointsman.outcome import Outcome
+
+NOON = 1772625600  # 2026-03-04T12:00:00Z
+FOREVER = "2999-01-01"
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("holds"), twice_shipped)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
+
+
+def ask(
+    shop: Shop, target: str = "grocer/home", *, clock: int = NOON, where: Path | None = None, **more: Any
+) -> dict[str, Any]:
+    with shop.open(where) as repo:
+        return dict(holds.change_hold(repo, holds.Request(target, **more), clock=clock).document)
+
+
+def hold(shop: Shop, target: str = "grocer/home", **more: Any) -> dict[str, Any]:
+    return ask(shop, target, **{"until": FOREVER, "reason": "the feed is broken", "now": True, **more})
+
+
+def third(shop: Shop, **more: Any) -> Outcome:
+    """The day of a clearance sale."""
+    return shop.publish(day=3, accept=("items-drop",), reason="a sale", **more)
+
+
+def release(shop: Shop, target: str = "grocer/home", **more: Any) -> dict[str, Any]:
+    return ask(shop, target, **{"reason": "mended", "now": True, **more})
+
+
+@pytest.mark.parametrize("target", ["grocer/home", "all"])
+def test_a_hold_stops_ships_open_ones_too_and_lets_restores_pass_until_it_is_released(shop: Shop, target: str) -> None:
+    third(shop)
+    assert hold(shop, target)["outcome"] == "merged"
+    with pytest.raises(Refused, match=r"on hold until 2999-01-01T00:00:00Z \(the feed is broken\)") as error:
+        third(shop, merge=True)
+    assert refused(error.value) == {"on-hold"}
+    assert f"pointsman release {target}" in str(error.value)
+    with pytest.raises(Refused) as error:
+        shop.merge()
+    assert refused(error.value) == {"on-hold"}
+    shop.roll_back(now=True, reason="a bad day")
+    assert shop.sync().document["targets"][0]["outcome"] == "written"
+    assert release(shop, target)["outcome"] == "merged"
+    assert third(shop, merge=True).document["targets"][0]["outcome"] == "merged"
+    assert not git(shop.origin, "ls-tree", "-r", "main", "holds/")
+
+
+def test_a_hold_is_a_pull_request_unless_it_is_wanted_now_and_binds_once_merged(shop: Shop) -> None:
+    opened = hold(shop, now=False)
+    assert opened["outcome"] == "opened"
+    assert hold(shop, now=False)["outcome"] == "unchanged"
+    assert [pull["title"] for pull in shop.pulls()] == ["hold: grocer/home until 2999-01-01T00:00:00Z"]
+    third(shop)
+    shop.merge(opened["pull_request"]["id"])
+    again = hold(shop, now=False)
+    assert (again["outcome"], again["pull_request"]) == ("unchanged", None)
+    with pytest.raises(Refused, match="on hold"):
+        shop.merge("grocer/home")
+    assert release(shop, now=False, reason="")["outcome"] == "opened"
+    with pytest.raises(Refused, match="on hold"):
+        shop.merge("grocer/home")
+    shop.merge(opened["pull_request"]["id"])
+    shop.merge("grocer/home")
+    shop.pull()
+    assert (shop.desk / "holds").exists() is False
+    assert shop.check() == []
+
+
+@slow
+def test_what_is_asked_last_takes_the_place_of_the_pull_request_and_of_the_hold(shop: Shop) -> None:
+    hold(shop, now=False)
+    longer = hold(shop, now=False, reason="worse than we thought")
+    assert longer["outcome"] == "updated"
+    assert len(shop.pulls()) == 1
+    done = hold(shop, reason="at once")
+    assert (done["outcome"], done["was"]) == ("merged", None)
+    assert shop.pulls() == []
+    shorter = hold(shop, until="2998-01-01")
+    assert shorter["was"] == {"until": "2999-01-01T00:00:00Z", "reason": "at once"}
+    assert json.loads(git(shop.origin, "show", f"main:{GROCER.hold_path}")) == {
+        "v": 1, "target": "grocer/home", "until": "2998-01-01T00:00:00Z", "reason": "the feed is broken"
+    }  # fmt: skip
+
+
+@slow
+def test_a_pull_request_that_main_has_overtaken_is_built_anew(shop: Shop) -> None:
+    hold(shop)
+    stale = release(shop, now=False)
+    hold(shop, until="2998-01-01", reason="still broken")
+    assert stale["commit"] != release(shop, now=False)["commit"]
+    shop.merge(stale["pull_request"]["id"])
+    assert not git(shop.origin, "ls-tree", "-r", "main", "holds/")
+
+
+@slow
+def test_a_branch_with_the_work_of_others_is_left_alone(shop: Shop) -> None:
+    opened = hold(shop, now=False)
+    branch = opened["pull_request"]["branch"]
+    git(shop.desk, "fetch", "-q", "origin")
+    git(shop.desk, "checkout", "-q", "--detach", f"origin/{branch}")
+    (shop.desk / "README.md").write_text("mine")
+    git(shop.desk, "add", "-A")
+    git(shop.desk, "commit", "-qm", "mine")
+    git(shop.desk, "push", "-q", "origin", f"HEAD:{branch}")
+    with pytest.raises(Problem, match="pointsman pr close"):
+        hold(shop, now=False, reason="another")
+
+
+def test_relative_times_asked_again_within_the_minute_are_the_same_hold(shop: Shop) -> None:
+    assert hold(shop, until="2h", clock=NOON + 1)["hold"]["until"] == "2026-03-04T14:01:00Z"
+    before = shop.main
+    assert hold(shop, until="2h", clock=NOON + 75)["outcome"] == "unchanged"
+    assert shop.main == before
+    assert hold(shop, until="2h", clock=NOON + 200)["outcome"] == "merged"
+
+
+@pytest.mark.parametrize(
+    "text,until",
+    [
+        ("30m", "2026-03-04T12:30:00Z"),
+        ("3d", "2026-03-07T12:00:00Z"),
+        ("2w", "2026-03-18T12:00:00Z"),
+        ("2026-03-05", "2026-03-05T00:00:00Z"),
+        ("2026-03-05T05:10:00+01:00", "2026-03-05T04:10:00Z"),
+        ("999999w", "9999-12-31T23:59:59Z"),
+    ],
+)
+def test_times_are_relative_or_of_the_calendar(text: str, until: str) -> None:
+    assert read_until(text, NOON) == until
+
+
+@pytest.mark.parametrize("text", ["2026-03-04T12:00:00Z", "2026-03-04", "0h", "tomorrow", "2026-02-30", "-3d", "3 d"])
+def test_what_is_past_or_no_time_is_one_sentence(text: str) -> None:
+    with pytest.raises(Problem, match=re.escape(text)):
+        read_until(text, NOON)
+
+
+def test_a_hold_that_has_ended_stops_nothing_and_can_be_set_anew(shop: Shop) -> None:
+    hold(shop, until="1h")
+    assert third(shop, merge=True).document["targets"][0]["outcome"] == "merged"
+    assert hold(shop)["was"]["until"] == "2026-03-04T13:00:00Z"
+
+
+def test_releasing_nothing_is_a_sentence_that_names_the_hold_on_everything(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert release(shop)["outcome"] == "unchanged"
+    hold(shop, "all")
+    assert main(["-C", str(shop.desk), "release", "grocer/home"]) == 0
+    said = capsys.readouterr().out
+    assert said == (
+        "grocer/home: unchanged, no hold on main; everything is on hold until 2999-01-01T00:00:00Z "
+        "(the feed is broken): pointsman release all\n"
+    )
+
+
+@pytest.mark.parametrize("verb", [hold, release])
+def test_a_target_that_never_was_names_the_nearest_and_changes_nothing(shop: Shop, verb: Any) -> None:
+    before = shop.everything()
+    with pytest.raises(Problem, match=r"grocer/hoem was never shipped here: did you mean grocer/home\?"):
+        verb(shop, "grocer/hoem")
+    assert shop.everything() == before
+
+
+def test_what_is_wrongly_said_is_one_sentence(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (
+        ["hold", "grocer/home", "--until", "3d"],
+        ["hold", "grocer/home", "--reason", "x"],
+        ["hold", "grocer", "--until", "3d", "--reason", "x"],
+        ["hold", "grocer/home", "--until", "3d", "--reason", "a\nSupersedes: x"],
+        ["release", "grocer/home", "--now"],
+    ):
+        assert main(["-C", str(shop.desk), *words]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@slow
+def test_a_hold_that_a_hand_made_unreadable_can_be_replaced(shop: Shop) -> None:
+    (shop.desk / "holds/grocer").mkdir(parents=True)
+    (shop.desk / GROCER.hold_path).write_text("{}")
+    shop.push()
+    with pytest.raises(Refused, match="cannot be read"):
+        third(shop)
+    assert hold(shop)["outcome"] == "merged"
+    with pytest.raises(Refused, match="the feed is broken"):
+        third(shop)
+
+
+@slow
+def test_two_who_hold_the_same_at_the_same_moment_leave_one_hold_and_are_both_right(shop: Shop, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", str(shop.origin), "second")
+    words = ["hold", "grocer/home", "--until", FOREVER, "--reason", "the feed is broken", "--now", "--json"]
+    began = git(shop.origin, "rev-list", "--count", "main")
+    processes = [
+        subprocess.Popen([sys.executable, "-m", "pointsman", "-C", str(where), *words], stdout=subprocess.PIPE)
+        for where in (shop.desk, tmp_path / "second")
+    ]
+    told = [json.loads(process.communicate()[0]) for process in processes]
+    # Made within one second by one person, both commits are one.
+    assert {each["outcome"] for each in told} <= {"merged", "unchanged"}
+    assert {each["commit"] for each in told} <= {None, git(shop.origin, "rev-parse", "main")}
+    assert int(git(shop.origin, "rev-list", "--count", "main")) == int(began) + 1
+
+
+def test_the_log_tells_holds_and_releases(shop: Shop) -> None:
+    from pointsman import log
+
+    hold(shop)
+    release(shop)
+    with shop.open() as repo:
+        told = log.log(repo, log.Query(targets=(GROCER,))).document["events"]
+    assert [(event["kind"], event["reason"]) for event in told[:2]] == [
+        ("release", "mended"),
+        ("hold", "the feed is broken"),
+    ]

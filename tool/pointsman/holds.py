@@ -1,0 +1,193 @@
+"""Holds: small reviewed files that stop ships of a target, or of all, until a moment. Restores pass.
+
+A hold is set and released by a pull request, or with `now` on main. A target has at most one such pull request open:
+what is asked last takes its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pointsman import pulls
+from pointsman.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
+from pointsman.errors import MovedFirst, Problem, Refused
+from pointsman.events import shipped_ever, unknown
+from pointsman.gate import Gatekeeper
+from pointsman.message import check_value, compose
+from pointsman.moments import read_time
+from pointsman.names import Target
+from pointsman.origin import MAIN, Move
+from pointsman.outcome import Outcome
+from pointsman.plumbing import PLAIN_FILE, Entry, Oid
+from pointsman.record_pull import pause
+from pointsman.repo import Repository
+from pointsman.snapshot import Snapshot
+
+_TRIES = 12
+_RELATIVE = re.compile(r"([1-9]\d{0,5})([mhdw])")
+_SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+_MINUTE = 60  # what "2h" means is rounded up to it, so that asking again is asking for the same
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which hold: `target` "tenant/surface" or "all", and how. Without `until` it is released."""
+
+    target: str
+    until: str | None = None
+    reason: str = ""
+    now: bool = False
+
+
+def read_until(text: str, clock: int) -> str:
+    """The moment that a user means by "2h", "3d" or a time, as a hold has it; Problem if it is past or none.
+
+    `clock`: seconds since 1970. A date alone is its first second.
+    """
+    found = _RELATIVE.fullmatch(text)
+    if found:
+        end: int | None = -(-(clock + int(found[1]) * _SECONDS[found[2]]) // _MINUTE) * _MINUTE
+    else:
+        end = read_time(text)
+    if end is None:
+        raise Problem(f"--until {text} is no time: write 2h, 3d, 2026-03-01 or 2026-03-01T05:10:00Z")
+    if end <= clock:
+        raise Problem(f"--until {text} is past, it is {rfc3339(clock)} now: a hold ends later")
+    return rfc3339(end)
+
+
+def hold_on(target: str, until: str, reason: str, clock: int) -> Hold:
+    """The hold that a request asks for; Problem if its time or its reason cannot be one."""
+    return Hold(target, read_until(until, clock), check_value(reason, "--reason"))
+
+
+def is_same(one: Hold | None, other: Hold | None) -> bool:
+    """Whether two holds say the same, but for the minute within which the same words were said again."""
+    if one is None or other is None:
+        return one is other
+    apart = datetime.fromisoformat(other.until) - datetime.fromisoformat(one.until)
+    return (one.target, one.reason) == (other.target, other.reason) and 0 <= apart.total_seconds() <= _MINUTE
+
+
+def standing(repo: Repository, entry: Entry | None, path: str) -> Hold | None:
+    """The hold in a tree entry; None if there is none or it cannot be read."""
+    data = repo.content(entry)
+    found = read_hold(data, path) if data is not None else None
+    return found if isinstance(found, Hold) else None
+
+
+def change_hold(repo: Repository, request: Request, *, clock: int) -> Outcome:
+    """Set or release a hold. Main, or its pull request, that says so already stays as it is. `clock`: see above."""
+    if request.now and not request.reason:
+        raise Problem("--now goes to main without a review: it needs --reason, which git log will show")
+    if request.until is not None:
+        wanted: Hold | None = hold_on(request.target, request.until, request.reason, clock)
+    else:
+        wanted = None
+        if request.reason:
+            check_value(request.reason, "--reason")
+    for again in range(_TRIES):
+        try:
+            repo.refresh()
+            return Outcome(_change(repo, request, wanted, clock))
+        except MovedFirst:
+            if again == _TRIES - 1:
+                raise
+            pause(again)
+    raise AssertionError("unreachable")
+
+
+def _change(repo: Repository, request: Request, wanted: Hold | None, clock: int) -> dict[str, Any]:
+    main, path = repo.main, HOLD_ON_ALL if request.target == "all" else Target.parse(request.target).hold_path
+    base = Snapshot(repo, main)
+    entry = base.entry(path)
+    was = standing(repo, entry, path)
+    told = {"target": request.target, "hold": _told(wanted), "was": _told(was), "pull_request": None, "commit": None}
+    if (entry is None) if wanted is None else is_same(was, wanted):
+        over = base.entry(HOLD_ON_ALL) if wanted is None and path != HOLD_ON_ALL else None
+        by_all = standing(repo, over, HOLD_ON_ALL)
+        _known(repo, base, request.target)
+        says = (
+            {"says": f"everything is on hold until {by_all.until} ({by_all.reason}): pointsman release all"}
+            if by_all is not None and by_all.binds(clock)
+            else {}
+        )
+        return {**told, "hold": _told(was), "outcome": "unchanged", **says}
+    if entry is None:
+        _known(repo, base, request.target)
+    branch = f"hold/{request.target}/{hashlib.sha256(f'hold {request.target}'.encode()).hexdigest()[:12]}"
+    ref = f"refs/heads/{branch}"
+    there = repo.heads.get(ref)
+    if there is not None and not request.now and _asks_for(repo, there, path, entry, wanted):
+        pull = pulls.show_on_forge(repo, branch, there)
+        return {**told, "outcome": "unchanged", "pull_request": pulls.document(pull), "commit": there}
+    commit = _commit(repo, main, request, path, wanted)
+    verdict = Gatekeeper(repo).change(main, commit, notes=False)
+    if verdict.faults:
+        raise Refused(verdict.faults)
+    if request.now:
+        overtaken = [Move(ref, None, there)] if there is not None else []
+        repo.move([Move(MAIN, commit, main), *overtaken])
+        return {**told, "outcome": "merged", "commit": commit}
+    repo.move([Move(ref, commit, there)])
+    pull = pulls.show_on_forge(repo, branch, commit, updated=there is not None)
+    outcome = "opened" if there is None else "updated"
+    return {**told, "outcome": outcome, "pull_request": pulls.document(pull), "commit": commit}
+
+
+def _asks_for(repo: Repository, there: Oid, path: str, on_main: Entry | None, wanted: Hold | None) -> bool:
+    """Whether an open pull request makes of main's hold what is wanted; Problem if it does anything else, too."""
+    fork = repo.merge_base(repo.main, there)
+    changes = repo.git.differences(fork, there) if fork is not None else []
+    if [change.path for change in changes] != [path]:
+        name = there[:12]
+        raise Problem(f"the branch of this hold has another change in it ({name}): close it with pointsman pr close")
+    (change,) = changes
+    asked = standing(repo, change.new, path)
+    says_so = change.new is None if wanted is None else is_same(asked, wanted)
+    return says_so and change.old == on_main
+
+
+def _commit(repo: Repository, main: Oid, request: Request, path: str, wanted: Hold | None) -> Oid:
+    subject = f"hold: {request.target} until {wanted.until}" if wanted is not None else f"release: {request.target}"
+    tree = repo.tree_with(repo.tree_of(main), {path: wanted.render() if wanted is not None else None})
+    return repo.commit(tree, [main], compose(subject, [], reason=request.reason))
+
+
+def _known(repo: Repository, base: Snapshot, text: str) -> None:
+    """Problem, with the nearest, unless the target has or had a manifest or has a record."""
+    if text == "all":
+        return
+    target = Target.parse(text)
+    there = base.entry(target.manifest_path)
+    if (there is not None and there.mode == PLAIN_FILE) or base.names(f"registry/{target}"):
+        return
+    known = shipped_ever(repo, repo.main)
+    if str(target) not in known:
+        raise Problem(unknown(target, known))
+
+
+def _told(hold: Hold | None) -> dict[str, str] | None:
+    return {"until": hold.until, "reason": hold.reason} if hold is not None else None
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """What became of the hold, whether it binds already, and what to do next."""
+    hold, was, pull = document["hold"], document["was"], document["pull_request"]
+    on = "everything" if document["target"] == "all" else document["target"]
+    wish = f"on hold until {hold['until']} ({hold['reason']})" if hold else "no hold"
+    before = f"; it was until {was['until']} ({was['reason']})" if was and document["outcome"] != "unchanged" else ""
+    if document["outcome"] == "merged":
+        binds = "ships are refused from now on, restores pass" if hold else "ships pass again"
+        return f"{on}: {wish} on main as {document['commit'][:12]}: {binds}{before}"
+    if pull is None:
+        return f"{on}: unchanged, {wish} on main" + (f"; {document['says']}" if "says" in document else "")
+    until = "ships pass until it is merged" if hold else "the hold binds until it is merged"
+    done = f"{document['outcome']} {pull['branch']}" + (" is open" if document["outcome"] == "unchanged" else "")
+    done = done.replace("unchanged ", "unchanged, ")
+    return f"{on}: {done}, for {wish}{before}; {until}: pointsman pr merge {pull['id']}"
