@@ -24,7 +24,8 @@ from pointsman.plumbing import Git, Ran
 from pointsman.repo import Repository
 from pointsman.store import FileStore
 
-CASES = [(shape, name) for shape in SHAPES for name in VERBS]
+CASES = world.shapes_and(VERBS)
+KILLED_GIT = world.shapes_and([name for name in VERBS if name != "sync"], ("publish --merge", "rollback --now"))
 Point = TypeVar("Point")
 
 
@@ -218,7 +219,7 @@ def shim(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("shape,name", [(shape, name) for shape, name in CASES if name != "sync"])
+@pytest.mark.parametrize("shape,name", KILLED_GIT)
 def test_when_git_is_killed_at_work_one_sentence_says_what_to_mend_and_running_again_converges(
     shelves: dict[str, Templates],
     shape: str,

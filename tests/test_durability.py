@@ -221,8 +221,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], tup
     return run
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", TRACED)
+@pytest.mark.parametrize("shape,name", world.shapes_and(TRACED))
 def test_nothing_is_named_before_it_is_on_the_disk_and_all_of_it_is_when_the_command_returns(
     traced: Callable[[str, str], tuple[World, list[Call]]], shape: str, name: str
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
+from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman import message, pulls, review, review_html, review_markdown, review_short, review_terminal
@@ -304,6 +305,7 @@ def test_a_report_over_the_limit_is_cut_with_every_fold_closed(shop: Shop) -> No
         assert "pointsman review" in text
 
 
+@slow
 def test_two_hundred_targets_stay_readable(tmp_path: Path) -> None:
     shop = Shop(tmp_path, "[forge]\ngroup = 'run'\n")
     for day, items in ((1, 40), (2, 42)):

@@ -21,7 +21,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from functools import cache
@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from runner import slow
 
 from pointsman import publish, pulls, rollback, sync
 from pointsman.errors import Problem
@@ -43,6 +44,15 @@ SAMPLES = Path(__file__).parent / "samples" / "recsys-pipelines" / "staging" / "
 SHAPES = ("own-origin bare", "checkout with a bare origin")
 
 _SET = os.environ.get("POINTSMAN_ROUNDS", "")
+
+
+def shapes_and(names: Iterable[str], everyday: Collection[str] | None = None) -> list[Any]:
+    """Every shape with every name; every day the first shape alone, and of the names only those of `everyday`."""
+    return [
+        pytest.param(shape, name, marks=() if shape == SHAPES[0] and (everyday is None or name in everyday) else slow)
+        for shape in SHAPES
+        for name in names
+    ]
 
 
 def how_many(everyday: int, part: int = 1) -> int:
