@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from shop import GROCER, Kept, Shop, git, popularity
+from test_output_schemas import validate
 
-from pointsman import audit
+from pointsman import audit, audit_html, audit_markdown, audit_text
 from pointsman.errors import Problem
 from pointsman.settings import read_settings
 
@@ -303,3 +305,34 @@ def test_a_directory_a_file_or_everything_must_be_signed(shop: Shop, keys: Path)
         at(shop, "another policy", key=keys / "ann")
         asked[hold(shop, reason=signed)] = must
     assert set(unsigned(shop)) == {commit for commit, must in asked.items() if must}
+
+
+def test_the_report_says_what_had_to_be_signed_and_who_signed(shop: Shop, keys: Path) -> None:
+    hold(shop, key=keys / "ann")
+    hold(shop, reason="nobody's")
+    with shop.open() as repo:
+        document = json.loads(json.dumps(audit.audit(repo, clock=NOW).document))
+    validate("audit", document)
+    found = document["signatures"]
+    assert (found["allowed_signers"], found["signed"]) == (SIGNERS, ["manifests/", "holds/"])
+    assert (found["asked"], found["good"]) == (2, 1)
+    assert [(each["signer"], each["commits"]) for each in found["signers"]] == [("ann@example.org", 1)]
+    signers = [event["signature"]["signer"] for event in document["events"]]
+    assert signers == ["", "ann@example.org", ""]  # the ship of before the policy, which is no fault, too
+    for form in (audit_text, audit_markdown, audit_html):
+        page = form.render(document).replace("&#64;", "@")
+        assert "1 of 2 commits" in page
+        assert "signed by ann@example.org" in page
+        assert found["signers"][0]["key"][:12].replace(":", "&#58;") in page.replace(":", "&#58;")
+
+
+def test_without_a_policy_the_report_still_says_who_signed_what(shop: Shop, keys: Path) -> None:
+    text = (shop.desk / "pointsman.toml").read_text()
+    put(shop, "pointsman.toml", text.replace('["manifests/", "holds/"]', "[]"))
+    at(shop, "nothing must be", key=keys / "ann")
+    hold(shop, key=keys / "ann")
+    hold(shop, key=keys / "eve", reason="another")
+    with shop.open() as repo:
+        outcome = audit.audit(repo, clock=NOW)
+    assert outcome.exit_code == 0
+    assert [event["signature"]["signer"] for event in outcome.document["events"]] == ["", "ann@example.org", ""]

@@ -2,19 +2,19 @@
 
 The history is read once (`git log --raw`), and each commit is judged against its first parent with the settings of
 that time. Append-only is proven commit by commit: a record that ever changed or went is a fault of that commit.
+How the report reads is for `audit_text`, `audit_markdown` and `audit_html`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from pointsman.audit_report import Report
 from pointsman.case import DOCUMENTS, Gate, path_kind
-from pointsman.documents import rfc3339
-from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
+from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.fence import AUDITED, SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.gate import Gatekeeper
-from pointsman.outcome import Outcome, told
+from pointsman.outcome import Outcome
 from pointsman.plumbing import PLAIN_FILE, Commit, Oid
 from pointsman.repo import Repository
 from pointsman.rules import RULES, Rule
@@ -29,7 +29,8 @@ _TOGETHER = 512  # commits whose documents are read at once
 def audit(
     repo: Repository, *, accept_rewrite: bool = False, clock: int | None = None, rules: Sequence[Rule] = RULES
 ) -> Outcome:
-    """Judge the commits of main after `[audit] since`, or all. Exit 1 if one broke a rule that it did not accept.
+    """Judge the commits of main after `[audit] since`, or all, and report what they did. Exit 1 if one broke a rule
+    that it did not accept.
 
     Remembers beside the serving pointers how far it came, so that a rewrite of what was audited shows in the next one.
     """
@@ -43,21 +44,22 @@ def audit(
     since = Oid(settings.audit_since)
     if since and since not in index:
         raise Problem(f"[audit] since names {since[:12]}, which is no commit of main: name one that git log shows")
-    judged = [commit for commit in reversed(index.commits) if not since or not index.is_older(commit.oid, since)]
-    faults = [told(fault, accepted=False) for fault in lost]
     signatures = Signatures(gate.facts, main, clock=clock)
-    for place, commit in enumerate(judged):
-        if place % _TOGETHER == 0:
-            repo.git.read_ahead(_documents(judged[place : place + _TOGETHER]))
-            signatures.look(judged[place : place + _TOGETHER])
-        verdict = gate.landed(main, commit, signatures.missing(commit))
-        faults += [{**told(fault, accepted=False), **_where(commit)} for fault in verdict.faults]
-        faults += [{**told(fault, accepted=True), **_where(commit), "reason": why} for fault, why in verdict.accepted]
-    broken = any(not fault["accepted"] for fault in faults)
+    report = Report(gate.facts, main, since or None, signatures)
+    report.lost(lost)
+    every = index.commits[::-1]
+    for place in range(0, len(every), _TOGETHER):
+        some = every[place : place + _TOGETHER]
+        repo.git.read_ahead(_documents(some))
+        judged = [commit for commit in some if not since or not index.is_older(commit.oid, since)]
+        signatures.look(judged)
+        report.pass_over(some[: len(some) - len(judged)])
+        for commit in judged:
+            report.add(commit, gate.landed(main, commit, signatures.missing(commit.oid)))
     if fences and not lost:
         notes += _remember(repo, settings, main, accept_rewrite=accept_rewrite)
-    document = {"main": main, "since": since or None, "commits": len(judged), "faults": faults}
-    return Outcome(document, 1 if broken else 0, tuple(notes))
+    document = report.document()
+    return Outcome(document, 1 if document["counts"]["broken"] else 0, tuple(notes))
 
 
 def _documents(commits: Sequence[Commit]) -> Iterator[Oid]:
@@ -65,10 +67,6 @@ def _documents(commits: Sequence[Commit]) -> Iterator[Oid]:
     for change in (change for commit in commits for change in commit.changes):
         if change.new is not None and change.new.mode == PLAIN_FILE and path_kind(change.path) in DOCUMENTS:
             yield change.new.oid
-
-
-def _where(commit: Commit) -> dict[str, str]:
-    return {"commit": commit.oid, "at": rfc3339(commit.time), "by": commit.committer}
 
 
 def _fences(settings: Settings) -> tuple[list[Fence], list[str]]:
@@ -94,18 +92,3 @@ def _remember(repo: Repository, settings: Settings, main: Oid, *, accept_rewrite
     except (Unreachable, MovedFirst) as error:
         return [f"how far this audit came is not remembered: {error}"]
     return []
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """Two lines per fault and one verdict."""
-    lines = []
-    for fault in document["faults"]:
-        accepted = f" (accepted: {one_line(fault['reason'])})" if fault["accepted"] else ""
-        if "commit" in fault:
-            lines.append(f"{fault['commit'][:12]}  {fault['at']}  by {fault['by']}")
-        lines.append(f"  {one_line(fault['path'])}: {fault['rule']}: {one_line(fault['says'])}{accepted}")
-    broken = sum(not fault["accepted"] for fault in document["faults"])
-    since = f" since {document['since'][:12]}" if document["since"] else ""
-    what = f"{broken} fault{'s' if broken > 1 else ''}" if broken else "no rule was broken"
-    past = "a fault of the past stays one: once it is mended, move [audit] since in pointsman.toml to a later commit"
-    return "\n".join([*lines, f"{document['commits']} commits of main{since}: {what}", *([past] if broken else [])])

@@ -64,7 +64,7 @@ def events(repo: Repository, targets: Sequence[Target] = (), *, records: bool = 
     """
     main = repo.main
     moments, commits = _walked(repo, _paths(targets, records=records))
-    teller = _Teller(repo, moments)
+    teller = Teller(repo, moments)
     told = [event for commit in commits for event in teller.tell(commit)][::-1]
     wanted = {"all", *map(str, targets)}
     told = [event for event in told if not targets or event.target in wanted]
@@ -120,7 +120,7 @@ def shipped_ever(repo: Repository, main: Oid) -> list[str]:
     return sorted({str(target_of(change.path)) for change in changes if path_kind(change.path) == "manifest"})
 
 
-class _Teller:
+class Teller:
     """Tells commits in their order, the oldest first: what vouched for a manifest before makes it known later."""
 
     def __init__(self, repo: Repository, moments: Moments) -> None:
@@ -129,9 +129,9 @@ class _Teller:
         self._left: dict[tuple[str, Entry], Commit | None] = {}  # by the commit that left it; None: vouched for
         self._versions: dict[Entry, Mapping[str, str]] = {}
 
-    def tell(self, commit: Commit) -> Iterator[Event]:
-        """The events of one commit, its records first: read backwards, they come last."""
-        message = parse(self.repo.words(commit))
+    def tell(self, commit: Commit, message: Message | None = None) -> Iterator[Event]:
+        """The events of one commit, its records first: read backwards, they come last. `message`: if it is parsed."""
+        message = message or parse(self.repo.words(commit))
         at = self.moments.of(commit.oid)
         recorded: list[Event] = []
         others: list[Event] = []

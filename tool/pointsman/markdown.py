@@ -8,7 +8,8 @@ import re
 def plain(text: str) -> str:
     """Text of our own and names that are checked: every sign that could be markup is a character reference."""
     visible = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
-    return "".join(each if each.isalnum() or each in " .,/-_'" else f"&#{ord(each)};" for each in visible)
+    kept = "".join(each if each.isalnum() or each in " .,/-_'" else f"&#{ord(each)};" for each in visible)
+    return re.sub(r"(?<![^\W_])_|_(?![^\W_])", "&#95;", kept)  # inside of a word it is no emphasis
 
 
 def code(text: str) -> str:

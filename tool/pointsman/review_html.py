@@ -1,25 +1,19 @@
-"""A review as one HTML page that needs nothing beside itself: no script, no font, no request of any kind."""
+"""A review as one HTML page that needs nothing beside itself."""
 
 from __future__ import annotations
 
-import functools
-import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pointsman import review_rows
-from pointsman.review_rows import HEADINGS, accepted, facts, guardrails, lost, movement, rows, shown, undone
+from pointsman.page import template
+from pointsman.review_rows import HEADINGS, accepted, facts, guardrails, lost, movement, percent, rows, undone
 
-if TYPE_CHECKING:
-    from jinja2 import Template
-
-_PAGE = os.path.join(os.path.dirname(__file__), "templates", "review.html")
 _DETAILED = 60  # targets whose artifacts are shown one by one
 
 
 def render(document: Mapping[str, Any]) -> str:
     """The page."""
-    return _template().render(
+    return template("review.html").render(
         document=document,
         headings=HEADINGS,
         rows=[row for target in document["targets"] for row in rows(target)],
@@ -27,28 +21,16 @@ def render(document: Mapping[str, Any]) -> str:
         more=max(0, len(document["targets"]) - _DETAILED),
         stopped=any(not fault["accepted"] for each in (document, *document["targets"]) for fault in each["faults"]),
         owners=sorted({owner for target in document["targets"] for owner in target["owners"]}),
+        accepted=accepted,
+        facts=facts,
+        guardrails=guardrails,
+        lost=lost,
+        undone=undone,
+        movement=movement,
+        percent=percent,
+        line=line,
+        LISTS=("entered", "left", "added", "removed", "tags_appeared", "tags_vanished"),
     )
-
-
-@functools.cache
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"shown": shown}
-    environment.globals |= {
-        "accepted": accepted,
-        "facts": facts,
-        "guardrails": guardrails,
-        "lost": lost,
-        "undone": undone,
-        "movement": movement,
-        "percent": review_rows.percent,
-        "line": line,
-        "LISTS": ("entered", "left", "added", "removed", "tags_appeared", "tags_vanished"),
-    }
-    with open(_PAGE, encoding="utf-8") as file:
-        return environment.from_string(file.read())
 
 
 def line(past: Sequence[Mapping[str, Any]], width: int = 220, height: int = 40) -> str:

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pointsman.case import path_kind
 from pointsman.errors import Problem
 from pointsman.facts import Facts
 from pointsman.plumbing import Commit, Oid
@@ -27,6 +28,7 @@ from pointsman.snapshot import Snapshot
 
 _SSH, _ENDS = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _SIGNER = re.compile(r'\S.*\s(sk-)?(ssh|ecdsa)-[\w@.-]+\s+"?AAAA[A-Za-z0-9+/]+={0,3}(\s.*)?')
+_TOLD = ("manifest", "hold")
 _PATIENCE = 60  # seconds for one question to ssh-keygen
 
 
@@ -61,6 +63,7 @@ class Signatures:
         self.settings = facts.settings(Snapshot(facts.repo, main))
         self._clock = int(time.time()) if clock is None else clock
         self._latest = 0
+        self._asked: dict[Oid, tuple[str, ...]] = {}
         self._found: dict[Oid, Signature] = {}
         self._signers: dict[str, str] = {}  # key → whom the file named for it the last time
         self._file = b""
@@ -70,33 +73,16 @@ class Signatures:
                 raise Problem(f"[audit] allowed_signers names {path}, and main has no such file: commit it, or mend it")
             self._file = _checked(data, path)
 
-    def asked(self, commit: Commit) -> dict[str, bool]:
-        """Path → whether it says who may sign, of all that a commit changed and that must be signed.
-
-        The settings before the commit decide, and what decides is always asked for: the file, and [audit] itself.
-        """
-        base = Snapshot(self._facts.repo, commit.parents[0] if commit.parents else None)
-        head = Snapshot(self._facts.repo, commit.oid)
-        settings = self._facts.settings_then(base, head) if base.commit is not None else Settings("")
-        if not settings.signed:
-            return {}
-        found = {}
-        for path in (change.path for change in commit.changes):
-            decides = path == settings.allowed_signers
-            if path == SETTINGS_PATH:
-                decides = _audit(settings) != _audit(self._facts.settings_then(head, base))
-            if decides or any(_is_below(path, each) for each in settings.signed):
-                found[path] = decides
-        return found
-
-    def look(self, commits: Sequence[Commit], also: Sequence[Oid] = ()) -> None:
-        """Look at the signatures of those that must have one and of `also`, several at a time."""
+    def look(self, commits: Sequence[Commit]) -> None:
+        """Look at the signatures of those that must have one or that a report tells of, several at a time."""
         questions = []
         for commit in commits:
             # Who holds an expired key may set a clock back, but not behind what main has already.
             self._latest = min(max(self._latest, commit.time), self._clock)
-            asked = self.asked(commit)
-            if not asked and not (self._file and commit.oid in also):
+            asked = self._must(commit)
+            if asked:
+                self._asked[commit.oid] = tuple(asked)
+            elif not (self._file and any(path_kind(change.path) in _TOLD for change in commit.changes)):
                 continue
             before = self._before(commit) if any(asked.values()) else None
             found = self._read(commit, before)
@@ -116,16 +102,38 @@ class Signatures:
         """What was found of a commit, None if it was not looked at."""
         return self._found.get(commit)
 
-    def missing(self, commit: Commit) -> dict[str, str]:
+    def asked(self, commit: Oid) -> Sequence[str]:
+        """The paths that a commit changed and that must be signed."""
+        return self._asked.get(commit, ())
+
+    def missing(self, commit: Oid) -> dict[str, str]:
         """Path → why nobody has signed it who may, for all that must be signed."""
-        asked = self.asked(commit)
-        found = self._found.get(commit.oid, _NONE)
-        return {} if found.signer else dict.fromkeys(asked, found.says)
+        found = self._found.get(commit, _NONE)
+        return {} if found.signer else dict.fromkeys(self.asked(commit), found.says)
+
+    def _must(self, commit: Commit) -> dict[str, bool]:
+        """Path → whether it says who may sign, of all that a commit changed and that must be signed.
+
+        The settings before the commit decide, and what decides is always asked for: the file, and [audit] itself.
+        """
+        base = Snapshot(self._facts.repo, commit.parents[0] if commit.parents else None)
+        head = Snapshot(self._facts.repo, commit.oid)
+        settings = self._facts.settings_then(base, head) if base.commit is not None else Settings("")
+        if not settings.signed:
+            return {}
+        found = {}
+        for path in (change.path for change in commit.changes):
+            decides = path == settings.allowed_signers
+            if path == SETTINGS_PATH:
+                decides = _audit(settings) != _audit(self._facts.settings_then(head, base))
+            if decides or any(_is_below(path, each) for each in settings.signed):
+                found[path] = decides
+        return found
 
     def _before(self, commit: Commit) -> bytes | None:
         """The file that the settings before a commit name, as it was before it; None where there was none."""
-        base = Snapshot(self._facts.repo, commit.parents[0])
-        return base.read(self._facts.settings(base).allowed_signers)
+        base, head = (Snapshot(self._facts.repo, oid) for oid in (commit.parents[0], commit.oid))
+        return base.read(self._facts.settings_then(base, head).allowed_signers)
 
     def _read(self, commit: Commit, before: bytes | None) -> Signature | _Question:
         """What to ask about a commit, or what is known without."""

@@ -75,16 +75,24 @@ def show(call: Call, version: str, offline: bool) -> Answer:
         return Answer(verb.show(repo, version, offline=offline), verb.render)
 
 
-@click.command(epilog=example("pointsman audit"))
+@click.command(epilog=example("pointsman audit --format html"))
 @click.option("--accept-rewrite", is_flag=True, help="Take main as it is now although it was rewritten.")
+@click.option(
+    "--format", "form", type=click.Choice(("text", "markdown", "html")), default="text", help="How to report it."
+)
 @json_option
 @click.pass_obj
-def audit(call: Call, accept_rewrite: bool) -> Answer:
-    """Judge every commit of main.
+def audit(call: Call, accept_rewrite: bool, form: str) -> Answer:
+    """Judge every commit of main, and report what happened.
 
     From the commit after [audit] since, or from the first.
     """
+    if call.json and form != "text":
+        raise click.UsageError(f"--json and --format {form} are two forms of one answer: leave one out")
+    import importlib
+
     from pointsman import audit as verb
 
     with call.repository() as repo:
-        return Answer(verb.audit(repo, accept_rewrite=accept_rewrite), verb.render)
+        outcome = verb.audit(repo, accept_rewrite=accept_rewrite)
+    return Answer(outcome, importlib.import_module(f"pointsman.audit_{form}").render)

@@ -1,0 +1,43 @@
+"""An audit's report as Markdown: whole, however long it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pointsman.audit_rows import Table, facts, tables, verdict
+from pointsman.markdown import code, plain
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """The report; texts from outside stand as code."""
+    return "\n".join(_lines(document))
+
+
+def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# Audit: {plain(verdict(document))}"
+    yield ""
+    yield "| | |"
+    yield "|---|---|"
+    for label, text in facts(document):
+        yield f"| {plain(label)} | {code(text)} |"
+    for table in tables(document):
+        yield ""
+        yield f"## {plain(table.title)} ({len(table.rows):,})"
+        yield ""
+        yield from _folded(table) if table.usual else _table(table)
+
+
+def _folded(table: Table) -> Iterator[str]:
+    yield f"<details><summary>{len(table.rows):,} as usual</summary>"
+    yield ""
+    yield from _table(table)
+    yield ""
+    yield "</details>"
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield "| " + " | ".join(table.columns) + " |"
+    yield "|" + "---|" * len(table.columns)
+    for row in table.rows:
+        yield "| " + " | ".join(code(each) for each in row) + " |"

@@ -1,0 +1,34 @@
+"""An audit's report on a terminal: what is wrong and what is unusual line by line, the rest as figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pointsman.audit_rows import facts, tables, verdict
+
+_PAST = "a fault of the past stays one: once it is mended, move [audit] since in pointsman.toml to a later commit"
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """The unusual first, the figures, and one verdict."""
+    return "\n".join([*_lines(document), verdict(document), *([_PAST] if document["counts"]["broken"] else [])])
+
+
+def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+    for table in tables(document, usual=False):
+        yield f"{table.title}:"
+        for row in table.rows:
+            *most, author, committer, commit = row if len(row) > 3 else (*row, "", "", "")
+            if not commit:
+                yield "  " + "  ".join(each for each in most if each)
+                continue
+            merged = f", committed by {committer}" if committer else ""
+            yield "  " + "  ".join(each for each in (*most[:-1], commit) if each)
+            yield f"    {most[-1]}"
+            yield f"    by {author}{merged}"
+        yield ""
+    for label, text in facts(document):
+        if text != "0":
+            yield f"{label}: {text}"
+    yield ""
