@@ -76,6 +76,7 @@ def _machine_without_habits(tmp_path_factory: pytest.TempPathFactory) -> Generat
                 patch.delenv(name)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        patch.setenv("GIT_TEMPLATE_DIR", "")  # sample hooks, sixteen files for every repository
         yield
 
 
