@@ -47,6 +47,20 @@ class _Target(_ParamType):
             self.fail(str(problem), param, ctx)
 
 
+class _Targets(_Target):
+    """A target, or a pattern of targets."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "*" not in value and "?" not in value:
+            return super().convert(value, param, ctx)
+        from pointsman.names import Pattern
+
+        try:
+            return Pattern.parse(value)
+        except Problem as problem:
+            self.fail(str(problem), param, ctx)
+
+
 class _Holdable(_Target):
     """A target, or everything."""
 
@@ -117,6 +131,6 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f": did you mean {near[0]}?" if near else ""
 
 
-TEXT, TARGET, HOLDABLE, DROP, RULE, SETTING, FAIL_ON = (
-    _Text(), _Target(), _Holdable(), _Drop(), _Rule(), _Setting(), _FailOn()
+TEXT, TARGET, TARGETS, HOLDABLE, DROP, RULE, SETTING, FAIL_ON = (
+    _Text(), _Target(), _Targets(), _Holdable(), _Drop(), _Rule(), _Setting(), _FailOn()
 )  # fmt: skip

@@ -71,6 +71,7 @@ class Facts:
         self._settings: dict[str, Settings] = {}
         self._stores: dict[str, Store] = {}
         self._sizes: dict[str, Blob] = {}
+        self._hashed: dict[str, Blob] = {}
         self._values: dict[tuple[str, Oid], State | list[Fault]] = {}  # (path, id of the content) → what it says
 
     # history
@@ -355,6 +356,10 @@ class Facts:
         """Ask now for the sizes of blobs that the gate is going to ask for one target at a time."""
         self._sizes |= self.look(settings, dict.fromkeys(uris, False))
 
+    def remember(self, hashed: Mapping[str, Blob]) -> None:
+        """What these blobs hashed to just now is not read again."""
+        self._hashed |= hashed
+
     def look(self, settings: Settings, wanted: Mapping[str, bool]) -> dict[str, Blob]:
         """What stands under URIs (URI → whether to hash it); those that are of none of the repository's stores lack."""
         found: dict[str, Blob] = {}
@@ -373,6 +378,8 @@ class Facts:
     def _blob(self, store: Store, wanted: Mapping[str, bool], uri: str) -> Blob:
         key = uri[len(store.url) + 1 :]
         if wanted[uri]:
+            if uri in self._hashed:
+                return self._hashed[uri]
             size = self.contents.take_proof(uri)
             return Blob(*(store.digest(key) or (None,))) if size is None else Blob(size, key[-69:-5])
         return self._sizes.get(uri) or Blob(store.size(key))

@@ -118,16 +118,33 @@ class Gatekeeper:
 
     def standing(self, tip: Oid, target: Target, manifest: Manifest, *, hashed: bool = True) -> tuple[Fault, ...]:
         """The faults of the records and tombstones on `tip` of what a manifest points to, and of its blobs."""
+        return self._all_standing(tip, {target: manifest}, hashed=hashed)
+
+    def proven(self, tip: Oid, manifests: Mapping[Target, Manifest]) -> tuple[Fault, ...]:
+        """The same of many manifests, every blob hashed. This keeper does not read again what proved right here."""
+        return self._all_standing(tip, manifests, hashed=True, remember=True)
+
+    def _all_standing(
+        self, tip: Oid, manifests: Mapping[Target, Manifest], *, hashed: bool, remember: bool = False
+    ) -> tuple[Fault, ...]:
         snapshot = Snapshot(self.repo, tip)
         settings = self.facts.settings(snapshot)
-        blobs = self.facts.look(settings, dict.fromkeys(manifest.current.values(), hashed))
-        for slot, uri in manifest.current.items():
-            if uri not in settings.places(target, slot, manifest.versions.get(slot, "")) or uri not in blobs:
-                says = f"{slot} points to {uri}, which no store in the settings of main can hold: name it in former"
-                return (Fault(target.manifest_path, "foreign-uri", says),)
-        facts = self._standing(snapshot, target, manifest, manifest)
+        uris = (uri for manifest in manifests.values() for uri in manifest.current.values())
+        blobs = self.facts.look(settings, dict.fromkeys(uris, hashed))
+        if remember:
+            self.facts.remember(blobs)
+        foreign: list[Fault] = []
+        for target, manifest in manifests.items():
+            for slot, uri in manifest.current.items():
+                if uri not in settings.places(target, slot, manifest.versions.get(slot, "")) or uri not in blobs:
+                    says = f"{slot} points to {uri}, which no store in the settings of main can hold: name it in former"
+                    foreign.append(Fault(target.manifest_path, "foreign-uri", says))
+                    break
+        if foreign:
+            return tuple(foreign)
+        facts = [self._standing(snapshot, target, manifest, manifest) for target, manifest in manifests.items()]
         gate = Gate.TREE if hashed else Gate.SYNC
-        return tuple(judge(Case(gate, settings, (), [facts], blobs), self._rules))
+        return tuple(judge(Case(gate, settings, (), facts, blobs), self._rules))
 
     def landed(self, tip: Oid, commit: Commit, unsigned: Mapping[str, str] | None = None) -> Verdict:
         """Judge one commit of the history of `tip`, all that it changed, against its first parent.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from pointsman.errors import Problem
@@ -13,6 +14,7 @@ VERSION = r"[0-9a-f]{64}"
 
 _name = re.compile(NAME)
 _version = re.compile(VERSION)
+_pattern = re.compile(r"[A-Za-z0-9._*?-]+")
 
 BUILT_IN_TYPES = ("popularity", "cooc", "implicit", "content_sim", "session_seq")
 
@@ -79,3 +81,27 @@ class Target:
 
     def blob_key(self, artifact_type: str, version: str) -> str:
         return f"{self.tenant}/{self.surface}/{artifact_type}/{version}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Targets whose names are alike, such as bookshop/*: `*` is any letters but a slash, `?` is one."""
+
+    tenant: str
+    surface: str
+
+    @classmethod
+    def parse(cls, text: str) -> Pattern:
+        """The pattern that `text` names as tenant/surface; Problem if it is none."""
+        tenant, slash, surface = text.partition("/")
+        if not slash or not _pattern.fullmatch(tenant) or not _pattern.fullmatch(surface):
+            raise Problem(
+                f"not a pattern of targets: {text!r} (write tenant/surface with '*' or '?', such as 'grocer/*')"
+            )
+        return cls(tenant, surface)
+
+    def matches(self, target: Target) -> bool:
+        return fnmatchcase(target.tenant, self.tenant) and fnmatchcase(target.surface, self.surface)
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/{self.surface}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pointsman import pulls
 from pointsman.case import Case, Gate, Kind, TargetChange
+from pointsman.earlier import earlier
 from pointsman.errors import Problem
 from pointsman.facts import Facts
 from pointsman.gate import Gatekeeper, Verdict
@@ -19,7 +20,6 @@ from pointsman.plumbing import Oid
 from pointsman.pulls import Pull
 from pointsman.repo import Repository
 from pointsman.review_document import describe
-from pointsman.rollback import earlier
 from pointsman.snapshot import Snapshot
 
 

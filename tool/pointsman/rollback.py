@@ -1,207 +1,161 @@
-"""Rollback: an earlier manifest of a target, byte for byte, after proving that all it points to is still there."""
+"""Rollback: earlier manifests, byte for byte, after proving that all they point to is still there.
+
+All targets of one rollback move in one commit, of one pull request or straight on main: all of them or none.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from pointsman import pulls
-from pointsman.documents import Manifest, read_manifest
+from pointsman import pulls, rollback_plan
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate import Gatekeeper
-from pointsman.message import Said, check_value, compose
-from pointsman.moments import Moments
-from pointsman.names import Target
+from pointsman.message import check_value, compose
 from pointsman.origin import MAIN, Move
 from pointsman.outcome import Outcome
-from pointsman.plumbing import Entry, Oid
+from pointsman.plumbing import Entry
+from pointsman.record_pull import pause
 from pointsman.repo import Repository
-from pointsman.snapshot import Chain, Snapshot, versions_in
+from pointsman.rollback_plan import Plan, Request
 
+__all__ = ["Request", "render", "roll_back"]
 _TRIES = 12
+_SHOWN = 3  # targets
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Which targets to put back, to what, and how."""
+def roll_back(repo: Repository, request: Request, *, clock: int | None = None) -> Outcome:
+    """Restore an earlier manifest of each target, by a pull request or, with `now`, on main: all of them or none.
 
-    targets: tuple[Target, ...]
-    to: str | None = None
-    now: bool = False
-    reason: str = ""
-    accept: tuple[str, ...] = ()
+    Of targets that nobody named, those with nothing earlier are left, and exit is 5. `clock`: seconds since 1970.
+    """
+    _check_request(request)
+    time = int(datetime.now(UTC).timestamp()) if clock is None else clock
+    for again in range(_TRIES):
+        try:
+            repo.refresh()
+            return _roll_back(repo, request, time)
+        except MovedFirst:
+            if again == _TRIES - 1:
+                raise
+            pause(again)
+    raise AssertionError("unreachable")
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """An earlier state of a manifest: its tree entry and the commit that made it."""
-
-    entry: Entry
-    commit: Oid
-
-
-def roll_back(repo: Repository, request: Request) -> Outcome:
-    """Restore an earlier manifest of each target, by a pull request or, with `now`, on main: all of them or none."""
-    if not request.targets:
-        raise Problem("name the target to roll back, such as grocer/home")
+def _check_request(request: Request) -> None:
+    if not request.targets and request.run is None:
+        raise Problem("name the target to roll back, such as grocer/home, or the run with --run")
+    if request.to is not None and request.run is not None:
+        raise Problem("--run goes back to what stood before the run: leave --to out")
     if request.reason:
         check_value(request.reason, "--reason")
     if request.accept and not request.reason:
         raise Problem("--accept needs --reason: say why the guardrail may be broken")
     if request.now and not request.reason:
         raise Problem("--now goes to main without a review: it needs --reason, which git log will show")
-    for again in range(_TRIES):
-        try:
-            repo.refresh()
-            return Outcome({"targets": _roll_back(repo, request)})
-        except MovedFirst:
-            if again == _TRIES - 1:
-                raise
-    raise AssertionError("unreachable")
+    if request.hold and not request.reason:
+        raise Problem("--hold needs --reason: whoever is stopped will read it")
+    if request.until is not None and not request.hold:
+        raise Problem("--until is when a hold ends: it needs --hold")
 
 
-def _roll_back(repo: Repository, request: Request) -> list[dict[str, Any]]:
+def _roll_back(repo: Repository, request: Request, clock: int) -> Outcome:
     main = repo.main
     gate = Gatekeeper(repo)
-    plans = [(target, earlier(gate, target, request.to)) for target in dict.fromkeys(request.targets)]
-    for target, state in plans:
-        _prove(gate, repo, target, state)
-    documents: list[dict[str, Any]] = []
-    moves: list[Move] = []
-    opened: list[tuple[int, str, Oid]] = []
-    tip = main
-    for target, state in plans:
-        before = Snapshot(repo, tip).entry(target.manifest_path)
-        document = {"target": str(target), "from": _sha256(repo, before), "to": _sha256(repo, state.entry)}
-        if before == state.entry:
-            documents.append({**document, "outcome": "unchanged", "pull_request": None, "commit": None})
-            continue
-        last = gate.facts.chain(main, target.manifest_path).at(0)
-        said = Said(target, supersedes=last.oid if last else "none", now=request.now)
-        said.accepts = dict.fromkeys(request.accept, request.reason)
-        subject = f"rollback: {target} to {state.commit[:12]}{_slots(repo, state)}"
-        what = f"{target} {state.entry.oid} {said.supersedes}"
-        branch = f"rollback/{target}/{hashlib.sha256(what.encode()).hexdigest()[:12]}"
-        ref = f"refs/heads/{branch}"
-        if not request.now and (there := repo.heads.get(ref)) is not None:
-            pull = pulls.show_on_forge(repo, branch, there)
-            documents.append(
-                {**document, "outcome": "unchanged", "pull_request": pulls.document(pull), "commit": there}
-            )
-            continue
-        base = tip if request.now else main
-        tree = repo.tree_with(repo.tree_of(base), {target.manifest_path: state.entry})
-        commit = repo.commit(tree, [base], compose(subject, [said], reason=request.reason))
-        verdict = gate.change(base, commit, notes=False)
-        if verdict.faults:
-            raise Refused(verdict.faults)
-        if request.now:
-            tip = commit
-            documents.append({**document, "outcome": "merged", "pull_request": None, "commit": commit})
-        else:
-            moves.append(Move(ref, commit, None))
-            opened.append((len(documents), branch, commit))
-            documents.append({**document, "outcome": "opened", "pull_request": None, "commit": commit})
-    if tip != main:
-        moves.append(Move(MAIN, tip, main))
-    if moves:
-        repo.move(moves)
-    for place, branch, commit in opened:
-        documents[place]["pull_request"] = pulls.document(pulls.show_on_forge(repo, branch, commit))
-    return documents
+    plans = list(rollback_plan.plans(gate, request, clock))
+    moving = [plan for plan in plans if plan.moves]
+    rollback_plan.prove(gate, moving)
+    said = [plan.said for plan in moving]
+    changed = [plan for plan in plans if plan.moves or plan.hold is not None]
+    left = any(plan.left for plan in plans)
+    if left and all(plan.left for plan in plans):
+        raise Problem(plans[0].says)
+    if not changed:
+        return _outcome(repo, plans, {}, "unchanged", left=left)
+    branch = _branch(request, changed)
+    ref = f"refs/heads/{branch}"
+    if not request.now and (there := repo.heads.get(ref)) is not None:
+        pull = pulls.document(pulls.show_on_forge(repo, branch, there))
+        return _outcome(repo, plans, {"pull_request": pull, "commit": there}, "unchanged", left=left)
+    files: dict[str, bytes | Entry | None] = {plan.target.manifest_path: plan.after for plan in moving}
+    files |= {plan.hold.path: plan.hold.render() for plan in plans if plan.hold is not None}
+    text = compose(_subject(changed), said, reason=request.reason, note=_note(request, plans))
+    commit = repo.commit(repo.tree_with(repo.tree_of(main), files), [main], text)
+    verdict = gate.change(main, commit, notes=False)
+    if verdict.faults:
+        raise Refused(verdict.faults)
+    if request.now:
+        repo.move([Move(MAIN, commit, main)])
+        return _outcome(repo, plans, {"commit": commit}, "merged", left=left)
+    repo.move([Move(ref, commit, None)])
+    pull = pulls.document(pulls.show_on_forge(repo, branch, commit))
+    return _outcome(repo, plans, {"pull_request": pull, "commit": commit}, "opened", left=left)
 
 
-def _prove(gate: Gatekeeper, repo: Repository, target: Target, earlier: Earlier) -> None:
-    """Refused unless every record is on main and every blob of the earlier manifest hashes to its version."""
-    data = repo.content(earlier.entry)
-    manifest = read_manifest(data, target.manifest_path) if data is not None else None
-    if not isinstance(manifest, Manifest):
-        raise Problem(f"{target}: the manifest of {earlier.commit[:12]} cannot be read: choose another with --to")
-    faults = gate.standing(repo.main, target, manifest)
-    if faults:
-        raise Refused(faults)
+# what is said of it
 
 
-def earlier(gate: Gatekeeper, target: Target, to: str | None) -> Earlier:
-    """The state of a target that `to` (a commit, a version or a time) names; without it that before the last ship."""
-    repo = gate.repo
-    chain = gate.facts.chain(repo.main, target.manifest_path)
-    if chain.at(0) is None:
-        raise Problem(f"{target} was never shipped: there is nothing to roll back")
-    if to is None:
-        return _before_last_ship(gate, chain, target)
-    if re.fullmatch(r"[0-9a-f]{7,64}", to):
-        states = [(place, commit) for place, commit in chain.since(0) if _has(repo, chain.step(commit)[1], to)]
-        if states:
-            versions = {
-                v for _, commit in states for v in versions_in(repo, chain.step(commit)[1]).values() if v.startswith(to)
-            }
-            if len(versions) > 1:
-                raise Problem(f"{to} begins several versions of {target}: give more digits")
-            return _state(chain, target, states[0][0])
-        if len(to) > 40:
-            raise Problem(f"{target} never pointed to version {to[:12]}: pointsman log {target} shows what it had")
-    commit = Moments(repo, repo.main).commit_at(to)
-    entry = Snapshot(repo, commit).entry(target.manifest_path)
-    if entry is None:
-        raise Problem(f"{target} was not shipped yet at {to}: pointsman log {target} shows what it had")
-    return Earlier(entry, commit)
+def _branch(request: Request, plans: Sequence[Plan]) -> str:
+    place = str(plans[0].target) if len(plans) == 1 else "run"
+    what = "\n".join([plan.key for plan in plans])
+    return f"rollback/{place}/{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 
-def _before_last_ship(gate: Gatekeeper, chain: Chain, target: Target) -> Earlier:
-    if not gate.good(chain, 0):  # a hand edit or worse is on top: what it left was never good, what it covered was
-        for place, commit in chain.since(1):
-            if chain.step(commit)[1] is not None and gate.good(chain, place):
-                return _state(chain, target, place)
-    for place, commit in chain.since(0):
-        if gate.is_ship(chain, commit):
-            if chain.step(commit)[0] is None:
-                raise Problem(
-                    f"{target} was first shipped by {commit.oid[:12]}, there is nothing earlier to restore: "
-                    f"to take it out of serving, git revert {commit.oid[:12]}"
-                )
-            return _state(chain, target, place + 1)
-    raise Problem(f"no ship of {target} is on main: say with --to what to restore")
+def _subject(plans: Sequence[Plan]) -> str:
+    if len(plans) == 1:
+        (plan,) = plans
+        return f"rollback: {plan.target} to {plan.to}" if plan.moves else f"hold: {plan.target}"
+    some = ", ".join(str(plan.target) for plan in plans[:_SHOWN])
+    return f"rollback: {len(plans)} targets, {some}{' …' if len(plans) > _SHOWN else ''}"
 
 
-def _state(chain: Chain, target: Target, place: int) -> Earlier:
-    commit = chain.at(place)
-    entry = chain.step(commit)[1] if commit is not None else None
-    if commit is None or entry is None:
-        raise Problem(f"{target} had no manifest then: pointsman log {target} shows what it had")
-    return Earlier(entry, commit.oid)
+def _note(request: Request, plans: Sequence[Plan]) -> str:
+    lines = [f"Back to what stood before the run {request.run}"] if request.run is not None else []
+    moving = [plan for plan in plans if plan.moves]
+    lines += [f"{plan.target} to {plan.to}" for plan in moving if len(moving) > 1]
+    lines += [f"On hold until {plan.hold.until}: {plan.target}" for plan in plans if plan.hold is not None]
+    return "\n".join(lines)
 
 
-def _has(repo: Repository, entry: Entry | None, prefix: str) -> bool:
-    return any(version.startswith(prefix) for version in versions_in(repo, entry).values())
+def _outcome(repo: Repository, plans: Sequence[Plan], done: Mapping[str, Any], outcome: str, *, left: bool) -> Outcome:
+    told = []
+    for plan in plans:
+        mine = done if plan.moves or plan.hold is not None else {}
+        document = {
+            "target": str(plan.target),
+            "from": _sha256(repo, plan.before),
+            "to": _sha256(repo, plan.before if plan.after is None else plan.after),
+            "outcome": "left" if plan.left else outcome if mine else "unchanged",
+            "pull_request": mine.get("pull_request"),
+            "commit": mine.get("commit"),
+        }
+        document |= {"hold": {"until": plan.hold.until, "reason": plan.hold.reason}} if plan.hold is not None else {}
+        told.append(document | ({"says": plan.says} if plan.says else {}))
+    return Outcome({"targets": told}, 5 if left else 0)
 
 
-def _slots(repo: Repository, earlier: Earlier) -> str:
-    return ": " + ", ".join(f"{slot} {version[:12]}" for slot, version in versions_in(repo, earlier.entry).items())
-
-
-def _sha256(repo: Repository, entry: Entry | None) -> str | None:
-    data = repo.content(entry)
+def _sha256(repo: Repository, state: Entry | bytes | None) -> str | None:
+    data = state if isinstance(state, bytes) else repo.content(state)
     return hashlib.sha256(data).hexdigest() if data is not None else None
 
 
 def render(document: Mapping[str, Any]) -> str:
     """One line per target and what to do next."""
-    lines = []
-    for each in document["targets"]:
-        pull = each["pull_request"]
-        match each["outcome"]:
-            case "merged":
-                lines.append(f"{each['target']}: rolled back on main as {each['commit'][:12]}; next: pointsman sync")
-            case "opened":
-                lines.append(f"{each['target']}: opened {pull['branch']}; next: pointsman pr merge {pull['id']}")
-            case _ if pull is not None:
-                lines.append(
-                    f"{each['target']}: unchanged, {pull['branch']} is open; next: pointsman pr merge {pull['id']}"
-                )
-            case _:
-                lines.append(f"{each['target']}: unchanged, main has this manifest already")
-    return "\n".join(lines)
+    return "\n".join(f"{each['target']}: {_line(each)}" for each in document["targets"])
+
+
+def _line(each: Mapping[str, Any]) -> str:
+    pull, hold = each["pull_request"], each.get("hold")
+    held = f", on hold until {hold['until']}" if hold else ""
+    match each["outcome"]:
+        case "merged":
+            return f"rolled back on main as {each['commit'][:12]}{held}; next: pointsman sync"
+        case "opened":
+            return f"opened {pull['branch']}{held}; next: pointsman pr merge {pull['id']}"
+        case "left":
+            return f"left as it is: {each['says']}"
+        case _ if pull is not None:
+            return f"unchanged, {pull['branch']} is open; next: pointsman pr merge {pull['id']}"
+    return f"unchanged, {each.get('says', 'main has this manifest already')}"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.arguments import FAIL_ON, HOLDABLE, RULE, TARGET, TEXT
+from pointsman.arguments import FAIL_ON, HOLDABLE, RULE, TARGET, TARGETS, TEXT
 from pointsman.console import Answer, Call, example, json_option, need_reason
 
 if TYPE_CHECKING:
-    from pointsman.names import Target
+    from pointsman.names import Pattern, Target
 
 
 @click.command(epilog=example("pointsman status grocer/home"))
@@ -28,26 +28,52 @@ def status(call: Call, targets: tuple[Target, ...], fail_on: tuple[str, ...] | N
 
 
 @click.command(epilog=example('pointsman rollback grocer/home --now --reason "half the items are gone"'))
-@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
+@click.argument("targets", metavar="[TARGET|PATTERN]...", nargs=-1, type=TARGETS)
 @click.option(
     "--to", metavar="COMMIT|VERSION|TIME", type=TEXT, help="This state; default: the one before the last ship."
 )
+@click.option("--type", "slot", metavar="TYPE", type=TEXT, help="This artifact type alone; the others stay.")
+@click.option("--run", metavar="URL", type=TEXT, help="What this pipeline run shipped, back to what was before it.")
 @click.option("--now", is_flag=True, help="Straight to main, without a pull request; needs --reason.")
+@click.option("--hold", is_flag=True, help="Stop ships of them, too, for a day; needs --reason.")
+@click.option("--until", metavar="TIME", type=TEXT, help="When the hold ends: 2h, 3d, a date or a time.")
 @click.option("--accept", metavar="RULE", type=RULE, multiple=True, help="Go on although this guardrail objects.")
 @click.option("--reason", metavar="TEXT", type=TEXT, help="Why; git log will show it.")
 @json_option
 @click.pass_obj
 def rollback(
-    call: Call, targets: tuple[Target, ...], to: str | None, now: bool, accept: tuple[str, ...], reason: str | None
+    call: Call,
+    targets: tuple[Target | Pattern, ...],
+    to: str | None,
+    slot: str | None,
+    run: str | None,
+    now: bool,
+    hold: bool,
+    until: str | None,
+    accept: tuple[str, ...],
+    reason: str | None,
 ) -> Answer:
-    """Put an earlier manifest back, byte for byte."""
+    """Put earlier manifests back, byte for byte.
+
+    All targets in one commit, or none. 'bookshop/*' is every target of bookshop.
+    """
     if now and not reason:
         raise click.UsageError("--now goes to main without a review: it needs --reason, which git log will show")
     need_reason(accept, reason)
     from pointsman import rollback as verb
 
     call.refusal = "nothing was rolled back"
-    request = verb.Request(targets=targets, to=to, now=now, reason=reason or "", accept=accept)
+    request = verb.Request(
+        targets=targets,
+        to=to,
+        slot=slot,
+        run=run,
+        now=now,
+        hold=hold,
+        until=until,
+        reason=reason or "",
+        accept=accept,
+    )
     with call.repository() as repo:
         return Answer(verb.roll_back(repo, request), verb.render)
 

@@ -1,0 +1,328 @@
+"""Rollback of runs, of patterns, of one type, with a hold, and what is wrongly asked of it. test_loop has the rest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runner import slow
+from shop import Kept, Shop, cooc, git, popularity, refused
+
+from pointsman import rollback
+from pointsman.cli import main
+from pointsman.errors import Problem, Refused
+from pointsman.names import Pattern, Target
+from pointsman.outcome import Outcome
+
+NOON = 1772625600  # 2026-03-04T12:00:00Z
+BOOKS, KIDS, GROCER = Target("bookshop", "home"), Target("bookshop", "kids"), Target("grocer", "home")
+RUNS = [f"https://ci.example/runs/{number}" for number in range(4)]
+BOOKSHOP = Pattern("bookshop", "*")
+
+
+def ship(shop: Shop, day: int, *targets: Target, run: str, only: str = "", salt: str = "") -> None:
+    makers = [make for make in (popularity, cooc) if only in ("", make.__name__)]
+    files = [
+        make(
+            shop.root / f"{each.tenant}-{each.surface}-{make.__name__}.json",
+            20 + day,
+            tenant=each.tenant,
+            surface=each.surface,
+            day=day,
+            salt=salt,
+        )
+        for each in targets
+        for make in makers
+    ]
+    outcome = shop.publish(*files, run=run, merge=True)
+    assert outcome.exit_code == 0, outcome.document
+
+
+def two_runs(root: Path) -> Shop:
+    shop = Shop(root)
+    ship(shop, 1, BOOKS, KIDS, GROCER, run=RUNS[1])
+    ship(shop, 2, BOOKS, KIDS, GROCER, run=RUNS[2])
+    shop.sync()
+    return shop
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("rollback"), two_runs)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
+
+
+def back(shop: Shop, *targets: Target | Pattern, where: Path | None = None, **more: Any) -> Outcome:
+    with shop.open(where) as repo:
+        return rollback.roll_back(repo, rollback.Request(targets, **more), clock=NOON)
+
+
+def now(shop: Shop, *targets: Target | Pattern, **more: Any) -> Outcome:
+    return back(shop, *targets, now=True, reason="a bad feed", **more)
+
+
+def outcomes(outcome: Outcome) -> dict[str, str]:
+    return {each["target"]: each["outcome"] for each in outcome.document["targets"]}
+
+
+def bytes_of(shop: Shop, target: Target, at: str = "main") -> str:
+    return git(shop.origin, "show", f"{at}:{target.manifest_path}")
+
+
+def versions(shop: Shop, target: Target, at: str = "main") -> dict[str, str]:
+    return {slot: uri[-69:-5] for slot, uri in json.loads(bytes_of(shop, target, at))["current"].items()}
+
+
+def first(shop: Shop, target: Target) -> str:
+    """The commit that shipped it first."""
+    return git(shop.origin, "log", "--format=%H", "main", "--", target.manifest_path).split()[-1]
+
+
+# a run
+
+
+def test_all_that_a_run_shipped_goes_back_in_one_commit_byte_for_byte(shop: Shop) -> None:
+    before = shop.main
+    done = now(shop, run=RUNS[2])
+    assert outcomes(done) == {"bookshop/home": "merged", "bookshop/kids": "merged", "grocer/home": "merged"}
+    assert git(shop.origin, "rev-list", f"{before}..main") == shop.main
+    for target in (BOOKS, KIDS, GROCER):
+        assert bytes_of(shop, target) == bytes_of(shop, target, first(shop, target))
+    text = git(shop.origin, "log", "-1", "--format=%B", "main")
+    assert f"Back to what stood before the run {RUNS[2]}\n" in text
+    assert text.count("\nRollback-Now: ") == 3
+    assert "\nReason: a bad feed" in text
+    assert {each["outcome"] for each in shop.sync().document["targets"]} == {"written"}
+    assert shop.check(base=before, head="main") == []
+    again = now(shop, run=RUNS[2])
+    assert set(outcomes(again).values()) == {"unchanged"}
+    assert "nothing that this run shipped" in again.document["targets"][0]["says"]
+
+
+def test_a_run_goes_back_in_one_pull_request_of_which_there_is_one(shop: Shop) -> None:
+    done = back(shop, run=RUNS[2])
+    assert set(outcomes(done).values()) == {"opened"}
+    assert set(outcomes(back(shop, run=RUNS[2])).values()) == {"unchanged"}
+    (pull,) = shop.pulls()
+    assert pull["targets"] == ["bookshop/home", "bookshop/kids", "grocer/home"]
+    shop.merge(pull["id"])
+    assert bytes_of(shop, KIDS) == bytes_of(shop, KIDS, first(shop, KIDS))
+
+
+def test_what_others_shipped_since_a_run_stays(shop: Shop) -> None:
+    ship(shop, 3, KIDS, run=RUNS[3])
+    ship(shop, 3, GROCER, run=RUNS[3], only="cooc")
+    theirs = bytes_of(shop, KIDS)
+    done = now(shop, run=RUNS[2])
+    assert outcomes(done) == {"bookshop/home": "merged", "bookshop/kids": "unchanged", "grocer/home": "merged"}
+    assert bytes_of(shop, KIDS) == theirs
+    assert versions(shop, GROCER) == {
+        "popularity": versions(shop, GROCER, first(shop, GROCER))["popularity"],
+        "cooc": versions(shop, GROCER, "main~1")["cooc"],
+    }
+    assert shop.sync().exit_code == 0
+
+
+def test_of_a_run_those_with_nothing_earlier_are_left_and_said(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    new = Target("bakery", "home")
+    ship(shop, 3, KIDS, new, run=RUNS[3])
+    words = ["-C", str(shop.desk), "rollback", "--run", RUNS[3], "--now", "--reason", "a bad feed"]
+    assert main(words) == 5
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("bakery/home: left as it is: bakery/home was first shipped by this run")
+    assert said[1].startswith("bookshop/kids: rolled back on main")
+    assert main([*words[:3], "bakery/*", *words[3:]]) == 2
+    assert "nothing earlier" in capsys.readouterr().err
+
+
+def test_of_a_run_only_the_targets_that_are_named_go_back(shop: Shop) -> None:
+    done = now(shop, BOOKSHOP, run=RUNS[2])
+    assert outcomes(done) == {"bookshop/home": "merged", "bookshop/kids": "merged"}
+    assert versions(shop, GROCER) != versions(shop, GROCER, first(shop, GROCER))
+
+
+def test_every_blob_of_a_run_is_proven_before_anything_moves(shop: Shop) -> None:
+    for target, spoil in ((KIDS, "missing"), (GROCER, "altered")):
+        version = versions(shop, target, first(shop, target))["popularity"]
+        blob = shop.store / target.blob_key("popularity", version)
+        blob.chmod(0o644)
+        blob.unlink() if spoil == "missing" else blob.write_bytes(b"x" + blob.read_bytes()[1:])
+    before = shop.everything()
+    with pytest.raises(Refused) as error:
+        now(shop, run=RUNS[2])
+    assert refused(error.value) == {"blob-missing", "blob-altered"}
+    assert shop.everything() == before
+
+
+@slow
+def test_a_blob_is_read_once_for_a_rollback(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pointsman.store import FileStore
+
+    read: list[str] = []
+    really = FileStore.digest
+
+    def digest(store: FileStore, key: str) -> tuple[int, str] | None:
+        read.append(key)
+        return really(store, key)
+
+    monkeypatch.setattr(FileStore, "digest", digest)
+    now(shop, run=RUNS[2])
+    assert len(read) == len(set(read)) == 6
+
+
+# patterns
+
+
+def test_a_pattern_is_every_target_that_it_matches(shop: Shop) -> None:
+    done = now(shop, BOOKSHOP)
+    assert outcomes(done) == {"bookshop/home": "merged", "bookshop/kids": "merged"}
+    assert bytes_of(shop, BOOKS) == bytes_of(shop, BOOKS, first(shop, BOOKS))
+
+
+# one type
+
+
+def test_one_type_goes_back_and_the_others_stay(shop: Shop) -> None:
+    was, old = versions(shop, GROCER), versions(shop, GROCER, first(shop, GROCER))
+    assert outcomes(back(shop, GROCER, slot="cooc")) == {"grocer/home": "opened"}
+    assert outcomes(back(shop, GROCER, slot="cooc")) == {"grocer/home": "unchanged"}
+    shop.merge("grocer/home")
+    assert versions(shop, GROCER) == {"popularity": was["popularity"], "cooc": old["cooc"]}
+    text = git(shop.origin, "log", "-1", "--format=%B", "main")
+    digest = hashlib.sha256(bytes_of(shop, GROCER).encode() + b"\n").hexdigest()
+    assert f"Manifest: grocer/home sha256:{digest}\n" in text
+    assert f"Restores: grocer/home cooc@{old['cooc']}" in text
+    assert shop.sync().document["targets"][2]["outcome"] == "written"
+    with pytest.raises(Refused) as error:
+        ship(shop, 2, GROCER, run=RUNS[3], only="cooc")
+    assert refused(error.value) == {"rolled-back"}
+
+
+@pytest.mark.parametrize("what", ["version", "commit", "time"])
+def test_one_type_goes_to_a_version_a_commit_or_a_moment(shop: Shop, what: str) -> None:
+    ship(shop, 3, GROCER, run=RUNS[3])
+    commit = first(shop, GROCER)
+    to = {
+        "version": versions(shop, GROCER, commit)["cooc"][:12],
+        "commit": commit,
+        "time": git(shop.origin, "log", "-1", "--format=%cI", commit),
+    }[what]
+    was = versions(shop, GROCER)
+    now(shop, GROCER, slot="cooc", to=to)
+    if what == "time":  # of one second there may be several ships
+        assert versions(shop, GROCER)["popularity"] == was["popularity"]
+    else:
+        assert versions(shop, GROCER) == {**was, "cooc": versions(shop, GROCER, commit)["cooc"]}
+    assert set(outcomes(now(shop, GROCER, slot="cooc", to=to)).values()) == {"unchanged"}
+
+
+def test_a_type_that_was_dropped_comes_back(shop: Shop) -> None:
+    was = versions(shop, GROCER)
+    with shop.open() as repo:
+        from pointsman import publish
+
+        request = publish.Request(drops=((GROCER, "cooc"),), merge=True, accept=("type-dropped",), reason="tried")
+        publish.publish(repo, request)
+    assert "cooc" not in versions(shop, GROCER)
+    now(shop, GROCER, slot="cooc")
+    assert versions(shop, GROCER) == was
+
+
+def test_one_type_of_what_a_run_shipped_goes_back(shop: Shop) -> None:
+    was = versions(shop, KIDS)
+    now(shop, BOOKSHOP, run=RUNS[2], slot="popularity")
+    assert versions(shop, KIDS) == {**was, "popularity": versions(shop, KIDS, first(shop, KIDS))["popularity"]}
+    assert versions(shop, GROCER)["popularity"] != versions(shop, GROCER, first(shop, GROCER))["popularity"]
+
+
+# with a hold
+
+
+def test_a_hold_is_set_by_the_same_commit_for_a_day(shop: Shop) -> None:
+    before = shop.main
+    done = now(shop, BOOKSHOP, hold=True)
+    until = {"until": "2026-03-05T12:00:00Z", "reason": "a bad feed"}
+    assert [each["hold"] for each in done.document["targets"]] == [until, until]
+    assert git(shop.origin, "rev-list", f"{before}..main") == shop.main
+    assert json.loads(git(shop.origin, "show", f"main:{KIDS.hold_path}")) == {
+        "v": 1, "target": "bookshop/kids", **until
+    }  # fmt: skip
+    assert set(outcomes(now(shop, BOOKSHOP, hold=True)).values()) == {"unchanged"}
+
+
+def test_ships_are_refused_after_a_rollback_with_a_hold(shop: Shop) -> None:
+    now(shop, GROCER, hold=True, until="2999-01-01")
+    with pytest.raises(Refused) as error:
+        ship(shop, 3, GROCER, run=RUNS[3])
+    assert refused(error.value) == {"on-hold"}
+    now(shop, GROCER, to=first(shop, GROCER))
+    assert shop.sync().exit_code == 0
+
+
+def test_a_hold_rides_in_the_pull_request_too_and_a_longer_one_stays(shop: Shop) -> None:
+    back(shop, GROCER, hold=True, until="2999-01-01", reason="a bad feed")
+    shop.merge("grocer/home")
+    assert json.loads(git(shop.origin, "show", f"main:{GROCER.hold_path}"))["until"] == "2999-01-01T00:00:00Z"
+    assert outcomes(back(shop, GROCER, hold=True, reason="again")) == {"grocer/home": "unchanged"}
+
+
+# what is wrongly asked
+
+
+def test_what_is_wrongly_asked_is_one_sentence_with_what_was_meant(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = versions(shop, GROCER)["cooc"]
+    before = shop.everything()
+    for words, says in (
+        (["grocer/hoem"], "grocer/hoem was never shipped, there is nothing to roll back; the nearest"),
+        (["grocery/*"], "no target on main matches grocery/*; the nearest"),
+        (["gro*"], "not a pattern of targets: 'gro*'"),
+        (["grocer/home", "--type", "coc"], "grocer/home never had a coc; the nearest is"),
+        (["grocer/home", "--to", version[:-1] + ("0" if version[-1] != "0" else "1")], f"cooc {version[:12]}"),
+        (["grocer/home", "--to", "abcdef0"], "abcdef0 is no commit of main, nor a version that grocer/home had"),
+        (["grocer/home", "--to", "1999-01-01"], "1999-01-01 is before the first commit of main"),
+        (["--run", RUNS[0]], f"no ship on main is of the run {RUNS[0]}; the nearest are {RUNS[2]}"),
+        (["grocer/home", "--run", RUNS[2], "--to", "main"], "leave --to out"),
+        (["grocer/home", "--until", "3d"], "--until is when a hold ends: it needs --hold"),
+        (["grocer/home", "--hold"], "--hold needs --reason"),
+        (["grocer/home", "--hold", "--reason", "x", "--until", "2001-01-01"], "--until 2001-01-01 is past"),
+        ([], "name the target to roll back"),
+    ):
+        assert main(["-C", str(shop.desk), "rollback", *words]) == 2, words
+        said = capsys.readouterr().err
+        assert says in said
+        assert len(said.splitlines()) == 1
+    assert shop.everything() == before
+
+
+def test_a_run_that_shipped_only_other_targets_says_which(shop: Shop) -> None:
+    ship(shop, 3, KIDS, run=RUNS[3])
+    with pytest.raises(Problem, match="shipped none of these targets, but bookshop/kids"):
+        back(shop, GROCER, run=RUNS[3])
+
+
+# at once
+
+
+@slow
+def test_two_on_call_roll_back_at_the_same_moment_and_one_finds_it_done(shop: Shop, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", str(shop.origin), "second")
+    began = shop.main
+    words = ["rollback", "--run", RUNS[2], "--now", "--json", "--reason"]
+    processes = [
+        subprocess.Popen([sys.executable, "-m", "pointsman", "-C", str(where), *words, who], stdout=subprocess.PIPE)
+        for who, where in (("ann", shop.desk), ("ben", tmp_path / "second"))
+    ]
+    told = [json.loads(process.communicate()[0]) for process in processes]
+    assert sorted(" ".join({target["outcome"] for target in one["targets"]}) for one in told) == ["merged", "unchanged"]
+    assert git(shop.origin, "rev-list", "--count", f"{began}..main") == "1"

@@ -1,0 +1,161 @@
+"""Plans: what a rollback makes of each target, and the proof that all it points to is still there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pointsman import holds
+from pointsman.chosen import choose
+from pointsman.documents import Hold, Manifest, later_moment, read_manifest
+from pointsman.earlier import Earlier, Nothing, Past
+from pointsman.errors import Problem, Refused
+from pointsman.gate import Gatekeeper
+from pointsman.message import Said
+from pointsman.names import Pattern, Target
+from pointsman.plumbing import Entry, Oid
+from pointsman.repo import Repository
+from pointsman.snapshot import Snapshot
+
+_HELD_FOR = "1d"  # long enough to stop the next night's run
+_SHOWN = 3  # targets
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which targets to put back, to what, and how."""
+
+    targets: tuple[Target | Pattern, ...] = ()
+    to: str | None = None
+    slot: str | None = None  # this artifact type alone
+    run: str | None = None  # what this pipeline run shipped, of the targets or of all
+    now: bool = False
+    hold: bool = False
+    until: str | None = None  # when the hold ends
+    reason: str = ""
+    accept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one target's manifest becomes; None, with the reason in `says`, if it stays as it is."""
+
+    target: Target
+    before: Entry | None
+    after: Entry | bytes | None
+    said: Said
+    to: str = ""  # the state that is restored, in words
+    hold: Hold | None = None  # to be set with it
+    says: str = ""
+    left: bool = False  # nothing could be done for it
+    key: str = field(default="", compare=False)  # what it is, wherever it is built
+
+    @property
+    def moves(self) -> bool:
+        return self.after is not None and self.after != self.before
+
+
+def plans(gate: Gatekeeper, request: Request, clock: int) -> Iterator[Plan]:
+    """What becomes of each target that is asked for. `clock`: seconds since 1970."""
+    repo = gate.repo
+    past = Past(gate)
+    base = Snapshot(repo, repo.main)
+    chosen = choose(base, request.targets)
+    if request.run is not None:
+        shipped = past.shipped_by(request.run)
+        chosen = [target for target in shipped if target in set(chosen)] if request.targets else shipped
+        if not chosen:
+            raise Problem(f"{request.run} shipped none of these targets, but {', '.join(map(str, shipped[:_SHOWN]))}")
+    named = {each for each in request.targets if isinstance(each, Target)}
+    until = holds.read_until(request.until or _HELD_FOR, clock) if request.hold else ""
+    repo.expect(len(chosen))
+    for target in chosen:
+        try:
+            plan = _plan(gate, past, request, target)
+        except Nothing as problem:
+            if target in named:
+                raise
+            entry = base.entry(target.manifest_path)
+            yield Plan(target, entry, None, Said(target), says=str(problem), left=True)
+            continue
+        hold = Hold(str(target), until, request.reason) if until else None
+        yield _held(repo, base, plan, hold) if hold is not None else plan
+
+
+def _plan(gate: Gatekeeper, past: Past, request: Request, target: Target) -> Plan:
+    repo = gate.repo
+    entry = Snapshot(repo, repo.main).entry(target.manifest_path)
+    state: Earlier | None
+    if request.run is not None:
+        state = past.before_run(target, request.run, request.slot)
+        if state is None:
+            what = f"no {request.slot}" if request.slot else "nothing"
+            return Plan(target, entry, None, Said(target), says=f"{what} that this run shipped is current any more")
+    elif request.slot is not None:
+        state = past.slot(target, request.slot, request.to)
+    else:
+        state = past.state(target, request.to)
+    last = gate.facts.chain(repo.main, target.manifest_path).at(0)
+    said = Said(target, supersedes=last.oid if last else "none", now=request.now)
+    said.accepts = dict.fromkeys(request.accept, request.reason)
+    earlier = _manifest(repo, target, state.entry, state.commit)
+    if not state.slots:
+        to = f"{state.commit[:12]}: {_versions(earlier.versions)}"
+        return Plan(target, entry, state.entry, said, to, key=f"{target} {state.entry.oid} {said.supersedes}")
+    if entry is None:
+        raise Nothing(f"{target} has no manifest on main: roll it back as a whole, without --type")
+    return _with_slots(repo, _manifest(repo, target, entry, repo.main), earlier, entry, said, state)
+
+
+def _with_slots(repo: Repository, now: Manifest, earlier: Manifest, entry: Entry, said: Said, state: Earlier) -> Plan:
+    """The manifest of now with some types as they were earlier: new bytes, which the message vouches for."""
+    lacking = [slot for slot in state.slots if slot not in earlier.current]
+    if lacking:
+        raise Nothing(f"{said.target} had no {lacking[0]} then: pointsman log {said.target} shows what it had")
+    put_back = {slot: earlier.current[slot] for slot in state.slots if now.current.get(slot) != earlier.current[slot]}
+    if not put_back:
+        return Plan(said.target, entry, entry, said)
+    current = {**now.current, **put_back}
+    manifest = Manifest(now.tenant, now.surface, current, later_moment(datetime.now(UTC), now.updated_at))
+    said.manifest = hashlib.sha256(manifest.render()).hexdigest()
+    said.restores = {slot: earlier.versions[slot] for slot in put_back}
+    to = f"{state.commit[:12]}: {_versions(said.restores)}"
+    key = f"{said.target} {_versions(said.restores, digits=64)} {said.supersedes}"
+    return Plan(said.target, entry, manifest.render(), said, to, key=key)
+
+
+def _held(repo: Repository, base: Snapshot, plan: Plan, hold: Hold) -> Plan:
+    """The same with a hold to set; one that stands and ends later stays."""
+    there = holds.standing(repo, base.entry(hold.path), hold.path)
+    if there is not None and (there.until >= hold.until or holds.is_same(there, hold)):
+        return plan
+    return Plan(
+        plan.target, plan.before, plan.after, plan.said, plan.to, hold, plan.says, key=f"{plan.key} hold {hold.reason}"
+    )
+
+
+def _manifest(repo: Repository, target: Target, entry: Entry, commit: Oid) -> Manifest:
+    data = repo.content(entry)
+    manifest = read_manifest(data, target.manifest_path) if data is not None else None
+    if not isinstance(manifest, Manifest):
+        raise Problem(f"{target}: the manifest of {commit[:12]} cannot be read: choose another with --to")
+    return manifest
+
+
+def prove(gate: Gatekeeper, plans: Sequence[Plan]) -> None:
+    """Refused unless every record is on main and every blob of what is put back hashes to its version."""
+    manifests = {}
+    for plan in plans:
+        data = plan.after if isinstance(plan.after, bytes) else gate.repo.content(plan.after)
+        manifest = read_manifest(data or b"", plan.target.manifest_path)
+        assert isinstance(manifest, Manifest)
+        manifests[plan.target] = manifest
+    faults = gate.proven(gate.repo.main, manifests)
+    if faults:
+        raise Refused(faults)
+
+
+def _versions(versions: Mapping[str, str], *, digits: int = 12) -> str:
+    return ", ".join(f"{slot} {version[:digits]}" for slot, version in versions.items())
