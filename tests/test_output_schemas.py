@@ -130,6 +130,8 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     assert hashlib.sha256((tmp_path / "cooc.json").read_bytes()).hexdigest() == version
     say("pr-merge", *shop, "pr", "merge", "grocer/home")
     assert say("refused", *shop, *accepted, ends=1)["faults"][0]["rule"] == "rolled-back"
+    ship = ("ship", "grocer/home", f"cooc@{version[:12]}", "--reship", *accepted[4:])
+    assert say("ship", *shop, *ship, "--dry-run")["versions"] == {"cooc": version}
     held = ("hold", "grocer/home", "--until", "2d", "--reason", "a sale")
     assert say("hold", *shop, *held)["outcome"] == "opened"
     say("pr-list", *shop, "pr", "list")

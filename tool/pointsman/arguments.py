@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 else:
     _ParamType = click.ParamType
 
+_DIGITS = re.compile(r"[0-9a-f]{4,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -83,6 +84,23 @@ class _Drop(_ParamType):
             self.fail(str(problem), param, ctx)
 
 
+class _Version(_ParamType):
+    """A recorded version of a type, by its first digits."""
+
+    name = "type@version"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        from pointsman.names import check_name
+
+        slot, sign, version = value.partition("@")
+        if not sign or not _DIGITS.fullmatch(version):
+            self.fail(f"{value!r} is not TYPE@VERSION, such as cooc@3f2a91c0 (4 to 64 hex digits)", param, ctx)
+        try:
+            return check_name(slot, "type"), version
+        except Problem as problem:
+            self.fail(str(problem), param, ctx)
+
+
 class _Rule(_ParamType):
     """A rule that a change may accept by name."""
 
@@ -131,6 +149,6 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f": did you mean {near[0]}?" if near else ""
 
 
-TEXT, TARGET, TARGETS, HOLDABLE, DROP, RULE, SETTING, FAIL_ON = (
-    _Text(), _Target(), _Targets(), _Holdable(), _Drop(), _Rule(), _Setting(), _FailOn()
+TEXT, TARGET, TARGETS, HOLDABLE, DROP, VERSION_OF, RULE, SETTING, FAIL_ON = (
+    _Text(), _Target(), _Targets(), _Holdable(), _Drop(), _Version(), _Rule(), _Setting(), _FailOn()
 )  # fmt: skip

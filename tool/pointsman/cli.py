@@ -47,6 +47,7 @@ for command in (
     operators.verify,
     bots.hash_,
     bots.publish,
+    bots.ship,
     reviewers.check,
     reviewers.review,
     reviewers.get,

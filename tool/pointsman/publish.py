@@ -45,7 +45,7 @@ class Request:
 
 def publish(repo: Repository, request: Request, progress: Progress = SILENCE) -> Outcome:
     """Publish artifacts and open (or merge) a ship pull request for each target; Refused with nothing written."""
-    _check_request(request)
+    check_words(request.run, request.accept, request.reason)
     main = repo.refresh()
     settings = Snapshot(repo, main).settings()
     types = load_types(Snapshot(repo, main))
@@ -80,9 +80,14 @@ def publish(repo: Repository, request: Request, progress: Progress = SILENCE) ->
         }
         for source, blob in zip(sources, blobs, strict=True)
     ]
+    document = {"artifacts": artifacts, "targets": outcomes}
+    return Outcome(document, exit_code(outcomes), (*notes, *shipping.notes))
+
+
+def exit_code(outcomes: Sequence[Mapping[str, Any]]) -> int:
+    """What a command ends with that shipped: 0 all, 1 refused, 4 overtaken, 5 some of several."""
     codes = {1 if each["outcome"] == "refused" else 4 if "says" in each else 0 for each in outcomes}
-    code = codes.pop() if len(codes) == 1 else 5 if 0 in codes else max(codes)
-    return Outcome({"artifacts": artifacts, "targets": outcomes}, code, (*notes, *shipping.notes))
+    return codes.pop() if len(codes) == 1 else 5 if 0 in codes else max(codes)
 
 
 def _terms(request: Request, settings: Settings) -> Terms:
@@ -97,14 +102,15 @@ def _terms(request: Request, settings: Settings) -> Terms:
     )
 
 
-def _check_request(request: Request) -> None:
-    if request.run:
-        check_value(request.run, "--run")
-    if request.reason:
-        check_value(request.reason, "--reason")
-    if request.accept and not request.reason:
+def check_words(run: str, accept: Sequence[str], reason: str) -> None:
+    """Problem unless these words of a request may stand in a commit's message, and each rule is a guardrail."""
+    if run:
+        check_value(run, "--run")
+    if reason:
+        check_value(reason, "--reason")
+    if accept and not reason:
         raise Problem("--accept needs --reason: say why the guardrail may be broken, the reviewer will read it")
-    for rule in request.accept:
+    for rule in accept:
         if rule not in GUARDRAILS:
             import difflib
 
@@ -149,7 +155,13 @@ def render(document: Mapping[str, Any]) -> str:
     for each in document["artifacts"]:
         blob = {"created": "stored", "present": "already stored", None: "not stored (dry run)"}[each["blob"]]
         lines.append(f"{each['target']}  {each['type']}  {each['version'][:12]}  {blob}")
-    for each in document["targets"]:
+    return "\n".join([*lines, *target_lines(document["targets"])])
+
+
+def target_lines(targets: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What became of each target, and what to do next."""
+    lines = []
+    for each in targets:
         pull = each["pull_request"]
         match each["outcome"]:
             case _ if "says" in each:
@@ -170,4 +182,4 @@ def render(document: Mapping[str, Any]) -> str:
                 lines.append(f"{each['target']}: would be shipped (dry run, nothing written)")
             case "refused":
                 lines += [f"{fault['path']}: {fault['rule']}: {fault['says']}" for fault in each["faults"]]
-    return "\n".join(lines)
+    return lines

@@ -1,0 +1,129 @@
+"""Ship: recorded versions become current without their files, and only if they are there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from runner import slow
+from shop import GROCER, Kept, Shop, git, refused, twice_shipped
+
+from pointsman import ship
+from pointsman.cli import main
+from pointsman.errors import Refused
+from pointsman.outcome import Outcome
+from pointsman.snapshot import Snapshot, versions_in
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("ship"), twice_shipped)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
+
+
+def make_current(shop: Shop, **more: Any) -> Outcome:
+    """Roll forward to the first day's popularity and cooc, named by their first digits."""
+    wanted = tuple((slot, versions(shop, "first")[slot][:8]) for slot in ("popularity", "cooc"))
+    with shop.open() as repo:
+        return ship.ship(repo, ship.Request(GROCER, wanted, **more))
+
+
+def versions(shop: Shop, when: str = "now") -> dict[str, str]:
+    shipped = git(shop.origin, "log", "--format=%H", "main", "--", GROCER.manifest_path).split()
+    with shop.open() as repo:
+        repo.refresh()
+        commit = shipped[-1] if when == "first" else shipped[0]
+        return dict(versions_in(repo, Snapshot(repo, repo.resolve(commit)).entry(GROCER.manifest_path)))
+
+
+def test_recorded_versions_are_opened_merged_and_then_unchanged(shop: Shop) -> None:
+    was, first = versions(shop), versions(shop, "first")
+    opened = make_current(shop)
+    assert opened.document["targets"][0]["outcome"] == "opened"
+    assert opened.document["versions"] == {slot: first[slot] for slot in ("popularity", "cooc")}
+    assert make_current(shop).document["targets"][0]["outcome"] == "unchanged"
+    assert make_current(shop, merge=True, run="https://ci.example/9").document["targets"][0]["outcome"] == "merged"
+    assert versions(shop) == {**was, "popularity": first["popularity"], "cooc": first["cooc"]}
+    assert make_current(shop).document["targets"][0]["pull_request"] is None
+    assert shop.sync().document["targets"][0]["outcome"] == "written"
+    assert shop.check(base="main~1", head="main") == []
+    assert git(shop.origin, "ls-tree", "-r", "--name-only", "main~1") == git(
+        shop.origin, "ls-tree", "-r", "--name-only", "main"
+    )
+
+
+def test_a_dry_run_writes_nothing(shop: Shop) -> None:
+    before = shop.everything()
+    assert make_current(shop, dry_run=True).document["targets"][0]["outcome"] == "dry-run"
+    assert shop.everything() == before
+
+
+def test_what_a_rollback_took_out_rolls_forward_only_by_name(shop: Shop) -> None:
+    bad = versions(shop)
+    shop.roll_back(now=True, reason="a bad feed")
+    words = ["-C", str(shop.desk), "ship", "grocer/home", f"cooc@{bad['cooc'][:12]}", "--merge"]
+    assert main(words) == 1
+    assert main([*words, "--reship"]) == 0
+    assert versions(shop)["cooc"] == bad["cooc"]
+
+
+@pytest.mark.parametrize("spoil", ["missing", "altered"])
+def test_a_blob_that_is_gone_or_altered_stops_it_before_anything_is_written(shop: Shop, spoil: str) -> None:
+    blob = shop.store / GROCER.blob_key("cooc", versions(shop, "first")["cooc"])
+    blob.chmod(0o644)
+    blob.unlink() if spoil == "missing" else blob.write_bytes(blob.read_bytes() + b" ")
+    before = shop.everything()
+    with pytest.raises(Refused) as error:
+        make_current(shop, merge=True)
+    assert refused(error.value) == {"blob-missing"} | ({"blob-altered"} if spoil == "altered" else set())
+    assert shop.everything() == before
+
+
+@slow
+def test_a_hold_stops_it(shop: Shop) -> None:
+    from pointsman import holds
+
+    with shop.open() as repo:
+        holds.change_hold(repo, holds.Request("all", "2999-01-01", "closed", now=True), clock=0)
+    with pytest.raises(Refused) as error:
+        make_current(shop)
+    assert refused(error.value) == {"on-hold"}
+
+
+def test_what_is_wrongly_asked_is_one_sentence_with_what_was_meant(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cooc, popularity = (versions(shop)[slot] for slot in ("cooc", "popularity"))
+    other = ("0" if cooc[8] != "0" else "1").join((cooc[:8], cooc[9:]))
+    for words, says in (
+        (["grocer/home"], "Missing argument 'TYPE@VERSION...'"),
+        (["grocer/home", "cooc"], "'cooc' is not TYPE@VERSION"),
+        (["grocer/home", "cooc@xyz"], "'cooc@xyz' is not TYPE@VERSION"),
+        (["grocer/hoem", f"cooc@{cooc}"], "no version of grocer/hoem is recorded; the nearest is grocer/home"),
+        (["grocer/home", f"coc@{cooc}"], "no coc of grocer/home is recorded; the nearest"),
+        (["grocer/home", f"cooc@{other}"], f"; the nearest are {cooc[:12]} (grocer/home cooc)"),
+        (["grocer/home", f"cooc@{popularity}"], "is a version of grocer/home popularity, not of grocer/home cooc"),
+        (["grocer/home", f"cooc@{cooc}", f"cooc@{cooc[:9]}"], "cooc is named twice"),
+        (["grocer/home", f"cooc@{cooc}", "--accept", "items-drop"], "--accept needs --reason"),
+    ):
+        assert main(["-C", str(shop.desk), "ship", *words]) == 2, words
+        said = capsys.readouterr().err
+        assert says in said
+        assert len(said.splitlines()) == 1
+
+
+def test_an_ambiguous_prefix_names_the_versions_that_it_begins(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    cooc = versions(shop)["cooc"]
+    shop.pull()
+    twin = f"{cooc[:-1]}{'0' if cooc[-1] != '0' else '1'}"
+    record = shop.desk / GROCER.record_path("cooc", cooc)
+    record.with_name(f"{twin}.json").write_text(record.read_text().replace(cooc, twin))
+    shop.push()
+    assert main(["-C", str(shop.desk), "ship", "grocer/home", f"cooc@{cooc[:9]}"]) == 2
+    said = capsys.readouterr().err
+    assert f"{cooc[:9]} begins 2 versions of grocer/home cooc" in said
+    assert "give more digits" in said

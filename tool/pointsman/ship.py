@@ -1,0 +1,95 @@
+"""Ship: recorded versions become current without their files, to roll forward or to promote what was only recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pointsman import publish
+from pointsman.chosen import nearest
+from pointsman.documents import Manifest, Record
+from pointsman.errors import Problem, Refused
+from pointsman.gate import Gatekeeper
+from pointsman.names import Target, is_version
+from pointsman.outcome import Outcome
+from pointsman.progress import SILENCE, Progress
+from pointsman.recorded import find_version, recorded
+from pointsman.repo import Repository
+from pointsman.shipping import Shipping, Terms, Want
+from pointsman.snapshot import Snapshot
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to make current: types and the first digits of one version of each."""
+
+    target: Target
+    versions: tuple[tuple[str, str], ...]
+    run: str = ""
+    merge: bool = False
+    reship: bool = False
+    accept: tuple[str, ...] = ()
+    reason: str = ""
+    dry_run: bool = False
+
+
+def ship(repo: Repository, request: Request, progress: Progress = SILENCE) -> Outcome:
+    """Open (or merge) a ship pull request of recorded versions, after proving their blobs; Refused, nothing written."""
+    publish.check_words(request.run, request.accept, request.reason)
+    head = Snapshot(repo, repo.refresh())
+    settings = head.settings()
+    gate = Gatekeeper(repo)
+    want = Want(request.target)
+    for slot, text in request.versions:
+        if slot in want.records:
+            raise Problem(f"{slot} is named twice: one version of each type can be current")
+        want.records[slot] = _record(gate, head, request.target, slot, text)
+    versions = {slot: record.version for slot, record in want.records.items()}
+    uris = {slot: settings.uri(request.target, slot, version) for slot, version in versions.items()}
+    faults = gate.proven(repo.main, {request.target: Manifest(request.target.tenant, request.target.surface, uris, "")})
+    if faults:
+        raise Refused(faults)
+    progress(f"proved {len(uris)} blobs")
+    terms = Terms(
+        "pointsman ship …",
+        run=request.run,
+        merge=request.merge,
+        reship=request.reship,
+        accept=request.accept,
+        reason=request.reason,
+    )
+    shipping = Shipping(repo, settings, terms, progress)
+    shipping.judge([[want]])
+    targets = shipping.preview([want]) if request.dry_run else shipping.ship([want])
+    document = {"versions": versions, "targets": targets}
+    return Outcome(document, publish.exit_code(targets), tuple(shipping.notes))
+
+
+def _record(gate: Gatekeeper, head: Snapshot, target: Target, slot: str, text: str) -> Record:
+    """The record of the one version of a type that begins with `text`; Problem, with the nearest, if none does."""
+    names = head.files(f"registry/{target}/{slot}")
+    found = [name[:-5] for name in names if name.startswith(text) and is_version(name.removesuffix(".json"))]
+    if len(found) > 1:
+        some = ", ".join(version[: len(text) + 4] for version in sorted(found)[:_SHOWN])
+        raise Problem(f"{text} begins {len(found)} versions of {target} {slot} ({some}): give more digits")
+    if not found:
+        slots = head.names(f"registry/{target}")
+        if not slots:
+            known = sorted({str(each.target) for each in recorded(head)})
+            raise Problem(f"no version of {target} is recorded{nearest(str(target), known)}")
+        if slot not in slots:
+            raise Problem(f"no {slot} of {target} is recorded{nearest(slot, slots)}")
+        other = find_version(head, text)  # says what is nearest, if nothing has this name
+        raise Problem(f"{text} is a version of {other.target} {other.slot}, not of {target} {slot}")
+    record = gate.facts.record(head, target, slot, found[0])
+    if record is None:
+        raise Problem(f"the record {target.record_path(slot, found[0])} cannot be read: pointsman check says why")
+    return record
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line per target, and what to do next."""
+    return "\n".join(publish.target_lines(document["targets"]))
