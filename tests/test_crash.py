@@ -24,7 +24,7 @@ from pointsman.plumbing import Git, Ran
 from pointsman.repo import Repository
 from pointsman.store import FileStore
 
-CASES = world.shapes_and(VERBS)
+CASES = world.shapes_and(VERBS, world.OFTEN)
 KILLED_GIT = world.shapes_and([name for name in VERBS if name != "sync"], ("publish --merge", "rollback --now"))
 Point = TypeVar("Point")
 

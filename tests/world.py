@@ -31,7 +31,7 @@ from typing import Any, Self
 import pytest
 from runner import slow
 
-from pointsman import publish, pulls, rollback, sync
+from pointsman import holds, publish, pulls, rollback, ship, sync
 from pointsman.errors import Problem
 from pointsman.names import Target
 from pointsman.outcome import Outcome
@@ -41,6 +41,7 @@ HOME = Target("grocer", "home")
 DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03")
 TYPES = ("popularity", "cooc")
 SAMPLES = Path(__file__).parent / "samples" / "recsys-pipelines" / "staging" / "grocer" / "home" / "default"
+FOREVER = "2999-01-01"
 SHAPES = ("own-origin bare", "checkout with a bare origin")
 
 _SET = os.environ.get("POINTSMAN_ROUNDS", "")
@@ -75,23 +76,42 @@ def artifact_files(day: str, *types: str) -> tuple[str, ...]:
 Verb = Callable[[Repository], Outcome]
 
 
-def publishing(*paths: str, merge: bool = False) -> Verb:
-    return lambda repo: publish.publish(repo, publish.Request(paths, merge=merge, run="https://ci.example/run/7"))
+def publishing(*paths: str, merge: bool = False, run: int = 7) -> Verb:
+    request = publish.Request(paths, merge=merge, run=f"https://ci.example/run/{run}")
+    return lambda repo: publish.publish(repo, request)
 
 
-def rolling_back(*, now: bool) -> Verb:
-    reason = "the day is broken" if now else ""
-    return lambda repo: rollback.roll_back(repo, rollback.Request((HOME,), now=now, reason=reason))
+def rolling_back(*targets: Target, now: bool, **more: Any) -> Verb:
+    reason = "the day is broken" if now or "hold" in more else ""
+    return lambda repo: rollback.roll_back(repo, rollback.Request(targets, now=now, reason=reason, **more))
+
+
+def holding(until: str | None, *, now: bool) -> Verb:
+    request = holds.Request(str(HOME), until, "the feed is broken", now)
+    return lambda repo: holds.change_hold(repo, request, clock=0)
+
+
+def shipping(day: str) -> Verb:
+    versions = tuple((kind, Path(path).stem) for kind, path in zip(TYPES, artifact_files(day), strict=True))
+    return lambda repo: ship.ship(repo, ship.Request(HOME, versions, merge=True, reship=True))
 
 
 VERBS: Mapping[str, tuple[str, Verb]] = {  # name → the stage that it starts from, and the verb
-    "publish": ("day 1 served", publishing(*artifact_files(DAYS[1]))),
-    "publish --merge": ("day 1 served", publishing(*artifact_files(DAYS[1]), merge=True)),
+    "publish": ("day 1 served", publishing(*artifact_files(DAYS[1]), run=8)),
+    "publish --merge": ("day 1 served", publishing(*artifact_files(DAYS[1]), merge=True, run=8)),
     "pr merge": ("day 2 open", lambda repo: pulls.merge(repo, "grocer/home")),
     "sync": ("day 2 merged", sync.sync),
-    "rollback": ("day 2 served", rolling_back(now=False)),
-    "rollback --now": ("day 2 served", rolling_back(now=True)),
-}
+    "rollback": ("day 2 served", rolling_back(HOME, now=False)),
+    "rollback --now": ("day 2 served", rolling_back(HOME, now=True)),
+    "rollback --run --hold": (
+        "day 2 served", rolling_back(now=False, run="https://ci.example/run/8", hold=True, until=FOREVER)
+    ),
+    "rollback --type --now": ("day 2 served", rolling_back(HOME, now=True, slot="cooc")),
+    "hold": ("day 2 served", holding(FOREVER, now=False)),
+    "release --now": ("day 2 held", holding(None, now=True)),
+    "ship --merge": ("day 1 again", shipping(DAYS[1])),
+}  # fmt: skip
+OFTEN = tuple(VERBS)[:6]  # those that are killed every day
 STAGES: Mapping[str, tuple[str | None, tuple[Verb, ...]]] = {  # name → the stage before it, and what leads there
     "nothing": (None, ()),
     "day 1 merged": ("nothing", (publishing(*artifact_files(DAYS[0]), merge=True),)),
@@ -99,6 +119,8 @@ STAGES: Mapping[str, tuple[str | None, tuple[Verb, ...]]] = {  # name → the st
     "day 2 open": ("day 1 served", (VERBS["publish"][1],)),
     "day 2 merged": ("day 2 open", (VERBS["pr merge"][1],)),
     "day 2 served": ("day 2 merged", (VERBS["sync"][1],)),
+    "day 2 held": ("day 2 served", (holding(FOREVER, now=True),)),
+    "day 1 again": ("day 2 served", (VERBS["rollback --now"][1],)),
 }
 
 
