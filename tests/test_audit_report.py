@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Mapping
@@ -10,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import test_review_html
 from markdown_it import MarkdownIt
+from playwright.sync_api import Browser
+from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman import audit, audit_html, audit_markdown, audit_text, log
@@ -21,6 +25,7 @@ HOSTILE = (
     "{{ 7 * 7 }}", "\u202eesrever", "\x1b[31mred", "&amp;", "</details></td>", "#1", "--> -->", "*bold* _it_",
 )  # fmt: skip
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u200b\u2028\u2029\ufeff]")
+browser = test_review_html.browser
 FORMS = {"text": audit_text, "markdown": audit_markdown, "html": audit_html}
 
 
@@ -123,8 +128,8 @@ def test_nothing_to_judge_is_a_report_too(tmp_path: Path, capsys: pytest.Capture
     assert (only["commits"], only["counts"]["broken"], only["events"]) == (1, 0, [])
     nothing = {**only, "commits": 0, "period": None, "people": []}
     for form in FORMS.values():
-        assert "1 commit of main: no rule was broken" in plain(form.render(only))
-        assert "0 commits of main" in plain(form.render(nothing))
+        assert "1 commit of main: no rule was broken" in html.unescape(form.render(only))
+        assert "0 commits of main" in html.unescape(form.render(nothing))
     git(tmp_path, "init", "-q", "--bare", "-b", "main", "empty.git")
     assert main(["-C", str(tmp_path / "empty.git"), "audit", "--format", "html"]) == 2
     said = capsys.readouterr()
@@ -132,13 +137,9 @@ def test_nothing_to_judge_is_a_report_too(tmp_path: Path, capsys: pytest.Capture
     assert "has no branch main" in said.err
 
 
-def plain(page: str) -> str:
-    return page.replace("&#58;", ":").replace("&#44;", ",")
-
-
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_tells_all_that_is_unusual(document: dict[str, Any], form: str) -> None:
-    page = plain(FORMS[form].render(document))
+    page = html.unescape(FORMS[form].render(document))
     for event in document["events"]:
         if event["kind"] != "ship" or form != "text":
             assert event["commit"][:12] in page
@@ -197,6 +198,24 @@ def test_a_hostile_history_is_text_in_html(document: dict[str, Any]) -> None:
         assert text in page.words
 
 
+@slow
+@pytest.mark.parametrize("texts", ["ordinary", "hostile"])
+def test_the_page_needs_nothing_and_fits_every_screen(
+    browser: Browser,
+    document: dict[str, Any],
+    tmp_path: Path,
+    texts: str,
+) -> None:
+    shown = hostile(document) if texts == "hostile" else document
+    file = tmp_path / "audit.html"
+    file.write_text(audit_html.render(shown), "utf-8")
+    for scheme, width in (("light", 1200), ("dark", 360)):
+        found = test_review_html.looked_at(browser, file, width, scheme)
+        assert (found["requests"], found["said"]) == ([file.as_uri()], [])
+        assert (found["scripts"], found["loads"], found["handlers"], found["unheaded"]) == (0, 0, [], 0)
+        assert found["wide"] <= width
+
+
 def test_a_hostile_history_is_code_in_markdown(document: dict[str, Any]) -> None:
     text = audit_markdown.render(hostile(document))
     assert not OBEYED.search(text)
@@ -206,7 +225,7 @@ def test_a_hostile_history_is_code_in_markdown(document: dict[str, Any]) -> None
     for each in HOSTILE[:7]:
         assert each in page.words
     rows = [line.count("|") for line in text.split("\n") if line.startswith("| <code>")]
-    assert set(rows) <= {4, 8}  # of three columns and of seven, and of no other number
+    assert set(rows) <= {4, 7}  # of three columns and of six, and of no other number
 
 
 def test_a_hostile_history_is_lines_on_a_terminal(document: dict[str, Any]) -> None:
@@ -237,6 +256,6 @@ def test_the_command_prints_each_form_and_no_two_at_once(kept: Kept, capsys: pyt
     desk = str(kept.fresh().desk)
     for form, begin in (("text", "Broken rules:"), ("markdown", "# Audit: "), ("html", "<!doctype html>")):
         assert main(["-C", desk, "audit", "--format", form]) == 1
-        assert plain(capsys.readouterr().out).startswith(begin)
+        assert html.unescape(capsys.readouterr().out).startswith(begin)
     assert main(["-C", desk, "audit", "--format", "html", "--json"]) == 2
     assert "leave one out" in capsys.readouterr().err

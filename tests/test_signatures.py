@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import subprocess
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from pointsman import audit, audit_html, audit_markdown, audit_text
 from pointsman.errors import Problem
 from pointsman.settings import read_settings
 
-NAMES = ("ann", "ben", "eve", *(f"no{number}" for number in range(8)))
+NAMES = ("ann", "ben", "eve", *(f"no{number}" for number in range(10)))
 SIGNERS = "security/allowed_signers"
 POLICY = f'[audit]\nallowed_signers = "{SIGNERS}"\nsigned = ["manifests/", "holds/"]\n'
 NOON = "2031-03-10T12:00:00Z"  # when every commit of these tests is made, unless it says otherwise
@@ -120,6 +121,8 @@ def test_a_key_counts_for_what_and_as_long_as_the_file_says(
         ('valid-after="20310310120001"', NOON, False),
         ('valid-before="20310310120001"', "2031-03-10T22:00:00+10:00", True),
         ('valid-before="20310310115959"', "2031-03-10T02:00:00-10:00", False),
+        ('valid-after="20310310115959Z"', NOON, True),
+        ('valid-before="20310310115959Z"', NOON, False),
         ('namespaces="git"', NOON, True),
         ('namespaces="file"', NOON, False),
     ]
@@ -320,10 +323,10 @@ def test_the_report_says_what_had_to_be_signed_and_who_signed(shop: Shop, keys: 
     signers = [event["signature"]["signer"] for event in document["events"]]
     assert signers == ["", "ann@example.org", ""]  # the ship of before the policy, which is no fault, too
     for form in (audit_text, audit_markdown, audit_html):
-        page = form.render(document).replace("&#64;", "@")
+        page = html.unescape(form.render(document))
         assert "1 of 2 commits" in page
         assert "signed by ann@example.org" in page
-        assert found["signers"][0]["key"][:12].replace(":", "&#58;") in page.replace(":", "&#58;")
+        assert found["signers"][0]["key"] in page
 
 
 def test_without_a_policy_the_report_still_says_who_signed_what(shop: Shop, keys: Path) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from pointsman.review_rows import shown
 
 Document = Mapping[str, Any]
-EVENTS = ("when", "target", "what", "why", "author", "committed by", "commit")
-FAULTS = ("when", "rule", "where", "what is wrong", "author", "committed by", "commit")
+EVENTS = ("when", "target", "what", "why", "by", "commit")
+FAULTS = ("when", "rule", "where", "what is wrong", "by", "commit")
 PEOPLE = ("who", "commits made", "committed or merged")
 SIGNERS = ("signer", "key", "commits")
 _LONG = 400  # characters of a reason or of what is wrong
@@ -51,7 +51,7 @@ def facts(document: Document) -> list[tuple[str, str]]:
     kinds = ("ship", "restore", "removal", "edit", "hold", "release")
     rows += [(_PLURALS.get(kind, f"{kind}s"), f"{counts[kind]:,}") for kind in kinds]
     rows.append(("straight to main", f"{counts['now']:,}"))
-    rows.append(("accepted guardrails", f"{counts['accepted']:,}"))
+    rows.append(("accepted rules", f"{counts['accepted']:,}"))
     rows.append(("faults", f"{counts['broken']:,}"))
     if signed:
         rows.append(("signed as they must be", f"{signed['good']:,} of {signed['asked']:,} commits"))
@@ -67,7 +67,7 @@ def tables(document: Document, *, usual: bool = True) -> Iterator[Table]:
     accepts = [(event, rule, why) for event in every for rule, why in event.get("accepts", {}).items()]
     found = [
         Table("Broken rules", FAULTS, [_fault(fault) for fault in faults]),
-        Table("Accepted guardrails", EVENTS, [_event(event, rule, why) for event, rule, why in accepts]),
+        Table("Accepted rules", EVENTS, [_event(event, rule, why) for event, rule, why in accepts]),
         Table("Straight to main, without a review", EVENTS, [_event(event) for event in every if "now" in event]),
     ]
     found += [
@@ -104,17 +104,18 @@ def _event(event: Document, rule: str = "", why: str = "") -> Sequence[str]:
 
 def _fault(fault: Document) -> Sequence[str]:
     where, says = shown(fault["path"], _LONG), shown(fault["says"], _LONG)
-    made = _made(fault["author"], fault["by"], fault) if "commit" in fault else ("", "", "")
+    made = _made(fault["author"], fault["by"], fault) if "commit" in fault else ("", "")
     return fault.get("at", ""), fault["rule"], where, says, *made
 
 
-def _made(author: str, committer: str, what: Document) -> tuple[str, str, str]:
-    """Who made it, who committed it where that is another, and which commit it is, with its signature."""
+def _made(author: str, committer: str, what: Document) -> tuple[str, str]:
+    """Who made it, and committed it where that is another; and which commit it is, with its signature."""
+    by = _who(author) if committer == author else f"{_who(author)}, committed by {_who(committer)}"
     signature = what.get("signature")
-    signed = ""
-    if signature is not None:
-        signed = f", signed by {shown(signature['signer'])}" if signature["signer"] else ", no good signature"
-    return _who(author), _who(committer) if committer != author else "", f"{what['commit'][:12]}{signed}"
+    if signature is None:
+        return by, what["commit"][:12]
+    signed = f"signed by {shown(signature['signer'])}" if signature["signer"] else "no good signature"
+    return by, f"{what['commit'][:12]}, {signed}"
 
 
 def _who(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pointsman.audit_rows import facts, tables, verdict
 
+_FEW = 3  # columns of what needs no more than a line
 _PAST = "a fault of the past stays one: once it is mended, move [audit] since in pointsman.toml to a later commit"
 
 
@@ -19,14 +20,14 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     for table in tables(document, usual=False):
         yield f"{table.title}:"
         for row in table.rows:
-            *most, author, committer, commit = row if len(row) > 3 else (*row, "", "", "")
-            if not commit:
-                yield "  " + "  ".join(each for each in most if each)
+            if len(row) <= _FEW:
+                yield "  " + "  ".join(row)
                 continue
-            merged = f", committed by {committer}" if committer else ""
-            yield "  " + "  ".join(each for each in (*most[:-1], commit) if each)
-            yield f"    {most[-1]}"
-            yield f"    by {author}{merged}"
+            *most, says, by, commit = row
+            yield "  " + "  ".join(each for each in (*most, commit) if each)
+            yield f"    {says}"
+            if by:
+                yield f"    by {by}"
         yield ""
     for label, text in facts(document):
         if text != "0":
