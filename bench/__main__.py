@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import history, people
+from bench import history, levers, people
 from bench.measure import Figure, Job, beyond, interleave, pairwise, table
 
 if TYPE_CHECKING:
@@ -214,6 +214,9 @@ class Bench:
         long = self.root / "long.git"
         return figures if self.quick else [*figures, *people.lookups(_pointsman(), long, rounds)]
 
+    def levers(self) -> list[Figure]:
+        return levers.rollbacks(_pointsman(), self.root, 3 if self.quick else 7)
+
     # the gate
 
     def gate(self) -> list[Figure]:
@@ -377,6 +380,7 @@ def _main() -> int:
             ("artifacts of growing size", bench.sizes),
             ("a long history", bench.commits),
             ("what people wait for", bench.people),
+            ("what on-call pulls", bench.levers),
             ("the store", bench.verify),
         ):
             print(f"[{time.perf_counter() - began:3.0f} s] {says} …", file=sys.stderr, flush=True)

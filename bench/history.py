@@ -85,9 +85,19 @@ def targets(count: int) -> Iterator[str]:
 
 
 def build(
-    directory: Path, store: str, *, of: int, each: int, ships: int, artifact_bytes: int, endpoint: str = ""
+    directory: Path,
+    store: str,
+    *,
+    of: int,
+    each: int,
+    ships: int,
+    artifact_bytes: int,
+    endpoint: str = "",
+    runs: Mapping[str, str] | None = None,
 ) -> None:
     """A bare repository of `of` targets with `each` records, the newest `ships` of them shipped, a night at a time.
+
+    `runs`: target → the run that its ships of the last night name.
 
     A night lands the records of all targets in one commit and then ships them one by one.
     """
@@ -111,7 +121,8 @@ def build(
         stream.commit(f"record: {of} targets\n", landing)
         if night >= each - ships:
             for target, version in versions.items():
-                before[target] = _ship(stream, target, version, _uri(store, target, version), before[target])
+                run = runs[target] if runs is not None and night == each - 1 else ""
+                before[target] = _ship(stream, target, version, _uri(store, target, version), before[target], run)
     importer.stdin.close()
     if importer.wait() != 0:
         raise SystemExit("git fast-import failed")
@@ -121,7 +132,7 @@ def _uri(store: str, target: str, version: str) -> str:
     return f"{store}/{target}/popularity/{version}.json"
 
 
-def _ship(stream: _Stream, target: str, version: str, uri: str, before: str) -> str:
+def _ship(stream: _Stream, target: str, version: str, uri: str, before: str, run: str) -> str:
     tenant, surface = target.split("/")
     moment = f"{stream.now:%Y-%m-%dT%H:%M:%S.%fZ}"
     current = {"popularity": uri}
@@ -130,7 +141,7 @@ def _ship(stream: _Stream, target: str, version: str, uri: str, before: str) -> 
         f"ship: {target} popularity {version[:12]}\n\n"
         f"Manifest: {target} sha256:{hashlib.sha256(manifest).hexdigest()}\n"
         f"Supersedes: {target} {before}\n"
-        f"Record: {target} popularity@{version}\n"
+        f"Record: {target} popularity@{version}\n" + (f"Run: {run}\n" if run else "")
     )
     return stream.commit(message, {f"manifests/{target}/manifest.json": manifest})
 

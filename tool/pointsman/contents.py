@@ -14,15 +14,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pointsman import metrics
 from pointsman.case import Likeness
-from pointsman.content import Content, decode
 from pointsman.documents import Record
 from pointsman.errors import Problem
 from pointsman.settings import Settings
 from pointsman.store import BUCKETS, open_store
 from pointsman.stored import Store, ask_all
+
+# What decodes is imported by those that decode: it costs 15 ms, and a rollback or a sync compares nothing.
+if TYPE_CHECKING:
+    from pointsman.content import Content
 
 _KEPT = 1_000_000_000  # bytes in the cache directory; beyond that the versions unused for longest go
 
@@ -59,6 +62,8 @@ class Contents:
         data = self.payload(settings, record)
         if isinstance(data, Missing):
             return data
+        from pointsman.content import decode
+
         content = decode(record.type, data)
         return content if content is not None else Missing("its content cannot be compared")
 
@@ -90,6 +95,8 @@ class Contents:
             if isinstance(payload, Missing):
                 return Likeness(why=f"{payload.why} (version {record.version[:12]})")
             payloads.append(payload)
+        from pointsman.content import decode
+
         before, after = (decode(pair.after.type, payload, leaves=pair.tops) for payload in payloads)
         if before is None:
             return Likeness(why=f"version {pair.before.version[:12]} cannot be read as {pair.before.type}")
@@ -149,6 +156,8 @@ def alike(before: Content | Missing, after: Content | Missing, *, tops: bool = T
             return Likeness(why=content.why)
     assert not isinstance(before, Missing)
     assert not isinstance(after, Missing)
+    from pointsman import metrics
+
     if not metrics.ids(before):
         return Likeness(1.0, 1.0)  # there is nothing that could be lost
     return Likeness(metrics.kept(before, after), metrics.overlap(before, after) if tops else None)
