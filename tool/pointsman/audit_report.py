@@ -84,8 +84,10 @@ class Report:
     def _told(self, commit: Commit) -> list[Event]:
         """What a commit did to manifests and holds."""
         changes = tuple(change for change in commit.changes if path_kind(change.path) in ("manifest", "hold"))
-        told = self._teller.tell(replace(commit, changes=changes), self._facts.message(commit)) if changes else ()
-        return [*told][::-1]
+        if not changes:
+            return []
+        told = commit if len(changes) == len(commit.changes) else replace(commit, changes=changes)
+        return [*self._teller.tell(told, self._facts.message(commit))][::-1]
 
     def _event(self, event: Event) -> dict[str, Any]:
         signature = self._signatures.of(event.commit.oid)
