@@ -129,6 +129,20 @@ class _FailOn(_ParamType):
         return names
 
 
+class _Address(_ParamType):
+    """A port, or a host and a port, to listen on; this machine alone can reach it unless a host is named."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        host, _, port = value.rpartition(":")
+        if not port.isascii() or not port.isdigit() or not 0 <= int(port) < 65536:
+            self.fail(f"{value!r} is not [HOST:]PORT, such as 9464 or 0.0.0.0:9464", param, ctx)
+        return host.strip("[]") or "127.0.0.1", int(port)
+
+
 class _Setting(_ParamType):
     name = "key=value"
 
@@ -149,6 +163,6 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f": did you mean {near[0]}?" if near else ""
 
 
-TEXT, TARGET, TARGETS, HOLDABLE, DROP, VERSION_OF, RULE, SETTING, FAIL_ON = (
-    _Text(), _Target(), _Targets(), _Holdable(), _Drop(), _Version(), _Rule(), _Setting(), _FailOn()
+TEXT, ADDRESS, TARGET, TARGETS, HOLDABLE, DROP, VERSION_OF, RULE, SETTING, FAIL_ON = (
+    _Text(), _Address(), _Target(), _Targets(), _Holdable(), _Drop(), _Version(), _Rule(), _Setting(), _FailOn()
 )  # fmt: skip

@@ -109,6 +109,10 @@ class Bucket:
         meta = self._ask("read", key, lambda: self._head(key))
         return meta["last_modified"].timestamp() if meta is not None else None
 
+    def writer(self, key: str) -> str | None:
+        """None: buckets tell who owns an object, which is the bucket's owner, not who wrote it."""
+        return None
+
     def keys(self, prefix: str, depth: int) -> Iterator[str]:
         """Every key exactly `depth` names below the directory `prefix`; names that begin with a dot are not ours.
 

@@ -73,7 +73,8 @@ def main(args: Sequence[str] | None = None) -> int:
     asked, call.json = call.json, False
     try:
         with cli.make_context("pointsman", words, obj=call) as context:
-            return _answer(call, cli.invoke(context))
+            answer = cli.invoke(context)
+            return _answer(call, answer) if answer is not None else 0  # None: all was said on the way
     except click.exceptions.Exit as done:  # --help, --version
         return done.exit_code
     except click.ClickException as error:

@@ -89,11 +89,11 @@ def say(text: str, *, err: bool = False) -> None:
     click.echo(data, err=err)
 
 
-def say_document(document: Mapping[str, Any]) -> None:
-    """Print a document: ASCII, which no terminal's encoding can spoil."""
+def say_document(document: Mapping[str, Any], *, line: bool = False) -> None:
+    """Print a document, as one line if it is one of many: ASCII, which no terminal's encoding can spoil."""
     import json
 
-    click.echo(json.dumps(document, indent=2))
+    click.echo(json.dumps(document, indent=None if line else 2))
 
 
 def say_bytes(data: bytes) -> None:

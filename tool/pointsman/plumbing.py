@@ -161,11 +161,14 @@ class Git:
 
     def close(self) -> None:
         if self._reader is not None:
+            from git import GitCommandError
+
             assert self._reader.stdin is not None
             assert self._reader.stdout is not None
             self._reader.stdin.close()
             self._reader.stdout.close()
-            self._reader.wait()
+            with contextlib.suppress(GitCommandError):  # an interrupt in a terminal ends git, too
+                self._reader.wait()
             self._reader = None
 
     # running

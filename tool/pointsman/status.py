@@ -2,135 +2,197 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from pointsman import policy
 from pointsman.artifact import window_instant
-from pointsman.documents import Record, rfc3339
+from pointsman.chosen import choose, current_targets
+from pointsman.documents import Manifest, Record, read_manifest, rfc3339
 from pointsman.errors import Problem, Unreachable
-from pointsman.events import unknown
-from pointsman.facts import Facts
-from pointsman.names import Target
-from pointsman.outcome import Outcome
-from pointsman.plumbing import Oid
-from pointsman.pulls import Pull, document, seen_pulls
+from pointsman.events import shipped_ever, unknown
+from pointsman.gate import Gatekeeper
+from pointsman.limits import Age
+from pointsman.message import parse
+from pointsman.moments import Moments
+from pointsman.names import Pattern, Target
+from pointsman.outcome import Outcome, told
+from pointsman.plumbing import Commit, Oid, object_id
+from pointsman.pulls import document, seen_pulls
 from pointsman.repo import Repository
 from pointsman.settings import Settings
-from pointsman.snapshot import Snapshot
+from pointsman.snapshot import Chain, Snapshot
 from pointsman.store import open_store
-from pointsman.stored import Held
-from pointsman.sync import ever_had, pointers
+from pointsman.stored import Held, Store, ask_all
+from pointsman.sync import pointers
 
-# What may be asked to be no success → what serving then is.
-FAILURES = {"drift": ("drifted",), "behind": ("behind", "absent")}
+# What may be asked to be no success → what serving then is. The age of a window is asked for apart.
+FAILURES = {"drift": ("drifted",), "behind": ("behind", "absent"), "stale": ()}
 
 
-def status(repo: Repository, targets: Sequence[Target], *, fail_on: Collection[str] = ()) -> Outcome:
+def status(
+    repo: Repository, named: Sequence[Target | Pattern], *, fail_on: Collection[str] = (), clock: int | None = None
+) -> Outcome:
     """The state of the targets named, of all without any. Whatever it shows is success, unless it is in `fail_on`.
 
-    With `fail_on`: exit 1 if a target is so, 3 if nobody can tell because serving cannot be read.
+    With `fail_on`: exit 1 if a target is so, 3 if nobody can tell because serving cannot be read. `clock`: seconds
+    since 1970, now unless given.
     """
     main = repo.refresh()
-    head = Snapshot(repo, main)
-    pulls, settings = seen_pulls(repo), head.settings()
-    shipped = [
-        Target(tenant, surface)
-        for tenant in head.names("manifests")
-        for surface in head.names(f"manifests/{tenant}")
-        if head.entry(f"manifests/{tenant}/{surface}/manifest.json") is not None
-    ]
-    served = _served(settings)
-    known = sorted({*shipped, *(target for pull in pulls for target in pull.targets), *(served or ())})
-    for target in targets:
-        if target not in known:
-            raise Problem(unknown(target, [str(each) for each in known]))
-    facts = Facts(repo)
-    chosen = sorted(set(targets)) or known
-    shown = [_one(repo, facts, settings, served, head, main, target, pulls) for target in chosen]
-    return Outcome({"commit": main, "targets": shown}, _exit_code(shown, fail_on))
+    look = _Look(repo, main, int(time.time()) if clock is None else clock)
+    shown = [look.at(target) for target in look.chosen(named)]
+    return Outcome({"commit": main, "at": rfc3339(look.clock), "targets": shown}, exit_code(shown, fail_on))
 
 
-def _exit_code(shown: Sequence[Mapping[str, Any]], fail_on: Collection[str]) -> int:
-    if fail_on and any(each["serving"] == "unknown" for each in shown):
+def exit_code(shown: Sequence[Mapping[str, Any]], fail_on: Collection[str]) -> int:
+    """What a command ends with that shows these targets."""
+    if {"drift", "behind"} & set(fail_on) and any(each["serving"] == "unknown" for each in shown):
         return Unreachable.exit_code
     fails = {serving for name in fail_on for serving in FAILURES[name]}
     wanting = (each["serving"] for each in shown if each["current"] or each["serving"] == "drifted")
-    return int(any(serving in fails for serving in wanting))
+    stale = "stale" in fail_on and any(each["window"] and each["window"]["stale"] for each in shown)
+    return int(stale or any(serving in fails for serving in wanting))
 
 
-def _one(
-    repo: Repository,
-    facts: Facts,
-    settings: Settings,
-    served: Mapping[Target, Held] | None,
-    head: Snapshot,
-    main: Oid,
-    target: Target,
-    pulls: Sequence[Pull],
-) -> dict[str, Any]:
-    manifest = facts.manifest(head, target)
-    commit = facts.chain(main, target.manifest_path).at(0)
-    return {
-        "target": str(target),
-        "current": manifest.versions if manifest else {},
-        "window": _window(list(facts.records(head, target, manifest).values())),
-        "shipped": {"commit": commit.oid, "at": rfc3339(commit.time), "by": commit.author} if commit else None,
-        "serving": _serving(repo, settings, served, main, target, head.read(target.manifest_path) or b""),
-        "pull_requests": [document(pull) for pull in pulls if target in pull.targets],
-    }
+class _Look:
+    """One look at main and at serving, at a moment."""
 
+    def __init__(self, repo: Repository, main: Oid, clock: int) -> None:
+        self.repo = repo
+        self.main = main
+        self.clock = clock
+        self.head = Snapshot(repo, main)
+        self.settings: Settings = self.head.settings()
+        self.gate = Gatekeeper(repo)
+        self.moments = Moments(repo, main)
+        self.pulls = seen_pulls(repo)
+        self.store: Store | None = None  # None: it cannot be reached
+        self.served: dict[Target, Held] = {}
 
-def _window(records: Sequence[Record]) -> dict[str, str] | None:
-    """From the earliest start to the latest end of what is current."""
-    if not records:
-        return None
-    start = min((record.window_start for record in records), key=lambda text: window_instant(text) or (0, 0))
-    end = max((record.window_end for record in records), key=lambda text: window_instant(text) or (0, 0))
-    return {"start": start, "end": end}
+    def chosen(self, named: Sequence[Target | Pattern]) -> list[Target]:
+        """The targets to show, their pointers read; without any named all that main, serving or a pull request has."""
+        found = sorted(choose(self.head, named))
+        try:
+            self.store = open_store(self.settings.serving_root, self.settings.access)
+            self.served = dict(self._pointers(self.store, found) if named else pointers(self.store, self.settings))
+        except Unreachable:
+            self.store = None
+        if named:
+            for target in found:
+                self._expect(target)
+        else:
+            asked_for = (target for pull in self.pulls for target in pull.targets)
+            found = sorted({*current_targets(self.head), *asked_for, *self.served})
+        self.repo.expect(len(found))
+        return found
 
+    def _pointers(self, store: Store, targets: Sequence[Target]) -> Iterable[tuple[Target, Held]]:
+        """What serving holds of these; one that is no file is left to whoever looks at it alone."""
 
-def _served(settings: Settings) -> Mapping[Target, Held] | None:
-    """Every pointer that serving has, whatever main has: what is served must not go unseen. None: cannot be read."""
-    try:
-        return dict(pointers(open_store(settings.serving_root, settings.access), settings))
-    except Unreachable:
-        return None
+        def read(target: Target) -> Held | None:
+            try:
+                return store.read(self.settings.serving_key(target))
+            except Unreachable:
+                return None
 
+        held = ask_all(read, targets, at_once=store.at_once)
+        return ((target, each) for target, each in zip(targets, held, strict=True) if each is not None)
 
-def _serving(
-    repo: Repository,
-    settings: Settings,
-    served: Mapping[Target, Held] | None,
-    main: Oid,
-    target: Target,
-    wanted: bytes,
-) -> str:
-    if served is None:
-        return "unknown"
-    try:
-        store = open_store(settings.serving_root, settings.access)
-        held = served.get(target) or store.read(settings.serving_key(target))
-    except Unreachable:  # something stands there that is no pointer, so the listing did not have it
-        return "unknown"
-    if held is None:
-        return "absent"
-    if held.data == wanted:
-        return "in-sync"
-    return "behind" if ever_had(repo, main, target, held.data) else "drifted"
+    def _expect(self, target: Target) -> None:
+        """Problem for a target that nobody has ever heard of, with the nearest."""
+        there = self.head.entry(target.manifest_path) is not None or target in self.served
+        if there or any(target in pull.targets for pull in self.pulls):
+            return
+        if str(target) not in (known := shipped_ever(self.repo, self.main)):
+            raise Problem(unknown(target, known))
 
+    def at(self, target: Target) -> dict[str, Any]:
+        """Everything about one target."""
+        facts = self.gate.facts
+        manifest = facts.manifest(self.head, target)
+        chain = facts.chain(self.main, target.manifest_path)
+        commit = chain.at(0)
+        return {
+            "target": str(target),
+            "current": manifest.versions if manifest else {},
+            "window": self._window(target, facts.records(self.head, target, manifest)),
+            "shipped": {**self._told(commit), "run": parse(self.repo.words(commit)).run} if commit else None,
+            **self._serving(target, chain),
+            "holds": [
+                {"target": hold.target, "until": hold.until, "reason": hold.reason}
+                for hold in facts.holds(self.head, target).values()
+                if hold is not None and hold.binds(self.clock)
+            ],
+            "pull_requests": [document(pull) for pull in self.pulls if target in pull.targets],
+        }
 
-def render(outcome: Mapping[str, Any]) -> str:
-    """A block of lines per target."""
-    lines = []
-    for each in outcome["targets"]:
-        window, shipped = each["window"], each["shipped"]
-        what = "" if each["current"] else ", and main has no manifest of it"
-        lines.append(f"{each['target']}: serving is {each['serving']}{what}")
-        if shipped:
-            lines.append(f"  since {shipped['at']}, {shipped['commit'][:12]} by {shipped['by']}")
-        if window:
-            lines.append(f"  window {window['start']} to {window['end']}")
-        lines += [f"  {slot} {version[:12]}" for slot, version in sorted(each["current"].items())]
-        if each["pull_requests"]:
-            lines.append(f"  open pull requests: {', '.join(pull['id'] for pull in each['pull_requests'])}")
-    return "\n".join(lines) or "nothing was shipped yet"
+    def _told(self, commit: Commit) -> dict[str, Any]:
+        at = rfc3339(self.moments.of(commit.oid))
+        return {"commit": commit.oid, "at": at, "by": commit.author, "committer": commit.committer}
+
+    def _window(self, target: Target, records: Mapping[str, Record]) -> dict[str, Any] | None:
+        """From the earliest start to the latest end of what is current, and the types that are older than allowed."""
+        if not records:
+            return None
+        first = min(records.values(), key=lambda record: window_instant(record.window_start) or (0, 0))
+        last = max(records.values(), key=lambda record: window_instant(record.window_end) or (0, 0))
+        limit = self.settings.limit(target, "window_stale")
+        ages = {slot: policy.window_age(record, self.clock) for slot, record in records.items()}
+        old = [slot for slot, age in ages.items() if isinstance(limit, Age) and (age is None or age > limit.seconds)]
+        return {
+            "start": first.window_start,
+            "end": last.window_end,
+            "age_seconds": policy.window_age(last, self.clock),
+            "limit_seconds": limit.seconds if isinstance(limit, Age) else None,
+            "stale": sorted(old),
+        }
+
+    def _serving(self, target: Target, chain: Chain) -> dict[str, Any]:
+        """What serving has, and what is behind it where that is not what main has."""
+        told_of: dict[str, Any] = {"serving": "unknown", "behind": None, "drift": None, "refused": []}
+        if self.store is None:
+            return told_of
+        key = self.settings.serving_key(target)
+        try:
+            held = self.served.get(target) or self.store.read(key)
+        except Unreachable:  # something stands there that is no pointer
+            return told_of
+        if held is not None and held.data == (self.head.read(target.manifest_path) or b""):
+            return {**told_of, "serving": "in-sync"}
+        told_of["refused"] = [told(fault) for fault in self.gate.made(self.main, target)]
+        if held is None:
+            missing = chain.at(0)
+            return {**told_of, "serving": "absent", "behind": self._since(missing, 1) if missing is not None else None}
+        oid, missing = object_id("blob", held.data, len(self.main)), None
+        for place, commit in chain.since(0):
+            old, new = chain.step(commit)
+            if new is not None and new.oid == oid:
+                return {**told_of, "serving": "behind", "behind": self._since(missing or commit, place)}
+            if old is not None and old.oid == oid:
+                return {**told_of, "serving": "behind", "behind": self._since(commit, place + 1)}
+            missing = commit
+        return {**told_of, "serving": "drifted", "drift": self._drift(self.store, target, key, held)}
+
+    def _since(self, commit: Commit, commits: int) -> dict[str, Any]:
+        """How long serving has been without a commit, the first of so many that it lacks."""
+        seconds = max(self.clock - self.moments.of(commit.oid), 0)
+        return {"since": self._told(commit), "seconds": seconds, "commits": commits}
+
+    def _drift(self, store: Store, target: Target, key: str, held: Held) -> dict[str, Any]:
+        """What stands there that main never had, who wrote it and when, as far as the store tells."""
+        there = read_manifest(held.data, key)
+        mine = self.gate.facts.manifest(self.head, target)
+        wanted = mine.versions if mine else {}
+        served = there.versions if isinstance(there, Manifest) else {}
+        written = store.written(key)
+        return {
+            "by": store.writer(key),
+            "at": rfc3339(int(written)) if written is not None else None,
+            "readable": isinstance(there, Manifest),
+            "changes": {
+                slot: [wanted.get(slot), served.get(slot)]
+                for slot in sorted({*wanted, *served})
+                if wanted.get(slot) != served.get(slot)
+            },
+        }

@@ -96,6 +96,20 @@ class FileStore:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
+    def writer(self, key: str) -> str | None:
+        """The user who owns the file under `key`, None if there is none."""
+        with self._trouble("read", key):
+            try:
+                owner = self._path(key).stat().st_uid
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        import pwd
+
+        try:
+            return pwd.getpwuid(owner).pw_name
+        except KeyError:
+            return f"uid {owner}"
+
     def create(self, key: str, data: bytes) -> bool:
         """Put `data` under a key that holds nothing. False if it holds something: read it. Durable either way."""
         path = self._path(key)

@@ -56,6 +56,9 @@ class Store(Protocol):
     def written(self, key: str) -> float | None:
         """When what stands under `key` was written, in seconds since 1970 by the store's clock; None for nothing."""
 
+    def writer(self, key: str) -> str | None:
+        """Whose what stands under `key` is, where the store tells; None if it does not or nothing stands there."""
+
     def create(self, key: str, data: bytes) -> bool:
         """Put `data` under a key that holds nothing. False if it holds something: read it. Durable either way."""
 

@@ -1,0 +1,94 @@
+"""Watching: looking at the state of targets again and again, until serving follows main or until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.names import Pattern, Target
+from pointsman.outcome import Outcome
+from pointsman.repo import Repository
+from pointsman.status import status
+
+EVERY = 5.0  # seconds between two looks
+_FIRST = 0.25  # seconds: the pause after the first look, doubled up to EVERY
+
+
+@contextlib.contextmanager
+def stopped() -> Generator[threading.Event]:
+    """An event that SIGTERM and SIGINT set: what is at work ends in its own time."""
+    event = threading.Event()
+    before = {each: signal.signal(each, lambda *_: event.set()) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def wait(
+    repo: Repository,
+    named: Sequence[Target | Pattern],
+    seconds: float,
+    *,
+    fail_on: Collection[str] = (),
+    pause: Callable[[float], object] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Outcome:
+    """The state of the targets as soon as serving has all that main has; exit 4 if it has not after so many seconds.
+
+    Exit 3 if by then nobody can tell. A store or an origin that does not answer is asked again until then.
+    """
+    deadline, rest = clock() + seconds, _FIRST
+    while True:
+        trouble: Unreachable | None = None
+        outcome = None
+        try:
+            outcome = status(repo, named, fail_on=fail_on)
+            lacking = [each for each in outcome.document["targets"] if _lacks(each)]
+            if not lacking:
+                return outcome
+        except Unreachable as error:
+            trouble = error
+        left = deadline - clock()
+        if left <= 0:
+            if outcome is None:
+                assert trouble is not None
+                raise trouble
+            states = ", ".join(f"{each['target']} ({each['serving']})" for each in lacking)
+            code = 3 if any(each["serving"] == "unknown" for each in lacking) else MovedFirst.exit_code
+            says = f"after {seconds:g} s serving does not have what main has: {states}"
+            return replace(outcome, exit_code=code, notes=(*outcome.notes, says))
+        pause(min(rest, left))
+        rest = min(2 * rest, EVERY)
+
+
+def _lacks(each: Mapping[str, Any]) -> bool:
+    """Whether serving has something else than main; what is kept without a manifest on main does not count."""
+    return bool(each["serving"] != "in-sync" and (each["current"] or each["serving"] in ("drifted", "unknown")))
+
+
+def watch(
+    repo: Repository,
+    named: Sequence[Target | Pattern],
+    seen: Callable[[Mapping[str, Any]], None],
+    missed: Callable[[str], None],
+    stop: threading.Event,
+    *,
+    every: float = EVERY,
+) -> None:
+    """Look every so many seconds until `stop` is set. `seen` gets each document, `missed` why there is none."""
+    seen(status(repo, named).document)  # what is wrong with the question is said at once
+    while not stop.wait(every):
+        try:
+            document = status(repo, named).document
+        except Problem as problem:
+            missed(str(problem))
+        else:
+            seen(document)
