@@ -25,7 +25,7 @@ RUNS = [f"https://ci.example/runs/{number}" for number in range(4)]
 BOOKSHOP = Pattern("bookshop", "*")
 
 
-def ship(shop: Shop, day: int, *targets: Target, run: str, only: str = "", salt: str = "") -> None:
+def ship(shop: Shop, day: int, *targets: Target, run: str, only: str = "", merge: bool = True) -> None:
     makers = [make for make in (popularity, cooc) if only in ("", make.__name__)]
     files = [
         make(
@@ -34,12 +34,11 @@ def ship(shop: Shop, day: int, *targets: Target, run: str, only: str = "", salt:
             tenant=each.tenant,
             surface=each.surface,
             day=day,
-            salt=salt,
         )
         for each in targets
         for make in makers
     ]
-    outcome = shop.publish(*files, run=run, merge=True)
+    outcome = shop.publish(*files, run=run, merge=merge)
     assert outcome.exit_code == 0, outcome.document
 
 
@@ -177,6 +176,19 @@ def test_a_blob_is_read_once_for_a_rollback(shop: Shop, monkeypatch: pytest.Monk
     monkeypatch.setattr(FileStore, "digest", digest)
     now(shop, run=RUNS[2])
     assert len(read) == len(set(read)) == 6
+
+
+@slow
+def test_a_run_whose_ship_a_merge_brought_in_is_found(shop: Shop) -> None:
+    ship(shop, 3, KIDS, run=RUNS[3], merge=False)
+    shop.pull()
+    (pull,) = shop.pulls()
+    git(shop.desk, "fetch", "-q", "origin")
+    git(shop.desk, "merge", "-q", "--no-ff", "-m", "a merge", f"origin/{pull['branch']}")
+    git(shop.desk, "push", "-q", "origin", "HEAD:main", f":{pull['branch']}")
+    was = bytes_of(shop, KIDS, "main~1")
+    assert outcomes(now(shop, run=RUNS[3])) == {"bookshop/kids": "merged"}
+    assert bytes_of(shop, KIDS) == was
 
 
 # patterns

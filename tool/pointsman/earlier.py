@@ -14,7 +14,7 @@ from pointsman.gate import Gatekeeper
 from pointsman.message import parse
 from pointsman.moments import Moments
 from pointsman.names import Target
-from pointsman.plumbing import Entry, Oid
+from pointsman.plumbing import Commit, Entry, Oid
 from pointsman.snapshot import Chain, Snapshot, versions_in
 
 _HEX = re.compile(r"[0-9a-f]{7,64}")
@@ -90,22 +90,24 @@ class Past:
         repo = self.gate.repo
         repo.deepen_to_first()
         ships: dict[Target, list[Oid]] = {}
-        runs: dict[str, None] = {}
-        for commit in repo.git.first_parents(repo.main, "manifests"):
-            if len(commit.parents) < 2 and "Run: " not in commit.message:
-                continue
-            of = parse(repo.words(commit)).run
-            runs[of] = None
-            if of != run:
-                continue
-            for change in commit.changes:
-                if path_kind(change.path) == "manifest":
-                    ships.setdefault(target_of(change.path), []).append(commit.oid)
+        for commit in self._saying(f"Run: {run}"):
+            if parse(repo.words(commit)).run == run:
+                for change in commit.changes:
+                    if path_kind(change.path) == "manifest":
+                        ships.setdefault(target_of(change.path), []).append(commit.oid)
         if not ships:
-            runs.pop("", None)
-            raise Problem(f"no ship on main is of the run {run}{nearest(run, list(runs))}")
+            shipping = repo.git.first_parents(repo.main, "manifests", saying="Run: ")
+            runs = dict.fromkeys(parse(commit.message).run for commit in shipping)
+            raise Problem(f"no ship on main is of the run {run}{nearest(run, [each for each in runs if each])}")
         self._runs[run] = ships
         return sorted(ships)
+
+    def _saying(self, line: str) -> list[Commit]:
+        """The commits of main that have this in their message; a merge speaks for the side that it brought in."""
+        git, main = self.gate.repo.git, self.gate.repo.main
+        found = list(git.first_parents(main, saying=line))
+        beside = set(git.saying(main, line)) - {commit.oid for commit in found}
+        return list(git.first_parents(main, "manifests")) if beside else found
 
     def before_run(self, target: Target, run: str, slot: str | None = None) -> Earlier | None:
         """What stood before a run shipped a target; None if nothing that it shipped is current any more.

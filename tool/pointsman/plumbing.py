@@ -276,16 +276,21 @@ class Git:
             known = self._trees[oid] = parsed
         return known
 
-    def first_parents(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
+    def first_parents(
+        self, tip: Oid, *paths: str, no_older_than: Oid | None = None, saying: str = ""
+    ) -> Iterator[Commit]:
         """The first-parent chain from `tip`, newest first, of commits that changed one of `paths` (all without paths).
 
-        Streamed: stop early and git stops too. `no_older_than` is left out, with all that came before it.
+        Streamed: stop early and git stops too. `no_older_than` is left out, with all that came before it; so is what
+        has no line with the text `saying` in its message.
         """
         words = ["log", "-z", "--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames"]
         words += ["--ignore-submodules=none", "--encoding=UTF-8"]
         words += ["--format=%H%x00%P%x00%ct%x00%cn <%ce>%x00%an <%ae>%x00%B", tip]
         if no_older_than is not None:
             words.append(f"^{no_older_than}")
+        if saying:
+            words[1:1] = ["--fixed-strings", f"--grep={saying}"]
         process = self.start(*words, "--", *(f":(literal){path}" for path in paths))
         assert process.stdout is not None
         tokens = _tokens(process.stdout)
@@ -302,6 +307,10 @@ class Git:
             if getattr(process, "proc", process) is not None and process.poll() is None:
                 process.kill()
                 process.communicate()
+
+    def saying(self, tip: Oid, text: str) -> list[Oid]:
+        """Every commit that `tip` descends from, sides of merges too, with that text in a line of its message."""
+        return [Oid(line) for line in self.ask("rev-list", "--fixed-strings", f"--grep={text}", tip).splitlines()]
 
     def clocks(self, tip: Oid) -> bytes:
         """Lines of committer's clock and commit, along the first-parent chain from `tip`, newest first."""

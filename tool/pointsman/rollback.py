@@ -49,6 +49,8 @@ def _check_request(request: Request) -> None:
         raise Problem("name the target to roll back, such as grocer/home, or the run with --run")
     if request.to is not None and request.run is not None:
         raise Problem("--run goes back to what stood before the run: leave --to out")
+    if request.run is not None:
+        check_value(request.run, "--run")
     if request.reason:
         check_value(request.reason, "--reason")
     if request.accept and not request.reason:
