@@ -116,8 +116,9 @@ class Past:
         `shipped_by` comes first.
         """
         chain = self._chain(target)
-        mine = set(self._runs[run].get(target, ()))
-        places = [place for place, commit in chain.since(0) if commit.oid in mine and self.gate.is_ship(chain, commit)]
+        mine = sorted(map(chain.place, self._runs[run].get(target, ())))
+        commits = ((place, chain.at(place)) for place in mine)
+        places = [place for place, commit in commits if commit is not None and self.gate.is_ship(chain, commit)]
         if not places:
             return None
         first = chain.at(places[-1])
