@@ -213,6 +213,11 @@ def test_a_day_from_publish_over_check_and_ship_to_drift_and_rollback(forge: For
     job = forge.runner.run("rollback.yml", inputs={**wish, "to": "", "now": True})
     assert job.code == 0, job.out
     assert forge.manifest == forge.serving == shipped
+    assert forge.runner.run("rollback.yml", inputs={**wish, "target": ""}).code == 2
+    run = {"reason": "bad", "run": "https://github.example/example/manifests/actions/runs/7", "hold": True, "now": True}
+    told = forge.runner.run("rollback.yml", inputs=run)
+    assert told.code == 2
+    assert "grocer/home was first shipped by this run" in told.out
     assert f"Reason: {wish['reason']}" in git(forge.origin, "log", "-1", "--format=%B", "main")
     assert not (job.workspace / "gone").exists()
     audit = forge.runner.run("audit.yml")
