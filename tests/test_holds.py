@@ -180,6 +180,22 @@ def test_releasing_nothing_is_a_sentence_that_names_the_hold_on_everything(
     )
 
 
+def test_a_release_says_what_else_holds(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    hold(shop, "all")
+    hold(shop)
+    assert "everything is on hold" in release(shop)["says"]
+    hold(shop)
+    words = ["-C", str(shop.desk), "release", "all"]
+    assert main(words) == 0
+    assert "released once it is merged; it was on hold until 2999" in capsys.readouterr().out
+    assert main([*words, "--now", "--reason", "x"]) == 0
+    said = capsys.readouterr().out
+    assert "1 target has a hold of its own: grocer/home" in said
+    assert "ships pass again" not in said
+    assert main(["-C", str(shop.desk), "release", "grocer/home", "--now", "--reason", "x"]) == 0
+    assert "ships pass again" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("verb", [hold, release])
 def test_a_target_that_never_was_names_the_nearest_and_changes_nothing(shop: Shop, verb: Any) -> None:
     before = shop.everything()

@@ -105,7 +105,7 @@ def test_what_is_wrongly_asked_is_one_sentence_with_what_was_meant(
         (["grocer/home", "cooc@xyz"], "'cooc@xyz' is not TYPE@VERSION"),
         (["grocer/hoem", f"cooc@{cooc}"], "no version of grocer/hoem is recorded; the nearest is grocer/home"),
         (["grocer/home", f"coc@{cooc}"], "no coc of grocer/home is recorded; the nearest"),
-        (["grocer/home", f"cooc@{other}"], f"; the nearest are {cooc[:12]} (grocer/home cooc)"),
+        (["grocer/home", f"cooc@{other}"], f"of grocer/home cooc is recorded; the nearest are {cooc[:12]}"),
         (["grocer/home", f"cooc@{popularity}"], "is a version of grocer/home popularity, not of grocer/home cooc"),
         (["grocer/home", f"cooc@{cooc}", f"cooc@{cooc[:9]}"], "cooc is named twice"),
         (["grocer/home", f"cooc@{cooc}", "--accept", "items-drop"], "--accept needs --reason"),

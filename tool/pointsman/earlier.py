@@ -15,6 +15,7 @@ from pointsman.message import parse
 from pointsman.moments import Moments
 from pointsman.names import Target
 from pointsman.plumbing import Commit, Entry, Oid
+from pointsman.recorded import alike
 from pointsman.snapshot import Chain, Snapshot, versions_in
 
 _HEX = re.compile(r"[0-9a-f]{7,64}")
@@ -209,7 +210,7 @@ class Past:
             for of, version in self._versions(chain.step(commit)[1]).items():
                 if slot in (None, of):
                     every.setdefault(f"{of} {version[:12]}", version)
-        near = sorted(every, key=lambda each: -_alike(prefix, every[each]))[:_SHOWN]
+        near = sorted(every, key=lambda each: -alike(prefix, every[each]))[:_SHOWN]
         return f"; the nearest that it had are {', '.join(near)}" if near else ""
 
     def _before_last_ship(self, chain: Chain, target: Target) -> Earlier:
@@ -241,8 +242,3 @@ def _state(chain: Chain, target: Target, place: int) -> Earlier:
     if commit is None or entry is None:
         raise Nothing(f"{target} had no manifest then: pointsman log {target} shows what it had")
     return Earlier(entry, commit.oid)
-
-
-def _alike(one: str, other: str) -> int:
-    """How many first digits are the same."""
-    return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))

@@ -30,6 +30,7 @@ from pointsman.snapshot import Snapshot
 _TRIES = 12
 _RELATIVE = re.compile(r"([1-9]\d{0,5})([mhdw])")
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SHOWN = 3  # targets
 _MINUTE = 60  # what "2h" means is rounded up to it, so that asking again is asking for the same
 
 
@@ -106,19 +107,19 @@ def _change(repo: Repository, request: Request, wanted: Hold | None, clock: int)
     base = Snapshot(repo, main)
     entry = base.entry(path)
     was = standing(repo, entry, path)
-    told = {"target": request.target, "hold": _told(wanted), "was": _told(was), "pull_request": None, "commit": None}
+    told: dict[str, Any] = {
+        "target": request.target,
+        "hold": _told(wanted),
+        "was": _told(was),
+        "pull_request": None,
+        "commit": None,
+    }
+    if entry is None or (wanted is not None and is_same(was, wanted)):
+        _known(repo, base, request.target)
+    if wanted is None:
+        told |= {"says": says} if (says := _others(repo, base, request.target, clock)) else {}
     if (entry is None) if wanted is None else is_same(was, wanted):
-        over = base.entry(HOLD_ON_ALL) if wanted is None and path != HOLD_ON_ALL else None
-        by_all = standing(repo, over, HOLD_ON_ALL)
-        _known(repo, base, request.target)
-        says = (
-            {"says": f"everything is on hold until {by_all.until} ({by_all.reason}): pointsman release all"}
-            if by_all is not None and by_all.binds(clock)
-            else {}
-        )
-        return {**told, "hold": _told(was), "outcome": "unchanged", **says}
-    if entry is None:
-        _known(repo, base, request.target)
+        return {**told, "hold": _told(was), "outcome": "unchanged"}
     branch = f"hold/{request.target}/{hashlib.sha256(f'hold {request.target}'.encode()).hexdigest()[:12]}"
     ref = f"refs/heads/{branch}"
     there = repo.heads.get(ref)
@@ -158,6 +159,23 @@ def _commit(repo: Repository, main: Oid, request: Request, path: str, wanted: Ho
     return repo.commit(tree, [main], compose(subject, [], reason=request.reason))
 
 
+def _others(repo: Repository, base: Snapshot, target: str, clock: int) -> str:
+    """What else stops ships of a target, "" if nothing does; of "all", the holds that targets have of their own."""
+    if target != "all":
+        hold = standing(repo, base.entry(HOLD_ON_ALL), HOLD_ON_ALL)
+        held = hold is not None and hold.binds(clock)
+        return (
+            f"everything is on hold until {hold.until} ({hold.reason}): pointsman release all" if held and hold else ""
+        )
+    paths = (f"holds/{tenant}/{name}" for tenant in base.names("holds") for name in base.files(f"holds/{tenant}"))
+    found = (standing(repo, base.entry(path), path) for path in paths)
+    own = sorted(hold.target for hold in found if hold is not None and hold.binds(clock))
+    if not own:
+        return ""
+    some = ", ".join(own[:_SHOWN]) + (" …" if len(own) > _SHOWN else "")
+    return f"{len(own)} {'target has a hold of its' if len(own) == 1 else 'targets have holds of their'} own: {some}"
+
+
 def _known(repo: Repository, base: Snapshot, text: str) -> None:
     """Problem, with the nearest, unless the target has or had a manifest or has a record."""
     if text == "all":
@@ -179,16 +197,18 @@ def _told(hold: Hold | None) -> dict[str, str] | None:
 
 def render(document: Mapping[str, Any]) -> str:
     """What became of the hold, whether it binds already, and what to do next."""
-    hold, was, pull = document["hold"], document["was"], document["pull_request"]
+    hold, was, pull, outcome = (document[name] for name in ("hold", "was", "pull_request", "outcome"))
     on = "everything" if document["target"] == "all" else document["target"]
-    wish = f"on hold until {hold['until']} ({hold['reason']})" if hold else "no hold"
-    before = f"; it was until {was['until']} ({was['reason']})" if was and document["outcome"] != "unchanged" else ""
-    if document["outcome"] == "merged":
-        binds = "ships are refused from now on, restores pass" if hold else "ships pass again"
-        return f"{on}: {wish} on main as {document['commit'][:12]}: {binds}{before}"
+    held = f"on hold until {hold['until']} ({hold['reason']})" if hold else "no hold"
+    before = f"; it was on hold until {was['until']} ({was['reason']})" if was and outcome != "unchanged" else ""
+    others = f"; {document['says']}" if "says" in document else ""
+    if outcome == "merged":
+        commit = document["commit"][:12]
+        if hold:
+            return f"{on}: {held}, on main as {commit}: ships are refused from now on, restores pass{before}"
+        return f"{on}: released on main as {commit}{'' if others else ': ships pass again'}{before}{others}"
     if pull is None:
-        return f"{on}: unchanged, {wish} on main" + (f"; {document['says']}" if "says" in document else "")
-    until = "ships pass until it is merged" if hold else "the hold binds until it is merged"
-    done = f"{document['outcome']} {pull['branch']}" + (" is open" if document["outcome"] == "unchanged" else "")
-    done = done.replace("unchanged ", "unchanged, ")
-    return f"{on}: {done}, for {wish}{before}; {until}: pointsman pr merge {pull['id']}"
+        return f"{on}: unchanged, {held} on main{others}"
+    done = f"unchanged, {pull['branch']} is open" if outcome == "unchanged" else f"{outcome} {pull['branch']}"
+    means = f"{held} once it is merged" if hold else "released once it is merged"
+    return f"{on}: {done}: {means}{before}{others}; next: pointsman pr merge {pull['id']}"

@@ -55,13 +55,15 @@ def _of_target(head: Snapshot, target: Target) -> Iterator[Recorded]:
                 yield Recorded(version, target, slot)
 
 
-def _nearest(head: Snapshot, text: str) -> str:
-    def alike(each: Recorded) -> int:
-        return next(
-            (place for place, (one, other) in enumerate(zip(each.version, text, strict=False)) if one != other), 64
-        )
+def alike(one: str, other: str) -> int:
+    """How many first digits are the same."""
+    return next(
+        (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
 
-    near = sorted(recorded(head), key=lambda each: (-alike(each), each))[:_SHOWN]
+
+def _nearest(head: Snapshot, text: str) -> str:
+    near = sorted(recorded(head), key=lambda each: (-alike(each.version, text), each))[:_SHOWN]
     return (
         "; the nearest are " + ", ".join(f"{each.version[:12]} ({each.target} {each.slot})" for each in near)
         if near

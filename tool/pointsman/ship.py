@@ -14,7 +14,7 @@ from pointsman.gate import Gatekeeper
 from pointsman.names import Target, is_version
 from pointsman.outcome import Outcome
 from pointsman.progress import SILENCE, Progress
-from pointsman.recorded import find_version, recorded
+from pointsman.recorded import alike, recorded
 from pointsman.repo import Repository
 from pointsman.shipping import Shipping, Terms, Want
 from pointsman.snapshot import Snapshot
@@ -82,8 +82,11 @@ def _record(gate: Gatekeeper, head: Snapshot, target: Target, slot: str, text: s
             raise Problem(f"no version of {target} is recorded{nearest(str(target), known)}")
         if slot not in slots:
             raise Problem(f"no {slot} of {target} is recorded{nearest(slot, slots)}")
-        other = find_version(head, text)  # says what is nearest, if nothing has this name
-        raise Problem(f"{text} is a version of {other.target} {other.slot}, not of {target} {slot}")
+        others = sorted({f"{each.target} {each.slot}" for each in recorded(head) if each.version.startswith(text)})
+        if others:
+            raise Problem(f"{text} is a version of {' and of '.join(others[:_SHOWN])}, not of {target} {slot}")
+        near = ", ".join(name[:12] for name in sorted(names, key=lambda name: -alike(name, text))[:_SHOWN])
+        raise Problem(f"no version {text} of {target} {slot} is recorded; the nearest are {near}")
     record = gate.facts.record(head, target, slot, found[0])
     if record is None:
         raise Problem(f"the record {target.record_path(slot, found[0])} cannot be read: pointsman check says why")
