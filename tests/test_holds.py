@@ -167,6 +167,23 @@ def test_a_hold_that_has_ended_stops_nothing_and_can_be_set_anew(shop: Shop) -> 
     assert hold(shop)["was"]["until"] == "2026-03-04T13:00:00Z"
 
 
+def test_the_review_of_a_hold_says_on_what_until_when_and_why(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    opened = hold(shop, now=False, reason="<b>bad</b> feed")["pull_request"]["id"]
+    for kind, reason in (
+        ("terminal", "<b>bad</b> feed"),
+        ("markdown", "&#60;b&#62;bad&#60;/b&#62; feed"),
+        ("html", "&lt;b&gt;bad&lt;/b&gt; feed"),
+    ):
+        assert main(["-C", str(shop.desk), "review", opened, "--format", kind]) == 0
+        said = capsys.readouterr().out
+        assert re.search(r"hold on grocer/home until 2999-01-01", said)
+        assert reason in said
+    shop.merge(opened)
+    release(shop, now=False)
+    assert main(["-C", str(shop.desk), "review", opened]) == 0
+    assert "The release of grocer/home\ngrocer/home released from its hold (was until 2999" in capsys.readouterr().out
+
+
 def test_releasing_nothing_is_a_sentence_that_names_the_hold_on_everything(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:

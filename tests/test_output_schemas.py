@@ -135,6 +135,9 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     held = ("hold", "grocer/home", "--until", "2d", "--reason", "a sale")
     assert say("hold", *shop, *held)["outcome"] == "opened"
     say("pr-list", *shop, "pr", "list")
+    assert (
+        say("review", *shop, "review", say("hold", *shop, *held)["pull_request"]["id"])["holds"][0]["target"] != "all"
+    )
     assert say("hold", *shop, *held, "--now")["outcome"] == "merged"
     assert say("release", *shop, "release", "grocer/home", "--now", "--reason", "over")["outcome"] == "merged"
     assert say("release", *shop, "release", "all")["outcome"] == "unchanged"

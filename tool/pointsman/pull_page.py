@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pointsman import review_markdown
 from pointsman.errors import one_line
 from pointsman.forge import BODY_LIMIT, Page
 from pointsman.gate import Gatekeeper
@@ -13,7 +12,6 @@ from pointsman.message import parse
 from pointsman.names import Target
 from pointsman.plumbing import Oid
 from pointsman.repo import Repository
-from pointsman.review_document import describe
 
 _MANY = 5  # targets: more would make a wall of labels
 
@@ -28,6 +26,9 @@ def page_of(repo: Repository, branch: str, head: Oid, text: str, targets: Sequen
 
 
 def _body(repo: Repository, branch: str, head: Oid, lines: str) -> str:
+    from pointsman import review_markdown  # a local forge asks for no body, and need not import what makes it
+    from pointsman.review_document import describe
+
     gate = Gatekeeper(repo)
     document = describe(gate, repo.main, head, gate.change(repo.main, head))
     text = review_markdown.render({**document, "pull_request": {"id": branch, "url": None, "branch": branch}})

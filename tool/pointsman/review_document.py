@@ -13,7 +13,7 @@ from pointsman import metrics, policy
 from pointsman.case import Case, Gate, TargetChange
 from pointsman.content import Content, Lists, Rows
 from pointsman.contents import Contents, Missing, alike
-from pointsman.documents import Manifest, Record, rfc3339
+from pointsman.documents import HOLD_ON_ALL, Hold, Manifest, Record, read_hold, rfc3339
 from pointsman.gate import Gatekeeper, Verdict
 from pointsman.names import Target
 from pointsman.outcome import told
@@ -46,10 +46,27 @@ def describe(
         "head": head,
         "pull_request": None,
         "records": sum(each.kind == "record" and each.change.new is not None for each in case.documents),
+        "holds": _holds(gate, case),
         "faults": beside,
         "targets": targets,
     }
     return {**document, "verdict": verdict_line(document)}
+
+
+def _holds(gate: Gatekeeper, case: Case) -> list[dict[str, Any]]:
+    """What a change does to holds: on what, and what each was and is; None for none, or one that cannot be read."""
+    changed = []
+    for each in case.documents:
+        if each.kind == "hold" and (each.change.new is None or isinstance(each.value, Hold)):
+            on = "all" if each.path == HOLD_ON_ALL else each.path.removeprefix("holds/").removesuffix(".json")
+            data = gate.repo.content(each.change.old)
+            was = read_hold(data, each.path) if data is not None else None
+            changed.append({"target": on, "was": _hold(was), "is": _hold(each.value)})
+    return changed
+
+
+def _hold(hold: object) -> dict[str, str] | None:
+    return {"until": hold.until, "reason": hold.reason} if isinstance(hold, Hold) else None
 
 
 def _unusual(target: Mapping[str, Any]) -> int:

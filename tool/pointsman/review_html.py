@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pointsman.page import template
-from pointsman.review_rows import HEADINGS, accepted, facts, guardrails, lost, movement, percent, rows, undone
+from pointsman.review_rows import HEADINGS, accepted, facts, guardrails, held, lost, movement, percent, rows, undone
 
 _DETAILED = 60  # targets whose artifacts are shown one by one
 
@@ -24,6 +24,7 @@ def render(document: Mapping[str, Any]) -> str:
         accepted=accepted,
         facts=facts,
         guardrails=guardrails,
+        held=held,
         lost=lost,
         undone=undone,
         movement=movement,

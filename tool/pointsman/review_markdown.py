@@ -15,6 +15,7 @@ from pointsman.review_rows import (
     accepted,
     facts,
     guardrails,
+    held,
     lost,
     movement,
     percent,
@@ -56,6 +57,8 @@ def _blocks(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"> **Accepts {plain(some)}** for {plain(target['target'])}: {code(reason)}\n"
     yield f"**{plain(shown(document['verdict'], 1000))}**\n"
     yield from _table(targets)
+    for hold in document["holds"]:
+        yield f"- {code(held(hold))}"
     for fault in document["faults"]:
         yield f"- :x: **{plain(fault['rule'])}** {code(shown(fault['path'], 200))}: {code(shown(fault['says'], 600))}"
     for target in targets:

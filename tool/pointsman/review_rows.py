@@ -115,6 +115,14 @@ def undone(target: Document) -> str:
     return f"{what} the state of {undoes['restored_at']} ({undoes['restores'][:12]}, {undoes['age_days']:.1f} days old)"
 
 
+def held(hold: Document) -> str:
+    """What a change does to one hold, and what that was before; the reason of each comes from outside."""
+    on = "everything" if hold["target"] == "all" else hold["target"]
+    is_now = f"{on} on hold until {hold['is']['until']}: {shown(hold['is']['reason'], 200)}" if hold["is"] else ""
+    before = f" (was until {hold['was']['until']}: {shown(hold['was']['reason'], 200)})" if hold["was"] else ""
+    return (is_now or f"{on} released from its hold") + before
+
+
 def lost(target: Document) -> str:
     """The versions that a restore takes out."""
     return ", ".join(f"{slot} {version[:12]}" for slot, version in target["undoes"]["lost"].items()) or "nothing"

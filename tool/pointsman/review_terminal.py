@@ -7,7 +7,19 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pointsman.review_rows import HEADINGS, accepted, facts, guardrails, lost, movement, rows, shown, sparkline, undone
+from pointsman.review_rows import (
+    HEADINGS,
+    accepted,
+    facts,
+    guardrails,
+    held,
+    lost,
+    movement,
+    rows,
+    shown,
+    sparkline,
+    undone,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,6 +67,8 @@ def _head(console: Console, document: Mapping[str, Any]) -> None:
             table.add_row(*cells, style="yellow" if row.unusual else None)
     if table.rows:
         console.print(table)
+    for hold in document["holds"]:
+        console.print(held(hold), style="yellow")
     for fault in document["faults"]:
         console.print(f"{fault['rule']}: {shown(fault['path'], 200)}: {shown(fault['says'], 600)}", style="red")
     for target in targets:

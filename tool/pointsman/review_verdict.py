@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -21,6 +21,22 @@ def verdict_line(document: Mapping[str, Any]) -> str:
 
 
 def _what(document: Mapping[str, Any]) -> str:
+    holds = _holds(document["holds"])
+    if holds and not document["targets"]:
+        return holds
+    return f"{_of_targets(document)}; {holds}" if holds else _of_targets(document)
+
+
+def _holds(holds: Sequence[Mapping[str, Any]]) -> str:
+    if len(holds) > 1:
+        return f"{len(holds)} holds change"
+    for hold in holds:
+        on = "everything" if hold["target"] == "all" else hold["target"]
+        return f"a hold on {on} until {hold['is']['until']}" if hold["is"] else f"the release of {on}"
+    return ""
+
+
+def _of_targets(document: Mapping[str, Any]) -> str:
     targets = document["targets"]
     if not targets:
         records = document["records"]

@@ -23,6 +23,7 @@ from pointsman.rollback_plan import Plan, Request
 
 __all__ = ["Request", "render", "roll_back"]
 _TRIES = 12
+_LINES = 20  # of a commit's message
 _SHOWN = 3  # targets
 
 
@@ -116,8 +117,12 @@ def _subject(plans: Sequence[Plan]) -> str:
 def _note(request: Request, plans: Sequence[Plan]) -> str:
     lines = [f"Back to what stood before the run {request.run}"] if request.run is not None else []
     moving = [plan for plan in plans if plan.moves]
-    lines += [f"{plan.target} to {plan.to}" for plan in moving if len(moving) > 1]
-    lines += [f"On hold until {plan.hold.until}: {plan.target}" for plan in plans if plan.hold is not None]
+    lines += [f"{plan.target} to {plan.to}" for plan in moving[:_LINES] if len(moving) > 1]
+    lines += [f"… and {len(moving) - _LINES} more"] if len(moving) > _LINES else []
+    held = [plan.target for plan in plans if plan.hold is not None]
+    until = next((plan.hold.until for plan in plans if plan.hold is not None), "")
+    some = ", ".join(map(str, held[:_LINES])) + (f" and {len(held) - _LINES} more" if len(held) > _LINES else "")
+    lines += [f"On hold until {until}: {some}"] if held else []
     return "\n".join(lines)
 
 
