@@ -127,7 +127,7 @@ class Shop:
         from pointsman import sync
 
         with self.open(where) as repo:
-            return sync.sync(repo, **more)
+            return sync.sync(repo, sync.Orders(**more))
 
     def check(
         self, base: str | None = None, head: str | None = None, where: Path | str | None = None, **more: Any

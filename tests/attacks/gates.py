@@ -144,7 +144,7 @@ class Stage:
         before = _manifests(work.state)
         with self._sandbox(case, work, main=main) as repo, self._served(work.state, before):
             try:
-                outcome = sync.sync(repo, **more)
+                outcome = sync.sync(repo, sync.Orders(**more))
                 faults = [fault["rule"] for each in outcome.document["targets"] for fault in each["faults"]]
                 stopped = outcome.exit_code != 0
             except Refused as error:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 from pointsman.forge import Forge
 from pointsman.local_forge import LocalForge
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
 
-_OPEN: WeakKeyDictionary[Repository, Forge] = WeakKeyDictionary()  # one for each: what it counts, it counts for a run
+_OPEN: dict[Repository, Forge] = {}  # as long as the repository is: what a forge counts, it counts for a run
 
 
 def open_forge(repo: Repository) -> Forge:
     """The forge that the settings on main name."""
     if repo not in _OPEN:
         _OPEN[repo] = _open(repo)
+        repo.held.callback(_OPEN.pop, repo, None)
     return _OPEN[repo]
 
 

@@ -28,6 +28,7 @@ Oid = NewType("Oid", str)
 
 OLDEST_GIT = (2, 38)
 PLAIN_FILE = "100644"
+_MOST_TREES = 1 << 16  # remembered; a process may look for days
 _AT_ONCE = 500  # ids in one write: half of what the smallest usual pipe (64 KiB) holds
 _READ_AHEAD = 1 << 25  # bytes
 TREE = "40000"
@@ -273,6 +274,8 @@ class Git:
             parsed = _parse_tree(found[1], len(oid) // 2)
             if parsed is None:
                 raise Problem(f"tree {oid} is none that git writes: find out who made it, and make main without it")
+            if len(self._trees) >= _MOST_TREES:
+                self._trees.clear()
             known = self._trees[oid] = parsed
         return known
 

@@ -86,6 +86,15 @@ class Repository:
             else:
                 self.heads[move.ref] = move.new
 
+    def forget(self) -> None:
+        """Let go of what was read of history: for whoever looks again and again, for days."""
+        self.index = None
+        for walk in self._open_walks:
+            walk.pause()
+        self._walks.clear()
+        self._open_walks.clear()
+        self._messages.clear()
+
     # commits
 
     def tree_of(self, commit: Oid) -> Oid:
@@ -365,4 +374,5 @@ def open_repository(spec: str) -> Iterator[Repository]:
             git.credentials = environment
         repo = Repository(git, Path(git_dir), worktree=worktree, settings=settings)
         stack.enter_context(repo.held)
+        stack.callback(repo.forget)
         yield repo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,10 +29,7 @@ _KNOWN: dict[str, tuple[str, ...]] = {
 FORGES = ("local", "github")
 # Known keys whose only value that this version can honour is the one that asks for nothing.
 _NOT_YET: dict[tuple[str, str], tuple[Any, ...]] = {
-    ("serving", "invalidate"): ("",),
     ("forge", "kind"): FORGES,
-    ("notify", "command"): ("",),
-    ("notify", "webhook"): ("",),
 }
 
 
@@ -52,6 +50,9 @@ class Settings:
     audit_since: str = ""  # this commit and all before it are taken as they stand
     allowed_signers: str = ""  # a file of main
     signed: tuple[str, ...] = ()  # files and directories, "." for all
+    invalidate: str = ""  # URL with {tenant}, and {surface} if wanted
+    notify_command: str = ""
+    notify_webhook: str = ""
     policy: Mapping[str, Limit] = field(default_factory=dict)
     target_policy: Mapping[Target, Mapping[str, Limit]] = field(default_factory=dict)
 
@@ -124,6 +125,7 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
         artifact_bytes=_count(limits, "artifact_bytes", default.artifact_bytes, where),
         state_file_bytes=_count(limits, "state_file_bytes", default.state_file_bytes, where),
         **_audit(tables.get("audit", {}), where),
+        **_hooks(tables.get("serving", {}), tables.get("notify", {}), where),
         policy=read_limits({key: value for key, value in policy.items() if "/" not in key}, "[policy]", where),
         target_policy={
             _target(key, where): read_limits(value, f'[policy."{key}"]', where)
@@ -276,6 +278,36 @@ def _audit(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     if signed and not signers:
         raise Problem(f"{where}: [audit] signed needs allowed_signers: name the file of those who may sign")
     return {"audit_since": since, "allowed_signers": signers, "signed": tuple(signed)}
+
+
+def _hooks(serving: Mapping[str, Any], notify: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Whom sync calls."""
+    invalidate = serving.get("invalidate", "")
+    if invalidate != "":
+        _hook(invalidate, "[serving] invalidate", where)
+        names = re.findall(r"\{([^{}]*)\}", invalidate)
+        if names.count("tenant") != 1 or names.count("surface") > 1 or {*names} - {"tenant", "surface"}:
+            raise Problem(f"{where}: [serving] invalidate must have {{tenant}} once, and may have {{surface}} once")
+        if "{" in invalidate[: invalidate.index("/", invalidate.index("://") + 3)]:
+            raise Problem(f"{where}: [serving] invalidate: no host can have a name in braces: {invalidate!r}")
+    command, webhook = notify.get("command", ""), notify.get("webhook", "")
+    if webhook != "":
+        _hook(webhook, "[notify] webhook", where)
+    try:
+        if (
+            not isinstance(command, str)
+            or re.search(r"[\x00-\x1f\x7f]", command)
+            or (command and not shlex.split(command))
+        ):
+            raise Problem(f"{where}: [notify] command must be one line, a program and its arguments, not {command!r}")
+    except ValueError as error:
+        raise Problem(f"{where}: [notify] command: {error}: {command!r}") from error
+    return {"invalidate": invalidate, "notify_command": command, "notify_webhook": webhook}
+
+
+def _hook(url: object, key: str, where: str) -> None:
+    if not isinstance(url, str) or not re.fullmatch(r"https?://[^/@\s]+/?[^\s@]*", url) or "/" not in url[8:]:
+        raise Problem(f"{where}: {key} must be a URL such as https://host/path without credentials, not {url!r}")
 
 
 def _is_path(value: object) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from pointsman import policy
 from pointsman.artifact import window_instant
 from pointsman.chosen import choose, current_targets
-from pointsman.documents import Manifest, Record, read_manifest, rfc3339
+from pointsman.documents import Record, rfc3339
 from pointsman.errors import Problem, Unreachable
 from pointsman.events import shipped_ever, unknown
 from pointsman.gate import Gatekeeper
@@ -25,7 +25,7 @@ from pointsman.settings import Settings
 from pointsman.snapshot import Chain, Snapshot
 from pointsman.store import open_store
 from pointsman.stored import Held, Store, ask_all
-from pointsman.sync import pointers
+from pointsman.sync import drift, pointers
 
 # What may be asked to be no success → what serving then is. The age of a window is asked for apart.
 FAILURES = {"drift": ("drifted",), "behind": ("behind", "absent"), "stale": ()}
@@ -181,18 +181,9 @@ class _Look:
 
     def _drift(self, store: Store, target: Target, key: str, held: Held) -> dict[str, Any]:
         """What stands there that main never had, who wrote it and when, as far as the store tells."""
-        there = read_manifest(held.data, key)
-        mine = self.gate.facts.manifest(self.head, target)
-        wanted = mine.versions if mine else {}
-        served = there.versions if isinstance(there, Manifest) else {}
         written = store.written(key)
         return {
             "by": store.writer(key),
             "at": rfc3339(int(written)) if written is not None else None,
-            "readable": isinstance(there, Manifest),
-            "changes": {
-                slot: [wanted.get(slot), served.get(slot)]
-                for slot in sorted({*wanted, *served})
-                if wanted.get(slot) != served.get(slot)
-            },
+            **drift(self.gate.facts, self.head, target, held),
         }

@@ -7,11 +7,14 @@ write is conditional on what was read; a last look at main before it calls itsel
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pointsman.aftermath import Aftermath
 from pointsman.case import Gate
+from pointsman.documents import Manifest, read_manifest
 from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.facts import Facts
 from pointsman.fence import SYNCED, Fence, behind, move_fence, read_fence
@@ -27,7 +30,7 @@ from pointsman.store import open_store
 from pointsman.stored import Held, Store, ask_all
 
 _TRIES = 12
-_DID = ("written", "healed", "pruned")
+DID = ("written", "healed", "pruned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +42,41 @@ class Orders:
     prune: bool = False
     accept_rewrite: bool = False
     rules: Sequence[Rule] = RULES
+    stopped: Callable[[], bool] = lambda: False  # asked between two pointers
 
 
-def sync(
-    repo: Repository,
-    *,
-    dry_run: bool = False,
-    heal: bool = True,
-    prune: bool = False,
-    accept_rewrite: bool = False,
-    rules: Sequence[Rule] = RULES,
-) -> Outcome:
-    """Mirror the manifests of main to serving. Exit 5 if a target was refused and keeps its last good pointer."""
-    orders = Orders(dry_run, heal, prune, accept_rewrite, rules)
+def sync(repo: Repository, orders: Orders = Orders()) -> Outcome:
+    """Mirror the manifests of main to serving. Exit 5 if a target was refused and keeps its last good pointer.
+
+    Whom the settings name is called afterwards; what went wrong with that is in the document and the notes.
+    """
     opened = Snapshot(repo, repo.refresh()).settings()
     store = open_store(opened.serving_root, opened.access)
     done: dict[Target, dict[str, Any]] = {}
-    with contextlib.nullcontext() if dry_run else store.locked(""):
-        for _ in range(_TRIES):
-            try:
-                main = _once(repo, store, opened, orders, done)
-            except MovedFirst:
-                repo.refresh()
-                continue
-            if dry_run or repo.refresh() == main:
-                targets = [done[target] for target in sorted(done)]
-                refused = any(each["outcome"] == "refused" for each in targets)
-                return Outcome({"commit": main, "targets": targets}, 5 if refused else 0)
+    with contextlib.nullcontext() if orders.dry_run else store.locked(""):
+        main = _follow(repo, store, opened, orders, done)
+    calls: list[dict[str, Any]] = []
+    if not orders.dry_run:
+        settings = Snapshot(repo, main).settings()
+        calls = Aftermath(store, settings).settle(Gatekeeper(repo, rules=orders.rules), main, done)
+    targets = [done[target] for target in sorted(done)]
+    refused = any(each["outcome"] == "refused" for each in targets)
+    notes = tuple(f"{call['what']} of {call['target']} failed: {call['says']}" for call in calls if not call["ok"])
+    return Outcome({"commit": main, "targets": targets, "calls": calls}, 5 if refused else 0, notes)
+
+
+def _follow(
+    repo: Repository, store: Store, opened: Settings, orders: Orders, done: dict[Target, dict[str, Any]]
+) -> Oid:
+    """Passes until one ends on the main that it began with; that main."""
+    for _ in range(_TRIES):
+        try:
+            main = _once(repo, store, opened, orders, done)
+        except MovedFirst:
+            repo.refresh()
+            continue
+        if orders.dry_run or orders.stopped() or repo.refresh() == main:
+            return main
     raise MovedFirst("main or serving moved at every look: run pointsman sync again")
 
 
@@ -74,7 +85,7 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
 
     `done` gathers outcomes: what an earlier pass did stays told, what it only found does not.
     """
-    for target in [target for target, each in done.items() if each["outcome"] not in _DID]:
+    for target in [target for target, each in done.items() if each["outcome"] not in DID]:
         del done[target]
     fence = read_fence(store, SYNCED)
     listed_by = Snapshot(repo, repo.main).settings()
@@ -91,7 +102,11 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
     wanted = dict(_wanted(head))
     repo.expect(sum(target not in serving or serving[target].data != data for target, data in wanted.items()))
     gate.facts.look_ahead(settings, _blobs(gate.facts, head, wanted, serving))
+    if not orders.dry_run:
+        Aftermath(store, settings).owe(gate, main, _differing(wanted, serving, orders))
     for target in sorted({*wanted, *serving}):
+        if orders.stopped():
+            break
         held, data = serving.get(target), wanted.get(target)
         if target not in wanted:
             outcome, faults = _gone(gate, store, settings, main, target, held, orders)
@@ -99,12 +114,23 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
             outcome, faults = "unchanged", ()
         else:
             outcome, faults = _differs(repo, gate, store, settings, main, target, held, data, orders)
+        drifted = outcome == "healed" or any(fault.rule == "drifted" for fault in faults)
         earlier = done[target]["outcome"] if target in done else None
-        if earlier is None or (earlier, outcome) not in (*((did, "unchanged") for did in _DID), ("healed", "written")):
+        if earlier is None or (earlier, outcome) not in (*((did, "unchanged") for did in DID), ("healed", "written")):
             done[target] = {"target": str(target), "outcome": outcome, "faults": [told(fault) for fault in faults]}
+            if drifted and held is not None:
+                done[target] |= {"drift": drift(gate.facts, head, target, held)}
+            if outcome in ("written", "healed") and not orders.dry_run:
+                done[target] |= {"visible_after_seconds": _visible_after(gate, main, target)}
             if outcome == "refused" and (last := gate.facts.chain(main, target.manifest_path).at(0)) is not None:
                 done[target] |= {"refused": {"commit": last.oid, "by": last.committer}}
     return main
+
+
+def _visible_after(gate: Gatekeeper, main: Oid, target: Target) -> float | None:
+    """Seconds from the commit of what was just written, by its committer's clock, until now."""
+    last = gate.facts.chain(main, target.manifest_path).at(0)
+    return round(max(time.time() - last.time, 0.0), 1) if last is not None else None
 
 
 def _move_fence(gate: Gatekeeper, store: Store, fence: Fence, main: Oid, orders: Orders) -> None:
@@ -132,6 +158,16 @@ def _wanted(head: Snapshot) -> Iterator[tuple[Target, bytes | None]]:
                 target = Target(tenant, surface)
                 if head.entry(target.manifest_path) is not None:
                     yield target, head.read(target.manifest_path)
+
+
+def _differing(
+    wanted: Mapping[Target, bytes | None], serving: Mapping[Target, Held], orders: Orders
+) -> Iterator[tuple[Target, Held | None]]:
+    """The targets whose pointers may be written, and what these hold."""
+    for target in sorted({*wanted, *(serving if orders.prune else ())}):
+        held = serving.get(target)
+        if held is None or held.data != wanted.get(target):
+            yield target, held
 
 
 def _blobs(
@@ -192,6 +228,21 @@ def _differs(
     return "healed" if drifted else "written", ()
 
 
+def drift(facts: Facts, head: Snapshot, target: Target, held: Held) -> dict[str, Any]:
+    """What is served that main never had: whether it can be read, and type → version on main and in serving."""
+    there, mine = read_manifest(held.data, ""), facts.manifest(head, target)
+    served = there.versions if isinstance(there, Manifest) else {}
+    wanted = mine.versions if mine is not None else {}
+    return {
+        "readable": isinstance(there, Manifest),
+        "changes": {
+            slot: [wanted.get(slot), served.get(slot)]
+            for slot in sorted({*wanted, *served})
+            if wanted.get(slot) != served.get(slot)
+        },
+    }
+
+
 def ever_had(repo: Repository, main: Oid, target: Target, data: bytes) -> bool:
     """Whether main ever had these bytes as the manifest of a target."""
     oid = object_id("blob", data, len(main))
@@ -206,8 +257,12 @@ def render(document: Mapping[str, Any]) -> str:
         if each["outcome"] != "unchanged":
             since = each.get("refused")
             kept = f", serving keeps what it has; main is at {since['commit'][:12]} by {since['by']}" if since else ""
-            lines.append(f"{each['target']}: {each['outcome']}{kept}")
+            seen = each.get("visible_after_seconds")
+            after = f", {seen:.0f} s after the commit" if seen is not None else ""
+            lines.append(f"{each['target']}: {each['outcome']}{kept}{after}")
         lines += [f"  {fault['rule']}: {fault['says']}" for fault in each["faults"]]
+        for slot, (wanted, served) in each.get("drift", {}).get("changes", {}).items():
+            lines.append(f"  {slot}: main has {(wanted or 'nothing')[:12]}, served was {(served or 'nothing')[:12]}")
     same = sum(each["outcome"] == "unchanged" for each in document["targets"])
     refused = sum(each["outcome"] == "refused" for each in document["targets"])
     lines += [f"{same} unchanged"] if same else []

@@ -1,22 +1,27 @@
-"""Watching: looking at the state of targets again and again, until serving follows main or until it is told to stop."""
+"""Watching: looking or syncing again and again, until serving follows main or until told to stop."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import random
 import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.names import Pattern, Target
 from pointsman.outcome import Outcome
 from pointsman.repo import Repository
 from pointsman.status import status
+from pointsman.sync import Orders, sync
 
 EVERY = 5.0  # seconds between two looks
+_JITTER = 0.1  # of the time between two passes
+_REMEMBER = 100  # looks, for which what was read of history is kept
 _FIRST = 0.25  # seconds: the pause after the first look, doubled up to EVERY
 
 
@@ -74,6 +79,38 @@ def _lacks(each: Mapping[str, Any]) -> bool:
     return bool(each["serving"] != "in-sync" and (each["current"] or each["serving"] in ("drifted", "unknown")))
 
 
+class Passes(Protocol):
+    """Who is told of each pass of a watching sync."""
+
+    def done(self, outcome: Outcome) -> None: ...
+
+    def failed(self, problem: Problem) -> None: ...
+
+
+def keep_syncing(
+    repo: Repository,
+    orders: Orders,
+    every: float,
+    passes: Passes,
+    stop: threading.Event,
+    jitter: Callable[[float, float], float] = random.uniform,
+) -> None:
+    """Sync every so many seconds, a tenth more or less, until `stop` is set: several of these soon are out of step.
+
+    Whatever goes wrong is told and tried again at the next pass: a store that is away, a main that was rewritten.
+    """
+    for count in itertools.count(1):
+        try:
+            passes.done(sync(repo, replace(orders, stopped=stop.is_set)))
+        except Problem as problem:
+            if not stop.is_set():  # an interrupt in a terminal ends git, too
+                passes.failed(problem)
+        if stop.wait(every * jitter(1 - _JITTER, 1 + _JITTER)):
+            return
+        if count % _REMEMBER == 0:
+            repo.forget()
+
+
 def watch(
     repo: Repository,
     named: Sequence[Target | Pattern],
@@ -85,7 +122,11 @@ def watch(
 ) -> None:
     """Look every so many seconds until `stop` is set. `seen` gets each document, `missed` why there is none."""
     seen(status(repo, named).document)  # what is wrong with the question is said at once
-    while not stop.wait(every):
+    for count in itertools.count(1):
+        if stop.wait(every):
+            return
+        if count % _REMEMBER == 0:
+            repo.forget()
         try:
             document = status(repo, named).document
         except Problem as problem:

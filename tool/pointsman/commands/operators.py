@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.arguments import SETTING, TARGET, TEXT
-from pointsman.console import Answer, Call, example, json_option, say
+from pointsman.console import Answer, Call, example, json_option, say, say_document
 
 if TYPE_CHECKING:
+    from pointsman.errors import Problem
     from pointsman.names import Target
+    from pointsman.outcome import Outcome
 
 
 @click.command(epilog=example("pointsman init /srv/recsys --set policy.items_drop=0.4"))
@@ -96,21 +99,66 @@ def adopt(call: Call, registry: str | None, blobs: str | None, run: str | None, 
         return Answer(verb.adopt(repo, request, progress), verb.render)
 
 
-@click.command(epilog=example("pointsman sync"))
+@click.command(epilog=example("pointsman sync --watch 30"))
+@click.option("--watch", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), help="Again and again.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, write nothing.")
 @click.option("--no-heal", is_flag=True, help="Leave pointers that someone edited by hand, and report them.")
 @click.option("--prune", is_flag=True, help="Delete pointers whose manifest is gone from main.")
 @click.option("--accept-rewrite", is_flag=True, help="Go on although main was rewritten.")
 @json_option
 @click.pass_obj
-def sync(call: Call, dry_run: bool, no_heal: bool, prune: bool, accept_rewrite: bool) -> Answer:
-    """Make serving equal to main."""
+def sync(
+    call: Call, watch: float | None, dry_run: bool, no_heal: bool, prune: bool, accept_rewrite: bool
+) -> Answer | None:
+    """Make serving equal to main.
+
+    --watch does so every so many seconds, a tenth more or less, until SIGTERM
+    or an interrupt; it ends with 0 once the pointer in hand is written.
+    """
+    if watch is not None and (dry_run or accept_rewrite):
+        raise click.UsageError("--watch is for what may be done again and again: not for --dry-run or --accept-rewrite")
     from pointsman import sync as verb
 
     call.refusal = "serving was left as it is"
+    orders = verb.Orders(dry_run, not no_heal, prune, accept_rewrite)
     with call.repository() as repo:
-        outcome = verb.sync(repo, dry_run=dry_run, heal=not no_heal, prune=prune, accept_rewrite=accept_rewrite)
-        return Answer(outcome, verb.render)
+        if watch is None:
+            return Answer(verb.sync(repo, orders), verb.render)
+        from pointsman.watch import keep_syncing, stopped
+
+        with stopped() as stop:
+            keep_syncing(repo, orders, watch, Passes(call), stop)
+    return None
+
+
+class Passes:
+    """Says what each pass of a watching sync did: a document on a line, or words where there is something new."""
+
+    def __init__(self, call: Call) -> None:
+        self._json = call.json
+        self._lasting: object = None
+
+    def done(self, outcome: Outcome) -> None:
+        from pointsman import sync as verb
+
+        if self._json:
+            say_document(outcome.document, line=True)
+        else:
+            told = [each for each in outcome.document["targets"] if each["outcome"] != "unchanged"]
+            lasting = [each for each in told if each["outcome"] not in verb.DID]
+            if len(told) > len(lasting) or lasting != self._lasting:
+                say(verb.render(outcome.document))
+            self._lasting = lasting
+        for note in outcome.notes:
+            say(note, err=True)
+        sys.stdout.flush()
+
+    def failed(self, problem: Problem) -> None:
+        if self._json:
+            say_document({"problem": str(problem), "exit_code": problem.exit_code}, line=True)
+            sys.stdout.flush()
+        self._lasting = None
+        say(f"pointsman: {problem}", err=True)
 
 
 @click.command(epilog=example("pointsman verify --all --shard 1/4"))
