@@ -65,8 +65,8 @@ def back(shop: Shop, *targets: Target | Pattern, where: Path | None = None, **mo
         return rollback.roll_back(repo, rollback.Request(targets, **more), clock=NOON)
 
 
-def now(shop: Shop, *targets: Target | Pattern, **more: Any) -> Outcome:
-    return back(shop, *targets, now=True, reason="a bad feed", **more)
+def now(shop: Shop, *targets: Target | Pattern, where: Path | None = None, **more: Any) -> Outcome:
+    return back(shop, *targets, where=where, now=True, reason="a bad feed", **more)
 
 
 def outcomes(outcome: Outcome) -> dict[str, str]:
@@ -198,6 +198,27 @@ def test_a_pattern_is_every_target_that_it_matches(shop: Shop) -> None:
     done = now(shop, BOOKSHOP)
     assert outcomes(done) == {"bookshop/home": "merged", "bookshop/kids": "merged"}
     assert bytes_of(shop, BOOKS) == bytes_of(shop, BOOKS, first(shop, BOOKS))
+
+
+@slow
+def test_a_partial_clone_fetches_what_it_needs_together(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop", '[forge]\nkind = "local"\ngroup = "run"\n')
+    shelves = [Target("library", f"shelf-{number}") for number in range(20)]
+    ship(shop, 1, *shelves, run=RUNS[1], only="popularity")
+    ship(shop, 2, *shelves, run=RUNS[3], only="popularity")
+    git(shop.origin, "config", "uploadpack.allowFilter", "true")
+    git(shop.origin, "config", "uploadpack.allowAnySHA1InWant", "true")
+    trace = tmp_path / "trace"
+    (tmp_path / "bin").mkdir()
+    shim = tmp_path / "bin" / "git-upload-pack"
+    shim.write_text(f'#!/bin/sh\necho x >>{trace}\nexec git upload-pack "$@"\n')
+    shim.chmod(0o755)
+    git(tmp_path, "clone", "-q", "--bare", "--filter=blob:none", f"file://{shop.origin}", "clone")
+    git(tmp_path / "clone", "config", "remote.origin.uploadpack", str(shim))
+    git(tmp_path / "clone", "config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
+    done = now(shop, run=RUNS[3], where=tmp_path / "clone")
+    assert set(outcomes(done).values()) == {"merged"}
+    assert len(trace.read_text().split()) < 12
 
 
 # one type

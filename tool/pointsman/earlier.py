@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -91,15 +91,18 @@ class Past:
         repo = self.gate.repo
         repo.deepen_to_first()
         ships: dict[Target, list[Oid]] = {}
+        entries: list[Entry | None] = []
         for commit in self._saying(f"Run: {run}"):
             if parse(repo.words(commit)).run == run:
                 for change in commit.changes:
                     if path_kind(change.path) == "manifest":
                         ships.setdefault(target_of(change.path), []).append(commit.oid)
+                        entries += [change.old, change.new]
         if not ships:
             shipping = repo.git.first_parents(repo.main, "manifests", saying="Run: ")
             runs = dict.fromkeys(parse(commit.message).run for commit in shipping)
             raise Problem(f"no ship on main is of the run {run}{nearest(run, [each for each in runs if each])}")
+        repo.fetch_ahead(entries)
         self._runs[run] = ships
         return sorted(ships)
 
@@ -109,6 +112,13 @@ class Past:
         found = list(git.first_parents(main, saying=line))
         beside = set(git.saying(main, line)) - {commit.oid for commit in found}
         return list(git.first_parents(main, "manifests")) if beside else found
+
+    def tops(self, targets: Iterable[Target]) -> Iterator[Entry | None]:
+        """What the last commits of targets left, and what was there before: what is read to find what to put back."""
+        for target in targets:
+            chain = self.gate.facts.chain(self.gate.repo.main, target.manifest_path)
+            last = chain.at(0)
+            yield from chain.step(last) if last is not None else ()
 
     def before_run(self, target: Target, run: str, slot: str | None = None) -> Earlier | None:
         """What stood before a run shipped a target; None if nothing that it shipped is current any more.

@@ -331,8 +331,9 @@ class Gatekeeper:
         if change.after is None:
             return change
         if change.kind is not Kind.SHIP:
-            current = [self.facts.records(base, change.target, change.before)]
-            return replace(change, references=current) if notes and change.kind is Kind.RESTORE else change
+            if not notes or change.kind is not Kind.RESTORE:
+                return change
+            return replace(change, references=[self.facts.records(base, change.target, change.before)])
         built_on: list[Fault] = []
         if change.last is not None:
             built_on = [_laundered(fault, change.last) for fault in self._own(chain, 0)] + self._below(chain, 0)

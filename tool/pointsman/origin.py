@@ -87,6 +87,12 @@ class Origin:
         if said is not None:
             raise self._unreachable(f"cannot deepen this shallow clone from origin ({self.url}): {said}")
 
+    def fetch_objects(self, oids: Sequence[Oid]) -> None:
+        """Fetch objects into a partial clone together, as git does one at a time. If it fails, git will do that."""
+        words = ["-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
+        words += ["--no-recurse-submodules", "--no-auto-maintenance", "--filter=blob:none", "--stdin", "origin"]
+        self.git.run(*words, given="".join(f"{oid}\n" for oid in oids).encode(), timeout=remote_timeout())
+
     def _fetch(self, *words: str) -> str | None:
         """Fetch the origin's heads into the tracking refs; what git said if it failed."""
         specs = [f"+{MAIN}:{_tracking(MAIN)}", *(f"+{branch}*:{_tracking(branch)}*" for branch in _BRANCHES)]

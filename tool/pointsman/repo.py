@@ -9,7 +9,7 @@ import re
 import socket
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,6 +94,12 @@ class Repository:
         self._walks.clear()
         self._open_walks.clear()
         self._messages.clear()
+
+    def fetch_ahead(self, entries: Iterable[Entry | None]) -> None:
+        """Where contents are fetched as they are read (a partial clone), fetch these together if they are many."""
+        oids = {entry.oid for entry in entries if entry is not None and entry.mode == PLAIN_FILE}
+        if len(oids) > _MANY and self._settings.get("remote.origin.promisor", "false").lower() in _TRUE:
+            self._origin.fetch_objects(sorted(oids))
 
     # commits
 

@@ -71,6 +71,8 @@ def plans(gate: Gatekeeper, request: Request, clock: int) -> Iterator[Plan]:
     named = {each for each in request.targets if isinstance(each, Target)}
     until = holds.read_until(request.until or _HELD_FOR, clock) if request.hold else ""
     repo.expect(len(chosen))
+    if request.run is None:
+        repo.fetch_ahead(past.tops(chosen))
     for target in chosen:
         try:
             plan = _plan(gate, past, request, target)
@@ -152,6 +154,9 @@ def prove(gate: Gatekeeper, plans: Sequence[Plan]) -> None:
         manifest = read_manifest(data or b"", plan.target.manifest_path)
         assert isinstance(manifest, Manifest)
         manifests[plan.target] = manifest
+    main = Snapshot(gate.repo, gate.repo.main)
+    records = (target.record_path(*slot) for target, each in manifests.items() for slot in each.versions.items())
+    gate.repo.fetch_ahead(map(main.entry, records))
     faults = gate.proven(gate.repo.main, manifests)
     if faults:
         raise Refused(faults)
