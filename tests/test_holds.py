@@ -53,7 +53,7 @@ def release(shop: Shop, target: str = "grocer/home", **more: Any) -> dict[str, A
     return ask(shop, target, **{"reason": "mended", "now": True, **more})
 
 
-@pytest.mark.parametrize("target", ["grocer/home", "all"])
+@pytest.mark.parametrize("target", ["grocer/home", pytest.param("all", marks=slow)])
 def test_a_hold_stops_ships_open_ones_too_and_lets_restores_pass_until_it_is_released(shop: Shop, target: str) -> None:
     third(shop)
     assert hold(shop, target)["outcome"] == "merged"
@@ -137,6 +137,7 @@ def test_a_branch_with_the_work_of_others_is_left_alone(shop: Shop) -> None:
         hold(shop, now=False, reason="another")
 
 
+@slow
 def test_relative_times_asked_again_within_the_minute_are_the_same_hold(shop: Shop) -> None:
     assert hold(shop, until="2h", clock=NOON + 1)["hold"]["until"] == "2026-03-04T14:01:00Z"
     before = shop.main
@@ -166,12 +167,14 @@ def test_what_is_past_or_no_time_is_one_sentence(text: str) -> None:
         read_until(text, NOON)
 
 
+@slow
 def test_a_hold_that_has_ended_stops_nothing_and_can_be_set_anew(shop: Shop) -> None:
     hold(shop, until="1h")
     assert third(shop, merge=True).document["targets"][0]["outcome"] == "merged"
     assert hold(shop)["was"]["until"] == "2026-03-04T13:00:00Z"
 
 
+@slow
 def test_the_review_of_a_hold_says_on_what_until_when_and_why(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     opened = hold(shop, now=False, reason="<b>bad</b> feed")["pull_request"]["id"]
     for kind, reason in (
@@ -202,6 +205,7 @@ def test_releasing_nothing_is_a_sentence_that_names_the_hold_on_everything(
     )
 
 
+@slow
 def test_a_release_says_what_else_holds(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     hold(shop, "all")
     hold(shop)

@@ -107,6 +107,7 @@ def test_all_that_a_run_shipped_goes_back_in_one_commit_byte_for_byte(shop: Shop
     assert "nothing that this run shipped" in again.document["targets"][0]["says"]
 
 
+@slow
 def test_a_run_goes_back_in_one_pull_request_of_which_there_is_one(shop: Shop) -> None:
     done = back(shop, run=RUNS[2])
     assert set(outcomes(done).values()) == {"opened"}
@@ -131,6 +132,7 @@ def test_what_others_shipped_since_a_run_stays(shop: Shop) -> None:
     assert shop.sync().exit_code == 0
 
 
+@slow
 def test_of_a_run_those_with_nothing_earlier_are_left_and_said(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     new = Target("bakery", "home")
     ship(shop, 3, KIDS, new, run=RUNS[3])
@@ -143,6 +145,7 @@ def test_of_a_run_those_with_nothing_earlier_are_left_and_said(shop: Shop, capsy
     assert "nothing earlier" in capsys.readouterr().err
 
 
+@slow
 def test_of_a_run_only_the_targets_that_are_named_go_back(shop: Shop) -> None:
     done = now(shop, BOOKSHOP, run=RUNS[2])
     assert outcomes(done) == {"bookshop/home": "merged", "bookshop/kids": "merged"}
@@ -240,6 +243,7 @@ def test_one_type_goes_back_and_the_others_stay(shop: Shop) -> None:
     assert refused(error.value) == {"rolled-back"}
 
 
+@slow
 @pytest.mark.parametrize("what", ["version", "commit", "time"])
 def test_one_type_goes_to_a_version_a_commit_or_a_moment(shop: Shop, what: str) -> None:
     ship(shop, 3, GROCER, run=RUNS[3])
@@ -258,6 +262,7 @@ def test_one_type_goes_to_a_version_a_commit_or_a_moment(shop: Shop, what: str) 
     assert set(outcomes(now(shop, GROCER, slot="cooc", to=to)).values()) == {"unchanged"}
 
 
+@slow
 def test_a_type_that_was_dropped_comes_back(shop: Shop) -> None:
     was = versions(shop, GROCER)
     with shop.open() as repo:
@@ -270,6 +275,7 @@ def test_a_type_that_was_dropped_comes_back(shop: Shop) -> None:
     assert versions(shop, GROCER) == was
 
 
+@slow
 def test_one_type_of_what_a_run_shipped_goes_back(shop: Shop) -> None:
     was = versions(shop, KIDS)
     now(shop, BOOKSHOP, run=RUNS[2], slot="popularity")
@@ -292,6 +298,7 @@ def test_a_hold_is_set_by_the_same_commit_for_a_day(shop: Shop) -> None:
     assert set(outcomes(now(shop, BOOKSHOP, hold=True)).values()) == {"unchanged"}
 
 
+@slow
 def test_ships_are_refused_after_a_rollback_with_a_hold(shop: Shop) -> None:
     now(shop, GROCER, hold=True, until="2999-01-01")
     with pytest.raises(Refused) as error:
@@ -301,6 +308,7 @@ def test_ships_are_refused_after_a_rollback_with_a_hold(shop: Shop) -> None:
     assert shop.sync().exit_code == 0
 
 
+@slow
 def test_a_hold_rides_in_the_pull_request_too_and_a_longer_one_stays(shop: Shop) -> None:
     back(shop, GROCER, hold=True, until="2999-01-01", reason="a bad feed")
     shop.merge("grocer/home")
@@ -338,6 +346,7 @@ def test_what_is_wrongly_asked_is_one_sentence_with_what_was_meant(
     assert shop.everything() == before
 
 
+@slow
 def test_a_run_that_shipped_only_other_targets_says_which(shop: Shop) -> None:
     ship(shop, 3, KIDS, run=RUNS[3])
     with pytest.raises(Problem, match="shipped none of these targets, but bookshop/kids"):

@@ -56,12 +56,14 @@ def test_recorded_versions_are_opened_merged_and_then_unchanged(shop: Shop) -> N
     )
 
 
+@slow
 def test_a_dry_run_writes_nothing(shop: Shop) -> None:
     before = shop.everything()
     assert make_current(shop, dry_run=True).document["targets"][0]["outcome"] == "dry-run"
     assert shop.everything() == before
 
 
+@slow
 def test_what_a_rollback_took_out_rolls_forward_only_by_name(shop: Shop) -> None:
     bad = versions(shop)
     shop.roll_back(now=True, reason="a bad feed")
@@ -71,7 +73,7 @@ def test_what_a_rollback_took_out_rolls_forward_only_by_name(shop: Shop) -> None
     assert versions(shop)["cooc"] == bad["cooc"]
 
 
-@pytest.mark.parametrize("spoil", ["missing", "altered"])
+@pytest.mark.parametrize("spoil", [pytest.param("missing", marks=slow), "altered"])
 def test_a_blob_that_is_gone_or_altered_stops_it_before_anything_is_written(shop: Shop, spoil: str) -> None:
     blob = shop.store / GROCER.blob_key("cooc", versions(shop, "first")["cooc"])
     blob.chmod(0o644)
@@ -116,6 +118,7 @@ def test_what_is_wrongly_asked_is_one_sentence_with_what_was_meant(
         assert len(said.splitlines()) == 1
 
 
+@slow
 def test_an_ambiguous_prefix_names_the_versions_that_it_begins(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     cooc = versions(shop)["cooc"]
     shop.pull()
