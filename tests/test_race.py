@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import world
+from runner import slow
 from world import DAYS, HOME, SAMPLES, SHAPES, Child, Ended, World, git, objects
 
 KINDS = ("popularity", "cooc")
@@ -160,4 +161,28 @@ def test_many_that_publish_the_same_files_at_the_same_moment_leave_one_record_an
         blobs = [artifact["blob"] for each in ended for artifact in each.document["artifacts"]]
         assert sorted(blobs) == ["created"] * 2 + ["present"] * 6
         git(there.origin, "update-ref", "-d", branches[0])
+    there.check()
+
+
+@slow
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_ship_comes_after_a_hold_that_was_set_while_others_published(
+    tmp_path: Path, shape: str, dice: random.Random
+) -> None:
+    there, places = started(tmp_path, shape)
+    first = world.publishing(*(str(day(tmp_path, dice, kind)) for kind in KINDS), merge=True)
+    assert there.run(first).code == 0
+    for turn in range(world.how_many(2, 4)):
+        ships = [world.publishing(str(day(tmp_path, dice, kind)), merge=True) for kind in KINDS]
+        verbs = [*zip(places, ships, strict=True), (places[0], world.holding(world.FOREVER, now=True))]
+        dice.shuffle(verbs)
+        ended = at_once(verbs)
+        assert {each.code for each in ended} <= {0, 1, 4}, f"turn {turn}: {ended}"
+        changed = git(there.origin, "log", "--first-parent", "--format=", "--name-only", "refs/heads/main").split()
+        assert changed.index(f"holds/{HOME}.json") < changed.index(HOME.manifest_path), f"turn {turn}: shipped on hold"
+        assert there.run(ships[0]).code in (0, 1)  # 0: it was shipped before
+        assert there.run(world.holding(None, now=True)).code == 0
+        for branch in git(there.origin, "for-each-ref", "--format=%(refname)", "refs/heads/ship/").split():
+            git(there.origin, "update-ref", "-d", branch)
+    judge_history(there)
     there.check()
