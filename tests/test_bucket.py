@@ -93,6 +93,19 @@ def test_listing_goes_as_deep_as_asked_and_skips_what_is_not_ours(bucket: Bucket
     assert list(at(s3, f"{url}/t").keys("", 2)) == ["r/m.json", "s/m.json"]
 
 
+def test_a_second_look_finds_a_pointer_that_was_written_or_taken_away(bucket: Bucket) -> None:
+    for key in ("t/s/m.json", "t/r/m.json"):
+        bucket.replace(key, b"one", was=None)
+    read = {key: tag(bucket, key) for key in ("t/s/m.json", "t/r/m.json")}
+    assert bucket.still(read)
+    bucket.replace("t/s/m.json", b"two", was=read["t/s/m.json"])
+    assert not bucket.still(read)
+    bucket.replace("t/s/m.json", b"one", was=tag(bucket, "t/s/m.json"))
+    assert bucket.still(read)
+    bucket.delete("t/r/m.json", was=read["t/r/m.json"])
+    assert not bucket.still(read)
+
+
 def test_of_many_creators_of_one_key_one_wins_and_all_know_what_stands_there(bucket: Bucket) -> None:
     def create(number: int) -> bool:
         return bucket.create(NEW, f"number {number}".encode())

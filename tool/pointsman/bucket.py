@@ -15,10 +15,10 @@ import os
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.stored import Access, Held
@@ -113,21 +113,39 @@ class Bucket:
         """None: buckets tell who owns an object, which is the bucket's owner, not who wrote it."""
         return None
 
+    def still(self, tags: Mapping[str, str]) -> bool:
+        """Whether each key still has the tag that it was read with, told by a listing where that has tags."""
+        if not tags:
+            return True
+        listed = self._list("")
+        if any(key not in listed for key in tags):
+            return False
+        name: Literal["version", "e_tag"] = "version" if self._scheme == "gs" else "e_tag"
+        return all((listed[key][name] or self._now(key)) == tag for key, tag in tags.items())
+
     def keys(self, prefix: str, depth: int) -> Iterator[str]:
         """Every key exactly `depth` names below the directory `prefix`; names that begin with a dot are not ours.
 
         Reads the whole listing below `prefix`, a thousand keys to a request.
         """
-        base = self._path(prefix).rstrip("/")
-
-        def fetch() -> list[str]:
-            pages = self._obstore.list(self._client(), base or None, chunk_size=1000)
-            return [meta["path"][len(base) :].lstrip("/") for page in pages for meta in page]
-
-        for found in sorted(self._ask("list", prefix, fetch) or ()):
+        for found in sorted(self._list(prefix)):
             parts = found.split("/")
             if len(parts) == depth and not any(part.startswith(".") for part in parts):
                 yield prefix + found
+
+    def _list(self, prefix: str) -> dict[str, ObjectMeta]:
+        """What stands below the directory `prefix`, by the rest of its key."""
+        base = self._path(prefix).rstrip("/")
+
+        def fetch() -> dict[str, ObjectMeta]:
+            pages = self._obstore.list(self._client(), base or None, chunk_size=1000)
+            return {meta["path"][len(base) :].lstrip("/"): meta for page in pages for meta in page}
+
+        return self._ask("list", prefix, fetch) or {}
+
+    def _now(self, key: str) -> str | None:
+        meta = self._ask("read", key, lambda: self._head(key))
+        return self._tag(meta) if meta is not None else None
 
     # writing
 

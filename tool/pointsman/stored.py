@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -73,6 +73,9 @@ class Store(Protocol):
 
     def locked(self, directory: str) -> AbstractContextManager[None]:
         """Be the only writer of pointers below `directory` (a key prefix), where conditions alone would not do."""
+
+    def still(self, tags: Mapping[str, str]) -> bool:
+        """Whether each key still has the tag that it was read with, where `locked` does not see to that."""
 
     def keys(self, prefix: str, depth: int) -> Iterator[str]:
         """Every key exactly `depth` names below the directory `prefix`; names that begin with a dot are not ours."""

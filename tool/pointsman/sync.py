@@ -100,6 +100,9 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
     gate = Gatekeeper(repo, rules=orders.rules)
     _move_fence(gate, store, fence, main, orders)
     wanted = dict(_wanted(head))
+    same = {settings.serving_key(each): held.tag for each, held in serving.items() if wanted.get(each) == held.data}
+    if not orders.dry_run and not store.still(same):
+        raise MovedFirst("another sync wrote a pointer that was as main has it: run pointsman sync again")
     repo.expect(sum(target not in serving or serving[target].data != data for target, data in wanted.items()))
     gate.facts.look_ahead(settings, _blobs(gate.facts, head, wanted, serving))
     if not orders.dry_run:
