@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runner import slow
 from shop import GROCER, Shop, cooc, popularity
 
 from pointsman import aftermath, hooks
@@ -186,6 +187,7 @@ def test_every_ship_and_rollback_since_what_is_served_is_told_once_oldest_first(
     assert set(ship["changes"]) == {"popularity"}
 
 
+@slow
 def test_a_refusal_is_told_once_as_long_as_it_lasts_and_again_when_it_comes_back(
     open_shop: Callable[[str], Shop], receiver: Receiver
 ) -> None:
@@ -206,6 +208,7 @@ def test_a_refusal_is_told_once_as_long_as_it_lasts_and_again_when_it_comes_back
         assert events[-1]["faults"][0]["rule"] == "unvouched-manifest"
 
 
+@slow
 def test_a_drift_is_told_with_its_difference_once_while_it_is_kept_and_when_it_was_healed(
     open_shop: Callable[[str], Shop], receiver: Receiver
 ) -> None:
@@ -271,6 +274,7 @@ def test_without_anyone_to_call_nothing_is_written_beside_the_fence(tmp_path: Pa
     assert not (shop.store / "registry" / "current" / aftermath.KEY).exists()
 
 
+@slow
 def test_what_stands_there_and_is_of_no_use_is_written_anew(
     open_shop: Callable[[str], Shop], receiver: Receiver
 ) -> None:

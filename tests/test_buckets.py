@@ -92,6 +92,7 @@ def test_a_pointer_whose_target_is_gone_is_pruned_when_asked(shop: BucketShop) -
     assert POINTER not in shop.objects()
 
 
+@slow
 def test_blobs_and_pointers_may_stand_in_stores_of_different_kinds(tmp_path: Path, s3: Server) -> None:
     served = f'[serving]\nmanifest = "file://{tmp_path}/served/{{tenant}}/{{surface}}.json"\n'
     shop = BucketShop(tmp_path / "shop", s3, settings=served)
@@ -123,6 +124,7 @@ def test_an_altered_and_a_missing_blob_are_found_by_publish_check_and_sync(shop:
     assert outcomes(shop.sync()) == {"grocer/home": "written"}
 
 
+@slow
 def test_status_says_unknown_of_a_store_that_does_not_answer(shop: BucketShop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.publish(day=1, merge=True)
     shop.pull()
@@ -258,6 +260,7 @@ def left(shop: BucketShop) -> dict[str, Any]:
     }
 
 
+@slow
 @pytest.mark.parametrize("name", VERBS)
 def test_whatever_fault_any_call_meets_nothing_is_left_by_halves_and_running_again_converges(
     tmp_path: Path, s3: Server, between: Proxy, name: str, dice: random.Random, monkeypatch: pytest.MonkeyPatch

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 import pytest
+from runner import slow
 
 import pointsman
 from pointsman import pulls, sources
@@ -262,6 +263,7 @@ def test_a_reader_that_goes_away_is_no_trouble(words: tuple[str, ...]) -> None:
     assert ran.stderr == b""
 
 
+@slow
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 def test_any_file_name_can_be_said_in_any_encoding(tmp_path: Path, encoding: str) -> None:
     artifact = next(STAGING.rglob("popularity/*/*.json"))

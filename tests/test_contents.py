@@ -16,6 +16,7 @@ import proxy
 import pytest
 from bucketshop import BucketShop
 from proxy import Proxy
+from runner import slow
 from seaweed import BUCKET, Server
 from shop import STAGING, git, popularity
 
@@ -175,6 +176,7 @@ def blobs(between: Proxy) -> list[str]:
     return [call.path for call in between.calls if call.method == "GET" and "/grocer/" in call.path]
 
 
+@slow
 def test_a_bucket_is_asked_once_and_what_is_kept_needs_it_no_more(bucket: Bucket, between: Proxy, cache: Path) -> None:
     made = bucket.put(payload("a"))
     for _ in range(2):

@@ -1,7 +1,8 @@
 """The corpus: every hostile change is stopped by the rule it names at each of that rule's gates; its neighbours pass.
 
-Every case is judged as a pull request. Whatever else is asked takes a fixed sample of the cases and the first one of
-each rule; a larger sample with POINTSMAN_ROUNDS, and all of them with POINTSMAN_ROUNDS=96.
+Where everything is required, every case is judged as a pull request, and every day the first one of each rule and a
+fixed quarter. Whatever else is asked takes a smaller sample; a larger one with POINTSMAN_ROUNDS, and all of them with
+POINTSMAN_ROUNDS=96.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from attacks.corpus import Case, Work
 from attacks.gates import ROWS, Stage, without
 from attacks.plain_git import EXECUTABLE, make_repository
 from attacks.states import manifest_path
-from conftest import ROUNDS
+from conftest import REQUIRE_ALL, ROUNDS
+from runner import slow
 
 from pointsman.case import DOCUMENTS, Gate, path_kind
 from pointsman.rules import BY_NAME, RULES
@@ -41,9 +43,13 @@ def _gates(case: Case) -> list[str]:
     return [gate for gate in [*row, *(["merge", "off"] if "PR" in row else [])] if gate not in case.not_at]
 
 
-def _chosen(case: Case, gate: str) -> bool:
+def _chosen(case: Case, gate: str, of_96: int = ROUNDS if REQUIRE_ALL else 0) -> bool:
     lot = int.from_bytes(hashlib.sha256(f"{gate} {_named(case)}".encode()).digest()[:4]) % 96
-    return lot < ROUNDS or FIRST.get(case.rule) == case
+    return lot < of_96 or FIRST.get(case.rule) == case
+
+
+def _marked(case: Case) -> list[pytest.MarkDecorator]:
+    return [] if _chosen(case, "PR", 24) else [slow]
 
 
 FIRST = {case.rule: case for case in reversed(ATTACKS)}
@@ -52,7 +58,7 @@ BEYOND = [(case, gate) for case in ATTACKS for gate in _gates(case) if _chosen(c
 
 @pytest.mark.parametrize(
     "case",
-    [pytest.param(case, id=_named(case)) for case in ATTACKS if "PR" in _gates(case)],
+    [pytest.param(case, id=_named(case), marks=_marked(case)) for case in ATTACKS if "PR" in _gates(case)],
 )
 def test_an_attack_is_stopped_as_a_pull_request_by_its_rule_and_by_no_other(stage: Stage, case: Case) -> None:
     work = stage.work(case)
@@ -95,7 +101,7 @@ def test_an_attack_is_stopped_at_every_gate_of_its_rule(stage: Stage, case: Case
                     assert case.rule not in stage.sync(case, work, main, **without(case.rule)).rules
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=_named(case)) for case in INNOCENTS])
+@pytest.mark.parametrize("case", [pytest.param(case, id=_named(case), marks=_marked(case)) for case in INNOCENTS])
 def test_an_innocent_change_passes_as_a_pull_request(stage: Stage, case: Case) -> None:
     work = stage.work(case)
     with stage.store(case):

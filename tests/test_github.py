@@ -303,6 +303,7 @@ def test_a_hold_is_a_pull_request_with_a_label_of_its_own_and_is_found_again(tea
         assert holds.change_hold(repo, request, clock=0).document["outcome"] == "unchanged"
 
 
+@slow
 def test_status_shows_what_it_can_where_github_does_not_answer(team: Team, hub: Hub) -> None:
     team.publish(team.day(1))
     with team.open() as repo:
@@ -405,6 +406,7 @@ def forge(team: Team, hub: Hub) -> Iterator[tuple[GitHub, Opened]]:
         yield adapter, adapter.open("ship/grocer/home/one", head, Page("title", lambda: "body"))
 
 
+@slow
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("kind", ["cut after", *(pytest.param(kind, marks=slow) for kind in KINDS)])
 def test_a_call_whose_answer_is_lost_takes_place_once(

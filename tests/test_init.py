@@ -175,6 +175,7 @@ def test_an_empty_directory_will_do_also_the_current_one(tmp_path: Path, monkeyp
     assert git(tmp_path, "status", "--porcelain") == ""
 
 
+@slow
 @pytest.mark.parametrize("existing", [True, False])
 @pytest.mark.parametrize("failure", [Problem("no"), KeyboardInterrupt()])
 def test_nothing_is_left_behind_when_it_fails_half_way(

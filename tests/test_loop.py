@@ -9,6 +9,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
+from runner import slow
 from shop import DAYS, GROCER, STAGING, Kept, Shop, cooc, git, popularity, refused
 
 from pointsman import message
@@ -116,6 +117,7 @@ def test_a_broken_day_is_stopped_and_shipped_only_by_name_with_a_reason(shop: Sh
     assert "Accept: grocer/home items-drop a clearance sale" in git(shop.origin, "log", "-1", "--format=%B", "main")
 
 
+@slow
 def test_a_repair_passes_against_the_last_ship_that_accepted_nothing(shop: Shop, tmp_path: Path) -> None:
     for count in (40, 400, 100):
         popularity(tmp_path / f"{count}.json", count)
@@ -149,6 +151,7 @@ def test_publishing_again_before_or_after_the_merge_changes_nothing_anywhere(sho
     assert shop.everything() == before
 
 
+@slow
 def test_a_branch_that_main_was_forwarded_to_is_taken_away_by_publishing_again(shop: Shop) -> None:
     shop.publish(day=1)
     pull = shop.pulls()[0]
@@ -262,6 +265,7 @@ def test_one_pull_request_per_run_moves_all_targets_in_one_commit(tmp_path: Path
 # what a naive stale-base lets through
 
 
+@slow
 def test_main_merged_into_the_ship_branch_with_its_own_side_kept_is_stale(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 5), merge=True)
     shop.publish(popularity(tmp_path / "q.json", 6))
@@ -274,6 +278,7 @@ def test_main_merged_into_the_ship_branch_with_its_own_side_kept_is_stale(shop: 
     assert shop.check("origin/main", "mine") == ["stale-base"]
 
 
+@slow
 def test_the_second_of_two_equal_pull_requests_is_stale_after_the_first_was_merged_and_reverted(shop: Shop) -> None:
     shop.publish(day=1, merge=True)
     shop.publish(day=2)
@@ -314,10 +319,12 @@ def blend(shop: Shop, tmp_path: Path) -> str:
     return git(shop.desk, "rev-parse", "HEAD")
 
 
+@slow
 def test_two_ships_with_equal_updated_at_lines_blend_cleanly_and_are_stopped(shop: Shop, tmp_path: Path) -> None:
     assert "unvouched-manifest" in shop.check("origin/main", blend(shop, tmp_path))
 
 
+@slow
 def test_a_blend_on_main_is_not_built_on_not_served_and_revertable(shop: Shop, tmp_path: Path) -> None:
     head = blend(shop, tmp_path)
     shop.sync()
@@ -382,6 +389,7 @@ def test_rollback_now_goes_straight_to_main_and_says_so(shop: Shop) -> None:
     assert said.reason == "wrong prices"
 
 
+@slow
 @pytest.mark.parametrize("what", ["commit", "version", "prefix", "time"])
 def test_rollback_goes_to_a_commit_a_version_or_a_moment(shop: Shop, what: str) -> None:
     shop.publish(day=1, merge=True)
@@ -399,6 +407,7 @@ def test_rollback_goes_to_a_commit_a_version_or_a_moment(shop: Shop, what: str) 
     assert now == json.loads(first)["current"] or what == "time"
 
 
+@slow
 def test_rollback_refuses_what_is_not_there(shop: Shop) -> None:
     with pytest.raises(Problem, match="never shipped"):
         shop.roll_back()
@@ -459,6 +468,7 @@ def test_a_dirty_worktree_stays_untouched(shop: Shop) -> None:
     assert (shop.desk / "pointsman.toml").read_text() == "# half done\n"
 
 
+@slow
 def test_a_checkout_that_is_its_own_origin_is_brought_along_only_if_clean(shop: Shop) -> None:
     git(shop.desk, "remote", "remove", "origin")
     with shop.open() as repo:
@@ -527,6 +537,7 @@ def test_refs_move_only_from_where_they_were(shop: Shop) -> None:
             assert shop.main == main
 
 
+@slow
 def test_judging_the_tenth_ship_runs_no_more_git_than_judging_the_fourth(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,7 @@ def test_every_schema_is_one_and_bites(file: Path) -> None:
     assert not Draft202012Validator(schema).is_valid({})
 
 
+@slow
 def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any], tmp_path: Path) -> None:
     shop = ("-C", str(tmp_path / "shop"))
     say("init", "init", str(tmp_path / "shop"), "--set", 'policy."grocer/home".items_drop=0.5')

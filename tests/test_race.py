@@ -113,6 +113,7 @@ def started(tmp_path: Path, shape: str) -> tuple[World, list[Path]]:
     return there, [there.where, there.where if shape == SHAPES[0] else there.clone("second clone")]
 
 
+@slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_of_two_that_publish_different_types_at_the_same_moment_none_is_lost(
     tmp_path: Path, shape: str, dice: random.Random, request: pytest.FixtureRequest

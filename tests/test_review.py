@@ -87,6 +87,7 @@ def test_a_ship_says_what_changes_for_each_type(shop: Shop, tmp_path: Path) -> N
         assert "40 → 50" in text or "40 &#8594; 50" in text, form
 
 
+@slow
 def test_entered_and_left_are_mirrored_when_the_two_sides_are_swapped(shop: Shop, tmp_path: Path) -> None:
     for day, salt in ((4, "-a"), (5, "-b")):
         shop.publish(popularity(tmp_path / f"{day}.json", 40, day=day, salt=salt), merge=True)
@@ -185,6 +186,7 @@ def test_a_version_seen_before_says_since_when(shop: Shop) -> None:
     assert about["first_shipped"] is not None
 
 
+@slow
 @pytest.mark.parametrize("how", ["offline", "gone", "altered", "store away"])
 def test_what_cannot_be_had_is_said_and_stops_no_review(shop: Shop, tmp_path: Path, how: str) -> None:
     measured(shop)
@@ -209,6 +211,7 @@ def test_what_cannot_be_had_is_said_and_stops_no_review(shop: Shop, tmp_path: Pa
         assert form == "short" or "not available" in text
 
 
+@slow
 def test_owners_are_those_of_the_base(shop: Shop, tmp_path: Path) -> None:
     (shop.desk / "CODEOWNERS").write_text("* @all\nmanifests/ @reviewers @second\n")
     shop.push("owners")
@@ -295,6 +298,7 @@ def test_hostile_texts_are_no_markup_in_markdown(shop: Shop) -> None:
     assert not re.search("[\u202a-\u202e\u200b]", text)
 
 
+@slow
 def test_a_report_over_the_limit_is_cut_with_every_fold_closed(shop: Shop) -> None:
     document = hostile(reviewed(shop))
     whole = review_markdown.render(document, limit=10**7)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 from test_output_schemas import validate
 
@@ -110,6 +111,7 @@ def test_what_came_before_the_policy_and_what_it_does_not_name_needs_no_signatur
     assert (before, unsigned(shop)) == (0, {})
 
 
+@slow
 def test_a_key_counts_for_what_and_as_long_as_the_file_says(
     shop: Shop, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +264,7 @@ def test_without_ssh_keygen_the_sentence_says_what_to_install(
         unsigned(shop)
 
 
+@slow
 def test_ships_and_rollbacks_of_whoever_signs_by_configuration_are_signed(
     shop: Shop, keys: Path, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from runner import slow
 from shop import GROCER, Shop, git, popularity
 
 from pointsman import status, status_text, watch
@@ -177,6 +178,7 @@ def test_waiting_in_vain_ends_with_4_and_names_who_lacks_what(shop: Shop) -> Non
         assert watch.wait(repo, (GROCER,), 0).exit_code == 3
 
 
+@slow
 def test_waiting_goes_on_while_the_origin_is_silent_and_ends_with_its_words(shop: Shop) -> None:
     shop.sync()
     away = shop.origin.with_name("away.git")
@@ -195,6 +197,7 @@ def test_waiting_goes_on_while_the_origin_is_silent_and_ends_with_its_words(shop
         watch.wait(repo, (), 0)
 
 
+@slow
 def test_watching_shows_every_look_goes_on_after_trouble_and_stops_when_told(shop: Shop) -> None:
     shop.sync()
     away = shop.origin.with_name("away.git")
@@ -224,6 +227,7 @@ def test_watching_shows_every_look_goes_on_after_trouble_and_stops_when_told(sho
     assert len(missed) == 1
 
 
+@slow
 @pytest.mark.parametrize("by", ["SIGTERM", "an interrupt of all, git too"])
 def test_the_command_watches_says_what_is_new_serves_metrics_and_ends_with_0(shop: Shop, by: str) -> None:
     shop.sync()
@@ -246,6 +250,7 @@ def test_the_command_watches_says_what_is_new_serves_metrics_and_ends_with_0(sho
     assert 'pointsman_serving{state="in-sync",target="grocer/home"} 1.0' in metrics
 
 
+@slow
 def test_prometheus_reads_what_it_is_told(shop: Shop, tmp_path: Path) -> None:
     shop.sync()
     ship(shop, popularity(tmp_path / "p2.json", 11, day=2))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from runner import slow
 from shop import Shop, cooc, git, popularity, refused
 from world import how_many
 
@@ -338,6 +339,7 @@ def walk(root: Path, dice: random.Random) -> Walk:
     return found
 
 
+@slow
 @pytest.mark.parametrize("path", range(how_many(1)))
 def test_gate_sync_and_audit_agree_on_every_walk(tmp_path: Path, dice: random.Random, path: int) -> None:
     assert walk(tmp_path / f"shop{path}", dice).did

@@ -224,6 +224,7 @@ def test_a_day_from_publish_over_check_and_ship_to_drift_and_rollback(forge: For
     assert audit.code == 0, audit.out
 
 
+@slow
 def test_a_pipeline_in_the_same_run_hands_its_artifact_over(forge: Forge) -> None:
     inputs = {"artifact": "staging", "accept": "items-drop", "reason": "a smaller shop"}
     job = forge.runner.run("publish.yml", inputs=inputs, artifacts={"staging": STAGING})
@@ -270,6 +271,7 @@ def test_nothing_of_a_hostile_change_runs_and_it_is_refused(forge: Forge, tmp_pa
     assert git(judged.workspace, "status", "--porcelain") == ""
 
 
+@slow
 def test_a_change_of_the_tool_alone_is_judged_by_the_tool_of_main_and_passes(forge: Forge, tmp_path: Path) -> None:
     marker = tmp_path / "executed"
     for module in (forge.desk / "tool" / "pointsman").glob("*.py"):
