@@ -278,7 +278,7 @@ def _settle(shipping: Shipping, registry: Registry, wants: Sequence[Want]) -> li
 def _ship(shipping: Shipping, registry: Registry, wants: list[Want]) -> list[dict[str, Any]]:
     """One pull request; again without those that were refused because main moved meanwhile."""
     for _ in range(_TRIES):
-        outcomes = shipping.ship(wants) if wants else []
+        outcomes = shipping.ship([wants]) if wants else []
         if not any(each["outcome"] == "refused" for each in outcomes):
             return outcomes
         wants = _settle(shipping, registry, wants)

@@ -68,7 +68,7 @@ def publish(repo: Repository, request: Request, progress: Progress = SILENCE) ->
         blobs = [*landing.put(sources, landing.standing(sources))]
         landing.records([record for want in wants for record in want.records.values()], run=request.run)
         landing.look_again(sources)
-        outcomes = [each for group in groups for each in shipping.ship(group)]
+        outcomes = shipping.ship(groups)
     artifacts = [
         {
             "path": source.path,

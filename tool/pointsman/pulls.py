@@ -82,16 +82,26 @@ def seen_pulls(repo: Repository) -> list[Pull]:
 
 
 def read_pull(repo: Repository, opened: Opened) -> Pull:
-    """A pull request with what its commit says."""
-    found = repo.git.object(opened.head)
-    text = found[1].decode(errors="replace") if found is not None else ""
-    fields, _, body = text.partition("\n\n")
+    """A pull request with what its commit says, also below commits of others that say nothing."""
+    fields, body = _commit(repo, opened.head)
+    message = parse(body)
+    if not message.said and repo.main != opened.head:
+        for below in repo.git.ask("log", "--format=%H", opened.head, f"^{repo.main}").split()[1:]:
+            if (told := parse(_commit(repo, Oid(below))[1])).said:
+                (fields, body), message = _commit(repo, Oid(below)), told
+                break
     author = re.search(r"^author (.*) \d+ [+-]\d{4}$", fields, re.MULTILINE)
     committed = re.search(r"^committer .* (\d+) [+-]\d{4}$", fields, re.MULTILINE)
     at = rfc3339(int(committed[1]) if committed else 0)
-    message = parse(body)
     targets = tuple(dict.fromkeys(said.target for said in message.said)) or _changed_targets(repo, opened.head)
     return Pull(opened, targets, body, message, author[1] if author else "", at)
+
+
+def _commit(repo: Repository, oid: Oid) -> tuple[str, str]:
+    """The fields of a commit and its message."""
+    found = repo.git.object(oid)
+    fields, _, body = (found[1].decode(errors="replace") if found is not None else "").partition("\n\n")
+    return fields, body
 
 
 def _changed_targets(repo: Repository, head: Oid) -> tuple[Target, ...]:

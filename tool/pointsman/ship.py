@@ -63,7 +63,7 @@ def ship(repo: Repository, request: Request, progress: Progress = SILENCE) -> Ou
     )
     shipping = Shipping(repo, settings, terms, progress)
     shipping.judge([[want]])
-    targets = shipping.preview([want]) if request.dry_run else shipping.ship([want])
+    targets = shipping.preview([want]) if request.dry_run else shipping.ship([[want]])
     document = {"versions": versions, "targets": targets}
     return Outcome(document, publish.exit_code(targets), tuple(shipping.notes))
 

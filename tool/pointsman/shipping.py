@@ -95,6 +95,7 @@ class Shipping:
         self._judged: dict[tuple[Target, ...], tuple[str, ...]] = {}  # targets → the commits judged against
         self._accepted: dict[Target, dict[str, str]] = {}
         self._reports: dict[tuple[Target, ...], str] = {}  # targets → the review of their ship in short
+        self._opened: list[Pull] = []
 
     # before anything is written
 
@@ -119,8 +120,13 @@ class Shipping:
 
     # the pull request
 
-    def ship(self, group: Sequence[Want]) -> list[dict[str, Any]]:
-        """Open, adopt or rebuild the pull request of a group of targets, and merge it if asked."""
+    def ship(self, groups: Sequence[Sequence[Want]]) -> list[dict[str, Any]]:
+        """Open, adopt or rebuild the pull request of each group of targets, and merge it if asked."""
+        told = [each for group in groups for each in self._ship(group)]
+        gone = self._look_again()
+        return [{**each, "outcome": "superseded"} if each["target"] in gone else each for each in told]
+
+    def _ship(self, group: Sequence[Want]) -> list[dict[str, Any]]:
         for again in range(_TRIES):
             try:
                 ship = self._next(group)
@@ -128,7 +134,7 @@ class Shipping:
                     self.close_landed({want.target for want in group})
                     return [self._told(want.target, "unchanged") for want in group]
                 pull, outcome = self._open(ship)
-                outcome = self._supersede(pull, ship) or outcome
+                outcome = self._supersede(pull) or outcome
                 commit = None
                 if self.terms.merge and outcome != "superseded":
                     commit, outcome = pulls.merge_pull(self.repo, pull, self._contents), "merged"
@@ -149,6 +155,8 @@ class Shipping:
             except Refused as error:
                 return [self._told(want.target, "refused", faults=error.faults) for want in group]
             self.progress(f"{outcome} {pull.branch}")
+            if outcome in ("opened", "updated"):
+                self._opened.append(pull)
             return [
                 self._told(want.target, outcome, ship, pull, commit)
                 if want.target in ship.manifests
@@ -271,8 +279,22 @@ class Shipping:
                 pulls.close_pull(self.repo, pull)
                 self.progress(f"closed {pull.branch}, which main has")
 
-    def _supersede(self, mine: Pull, ship: Ship) -> str | None:
+    def _look_again(self) -> set[str]:
+        """The targets whose pull requests gave way to what others opened meanwhile: of two, the later one sees both."""
+        for again in range(_TRIES if self._opened else 0):
+            self.repo.refresh()
+            try:
+                gone = [pull for pull in self._opened if self._supersede(pull)]
+                return {str(target) for pull in gone for target in pull.targets}
+            except MovedFirst:  # the other of two that see each other did the same
+                pause(again)
+        return set()
+
+    def _supersede(self, mine: Pull) -> str | None:
         """Close lower pull requests that ours covers, or ours where a higher one covers it: the order is total."""
+        there = mine.opened.ref in self.repo.heads
+        if not there and pulls.landed_as(self.repo, self.repo.main, mine) is not None:
+            return None
         rank = self._rank(mine)
         places = tuple(f"ship/{place}/" for place in ("run", *mine.targets))
         heads = (ref.removeprefix("refs/heads/") for ref in self.repo.heads)
@@ -280,11 +302,12 @@ class Shipping:
         for other in pulls.open_pulls(self.repo, branches):
             if not set(other.targets) & set(mine.targets):
                 continue
-            if _covers(mine, other) and self._rank(other) < rank:
+            if there and _covers(mine, other) and self._rank(other) < rank:
                 pulls.close_pull(self.repo, other, f"superseded by {mine.branch}")
                 self.notes.append(f"closed {other.branch}: {mine.branch} supersedes it")
             elif _covers(other, mine) and self._rank(other) > rank:
-                pulls.close_pull(self.repo, mine, f"superseded by {other.branch}")
+                if there:
+                    pulls.close_pull(self.repo, mine, f"superseded by {other.branch}")
                 self.notes.append(f"closed {mine.branch}: {other.branch}, which is open, has a newer window")
                 return "superseded"
         return None

@@ -41,7 +41,8 @@ def unvouched_manifest(case: Case) -> Iterator[Fault]:
         if change.kind is Kind.EDIT and change.after is not None:
             says = (
                 "nothing vouches for these bytes: no Manifest: line of the change names them and main never had them "
-                "in a good state (a hand edit, or a merge that blended two ships); use pointsman publish or rollback"
+                "in a good state (a hand edit, a merge that blended two ships, or a squash that lost the message): "
+                "make changes with pointsman publish, and put back what is on main with pointsman rollback"
             )
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
         elif (

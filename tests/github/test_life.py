@@ -9,96 +9,22 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hub import TOKEN, Hub
 from runner import slow
-from shop import CALM, GROCER, cooc, git, popularity
+from shop import GROCER, cooc, git, popularity
 from world import how_many
 
-from pointsman import doctor, publish, pulls, refresh, rollback, status, sync
+from github.hub import TOKEN, Hub
+from github.team import SETTINGS, Team, outcomes
+from pointsman import doctor, publish, pulls, rollback, status
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge import BODY_LIMIT, Opened, Page
 from pointsman.github import GitHub, open_github
 from pointsman.github_client import Client, Pacer
-from pointsman.outcome import Outcome
-from pointsman.repo import Repository, open_repository
-
-SETTINGS = f'[forge]\nkind = "github"\n{CALM}'
-
-
-class Team:
-    """A repository on the hub, a store, and a bot with a clone and a token.
-
-    The clone's git takes a short cut to the hub's repository, which is several times faster than HTTP.
-    """
-
-    def __init__(self, root: Path, hub: Hub, settings: str = SETTINGS) -> None:
-        self.root = root
-        self.hub = hub
-        self.store = root / "store"
-        self.url = f"{hub.url}/o/r.git"
-        desk = root / "desk"
-        git(root, "init", "-q", "-b", "main", str(desk))
-        (desk / "pointsman.toml").write_text(f'[store]\nurl = "file://{self.store}"\n{settings}')
-        git(desk, "add", "-A")
-        git(desk, "commit", "-q", "-m", "settings")
-        git(desk, "push", "-q", str(hub.repo), "main")
-        git(desk, "remote", "add", "origin", self.url)
-        git(desk, "config", f"url.{hub.root}/o/.insteadOf", f"{hub.url}/o/")
-        self.desk = desk
-
-    @contextmanager
-    def open(self, where: str | None = None) -> Iterator[Repository]:
-        with open_repository(where or str(self.desk)) as repo:
-            yield repo
-
-    def publish(self, *paths: Path, **more: Any) -> Outcome:
-        with self.open() as repo:
-            return publish.publish(repo, publish.Request(tuple(map(str, paths)), **more))
-
-    def day(self, day: int, items: int = 30) -> Path:
-        return popularity(self.root / f"popularity-{day}-{items}.json", items, day=day)
-
-    def shipped(self, day: int) -> int:
-        """Publish a day and have it merged by people; the number of its pull request."""
-        number = int(self.publish(self.day(day)).document["targets"][0]["pull_request"]["id"])
-        self.hub.approve(number)
-        self.hub.button(number)
-        return number
-
-    def refresh(self, named: str | None = None) -> list[dict[str, Any]]:
-        with self.open() as repo:
-            told: list[dict[str, Any]] = refresh.refresh(repo, named).document["pull_requests"]
-            return told
-
-    def sync(self) -> bytes:
-        with self.open() as repo:
-            assert sync.sync(repo).exit_code == 0
-        return (self.store / "registry" / "current" / "grocer" / "home" / "manifest.json").read_bytes()
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    hub = Hub(tmp_path / "hub")
-    monkeypatch.setenv("GITHUB_SERVER_URL", hub.url)
-    monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
-    for name in ("GITHUB_API_URL", "GITHUB_GRAPHQL_URL", "GH_TOKEN", "POINTSMAN_APP_ID"):
-        monkeypatch.delenv(name, raising=False)
-    yield hub
-    hub.close()
-
-
-@pytest.fixture
-def team(tmp_path: Path, hub: Hub) -> Team:
-    return Team(tmp_path, hub)
-
-
-def outcomes(outcome: Outcome) -> list[str]:
-    return [each["outcome"] for each in outcome.document["targets"]]
+from pointsman.repo import open_repository
 
 
 def test_the_whole_loop_and_back_to_the_same_bytes(team: Team, hub: Hub) -> None:
@@ -332,7 +258,7 @@ def test_doctor_says_what_is_not_set_up(team: Team, hub: Hub) -> None:
     hub.settings |= {
         "squash_merge_commit_message": "COMMIT_MESSAGES", "allow_merge_commit": False, "allow_auto_merge": True,
     }  # fmt: skip
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     hub.rules = json.loads((root / ".github" / "ruleset.json").read_text())["rules"]
     assert wrong() == {}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hub import TOKEN, Hub
 
+from github.hub import TOKEN, Hub
 from pointsman.errors import Unreachable
 from pointsman.github_access import Place, place_of, token_source
 from pointsman.github_client import Client, Denied, Lost, Pacer

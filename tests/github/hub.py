@@ -1,7 +1,11 @@
 """A small GitHub on loopback: the calls that `pointsman.github` lists, on a real bare repository, and git over HTTP.
 
-It merges, squashes and reverts for real. `rule` spoils calls one by one. What it answers follows docs.github.com: 422
-for a pull request that exists, 405 for one that may not be merged, 409 for a head that moved, 403 with Retry-After.
+It merges, squashes, rebases and reverts for real. `rule` spoils calls one by one. Each call that it gets and each
+answer that it gives unspoiled is held against GitHub's own descriptions; what these have against one is in `wrong`.
+
+Where behaviour matters it follows docs.github.com: "Create a pull request" (422 for one that exists), "Merge a pull
+request" (405 for one that may not be merged, 409 for a head that moved), "Rate limits for the REST API" (403 with
+Retry-After), "About merge methods on GitHub" (what each button makes of a message), "Reverting a pull request".
 """
 
 from __future__ import annotations
@@ -13,16 +17,29 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from github import described
+
 TOKEN = "ghs_0123456789secret"
 API = "/api/v3/repos/o/r"
 Answer = tuple[int, Any]
 Rule = Callable[[str, str], str | None]
+# GitHub's words to who may not push to main ("About rulesets").
+PROTECTED = """#!/bin/sh
+while read old new ref; do
+  if [ "$ref" = refs/heads/main ] && [ -e protected ]; then
+    echo 'error: GH013: Repository rule violations found for refs/heads/main.' >&2
+    echo '- Changes must be made through a pull request.' >&2
+    exit 1
+  fi
+done
+"""
 
 
 class Hub:
@@ -35,10 +52,16 @@ class Hub:
         self.git("init", "-q", "--bare", "-b", "main", str(self.repo), where=root)
         for name in ("http.receivepack", "uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
             self.git("config", name, "true")
+        hook = self.repo / "hooks" / "pre-receive"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(PROTECTED)
+        hook.chmod(0o755)
         self.pulls: dict[int, dict[str, Any]] = {}
         self.comments: dict[int, list[dict[str, Any]]] = {}
         self.reviews: dict[int, list[dict[str, Any]]] = {}
         self.calls: list[tuple[str, str]] = []
+        self.wrong: list[str] = []
+        self.queries: list[dict[str, Any]] = []
         self.rule: Rule = lambda method, path: None
         self.token = TOKEN
         self.needs_review = True
@@ -91,24 +114,58 @@ class Hub:
             self.reviews.setdefault(number, []).append({"state": "APPROVED", "user": {"login": who}})
             self._look(self.pulls[number])
 
-    def button(self, number: int) -> str:
-        """Squash and merge, with GitHub's own message for a pull request of one commit."""
+    def protect(self) -> None:
+        """From here on main changes by pull requests alone."""
+        (self.repo / "protected").touch()
+
+    def button(self, number: int, how: str = "squash") -> str:
+        """The merge button, with the message that GitHub proposes: `squash`, `merge` or `rebase`."""
         with self._lock:
             pull = self.pulls[number]
-            message = self.git("log", "-1", "--format=%b", pull["sha"])
-            return self._squash(pull, f"{pull['title']} (#{number})", message)
+            title = f"{pull['title']} (#{number})"
+            match how:
+                case "squash":
+                    return self._squash(pull, title, self._proposed(pull))
+                case "merge":
+                    tree = self.git("merge-tree", "--write-tree", "main", pull["sha"])
+                    says = f"Merge pull request #{number} from o/{pull['ref']}\n\n{pull['title']}\n"
+                    return self._merged(pull, self._commit(tree, says, self.head("main"), pull["sha"]))
+            with self._checkout(f"rebase-{number}") as place:
+                self.git("cherry-pick", "--allow-empty", *self._commits(pull), where=place)
+                onto = self.git("rev-parse", "HEAD", where=place)
+            return self._merged(pull, onto)
+
+    @contextmanager
+    def _checkout(self, name: str) -> Iterator[Path]:
+        tree = self.root / name
+        self.git("worktree", "add", "-q", "--detach", str(tree), "main")
+        yield tree
+        self.git("worktree", "remove", "-f", str(tree))
+
+    def _commits(self, pull: dict[str, Any]) -> list[str]:
+        return self.git("rev-list", "--reverse", "--no-merges", f"main..{pull['sha']}").splitlines()
+
+    def _proposed(self, pull: dict[str, Any]) -> str:
+        """What the box under the squash button says, by the setting."""
+        if self.settings["squash_merge_commit_message"] != "COMMIT_MESSAGES":
+            return {"PR_BODY": str(pull["body"]), "BLANK": ""}[self.settings["squash_merge_commit_message"]]
+        commits = self._commits(pull)
+        if len(commits) == 1:
+            return self.git("log", "-1", "--format=%b", commits[0])
+        says = "\n\n".join("* " + self.git("log", "-1", "--format=%B", commit) for commit in commits)
+        authors = dict.fromkeys(self.git("log", "-1", "--format=%an <%ae>", commit) for commit in commits)
+        return f"{says}\n\n---------\n\n" + "\n".join(f"Co-authored-by: {who}" for who in authors)
 
     def revert(self, number: int) -> int:
         """The Revert button: a branch with the commit reverted, and its pull request."""
         with self._lock:
             pull = self.pulls[number]
-            tree, commit = self.root / f"revert-{number}", pull["merge_commit_sha"]
-            self.git("worktree", "add", "-q", "--detach", str(tree), "main")
-            self.git("revert", "--no-commit", commit, where=tree)
-            content = self.git("write-tree", where=tree)
-            self.git("worktree", "remove", "-f", str(tree))
+            commit = pull["merge_commit_sha"]
+            with self._checkout(f"revert-{number}") as tree:
+                self.git("revert", "--no-commit", commit, where=tree)
+                content = self.git("write-tree", where=tree)
             message = f'Revert "{pull["title"]} (#{number})"\n\nThis reverts commit {commit}.\n'
-            new = self.git("commit-tree", content, "-p", "refs/heads/main", given=message)
+            new = self._commit(content, message, self.head("main"))
             branch = f"revert-{number}-{pull['ref']}"
             self.git("update-ref", f"refs/heads/{branch}", new)
             return int(self._open({"title": message.partition("\n")[0], "head": branch, "body": ""})[1]["number"])
@@ -141,7 +198,7 @@ class Hub:
             for review in self.reviews.get(pull["number"], []):
                 review["state"] = "DISMISSED"
         if pull["auto_merge"] and pull["state"] == "open" and self._clean(pull):
-            self._squash(pull, pull["auto_merge"]["title"], pull["auto_merge"]["body"])
+            self._squash(pull, pull["auto_merge"]["commit_title"], pull["auto_merge"]["commit_message"])
 
     def _clean(self, pull: dict[str, Any]) -> bool:
         needs = self.records_need_review if pull["ref"].startswith("records/") else self.needs_review
@@ -149,16 +206,33 @@ class Hub:
         return not needs or any(review["state"] == "APPROVED" for review in reviews)
 
     def _squash(self, pull: dict[str, Any], title: str, body: str) -> str:
-        main = self.head("main")
-        tree = self.git("merge-tree", "--write-tree", main, pull["sha"])
-        commit = self.git("commit-tree", tree, "-p", main, given=f"{title}\n\n{body}\n")
-        self.git("update-ref", "refs/heads/main", commit, main)
+        tree = self.git("merge-tree", "--write-tree", self.head("main"), pull["sha"])
+        return self._merged(pull, self._commit(tree, f"{title}\n\n{body}\n", self.head("main")))
+
+    def _commit(self, tree: str, message: str, *parents: str) -> str:
+        return self.git("commit-tree", tree, *(f"-p{parent}" for parent in parents), given=message)
+
+    def _merged(self, pull: dict[str, Any], commit: str) -> str:
+        self.git("update-ref", "refs/heads/main", commit, self.head("main"))
         pull.update(state="closed", merged=True, merge_commit_sha=commit)
         if self.settings["delete_branch_on_merge"]:
             self.git("update-ref", "-d", f"refs/heads/{pull['ref']}")
         return commit
 
     # calls
+
+    def served(self, method: str, path: str, query: dict[str, str], sent: bytes, bearer: str) -> tuple[int, bytes]:
+        """An answer as GitHub would give it, whole; what its description has against it or the call is noted."""
+        code, document = self.answer(method, path, query, json.loads(sent or b"{}"), bearer)
+        if not described.THERE or path == "/api/graphql":
+            return code, json.dumps(document).encode()
+        data = json.dumps(described.whole(method, path, code, document)).encode()
+        found = (
+            described.wrong_request(method, path, query, sent),
+            described.wrong_answer(method, path, query, sent, code, data),
+        )
+        self.wrong += [each for each in found if each]
+        return code, data
 
     def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any], bearer: str) -> Answer:
         with self._lock:
@@ -169,6 +243,7 @@ class Hub:
                 return 401, {"message": "Bad credentials"}
             self.look()
             if path == "/api/graphql":
+                self.queries.append(body)
                 return self._auto_merge(body["variables"])
             if not path.startswith(API):
                 return 404, {"message": "Not Found"}
@@ -198,7 +273,7 @@ class Hub:
             match found[2]:
                 case None:
                     pull.update({key: value for key, value in body.items() if key in ("title", "body", "state")})
-                    return 200, self._shown(pull)
+                    return 200, self._alone(pull)
                 case "merge":
                     return self._merge(pull, body)
                 case "reviews":
@@ -245,16 +320,21 @@ class Hub:
         fields = {"title": body["title"], "body": body["body"], "ref": branch, "sha": head, "labels": []}
         state = {"state": "open", "merged": False, "merge_commit_sha": None, "auto_merge": None}
         self.pulls[number] = {"number": number, **fields, **state}
-        return 201, self._shown(self.pulls[number])
+        return 201, self._alone(self.pulls[number])
 
     def _shown(self, pull: dict[str, Any]) -> dict[str, Any]:
+        """A pull request as lists show it; alone, it says whether it was merged, too."""
+        same = ("number", "title", "body", "state", "merge_commit_sha", "auto_merge")
         return {
-            **pull,
+            **{name: pull[name] for name in same},
             "node_id": f"PR_{pull['number']}",
             "html_url": f"{self.url}/o/r/pull/{pull['number']}",
             "labels": [{"name": name} for name in pull["labels"]],
             "head": {"ref": pull["ref"], "sha": pull["sha"], "repo": {"full_name": "o/r"}},
         }
+
+    def _alone(self, pull: dict[str, Any]) -> dict[str, Any]:
+        return {**self._shown(pull), "merged": pull["merged"]}
 
     def _merge(self, pull: dict[str, Any], body: dict[str, Any]) -> Answer:
         if body["sha"] != pull["sha"]:
@@ -275,7 +355,8 @@ class Hub:
             wrong = "Pull request Pull request is in clean status"
         if wrong:
             return 200, {"data": {"enablePullRequestAutoMerge": None}, "errors": [{"message": wrong}]}
-        pull["auto_merge"] = {"title": said["title"], "body": said["body"]}
+        said = {"commit_title": said["title"], "commit_message": said["body"]}
+        pull["auto_merge"] = {"merge_method": "squash", **said}
         return 200, {"data": {"enablePullRequestAutoMerge": {"pullRequest": {"number": pull["number"]}}}}
 
 
@@ -301,16 +382,19 @@ class _Handler(BaseHTTPRequestHandler):
             return
         bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
         query = dict(parse_qsl(url.query))
-        code, document = self.hub().answer(self.command, url.path, query, json.loads(body or b"{}"), bearer)
+        code, data = self.hub().served(self.command, url.path, query, body, bearer)
         if kind:
             self._spoil(kind)
         else:
-            self._send(code, json.dumps(document).encode(), {"Content-Type": "application/json"})
+            self._send(code, data, {"Content-Type": "application/json"})
 
     do_GET = do_POST = do_PATCH = do_PUT = _any  # noqa: N815 - the names that http.server calls
 
     def _spoil(self, kind: str) -> None:
         if kind == "cut":
+            self.close_connection = True
+        elif kind == "hang":
+            self.rfile.read()  # until the caller hangs up
             self.close_connection = True
         elif kind == "malformed":
             self._send(200, b'{"number": ', {})
