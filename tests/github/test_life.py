@@ -309,12 +309,13 @@ CALLS: dict[str, tuple[str, Callable[[GitHub, Opened], object]]] = {
     "PUT /pulls/1/merge": ("", lambda forge, opened: forge.merge(opened, forge.repo.main, "title\n\nbody\n", "")),
     "POST /api/graphql": ("", lambda forge, opened: forge.auto_merge(opened, "title\n\nbody\n")),
 }
-KINDS = ("500", "500 after", "cut", "malformed after", "limited")
+KINDS = ("500", "500 after", "cut", "malformed after", "limited", "hang", "hang after")
 
 
 @pytest.fixture
-def forge(team: Team, hub: Hub) -> Iterator[tuple[GitHub, Opened]]:
+def forge(team: Team, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[GitHub, Opened]]:
     """The adapter, waiting for nothing, and pull request 1 of a branch that touches no file of another."""
+    monkeypatch.setenv("POINTSMAN_REMOTE_TIMEOUT", "0.5")
     tree = hub.git("rev-parse", "main^{tree}")
     for name in ("one", "new"):
         blob = hub.git("hash-object", "-w", "--stdin", given=name)
@@ -355,6 +356,28 @@ def test_a_call_whose_answer_is_lost_takes_place_once(
         assert all(asked == "GET" for asked, _ in hub.calls)
     assert len(hub.numbers("ship/")) == 1 + bool(CALLS[call][0])
     assert all(len(said) == 1 for said in hub.comments.values())
+
+
+@slow
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("kind", ["500", "cut", "malformed", "limited", "401"])
+def test_a_call_that_never_succeeds_ends_with_3_and_names_what_to_do(
+    forge: tuple[GitHub, Opened], hub: Hub, call: str, kind: str
+) -> None:
+    adapter, _ = forge
+    adapter.client.pacer.left = 60
+    method, path = call.split(" ")[:2]
+    hub.rule = lambda asked, where: kind if (asked, where) == (method, path) else None
+    hub.needs_review = "merge" not in path
+    with pytest.raises(Unreachable) as caught:
+        CALLS[call][1](*forge)
+    assert caught.value.exit_code == 3
+    says = {"limited": "run it again after", "401": "does not take the token"}.get(kind, "answer")
+    assert says in str(caught.value)
+    assert TOKEN not in str(caught.value)
+    hub.rule = lambda asked, where: None
+    CALLS[call][1](*forge)
+    assert len(hub.numbers("ship/")) == 1 + bool(CALLS[call][0])
 
 
 def test_a_head_that_moved_is_not_merged(forge: tuple[GitHub, Opened], hub: Hub) -> None:

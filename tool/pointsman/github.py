@@ -252,6 +252,8 @@ class GitHub:
             except Denied as error:
                 if any(words in error.reason.lower() for words in _CLEAN):
                     return self.merge(opened, self.repo.main, message, "")
+                if error.status != 200:  # GraphQL's own answers have this one
+                    raise
                 raise Unreachable(
                     f"GitHub does not merge #{opened.number} by itself: {one_line(error.reason)} "
                     "(Settings → General → Allow auto-merge; pointsman doctor looks)"
