@@ -29,15 +29,17 @@ class Team:
         self.hub = hub
         self.store = root / "store"
         self.url = f"{hub.url}/o/r.git"
-        desk = root / "desk"
-        git(root, "init", "-q", "-b", "main", str(desk))
-        (desk / "pointsman.toml").write_text(f'[store]\nurl = "file://{self.store}"\n{settings}')
-        git(desk, "add", "-A")
-        git(desk, "commit", "-q", "-m", "settings")
-        git(desk, "push", "-q", str(hub.repo), "main")
-        git(desk, "remote", "add", "origin", self.url)
-        git(desk, "config", f"url.{hub.root}/o/.insteadOf", f"{hub.url}/o/")
-        self.desk = desk
+        self.desk = root / "desk"
+        self._found(settings)
+        git(self.desk, "add", "-A")
+        git(self.desk, "commit", "-q", "-m", "settings")
+        git(self.desk, "push", "-q", str(hub.repo), "main")
+        git(self.desk, "remote", "add", "origin", self.url)
+        git(self.desk, "config", f"url.{hub.root}/o/.insteadOf", f"{hub.url}/o/")
+
+    def _found(self, settings: str) -> None:
+        git(self.root, "init", "-q", "-b", "main", str(self.desk))
+        (self.desk / "pointsman.toml").write_text(f'[store]\nurl = "file://{self.store}"\n{settings}')
 
     @contextmanager
     def open(self, where: str | None = None) -> Iterator[Repository]:
