@@ -43,7 +43,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 
 @pytest.fixture
-def shop(kept: Kept) -> Shop:
+def shop(kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # others have read the same versions
     return kept.fresh()
 
 

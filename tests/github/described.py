@@ -37,6 +37,7 @@ PATHS = (
     f"{_REPO}/pulls/{{pull_number}}",
     f"{_REPO}/pulls/{{pull_number}}/merge",
     f"{_REPO}/pulls/{{pull_number}}/reviews",
+    f"{_REPO}/commits/{{commit_sha}}/pulls",
     f"{_REPO}/issues/{{issue_number}}/labels",
     f"{_REPO}/issues/{{issue_number}}/comments",
     f"{_REPO}/issues/comments/{{comment_id}}",

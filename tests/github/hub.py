@@ -200,7 +200,15 @@ class Hub:
         if pull["auto_merge"] and pull["state"] == "open" and self._clean(pull):
             self._squash(pull, pull["auto_merge"]["commit_title"], pull["auto_merge"]["commit_message"])
 
+    def _conflicts(self, pull: dict[str, Any]) -> bool:
+        ran = subprocess.run(
+            ["git", "merge-tree", "--write-tree", "main", pull["sha"]], cwd=self.repo, capture_output=True, check=False
+        )
+        return ran.returncode == 1
+
     def _clean(self, pull: dict[str, Any]) -> bool:
+        if self._conflicts(pull):
+            return False
         needs = self.records_need_review if pull["ref"].startswith("records/") else self.needs_review
         reviews = self.reviews.get(pull["number"], [])
         return not needs or any(review["state"] == "APPROVED" for review in reviews)
@@ -267,6 +275,9 @@ class Hub:
             return 200, {"errors": []}
         if path == "/pulls":
             return self._open(body) if method == "POST" else self._list(query)
+        if found := re.fullmatch(r"/commits/(\w+)/pulls", path):
+            from_it = [pull for pull in self.pulls.values() if pull["merge_commit_sha"] == found[1]]
+            return 200, [self._shown(pull) for pull in from_it]
         found = re.fullmatch(r"/(?:pulls|issues)/(\d+)(?:/(\w+))?", path)
         if found is not None and int(found[1]) in self.pulls:
             pull, first = self.pulls[int(found[1])], query.get("page", "1") == "1"
@@ -331,6 +342,7 @@ class Hub:
             "html_url": f"{self.url}/o/r/pull/{pull['number']}",
             "labels": [{"name": name} for name in pull["labels"]],
             "head": {"ref": pull["ref"], "sha": pull["sha"], "repo": {"full_name": "o/r"}},
+            "merged_at": "2026-01-01T00:00:00Z" if pull["merged"] else None,
         }
 
     def _alone(self, pull: dict[str, Any]) -> dict[str, Any]:
@@ -340,6 +352,8 @@ class Hub:
         if body["sha"] != pull["sha"]:
             return 409, {"message": "Head branch was modified. Review and try the merge again."}
         if pull["state"] != "open":
+            return 405, {"message": "Pull Request is not mergeable"}
+        if self._conflicts(pull):
             return 405, {"message": "Pull Request is not mergeable"}
         if not self._clean(pull):
             return 405, {"message": "At least 1 approving review is required by reviewers with write access."}

@@ -19,7 +19,7 @@ from world import how_many
 
 from github.hub import TOKEN, Hub
 from github.team import SETTINGS, Team, outcomes
-from pointsman import doctor, publish, pulls, rollback, status
+from pointsman import doctor, explain, log, publish, pulls, rollback, status
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge import BODY_LIMIT, Opened, Page
 from pointsman.github import GitHub, open_github
@@ -242,6 +242,27 @@ def test_status_shows_what_it_can_where_github_does_not_answer(team: Team, hub: 
     assert [each["url"] for each in told["pull_requests"]] == [None]
 
 
+def test_log_tells_who_approved_where_it_is_asked_to(team: Team, hub: Hub) -> None:
+    number = team.shipped(1)
+    hub.reviews[number].append({"state": "APPROVED", "user": {"login": "bea"}})
+    hub.reviews[number].append({"state": "CHANGES_REQUESTED", "user": {"login": "cem"}})
+    ship = hub.head("main")
+    with team.open() as repo:
+        told = log.log(repo, log.Query(approvals=True)).document
+        (event,) = told["events"]
+        assert event["approved_by"] == ["ann", "bea"]
+        assert "    approved by: ann, bea" in log.render(told).splitlines()
+        assert log.render_csv(told).splitlines()[1].endswith('"ann, bea"')
+        assert "It was approved by ann, bea." in explain.render(explain.explain(repo, ship, approvals=True).document)
+        hub.calls.clear()
+        assert "approved_by" not in log.log(repo, log.Query()).document["events"][0]
+        assert hub.calls == [], "git alone"
+    with team.open() as repo, pytest.MonkeyPatch.context() as patch:
+        patch.delenv("GITHUB_TOKEN")
+        with pytest.raises(Problem, match="set GH_TOKEN or GITHUB_TOKEN"):
+            log.log(repo, log.Query(approvals=True))
+
+
 def test_doctor_says_what_is_not_set_up(team: Team, hub: Hub) -> None:
     hub.settings |= {"squash_merge_commit_message": "BLANK", "allow_merge_commit": True, "allow_auto_merge": False}
 
@@ -313,9 +334,12 @@ KINDS = ("500", "500 after", "cut", "malformed after", "limited", "hang", "hang 
 
 
 @pytest.fixture
-def forge(team: Team, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[GitHub, Opened]]:
+def forge(
+    team: Team, hub: Hub, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[GitHub, Opened]]:
     """The adapter, waiting for nothing, and pull request 1 of a branch that touches no file of another."""
-    monkeypatch.setenv("POINTSMAN_REMOTE_TIMEOUT", "0.5")
+    if "hang" in request.node.name:
+        monkeypatch.setenv("POINTSMAN_REMOTE_TIMEOUT", "2")
     tree = hub.git("rev-parse", "main^{tree}")
     for name in ("one", "new"):
         blob = hub.git("hash-object", "-w", "--stdin", given=name)

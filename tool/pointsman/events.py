@@ -38,6 +38,7 @@ class Event:
     accepts: Mapping[str, str] = field(default_factory=dict)  # rule → reason
     until: str | None = None  # of a hold
     now: bool = False  # a rollback that went to main without a review
+    approved_by: tuple[str, ...] | None = None  # as the forge tells; None: it was not asked, or knows no pull request
 
     def document(self) -> dict[str, Any]:
         document: dict[str, Any] = {
@@ -53,6 +54,7 @@ class Event:
         }
         document |= {"accepts": dict(self.accepts)} if self.accepts else {}
         document |= {"until": self.until} if self.until is not None else {}
+        document |= {"approved_by": list(self.approved_by)} if self.approved_by is not None else {}
         return document | ({"now": True} if self.now else {})
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from pointsman.case import path_kind
 from pointsman.documents import rfc3339
+from pointsman.errors import one_line
 from pointsman.events import Event, events
+from pointsman.log import with_approvals
 from pointsman.moments import Moments, on_main
 from pointsman.names import Target
 from pointsman.outcome import Outcome
@@ -27,13 +29,14 @@ _VERBS = {
 }
 
 
-def explain(repo: Repository, revision: str) -> Outcome:
+def explain(repo: Repository, revision: str, *, approvals: bool = False) -> Outcome:
     """The events of a commit of main and a paragraph about them; Problem for a commit that main never stood at."""
     main = repo.refresh()
     commit = on_main(repo, main, revision)
     targets = sorted({target for change in commit.changes if (target := _target(change.path)) is not None})
     told = events(repo, targets if 0 < len(targets) <= _FEW else (), records=True) if commit.changes else []
     mine = [event for event in told if event.commit.oid == commit.oid]
+    mine = with_approvals(repo, mine) if approvals else mine
     later = {target: _next(told, commit.oid, target) for target in {event.target for event in mine}}
     text = _paragraph(commit, Moments(repo, main).of(commit.oid), mine, later)
     return Outcome({"events": [event.document() for event in mine], "explanation": text})
@@ -72,6 +75,8 @@ def _paragraph(commit: Commit, at: int, mine: Sequence[Event], later: Mapping[st
         sentences.append(f"It recorded {recorded} version{'s' if recorded > 1 else ''} with it.")
     if any(event.now for event in mine):
         sentences.append("It went straight to main, without a review.")
+    if (approved := mine[0].approved_by) is not None:
+        sentences.append(f"It was approved by {', '.join(map(one_line, approved)) or 'nobody'}.")
     sentences += _accepted(mine)
     sentences += [f"Ships are stopped until {event.until}." for event in mine if event.until]
     accepted = {reason for event in mine for reason in event.accepts.values()}

@@ -76,5 +76,8 @@ class Forge(Protocol):
     def approvals(self, opened: Opened) -> tuple[str, ...]:
         """Who approved it as it is now."""
 
+    def merged_as(self, commit: Oid) -> Opened | None:
+        """The pull request that was merged as this commit of main; None if it came without one."""
+
     def protection(self) -> list[tuple[str, str]]:
         """Each thing that the forge should be set up for, and what is wrong with it, "" if nothing is."""

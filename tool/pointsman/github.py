@@ -12,6 +12,7 @@ The calls, all of REST but for the last, with what each is for:
     PATCH /repos/{o}/{r}/pulls/{n}                     title and body; state=closed
     PUT   /repos/{o}/{r}/pulls/{n}/merge               merge_method=squash, with title, message and the head's sha
     GET   /repos/{o}/{r}/pulls/{n}/reviews             approvals
+    GET   /repos/{o}/{r}/commits/{sha}/pulls           log: what a commit of main was merged from
     POST  /repos/{o}/{r}/issues/{n}/labels             labels, made where they are new
     GET   /repos/{o}/{r}/issues/{n}/comments           the one comment of a purpose
     POST  /repos/{o}/{r}/issues/{n}/comments
@@ -270,6 +271,12 @@ class GitHub:
             if review["state"] in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):
                 latest[str((review.get("user") or {}).get("login", "ghost"))] = review["state"]
         return tuple(sorted(who for who, state in latest.items() if state == "APPROVED"))
+
+    def merged_as(self, commit: Oid) -> Opened | None:
+        pulls = [pull for pull in self.client.pages(f"{self._root}/commits/{commit}/pulls") if pull.get("merged_at")]
+        exact = [pull for pull in pulls if pull.get("merge_commit_sha") == commit]
+        found = next(iter(exact or pulls), None)  # of a rebase merge only the last commit is named
+        return self._opened(found) if found is not None else None
 
     def protection(self) -> list[tuple[str, str]]:
         return [*self._merge_settings(), *self._rules(), *self._owners()]

@@ -57,5 +57,8 @@ class LocalForge:
     def approvals(self, opened: Opened) -> tuple[str, ...]:
         return ()
 
+    def merged_as(self, commit: Oid) -> Opened | None:
+        return None
+
     def protection(self) -> list[tuple[str, str]]:
         return []

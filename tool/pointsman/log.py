@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pointsman.errors import Problem
+from pointsman.errors import Problem, one_line
 from pointsman.events import Event, events
 from pointsman.moments import read_time
 from pointsman.names import Target
 from pointsman.outcome import Outcome
+from pointsman.plumbing import Oid
 from pointsman.repo import Repository
 
 _COLUMNS = (
-    "at", "kind", "target", "type", "from", "to", "commit", "by", "committer", "run", "reason", "accepts", "until"
+    "at", "kind", "target", "type", "from", "to", "commit", "by", "committer", "run", "reason", "accepts", "until",
+    "approved_by",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute at the beginning of a cell
 
@@ -31,6 +33,7 @@ class Query:
     until: str | None = None
     by: str | None = None  # in the author's or the committer's name or address
     run: str | None = None
+    approvals: bool = False  # ask the forge who approved
 
 
 def log(repo: Repository, query: Query) -> Outcome:
@@ -45,7 +48,24 @@ def log(repo: Repository, query: Query) -> Outcome:
         for event in events(repo, query.targets, records=query.records)
         if (since is None or since <= event.at) and (until is None or event.at <= until) and _matches(event, query)
     ]
+    told = with_approvals(repo, told) if query.approvals else told
     return Outcome({"events": [event.document() for event in told]})
+
+
+def with_approvals(repo: Repository, told: Sequence[Event]) -> list[Event]:
+    """The events with who approved the pull requests that they came from; Problem where there is no forge to ask."""
+    from pointsman.forges import open_forge
+    from pointsman.local_forge import LocalForge
+
+    forge = open_forge(repo)
+    if isinstance(forge, LocalForge):
+        raise Problem('forge.kind is "local": there is no forge that knows who approved')
+    known: dict[Oid, tuple[str, ...] | None] = {}
+    for event in told:
+        if event.commit.oid not in known:
+            pull = forge.merged_as(event.commit.oid)
+            known[event.commit.oid] = forge.approvals(pull) if pull is not None else None
+    return [replace(event, approved_by=known[event.commit.oid]) for event in told]
 
 
 def _moment(text: str | None, option: str, *, whole_day: bool = False) -> int | None:
@@ -72,6 +92,8 @@ def render(document: Mapping[str, Any]) -> str:
         lines += [f"    accepted {rule}: {reason}" for rule, reason in event.get("accepts", {}).items()]
         lines += ["    straight to main, without a review"] if event.get("now") else []
         lines += [f"    {name}: {event[name]}" for name in ("until", "run", "reason") if event.get(name)]
+        if (approved := event.get("approved_by")) is not None:
+            lines.append(f"    approved by: {', '.join(map(one_line, approved)) or 'nobody'}")
         lines += [f"    merged by: {event['committer']}"] if event["committer"] != event["by"] else []
     return "\n".join(lines) or "no events"
 
@@ -85,7 +107,15 @@ def render_csv(document: Mapping[str, Any]) -> str:
         changes: Sequence[tuple[str, Sequence[str | None]]] = list(event["changes"].items()) or [("", ("", ""))]
         for slot, (old, new) in changes:
             accepts = "; ".join(f"{rule}: {reason}" for rule, reason in event.get("accepts", {}).items())
-            row = {**event, "type": slot, "from": old or "", "to": new or "", "accepts": accepts}
+            approved = ", ".join(event.get("approved_by", ()))
+            row = {
+                **event,
+                "type": slot,
+                "from": old or "",
+                "to": new or "",
+                "accepts": accepts,
+                "approved_by": approved,
+            }
             rows.writerow([_cell(str(row.get(column, ""))) for column in _COLUMNS])
     return text.getvalue().removesuffix("\n")
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from pointsman.documents import Record
-from pointsman.errors import MovedFirst, Problem
+from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge import Opened, Page
 from pointsman.forges import open_forge
 from pointsman.markdown import fenced
@@ -54,8 +54,7 @@ class RecordPull:
                 return
             try:
                 opened, text = self._open(missing, run, note)
-                if self.forge.auto_merge(opened, text) is not None:
-                    self.repo.refresh()
+                self._have_merged(opened, missing, text)
                 if self._wait(opened, missing, until):
                     return
             except _Late:
@@ -66,6 +65,16 @@ class RecordPull:
                 pause(again)
                 self.repo.refresh()
         raise MovedFirst("others landed some of these records at every try: run the command again")
+
+    def _have_merged(self, opened: Opened, missing: Sequence[Record], text: str) -> None:
+        try:
+            if self.forge.auto_merge(opened, text) is not None:
+                self.repo.refresh()
+        except Unreachable:
+            self.repo.refresh()
+            if len(self._missing(missing)) == len(missing):
+                raise
+            # It cannot be merged because others landed the same meanwhile, in words of their own: `_wait` sees to it.
 
     def _missing(self, records: Sequence[Record]) -> list[Record]:
         base = Snapshot(self.repo, self.repo.main)

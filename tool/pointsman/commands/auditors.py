@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--by", metavar="WHO", type=TEXT, help="Only with this in the author's or committer's name.")
 @click.option("--run", metavar="URL", type=TEXT, help="Only what this pipeline run shipped.")
 @click.option("--format", "form", type=click.Choice(("text", "csv")), default="text", help="How to print it.")
+@click.option("--approvals", is_flag=True, help="Ask the forge who approved what was merged: two calls a commit.")
 @click.option("--explain", metavar="COMMIT", type=TEXT, help="Say in one paragraph what a commit did.")
 @json_option
 @click.pass_obj
@@ -32,11 +33,11 @@ def log(call: Call, /, targets: tuple[Target, ...], form: str, explain: str | No
     from pointsman import explain as explainer
     from pointsman import log as verb
 
-    if explain and (targets or form != "text" or any(query.values())):
-        raise click.UsageError("--explain tells one commit: it goes with no target and no other option")
+    if explain and (targets or form != "text" or any(value for name, value in query.items() if name != "approvals")):
+        raise click.UsageError("--explain tells one commit: it goes with no target and no other option but --approvals")
     with call.repository() as repo:
         if explain:
-            return Answer(explainer.explain(repo, explain), explainer.render)
+            return Answer(explainer.explain(repo, explain, approvals=query["approvals"]), explainer.render)
         outcome = verb.log(repo, verb.Query(targets, **query))
         return Answer(outcome, verb.render_csv if form == "csv" else verb.render)
 
