@@ -109,6 +109,7 @@ def build(
     stream = _Stream(importer.stdin, importer.stdout)
     access = f'endpoint = "{endpoint}"\nallow_http = true\n' if endpoint else ""
     settings = f'[store]\nurl = "{store}"\n{access}\n[limits]\nartifact_bytes = {artifact_bytes}\n'
+    settings += f"[policy]\ntoo_large_to_serve = {artifact_bytes}\n"
     stream.commit("settings\n", {"pointsman.toml": settings.encode()})
     before = dict.fromkeys(targets(of), "none")
     for night in range(each):
