@@ -51,11 +51,13 @@ def read(fetch: Fetch, template: str, tenant: str, surface: str) -> tuple[bytes,
     """The pointer's bytes, and the artifacts by type; Wrong if recsys-service could not serve them."""
     pointer = _fetched(fetch, template.replace("{tenant}", tenant).replace("{surface}", surface))
     manifest = _document(pointer, "the pointer")
-    if manifest.get("v") != 1 or (manifest.get("tenant"), manifest.get("surface")) != (tenant, surface):
+    if repr(manifest.get("v")) != "1" or (manifest.get("tenant"), manifest.get("surface")) != (tenant, surface):
         raise Wrong(f"the pointer is of something else: {pointer[:200]!r}")
     if not RFC_3339.fullmatch(str(manifest.get("updated_at"))):
         raise Wrong(f"updated_at is no RFC 3339 time: {manifest.get('updated_at')!r}")
     artifacts = {}
+    if not isinstance(manifest.get("current"), dict):
+        raise Wrong(f"the pointer has no current: {pointer[:200]!r}")
     for slot, uri in manifest["current"].items():
         blob = _fetched(fetch, uri)
         if len(blob) > LIMIT:

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,13 +81,28 @@ class Serving:
     def __init__(self, shop: Shop, where: str) -> None:
         command = [sys.executable, reader.__file__, where, template(shop), GROCER.tenant, GROCER.surface]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._said: list[dict[str, Any]] = []
+        self._hear()
+
+    def _hear(self) -> None:
         assert self._process.stdout is not None
-        self._first = self._process.stdout.readline()
+        line = self._process.stdout.readline()
+        assert line, f"the reader is gone or waited in vain, after {self._said[-3:]}"
+        self._said.append(json.loads(line))
+
+    def until(self, sha256: str) -> None:
+        """Wait until it reads this pointer, which somebody has yet to write: a minute at most."""
+        late = threading.Timer(60, self._process.kill)
+        late.start()
+        while self._said[-1].get("sha256") != sha256:
+            self._hear()
+        late.cancel()
 
     def end(self) -> tuple[list[str], list[str], int]:
         """The pointers that it got, in order, what was wrong, and how often it read."""
         out, _ = self._process.communicate()
-        lines: list[dict[str, Any]] = [json.loads(line) for line in (self._first, *out.splitlines())]
+        assert self._process.returncode == 0
+        lines = [*self._said, *map(json.loads, out.splitlines())]
         wrong = [each["wrong"] for each in lines if "wrong" in each]
         return [each["sha256"] for each in lines if "sha256" in each], wrong, lines[-1]["reads"]
 
@@ -142,13 +158,16 @@ def test_a_reader_sees_main_s_states_whole_and_in_order_while_mirrors_race_and_d
     serving, mirrors = Serving(shop, endpoint(request, shop)), Mirrors(shop, 3)
     try:
         for _ in range(rounds * 8):
-            match dice.choice(("ship", "ship", "roll back", "kill")):
+            match dice.choice(("ship", "ship", "roll back", "kill", "rest")):
                 case "ship":
                     shop.publish(dice.choice(files), merge=True, reship=True, reason="again")
                 case "roll back" if len(had(shop)) > 1:
                     shop.roll_back(now=True, reason="back")
                 case "kill":
                     mirrors.kill_one()
+                case "rest":  # nobody ships: the mirrors alone bring serving to where main is
+                    serving.until(had(shop)[-1])
+        serving.until(had(shop)[-1])
     finally:
         mirrors.kill_all()
         shop.sync()
