@@ -134,7 +134,7 @@ def _folds(target: Mapping[str, Any]) -> Iterator[str]:
         yield "\n".join(lines)
     checked = list(guardrails(target))
     if checked:
-        lines = [f"<details><summary>{plain(target['target'])}: {len(checked)} guardrails</summary>", ""]
+        lines = [f"<details><summary>{plain(target['target'])}: guardrails, {len(checked)}</summary>", ""]
         lines += ["| guardrail | type | figure | limit | |", "|---|---|---|---|---|"]
         lines += [
             f"| {plain(rule)} | {plain(slot)} | {plain(figure)} | {plain(limit)} | {'' if ok else ':x:'} |"
