@@ -74,6 +74,7 @@ def _machine_without_habits(tmp_path_factory: pytest.TempPathFactory) -> Generat
         for name in list(os.environ):
             if name.startswith(("GIT_", "AWS_")) or name == "XDG_CONFIG_HOME" or name.lower().endswith("_proxy"):
                 patch.delenv(name)
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # each of many processes would compile everything anew
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         (Path(os.environ["HOME"]) / ".gitconfig").write_text("[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n")

@@ -168,6 +168,7 @@ def test_the_calls_of_a_run_share_one_budget() -> None:
     assert "used up" in calls.run("true", {})
 
 
+@slow
 def test_every_ship_and_rollback_since_what_is_served_is_told_once_oldest_first(
     open_shop: Callable[[str], Shop], receiver: Receiver, tmp_path: Path
 ) -> None:

@@ -69,6 +69,7 @@ def document(kept: Kept) -> dict[str, Any]:
     return reported(kept.fresh())
 
 
+@slow
 def test_what_happened_is_told_in_order_and_counted(kept: Kept, document: dict[str, Any]) -> None:
     assert document["counts"] == {
         "ship": 3, "restore": 2, "removal": 1, "edit": 1, "hold": 1, "release": 1, "now": 1, "accepted": 2, "broken": 1,
@@ -87,6 +88,7 @@ def test_what_happened_is_told_in_order_and_counted(kept: Kept, document: dict[s
     assert document["signatures"] is None
 
 
+@slow
 def test_an_audit_and_a_log_tell_the_same(kept: Kept, document: dict[str, Any]) -> None:
     with kept.fresh().open() as repo:
         told = log.log(repo, log.Query()).document["events"]

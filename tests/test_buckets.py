@@ -102,6 +102,7 @@ def test_blobs_and_pointers_may_stand_in_stores_of_different_kinds(tmp_path: Pat
     assert all(key.startswith("grocer/home/") for key in shop.objects())
 
 
+@slow
 def test_an_altered_and_a_missing_blob_are_found_by_publish_check_and_sync(shop: BucketShop) -> None:
     shop.publish(day=1, merge=True)
     uri = json.loads(shop.manifest)["current"]["popularity"]
@@ -140,6 +141,7 @@ def test_status_says_unknown_of_a_store_that_does_not_answer(shop: BucketShop, m
 # no lock, and yet nobody's write is lost
 
 
+@slow
 @pytest.mark.parametrize("at", [FENCE.rpartition("/")[2], POINTER.rpartition("/")[2]])
 @pytest.mark.parametrize("then", ["ships", "rolls back"])
 def test_a_sync_that_is_overtaken_starts_over_and_serving_ends_as_main_is(
@@ -199,6 +201,7 @@ def pointsman_says(shop: BucketShop, *words: str, **environment: str) -> subproc
     return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
 
 
+@slow
 def test_credentials_are_never_said_nor_written_down(shop: BucketShop, s3: Server, tmp_path: Path) -> None:
     wrong = {"AWS_ACCESS_KEY_ID": "AKIDTHATISWRONG", "AWS_SECRET_ACCESS_KEY": "a-secret-that-is-wrong"}
     token = {"AWS_SESSION_TOKEN": "a-token-that-is-a-secret"}

@@ -1,8 +1,8 @@
 """The corpus: every hostile change is stopped by the rule it names at each of that rule's gates; its neighbours pass.
 
 Where everything is required, every case is judged as a pull request, and every day the first one of each rule and a
-fixed quarter. Whatever else is asked takes a smaller sample; a larger one with POINTSMAN_ROUNDS, and all of them with
-POINTSMAN_ROUNDS=96.
+fixed quarter. Whatever else is asked takes the first one of each rule and a smaller sample; a larger one with
+POINTSMAN_ROUNDS, and all of them with POINTSMAN_ROUNDS=96.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ def test_an_attack_is_stopped_as_a_pull_request_by_its_rule_and_by_no_other(stag
         assert stage.judged(case, work).rules == {case.rule} | case.also
 
 
+@slow
 @pytest.mark.parametrize(
     "case,gate",
     [pytest.param(case, gate, id=f"{gate} {_named(case)}") for case, gate in BEYOND],
@@ -165,6 +166,7 @@ def test_the_corpus_is_as_large_as_promised_and_forgets_no_rule() -> None:
     assert {rule.name for rule in RULES} - alone == set()
 
 
+@slow
 def test_the_corpus_touches_every_kind_of_path(stage: Stage) -> None:
     shapes = [case for case in ATTACKS if case.rule in ("bad-path", "not-a-plain-file", "mixed-change")]
     for cases, bad in ((shapes, {"bad"}), (INNOCENTS, set())):

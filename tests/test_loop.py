@@ -86,6 +86,7 @@ def test_the_revert_of_a_revert_passes_and_ships_go_on_from_it(shop: Shop) -> No
         shop.publish(day=1, merge=True)  # the second revert left day 1, so it took its versions out
 
 
+@slow
 def test_the_revert_of_a_first_ship_passes_and_a_removal_by_hand_does_not(shop: Shop) -> None:
     shop.publish(day=1, merge=True)
     shop.pull()
@@ -420,6 +421,7 @@ def test_rollback_refuses_what_is_not_there(shop: Shop) -> None:
             shop.roll_back(to=to)
 
 
+@slow
 def test_rollback_proves_every_blob_before_anything_moves(shop: Shop) -> None:
     shop.publish(day=1, merge=True)
     victim = Path(next(iter(current(shop).values())).removeprefix("file://"))

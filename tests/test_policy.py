@@ -239,6 +239,7 @@ def test_a_stricter_share_lets_nothing_more_through(was: int, now: int, one: flo
     assert bool(says("items-drop", ship, limit=strict)) >= bool(says("items-drop", ship, limit=lax))
 
 
+@slow
 @given(states, states, states)
 def test_one_more_state_to_compare_with_never_stops_a_ship(
     current: list[Record], earlier: list[Record], new: list[Record]
@@ -401,6 +402,7 @@ def test_a_blob_of_one_byte_more_than_serving_loads_is_stopped(tmp_path: Path, s
         shop.publish(file, dry_run=True)
 
 
+@slow
 def test_a_users_own_type_is_guarded_by_the_ids_and_lists_that_it_has(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop", STRICT)
     pack = {"type": "object", "properties": {"id": {"type": "string"}, "n": {"type": "integer"}}}

@@ -38,6 +38,7 @@ def stage_a_stray_file(desk: Path) -> None:
     git(desk, "add", "-A")
 
 
+@slow
 def test_an_installed_hook_stops_what_breaks_a_rule_and_nothing_else(desk: Path) -> None:
     assert pre_commit(desk, "install").returncode == 0
     before = git(desk, "rev-parse", "HEAD")

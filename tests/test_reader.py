@@ -32,7 +32,7 @@ def template(shop: Shop) -> str:
     return f"{root}/registry/current/{{tenant}}/{{surface}}/manifest.json"
 
 
-@pytest.fixture(params=["files", pytest.param("a bucket", marks=slow)])
+@pytest.fixture(params=["files", "a bucket"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     if request.param == "files":
         return lambda **more: Shop(tmp_path / "shop", **more)
@@ -47,6 +47,7 @@ def endpoint(request: pytest.FixtureRequest, shop: Shop) -> str:
     return server.endpoint
 
 
+@slow
 def test_everything_that_is_mirrored_can_be_served(make: Make, request: pytest.FixtureRequest) -> None:
     shop = make(settings=f"{CALM}items_drop = false\n")
     fetch = reader.from_bucket(endpoint(request, shop))

@@ -118,6 +118,7 @@ def test_a_run_goes_back_in_one_pull_request_of_which_there_is_one(shop: Shop) -
     assert bytes_of(shop, KIDS) == bytes_of(shop, KIDS, first(shop, KIDS))
 
 
+@slow
 def test_what_others_shipped_since_a_run_stays(shop: Shop) -> None:
     ship(shop, 3, KIDS, run=RUNS[3])
     ship(shop, 3, GROCER, run=RUNS[3], only="cooc")
@@ -197,6 +198,7 @@ def test_a_run_whose_ship_a_merge_brought_in_is_found(shop: Shop) -> None:
 # patterns
 
 
+@slow
 def test_a_pattern_is_every_target_that_it_matches(shop: Shop) -> None:
     done = now(shop, BOOKSHOP)
     assert outcomes(done) == {"bookshop/home": "merged", "bookshop/kids": "merged"}

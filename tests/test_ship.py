@@ -40,6 +40,7 @@ def versions(shop: Shop, when: str = "now") -> dict[str, str]:
         return dict(versions_in(repo, Snapshot(repo, repo.resolve(commit)).entry(GROCER.manifest_path)))
 
 
+@slow
 def test_recorded_versions_are_opened_merged_and_then_unchanged(shop: Shop) -> None:
     was, first = versions(shop), versions(shop, "first")
     opened = make_current(shop)

@@ -54,6 +54,7 @@ def state(shop: Shop, clock: str | None = None) -> dict[str, Any]:
     return dict(found)
 
 
+@slow
 def test_the_age_of_a_window_is_told_and_held_against_the_policy_of_its_target(shop: Shop) -> None:
     for clock, stale in (("2026-03-04T00:00:00Z", []), ("2026-03-04T00:00:01Z", ["popularity"])):
         window = state(shop, clock)["window"]
@@ -64,6 +65,7 @@ def test_the_age_of_a_window_is_told_and_held_against_the_policy_of_its_target(s
     assert "older than 2.0 days: popularity" in status_text.render(looked(shop, GROCER).document)
 
 
+@slow
 def test_behind_counts_from_the_first_commit_that_serving_lacks(shop: Shop, tmp_path: Path) -> None:
     shop.sync()
     served = pointer(shop).read_bytes()
@@ -162,6 +164,7 @@ def test_waiting_ends_as_soon_as_serving_has_what_main_has(shop: Shop) -> None:
     assert pauses == [0.25, 0.5, 1.0]
 
 
+@slow
 def test_waiting_in_vain_ends_with_4_and_names_who_lacks_what(shop: Shop) -> None:
     shop.sync()
     pointer(shop).write_text("{}")

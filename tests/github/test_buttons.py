@@ -59,6 +59,7 @@ def test_each_button_makes_a_ship_that_is_served_and_audited_and_that_the_revert
     assert team.sync() == before
 
 
+@slow
 def test_a_squash_that_lost_the_lines_is_not_served_until_a_rollback_and_a_ship_make_up_for_it(
     team: Team, hub: Hub
 ) -> None:

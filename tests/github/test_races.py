@@ -87,6 +87,7 @@ def test_many_bots_that_publish_different_targets_open_one_pull_request_each(tea
     assert shipped == [f"manifests/grocer/s{place}/manifest.json" for place in range(MANY)]
 
 
+@slow
 def test_where_main_is_protected_the_bot_goes_by_pull_requests_and_now_is_refused(team: Team, hub: Hub) -> None:
     hub.protect()
     team.shipped(1)
@@ -122,6 +123,7 @@ def test_a_commit_of_a_human_on_a_ship_branch_stays_and_stops_the_refresh(team: 
     assert hub.numbers("ship/", "open") == [together]
 
 
+@slow
 def test_records_that_others_land_meanwhile_in_their_own_words_are_records_all_the_same(team: Team, hub: Hub) -> None:
     def land(method: str, path: str) -> str | None:
         """The same version, recorded by another run, comes to main just before ours."""
