@@ -208,6 +208,7 @@ def test_what_cannot_be_had_is_said_and_stops_no_review(shop: Shop, tmp_path: Pa
     assert not [fault for fault in found["faults"] if fault["rule"] == "kept-low"]
     (kept,) = [each for each in found["guardrails"] if each["rule"] == "kept-low"]
     assert (kept["figure"], kept["ok"]) == (None, True)
+    assert document["verdict"].endswith("every guardrail that could be judged is within its limit")
     for form, text in forms(document).items():
         assert form == "short" or "not available" in text
 

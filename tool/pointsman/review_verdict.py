@@ -50,7 +50,8 @@ def _of_targets(document: Mapping[str, Any]) -> str:
     if kinds == ["ship"]:
         first = all(not any(old for old, _ in each["changes"].values()) and not _kept(each) for each in targets)
         verb = "the first ship of" if first else "a ship of"
-        ordinary = "" if first else "; every guardrail is within its limit"
+        judged = " that could be judged" if any(each["notes"] for each in targets) else ""
+        ordinary = "" if first else f"; every guardrail{judged} is within its limit"
         broken = any(not guard["ok"] for each in targets for guard in each["guardrails"])
         return f"{verb} {who}: {types}{'' if broken else ordinary}"
     if kinds == ["restore"]:
