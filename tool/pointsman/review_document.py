@@ -14,6 +14,7 @@ from pointsman.case import Case, Gate, TargetChange
 from pointsman.content import Content, Lists, Rows
 from pointsman.contents import Contents, Missing, alike
 from pointsman.documents import HOLD_ON_ALL, Hold, Manifest, Record, read_hold, rfc3339
+from pointsman.errors import Fault
 from pointsman.gate import Gatekeeper, Verdict
 from pointsman.names import Target
 from pointsman.outcome import told
@@ -112,7 +113,7 @@ class _Describing:
             "metrics": found,
             "types": types,
             "guardrails": self._guardrails(change),
-            "faults": self._faults(target.manifest_path),
+            "faults": self._faults(change),
             "notes": [fault.says for fault in self.verdict.notes if fault.path == target.manifest_path],
             "undoes": self._undoes(change, chain, changes) if kind == "restore" else None,
             "history": self._history(chain, sorted({*was, *now})),
@@ -198,11 +199,17 @@ class _Describing:
                 )
         return found
 
-    def _faults(self, path: str) -> list[dict[str, Any]]:
+    def _faults(self, change: TargetChange) -> list[dict[str, Any]]:
         """What the change accepts stands first: reviewers approve it with the rest."""
+        path = change.target.manifest_path
         accepted = [
             {**told(fault, accepted=True), "reason": why} for fault, why in self.verdict.accepted if fault.path == path
         ]
+        seen = {fault["rule"] for fault in accepted}
+        for rule, why in (change.said.accepts if change.said is not None else {}).items():
+            if rule not in seen:
+                fault = Fault(path, rule, "its message accepts this, which is not broken as far as could be judged")
+                accepted.append({**told(fault, accepted=True), "reason": why})
         return accepted + [told(fault, accepted=False) for fault in self.verdict.faults if fault.path == path]
 
     def _undoes(self, change: TargetChange, chain: Chain, changes: Mapping[str, list[str | None]]) -> dict[str, Any]:
