@@ -128,6 +128,7 @@ def test_serving_has_the_same_recommendations_before_and_after(shop: Old) -> Non
     assert shop.everything() == state
 
 
+@slow
 def test_an_earlier_version_can_be_published_or_rolled_back_to_without_its_old_blob(shop: Old, tmp_path: Path) -> None:
     for day in (1, 2):
         shop.pipelines.publish(*staged("grocer/home", day))
@@ -365,6 +366,7 @@ def test_an_adoption_that_was_reverted_comes_back_only_when_asked(shop: Old, tmp
     assert outcomes(shop.adopt(reship=True)) == {"grocer/home": "opened"}
 
 
+@slow
 def test_a_main_that_moves_meanwhile_is_adopted_on(shop: Old, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for surface in ("home", "cart"):
         shop.pipelines.publish(popularity(tmp_path / f"{surface}.json", 9, surface=surface))

@@ -107,6 +107,7 @@ def test_the_cache_is_told_which_types_of_which_surface_changed_with_headers_of_
     assert state(shop) == {"v": 1, "owed": {}, "told": {}}
 
 
+@slow
 def test_a_cache_that_fails_blocks_no_pointer_is_reported_and_is_told_by_the_next_sync(
     open_shop: Callable[[str], Shop], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_cache_that_fails_blocks_no_pointer_is_reported_and_is_told_by_the_nex
     assert shop.sync().document["calls"] == []
 
 
+@slow
 def test_a_sync_that_dies_after_the_pointer_leaves_the_call_to_the_next(
     open_shop: Callable[[str], Shop], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,7 @@ def test_publish_merge_sync_rollback_and_status_work_as_on_a_disk(shop: BucketSh
     shop.sound()
 
 
+@slow
 def test_a_pointer_whose_target_is_gone_is_pruned_when_asked(shop: BucketShop) -> None:
     shop.publish(day=1, merge=True)
     shop.sync()
@@ -178,6 +179,7 @@ def test_a_sync_that_is_overtaken_starts_over_and_serving_ends_as_main_is(
     assert bool(lost) == (at == "sync.json" or then == "ships")  # a restored pointer has its earlier tag again
 
 
+@slow
 def test_syncs_that_run_at_once_leave_serving_as_main_is(shop: BucketShop, tmp_path: Path, rounds: int) -> None:
     command = [sys.executable, "-m", "pointsman", "-C", str(shop.origin), "sync"]
     env = {**os.environ, "PYTHONPATH": str(Path(pointsman.__file__).parent.parent)}

@@ -402,6 +402,7 @@ def test_drop_takes_a_type_out(run: Run, shop: str) -> None:
     assert "cooc" not in manifest["current"]
 
 
+@slow
 def test_rollback_puts_the_day_before_back(run: Run, shop: str) -> None:
     path = Path(shop) / "manifests/grocer/home/manifest.json"
     for day in (DAY_1, DAY_2):

@@ -37,6 +37,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], Map
     return root, lines, demo(str(root), lines.append).document
 
 
+@slow
 def test_the_story_goes_as_it_should(told: tuple[Path, list[str], Mapping[str, Any]]) -> None:
     _, lines, document = told
     text = "\n".join(lines)

@@ -71,6 +71,7 @@ def test_a_hold_stops_ships_open_ones_too_and_lets_restores_pass_until_it_is_rel
     assert not git(shop.origin, "ls-tree", "-r", "main", "holds/")
 
 
+@slow
 def test_a_hold_is_a_pull_request_unless_it_is_wanted_now_and_binds_once_merged(shop: Shop) -> None:
     opened = hold(shop, now=False)
     assert opened["outcome"] == "opened"

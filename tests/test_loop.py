@@ -71,6 +71,7 @@ def test_a_plain_revert_restores_the_same_bytes_and_deletes_no_record(shop: Shop
     assert outcomes(shop.publish(day=2, merge=True)) == ["unchanged"]
 
 
+@slow
 def test_the_revert_of_a_revert_passes_and_ships_go_on_from_it(shop: Shop) -> None:
     for day in (1, 2):
         shop.publish(day=day, merge=True)
@@ -102,6 +103,7 @@ def test_the_revert_of_a_first_ship_passes_and_a_removal_by_hand_does_not(shop: 
     assert shop.check("origin/main", "HEAD") == []
 
 
+@slow
 def test_a_broken_day_is_stopped_and_shipped_only_by_name_with_a_reason(shop: Shop) -> None:
     for day in (1, 2):
         assert outcomes(shop.publish(day=day, merge=True)) == ["merged"]

@@ -434,6 +434,7 @@ def notes(document: Mapping[str, Any]) -> dict[str, str]:
     return {note["rule"]: note["says"] for note in document["notes"]}
 
 
+@slow
 def test_a_revert_is_told_what_is_unusual_about_it_and_passes(grocer: Kept) -> None:
     shop = grocer.fresh()
     shop.publish(day=3, accept=BROKEN, reason="a sale", merge=True)

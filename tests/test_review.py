@@ -224,6 +224,7 @@ def test_owners_are_those_of_the_base(shop: Shop, tmp_path: Path) -> None:
     assert "@reviewers" in forms(document)["terminal"]
 
 
+@slow
 def test_records_alone_are_said_to_change_no_manifest(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "a.json", 40, day=4))
     landed = git(shop.origin, "log", "-1", "--format=%H", "main")

@@ -172,6 +172,7 @@ def twice(content: bytes) -> bytes:
     return content.replace(head, head + head, 1)
 
 
+@slow
 def test_a_commit_that_is_another_than_was_signed_is_found(shop: Shop, keys: Path) -> None:
     changes: list[tuple[Callable[[bytes], bytes], str]] = [
         (lambda content: content.replace(b"\nhold", b"\nhold it"), "not one of this commit"),
@@ -298,6 +299,7 @@ def test_settings_that_could_not_be_honoured_are_refused(audit_table: str, says:
     assert says in str(error.value)
 
 
+@slow
 def test_a_directory_a_file_or_everything_must_be_signed(shop: Shop, keys: Path) -> None:
     text = (shop.desk / "pointsman.toml").read_text()
     asked = {}

@@ -87,6 +87,7 @@ def test_behind_counts_from_the_first_commit_that_serving_lacks(shop: Shop, tmp_
     assert (absent["serving"], absent["behind"]["since"]["commit"]) == ("absent", shop.main)
 
 
+@slow
 def test_drift_names_the_difference_the_time_and_the_hand(shop: Shop) -> None:
     shop.sync()
     manifest = json.loads(pointer(shop).read_text())
@@ -140,6 +141,7 @@ def test_patterns_name_targets_of_main_and_each_is_shown_once(shop: Shop) -> Non
         names(Pattern.parse("baker/*"))
 
 
+@slow
 def test_one_target_is_looked_up_without_listing_serving(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.sync()
     pointer(shop, CART).unlink()

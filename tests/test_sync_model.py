@@ -21,7 +21,7 @@ from pointsman.gate import Gatekeeper
 from pointsman.plumbing import Oid
 from pointsman.repo import Repository
 
-EVERYDAY = 8  # runs of each search
+EVERYDAY = 3  # runs of each search
 MANY = 100  # for each round
 ENOUGH = 3000  # to find what a missing safeguard lets happen
 POINTER = f"{GROCER}/manifest.json"
