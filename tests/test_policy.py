@@ -23,7 +23,7 @@ from pointsman.errors import Refused
 from pointsman.gate import Gatekeeper
 from pointsman.limits import DEFAULTS, Age, Jump, Limit
 from pointsman.names import Target
-from pointsman.policy import GUARDRAILS, Finding, Step, judge, setting
+from pointsman.policy import GUARDRAILS, Finding, Step, judge, sentence, setting
 from pointsman.settings import Settings, read_settings
 
 STRICT = "[policy]\ntype_dropped = true\n"  # in a shop: all the defaults
@@ -62,7 +62,7 @@ def found(rule: str, *steps: Step, limit: Limit | None = None) -> list[Finding]:
 
 def says(rule: str, *steps: Step, limit: Limit | None = None) -> str:
     """What a guardrail objects to, "" for nothing."""
-    return "; ".join(each.says for each in found(rule, *steps, limit=limit) if each.broken)
+    return sentence(each for each in found(rule, *steps, limit=limit) if each.broken)
 
 
 # one by one: what is just too much, and what is not
@@ -72,7 +72,7 @@ def says(rule: str, *steps: Step, limit: Limit | None = None) -> str:
     "rule,limit,wrong,right,words",
     [
         ("type-dropped", True, step([RECORD, record("cooc")], [RECORD]),
-         step([RECORD, record("cooc")], [RECORD], drops=["cooc"]), "cooc disappears"),
+         step([RECORD, record("cooc")], [RECORD], drops=["cooc"]), "cooc disappeared"),
         ("type-missing", ("cooc",), step([], [RECORD]), step([], [RECORD, record("cooc")]), "cooc, which the settings"),
         ("items-drop", 0.5, step([RECORD], [record(summary={"items": 49})]),
          step([RECORD], [record(summary={"items": 50})]), "falls from 100 to 49 items (51% less, the limit is 50%)"),
@@ -87,9 +87,9 @@ def says(rule: str, *steps: Step, limit: Limit | None = None) -> str:
         ("too-large-to-serve", 10_000_000, step([], [record(size=10_000_001)]), step([], [record(size=10_000_000)]),
          "has 10000001 bytes, serving loads at most 10000000"),
         ("window-regressed", True, step([RECORD], [record(window_end="2026-03-01T23:59:59.999999999Z")]),
-         step([RECORD], [record(window_end="2026-03-02T01:00:00+01:00")]), "goes back"),
+         step([RECORD], [record(window_end="2026-03-02T01:00:00+01:00")]), "went back"),
         ("window-regressed", True, step([RECORD], [record(window_end="2026-02-29T00:00:00Z")]),
-         step([record(version="c", window_end="2026-02-29T00:00:00Z")], [record()]), "goes back"),
+         step([record(version="c", window_end="2026-02-29T00:00:00Z")], [record()]), "went back"),
         ("window-stale", Age(43200, "12h"), step([], [RECORD], clock=NOON_ON_2_MARCH + 1), step([], [RECORD]),
          "ended 12.0 hours ago"),
         ("window-stale", Age(43200, "12h"), step([], [record(window_end="2026-02-29T00:00:00Z")]),
@@ -97,10 +97,11 @@ def says(rule: str, *steps: Step, limit: Limit | None = None) -> str:
         ("windows-differ", True, step([], [RECORD, record("cooc", window_start="2026-02-28T00:00:00Z")]),
          step([], [RECORD, record("cooc", window_start="2026-03-01T01:00:00+01:00")]), "from different windows"),
         ("segment-changed", True, step([RECORD], [record(segment="night")]), step([], [record(segment="night")]),
-         "was of the segment default, now it is night"),
-        ("segment-changed", True, step([RECORD], [record(segment="")]), step([RECORD], [record()]), "without one"),
+         "went from the segment default to the segment night"),
+        ("segment-changed", True, step([RECORD], [record(segment="")]), step([RECORD], [record()]),
+         "to the segment without a name"),
         ("segment-changed", True, step([record(version="c", segment="")], [record()]), step([RECORD], [record()]),
-         "without a name, now it is default"),
+         "from the segment without a name to the segment default"),
     ],
 )  # fmt: skip
 def test_a_guardrail_stops_what_is_just_too_much_and_nothing_when_it_is_off(
@@ -185,9 +186,21 @@ def test_what_cannot_be_looked_at_is_said_and_stops_nothing() -> None:
     for rule in ("kept-low", "overlap-low"):
         finding = found(rule, dark, limit=0.3)[0]
         assert (finding.figure, finding.broken) == (None, False)
-        assert "popularity is not judged: no blob at s3://x" in finding.says
+        assert "popularity not judged: no blob at s3://x" in finding.says
         bright = step([RECORD], [record()], kept=0.1, overlap=0.1)
         assert says(rule, bright, dark, limit=0.3), "an earlier state that cannot be read excuses nothing"
+
+
+def test_what_holds_for_several_types_is_said_once() -> None:
+    later = {"window_end": "2026-03-03T00:00:00Z"}
+    last_year = {"window_end": "2025-03-03T00:00:00Z"}
+    night = [RECORD, record("cooc"), record("implicit", **last_year), record("session_seq")]
+    before = [record(each.type, "c", **later) for each in night[:3]] + [record("session_seq", "c")]
+    told = says("window-regressed", step(before, night))
+    start = "went back from the window that ends 2026-03-03T00:00:00Z to the one that ends"
+    assert told == f"cooc, popularity {start} 2026-03-02T00:00:00Z; implicit {start} 2025-03-03T00:00:00Z"
+    differ = Finding(None, 2, True, "they differ")
+    assert sentence([differ, Finding("cooc", 2, True, "cooc, too")]) == "they differ; cooc, too"
 
 
 def test_a_share_is_told_with_enough_digits_to_see_that_it_is_beyond_its_limit() -> None:
@@ -486,10 +499,10 @@ def test_contents_that_cannot_be_had_are_told_and_stop_nothing(shop: Shop, tmp_p
     document = judged(shop, "origin/main", head, offline=wrong == "offline")
     assert document["faults"] == []
     words = {"offline": "the store was not asked", "gone": "no blob at", "altered": "the bytes at"}
-    assert f"popularity is not judged: {words[wrong]}" in notes(document)["kept-low"]
+    assert f"popularity not judged: {words[wrong]}" in notes(document)["kept-low"]
     if wrong != "offline":
         outcome = shop.publish(popularity(tmp_path / "3.json", 100, salt="y"))
-        assert any("kept-low: popularity is not judged" in note for note in outcome.notes)
+        assert any("kept-low: popularity not judged" in note for note in outcome.notes)
 
 
 class Counted(Contents):

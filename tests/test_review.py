@@ -132,7 +132,7 @@ def test_a_restore_says_what_it_undoes_and_what_is_lost(shop: Shop) -> None:
     assert found["undoes"]["commit"] == shop.main
     assert found["undoes"]["lost"] == {slot: new for slot, (_, new) in current.items()}
     assert found["faults"] == []
-    assert any("goes back from the window" in note for note in found["notes"])
+    assert any("went back from the window" in note for note in found["notes"])
     for form, text in forms(document).items():
         assert form == "short" or "lost" in text
 

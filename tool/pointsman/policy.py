@@ -5,7 +5,7 @@ Each yields one finding for everything that it looked at, within its limit or no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -49,7 +49,8 @@ class Step:
 class Finding:
     """What a guardrail found: the slot it looked at (None: all), its figure, and what is wrong, "" for nothing.
 
-    A figure of None was not to be had, `says` then tells why.
+    A figure of None was not to be had, `says` then tells why. What may hold for several slots alike is said, after the
+    slot's name, in words that fit one and many: `sentence` says it once.
     """
 
     slot: str | None
@@ -62,7 +63,7 @@ def type_dropped(limit: Limit, step: Step) -> Iterator[Finding]:
     for slot in sorted(step.before):
         gone = slot not in step.slots and slot not in step.dropped
         if gone:
-            yield Finding(slot, "dropped", True, f"{slot} disappears, and nothing says that it shall (publish --drop)")
+            yield Finding(slot, "dropped", True, f"{slot} disappeared, and nothing says that it shall (publish --drop)")
 
 
 def type_missing(limit: Limit, step: Step) -> Iterator[Finding]:
@@ -149,7 +150,7 @@ def window_regressed(limit: Limit, step: Step) -> Iterator[Finding]:
         # An end that is on no calendar comes before all others.
         was, now = (window_instant(each.window_end) or (0, 0) for each in (old, new))
         broken = now < was
-        says = f"{slot} goes back from the window that ends {old.window_end} to the one that ends {new.window_end}"
+        says = f"{slot} went back from the window that ends {old.window_end} to the one that ends {new.window_end}"
         yield Finding(slot, new.window_end, broken, says if broken else "")
 
 
@@ -158,10 +159,10 @@ def window_stale(limit: Limit, step: Step) -> Iterator[Finding]:
     for slot, record in _changed(step):
         age = window_age(record, step.clock)
         if age is None:
-            yield Finding(slot, record.window_end, True, f"{slot} is of a window that ended at no time there is")
+            yield Finding(slot, record.window_end, True, f"{slot} came from a window that ended at no time there is")
             continue
         broken = age > limit.seconds
-        says = f"{slot} is of a window that ended {days(age)} ago ({record.window_end}), the limit is {limit}"
+        says = f"{slot} came from a window that ended {days(age)} ago ({record.window_end}), the limit is {limit}"
         yield Finding(slot, days(max(age, 0)), broken, says if broken else "")
 
 
@@ -176,7 +177,8 @@ def windows_differ(limit: Limit, step: Step) -> Iterator[Finding]:
 def segment_changed(limit: Limit, step: Step) -> Iterator[Finding]:
     for slot, old, new in step.pairs():
         broken = old.segment != new.segment
-        says = f"{slot} was of the segment {old.segment or 'without a name'}, now it is {new.segment or 'without one'}"
+        was, now = old.segment or "without a name", new.segment or "without a name"
+        says = f"{slot} went from the segment {was} to the segment {now}"
         yield Finding(slot, new.segment, broken, says if broken else "")
 
 
@@ -213,6 +215,16 @@ def judge(rule: str, limit: Limit, steps: Sequence[Step]) -> list[Finding]:
     if any(each.broken for each in found) and any(_passes(rule, limit, step) for step in others):
         return [Finding(each.slot, each.figure) for each in found]
     return found
+
+
+def sentence(findings: Iterable[Finding]) -> str:
+    """What findings say, slots of which the same is to be said together: "cooc, popularity went back from …; …"."""
+    slots: dict[str, list[str]] = {}
+    for each in findings:
+        named = each.slot is not None and each.says.startswith(f"{each.slot} ")
+        words = each.says.removeprefix(f"{each.slot} ") if named else each.says
+        slots.setdefault(words, []).extend([each.slot] if named and each.slot is not None else [])
+    return "; ".join(f"{', '.join(names)} {words}".strip() for words, names in slots.items())
 
 
 def steps(case: Case, change: TargetChange) -> list[Step]:
@@ -263,4 +275,4 @@ def _shares(figure: float, limit: float) -> tuple[str, str]:
 
 def _unknown(slot: str, like: Likeness | None) -> Finding:
     why = like.why if like is not None and like.why else "the contents were not looked at"
-    return Finding(slot, None, False, f"{slot} is not judged: {why}")
+    return Finding(slot, None, False, f"{slot} not judged: {why}")

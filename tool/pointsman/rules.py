@@ -30,7 +30,7 @@ def _guardrail(rule: str) -> Callable[[Case], Iterator[Fault]]:
     def judge(case: Case) -> Iterator[Fault]:
         for change in case.targets:
             found = _found(case, change, rule) if change.kind is Kind.SHIP else ()
-            if said := "; ".join(each.says for each in found if each.broken):
+            if said := policy.sentence(each for each in found if each.broken):
                 says = f"{said}; if it is right, publish with --accept {rule} --reason …"
                 yield Fault(change.target.manifest_path, rule, says)
 
@@ -249,12 +249,12 @@ def judge(case: Case, rules: Sequence[Rule] = RULES) -> list[Fault]:
 
 def notes(case: Case, rules: Sequence[Rule] = RULES) -> list[Fault]:
     """What guardrails have to say and stops nothing: all of it on a restore, and what they could not look at."""
-    found = set()
+    notes = set()
     names = [rule.name for rule in rules if rule.name in policy.GUARDRAILS and case.gate in rule.gates]
     for change in case.targets:
         restored = change.kind is Kind.RESTORE
         for rule in names if restored or change.kind is Kind.SHIP else ():
-            told = (each.says for each in _found(case, change, rule) if each.says and (restored or not each.broken))
-            if said := "; ".join(told):
-                found.add(Fault(change.target.manifest_path, rule, said))
-    return sorted(found)
+            found = _found(case, change, rule)
+            if said := policy.sentence(each for each in found if each.says and (restored or not each.broken)):
+                notes.add(Fault(change.target.manifest_path, rule, said))
+    return sorted(notes)
