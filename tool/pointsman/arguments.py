@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ else:
     _ParamType = click.ParamType
 
 _DIGITS = re.compile(r"[0-9a-f]{4,64}")
+_LONGEST = 366 * 86400  # seconds
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -143,6 +145,29 @@ class _Address(_ParamType):
         return host.strip("[]") or "127.0.0.1", int(port)
 
 
+class _Seconds(_ParamType):
+    """A number of seconds, of which none is too many to wait for."""
+
+    name = "seconds"
+
+    def __init__(self, *, zero: bool) -> None:
+        self._zero = zero
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if not (0 <= seconds <= _LONGEST) or (seconds == 0 and not self._zero):
+            some = f"0 to {_LONGEST}" if self._zero else f"above 0, at most {_LONGEST}"
+            self.fail(f"{value!r} is not a number of seconds ({some})", param, ctx)
+        return seconds
+
+
+class _Count(click.IntRange):
+    name = "number"  # click says "integer range"
+
+
 class _Setting(_ParamType):
     name = "key=value"
 
@@ -166,3 +191,4 @@ def nearest(name: str, known: Sequence[str]) -> str:
 TEXT, ADDRESS, TARGET, TARGETS, HOLDABLE, DROP, VERSION_OF, RULE, SETTING, FAIL_ON = (
     _Text(), _Address(), _Target(), _Targets(), _Holdable(), _Drop(), _Version(), _Rule(), _Setting(), _FailOn()
 )  # fmt: skip
+DEADLINE, PERIOD, COUNT = _Seconds(zero=True), _Seconds(zero=False), _Count(min=1)

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.stored import Access, Held
 from pointsman.trouble import CREDENTIALS, Trouble, host, trouble_of
+from pointsman.waits import store_timeout
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
-_TIMEOUT = "8"  # seconds; with Python's and git's own time a dead endpoint is reported within ten
 _TRIES = 10
 _RATE = 1 << 20  # bytes a second: the slowest line, shared by all uploads, on which none of them is given up
 _CHUNK = 1 << 20
@@ -38,15 +38,6 @@ _SECRETS = {
     "gs": ("GOOGLE_BEARER_TOKEN",),
     "az": ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN"),
 }
-
-
-def store_timeout() -> float:
-    """Seconds that one call may go unanswered, all tries together (POINTSMAN_STORE_TIMEOUT, 8 unless set)."""
-    text = os.environ.get("POINTSMAN_STORE_TIMEOUT", _TIMEOUT)
-    seconds = float(text) if re.fullmatch(r"\d{1,6}(\.\d+)?", text) else 0.0
-    if seconds <= 0:
-        raise Problem(f"POINTSMAN_STORE_TIMEOUT is not a number of seconds above 0: {text!r}")
-    return seconds
 
 
 class _Patience:

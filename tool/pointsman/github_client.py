@@ -9,7 +9,6 @@ writes where there are many, Retry-After, x-ratelimit-reset, all within one pati
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import time
@@ -23,7 +22,7 @@ import httpx
 from pointsman import __version__
 from pointsman.errors import Problem, Unreachable, one_line
 from pointsman.github_access import TOKENS, Place
-from pointsman.plumbing import remote_timeout
+from pointsman.waits import forge_patience, remote_timeout
 
 _TRIES = 5
 _WRITES_A_MINUTE = 60  # GitHub's limit for what creates content is 80
@@ -52,7 +51,7 @@ class Pacer:
     ) -> None:
         self.clock = clock
         self.sleep = sleep
-        self.left = patience or _patience()
+        self.left = patience or forge_patience()
         self._writes: deque[float] = deque(maxlen=_WRITES_A_MINUTE)
 
     def wait(self, seconds: float, why: str) -> None:
@@ -71,13 +70,6 @@ class Pacer:
         if len(self._writes) == self._writes.maxlen and (early := self._writes[0] + 60 - self.clock()) > 0:
             self.wait(early, "GitHub lets so many writes through in a minute")
         self._writes.append(self.clock())
-
-
-def _patience() -> float:
-    text = os.environ.get("POINTSMAN_FORGE_PATIENCE", "1800")
-    if not re.fullmatch(r"\d{1,6}(\.\d+)?", text):
-        raise Problem(f"POINTSMAN_FORGE_PATIENCE is not a number of seconds: {text!r}")
-    return float(text)
 
 
 class Client:

@@ -67,15 +67,6 @@ _ENVIRONMENT = {
 }
 
 
-def remote_timeout() -> float:
-    """Seconds that one conversation with a remote may take (POINTSMAN_REMOTE_TIMEOUT, 300 unless set)."""
-    text = os.environ.get("POINTSMAN_REMOTE_TIMEOUT", "300")
-    seconds = float(text) if re.fullmatch(r"\d{1,6}(\.\d+)?", text) else 0.0
-    if seconds <= 0:
-        raise Problem(f"POINTSMAN_REMOTE_TIMEOUT is not a number of seconds above 0: {text!r}")
-    return seconds
-
-
 def _gitpython() -> type[GitPython]:
     """GitPython's Git, imported late (it costs 80 ms), in an environment free of GIT_* but for the identity."""
     for name in list(os.environ):

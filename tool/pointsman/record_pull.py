@@ -6,9 +6,7 @@ The bot then needs no right to push main: nobody owns a record, so the forge mer
 from __future__ import annotations
 
 import hashlib
-import os
 import random
-import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -24,6 +22,7 @@ from pointsman.plumbing import Oid
 from pointsman.progress import Progress
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
+from pointsman.waits import records_timeout
 
 _TRIES = 12
 _LONGEST_PAUSE = 10.0  # seconds between two looks at main
@@ -47,7 +46,7 @@ class RecordPull:
 
     def land(self, records: Sequence[Record], *, run: str = "", note: str = "") -> None:
         """Main has all of these on return; MovedFirst, saying what to do, if it has them not in time."""
-        until = self._clock() + _deadline()
+        until = self._clock() + records_timeout()
         for again in range(_TRIES):
             missing = self._missing(records)
             if not missing:
@@ -135,13 +134,6 @@ class RecordPull:
 
 class _Late(MovedFirst):
     """Main has not got the records in time."""
-
-
-def _deadline() -> float:
-    text = os.environ.get("POINTSMAN_RECORDS_TIMEOUT", "600")
-    if not re.fullmatch(r"\d{1,6}(\.\d+)?", text):
-        raise Problem(f"POINTSMAN_RECORDS_TIMEOUT is not a number of seconds: {text!r}")
-    return float(text)
 
 
 def commit_of(repo: Repository, records: Sequence[Record], *, run: str, note: str) -> Oid:

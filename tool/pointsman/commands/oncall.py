@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pointsman.arguments import ADDRESS, FAIL_ON, HOLDABLE, RULE, TARGETS, TEXT
+from pointsman.arguments import ADDRESS, DEADLINE, FAIL_ON, HOLDABLE, RULE, TARGETS, TEXT
 from pointsman.console import Answer, Call, example, json_option, need_reason, say, say_document
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(epilog=example("pointsman status grocer/home --fail-on drift,stale"))
 @click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGETS)
 @click.option("--fail-on", metavar="drift,stale,behind", type=FAIL_ON, help="Exit 1 if a target is so.")
-@click.option("--wait", metavar="SECONDS", type=click.FloatRange(min=0), help="Until serving has what main has.")
+@click.option("--wait", metavar="SECONDS", type=DEADLINE, help="Until serving has what main has.")
 @click.option("--watch", is_flag=True, help="Look again every 5 seconds, until it is interrupted.")
 @click.option("--listen", metavar="[HOST:]PORT", type=ADDRESS, help="With --watch: serve /metrics there.")
 @click.option("--format", "form", type=click.Choice(("text", "prometheus")), default="text", help="How to print it.")

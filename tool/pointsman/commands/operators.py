@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.arguments import SETTING, TARGET, TEXT
+from pointsman.arguments import COUNT, PERIOD, SETTING, TARGET, TEXT
 from pointsman.console import Answer, Call, example, json_option, say, say_document
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def adopt(call: Call, registry: str | None, blobs: str | None, run: str | None, 
 
 
 @click.command(epilog=example("pointsman sync --watch 30"))
-@click.option("--watch", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), help="Again and again.")
+@click.option("--watch", metavar="SECONDS", type=PERIOD, help="Again and again.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, write nothing.")
 @click.option("--no-heal", is_flag=True, help="Leave pointers that someone edited by hand, and report them.")
 @click.option("--prune", is_flag=True, help="Delete pointers whose manifest is gone from main.")
@@ -164,7 +164,7 @@ class Passes:
 @click.command(epilog=example("pointsman verify --all --shard 1/4"))
 @click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
 @click.option("--all", "every", is_flag=True, help="Every recorded version; default: those that are current.")
-@click.option("--sample", metavar="N", type=click.IntRange(min=1), help="Only N of them, chosen at random.")
+@click.option("--sample", metavar="N", type=COUNT, help="Only N of them, chosen at random.")
 @click.option("--shard", metavar="I/N", type=TEXT, default="1/1", help="Only the I-th of N parts of them.")
 @json_option
 @click.pass_obj
