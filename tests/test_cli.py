@@ -294,7 +294,7 @@ def test_control_characters_reach_no_terminal(run: Run, tmp_path: Path) -> None:
     code, out, err = run("hash", str(path))
     assert code == 1
     assert "\x1b" not in out + err
-    assert "a\\x1b[31m.json" in err
+    assert "a\\u001b[31m.json" in err
 
 
 # hash

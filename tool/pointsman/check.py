@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pointsman.errors import Fault, one_line
+from pointsman.errors import Fault
 from pointsman.gate import Gatekeeper
 from pointsman.markdown import plain
-from pointsman.outcome import Outcome, told
+from pointsman.outcome import Outcome, line, told
 from pointsman.repo import Repository
 from pointsman.rules import RULES, Rule
 from pointsman.snapshot import Snapshot
@@ -48,11 +48,9 @@ def check(
 def render(document: Mapping[str, Any]) -> str:
     """One line per fault and one verdict."""
     lines = [
-        f"{one_line(fault['path'])}: {fault['rule']}: {one_line(fault['says'])}"
-        + (f" (accepted: {fault['reason']})" if fault["accepted"] else "")
-        for fault in document["faults"]
+        line(fault) + (f" (accepted: {fault['reason']})" if fault["accepted"] else "") for fault in document["faults"]
     ]
-    lines += [f"note: {one_line(note['path'])}: {note['rule']}: {one_line(note['says'])}" for note in document["notes"]]
+    lines += [f"note: {line(note)}" for note in document["notes"]]
     return "\n".join([*lines, _sentence(document)])
 
 

@@ -18,6 +18,11 @@ class Outcome:
     notes: tuple[str, ...] = ()  # one line each, for a person, on stderr
 
 
+def line(fault: Mapping[str, Any]) -> str:
+    """A fault of a document as people read it."""
+    return str(Fault(fault["path"], fault["rule"], fault["says"]))
+
+
 def told(fault: Fault, *, accepted: bool | None = None) -> dict[str, Any]:
     """A fault as documents have it."""
     document: dict[str, Any] = {"rule": fault.rule, "path": fault.path, "says": fault.says}

@@ -24,13 +24,14 @@ from pointsman.local_forge import LocalForge
 from pointsman.message import Message, parse
 from pointsman.names import Target
 from pointsman.origin import REVERT_BRANCHES, Move
-from pointsman.outcome import Outcome, told
+from pointsman.outcome import Outcome, line, told
 from pointsman.plumbing import Oid
 from pointsman.pull_page import page_of
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
 
 _TRIES = 12
+_SHOWN = 10  # pull requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +127,11 @@ def find(repo: Repository, text: str) -> Pull:
     named = named or [pull for pull in pulls if text in map(str, pull.targets)]
     if len(named) == 1:
         return named[0]
-    known = ", ".join(pull.branch for pull in named or pulls) or "none is open"
-    raise Problem(
-        f"{text} names {len(named)} of several open pull requests: {known}"
-        if named
-        else f"no open pull request {text}: {known}"
-    )
+    known = ", ".join(pull.branch for pull in (named or pulls)[:_SHOWN])
+    more = f" and {len(named or pulls) - _SHOWN} more" if len(named or pulls) > _SHOWN else ""
+    if named:
+        raise Problem(f"{text} names {len(named)} open pull requests, say which: {known}{more}")
+    raise Problem(f"no open pull request {text}: {f'open are {known}{more}' if pulls else 'none is open'}")
 
 
 def document(pull: Pull) -> dict[str, Any]:
@@ -329,16 +329,13 @@ def render(outcome: Mapping[str, Any]) -> str:
     if "commit" in outcome:
         what = ", ".join(outcome["targets"]) or "the hold"
         return f"merged {what} as {outcome['commit'][:12]}"
-    faults = [
-        f"  {'accepted' if fault['accepted'] else 'refused'}: {fault['rule']}: {fault['says']}"
-        for fault in outcome["faults"]
-    ]
-    notes = [f"  note: {note['rule']}: {note['says']}" for note in outcome["notes"]]
+    faults = [f"  {'accepted' if fault['accepted'] else 'refused'}: {line(fault)}" for fault in outcome["faults"]]
+    notes = [f"  note: {line(note)}" for note in outcome["notes"]]
     passes = [] if any(not fault["accepted"] for fault in outcome["faults"]) else ["  the gate passes it"]
-    return "\n".join([_line(outcome), *(f"  {line}" for line in outcome["says"]), *faults, *notes, *passes])
+    return "\n".join([_line(outcome), *(f"  {said}" for said in outcome["says"]), *faults, *notes, *passes])
 
 
 def _line(pull: Mapping[str, Any]) -> str:
-    stale = "  (stale: main moved, publish again)" if pull["stale"] else ""
+    stale = "  (stale: main moved; next: pointsman pr refresh)" if pull["stale"] else ""
     targets = f"{', '.join(pull['targets'])}  " if pull["targets"] else ""  # a hold's own has none
     return f"{pull['id']}  {targets}{pull['title']}  by {pull['author']}, {pull['opened_at']}{stale}"
