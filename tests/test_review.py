@@ -86,6 +86,8 @@ def test_a_ship_says_what_changes_for_each_type(shop: Shop, tmp_path: Path) -> N
     assert [past["items"] for past in found["history"]["popularity"]] == [50, 48, 40]
     for form, text in forms(document).items():
         assert "40 → 50" in text or "40 &#8594; 50" in text, form
+        assert form == "short" or "40 to 50, now 50" in text, "the last three ships and this one"
+    assert "██▇█ 40 to 50, now 50" in forms(document)["terminal"]
 
 
 @slow
@@ -109,6 +111,10 @@ def test_what_stops_a_ship_and_what_it_accepts_is_said_first(shop: Shop) -> None
         if form != "short":
             told = text.partition("<body>")[2] if form == "html" else text
             assert told.index("clearance") < told.index("cooc"), form
+            first, last = ("<summary>cooc", "<summary>content_sim") if form == "html" else (
+                "grocer/home cooc", "grocer/home content_sim")  # fmt: skip
+            assert told.index(first) < told.index(last), "the unusual first, of the artifacts too"
+            assert told.index("items-drop", told.index("limit")) < told.index("too-large-to-serve")
     with shop.open() as repo:  # the same ship without its Accept: lines is stopped, by the same names
         repo.refresh()
         (pull,) = pulls.open_pulls(repo)

@@ -6,7 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pointsman.page import template
-from pointsman.review_rows import HEADINGS, accepted, facts, guardrails, held, lost, movement, percent, rows, undone
+from pointsman.review_rows import (
+    HEADINGS,
+    accepted,
+    facts,
+    guardrails,
+    held,
+    lost,
+    movement,
+    percent,
+    rows,
+    slots,
+    trend,
+    undone,
+)
 
 _DETAILED = 60  # targets whose artifacts are shown one by one
 
@@ -29,16 +42,18 @@ def render(document: Mapping[str, Any]) -> str:
         undone=undone,
         movement=movement,
         percent=percent,
-        line=line,
+        slots=slots,
+        trend=trend,
+        points=points,
         LISTS=("entered", "left", "added", "removed", "tags_appeared", "tags_vanished"),
     )
 
 
-def line(past: Sequence[Mapping[str, Any]], width: int = 220, height: int = 40) -> str:
-    """The points of a polyline through the counts of the last ships, the lowest for 0."""
-    counts = [each["items"] for each in past]
+def points(counts: Sequence[int], width: int = 220, height: int = 40) -> list[tuple[str, str]]:
+    """Where counts stand in a picture, from left to right, 0 at the bottom."""
     highest = max(counts) or 1
     step = (width - 8) / max(len(counts) - 1, 1)
-    return " ".join(
-        f"{4 + place * step:.1f},{4 + (height - 8) * (1 - count / highest):.1f}" for place, count in enumerate(counts)
-    )
+    return [
+        (f"{4 + place * step:.1f}", f"{4 + (height - 8) * (1 - count / highest):.1f}")
+        for place, count in enumerate(counts)
+    ]

@@ -21,7 +21,9 @@ from pointsman.review_rows import (
     percent,
     rows,
     shown,
+    slots,
     sparkline,
+    trend,
     undone,
 )
 
@@ -121,15 +123,14 @@ def _rows(some: Sequence[Row]) -> str:
 
 
 def _folds(target: Mapping[str, Any]) -> Iterator[str]:
-    for slot in target["changes"]:
+    for slot in slots(target):
         about, found = target["types"][slot], target["metrics"][slot]
         kept = f", keeps {percent(found['kept'])}" if "kept" in found else ""
         lines = [f"<details><summary>{plain(target['target'])} {plain(slot)}{plain(kept)}</summary>", ""]
         lines += ["| | |", "|---|---|"]
         lines += [f"| {plain(label)} | {code(value)} |" for label, value in facts(target, slot)]
-        past = [each["items"] for each in target["history"].get(slot, ())]
-        if len(past) > 1:
-            lines.append(f"| last {len(past)} ships | {sparkline(past)} {past[0]:,} to {past[-1]:,} |")
+        if (past := trend(target, slot)) is not None:
+            lines.append(f"| {past.label} | {sparkline(past.counts)} {past.says} |")
         lines += ["", *_lists(about), "", "</details>", ""]
         yield "\n".join(lines)
     checked = list(guardrails(target))

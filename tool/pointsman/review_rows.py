@@ -58,6 +58,11 @@ def _rows(target: Document) -> Iterator[Row]:
         )
 
 
+def slots(target: Document) -> list[str]:
+    """The changed slots of a target, the unusual ones first."""
+    return [row.type for row in rows(target)]
+
+
 def accepted(target: Document) -> Iterator[tuple[str, str]]:
     """The guardrails that a change of a target accepts, together where one reason is given for them, and the reason."""
     reasons: dict[str, list[str]] = {}
@@ -90,9 +95,31 @@ def facts(target: Document, slot: str) -> Iterator[tuple[str, str]]:
         yield "contents", f"not available: {shown(about['not_available'], 300)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """What one slot had in the last ships, and what this change makes of it."""
+
+    counts: tuple[int, ...]  # oldest first, this change last
+    label: str
+    says: str
+
+
+def trend(target: Document, slot: str) -> Trend | None:
+    """None where there is nothing to compare with."""
+    past = [each["items"] for each in target["history"].get(slot, ())]
+    is_now = target["types"][slot]["is"]
+    now = next((figure[1] for figure in target["metrics"][slot].values()), None) if is_now is not None else None
+    if not past or (len(past) == 1 and now is None):
+        return None
+    label = f"last {len(past)} ships" if len(past) > 1 else "last ship"
+    least, most = f"{min(past):,}", f"{max(past):,}"
+    says = least if least == most else f"{least} to {most}"
+    return Trend((*past, now), label, f"{says}, now {now:,}") if now is not None else Trend(tuple(past), label, says)
+
+
 def guardrails(target: Document) -> Iterator[tuple[str, str, str, str, bool]]:
-    """Rule, type, figure, limit, and whether it is kept."""
-    for each in target["guardrails"]:
+    """Rule, type, figure, limit, and whether it is kept; the broken ones first."""
+    for each in sorted(target["guardrails"], key=lambda each: bool(each["ok"])):
         figure = each["figure"]
         text = "not available" if figure is None else f"{figure:g}" if isinstance(figure, int | float) else str(figure)
         limit = ", ".join(each["limit"]) if isinstance(each["limit"], list) else each["limit"]

@@ -17,7 +17,9 @@ from pointsman.review_rows import (
     movement,
     rows,
     shown,
+    slots,
     sparkline,
+    trend,
     undone,
 )
 
@@ -85,7 +87,7 @@ def _head(console: Console, document: Mapping[str, Any]) -> None:
 def _target(console: Console, target: Mapping[str, Any]) -> None:
     from rich.table import Table
 
-    for slot in target["changes"]:
+    for slot in slots(target):
         about = target["types"][slot]
         console.print()
         console.print(f"{target['target']} {slot}", style="bold")
@@ -94,9 +96,8 @@ def _target(console: Console, target: Mapping[str, Any]) -> None:
         table.add_column()
         for label, value in facts(target, slot):
             table.add_row(f"  {label}", value)
-        past = [each["items"] for each in target["history"].get(slot, ())]
-        if len(past) > 1:
-            table.add_row(f"  last {len(past)} ships", f"{sparkline(past)} {past[0]:,} to {past[-1]:,}")
+        if (past := trend(target, slot)) is not None:
+            table.add_row(f"  {past.label}", f"{sparkline(past.counts)} {past.says}")
         for name in ("entered", "left", "added", "removed", "tags_appeared", "tags_vanished"):
             if about.get(name):
                 count = about[f"{name}_count"]
