@@ -28,8 +28,10 @@ def ship() -> Said:
 
 def test_what_is_composed_is_read_back() -> None:
     said = ship()
-    message = parse(compose("ship: grocer/home", [said], run="https://ci.example/1?a=b", reason="because"))
+    run, on = "https://ci.example/1?a=b", "grocer/home"
+    message = parse(compose("ship: grocer/home", [said], run=run, reason="because", held_now=on))
     assert message.said == (said,)
+    assert message.held_now == {on}
     assert (message.run, message.reason) == ("https://ci.example/1?a=b", "because")
     assert message.of(GROCER, SHA) == said
     assert message.of(GROCER, "6" * 64) is None

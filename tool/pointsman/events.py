@@ -37,7 +37,7 @@ class Event:
     changes: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)  # type → version before, after
     accepts: Mapping[str, str] = field(default_factory=dict)  # rule → reason
     until: str | None = None  # of a hold
-    now: bool = False  # a rollback that went to main without a review
+    now: bool = False  # a rollback or a hold that went to main without a review
     approved_by: tuple[str, ...] | None = None  # as the forge tells; None: it was not asked, or knows no pull request
 
     def document(self) -> dict[str, Any]:
@@ -200,9 +200,10 @@ class Teller:
         data = self.repo.content(change.new)
         hold = read_hold(data, change.path) if data is not None else None
         on = "all" if change.path == HOLD_ON_ALL else change.path.removeprefix("holds/").removesuffix(".json")
+        now = on in message.held_now or any(said.now for said in message.said if str(said.target) == on)
         if not isinstance(hold, Hold):  # taken away, or no hold that could stop anything
-            return Event(commit, at, "release", on, message.run, message.reason)
-        return Event(commit, at, "hold", on, message.run, hold.reason, until=hold.until)
+            return Event(commit, at, "release", on, message.run, message.reason, now=now)
+        return Event(commit, at, "hold", on, message.run, hold.reason, until=hold.until, now=now)
 
 
 def _record(told: list[Event], commit: Commit, at: int, change: Change, message: Message) -> None:

@@ -156,7 +156,9 @@ def _asks_for(repo: Repository, there: Oid, path: str, on_main: Entry | None, wa
 def _commit(repo: Repository, main: Oid, request: Request, path: str, wanted: Hold | None) -> Oid:
     subject = f"hold: {request.target} until {wanted.until}" if wanted is not None else f"release: {request.target}"
     tree = repo.tree_with(repo.tree_of(main), {path: wanted.render() if wanted is not None else None})
-    return repo.commit(tree, [main], compose(subject, [], reason=request.reason))
+    return repo.commit(
+        tree, [main], compose(subject, [], reason=request.reason, held_now=request.target if request.now else "")
+    )
 
 
 def _others(repo: Repository, base: Snapshot, target: str, clock: int) -> str:

@@ -27,6 +27,7 @@ _LINES = {
     "drop": rf"Drop: {_T} (?P<value>{NAME})",
     "accept": rf"Accept: {_T} (?P<type>{_RULE}) (?P<value>{_TEXT})",
     "now": rf"Rollback-Now: {_T}(?P<value>)",
+    "held_now": rf"Hold-Now: (?P<value>all|{NAME}/{NAME})",
     "run": rf"Run: (?P<value>{_TEXT})",
     "reason": rf"Reason: (?P<value>{_TEXT})",
 }
@@ -74,6 +75,7 @@ class Message:
     said: tuple[Said, ...] = ()
     run: str = ""
     reason: str = ""
+    held_now: frozenset[str] = frozenset()  # "tenant/surface" or "all": a hold set or released without a review
 
     def of(self, target: Target, manifest: str) -> Said | None:
         """What vouches for these bytes (their SHA-256) of a target, None if nothing does."""
@@ -99,6 +101,7 @@ def parse(text: str) -> Message:
     blocks: list[Said] = []
     latest: dict[Target, Said] = {}
     run = reason = ""
+    held_now = set()
     for line in (line.removesuffix("\r") for line in text.split("\n")):
         kind = _KINDS.get(line.partition(":")[0], "")
         found = _EXACT[kind].fullmatch(line) if kind else None
@@ -111,6 +114,9 @@ def parse(text: str) -> Message:
         if kind == "reason":
             reason = value
             continue
+        if kind == "held_now":
+            held_now.add(value)
+            continue
         try:
             target = Target.parse(found["target"])
         except Problem:
@@ -119,7 +125,7 @@ def parse(text: str) -> Message:
             latest[target] = Said(target)
             blocks.append(latest[target])
         _add(latest[target], kind, value, found)
-    return Message(tuple(blocks), run, reason)
+    return Message(tuple(blocks), run, reason, frozenset(held_now))
 
 
 def _add(said: Said, kind: str, value: str, found: re.Match[str]) -> None:
@@ -164,9 +170,12 @@ def check_value(text: str, what: str) -> str:
     return text
 
 
-def compose(subject: str, said: Iterable[Said], *, run: str = "", reason: str = "", note: str = "") -> str:
+def compose(
+    subject: str, said: Iterable[Said], *, run: str = "", reason: str = "", note: str = "", held_now: str = ""
+) -> str:
     """A commit message: subject, prose, then the lines."""
     lines = [line for each in said for line in each.lines()]
+    lines += [f"Hold-Now: {held_now}"] if held_now else []
     lines += [f"Run: {run}"] if run else []
     lines += [f"Reason: {reason}"] if reason else []
     body = f"{note}\n\n" if note else ""
