@@ -286,6 +286,9 @@ def test_a_commit_is_explained_in_one_paragraph_that_says_what_became_of_it(shop
     versions = [each["changes"]["popularity"][1][:12] for each in events(shop)[::-1]]
     text = said_of(shop, second)
     assert "\n" not in text
+    assert git(shop.desk, "rev-parse", "main") != second, "a checkout that has not pulled for a while"
+    assert said_of(shop, "main") == text
+    assert looked_at(shop, "main^")["commit"] == looked_at(shop, f"{second}^")["commit"]
     assert re.search(rf"It added cooc [0-9a-f]{{12}}; changed popularity from {versions[0]} to {versions[1]}\.", text)
     assert text.endswith("It is what main has now.")
     assert f"It stood until {second[:12]} (ship, " in said_of(shop, first)

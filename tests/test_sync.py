@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from shop import GROCER, STAGING, Kept, Shop, git, popularity, refused
 
+from pointsman import sync
 from pointsman.errors import Problem, Refused
 from pointsman.fence import SYNCED
 from pointsman.outcome import Outcome
@@ -54,7 +55,9 @@ def test_what_is_merged_is_mirrored_byte_for_byte_and_then_unchanged(shop: Shop)
 
 def test_a_dry_run_says_what_would_happen_and_writes_nothing(shop: Shop) -> None:
     before = shop.everything()
-    assert outcomes(shop.sync(dry_run=True)) == {"grocer/home": "written"}
+    would = shop.sync(dry_run=True)
+    assert outcomes(would) == {"grocer/home": "written"}
+    assert sync.render(would.document).startswith("grocer/home: would be written\na dry run, nothing was written; ")
     assert shop.everything() == before
     assert not (shop.store / "registry").exists()
 
@@ -66,7 +69,9 @@ def test_a_pointer_edited_by_hand_is_healed_or_kept_as_asked(shop: Shop) -> None
     assert outcomes(kept) == {"grocer/home": "kept"}
     assert kept.document["targets"][0]["faults"][0]["rule"] == "drifted"
     assert shop.serving == b"{}"
-    assert outcomes(shop.sync()) == {"grocer/home": "healed"}
+    healed = shop.sync()
+    assert outcomes(healed) == {"grocer/home": "healed"}
+    assert "cannot be read as a manifest" in sync.render(healed.document)
     assert shop.serving == shop.manifest
 
 

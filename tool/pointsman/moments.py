@@ -55,9 +55,12 @@ class Moments:
 
 
 def on_main(repo: Repository, main: Oid, revision: str) -> Commit:
-    """The commit that a user's words name, with all that it changed, if main ever stood at it; Problem if not."""
+    """The commit that a user's words name, with all that it changed, if main ever stood at it; Problem if not.
+
+    Their "main" is the one that was looked at, never a branch that a checkout has left behind.
+    """
     try:
-        oid = repo.resolve(revision)
+        oid = repo.resolve(re.sub(r"^main(?=[~^]|$)", main, revision))
     except Problem as problem:
         raise Problem(f"{problem}; a time is written 2026-03-01 or 2026-03-01T05:10:00Z") from problem
     commit = next(repo.git.first_parents(oid), None) if repo.is_ancestor(oid, main) else None

@@ -62,7 +62,8 @@ def sync(repo: Repository, orders: Orders = Orders()) -> Outcome:
     targets = [done[target] for target in sorted(done)]
     refused = any(each["outcome"] == "refused" for each in targets)
     notes = tuple(f"{call['what']} of {call['target']} failed: {call['says']}" for call in calls if not call["ok"])
-    return Outcome({"commit": main, "targets": targets, "calls": calls}, 5 if refused else 0, notes)
+    document = {"commit": main, "dry_run": orders.dry_run, "targets": targets, "calls": calls}
+    return Outcome(document, 5 if refused else 0, notes)
 
 
 def _follow(
@@ -123,7 +124,7 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
             done[target] = {"target": str(target), "outcome": outcome, "faults": [told(fault) for fault in faults]}
             if drifted and held is not None:
                 done[target] |= {"drift": drift(gate.facts, head, target, held)}
-            if outcome in ("written", "healed") and not orders.dry_run:
+            if outcome == "written" and not orders.dry_run:
                 done[target] |= {"visible_after_seconds": _visible_after(gate, main, target)}
             if outcome == "refused" and (last := gate.facts.chain(main, target.manifest_path).at(0)) is not None:
                 done[target] |= {"refused": {"commit": last.oid, "by": last.committer}}
@@ -255,6 +256,7 @@ def ever_had(repo: Repository, main: Oid, target: Target, data: bytes) -> bool:
 
 def render(document: Mapping[str, Any]) -> str:
     """One line per target that is not as it was, faults below it."""
+    would = "would be " if document["dry_run"] else ""
     lines = []
     for each in document["targets"]:
         if each["outcome"] != "unchanged":
@@ -262,14 +264,17 @@ def render(document: Mapping[str, Any]) -> str:
             kept = f", serving keeps what it has; main is at {since['commit'][:12]} by {since['by']}" if since else ""
             seen = each.get("visible_after_seconds")
             after = f", {seen:.0f} s after the commit" if seen is not None else ""
-            lines.append(f"{each['target']}: {each['outcome']}{kept}{after}")
+            lines.append(f"{each['target']}: {would}{each['outcome']}{kept}{after}")
         lines += [f"  {fault['rule']}: {fault['says']}" for fault in each["faults"]]
-        for slot, (wanted, served) in each.get("drift", {}).get("changes", {}).items():
+        by_hand = each.get("drift", {"readable": True, "changes": {}})
+        lines += [] if by_hand["readable"] else ["  what was served cannot be read as a manifest"]
+        for slot, (wanted, served) in by_hand["changes"].items() if by_hand["readable"] else ():
             lines.append(f"  {slot}: main has {(wanted or 'nothing')[:12]}, served was {(served or 'nothing')[:12]}")
     same = sum(each["outcome"] == "unchanged" for each in document["targets"])
     refused = sum(each["outcome"] == "refused" for each in document["targets"])
     lines += [f"{same} unchanged"] if same else []
     but = f", but for {refused} refused" if refused else ""
-    return "\n".join(
-        [*lines, f"serving follows main at {document['commit'][:12]}{but}"] if lines else ["no target on main yet"]
-    )
+    ending = f"a dry run, nothing was written; main is at {document['commit'][:12]}"
+    if not would:
+        ending = f"serving follows main at {document['commit'][:12]}{but}"
+    return "\n".join([*lines, ending] if lines else ["no target on main yet"])
