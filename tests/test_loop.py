@@ -12,11 +12,12 @@ import pytest
 from runner import slow
 from shop import DAYS, GROCER, STAGING, Kept, Shop, cooc, git, popularity, refused
 
-from pointsman import message
+from pointsman import log, message
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
 from pointsman.origin import MAIN, Move
 from pointsman.plumbing import Git
 from pointsman.repo import open_repository
+from pointsman.snapshot import Snapshot
 
 
 @pytest.fixture(scope="module")
@@ -470,6 +471,28 @@ def test_a_dirty_worktree_stays_untouched(shop: Shop) -> None:
     shop.roll_back(to=shop.main)
     assert (git(shop.desk, "status", "--porcelain"), git(shop.desk, "rev-parse", "HEAD")) == before
     assert (shop.desk / "pointsman.toml").read_text() == "# half done\n"
+
+
+@pytest.mark.parametrize("origin", ["another", "its own"])
+def test_below_the_top_of_a_checkout_every_path_is_what_it_is_at_the_top(shop: Shop, origin: str) -> None:
+    shop.publish(day=1, merge=True)
+    shop.pull()
+    if origin == "its own":
+        git(shop.desk, "remote", "remove", "origin")
+    below = shop.desk / "manifests" / "grocer"
+    before = (below / "home" / "manifest.json").read_bytes()
+    assert outcomes(shop.publish(day=2, merge=True, where=below)) == ["merged"]
+    with shop.open(below) as repo:
+        told = log.log(repo, log.Query((GROCER,))).document["events"]
+    assert [event["kind"] for event in told] == ["ship", "ship"]
+    shop.roll_back(where=below, now=True, reason="half the items")
+    assert shop.check(where=below) == []
+    with shop.open(below) as repo:
+        repo.refresh()
+        assert repo.content(Snapshot(repo, repo.main).entry(GROCER.manifest_path)) == before
+    (shop.desk / GROCER.manifest_path).write_bytes(before + b"x")
+    git(shop.desk, "add", "-A")
+    assert shop.check(where=below, staged=True) == shop.check(staged=True) == ["bad-json"]
 
 
 @slow

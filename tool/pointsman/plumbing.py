@@ -142,7 +142,6 @@ class Git:
 
     def __init__(self, directory: str) -> None:
         require_git()
-        self.directory = directory
         self._git = _gitpython()(directory)
         self.credentials: Callable[[], Mapping[str, str]] = dict  # environment that lets git in where a remote asks
         self._reader: subprocess.Popen[bytes] | None = None

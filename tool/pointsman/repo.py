@@ -373,7 +373,8 @@ def open_repository(spec: str) -> Iterator[Repository]:
             top = git.run("rev-parse", "--path-format=absolute", "--show-toplevel")
             worktree = Path(top.out.decode(errors="surrogateescape").removesuffix("\n")) if top.code == 0 else None
         if worktree is not None:
-            git.directory = str(worktree)
+            git = Git(str(worktree))  # below its top git would take every path for one from there
+            stack.callback(git.close)
         lines = git.ask("config", "--list", "-z").split("\0")
         settings = dict(line.partition("\n")[::2] for line in lines if line)
         if (environment := git_environment(settings.get("remote.origin.url"))) is not None:
