@@ -226,11 +226,9 @@ def test_no_hook_is_installed_and_the_user_s_templates_are_left_out(
     (tmp_path / "template" / "hooks").mkdir(parents=True)
     (tmp_path / "template" / "hooks" / "pre-commit").write_text("exit 1")
     monkeypatch.setenv("GIT_TEMPLATE_DIR", str(tmp_path / "template"))
-    (Path(os.environ["HOME"]) / ".gitconfig").write_text(f"[init]\ntemplateDir = {tmp_path / 'template'}\n")
-    try:
-        make(tmp_path / "shop")
-    finally:
-        (Path(os.environ["HOME"]) / ".gitconfig").unlink()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text(f"[init]\ntemplateDir = {tmp_path / 'template'}\n")
+    make(tmp_path / "shop")
     assert not (tmp_path / "shop" / ".git" / "hooks").exists()
 
 

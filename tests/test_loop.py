@@ -12,7 +12,7 @@ import pytest
 from runner import slow
 from shop import DAYS, GROCER, STAGING, Kept, Shop, cooc, git, popularity, refused
 
-from pointsman import log, message
+from pointsman import audit, log, message
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
 from pointsman.origin import MAIN, Move
 from pointsman.plumbing import Git
@@ -493,6 +493,82 @@ def test_below_the_top_of_a_checkout_every_path_is_what_it_is_at_the_top(shop: S
     (shop.desk / GROCER.manifest_path).write_bytes(before + b"x")
     git(shop.desk, "add", "-A")
     assert shop.check(where=below, staged=True) == shop.check(staged=True) == ["bad-json"]
+
+
+CONFIGURED = """
+[user]
+name = Someone
+email = someone@example.org
+[color]
+ui = always
+[commit]
+cleanup = scissors
+[core]
+abbrev = 4
+autocrlf = true
+fsmonitor = true
+hooksPath = /bin
+ignoreCase = true
+[diff]
+external = false
+ignoreSubmodules = all
+noprefix = true
+orderFile = /nowhere
+relative = true
+renames = copies
+[fetch]
+fsckObjects = true
+prune = true
+pruneTags = true
+[format]
+pretty = oneline
+[i18n]
+commitEncoding = latin1
+logOutputEncoding = latin1
+[log]
+abbrevCommit = true
+date = relative
+decorate = full
+diffMerges = off
+follow = true
+mailmap = true
+showRoot = false
+showSignature = true
+[merge]
+ff = false
+[protocol]
+version = 0
+[push]
+default = nothing
+followTags = true
+gpgSign = if-asked
+[safe]
+bareRepository = explicit
+[submodule]
+recurse = true
+[transfer]
+fsckObjects = true
+"""
+
+
+@pytest.mark.parametrize("where", ["checkout", pytest.param("bare", marks=slow), pytest.param("url", marks=slow)])
+def test_nothing_that_a_user_configures_for_git_changes_what_is_read_and_written(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    (tmp_path / ".gitconfig").write_text(CONFIGURED)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = {"checkout": str(shop.desk), "bare": str(shop.origin), "url": f"file://{shop.origin}"}[where]
+    for day in (1, 2):
+        assert outcomes(shop.publish(day=day, merge=True, where=place, run="résumé")) == ["merged"]
+    assert len(message.parse(git(shop.origin, "--git-dir=.", "log", "-1", "--format=%B", "main")).run) == 6
+    assert outcomes(shop.roll_back(where=place)) == ["opened"]
+    shop.merge(where=place)
+    assert shop.sync(where=place).exit_code == 0
+    with shop.open(place) as repo:
+        told = log.log(repo, log.Query((GROCER,))).document["events"]
+        assert [event["kind"] for event in told] == ["restore", "ship", "ship"]
+        assert audit.audit(repo).exit_code == 0
+    assert shop.serving == git(shop.origin, "--git-dir=.", "show", f"main:{GROCER.manifest_path}").encode() + b"\n"
 
 
 @slow

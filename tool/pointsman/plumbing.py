@@ -43,6 +43,7 @@ _SETTINGS = (
     "core.fsync=loose-object,pack,pack-metadata,reference",
     *LOCK_PATIENCE,
     "core.quotePath=false",
+    "diff.orderFile=/dev/null",
     "protocol.ext.allow=never",
     "maintenance.auto=false",
     "gc.auto=0",
@@ -138,11 +139,12 @@ class Commit:
 
 
 class Git:
-    """Git in one repository."""
+    """Git in one repository. `bare`: `directory` is the git directory itself, and need not be discovered as one."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, *, bare: bool = False) -> None:
         require_git()
         self._git = _gitpython()(directory)
+        self._command = [*_COMMAND, "--git-dir=."] if bare else _COMMAND
         self.credentials: Callable[[], Mapping[str, str]] = dict  # environment that lets git in where a remote asks
         self._reader: subprocess.Popen[bytes] | None = None
         self._trees: dict[Oid, dict[str, Entry]] = {}
@@ -167,7 +169,7 @@ class Git:
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Git with `words` as a process with open pipes; the caller ends it."""
         return self._git.execute(  # type: ignore[return-value]  # AutoInterrupt passes everything on to its Popen
-            [*_COMMAND, *words],
+            [*self._command, *words],
             as_process=True,
             istream=subprocess.PIPE,
             env={**_ENVIRONMENT, **self.credentials(), **(env or {})},

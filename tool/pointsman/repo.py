@@ -342,6 +342,7 @@ class Repository:
 
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # never a branch, whatever branches are called
 _TRUE = ("true", "yes", "on", "1")
+_BARE = "safe.bareRepository"  # a setting that lets git work only in bare repositories that it was told of
 
 
 @contextlib.contextmanager
@@ -352,7 +353,7 @@ def open_repository(spec: str) -> Iterator[Repository]:
             directory = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="pointsman-", ignore_cleanup_errors=True)
             )
-            git = Git(directory)
+            git = Git(directory, bare=True)
             git.ask("init", "--quiet", "--bare", "--initial-branch=main", "--template=", ".")
             for name, value in (("url", spec), ("promisor", "true"), ("partialclonefilter", "blob:none")):
                 git.ask("config", f"remote.origin.{name}", value)
@@ -361,9 +362,14 @@ def open_repository(spec: str) -> Iterator[Repository]:
                 raise Problem(f"there is no directory {spec}")
             git = Git(os.path.abspath(spec))
         stack.callback(git.close)
-        ran = git.run("rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository")
+        where = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository")
+        ran = git.run(*where)
+        if ran.code != 0 and _BARE in ran.err and spec != ".":  # found where one stands, it would not be what was named
+            git = Git(os.path.abspath(spec), bare=True)
+            stack.callback(git.close)
+            ran = git.run(*where)
         if ran.code != 0:
-            reason = f": {ran.reason}" if "dubious" in ran.err else ""
+            reason = f": {ran.reason}" if "dubious" in ran.err or _BARE in ran.err else ""
             raise Problem(
                 f"{spec} is no git repository{reason}" + ("" if reason else " (pointsman init DIR makes one)")
             )
