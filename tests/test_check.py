@@ -294,6 +294,27 @@ def test_all_faults_are_told_not_the_first(shop: Shop) -> None:
     )
 
 
+def test_a_ship_of_many_targets_is_judged_in_a_checkout_by_the_same_rules(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop", '[forge]\nkind = "local"\ngroup = "run"\n')
+    shop.publish(popularity(tmp_path / "first.json", 10), merge=True)
+    for night in (1, 2):
+        shop.publish(*(popularity(tmp_path / f"{n}.json", 10 + night, tenant=f"t{n}", day=night) for n in range(20)))
+        (pull,) = shop.pulls()
+        git(shop.desk, "fetch", "-q", "origin")
+        git(shop.desk, "switch", "-q", "--detach", f"origin/{pull['branch']}")
+        assert shop.check(base="origin/main") == []
+        write(shop, "manifests/Grocer/home/manifest.json", shop.manifest)
+        git(shop.desk, "add", "-A")
+        git(shop.desk, "commit", "-q", "-m", "a twin")
+        assert "case-collision" in shop.check(base="origin/main")
+        shop.merge(pull["id"])
+        git(shop.desk, "fetch", "-q", "origin")
+        assert shop.check(head="origin/main") == []
+    edited(shop, "manifests/t7/home/manifest.json", '"updated_at": "2', '"updated_at": "3')
+    git(shop.desk, "commit", "-q", "-a", "-m", "by hand")
+    assert "unvouched-manifest" in shop.check(), "of the whole tree, too"
+
+
 def test_a_type_rollback_that_claims_a_version_the_slot_never_had_is_refused(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     for count in (10, 11):

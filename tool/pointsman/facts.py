@@ -39,6 +39,7 @@ from pointsman.errors import Fault, Problem
 from pointsman.history import folded
 from pointsman.message import Message, Said, is_restore, parse, vouching
 from pointsman.names import NAME, VERSION, Target
+from pointsman.origin import MAIN
 from pointsman.plumbing import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
 from pointsman.repo import Repository
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
@@ -180,12 +181,14 @@ class Facts:
 
     def settings_then(self, base: Snapshot, head: Snapshot) -> Settings:
         """The settings that a commit of the past was made under; today's where those cannot be read any more."""
-        for snapshot in (base, head):
+        wrong = None
+        for snapshot in (base, head, Snapshot(self.repo, self.repo.heads.get(MAIN))):
             try:
                 return self.settings(snapshot)
-            except Problem:
-                continue
-        return self.settings(Snapshot(self.repo, self.repo.main))
+            except Problem as error:
+                wrong = wrong or error
+        assert wrong is not None
+        raise wrong
 
     def manifest(self, snapshot: Snapshot, target: Target) -> Manifest | None:
         """The manifest of a target in a snapshot; None if there is none or it cannot be read."""
@@ -306,10 +309,13 @@ class Facts:
                         return path
         return None
 
-    def twins(self, base: Snapshot, changes: Sequence[Change]) -> dict[str, str]:
-        """Added path → a path that will stand beside it, or beside a directory of it, and differs only in case."""
+    def twins(self, base: Snapshot, changes: Sequence[Change], *, past: bool = False) -> dict[str, str]:
+        """Added path → a path that will stand beside it, or beside a directory of it, and differs only in case.
+
+        `past`: the changes are of the history that was read, which then knows every spelling.
+        """
         gone = {change.path for change in changes if change.new is None}
-        index = self.repo.index
+        index = self.repo.index if past else None
         spellings: dict[str, dict[str, dict[str, str]]] = {}  # directory → folded name → name → the path that adds it
         for change in changes:
             if change.new is None or change.old is not None or (index and not index.spelled_otherwise(change.path)):

@@ -102,6 +102,7 @@ class Gatekeeper:
         changes = self.repo.git.differences(object_id("tree", b"", len(head)), head)
         verdict = self._verdict(self._case(Gate.TREE, after, after, changes, Message(), 0), Message())
         targets = [target_of(change.path) for change in changes if path_kind(change.path) == "manifest"]
+        self.repo.expect(len(targets), head)
         made = [fault for target in targets for fault in self.made(head, target)]
         return replace(verdict, faults=tuple(sorted({*verdict.faults, *made})))
 
@@ -254,7 +255,7 @@ class Gatekeeper:
         formatted = gate in (Gate.STAGED, Gate.CHANGE)
         documents = [facts.document(change, formatted=formatted) for change in changes]
         if gate is Gate.CHANGE:
-            self.repo.expect(sum(document.kind == "manifest" for document in documents))
+            self.repo.expect(sum(document.kind == "manifest" for document in documents), base.commit)
         targets = []
         for document in documents:
             if document.kind != "manifest":
@@ -278,7 +279,7 @@ class Gatekeeper:
             targets,
             facts.blobs(gate, settings, documents, targets) if looks else {},
             clock,
-            facts.twins(base, changes),
+            facts.twins(base, changes, past=past),
             facts.in_use(base, documents),
             pointed_to,
             unrecorded,

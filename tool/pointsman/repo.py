@@ -234,24 +234,28 @@ class Repository:
             return known.from_later(tip, newer, path)
         return Walk(tip, [], lambda start: self._history(start, path) if start is not None else iter(()))
 
-    def read_history(self) -> Index:
-        """Read all of main's history at once; from now on it answers what `history` is asked."""
-        if self.index is None or self.main not in self.index:
-            self.index = self._grown(self.index) or Index(self._history(self.main))
+    def read_history(self, tip: Oid | None = None) -> Index:
+        """Read all of a history (main's) at once; from now on it answers what `history` is asked."""
+        tip = tip or self.main
+        if self.index is None or tip not in self.index:
+            self.index = self._grown(self.index, tip) or Index(self._history(tip))
         return self.index
 
-    def _grown(self, known: Index | None) -> Index | None:
-        """What was read, with what main has gained since; None if main did not grow from there."""
+    def _grown(self, known: Index | None, tip: Oid) -> Index | None:
+        """What was read, with what was gained since; None if the history of `tip` did not grow from there."""
         if known is None or not known.commits:
             return None
-        newer = list(self._history(self.main, no_older_than=known.commits[0].oid))
+        newer = list(self._history(tip, no_older_than=known.commits[0].oid))
         grew = bool(newer) and newer[-1].parents[:1] == (known.commits[0].oid,)
         return Index([*newer, *known.commits]) if grew else None
 
-    def expect(self, paths: int) -> None:
-        """So many paths are going to be walked: of many, all of history is read at once, but for a shallow clone's."""
+    def expect(self, paths: int, tip: Oid | None = None) -> None:
+        """So many paths are going to be walked from `tip` (main): of many, all of history is read at once.
+
+        Not in a shallow clone, whose history would have to be fetched for it.
+        """
         if paths > _MANY and not self._shallow():
-            self.read_history()
+            self.read_history(tip)
 
     def _sharing(self, commit: Commit) -> Commit:
         """A commit of many targets is met once for each of them: its message is kept once for all."""
