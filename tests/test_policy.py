@@ -462,7 +462,7 @@ def test_a_revert_is_told_what_is_unusual_about_it_and_passes(grocer: Kept) -> N
         shown = pulls.show(repo, "grocer/home").document
     assert shown["faults"] == []
     assert set(notes(shown)) == {"window-regressed", "size-jump"}
-    assert "note: window-regressed: " in pulls.render(shown)
+    assert f"note: {GROCER.manifest_path}: window-regressed: " in pulls.render(shown)
     assert "the gate passes it" in pulls.render(shown)
 
 
