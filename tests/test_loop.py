@@ -12,8 +12,9 @@ import pytest
 from runner import slow
 from shop import DAYS, GROCER, STAGING, Kept, Shop, cooc, git, popularity, refused
 
-from pointsman import audit, log, message
+from pointsman import audit, holds, log, message, refresh
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
+from pointsman.names import Target
 from pointsman.origin import MAIN, Move
 from pointsman.plumbing import Git
 from pointsman.repo import open_repository
@@ -493,6 +494,30 @@ def test_below_the_top_of_a_checkout_every_path_is_what_it_is_at_the_top(shop: S
     (shop.desk / GROCER.manifest_path).write_bytes(before + b"x")
     git(shop.desk, "add", "-A")
     assert shop.check(where=below, staged=True) == shop.check(staged=True) == ["bad-json"]
+
+
+@pytest.mark.parametrize("name", ["a..b/x..", "run/home...", "HEAD/all", pytest.param("a./b", marks=slow)])
+def test_every_name_of_the_grammar_goes_all_the_way(shop: Shop, tmp_path: Path, name: str) -> None:
+    target = Target.parse(name)
+    names = {"tenant": target.tenant, "surface": target.surface}
+    for day in (1, 2):
+        assert outcomes(shop.publish(popularity(tmp_path / "p.json", 9 + day, day=day, **names))) == ["opened"]
+        assert (day == 1) or outcomes(shop.publish(cooc(tmp_path / "c.json", 5, day=2, **names))) == ["opened"]
+        (first, *others) = shop.pulls()
+        shop.merge(first["id"])
+        for other in others:
+            with shop.open() as repo:
+                (again,) = refresh.refresh(repo).document["pull_requests"]
+            assert (again["outcome"], again["branch"]) == ("rebuilt", other["branch"])
+            shop.merge(other["id"])
+    with shop.open() as repo:
+        request = holds.Request(str(target), until="2999-01-01", reason="x")
+        opened = holds.change_hold(repo, request, clock=0).document["pull_request"]
+    shop.merge(opened["id"])
+    assert outcomes(shop.roll_back(target)) == ["opened"]
+    shop.merge(str(target))
+    assert shop.sync().exit_code == 0
+    assert shop.check(head="origin/main") == []
 
 
 CONFIGURED = """

@@ -120,7 +120,8 @@ def _change(repo: Repository, request: Request, wanted: Hold | None, clock: int)
         told |= {"says": says} if (says := _others(repo, base, request.target, clock)) else {}
     if (entry is None) if wanted is None else is_same(was, wanted):
         return {**told, "hold": _told(was), "outcome": "unchanged"}
-    branch = f"hold/{request.target}/{hashlib.sha256(f'hold {request.target}'.encode()).hexdigest()[:12]}"
+    place = "all" if request.target == "all" else Target.parse(request.target).place
+    branch = f"hold/{place}/{hashlib.sha256(f'hold {request.target}'.encode()).hexdigest()[:12]}"
     ref = f"refs/heads/{branch}"
     there = repo.heads.get(ref)
     if there is not None and not request.now and _asks_for(repo, there, path, entry, wanted):

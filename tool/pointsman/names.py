@@ -66,6 +66,11 @@ class Target:
         return f"{self.tenant}/{self.surface}"
 
     @property
+    def place(self) -> str:
+        """Where its branches stand, below ship/, rollback/ and hold/: git takes no two dots side by side in a name."""
+        return str(self).replace("..", ".%2E")
+
+    @property
     def manifest_path(self) -> str:
         return f"manifests/{self.tenant}/{self.surface}/manifest.json"
 

@@ -132,7 +132,6 @@ def _terms(pull: Pull, lost: Sequence[str]) -> Terms:
     note = f"Left out, as a rollback took them out: {', '.join(lost)}." if lost else ""
     return Terms(
         f"pointsman pr refresh {pull.id}",
-        together=pull.branch.startswith("ship/run/"),
         run=pull.message.run,
         reship=any(said.reships for said in pull.message.said),
         accept=tuple(sorted(accepts)),

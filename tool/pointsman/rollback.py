@@ -101,7 +101,7 @@ def _roll_back(repo: Repository, request: Request, clock: int) -> Outcome:
 
 
 def _branch(request: Request, plans: Sequence[Plan]) -> str:
-    place = str(plans[0].target) if len(plans) == 1 else "run"
+    place = plans[0].target.place if len(plans) == 1 else "run"
     what = "\n".join([plan.key for plan in plans])
     return f"rollback/{place}/{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 

@@ -234,7 +234,7 @@ class Shipping:
         subject = f"ship: {summary(slots, gone, [each.target for each in said])}"
         reason = self.terms.reason if any(each.accepts or each.reships for each in said) else ""
         names = "\n".join(f"{each.target}\n" + "\n".join(each.rebuildable) for each in said)
-        place = "run" if self.terms.together else f"{said[0].target}"
+        place = "run" if self.terms.together else said[0].target.place
         branch = f"ship/{place}/{hashlib.sha256(names.encode()).hexdigest()[:12]}"
         note = "\n\n".join(filter(None, (self.terms.note, self._reports.get(tuple(manifests)))))
         message = compose(subject, said, run=self.terms.run, reason=reason, note=note)
@@ -296,7 +296,7 @@ class Shipping:
         if not there and pulls.landed_as(self.repo, self.repo.main, mine) is not None:
             return None
         rank = self._rank(mine)
-        places = tuple(f"ship/{place}/" for place in ("run", *mine.targets))
+        places = tuple(f"ship/{place}/" for place in ("run", *(target.place for target in mine.targets)))
         heads = (ref.removeprefix("refs/heads/") for ref in self.repo.heads)
         branches = [branch for branch in heads if branch.startswith(places) and branch != mine.branch]
         for other in pulls.open_pulls(self.repo, branches):
