@@ -27,6 +27,7 @@ MB = 1_000_000
 KB = 1_000
 TYPES = ("popularity", "implicit")
 SMALL, LARGE = 1, 1_000  # targets
+TOGETHER = 100  # targets of one publish
 PUSHES = 2  # in one publish: the records, then the ship branch
 
 
@@ -205,6 +206,24 @@ class Bench:
             Figure(group, f"{ships[0]}, grows", pairwise(*jobs), f"x at {ships[1]}"),
         ]
 
+    def together(self) -> list[Figure]:
+        """Many targets at once: a pull request opened for each, against as many plain pushes."""
+        targets = list(history.targets(self.targets))[: TOGETHER // 10 if self.quick else TOGETHER]
+        files = [self._artifact_for(target) for target in targets]
+        clone, origin = self.repositories.clone(self.templates[self.targets], "together")
+        pusher, receiver = self.repositories.clone(self.templates[self.targets], "together-pusher")
+        command = [*_pointsman(), "-C", str(clone), "publish", *files]
+        publish = Job("publish together", command, self.repositories.back(clone, origin))
+        words = ["git", "-C", str(pusher), "push", "--quiet", "origin", "push:main"]
+        push = Job("push", words, self._pushable(pusher, receiver, targets[0]))
+        interleave([publish, push], 3)
+        group = f"publish of {len(files)} artifacts of as many targets into {self.targets * 100:,} records"
+        return [
+            Figure(group, "one git push", push.seconds() * 1000, "ms"),
+            Figure(group, "whole process", publish.seconds() * 1000, "ms"),
+            Figure(group, "for each target", publish.seconds() / len(files) / push.seconds(), "x git push", 3),
+        ]
+
     # what people wait for
 
     def people(self) -> list[Figure]:
@@ -236,10 +255,12 @@ class Bench:
         audit = Job("audit", [*_pointsman(), "-C", str(past), "audit"])
         log = Job("git log", ["git", "-C", str(past), "log", "--raw", "--first-parent", "main"])
         interleave(list(jobs.values()), 3 if self.quick else 15)
-        interleave([audit, log], 3 if self.quick else 7)
+        tree = Job("check all", [*_pointsman(), "-C", str(past), "check", "--offline"])
+        interleave([audit, log, tree], 3 if self.quick else 7)
         few, many = f"{SMALL * 100:,} records", f"{self.targets * 100:,} records"
         checks = f"check of a pull request of one manifest in {few} and {many}"
-        audits = f"audit of {int(_git('-C', past, 'rev-list', '--count', 'main')):,} commits"
+        commits = f"{int(_git('-C', past, 'rev-list', '--count', 'main')):,} commits"
+        audits, trees = f"audit of {commits}", f"check of all that stands, {LARGE:,} targets after {commits}"
         return [
             Figure(checks, few, jobs[SMALL].seconds() * 1000, "ms"),
             Figure(checks, many, jobs[self.targets].seconds() * 1000, "ms"),
@@ -247,6 +268,8 @@ class Bench:
             Figure(audits, "git log --raw", log.seconds() * 1000, "ms"),
             Figure(audits, "whole process", audit.seconds() * 1000, "ms"),
             Figure(audits, "whole processes", pairwise(audit, log), "x git log --raw", 20),
+            Figure(trees, "whole process", tree.seconds() * 1000, "ms"),
+            Figure(trees, "whole processes", pairwise(tree, log), "x git log --raw", 20),
         ]
 
     # the store
@@ -376,6 +399,7 @@ def _main() -> int:
             ("cold start", bench.start),
             ("building repositories", bench.prepare),
             ("repositories of growing size", bench.records),
+            ("many targets at once", bench.together),
             ("the gate", bench.gate),
             ("artifacts of growing size", bench.sizes),
             ("a long history", bench.commits),

@@ -118,7 +118,7 @@ def unknown(target: Target, known: Sequence[str]) -> str:
 
 def shipped_ever(repo: Repository, main: Oid) -> list[str]:
     """Every target that ever had a manifest, sorted."""
-    changes = (change for commit in repo.history(main, "manifests") for change in commit.changes)
+    changes = (change for commit in repo.history_below(main, "manifests") for change in commit.changes)
     return sorted({str(target_of(change.path)) for change in changes if path_kind(change.path) == "manifest"})
 
 

@@ -45,6 +45,7 @@ def refresh(repo: Repository, text: str | None = None, progress: Progress = SILE
         every = pulls.open_pulls(repo, [text])  # none, if it reverts what is no state
     else:
         every = [pulls.find(repo, text)] if text is not None else pulls.open_pulls(repo)
+    repo.expect(sum(len(pull.targets) for pull in every))
     done = []
     for place, pull in enumerate(every):
         done.append(_refresh(repo, pull, progress))

@@ -35,6 +35,7 @@ _DEEPEST = 200  # directories
 _MANY = 16  # paths whose walks cost more than reading everything once
 _OPEN_WALKS = 16  # each is a git process with three pipes
 _ALL = 1 << 30  # commits
+_AFTER = 256  # commits beyond what was read, before they are read with it
 _LONG = 4096  # characters of a commit's message
 
 
@@ -52,6 +53,7 @@ class Repository:
         self._settings = settings
         self._written: set[Oid] = set()
         self.index: Index | None = None
+        self._newer: dict[Oid, list[Commit] | None] = {}  # tip → what it has beyond the index
         self._walks: dict[str, Walk] = {}
         self._open_walks: deque[Walk] = deque()
         self._messages: dict[Oid, str] = {}
@@ -89,6 +91,7 @@ class Repository:
     def forget(self) -> None:
         """Let go of what was read of history: for whoever looks again and again, for days."""
         self.index = None
+        self._newer.clear()
         for walk in self._open_walks:
             walk.pause()
         self._walks.clear()
@@ -212,12 +215,12 @@ class Repository:
         raise Problem(f"no such revision: {revision} (a branch, a commit id or git's own words such as main~2)")
 
     def history(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
-        """First-parent commits from `tip` that changed a path, newest first; deepens a shallow clone as it is read.
+        """First-parent commits from `tip` that changed a file's path, newest first; deepens a shallow clone on the way.
 
         One path is walked once: asked again from a later tip, only what is new is walked.
         """
-        if self.index is not None and tip in self.index and paths:
-            return self.index.history(tip, *paths, no_older_than=no_older_than)
+        if paths and self.index is not None and (newer := self._beyond(tip)) is not None:
+            return _from_both(newer, self.index, tip, frozenset(paths), no_older_than)
         if len(paths) != 1 or no_older_than is not None:
             return self._history(tip, *paths, no_older_than=no_older_than)
         known = self._walks.get(paths[0])
@@ -230,24 +233,37 @@ class Repository:
 
     def _walk_from(self, tip: Oid, path: str, known: Walk | None) -> Walk:
         newer = list(self._history(tip, no_older_than=known.tip)) if known is not None else []
-        if known is not None and newer and newer[-1].parents[:1] == (known.tip,):
+        if known is not None and _grew(newer, known.tip):
             return known.from_later(tip, newer, path)
         return Walk(tip, [], lambda start: self._history(start, path) if start is not None else iter(()))
+
+    def history_below(self, tip: Oid, directory: str) -> Iterator[Commit]:
+        """The same for all that stands in a directory."""
+        return self._history(tip, directory)
 
     def read_history(self, tip: Oid | None = None) -> Index:
         """Read all of a history (main's) at once; from now on it answers what `history` is asked."""
         tip = tip or self.main
         if self.index is None or tip not in self.index:
-            self.index = self._grown(self.index, tip) or Index(self._history(tip))
+            newer = self._beyond(tip)
+            known = self.index.commits if self.index is not None and newer is not None else []
+            self.index = Index([*(newer or ()), *known] if known else self._history(tip))
+            self._newer.clear()
         return self.index
 
-    def _grown(self, known: Index | None, tip: Oid) -> Index | None:
-        """What was read, with what was gained since; None if the history of `tip` did not grow from there."""
-        if known is None or not known.commits:
-            return None
-        newer = list(self._history(tip, no_older_than=known.commits[0].oid))
-        grew = bool(newer) and newer[-1].parents[:1] == (known.commits[0].oid,)
-        return Index([*newer, *known.commits]) if grew else None
+    def _beyond(self, tip: Oid) -> list[Commit] | None:
+        """What a history has beyond the one that was read, newest first; None if it did not grow from that."""
+        if self.index is None or tip in self.index:
+            return None if self.index is None else []
+        if tip not in self._newer:
+            top = self.index.commits[0].oid
+            last = next((each for each in reversed(self._newer) if self._newer[each] is not None), top)
+            known = self._newer.get(last) or []
+            newer = list(self._history(tip, no_older_than=last))
+            if len(self._newer) > _OPEN_WALKS:
+                self._newer.clear()
+            self._newer[tip] = [*newer, *known] if _grew(newer, last) else None
+        return self._newer[tip]
 
     def expect(self, paths: int, tip: Oid | None = None) -> None:
         """So many paths are going to be walked from `tip` (main): of many, all of history is read at once.
@@ -255,7 +271,9 @@ class Repository:
         Not in a shallow clone, whose history would have to be fetched for it.
         """
         if paths > _MANY and not self._shallow():
-            self.read_history(tip)
+            newer = self._beyond(tip or self.main)
+            if newer is None or len(newer) > _AFTER:
+                self.read_history(tip)
 
     def _sharing(self, commit: Commit) -> Commit:
         """A commit of many targets is met once for each of them: its message is kept once for all."""
@@ -347,6 +365,23 @@ class Repository:
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # never a branch, whatever branches are called
 _TRUE = ("true", "yes", "on", "1")
 _BARE = "safe.bareRepository"  # a setting that lets git work only in bare repositories that it was told of
+
+
+def _grew(newer: Sequence[Commit], old: Oid) -> bool:
+    """Whether commits, newest first, are all of a first parent chain down to `old`."""
+    return bool(newer) and newer[-1].parents[:1] == (old,)
+
+
+def _from_both(
+    newer: Sequence[Commit], index: Index, tip: Oid, paths: frozenset[str], no_older_than: Oid | None
+) -> Iterator[Commit]:
+    """The commits that changed one of `paths`, of what a history has beyond an index and then of that."""
+    for commit in newer:
+        if commit.oid == no_older_than:
+            return
+        if changes := tuple(change for change in commit.changes if change.path in paths):
+            yield replace(commit, changes=changes)
+    yield from index.history(index.commits[0].oid if newer else tip, *paths, no_older_than=no_older_than)
 
 
 @contextlib.contextmanager

@@ -102,6 +102,7 @@ class Shipping:
     def judge(self, groups: Sequence[Sequence[Want]]) -> None:
         """Refused with every fault of every manifest that would result."""
         faults: list[Fault] = []
+        self.repo.expect(sum(map(len, groups)))
         for group in groups:
             try:
                 self._next(group)
