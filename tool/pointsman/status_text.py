@@ -55,7 +55,9 @@ def summary(each: Mapping[str, Any]) -> str:
     if each["serving"] == "behind" and behind:
         commits = f"{behind['commits']} commit{'s' if behind['commits'] != 1 else ''}"
         return f"behind by {commits}, since {behind['since']['at']} ({length(behind['seconds'])}){what}"
-    if each["serving"] == "absent" and behind and each["current"]:
+    if each["serving"] == "absent" and not each["current"]:
+        return "absent: main has no manifest of it"
+    if each["serving"] == "absent" and behind:
         return f"absent: never synced, for {length(behind['seconds'])}"
     return f"{each['serving']}{what}"
 
