@@ -257,6 +257,19 @@ def test_what_stood_at_the_commit_that_settings_trust_is_restored_and_an_edit_be
     assert [event["kind"] for event in events(shop)] == ["restore", "edit", "edit", "edit", "ship"]
 
 
+def test_what_goes_back_to_one_type_put_back_is_a_restore(shop: Shop, tmp_path: Path) -> None:
+    for day in (1, 2):
+        files = popularity(tmp_path / "p.json", 9 + day, day=day), cooc(tmp_path / "c.json", 9 + day, day=day)
+        shop.publish(*files, merge=True)
+    shop.roll_back(slot="cooc", now=True, reason="only this")
+    put_back = shop.manifest
+    shop.publish(popularity(tmp_path / "p.json", 12, day=3), merge=True)
+    shop.roll_back(now=True, reason="and that")
+    assert shop.manifest == put_back
+    assert [event["kind"] for event in events(shop, GROCER)] == ["restore", "ship", "restore", "ship", "ship"]
+    assert "put back an earlier state of grocer/home" in said_of(shop, "main")
+
+
 def test_a_ship_that_plain_git_merged_is_a_ship_by_what_the_side_says(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 10))
     (pull,) = shop.pulls()

@@ -158,7 +158,7 @@ class Teller:
             kind = "restore" if is_restore(said, old, new) else "ship"
         else:
             kind = "restore" if self._is_known(change) else "edit"
-        if change.new is not None and kind != "restore":
+        if change.new is not None and (said is not None or kind != "restore"):
             self._left[change.path, change.new] = None if said is not None else commit
         slots = sorted(slot for slot in {*old, *new} if old.get(slot) != new.get(slot))
         about = said or message.about(target)
