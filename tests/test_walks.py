@@ -19,11 +19,11 @@ from runner import slow
 from shop import Shop, cooc, git, popularity, refused
 from world import how_many
 
-from pointsman import audit, repo
+from pointsman import audit, log, repo
 from pointsman.errors import Problem, Refused
 from pointsman.names import Target
 
-STEPS = 6
+STEPS = 10
 TARGETS = (Target("grocer", "home"), Target("grocer", "search"))
 
 
@@ -69,6 +69,12 @@ class Walk:
         path = f"{self.last(target)}~1:{target.manifest_path}"
         there = git(self.shop.desk, "ls-tree", *path.split(":"))
         return (git(self.shop.desk, "show", path) + "\n").encode() if there else None
+
+    def first(self, target: Target) -> bytes:
+        """What the first ship left, the latest of them if it was undone since."""
+        words = ["log", "--first-parent", "--diff-merges=first-parent", "--diff-filter=A", "-s", "-1", "--format=%H"]
+        added = git(self.shop.desk, *words, "--", target.manifest_path)
+        return (git(self.shop.desk, "show", f"{added}:{target.manifest_path}") + "\n").encode()
 
     def is_good(self, target: Target) -> bool:
         return self.last(target) not in self.bad
@@ -184,11 +190,11 @@ class Walk:
         assert self.state(target) == back
         return True
 
-    def roll_back(self, target: Target, *, now: bool = True) -> bool:
+    def roll_back(self, target: Target, *, now: bool = True, slot: str | None = None) -> bool:
         if not self.last(target):
             return False
         try:
-            self.shop.roll_back(target, now=now, reason="the walk says so")
+            self.shop.roll_back(target, now=now, slot=slot, reason="the walk says so")
             if not now and self._open(target):
                 self.shop.merge(str(target))
         except Refused as error:
@@ -201,6 +207,12 @@ class Walk:
 
     def roll_back_by_pull(self, target: Target) -> bool:
         return self.roll_back(target, now=False)
+
+    def roll_back_a_type(self, target: Target) -> bool:
+        there = self.state(target)
+        if there is None or not self.is_good(target):
+            return False
+        return self.roll_back(target, slot=self.dice.choice(sorted(json.loads(there)["current"])))
 
     def _open(self, target: Target) -> bool:
         return any(str(target) in pull["targets"] for pull in self.shop.pulls())
@@ -262,8 +274,9 @@ class Walk:
         return True
 
     def remove(self, target: Target) -> bool:
-        if self.state(target) is None or not self.is_good(target) or self.before(target) is None:
-            return False
+        there = self.state(target)
+        if there is None or not self.is_good(target) or there == self.first(target):
+            return False  # to take away what the first ship left is to undo that
         self.committed("gone", {target.manifest_path: None})
         self.pushed(good=False)
         return True
@@ -298,6 +311,8 @@ class Walk:
             assert served is None or served in self.good[target]
         with self.shop.open() as repo:
             document = audit.audit(repo).document
+            told = log.log(repo, log.Query()).document["events"]
+        assert {event["commit"] for event in told if event["kind"] == "edit"} <= self.bad
         assert {fault.get("commit") for fault in document["faults"] if not fault["accepted"]} == self.bad
 
     def step(self, name: str, verb: Callable[[Target], bool]) -> None:
@@ -312,7 +327,7 @@ class Walk:
 
 def walk(root: Path, dice: random.Random) -> Walk:
     found = Walk(Shop(root), dice)
-    ways: dict[str, tuple[int, Callable[[Target], bool]]] = {  # how often, of every 35 steps
+    ways: dict[str, tuple[int, Callable[[Target], bool]]] = {  # how often, of every 37 steps
         "publish": (8, found.publish),
         "publish, then merge": (3, found.publish_and_merge),
         "publish again": (3, found.publish_again),
@@ -320,6 +335,7 @@ def walk(root: Path, dice: random.Random) -> Walk:
         "revert": (6, found.revert),
         "roll back now": (2, found.roll_back),
         "roll back": (2, found.roll_back_by_pull),
+        "roll back a type": (2, found.roll_back_a_type),
         "hold or release": (2, found.hold),
         "edit": (1, found.edit),
         "break, mend and put back": (2, found.break_mend_and_put_back),
