@@ -19,7 +19,7 @@ from world import how_many
 
 from github.hub import TOKEN, Hub
 from github.team import SETTINGS, Team, outcomes
-from pointsman import doctor, explain, log, publish, pulls, rollback, status
+from pointsman import audit, check, doctor, explain, log, publish, pulls, rollback, status, sync
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge import BODY_LIMIT, Opened, Page
 from pointsman.github import GitHub, open_github
@@ -65,6 +65,50 @@ def test_the_whole_loop_and_back_to_the_same_bytes(team: Team, hub: Hub) -> None
     assert team.sync() == before
     assert len(hub.numbers("ship/")) == 2
     assert first != number
+
+
+@slow
+def test_a_joint_ship_of_twenty_targets_goes_all_the_way_and_back(tmp_path: Path, hub: Hub) -> None:
+    team = Team(tmp_path, hub, SETTINGS.replace("[forge]\n", '[forge]\ngroup = "run"\n'))
+
+    def ship(day: int) -> int:
+        paths = [popularity(tmp_path / f"{n}.json", 20 + day, tenant=f"t{n:02}", day=day) for n in range(20)]
+        told = team.publish(*paths, run=f"https://ci.example/{day}").document["targets"]
+        assert {each["outcome"] for each in told} == {"opened"}
+        (number,) = {int(each["pull_request"]["id"]) for each in told}
+        git(team.desk, "fetch", "-q", "origin")
+        assert checked(number) == [], "in a checkout, as the workflow does"
+        hub.approve(number)
+        hub.button(number)
+        return number
+
+    def checked(number: int) -> list[str]:
+        git(team.desk, "fetch", "-q", "origin")
+        with team.open() as repo:
+            outcome = check.check(repo, base="origin/main", head=f"origin/{hub.pulls[number]['ref']}")
+        return [fault["rule"] for fault in outcome.document["faults"]]
+
+    def served() -> dict[str, bytes]:
+        with team.open() as repo:
+            assert sync.sync(repo).exit_code == 0
+        root = team.store / "registry" / "current"
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("manifest.json")}
+
+    ship(1)
+    before = served()
+    second = ship(2)
+    pull = hub.pulls[second]
+    assert len(pull["body"]) <= BODY_LIMIT
+    assert pull["labels"][:2] == ["ship", "t00/home"]
+    assert not (before.items() & served().items())
+    revert = hub.revert(second)
+    team.refresh(hub.pulls[revert]["ref"])
+    assert checked(revert) == []
+    hub.approve(revert)
+    hub.button(revert)
+    assert served() == before
+    with team.open() as repo:
+        assert audit.audit(repo).exit_code == 0
 
 
 @slow
