@@ -15,7 +15,7 @@ from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.fence import AUDITED, SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.gate import Gatekeeper
 from pointsman.outcome import Outcome
-from pointsman.plumbing import PLAIN_FILE, Commit, Oid
+from pointsman.plumbing import PLAIN_FILE, Commit, Entry, Oid
 from pointsman.repo import Repository
 from pointsman.rules import RULES, Rule
 from pointsman.settings import Settings
@@ -50,7 +50,8 @@ def audit(
     every = index.commits[::-1]
     for place in range(0, len(every), _TOGETHER):
         some = every[place : place + _TOGETHER]
-        repo.git.read_ahead(_documents(some))
+        repo.fetch_ahead(_documents(some))
+        repo.git.read_ahead(entry.oid for entry in _documents(some))
         judged = [commit for commit in some if not since or not index.is_older(commit.oid, since)]
         signatures.look(judged)
         report.pass_over(some[: len(some) - len(judged)])
@@ -62,11 +63,11 @@ def audit(
     return Outcome(document, 1 if document["counts"]["broken"] else 0, tuple(notes))
 
 
-def _documents(commits: Sequence[Commit]) -> Iterator[Oid]:
+def _documents(commits: Sequence[Commit]) -> Iterator[Entry]:
     """The contents of the state documents that these commits leave."""
     for change in (change for commit in commits for change in commit.changes):
         if change.new is not None and change.new.mode == PLAIN_FILE and path_kind(change.path) in DOCUMENTS:
-            yield change.new.oid
+            yield change.new
 
 
 def _fences(settings: Settings) -> tuple[list[Fence], list[str]]:

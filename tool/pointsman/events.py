@@ -67,6 +67,8 @@ def events(repo: Repository, targets: Sequence[Target] = (), *, records: bool = 
     main = repo.main
     moments, commits = _walked(repo, _paths(targets, records=records))
     teller = Teller(repo, moments)
+    changes = (change for commit in commits for change in commit.changes if path_kind(change.path) != "record")
+    repo.fetch_ahead(entry for change in changes for entry in (change.old, change.new))
     told = [event for commit in commits for event in teller.tell(commit)][::-1]
     wanted = {"all", *map(str, targets)}
     told = [event for event in told if not targets or event.target in wanted]

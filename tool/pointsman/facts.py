@@ -41,7 +41,7 @@ from pointsman.message import Message, Said, is_restore, parse, vouching
 from pointsman.names import NAME, VERSION, Target
 from pointsman.origin import MAIN
 from pointsman.plumbing import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
-from pointsman.repo import Repository
+from pointsman.repo import LATELY, Repository
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
 from pointsman.snapshot import Chain, Snapshot, versions_in
 from pointsman.store import BUCKETS, open_store
@@ -201,9 +201,28 @@ class Facts:
         found = self._value(path, "record", snapshot.entry(path))
         return found if isinstance(found, Record) else None
 
+    def fetch_ahead(self, snapshot: Snapshot, targets: Iterable[Target]) -> None:
+        """In a partial clone, fetch together the manifests of targets and the records that they point or pointed to."""
+        if not self.repo.is_partial:
+            return
+        every = list(targets)
+        self.repo.fetch_ahead(snapshot.entry(target.manifest_path) for target in every)
+        slots = [(target, slot) for target in every for slot in self._lately(snapshot, target)]
+        self.repo.fetch_ahead(snapshot.entry(target.record_path(*slot)) for target, slot in slots)
+
+    def _lately(self, snapshot: Snapshot, target: Target) -> set[tuple[str, str]]:
+        """Slot and version of what a manifest points to, and of its last states where history was read."""
+        entries = [snapshot.entry(target.manifest_path)]
+        if self.repo.index is not None and snapshot.commit in self.repo.index:
+            chain = self.chain(snapshot.commit, target.manifest_path)
+            some = (commit for place in range(LATELY) if (commit := chain.at(place)) is not None)
+            entries += [entry for commit in some for entry in chain.step(commit)]
+        return {slot for entry in entries for slot in versions_in(self.repo, entry).items()}
+
     def read_ahead(self, snapshot: Snapshot, paths: Iterable[str]) -> None:
         """Read together the documents that are going to be asked for one at a time."""
-        entries = (snapshot.entry(path) for path in paths)
+        entries = [snapshot.entry(path) for path in paths]
+        self.repo.fetch_ahead(entries)
         self.repo.git.read_ahead(entry.oid for entry in entries if entry is not None and entry.mode == PLAIN_FILE)
 
     def slots(self, snapshot: Snapshot, target: Target, manifest: Manifest | None) -> dict[str, Record | None]:

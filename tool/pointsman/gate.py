@@ -70,6 +70,11 @@ class Gatekeeper:
         changes = self.repo.git.differences(fork, head)
         message = parse(self.repo.messages(base, head))
         before, after = Snapshot(self.repo, base), Snapshot(self.repo, head)
+        self.repo.fetch_ahead(entry for change in changes for entry in (change.old, change.new))
+        targets = [target_of(change.path) for change in changes if path_kind(change.path) == "manifest"]
+        self.repo.expect(len(targets), base)
+        for side in (before, after):
+            self.facts.fetch_ahead(side, targets)
         at = self.repo.time_of(head) if clock is None else clock
         case = self._case(Gate.CHANGE, before, after, changes, message, at, notes=notes)
         return self._verdict(case, message, notes=notes)
@@ -81,6 +86,7 @@ class Gatekeeper:
 
         Whether their blobs stand in the store is not asked: they may be put there later.
         """
+        self.repo.expect(len(manifests), base)
         landed: dict[str, Entry | None] = {path: self.repo.git.hold(data) for path, data in records.items()}
         staged: dict[str, Entry | None] = {path: self.repo.git.hold(data) for path, data in manifests.items()}
         before = Snapshot(self.repo, base, landed)
@@ -100,6 +106,7 @@ class Gatekeeper:
         """Judge everything that stands at `head`, and the commit that made each manifest what it is."""
         after = Snapshot(self.repo, head)
         changes = self.repo.git.differences(object_id("tree", b"", len(head)), head)
+        self.repo.fetch_ahead(change.new for change in changes)
         verdict = self._verdict(self._case(Gate.TREE, after, after, changes, Message(), 0), Message())
         targets = [target_of(change.path) for change in changes if path_kind(change.path) == "manifest"]
         self.repo.expect(len(targets), head)
@@ -254,8 +261,6 @@ class Gatekeeper:
         )
         formatted = gate in (Gate.STAGED, Gate.CHANGE)
         documents = [facts.document(change, formatted=formatted) for change in changes]
-        if gate is Gate.CHANGE:
-            self.repo.expect(sum(document.kind == "manifest" for document in documents), base.commit)
         targets = []
         for document in documents:
             if document.kind != "manifest":

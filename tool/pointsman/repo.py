@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import tempfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,7 @@ _DEEPEST = 200  # directories
 _MANY = 16  # paths whose walks cost more than reading everything once
 _OPEN_WALKS = 16  # each is a git process with three pipes
 _ALL = 1 << 30  # commits
+LATELY = 4  # changes of a path that whoever judges many of them reads
 _AFTER = 256  # commits beyond what was read, before they are read with it
 _LONG = 4096  # characters of a commit's message
 
@@ -52,6 +53,7 @@ class Repository:
         self.held = contextlib.ExitStack()  # what ends with the repository
         self._settings = settings
         self._written: set[Oid] = set()
+        self._fetched: set[Oid] = set()  # together, into a partial clone
         self.index: Index | None = None
         self._newer: dict[Oid, list[Commit] | None] = {}  # tip → what it has beyond the index
         self._walks: dict[str, Walk] = {}
@@ -98,11 +100,20 @@ class Repository:
         self._open_walks.clear()
         self._messages.clear()
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether contents are fetched as they are read, each by a git of its own."""
+        return self._settings.get("remote.origin.promisor", "false").lower() in _TRUE
+
     def fetch_ahead(self, entries: Iterable[Entry | None]) -> None:
-        """Where contents are fetched as they are read (a partial clone), fetch these together if they are many."""
+        """In a partial clone, fetch these contents together if they are many."""
+        if not self.is_partial:
+            return
         oids = {entry.oid for entry in entries if entry is not None and entry.mode == PLAIN_FILE}
-        if len(oids) > _MANY and self._settings.get("remote.origin.promisor", "false").lower() in _TRUE:
+        oids -= self._fetched | self._written
+        if len(oids) > _MANY:
             self._origin.fetch_objects(sorted(oids))
+            self._fetched |= oids
 
     # commits
 
@@ -249,6 +260,7 @@ class Repository:
             known = self.index.commits if self.index is not None and newer is not None else []
             self.index = Index([*(newer or ()), *known] if known else self._history(tip))
             self._newer.clear()
+            self.fetch_ahead(_recent(self.index))
         return self.index
 
     def _beyond(self, tip: Oid) -> list[Commit] | None:
@@ -365,6 +377,17 @@ class Repository:
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # never a branch, whatever branches are called
 _TRUE = ("true", "yes", "on", "1")
 _BARE = "safe.bareRepository"  # a setting that lets git work only in bare repositories that it was told of
+
+
+def _recent(index: Index) -> Iterator[Entry | None]:
+    """What each manifest was lately: whoever asks for many of them reads these."""
+    told: Counter[str] = Counter()
+    for commit in index.commits:
+        for change in commit.changes:
+            if change.path.startswith("manifests/") and told[change.path] < LATELY:
+                told[change.path] += 1
+                yield change.old
+                yield change.new
 
 
 def _grew(newer: Sequence[Commit], old: Oid) -> bool:

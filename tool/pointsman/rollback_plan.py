@@ -73,6 +73,7 @@ def plans(gate: Gatekeeper, request: Request, clock: int) -> Iterator[Plan]:
     repo.expect(len(chosen))
     if request.run is None:
         repo.fetch_ahead(past.tops(chosen))
+        gate.facts.fetch_ahead(Snapshot(repo, repo.main), chosen)
     for target in chosen:
         try:
             plan = _plan(gate, past, request, target)

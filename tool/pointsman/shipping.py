@@ -103,6 +103,8 @@ class Shipping:
         """Refused with every fault of every manifest that would result."""
         faults: list[Fault] = []
         self.repo.expect(sum(map(len, groups)))
+        facts = Gatekeeper(self.repo).facts
+        facts.fetch_ahead(Snapshot(self.repo, self.repo.main), (want.target for group in groups for want in group))
         for group in groups:
             try:
                 self._next(group)

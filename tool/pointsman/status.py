@@ -85,6 +85,7 @@ class _Look:
             asked_for = (target for pull in self.pulls for target in pull.targets)
             found = sorted({*current_targets(self.head), *asked_for, *self.served})
         self.repo.expect(len(found))
+        self.gate.facts.fetch_ahead(self.head, found)
         return found
 
     def _pointers(self, store: Store, targets: Sequence[Target]) -> Iterable[tuple[Target, Held]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pointsman.aftermath import Aftermath
 from pointsman.case import Gate
+from pointsman.chosen import current_targets
 from pointsman.documents import Manifest, read_manifest
 from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.facts import Facts
@@ -100,11 +101,14 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
         raise MovedFirst("the settings on main moved the serving pointers meanwhile: run pointsman sync again")
     gate = Gatekeeper(repo, rules=orders.rules)
     _move_fence(gate, store, fence, main, orders)
+    repo.fetch_ahead(head.entry(target.manifest_path) for target in current_targets(head))
     wanted = dict(_wanted(head))
     same = {settings.serving_key(each): held.tag for each, held in serving.items() if wanted.get(each) == held.data}
     if not orders.dry_run and not store.still(same):
         raise MovedFirst("another sync wrote a pointer that was as main has it: run pointsman sync again")
-    repo.expect(sum(target not in serving or serving[target].data != data for target, data in wanted.items()))
+    differing = [each for each, data in wanted.items() if each not in serving or serving[each].data != data]
+    repo.expect(len(differing))
+    gate.facts.fetch_ahead(head, differing)
     gate.facts.look_ahead(settings, _blobs(gate.facts, head, wanted, serving))
     if not orders.dry_run:
         Aftermath(store, settings).owe(gate, main, _differing(wanted, serving, orders))
