@@ -474,7 +474,7 @@ def test_a_dirty_worktree_stays_untouched(shop: Shop) -> None:
     assert (shop.desk / "pointsman.toml").read_text() == "# half done\n"
 
 
-@pytest.mark.parametrize("origin", ["another", "its own"])
+@pytest.mark.parametrize("origin", ["another", pytest.param("its own", marks=slow)])
 def test_below_the_top_of_a_checkout_every_path_is_what_it_is_at_the_top(shop: Shop, origin: str) -> None:
     shop.publish(day=1, merge=True)
     shop.pull()
@@ -496,7 +496,9 @@ def test_below_the_top_of_a_checkout_every_path_is_what_it_is_at_the_top(shop: S
     assert shop.check(where=below, staged=True) == shop.check(staged=True) == ["bad-json"]
 
 
-@pytest.mark.parametrize("name", ["a..b/x..", "run/home...", "HEAD/all", pytest.param("a./b", marks=slow)])
+@pytest.mark.parametrize(
+    "name", ["a..b/x..", *(pytest.param(name, marks=slow) for name in ("run/home...", "HEAD/all", "a./b"))]
+)
 def test_every_name_of_the_grammar_goes_all_the_way(shop: Shop, tmp_path: Path, name: str) -> None:
     target = Target.parse(name)
     names = {"tenant": target.tenant, "surface": target.surface}
