@@ -274,19 +274,24 @@ def test_two_who_hold_the_same_at_the_same_moment_leave_one_hold_and_are_both_ri
 def test_the_log_tells_holds_and_releases(shop: Shop) -> None:
     from pointsman import log
 
-    opened = hold(shop, now=False)
-    shop.merge(opened["pull_request"]["id"])
+    hold(shop, now=False)
+    shop.merge("grocer/home")
     release(shop)
+    hold(shop, "all", now=False)
+    shop.merge("all")
+    release(shop, "all")
     hold(shop)
     release(shop)
     shop.roll_back(now=True, hold=True, reason="bad feed")
     with shop.open() as repo:
         told = log.log(repo, log.Query(targets=(GROCER,))).document["events"]
-    assert [(event["kind"], event["reason"], "now" in event) for event in told[:6]] == [
+    assert [(event["kind"], event["reason"], "now" in event) for event in told[:8]] == [
         ("hold", "bad feed", True),
         ("restore", "bad feed", True),
         ("release", "mended", True),
         ("hold", "the feed is broken", True),
+        ("release", "mended", True),
+        ("hold", "the feed is broken", False),
         ("release", "mended", True),
         ("hold", "the feed is broken", False),
     ]

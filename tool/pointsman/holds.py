@@ -19,7 +19,7 @@ from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate import Gatekeeper
 from pointsman.message import check_value, compose
 from pointsman.moments import read_time
-from pointsman.names import Target
+from pointsman.names import Target, branch_place
 from pointsman.origin import MAIN, Move
 from pointsman.outcome import Outcome
 from pointsman.plumbing import PLAIN_FILE, Entry, Oid
@@ -120,8 +120,7 @@ def _change(repo: Repository, request: Request, wanted: Hold | None, clock: int)
         told |= {"says": says} if (says := _others(repo, base, request.target, clock)) else {}
     if (entry is None) if wanted is None else is_same(was, wanted):
         return {**told, "hold": _told(was), "outcome": "unchanged"}
-    place = "all" if request.target == "all" else Target.parse(request.target).place
-    branch = f"hold/{place}/{hashlib.sha256(f'hold {request.target}'.encode()).hexdigest()[:12]}"
+    branch = f"hold/{branch_place(request.target)}/{hashlib.sha256(f'hold {request.target}'.encode()).hexdigest()[:12]}"
     ref = f"refs/heads/{branch}"
     there = repo.heads.get(ref)
     if there is not None and not request.now and _asks_for(repo, there, path, entry, wanted):

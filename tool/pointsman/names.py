@@ -40,6 +40,11 @@ def check_name(text: str, what: str) -> str:
     return text
 
 
+def branch_place(name: str) -> str:
+    """A name as it stands in a branch: git takes no two dots side by side there."""
+    return name.replace("..", ".%2E")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
     """One tenant's one surface: what a manifest is current for."""
@@ -67,8 +72,8 @@ class Target:
 
     @property
     def place(self) -> str:
-        """Where its branches stand, below ship/, rollback/ and hold/: git takes no two dots side by side in a name."""
-        return str(self).replace("..", ".%2E")
+        """Where its branches stand, below ship/, rollback/ and hold/."""
+        return branch_place(str(self))
 
     @property
     def manifest_path(self) -> str:

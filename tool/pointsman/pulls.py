@@ -22,7 +22,7 @@ from pointsman.forges import open_forge
 from pointsman.gate import Gatekeeper
 from pointsman.local_forge import LocalForge
 from pointsman.message import Message, parse
-from pointsman.names import Target
+from pointsman.names import Target, branch_place
 from pointsman.origin import REVERT_BRANCHES, Move
 from pointsman.outcome import Outcome, line, told
 from pointsman.plumbing import Oid
@@ -121,10 +121,14 @@ def is_stale(gate: Gatekeeper, main: Oid, pull: Pull) -> bool:
 
 
 def find(repo: Repository, text: str) -> Pull:
-    """The one open pull request that an id, a branch or a target names; Problem if none or several do."""
+    """The one open pull request that an id, a branch or a target names; Problem if none or several do.
+
+    Where a target has none of its own, that of its hold.
+    """
     pulls = open_pulls(repo)
     named = [pull for pull in pulls if text in (pull.id, pull.branch)]
     named = named or [pull for pull in pulls if text in map(str, pull.targets)]
+    named = named or [pull for pull in pulls if pull.branch.rpartition("/")[0] == f"hold/{branch_place(text)}"]
     if len(named) == 1:
         return named[0]
     known = ", ".join(pull.branch for pull in (named or pulls)[:_SHOWN])
