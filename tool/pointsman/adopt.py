@@ -22,7 +22,7 @@ from pointsman.history import folded
 from pointsman.landing import Landing, Standing, record_of
 from pointsman.message import check_value
 from pointsman.names import Target
-from pointsman.outcome import Outcome, line, told
+from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo import Repository
 from pointsman.settings import Settings
@@ -298,7 +298,7 @@ def render(document: Mapping[str, Any]) -> str:
                 lines.append(f"{each['target']}: {each['says']}")
             case "left":
                 lines.append(f"{each['target']}: left as it is")
-                lines += [f"  {line(fault)}" for fault in each["faults"]]
+                lines += [f"  {fault_line(fault)}" for fault in each["faults"]]
             case "dry-run":
                 lines.append(f"{each['target']}: would be taken over (dry run, nothing written)")
             case "unchanged" if each["pull_request"] is None:
@@ -307,7 +307,7 @@ def render(document: Mapping[str, Any]) -> str:
                 lines.append(f"{each['target']}: {outcome}, in {each['pull_request']['branch']}")
     if document["faults"]:
         lines.append("left beside these:")
-        lines += [f"  {line(fault)}" for fault in document["faults"]]
+        lines += [f"  {fault_line(fault)}" for fault in document["faults"]]
     made = sum(each["blob"] == "created" for each in artifacts)
     recorded = sum(each["recorded"] for each in artifacts)
     lines.append(f"{len(artifacts)} versions verified, {made} blobs stored, {recorded} on record")

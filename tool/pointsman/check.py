@@ -8,7 +8,7 @@ from typing import Any
 from pointsman.errors import Fault
 from pointsman.gate import Gatekeeper
 from pointsman.markdown import plain
-from pointsman.outcome import Outcome, line, told
+from pointsman.outcome import Outcome, fault_line, told
 from pointsman.repo import Repository
 from pointsman.rules import RULES, Rule
 from pointsman.snapshot import Snapshot
@@ -48,9 +48,10 @@ def check(
 def render(document: Mapping[str, Any]) -> str:
     """One line per fault and one verdict."""
     lines = [
-        line(fault) + (f" (accepted: {fault['reason']})" if fault["accepted"] else "") for fault in document["faults"]
+        fault_line(fault) + (f" (accepted: {fault['reason']})" if fault["accepted"] else "")
+        for fault in document["faults"]
     ]
-    lines += [f"note: {line(note)}" for note in document["notes"]]
+    lines += [f"note: {fault_line(note)}" for note in document["notes"]]
     return "\n".join([*lines, _sentence(document)])
 
 

@@ -18,7 +18,7 @@ class Outcome:
     notes: tuple[str, ...] = ()  # one line each, for a person, on stderr
 
 
-def line(fault: Mapping[str, Any]) -> str:
+def fault_line(fault: Mapping[str, Any]) -> str:
     """A fault of a document as people read it."""
     return str(Fault(fault["path"], fault["rule"], fault["says"]))
 

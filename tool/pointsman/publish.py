@@ -18,7 +18,7 @@ from pointsman.gate import Gatekeeper
 from pointsman.landing import Landing, record_of
 from pointsman.message import check_value, parse
 from pointsman.names import Target
-from pointsman.outcome import Outcome, line
+from pointsman.outcome import Outcome, fault_line
 from pointsman.policy import GUARDRAILS
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo import Repository
@@ -181,5 +181,5 @@ def target_lines(targets: Sequence[Mapping[str, Any]]) -> list[str]:
             case "dry-run":
                 lines.append(f"{each['target']}: would be shipped (dry run, nothing written)")
             case "refused":
-                lines += [line(fault) for fault in each["faults"]]
+                lines += [fault_line(fault) for fault in each["faults"]]
     return lines

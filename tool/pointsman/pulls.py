@@ -24,7 +24,7 @@ from pointsman.local_forge import LocalForge
 from pointsman.message import Message, parse
 from pointsman.names import Target, branch_place
 from pointsman.origin import REVERT_BRANCHES, Move
-from pointsman.outcome import Outcome, line, told
+from pointsman.outcome import Outcome, fault_line, told
 from pointsman.plumbing import Oid
 from pointsman.pull_page import page_of
 from pointsman.repo import Repository
@@ -333,8 +333,8 @@ def render(outcome: Mapping[str, Any]) -> str:
     if "commit" in outcome:
         what = ", ".join(outcome["targets"]) or "the hold"
         return f"merged {what} as {outcome['commit'][:12]}"
-    faults = [f"  {'accepted' if fault['accepted'] else 'refused'}: {line(fault)}" for fault in outcome["faults"]]
-    notes = [f"  note: {line(note)}" for note in outcome["notes"]]
+    faults = [f"  {'accepted' if fault['accepted'] else 'refused'}: {fault_line(fault)}" for fault in outcome["faults"]]
+    notes = [f"  note: {fault_line(note)}" for note in outcome["notes"]]
     passes = [] if any(not fault["accepted"] for fault in outcome["faults"]) else ["  the gate passes it"]
     return "\n".join([_line(outcome), *(f"  {said}" for said in outcome["says"]), *faults, *notes, *passes])
 

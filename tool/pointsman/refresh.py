@@ -17,7 +17,7 @@ from pointsman.forges import open_forge
 from pointsman.gate import Gatekeeper
 from pointsman.markdown import fenced
 from pointsman.message import Said
-from pointsman.outcome import Outcome, line, told
+from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
 from pointsman.pulls import Pull
 from pointsman.record_pull import pause
@@ -170,5 +170,5 @@ def render(outcome: Mapping[str, Any]) -> str:
     for each in outcome["pull_requests"]:
         says = f": {each['says']}" if each["says"] else ""
         lines.append(f"{each['id']}  {', '.join(each['targets'])}  {each['outcome']}{says}")
-        lines += [f"  {line(fault)}" for fault in each["faults"]]
+        lines += [f"  {fault_line(fault)}" for fault in each["faults"]]
     return "\n".join(lines) or "no open pull requests"

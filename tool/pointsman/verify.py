@@ -14,7 +14,7 @@ from pointsman.errors import Fault, Problem
 from pointsman.events import unknown
 from pointsman.facts import Facts
 from pointsman.names import Target, is_name, is_version
-from pointsman.outcome import Outcome, line, told
+from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo import Repository
 from pointsman.settings import Settings
@@ -129,6 +129,6 @@ def _judge(slot: _Slot, record: Record | None, blob: tuple[int | None, str | Non
 def render(document: Mapping[str, Any]) -> str:
     """One line per fault, and how much was read."""
     faults = document["faults"]
-    lines = [line(fault) for fault in faults]
+    lines = [fault_line(fault) for fault in faults]
     bad = f"{len(faults)} of them bad" if faults else "all as they should be"
     return "\n".join([*lines, f"{document['blobs']} blobs, {document['bytes']} bytes: {bad}"])

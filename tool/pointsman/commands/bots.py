@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def hash_(call: Call, paths: tuple[str, ...]) -> Answer:
     """Print the version of each artifact, as sha256sum prints."""
     from pointsman import sources
-    from pointsman.outcome import line
+    from pointsman.outcome import fault_line
 
     spec = call.spec if call.spec is not None else _manifest_repository()
     if spec is None:
@@ -31,7 +31,7 @@ def hash_(call: Call, paths: tuple[str, ...]) -> Answer:
             outcome = sources.hash_files(paths, repo)
     if not call.json:
         for fault in outcome.document["faults"]:
-            say(line(fault), err=True)
+            say(fault_line(fault), err=True)
     return Answer(outcome, sources.render)
 
 
