@@ -75,6 +75,16 @@ def test_a_pointer_edited_by_hand_is_healed_or_kept_as_asked(shop: Shop) -> None
     assert shop.serving == shop.manifest
 
 
+@pytest.mark.parametrize("tenant", ["schemas", "Registry", "..x"])
+def test_what_is_no_target_stops_none_that_is(shop: Shop, tenant: str) -> None:
+    shop.pull()
+    there = shop.desk / "manifests" / tenant / "home" / "manifest.json"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(shop.manifest)
+    shop.push("past the gate")
+    assert outcomes(shop.sync()) == {"grocer/home": "written"}
+
+
 def test_a_pointer_that_is_only_behind_is_written_not_healed(shop: Shop, tmp_path: Path) -> None:
     shop.sync()
     shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointsman.aftermath import Aftermath
-from pointsman.case import Gate
-from pointsman.chosen import current_targets
+from pointsman.case import Gate, is_target
 from pointsman.documents import Manifest, read_manifest
 from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.facts import Facts
 from pointsman.fence import SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.gate import Gatekeeper
-from pointsman.names import Target, is_name
+from pointsman.names import Target
 from pointsman.outcome import Outcome, told
-from pointsman.plumbing import Oid, object_id
+from pointsman.plumbing import Entry, Oid, object_id
 from pointsman.repo import Repository
 from pointsman.rules import RULES, Rule
 from pointsman.settings import Settings
@@ -101,8 +100,9 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
         raise MovedFirst("the settings on main moved the serving pointers meanwhile: run pointsman sync again")
     gate = Gatekeeper(repo, rules=orders.rules)
     _move_fence(gate, store, fence, main, orders)
-    repo.fetch_ahead(head.entry(target.manifest_path) for target in current_targets(head))
-    wanted = dict(_wanted(head))
+    standing = dict(_standing(head))
+    repo.fetch_ahead(standing.values())
+    wanted = {target: repo.content(entry) for target, entry in standing.items()}  # None for what is no plain file
     same = {settings.serving_key(each): held.tag for each, held in serving.items() if wanted.get(each) == held.data}
     if not orders.dry_run and not store.still(same):
         raise MovedFirst("another sync wrote a pointer that was as main has it: run pointsman sync again")
@@ -158,14 +158,14 @@ def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held]]:
             yield target, held
 
 
-def _wanted(head: Snapshot) -> Iterator[tuple[Target, bytes | None]]:
-    """Every target with a manifest on main and its bytes; None for one that is no plain file."""
+def _standing(head: Snapshot) -> Iterator[tuple[Target, Entry]]:
+    """Every target of main, and what stands where its manifest belongs, a plain file or not."""
     for tenant in head.names("manifests"):
         for surface in head.names(f"manifests/{tenant}"):
-            if is_name(tenant) and is_name(surface) and tenant != "registry":
+            if is_target(tenant, surface):
                 target = Target(tenant, surface)
-                if head.entry(target.manifest_path) is not None:
-                    yield target, head.read(target.manifest_path)
+                if (entry := head.entry(target.manifest_path)) is not None:
+                    yield target, entry
 
 
 def _differing(
