@@ -1,0 +1,67 @@
+"""What a user sees and imports, word for word: moving code about may not change it, and a new wording is a choice."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from pointsman.cli import main
+from pointsman.console import Call
+
+FACE = Path(__file__).parent / "face"
+ROOT = Path(__file__).parent.parent
+AGAIN = "python tests/test_face.py writes the pages anew; look at the difference before you commit it"
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Each command's name, words joined by dashes, and its help at 80 columns."""
+    from pointsman.cli import cli
+
+    def below(
+        command: click.Command, words: tuple[str, ...], parent: click.Context | None
+    ) -> Iterator[tuple[str, str]]:
+        with click.Context(command, info_name=words[-1], parent=parent, obj=Call(), terminal_width=80) as context:
+            yield "-".join(words), f"{command.get_help(context)}\n"
+            if isinstance(command, click.Group):
+                for name in command.list_commands(context):
+                    inner = command.get_command(context, name)
+                    assert inner is not None
+                    yield from below(inner, (*words, name), context)
+
+    return below(cli, ("pointsman",), None)
+
+
+def test_help_is_as_it_was_pinned() -> None:
+    shown = dict(pages())
+    pinned = {path.stem: path.read_text() for path in FACE.glob("*.txt")}
+    assert sorted(shown) == sorted(pinned), AGAIN
+    for name, page in shown.items():
+        assert page == pinned[name], AGAIN
+
+
+def test_help_is_what_a_terminal_gets(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["pr", "merge", "--help"]) == 0
+    assert capsys.readouterr().out == (FACE / "pointsman-pr-merge.txt").read_text()
+
+
+def test_the_library_of_the_readme_is_there() -> None:
+    text = (ROOT / "README.md").read_text()
+    (program,) = re.findall(r"## As a library\n\n```python\n(.*?)```", text, re.DOTALL)
+    artifact = next((ROOT / "tests" / "samples").rglob("popularity/*/*.json"))
+    program = program.replace('"popularity.json"', repr(str(artifact)))
+    out = subprocess.check_output([sys.executable, "-c", f"{program}\nprint(artifact.Reference)"], text=True)
+    assert re.match(r"[0-9a-f]{64} \{'items': \d+\}\n<class", out)
+
+
+if __name__ == "__main__":
+    FACE.mkdir(exist_ok=True)
+    for old in FACE.glob("*.txt"):
+        old.unlink()
+    for page_name, text_of_page in pages():
+        (FACE / f"{page_name}.txt").write_text(text_of_page)
