@@ -280,8 +280,9 @@ class Bench:
         sys.path.insert(0, str(HERE.parent / "tests"))
         from seaweed import BUCKET, Seaweed
 
+        from pointsman.state.store_url import Access
         from pointsman.store import open_store
-        from pointsman.stored import Access, ask_all
+        from pointsman.stored import ask_all
 
         keys = [
             (target, night) for target in history.targets(LARGE // 10) for night in range(10 if self.quick else 100)

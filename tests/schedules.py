@@ -29,8 +29,8 @@ from pointsman.errors import MovedFirst, Problem
 from pointsman.fence import SYNCED
 from pointsman.origin import MAIN
 from pointsman.outcome import Outcome
-from pointsman.plumbing import Oid
 from pointsman.repo import Repository
+from pointsman.state.objects import Oid
 from pointsman.stored import Held
 
 DIES = -1  # a decision: the actor is killed instead of taking its step

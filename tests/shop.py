@@ -14,9 +14,9 @@ from typing import Any
 
 from pointsman import check, publish, pulls, rollback
 from pointsman.errors import Fault, Refused
-from pointsman.names import Target
 from pointsman.outcome import Outcome
 from pointsman.repo import Repository, open_repository
+from pointsman.state.names import Target
 
 STAGING = Path(__file__).parent / "samples" / "recsys-pipelines" / "staging"
 GROCER = Target("grocer", "home")

@@ -25,8 +25,9 @@ from seaweed import BUCKET, Server
 
 from pointsman.bucket import Bucket
 from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.state.store_url import Access
 from pointsman.store import open_store
-from pointsman.stored import Access, ask_all
+from pointsman.stored import ask_all
 from pointsman.trouble import trouble_of
 
 OLD, NEW = "t/s/old.json", "t/s/new.json"

@@ -24,10 +24,10 @@ from pointsman import check, contents
 from pointsman.case import Likeness
 from pointsman.content import Content, Lists, Rows, decode
 from pointsman.contents import Contents, Missing, Pair
-from pointsman.documents import Record
 from pointsman.metrics import ids
 from pointsman.settings import Settings
-from pointsman.stored import Access
+from pointsman.state.documents import Record
+from pointsman.state.store_url import Access
 
 RECORD = Record(
     tenant="grocer", surface="home", segment="", type="popularity", version="", window_start="2026-03-01T00:00:00Z",

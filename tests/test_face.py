@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+
 from pointsman.cli import main
 from pointsman.console import Call
 

@@ -9,8 +9,8 @@ import pytest
 from shop import git
 from world import how_many
 
-from pointsman.plumbing import Oid
 from pointsman.repo import Repository, open_repository
+from pointsman.state.objects import Oid
 
 PATHS = ("a/one", "a/two", "b/one", "c")
 

@@ -17,7 +17,7 @@ from pointsman import at, explain, log, show
 from pointsman.commit_graph import WRITE, has_path_filters
 from pointsman.errors import Problem
 from pointsman.moments import Moments, read_time
-from pointsman.names import Target
+from pointsman.state.names import Target
 
 NOW = 4102444800  # 2100
 

@@ -18,10 +18,10 @@ from pointsman import init as module
 from pointsman.check import check
 from pointsman.errors import Problem
 from pointsman.init import TEMPLATES, init
-from pointsman.names import Target
 from pointsman.outcome import Outcome
 from pointsman.repo import Repository, open_repository
 from pointsman.settings import read_settings
+from pointsman.state.names import Target
 
 ROOT = Path(__file__).parent.parent
 

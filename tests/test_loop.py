@@ -12,13 +12,14 @@ import pytest
 from runner import slow
 from shop import DAYS, GROCER, STAGING, Kept, Shop, cooc, git, popularity, refused
 
-from pointsman import audit, holds, log, message, refresh
+from pointsman import audit, holds, log, refresh
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
-from pointsman.names import Target
 from pointsman.origin import MAIN, Move
 from pointsman.plumbing import Git
 from pointsman.repo import open_repository
 from pointsman.snapshot import Snapshot
+from pointsman.state import message
+from pointsman.state.names import Target
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.errors import Problem
-from pointsman.message import Said, check_value, compose, parse
-from pointsman.names import Target
+from pointsman.state.message import Said, check_value, compose, parse
+from pointsman.state.names import Target
 
 GROCER = Target("grocer", "home")
 SHA = "5" * 64

@@ -11,8 +11,8 @@ from runner import slow
 from shop import Shop, git, popularity
 
 from pointsman import audit, check, log, rollback, status, sync
-from pointsman.names import Pattern
 from pointsman.repo import Repository
+from pointsman.state.names import Pattern
 
 TARGETS, DAYS = 20, 3
 FEW = 8  # fetches, each of which leaves a pack; one for each target would be 20

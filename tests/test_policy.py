@@ -18,13 +18,13 @@ from pointsman import artifact as reader
 from pointsman import check, log, pulls, rollback
 from pointsman.case import Likeness
 from pointsman.contents import Contents, Missing
-from pointsman.documents import Record
 from pointsman.errors import Refused
 from pointsman.gate import Gatekeeper
 from pointsman.limits import DEFAULTS, Age, Jump, Limit
-from pointsman.names import Target
 from pointsman.policy import GUARDRAILS, Finding, Step, judge, sentence, setting
 from pointsman.settings import Settings, read_settings
+from pointsman.state.documents import Record
+from pointsman.state.names import Target
 
 STRICT = "[policy]\ntype_dropped = true\n"  # in a shop: all the defaults
 NOON_ON_2_MARCH = 1772452800

@@ -22,7 +22,7 @@ from runner import slow
 from seaweed import Server
 from shop import CALM, GROCER, STAGING, Shop, git, popularity
 
-from pointsman.names import Target
+from pointsman.state.names import Target
 
 Make = Callable[..., Shop]
 

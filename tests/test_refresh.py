@@ -10,7 +10,7 @@ from runner import slow
 from shop import GROCER, Kept, Shop, cooc, git, popularity
 
 from pointsman import pulls, refresh
-from pointsman.documents import read_manifest
+from pointsman.state.documents import read_manifest
 
 
 def two_open(root: Path) -> Shop:

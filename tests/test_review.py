@@ -14,9 +14,10 @@ from markdown_it import MarkdownIt
 from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 
-from pointsman import message, pulls, review, review_html, review_markdown, review_short, review_terminal
+from pointsman import pulls, review, review_html, review_markdown, review_short, review_terminal
 from pointsman.cli import main
 from pointsman.errors import Problem
+from pointsman.state import message
 
 HOSTILE = (
     "| a | b |", "</td></tr></table><script>alert(1)</script>", "</details><h1>approved</h1>", "`a` **b** _c_ ~~d~~",

@@ -16,8 +16,8 @@ from shop import Kept, Shop, cooc, git, popularity, refused
 from pointsman import rollback
 from pointsman.cli import main
 from pointsman.errors import Problem, Refused
-from pointsman.names import Pattern, Target
 from pointsman.outcome import Outcome
+from pointsman.state.names import Pattern, Target
 
 NOON = 1772625600  # 2026-03-04T12:00:00Z
 BOOKS, KIDS, GROCER = Target("bookshop", "home"), Target("bookshop", "kids"), Target("grocer", "home")

@@ -7,9 +7,9 @@ import re
 import pytest
 
 from pointsman.errors import Problem
-from pointsman.names import Target
 from pointsman.settings import read_settings
-from pointsman.stored import Access
+from pointsman.state.names import Target
+from pointsman.state.store_url import Access
 
 STORE = b'[store]\nurl = "file:///srv/recsys"\n'
 S3 = b'[store]\nurl = "s3://recsys/prod"\n'

@@ -21,8 +21,8 @@ from shop import GROCER, Shop, git, popularity
 from pointsman import status, status_text, watch
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.moments import read_time
-from pointsman.names import Pattern, Target
 from pointsman.outcome import Outcome
+from pointsman.state.names import Pattern, Target
 
 CART = Target("grocer", "cart")
 

@@ -11,7 +11,7 @@ from shop import GROCER, Shop, git, popularity
 
 from pointsman import log, status
 from pointsman.errors import Problem
-from pointsman.names import Target
+from pointsman.state.names import Target
 
 
 @pytest.fixture

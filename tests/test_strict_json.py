@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pointsman import strict_json
 from pointsman.errors import Fault
-from pointsman.strict_json import MinusZero
+from pointsman.state import strict_json
+from pointsman.state.strict_json import MinusZero
 
 # Without surrogates, and names that no reader could take for one another.
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=8)

@@ -18,8 +18,8 @@ from pointsman.case import Gate
 from pointsman.errors import MovedFirst, Refused
 from pointsman.fence import SYNCED, Fence, behind, move_fence
 from pointsman.gate import Gatekeeper
-from pointsman.plumbing import Oid
 from pointsman.repo import Repository
+from pointsman.state.objects import Oid
 
 EVERYDAY = 3  # runs of each search
 MANY = 100  # for each round

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pointsman import artifact, user_type
 from pointsman.artifact import Artifact
 from pointsman.errors import Fault
-from pointsman.names import BUILT_IN_TYPES
+from pointsman.state.names import BUILT_IN_TYPES
 from pointsman.user_type import UserType
 
 Json = dict[str, Any]

@@ -12,8 +12,8 @@ from seaweed import Server
 from shop import GROCER, Shop, popularity
 
 from pointsman.errors import Problem
-from pointsman.names import Target
 from pointsman.outcome import Outcome
+from pointsman.state.names import Target
 from pointsman.verify import Choice, read_shard, verify
 
 

@@ -21,7 +21,7 @@ from world import how_many
 
 from pointsman import audit, log, repo
 from pointsman.errors import Problem, Refused
-from pointsman.names import Target
+from pointsman.state.names import Target
 
 STEPS = 10
 TARGETS = (Target("grocer", "home"), Target("grocer", "search"))

@@ -33,9 +33,9 @@ from runner import slow
 
 from pointsman import holds, publish, pulls, rollback, ship, sync
 from pointsman.errors import Problem
-from pointsman.names import Target
 from pointsman.outcome import Outcome
 from pointsman.repo import Repository, open_repository
+from pointsman.state.names import Target
 
 HOME = Target("grocer", "home")
 DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03")

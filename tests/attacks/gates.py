@@ -16,9 +16,9 @@ from attacks.states import Artifact, Ground, State
 from pointsman import audit, check, pulls, sync
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate import Gatekeeper
-from pointsman.plumbing import Oid
 from pointsman.repo import Repository, open_repository
 from pointsman.rules import RULES
+from pointsman.state.objects import Oid
 
 # Rule → the gates at which it decides: PC `check --staged`, PR `check --base --head` and `pr merge`, SY `sync`,
 # AU `audit`.

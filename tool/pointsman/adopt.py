@@ -13,15 +13,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pointsman import former
-from pointsman.documents import Record, moment, read_record
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.facts import Facts
 from pointsman.former import Registry, Slot, Verified
 from pointsman.gate import Gatekeeper
-from pointsman.history import folded
 from pointsman.landing import Landing, Standing, record_of
-from pointsman.message import check_value
-from pointsman.names import Target
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo import Repository
@@ -29,6 +25,10 @@ from pointsman.settings import Settings
 from pointsman.shipping import Shipping, Terms, Want
 from pointsman.snapshot import Snapshot, versions_in
 from pointsman.sources import load_types
+from pointsman.state.documents import Record, moment, read_record
+from pointsman.state.message import check_value
+from pointsman.state.names import Target
+from pointsman.state.paths import folded
 
 _TRIES = 4
 _POINTERS = "/current/{tenant}/{surface}/manifest.json"

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pointsman.documents import Manifest, read_manifest, rfc3339
 from pointsman.errors import MovedFirst
 from pointsman.gate import Gatekeeper
 from pointsman.hooks import INVALIDATE_HEADERS, NOTIFY_HEADERS, Hooks
-from pointsman.names import Target
-from pointsman.plumbing import Commit, Oid, object_id
 from pointsman.settings import Settings
 from pointsman.snapshot import Chain, versions_in
+from pointsman.state.documents import Manifest, read_manifest, rfc3339
+from pointsman.state.names import Target
+from pointsman.state.objects import Commit, Oid, object_id
 from pointsman.stored import Held, Store
 
 KEY = ".pointsman/aftermath.json"

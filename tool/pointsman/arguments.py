@@ -12,7 +12,7 @@ import click
 from pointsman.errors import Problem
 
 if TYPE_CHECKING:
-    from pointsman.names import Target
+    from pointsman.state.names import Target
 
     _ParamType = click.ParamType[Any]  # generic only for the type checker: older clicks have a plain class
 else:
@@ -42,7 +42,7 @@ class _Target(_ParamType):
     name = "target"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
-        from pointsman.names import Target
+        from pointsman.state.names import Target
 
         try:
             return Target.parse(value)
@@ -56,7 +56,7 @@ class _Targets(_Target):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if "*" not in value and "?" not in value:
             return super().convert(value, param, ctx)
-        from pointsman.names import Pattern
+        from pointsman.state.names import Pattern
 
         try:
             return Pattern.parse(value)
@@ -75,7 +75,7 @@ class _Drop(_ParamType):
     name = "target:type"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Target, str]:
-        from pointsman.names import Target, check_name
+        from pointsman.state.names import Target, check_name
 
         target, colon, slot = value.partition(":")
         if not colon:
@@ -92,7 +92,7 @@ class _Version(_ParamType):
     name = "type@version"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        from pointsman.names import check_name
+        from pointsman.state.names import check_name
 
         slot, sign, version = value.partition("@")
         if not sign or not _DIGITS.fullmatch(version):

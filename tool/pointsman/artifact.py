@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeAlias
 
-from pointsman import artifact_exact, artifact_types, strict_json
+from pointsman import artifact_exact, artifact_types
 from pointsman.artifact_exact import Claims
 from pointsman.artifact_types import LAYOUTS, Document
 from pointsman.errors import Fault, Problem
-from pointsman.strict_json import shown
+from pointsman.state import strict_json
+from pointsman.state.strict_json import shown
 from pointsman.user_type import UserType
 
 _rfc3339 = re.compile(

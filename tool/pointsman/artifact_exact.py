@@ -14,7 +14,7 @@ import msgspec
 from pointsman import go_json
 from pointsman.artifact_types import Layout
 from pointsman.errors import Fault
-from pointsman.strict_json import MinusZero, Trail, folded, is_int64, place, shown
+from pointsman.state.strict_json import MinusZero, Trail, folded, is_int64, place, shown
 
 ENVELOPE = ("v", "artifact_type", "tenant", "surface", "segment", "window", "build")
 _required = tuple(name for name in ENVELOPE if name != "segment")

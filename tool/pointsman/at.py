@@ -6,15 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pointsman.documents import rfc3339
 from pointsman.errors import Problem
 from pointsman.events import shipped_ever, unknown
 from pointsman.moments import Moments, read_time
-from pointsman.names import Target
 from pointsman.outcome import Outcome
-from pointsman.plumbing import Commit
 from pointsman.repo import Repository
 from pointsman.snapshot import Chain
+from pointsman.state.documents import rfc3339
+from pointsman.state.names import Target
+from pointsman.state.objects import Commit
 
 
 def at(repo: Repository, when: str, target: Target, *, now: int) -> Outcome:

@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pointsman.audit_report import Report
-from pointsman.case import DOCUMENTS, Gate, path_kind
+from pointsman.case import Gate
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.fence import AUDITED, SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.gate import Gatekeeper
 from pointsman.outcome import Outcome
-from pointsman.plumbing import PLAIN_FILE, Commit, Entry, Oid
 from pointsman.repo import Repository
 from pointsman.rules import RULES, Rule
 from pointsman.settings import Settings
 from pointsman.signatures import Signatures
 from pointsman.snapshot import Snapshot
+from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
+from pointsman.state.paths import DOCUMENTS, path_kind
 from pointsman.store import open_store
 
 _TOGETHER = 512  # commits whose documents are read at once

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from pointsman.case import path_kind
-from pointsman.documents import rfc3339
 from pointsman.errors import Fault
 from pointsman.events import Event, Teller
 from pointsman.facts import Facts
 from pointsman.gate import Verdict
 from pointsman.moments import Moments
 from pointsman.outcome import told
-from pointsman.plumbing import Commit, Oid
 from pointsman.signatures import Signatures
+from pointsman.state.documents import rfc3339
+from pointsman.state.objects import Commit, Oid
+from pointsman.state.paths import path_kind
 
 KINDS = ("ship", "restore", "removal", "edit", "hold", "release")
 

@@ -21,9 +21,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.stored import Access, Held
+from pointsman.state.store_url import Access
+from pointsman.stored import Held
+from pointsman.timeouts import store_timeout
 from pointsman.trouble import CREDENTIALS, Trouble, host, trouble_of
-from pointsman.waits import store_timeout
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode

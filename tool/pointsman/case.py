@@ -6,16 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from pointsman.documents import HOLD_ON_ALL, Hold, Manifest, Record, Tombstone
-from pointsman.errors import Fault, Problem
-from pointsman.message import Said
-from pointsman.names import Target, is_name, is_version
-from pointsman.plumbing import Change, Oid
+from pointsman.errors import Fault
 from pointsman.settings import Settings
-
-STATE_ROOTS = ("manifests", "registry", "holds")
-READMES = ("manifests/README.md", "registry/README.md")
-DOCUMENTS = ("manifest", "record", "tombstone", "hold")  # kinds of paths that hold a state document
+from pointsman.state.documents import Hold, Manifest, Record, Tombstone
+from pointsman.state.message import Said
+from pointsman.state.names import Target
+from pointsman.state.objects import Change, Oid
 
 
 class Gate(Enum):
@@ -113,40 +109,3 @@ class Case:
     unrecorded: frozenset[str] = frozenset()  # tombstones of versions without a record on the base
     lost: Mapping[str, Oid] = field(default_factory=dict)  # who saw it → a commit that main no longer descends from
     unsigned: Mapping[str, str] = field(default_factory=dict)  # path that must be signed → why nobody has signed it
-
-
-def path_kind(path: str) -> str:
-    """What stands at a path: one of DOCUMENTS, schema, readme, other (no state) or bad (state where none belongs)."""
-    parts = path.split("/")
-    if parts[0] not in STATE_ROOTS:
-        return "other"
-    if path in READMES:
-        return "readme"
-    if path == HOLD_ON_ALL:
-        return "hold"
-    match parts:
-        case ["manifests", tenant, surface, "manifest.json"] if is_target(tenant, surface):
-            return "manifest"
-        case ["registry", "schemas", name] if name.endswith(".schema.json") and is_name(name[: -len(".schema.json")]):
-            return "schema"
-        case ["holds", tenant, name] if name.endswith(".json") and is_target(tenant, name[: -len(".json")]):
-            return "bad" if tenant == "all.json" else "hold"  # a directory there would hide the hold on everything
-        case ["registry", tenant, surface, slot, name] if is_target(tenant, surface) and is_name(slot):
-            version, _, ending = name.partition(".")
-            kinds = {"json": "record", "retired.json": "tombstone"}
-            return kinds.get(ending, "bad") if is_version(version) else "bad"
-    return "bad"
-
-
-def is_target(tenant: str, surface: str) -> bool:
-    """Whether two names make a target."""
-    try:
-        Target(tenant, surface)
-    except Problem:
-        return False
-    return True
-
-
-def target_of(path: str) -> Target:
-    """The target of a path that is a manifest, a record or a tombstone."""
-    return Target(*path.split("/")[1:3])

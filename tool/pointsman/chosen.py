@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-from pointsman.case import is_target
 from pointsman.errors import Problem
-from pointsman.names import Pattern, Target
 from pointsman.snapshot import Snapshot
+from pointsman.state.names import Pattern, Target
+from pointsman.state.paths import is_target
 
 _SHOWN = 3
 

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointsman.case import Likeness
-from pointsman.documents import Record
 from pointsman.errors import Problem
 from pointsman.settings import Settings
-from pointsman.store import BUCKETS, open_store
+from pointsman.state.documents import Record
+from pointsman.state.store_url import BUCKETS
+from pointsman.store import open_store
 from pointsman.stored import Store, ask_all
 
 # What decodes is imported by those that decode: it costs 15 ms, and a rollback or a sync compares nothing.

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pointsman.case import path_kind, target_of
 from pointsman.chosen import current_targets, nearest
 from pointsman.errors import Problem
 from pointsman.gate import Gatekeeper
-from pointsman.message import parse
 from pointsman.moments import Moments
-from pointsman.names import Target
-from pointsman.plumbing import Commit, Entry, Oid
 from pointsman.recorded import alike
 from pointsman.snapshot import Chain, Snapshot, versions_in
+from pointsman.state.message import parse
+from pointsman.state.names import Target
+from pointsman.state.objects import Commit, Entry, Oid
+from pointsman.state.paths import path_kind, target_of
 
 _HEX = re.compile(r"[0-9a-f]{7,64}")
 _COMMIT_DIGITS = 40

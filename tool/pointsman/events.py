@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from pointsman.case import path_kind, target_of
 from pointsman.commit_graph import has_path_filters
-from pointsman.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.errors import Problem
-from pointsman.message import Message, is_restore, parse, vouching
 from pointsman.moments import Moments
-from pointsman.names import Target
-from pointsman.plumbing import Change, Commit, Entry, Oid
 from pointsman.repo import Repository
 from pointsman.snapshot import versions_in
+from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
+from pointsman.state.message import Message, is_restore, parse, vouching
+from pointsman.state.names import Target
+from pointsman.state.objects import Change, Commit, Entry, Oid
+from pointsman.state.paths import path_kind, target_of
 
 _FEW = 16  # paths
 _REMEMBERED = 4096  # manifests

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pointsman.case import path_kind
-from pointsman.documents import rfc3339
 from pointsman.errors import one_line
 from pointsman.events import Event, events
 from pointsman.log import with_approvals
 from pointsman.moments import Moments, on_main
-from pointsman.names import Target
 from pointsman.outcome import Outcome
-from pointsman.plumbing import Commit, Oid
 from pointsman.repo import Repository
+from pointsman.state.documents import rfc3339
+from pointsman.state.names import Target
+from pointsman.state.objects import Commit, Oid
+from pointsman.state.paths import path_kind
 
 _FEW = 16  # targets whose histories are walked rather than all of it
 _SHOWN = 3

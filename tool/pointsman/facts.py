@@ -12,20 +12,14 @@ from functools import partial
 from typing import Any
 
 from pointsman import user_type
-from pointsman.case import (
-    STATE_ROOTS,
-    Blob,
-    Document,
-    Gate,
-    Likeness,
-    State,
-    TargetChange,
-    is_target,
-    path_kind,
-    target_of,
-)
+from pointsman.case import Blob, Document, Gate, Likeness, State, TargetChange
 from pointsman.contents import Contents, Pair
-from pointsman.documents import (
+from pointsman.errors import Fault, Problem
+from pointsman.origin import MAIN
+from pointsman.repo import LATELY, Repository
+from pointsman.settings import SETTINGS_PATH, Settings, read_settings
+from pointsman.snapshot import Chain, Snapshot, versions_in
+from pointsman.state.documents import (
     HOLD_ON_ALL,
     Hold,
     Manifest,
@@ -35,16 +29,12 @@ from pointsman.documents import (
     read_record,
     read_tombstone,
 )
-from pointsman.errors import Fault, Problem
-from pointsman.history import folded
-from pointsman.message import Message, Said, is_restore, parse, vouching
-from pointsman.names import NAME, VERSION, Target
-from pointsman.origin import MAIN
-from pointsman.plumbing import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
-from pointsman.repo import LATELY, Repository
-from pointsman.settings import SETTINGS_PATH, Settings, read_settings
-from pointsman.snapshot import Chain, Snapshot, versions_in
-from pointsman.store import BUCKETS, open_store
+from pointsman.state.message import Message, Said, is_restore, parse, vouching
+from pointsman.state.names import NAME, VERSION, Target
+from pointsman.state.objects import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
+from pointsman.state.paths import STATE_ROOTS, folded, is_target, path_kind, target_of
+from pointsman.state.store_url import BUCKETS
+from pointsman.store import open_store
 from pointsman.stored import Store, ask_all
 
 _READ_AT_MOST = 1 << 24  # bytes of a state file, whatever [limits] says; its own limit is the rule too-large

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pointsman.case import Gate
 from pointsman.errors import Fault, Problem
 from pointsman.gate import Gatekeeper
-from pointsman.plumbing import Oid
+from pointsman.state.objects import Oid
 from pointsman.stored import Store
 
 SYNCED = ".pointsman/sync.json"  # the last commit that sync began to mirror

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pointsman.case import DOCUMENTS, Case, Document, Kind, State, is_target
-from pointsman.documents import Manifest, Record
+from pointsman.case import Case, Document, Kind, State
 from pointsman.errors import Fault, Problem
-from pointsman.names import Target
-from pointsman.plumbing import PLAIN_FILE
+from pointsman.state.documents import Manifest, Record
+from pointsman.state.names import Target
+from pointsman.state.objects import PLAIN_FILE
+from pointsman.state.paths import DOCUMENTS, is_target
 
 _MODES = {"120000": "a symlink", "160000": "a submodule", "100755": "an executable file"}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pointsman.plumbing import Oid
+from pointsman.state.objects import Oid
 
 BODY_LIMIT = 65536  # characters of a pull request's body, and of a comment: GitHub's, the smallest
 

@@ -16,15 +16,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from pointsman import artifact, strict_json
+from pointsman import artifact
 from pointsman.artifact import Artifact, window_instant
 from pointsman.errors import Fault, Problem
-from pointsman.names import Target, is_name, is_version
 from pointsman.progress import Progress
 from pointsman.sources import Source, unfit
-from pointsman.store import open_store, split_url
-from pointsman.stored import Access, Store, ask_all
-from pointsman.strict_json import shown
+from pointsman.state import strict_json
+from pointsman.state.names import Target, is_name, is_version
+from pointsman.state.store_url import Access, split_url
+from pointsman.state.strict_json import shown
+from pointsman.store import open_store
+from pointsman.stored import Store, ask_all
 from pointsman.user_type import UserType
 
 _MOST = 1 << 20  # bytes of a manifest or a record

@@ -11,18 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pointsman import rules
-from pointsman.case import Case, Document, Gate, Kind, TargetChange, path_kind, target_of
+from pointsman.case import Case, Document, Gate, Kind, TargetChange
 from pointsman.contents import Contents
-from pointsman.documents import Manifest, Record
 from pointsman.errors import Fault
 from pointsman.facts import Facts
-from pointsman.message import Message, Said, is_restore, parse, vouching
-from pointsman.names import Target
-from pointsman.plumbing import Change, Commit, Entry, Oid, object_id
 from pointsman.repo import Repository
 from pointsman.rules import BY_NAME, RULES, Rule, judge
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.snapshot import Chain, Snapshot, versions_in
+from pointsman.state.documents import Manifest, Record
+from pointsman.state.message import Message, Said, is_restore, parse, vouching
+from pointsman.state.names import Target
+from pointsman.state.objects import Change, Commit, Entry, Oid, object_id
+from pointsman.state.paths import path_kind, target_of
 
 
 @dataclass(frozen=True, slots=True)

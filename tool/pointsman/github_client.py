@@ -22,7 +22,7 @@ import httpx
 from pointsman import __version__
 from pointsman.errors import Problem, Unreachable, one_line
 from pointsman.github_access import TOKENS, Place
-from pointsman.waits import forge_patience, remote_timeout
+from pointsman.timeouts import forge_patience, remote_timeout
 
 _TRIES = 5
 _WRITES_A_MINUTE = 60  # GitHub's limit for what creates content is 80

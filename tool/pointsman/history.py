@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from operator import itemgetter
 
-from pointsman.plumbing import Change, Commit, Entry, Oid
+from pointsman.state.objects import Change, Commit, Entry, Oid
+from pointsman.state.paths import folded, prefixes
 
 
 class Walk:
@@ -93,13 +93,3 @@ class Index:
 
 def _of(commit: Commit, path: str) -> tuple[Change, ...]:
     return tuple(change for change in commit.changes if change.path == path)
-
-
-def folded(name: str) -> str:
-    """What a file system that ignores case, and Unicode's ways to write an accent, takes a name for."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
-def prefixes(path: str) -> Iterator[str]:
-    """A path and every directory of it, outermost first."""
-    return itertools.accumulate(path.split("/"), lambda directory, name: f"{directory}/{name}")

@@ -14,18 +14,18 @@ from datetime import datetime
 from typing import Any
 
 from pointsman import pulls
-from pointsman.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate import Gatekeeper
-from pointsman.message import check_value, compose
 from pointsman.moments import read_time
-from pointsman.names import Target, branch_place
 from pointsman.origin import MAIN, Move
 from pointsman.outcome import Outcome
-from pointsman.plumbing import PLAIN_FILE, Entry, Oid
 from pointsman.record_pull import pause
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
+from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
+from pointsman.state.message import check_value, compose
+from pointsman.state.names import Target, branch_place
+from pointsman.state.objects import PLAIN_FILE, Entry, Oid
 
 _TRIES = 12
 _RELATIVE = re.compile(r"([1-9]\d{0,5})([mhdw])")

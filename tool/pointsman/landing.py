@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 
 from pointsman import __version__
-from pointsman.documents import Record
 from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.origin import MAIN, Move
 from pointsman.progress import Progress
@@ -19,6 +18,7 @@ from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
 from pointsman.sources import Source
+from pointsman.state.documents import Record
 from pointsman.store import open_store
 from pointsman.stored import Store, ask_all
 

@@ -10,8 +10,8 @@ from collections.abc import Collection, Sequence
 
 from pointsman.forge import Opened, Page
 from pointsman.origin import MAIN, PULL_BRANCHES, Move
-from pointsman.plumbing import Oid
 from pointsman.repo import Repository
+from pointsman.state.objects import Oid
 
 
 class LocalForge:

@@ -11,10 +11,10 @@ from typing import Any
 from pointsman.errors import Problem, one_line
 from pointsman.events import Event, events
 from pointsman.moments import read_time
-from pointsman.names import Target
 from pointsman.outcome import Outcome
-from pointsman.plumbing import Oid
 from pointsman.repo import Repository
+from pointsman.state.names import Target
+from pointsman.state.objects import Oid
 
 _COLUMNS = (
     "at", "kind", "target", "type", "from", "to", "commit", "by", "committer", "run", "reason", "accepts", "until",

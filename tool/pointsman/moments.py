@@ -7,10 +7,10 @@ import re
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 
-from pointsman.documents import rfc3339
 from pointsman.errors import Problem
-from pointsman.plumbing import Commit, Oid
 from pointsman.repo import Repository
+from pointsman.state.documents import rfc3339
+from pointsman.state.objects import Commit, Oid
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?")
 _DAY = len("2026-03-01")

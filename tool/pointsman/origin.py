@@ -17,8 +17,9 @@ from urllib.parse import unquote
 
 from pointsman.durable import sync_directories
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.plumbing import LOCK_PATIENCE, Git, Oid
-from pointsman.waits import remote_timeout
+from pointsman.plumbing import LOCK_PATIENCE, Git
+from pointsman.state.objects import Oid
+from pointsman.timeouts import remote_timeout
 
 MAIN = "refs/heads/main"
 PULL_BRANCHES = ("refs/heads/ship/", "refs/heads/rollback/", "refs/heads/hold/")

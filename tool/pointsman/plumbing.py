@@ -8,7 +8,6 @@ permissions, hash and fsync are git's own.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import struct
@@ -17,21 +16,19 @@ import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import IO, TYPE_CHECKING, NewType
+from typing import IO, TYPE_CHECKING
 
 from pointsman.errors import Problem, Unreachable
+from pointsman.state.objects import PLAIN_FILE, TREE, Change, Commit, Entry, Oid, hasher, object_id
 
 if TYPE_CHECKING:
     from git import Git as GitPython
 
-Oid = NewType("Oid", str)
 
 OLDEST_GIT = (2, 38)
-PLAIN_FILE = "100644"
 _MOST_TREES = 1 << 16  # remembered; a process may look for days
 _AT_ONCE = 500  # ids in one write: half of what the smallest usual pipe (64 KiB) holds
 _READ_AHEAD = 1 << 25  # bytes
-TREE = "40000"
 
 _IDENTITY = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)")
 # Milliseconds for which git waits for another git to let go of a ref; a lock still there after that is a dead one's.
@@ -106,36 +103,6 @@ class Ran:
         lines = [line.strip() for line in self.err.splitlines() if line.strip()]
         said = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "!", "ERROR"))] or lines
         return "; ".join(dict.fromkeys(said)) or f"git ended with exit code {self.code}"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of a tree: mode as git writes it ("100644", "40000", …) and object id."""
-
-    mode: str
-    oid: Oid
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One path that differs between two trees; the empty mode and id stand for "not there"."""
-
-    path: str
-    old: Entry | None
-    new: Entry | None
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """One commit of a first-parent walk, with what it changed against its first parent among the paths walked."""
-
-    oid: Oid
-    parents: tuple[Oid, ...]
-    time: int  # committer's clock, seconds since 1970
-    committer: str
-    author: str
-    message: str
-    changes: tuple[Change, ...] = ()
 
 
 class Git:
@@ -341,19 +308,10 @@ class Git:
         if not ids:
             return ids
         whole = b"PACK" + struct.pack(">II", 2, len(ids)) + pack
-        ran = self.run("unpack-objects", "-q", given=whole + _hasher(length)(whole).digest())
+        ran = self.run("unpack-objects", "-q", given=whole + hasher(length)(whole).digest())
         if ran.code != 0:
             raise Problem(f"git could not write objects: {ran.reason}")
         return ids
-
-
-def object_id(kind: str, content: bytes, length: int = 40) -> Oid:
-    """The id git gives to an object of this kind and content (gitformat-loose: SHA of "<kind> <size>\\0<content>")."""
-    return Oid(_hasher(length)(b"%s %d\0" % (kind.encode(), len(content)) + content).hexdigest())
-
-
-def _hasher(length: int) -> Callable[[bytes], hashlib._Hash]:
-    return hashlib.sha1 if length == 40 else hashlib.sha256
 
 
 def encode_tree(entries: Mapping[str, Entry]) -> bytes:

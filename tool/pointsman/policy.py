@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 from pointsman.artifact import window_instant
 from pointsman.case import Case, Likeness, TargetChange
-from pointsman.documents import Record
 from pointsman.limits import Age, Jump, Limit
+from pointsman.state.documents import Record
 
 # What one type's size is counted in; a user's own type counts every top-level list it has.
 MEASURES = {

@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pointsman.documents import moment
 from pointsman.errors import Problem, Refused
 from pointsman.gate import Gatekeeper
 from pointsman.landing import Landing, record_of
-from pointsman.message import check_value, parse
-from pointsman.names import Target
 from pointsman.outcome import Outcome, fault_line
 from pointsman.policy import GUARDRAILS
 from pointsman.progress import SILENCE, Progress
@@ -26,6 +23,9 @@ from pointsman.settings import Settings
 from pointsman.shipping import Shipping, Terms, Want
 from pointsman.snapshot import Snapshot
 from pointsman.sources import Source, load_types, read_sources
+from pointsman.state.documents import moment
+from pointsman.state.message import check_value, parse
+from pointsman.state.names import Target
 
 
 @dataclass(frozen=True, slots=True)

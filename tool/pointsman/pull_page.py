@@ -8,10 +8,10 @@ from pointsman.errors import one_line
 from pointsman.forge import BODY_LIMIT, Page
 from pointsman.gate import Gatekeeper
 from pointsman.markdown import fenced
-from pointsman.message import parse
-from pointsman.names import Target
-from pointsman.plumbing import Oid
 from pointsman.repo import Repository
+from pointsman.state.message import parse
+from pointsman.state.names import Target
+from pointsman.state.objects import Oid
 
 _MANY = 5  # targets: more would make a wall of labels
 

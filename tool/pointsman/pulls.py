@@ -13,22 +13,22 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pointsman.case import path_kind
 from pointsman.contents import Contents
-from pointsman.documents import rfc3339
 from pointsman.errors import MovedFirst, Problem, Refused, one_line
 from pointsman.forge import Opened
 from pointsman.forges import open_forge
 from pointsman.gate import Gatekeeper
 from pointsman.local_forge import LocalForge
-from pointsman.message import Message, parse
-from pointsman.names import Target, branch_place
 from pointsman.origin import REVERT_BRANCHES, Move
 from pointsman.outcome import Outcome, fault_line, told
-from pointsman.plumbing import Oid
 from pointsman.pull_page import page_of
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
+from pointsman.state.documents import rfc3339
+from pointsman.state.message import Message, parse
+from pointsman.state.names import Target, branch_place
+from pointsman.state.objects import Oid
+from pointsman.state.paths import path_kind
 
 _TRIES = 12
 _SHOWN = 10  # pull requests

@@ -10,19 +10,19 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
-from pointsman.documents import Record
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge import Opened, Page
 from pointsman.forges import open_forge
 from pointsman.markdown import fenced
-from pointsman.message import compose
-from pointsman.names import Target
 from pointsman.origin import Move
-from pointsman.plumbing import Oid
 from pointsman.progress import Progress
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
-from pointsman.waits import records_timeout
+from pointsman.state.documents import Record
+from pointsman.state.message import compose
+from pointsman.state.names import Target
+from pointsman.state.objects import Oid
+from pointsman.timeouts import records_timeout
 
 _TRIES = 12
 _LONGEST_PAUSE = 10.0  # seconds between two looks at main

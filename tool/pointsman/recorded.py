@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pointsman.case import is_target
 from pointsman.errors import Problem
-from pointsman.names import Target, is_name, is_version
 from pointsman.snapshot import Snapshot
+from pointsman.state.names import Target, is_name, is_version
+from pointsman.state.paths import is_target
 
 _FEWEST = 4  # digits
 _SHOWN = 3

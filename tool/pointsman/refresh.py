@@ -16,7 +16,6 @@ from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
 from pointsman.forges import open_forge
 from pointsman.gate import Gatekeeper
 from pointsman.markdown import fenced
-from pointsman.message import Said
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
 from pointsman.pulls import Pull
@@ -24,6 +23,7 @@ from pointsman.record_pull import pause
 from pointsman.repo import Repository
 from pointsman.shipping import Shipping, Terms, Want
 from pointsman.snapshot import Snapshot
+from pointsman.state.message import Said
 
 _TRIES = 12
 

@@ -17,17 +17,8 @@ from pointsman.errors import Problem
 from pointsman.github_access import git_environment
 from pointsman.history import Index, Walk
 from pointsman.origin import MAIN, Move, Origin
-from pointsman.plumbing import (
-    PLAIN_FILE,
-    TREE,
-    Change,
-    Commit,
-    Entry,
-    Git,
-    Oid,
-    encode_tree,
-    object_id,
-)
+from pointsman.plumbing import Git, encode_tree
+from pointsman.state.objects import PLAIN_FILE, TREE, Change, Commit, Entry, Oid, object_id
 
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"

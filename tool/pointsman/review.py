@@ -14,13 +14,13 @@ from pointsman.earlier import earlier
 from pointsman.errors import Problem
 from pointsman.facts import Facts
 from pointsman.gate import Gatekeeper, Verdict
-from pointsman.names import Target
 from pointsman.outcome import Outcome
-from pointsman.plumbing import Oid
 from pointsman.pulls import Pull
 from pointsman.repo import Repository
 from pointsman.review_document import describe
 from pointsman.snapshot import Snapshot
+from pointsman.state.names import Target
+from pointsman.state.objects import Oid
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,15 @@ from pointsman import metrics, policy
 from pointsman.case import Case, Gate, TargetChange
 from pointsman.content import Content, Lists, Rows
 from pointsman.contents import Contents, Missing, alike
-from pointsman.documents import HOLD_ON_ALL, Hold, Manifest, Record, read_hold, rfc3339
 from pointsman.errors import Fault
 from pointsman.gate import Gatekeeper, Verdict
-from pointsman.names import Target
 from pointsman.outcome import told
 from pointsman.owners import CODEOWNERS_PATHS, CodeOwners
-from pointsman.plumbing import Oid
 from pointsman.review_verdict import verdict_line
 from pointsman.snapshot import Chain, Snapshot, versions_in
+from pointsman.state.documents import HOLD_ON_ALL, Hold, Manifest, Record, read_hold, rfc3339
+from pointsman.state.names import Target
+from pointsman.state.objects import Oid
 
 SHOWN = 20  # ids of a list
 _PAST = 12  # ships of a target whose counts are shown

@@ -13,13 +13,13 @@ from typing import Any
 from pointsman import pulls, rollback_plan
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate import Gatekeeper
-from pointsman.message import check_value, compose
 from pointsman.origin import MAIN, Move
 from pointsman.outcome import Outcome
-from pointsman.plumbing import Entry
 from pointsman.record_pull import pause
 from pointsman.repo import Repository
 from pointsman.rollback_plan import Plan, Request
+from pointsman.state.message import check_value, compose
+from pointsman.state.objects import Entry
 
 __all__ = ["Request", "render", "roll_back"]
 _TRIES = 12

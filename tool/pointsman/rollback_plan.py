@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 
 from pointsman import holds
 from pointsman.chosen import choose
-from pointsman.documents import Hold, Manifest, later_moment, read_manifest
 from pointsman.earlier import Earlier, Nothing, Past
 from pointsman.errors import Problem, Refused
 from pointsman.gate import Gatekeeper
-from pointsman.message import Said
-from pointsman.names import Pattern, Target
-from pointsman.plumbing import Entry, Oid
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
+from pointsman.state.documents import Hold, Manifest, later_moment, read_manifest
+from pointsman.state.message import Said
+from pointsman.state.names import Pattern, Target
+from pointsman.state.objects import Entry, Oid
 
 _HELD_FOR = "1d"  # long enough to stop the next night's run
 _SHOWN = 3  # targets

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote
 
-from pointsman.strict_json import shown
+from pointsman.state.strict_json import shown
 
 # JSON pointers of schemas, such as #/properties/rows.
 Place: TypeAlias = frozenset[str]

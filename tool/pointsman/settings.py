@@ -11,9 +11,8 @@ from typing import Any
 
 from pointsman.errors import Problem
 from pointsman.limits import DEFAULTS, Limit, read_limits
-from pointsman.names import NAME, Target
-from pointsman.store import BUCKETS, split_url
-from pointsman.stored import Access
+from pointsman.state.names import NAME, Target
+from pointsman.state.store_url import BUCKETS, Access, split_url
 
 SETTINGS_PATH = "pointsman.toml"
 

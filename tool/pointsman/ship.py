@@ -8,16 +8,16 @@ from typing import Any
 
 from pointsman import publish
 from pointsman.chosen import nearest
-from pointsman.documents import Manifest, Record
 from pointsman.errors import Problem, Refused
 from pointsman.gate import Gatekeeper
-from pointsman.names import Target, is_version
 from pointsman.outcome import Outcome
 from pointsman.progress import SILENCE, Progress
 from pointsman.recorded import alike, recorded
 from pointsman.repo import Repository
 from pointsman.shipping import Shipping, Terms, Want
 from pointsman.snapshot import Snapshot
+from pointsman.state.documents import Manifest, Record
+from pointsman.state.names import Target, is_version
 
 _SHOWN = 3
 

@@ -14,15 +14,11 @@ from typing import Any
 from pointsman import pulls, review_short
 from pointsman.artifact import window_instant
 from pointsman.contents import Contents
-from pointsman.documents import Manifest, Record, later_moment
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge import Opened
 from pointsman.gate import Gatekeeper
-from pointsman.message import Said, compose
-from pointsman.names import Target
 from pointsman.origin import Move
 from pointsman.outcome import told
-from pointsman.plumbing import Oid
 from pointsman.progress import Progress
 from pointsman.pulls import Pull
 from pointsman.record_pull import pause, summary
@@ -30,6 +26,10 @@ from pointsman.repo import Repository
 from pointsman.review_document import describe
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
+from pointsman.state.documents import Manifest, Record, later_moment
+from pointsman.state.message import Said, compose
+from pointsman.state.names import Target
+from pointsman.state.objects import Oid
 
 _TRIES = 12
 

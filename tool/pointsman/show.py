@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from pointsman.contents import Contents
-from pointsman.documents import rfc3339
 from pointsman.errors import Problem, Unreachable
 from pointsman.facts import Facts
 from pointsman.moments import Moments
 from pointsman.outcome import Outcome
-from pointsman.plumbing import Commit
 from pointsman.recorded import Recorded, find_version
 from pointsman.repo import Repository
 from pointsman.snapshot import Chain, Snapshot, versions_in
+from pointsman.state.documents import rfc3339
+from pointsman.state.objects import Commit
 
 
 def show(repo: Repository, text: str, *, offline: bool = False) -> Outcome:

@@ -19,12 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pointsman.case import path_kind
 from pointsman.errors import Problem
 from pointsman.facts import Facts
-from pointsman.plumbing import Commit, Oid
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.snapshot import Snapshot
+from pointsman.state.objects import Commit, Oid
+from pointsman.state.paths import path_kind
 
 _SSH, _ENDS = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _SIGNER = re.compile(r'\S.*\s(sk-)?(ssh|ecdsa)-[\w@.-]+\s+"?AAAA[A-Za-z0-9+/]+={0,3}(\s.*)?')

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pointsman.documents import Manifest, read_manifest
 from pointsman.errors import Problem
-from pointsman.plumbing import PLAIN_FILE, TREE, Commit, Entry, Oid
 from pointsman.repo import Repository
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
+from pointsman.state.documents import Manifest, read_manifest
+from pointsman.state.objects import PLAIN_FILE, TREE, Commit, Entry, Oid
 
 
 class Snapshot:

@@ -16,10 +16,10 @@ from typing import Any
 from pointsman import artifact, user_type
 from pointsman.artifact import Artifact
 from pointsman.errors import Fault, Problem
-from pointsman.names import Target, is_name, is_version
 from pointsman.outcome import Outcome, told
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
+from pointsman.state.names import Target, is_name, is_version
 from pointsman.user_type import UserType
 
 _WINDOW = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")

@@ -9,20 +9,20 @@ from typing import Any
 from pointsman import policy
 from pointsman.artifact import window_instant
 from pointsman.chosen import choose, current_targets
-from pointsman.documents import Record, rfc3339
 from pointsman.errors import Problem, Unreachable
 from pointsman.events import shipped_ever, unknown
 from pointsman.gate import Gatekeeper
 from pointsman.limits import Age
-from pointsman.message import parse
 from pointsman.moments import Moments
-from pointsman.names import Pattern, Target
 from pointsman.outcome import Outcome, told
-from pointsman.plumbing import Commit, Oid, object_id
 from pointsman.pulls import document, seen_pulls
 from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Chain, Snapshot
+from pointsman.state.documents import Record, rfc3339
+from pointsman.state.message import parse
+from pointsman.state.names import Pattern, Target
+from pointsman.state.objects import Commit, Oid, object_id
 from pointsman.store import open_store
 from pointsman.stored import Held, Store, ask_all
 from pointsman.sync import drift, pointers

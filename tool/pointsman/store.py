@@ -11,30 +11,14 @@ import errno
 import fcntl
 import hashlib
 import os
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pointsman.durable import make_directory, sync_directory, write_durably
-from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.stored import Access, Held, Store
-
-BUCKETS = ("s3", "gs", "az")
-_FORMS = "file:///absolute/path, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
-
-
-def split_url(url: str) -> tuple[str, str]:
-    """Scheme and rest of a store URL; Problem for one that cannot be used. Credentials in it are not repeated."""
-    scheme, found, rest = url.partition("://")
-    if scheme != "file" and re.search("[@?#]", rest):
-        raise Problem("the URL has credentials, a query or a fragment in it: credentials come from the environment")
-    if not found or scheme not in ("file", *BUCKETS) or (scheme == "file" and not rest.startswith("/")):
-        raise Problem(f"not a store this version can use: {url!r} (write {_FORMS})")
-    if scheme != "file" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._=-]+)*/?", rest):
-        letters = "letters, digits, '.', '_', '-' and, after the bucket, '='"
-        raise Problem(f"not a store this version can use: {url!r} (names in a bucket's URL have {letters})")
-    return scheme, rest
+from pointsman.errors import MovedFirst, Unreachable
+from pointsman.state.store_url import Access, split_url
+from pointsman.stored import Held, Store
 
 
 def open_store(url: str, access: Access = Access()) -> Store:  # noqa: B008 - frozen

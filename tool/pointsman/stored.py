@@ -20,15 +20,6 @@ class Held:
     tag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How to get to the buckets of `s3://` URLs, empty where the platform's defaults hold. Never credentials."""
-
-    endpoint: str = ""
-    region: str = ""
-    allow_http: bool = False
-
-
 class Store(Protocol):
     """Blobs and pointers by key under one URL. Every call raises Unreachable if it cannot be done or be known."""
 

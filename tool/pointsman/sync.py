@@ -13,19 +13,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointsman.aftermath import Aftermath
-from pointsman.case import Gate, is_target
-from pointsman.documents import Manifest, read_manifest
+from pointsman.case import Gate
 from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.facts import Facts
 from pointsman.fence import SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.gate import Gatekeeper
-from pointsman.names import Target
 from pointsman.outcome import Outcome, told
-from pointsman.plumbing import Entry, Oid, object_id
 from pointsman.repo import Repository
 from pointsman.rules import RULES, Rule
 from pointsman.settings import Settings
 from pointsman.snapshot import Chain, Snapshot
+from pointsman.state.documents import Manifest, read_manifest
+from pointsman.state.names import Target
+from pointsman.state.objects import Entry, Oid, object_id
+from pointsman.state.paths import is_target
 from pointsman.store import open_store
 from pointsman.stored import Held, Store, ask_all
 

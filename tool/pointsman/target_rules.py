@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pointsman.case import Blob, Case, Kind
-from pointsman.documents import Manifest, Record
 from pointsman.errors import Fault
-from pointsman.message import Said
+from pointsman.state.documents import Manifest, Record
+from pointsman.state.message import Said
 
 
 def record_not_landed(case: Case) -> Iterator[Fault]:

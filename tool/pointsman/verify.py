@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from pointsman.documents import Record
 from pointsman.errors import Fault, Problem
 from pointsman.events import unknown
 from pointsman.facts import Facts
-from pointsman.names import Target, is_name, is_version
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo import Repository
 from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
+from pointsman.state.documents import Record
+from pointsman.state.names import Target, is_name, is_version
 
 _BATCH = 1024  # records read before their blobs are; memory follows this, not the number of blobs
 _Slot = tuple[Target, str, str]  # target, type, version

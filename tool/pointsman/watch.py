@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.names import Pattern, Target
 from pointsman.outcome import Outcome
 from pointsman.repo import Repository
+from pointsman.state.names import Pattern, Target
 from pointsman.status import status
 from pointsman.sync import Orders, sync
 

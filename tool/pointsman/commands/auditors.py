@@ -10,7 +10,7 @@ from pointsman.arguments import TARGET, TEXT
 from pointsman.console import Answer, Call, example, json_option
 
 if TYPE_CHECKING:
-    from pointsman.names import Target
+    from pointsman.state.names import Target
 
 
 @click.command(epilog=example("pointsman log grocer/home --since 2026-03-01 --format csv"))

@@ -11,7 +11,7 @@ from pointsman.arguments import DROP, RULE, TARGET, TEXT, VERSION_OF
 from pointsman.console import Answer, Call, example, json_option, need_reason, say
 
 if TYPE_CHECKING:
-    from pointsman.names import Target
+    from pointsman.state.names import Target
 
 
 @click.command("hash", epilog=example("pointsman hash staging/"))

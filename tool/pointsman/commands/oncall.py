@@ -14,8 +14,8 @@ from pointsman.arguments import ADDRESS, DEADLINE, FAIL_ON, HOLDABLE, RULE, TARG
 from pointsman.console import Answer, Call, example, json_option, need_reason, say, say_document
 
 if TYPE_CHECKING:
-    from pointsman.names import Pattern, Target
     from pointsman.repo import Repository
+    from pointsman.state.names import Pattern, Target
 
 
 @click.command(epilog=example("pointsman status grocer/home --fail-on drift,stale"))

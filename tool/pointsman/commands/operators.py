@@ -12,8 +12,8 @@ from pointsman.console import Answer, Call, example, json_option, say, say_docum
 
 if TYPE_CHECKING:
     from pointsman.errors import Problem
-    from pointsman.names import Target
     from pointsman.outcome import Outcome
+    from pointsman.state.names import Target
 
 
 @click.command(epilog=example("pointsman init /srv/recsys --set policy.items_drop=0.4"))

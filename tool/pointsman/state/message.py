@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pointsman.errors import Problem
-from pointsman.names import NAME, VERSION, Target
+from pointsman.state.names import NAME, VERSION, Target
 
 _T = rf"(?P<target>{NAME}/{NAME})"
 _RULE = r"[a-z]+(?:-[a-z]+)*"

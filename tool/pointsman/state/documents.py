@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pointsman import strict_json
 from pointsman.errors import Fault
-from pointsman.names import Target
+from pointsman.state import strict_json
+from pointsman.state.names import Target
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -233,7 +233,7 @@ def _no_moment(text: str, place: str, path: str, *, checked: str | None = None) 
 @cache
 def _schema(kind: str) -> Any:
     # Beside this file, and read as one: importlib.resources would cost every command 13 ms.
-    with open(os.path.join(os.path.dirname(__file__), "schemas", f"{kind}.schema.json"), "rb") as file:
+    with open(os.path.join(os.path.dirname(os.path.dirname(__file__)), "schemas", f"{kind}.schema.json"), "rb") as file:
         return json.load(file)
 
 

@@ -1,0 +1,53 @@
+"""What git keeps, as values: ids, entries of trees, changes and commits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NewType
+
+Oid = NewType("Oid", str)
+
+
+PLAIN_FILE = "100644"
+TREE = "40000"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a tree: mode as git writes it ("100644", "40000", …) and object id."""
+
+    mode: str
+    oid: Oid
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that differs between two trees; the empty mode and id stand for "not there"."""
+
+    path: str
+    old: Entry | None
+    new: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit of a first-parent walk, with what it changed against its first parent among the paths walked."""
+
+    oid: Oid
+    parents: tuple[Oid, ...]
+    time: int  # committer's clock, seconds since 1970
+    committer: str
+    author: str
+    message: str
+    changes: tuple[Change, ...] = ()
+
+
+def object_id(kind: str, content: bytes, length: int = 40) -> Oid:
+    """The id git gives to an object of this kind and content (gitformat-loose: SHA of "<kind> <size>\\0<content>")."""
+    return Oid(hasher(length)(b"%s %d\0" % (kind.encode(), len(content)) + content).hexdigest())
+
+
+def hasher(length: int) -> Callable[[bytes], hashlib._Hash]:
+    return hashlib.sha1 if length == 40 else hashlib.sha256

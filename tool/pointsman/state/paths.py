@@ -1,0 +1,62 @@
+"""Paths of a manifest repository: what stands where, and which names a file system takes for one."""
+
+from __future__ import annotations
+
+import itertools
+import unicodedata
+from collections.abc import Iterator
+
+from pointsman.errors import Problem
+from pointsman.state.documents import HOLD_ON_ALL
+from pointsman.state.names import Target, is_name, is_version
+
+STATE_ROOTS = ("manifests", "registry", "holds")
+READMES = ("manifests/README.md", "registry/README.md")
+DOCUMENTS = ("manifest", "record", "tombstone", "hold")  # kinds of paths that hold a state document
+
+
+def path_kind(path: str) -> str:
+    """What stands at a path: one of DOCUMENTS, schema, readme, other (no state) or bad (state where none belongs)."""
+    parts = path.split("/")
+    if parts[0] not in STATE_ROOTS:
+        return "other"
+    if path in READMES:
+        return "readme"
+    if path == HOLD_ON_ALL:
+        return "hold"
+    match parts:
+        case ["manifests", tenant, surface, "manifest.json"] if is_target(tenant, surface):
+            return "manifest"
+        case ["registry", "schemas", name] if name.endswith(".schema.json") and is_name(name[: -len(".schema.json")]):
+            return "schema"
+        case ["holds", tenant, name] if name.endswith(".json") and is_target(tenant, name[: -len(".json")]):
+            return "bad" if tenant == "all.json" else "hold"  # a directory there would hide the hold on everything
+        case ["registry", tenant, surface, slot, name] if is_target(tenant, surface) and is_name(slot):
+            version, _, ending = name.partition(".")
+            kinds = {"json": "record", "retired.json": "tombstone"}
+            return kinds.get(ending, "bad") if is_version(version) else "bad"
+    return "bad"
+
+
+def is_target(tenant: str, surface: str) -> bool:
+    """Whether two names make a target."""
+    try:
+        Target(tenant, surface)
+    except Problem:
+        return False
+    return True
+
+
+def target_of(path: str) -> Target:
+    """The target of a path that is a manifest, a record or a tombstone."""
+    return Target(*path.split("/")[1:3])
+
+
+def folded(name: str) -> str:
+    """What a file system that ignores case, and Unicode's ways to write an accent, takes a name for."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def prefixes(path: str) -> Iterator[str]:
+    """A path and every directory of it, outermost first."""
+    return itertools.accumulate(path.split("/"), lambda directory, name: f"{directory}/{name}")
