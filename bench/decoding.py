@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pointsman.content import decode
+from pointsman.artifact.content import decode
 
 
 def _main(artifact_type: str, *files: str) -> None:

@@ -20,9 +20,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from runner import slow
 
-from pointsman import artifact, artifact_types, go_json
-from pointsman.artifact import Artifact, Reference, window_instant
-from pointsman.artifact_types import LAYOUTS
+from pointsman import artifact
+from pointsman.artifact import Artifact, Reference, built_in, go_json, window_instant
+from pointsman.artifact.built_in import LAYOUTS
 from pointsman.errors import Fault, Problem
 
 Json = dict[str, Any]
@@ -235,7 +235,7 @@ def claiming(document: Json) -> Json:
 @pytest.fixture
 def exactly(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From the call on, no document takes the quick reading."""
-    return lambda: monkeypatch.setattr(artifact_types, "decode", lambda _: None)
+    return lambda: monkeypatch.setattr(built_in, "decode", lambda _: None)
 
 
 @settings(max_examples=150)
@@ -332,7 +332,7 @@ def test_the_quick_and_the_exact_reading_agree_about_any_bytes(
         written[at:until] = data.draw(st.sampled_from(SPLINTERS))
     with pytest.MonkeyPatch.context() as patch:
         quick = artifact.read(bytes(written), "some.json")
-        patch.setattr(artifact_types, "decode", lambda _: None)
+        patch.setattr(built_in, "decode", lambda _: None)
         assert artifact.read(bytes(written), "some.json") == quick
 
 
@@ -343,9 +343,9 @@ def test_an_ordinary_document_takes_the_quick_reading(artifact_type: str) -> Non
         dumped(plain(artifact_type, tenant='a"b\\', segment="&")),
         b" " + payload(plain(artifact_type)),
     ):
-        assert artifact_types.decode(data) is not None
+        assert built_in.decode(data) is not None
     last_first = dict(reversed(plain(artifact_type).items()))
-    assert artifact_types.decode(dumped(last_first)) is not None
+    assert built_in.decode(dumped(last_first)) is not None
 
 
 @given(st.binary(max_size=200))
@@ -694,7 +694,7 @@ def test_nothing_is_needed_beyond_the_memory_of_decoding() -> None:
     as_read(bytes(source))  # decoders and patterns are made once
     tracemalloc.start()
     try:
-        artifact_types.decode(bytes(source))
+        built_in.decode(bytes(source))
         decoding = tracemalloc.get_traced_memory()[1]
         tracemalloc.reset_peak()
         artifact.read(bytes(source), "some.json")

@@ -21,10 +21,10 @@ from seaweed import BUCKET, Server
 from shop import STAGING, git, popularity
 
 from pointsman import check, contents
+from pointsman.artifact.content import Content, Lists, Rows, decode
+from pointsman.artifact.metrics import ids
 from pointsman.case import Likeness
-from pointsman.content import Content, Lists, Rows, decode
 from pointsman.contents import Contents, Missing, Pair
-from pointsman.metrics import ids
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.store_url import Access

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman import artifact, metrics
-from pointsman.content import Content, Rows, decode
+from pointsman import artifact
+from pointsman.artifact import metrics
+from pointsman.artifact.content import Content, Rows, decode
 
 SAMPLES = Path(__file__).parent / "samples" / "recsys-pipelines" / "staging"
 ROWS = {"popularity": "items", "cooc": "neighbors", "implicit": "users", "session_seq": "users", "content_sim": "items"}

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pointsman import artifact, user_type
-from pointsman.artifact import Artifact
+from pointsman import artifact
+from pointsman.artifact import Artifact, user_type
+from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault
 from pointsman.state.names import BUILT_IN_TYPES
-from pointsman.user_type import UserType
 
 Json = dict[str, Any]
 

@@ -26,7 +26,7 @@ from pointsman.stored import Store, ask_all
 
 # What decodes is imported by those that decode: it costs 15 ms, and a rollback or a sync compares nothing.
 if TYPE_CHECKING:
-    from pointsman.content import Content
+    from pointsman.artifact.content import Content
 
 _KEPT = 1_000_000_000  # bytes in the cache directory; beyond that the versions unused for longest go
 
@@ -63,7 +63,7 @@ class Contents:
         data = self.payload(settings, record)
         if isinstance(data, Missing):
             return data
-        from pointsman.content import decode
+        from pointsman.artifact.content import decode
 
         content = decode(record.type, data)
         return content if content is not None else Missing("its content cannot be compared")
@@ -96,7 +96,7 @@ class Contents:
             if isinstance(payload, Missing):
                 return Likeness(why=f"{payload.why} (version {record.version[:12]})")
             payloads.append(payload)
-        from pointsman.content import decode
+        from pointsman.artifact.content import decode
 
         before, after = (decode(pair.after.type, payload, leaves=pair.tops) for payload in payloads)
         if before is None:
@@ -157,7 +157,7 @@ def alike(before: Content | Missing, after: Content | Missing, *, tops: bool = T
             return Likeness(why=content.why)
     assert not isinstance(before, Missing)
     assert not isinstance(after, Missing)
-    from pointsman import metrics
+    from pointsman.artifact import metrics
 
     if not metrics.ids(before):
         return Likeness(1.0, 1.0)  # there is nothing that could be lost

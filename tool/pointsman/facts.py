@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pointsman import user_type
+from pointsman.artifact import user_type
 from pointsman.case import Blob, Document, Gate, Likeness, State, TargetChange
 from pointsman.contents import Contents, Pair
 from pointsman.errors import Fault, Problem

@@ -18,6 +18,7 @@ from functools import partial
 
 from pointsman import artifact
 from pointsman.artifact import Artifact, window_instant
+from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
 from pointsman.progress import Progress
 from pointsman.sources import Source, unfit
@@ -27,7 +28,6 @@ from pointsman.state.store_url import Access, split_url
 from pointsman.state.strict_json import shown
 from pointsman.store import open_store
 from pointsman.stored import Store, ask_all
-from pointsman.user_type import UserType
 
 _MOST = 1 << 20  # bytes of a manifest or a record
 _INDENTED = 16  # a blob may be that much larger than its canonical payload

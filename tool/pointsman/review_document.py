@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pointsman import metrics, policy
+from pointsman import policy
+from pointsman.artifact import metrics
+from pointsman.artifact.content import Content, Lists, Rows
 from pointsman.case import Case, Gate, TargetChange
-from pointsman.content import Content, Lists, Rows
 from pointsman.contents import Contents, Missing, alike
 from pointsman.errors import Fault
 from pointsman.gate import Gatekeeper, Verdict

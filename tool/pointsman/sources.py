@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pointsman import artifact, user_type
-from pointsman.artifact import Artifact
+from pointsman import artifact
+from pointsman.artifact import Artifact, user_type
+from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
 from pointsman.outcome import Outcome, told
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
 from pointsman.state.names import Target, is_name, is_version
-from pointsman.user_type import UserType
 
 _WINDOW = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")
 _KEPT = 256_000_000  # bytes of payloads kept in memory; beyond that a file is read again when its blob is written

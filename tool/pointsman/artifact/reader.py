@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeAlias
 
-from pointsman import artifact_exact, artifact_types
-from pointsman.artifact_exact import Claims
-from pointsman.artifact_types import LAYOUTS, Document
+from pointsman.artifact import built_in, exact
+from pointsman.artifact.built_in import LAYOUTS, Document
+from pointsman.artifact.exact import Claims
+from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
 from pointsman.state import strict_json
 from pointsman.state.strict_json import shown
-from pointsman.user_type import UserType
 
 _rfc3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
@@ -98,7 +98,7 @@ def read(
     fault = judge.before_reading()
     if fault:
         return fault
-    plain = artifact_types.decode(data)
+    plain = built_in.decode(data)
     if plain:
         del data
         return _of_document(*plain, judge)
@@ -131,13 +131,13 @@ def _of_document(document: Document, leaves: Sequence[int], judge: _Judge) -> Ar
         source_hash=document.build.source_hash or "",
     )
     fault = judge.of_kind(said) or judge.of_place(said) or judge.of_lengths(said.type, leaves)
-    return fault or judge.of_hash(said, artifact_types.canonical(document), _summary(said.type, leaves))
+    return fault or judge.of_hash(said, built_in.canonical(document), _summary(said.type, leaves))
 
 
 def _of_tree(tree: object, judge: _Judge) -> Artifact | Fault:
     if not isinstance(tree, dict):
-        return judge.fault("schema", f"$: is {artifact_exact.kind(tree)}; an artifact is an object")
-    said = artifact_exact.claims(tree, judge.path)
+        return judge.fault("schema", f"$: is {exact.kind(tree)}; an artifact is an object")
+    said = exact.claims(tree, judge.path)
     if isinstance(said, Fault):
         return said
     fault = judge.of_kind(said)
@@ -148,12 +148,12 @@ def _of_tree(tree: object, judge: _Judge) -> Artifact | Fault:
         if isinstance(members, Fault):
             return members
         summary = {name: len(value) for name, value in members.items() if isinstance(value, list)}
-        return judge.of_place(said) or judge.of_hash(said, artifact_exact.canonical(said, members), summary)
-    body = artifact_exact.body(tree, LAYOUTS[said.type], judge.path)
+        return judge.of_place(said) or judge.of_hash(said, exact.canonical(said, members), summary)
+    body = exact.body(tree, LAYOUTS[said.type], judge.path)
     if isinstance(body, Fault):
         return body
     fault = judge.of_place(said) or judge.of_lengths(said.type, body.leaves) or body.broken
-    canonical = artifact_exact.canonical(said, body.members)
+    canonical = exact.canonical(said, body.members)
     return fault or judge.of_hash(said, canonical, _summary(said.type, body.leaves))
 
 

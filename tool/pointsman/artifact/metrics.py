@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
-from pointsman.content import Content, Lists, Row, Rows
+from pointsman.artifact.content import Content, Lists, Row, Rows
 
 TOP = 20  # how many of a list a person looks at
 PERSISTENCE = {20: 0.9, 100: 0.98}  # depth → p of rank-biased overlap: the first tenth weighs two thirds of all

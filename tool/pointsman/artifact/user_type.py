@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pointsman.artifact_exact import ENVELOPE, Refusal, double, integer, kind, spelled, unknown_member
+from pointsman.artifact.exact import ENVELOPE, Refusal, double, integer, kind, spelled, unknown_member
+from pointsman.artifact.schema_places import Matches, Place, Places, Unclear
 from pointsman.errors import Fault
-from pointsman.schema_places import Matches, Place, Places, Unclear
 from pointsman.state import strict_json
 from pointsman.state.names import BUILT_IN_TYPES, is_name
 from pointsman.state.strict_json import MAX_DEPTH, TOO_DEEP, Trail, place, shown

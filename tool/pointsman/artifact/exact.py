@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from pointsman import go_json
-from pointsman.artifact_types import Layout
+from pointsman.artifact import go_json
+from pointsman.artifact.built_in import Layout
 from pointsman.errors import Fault
 from pointsman.state.strict_json import MinusZero, Trail, folded, is_int64, place, shown
 

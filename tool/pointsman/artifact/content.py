@@ -14,7 +14,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from pointsman.artifact_types import LAYOUTS
+from pointsman.artifact.built_in import LAYOUTS
 
 _ID_NAMES = ("item_id", "user_id", "id")  # what an object in a list of a user's own type may be called by
 

@@ -1,0 +1,18 @@
+"""Artifacts: read strictly, named by the hash of their canonical payload, compared by what is in them. No I/O."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pointsman.artifact.reader import Artifact, Reference, read, window_instant
+
+__all__ = ["Artifact", "Reference", "read", "window_instant"]
+
+
+def __getattr__(name: str) -> object:
+    """The library, imported when it is used: what decodes costs every other command 20 ms."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pointsman.artifact import reader
+
+    value: object = getattr(reader, name)
+    return value
