@@ -20,7 +20,7 @@ from bench import history, levers, people
 from bench.measure import Figure, Job, beyond, interleave, pairwise, table
 
 if TYPE_CHECKING:
-    from pointsman.stored import Store
+    from pointsman.store.base import Store
 
 HERE = Path(__file__).parent
 MB = 1_000_000
@@ -281,8 +281,8 @@ class Bench:
         from seaweed import BUCKET, Seaweed
 
         from pointsman.state.store_url import Access
-        from pointsman.store import open_store
-        from pointsman.stored import ask_all
+        from pointsman.store.open import open_store
+        from pointsman.store.parallel import ask_all
 
         keys = [
             (target, night) for target in history.targets(LARGE // 10) for night in range(10 if self.quick else 100)

@@ -31,7 +31,7 @@ from pointsman.origin import MAIN
 from pointsman.outcome import Outcome
 from pointsman.repo import Repository
 from pointsman.state.objects import Oid
-from pointsman.stored import Held
+from pointsman.store.base import Held
 
 DIES = -1  # a decision: the actor is killed instead of taking its step
 Decision = tuple[int, int]  # actor, and which answer it gets: a place in main, or DIES

@@ -523,7 +523,7 @@ def test_a_store_that_cannot_be_read_stops_it_before_anything_is_written(
     def gone(*words: Any) -> None:
         raise Unreachable("cannot read file:///x: the disk is gone")
 
-    monkeypatch.setattr("pointsman.store.FileStore.read", gone)
+    monkeypatch.setattr("pointsman.store.directory.FileStore.read", gone)
     with pytest.raises(Unreachable):
         shop.adopt()
     assert shop.everything() == before

@@ -23,12 +23,12 @@ from proxy import FAULTS, Call, Proxy
 from runner import slow
 from seaweed import BUCKET, Server
 
-from pointsman.bucket import Bucket
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.state.store_url import Access
-from pointsman.store import open_store
-from pointsman.stored import ask_all
-from pointsman.trouble import trouble_of
+from pointsman.store.bucket import Bucket
+from pointsman.store.bucket_errors import trouble_of
+from pointsman.store.open import open_store
+from pointsman.store.parallel import ask_all
 
 OLD, NEW = "t/s/old.json", "t/s/new.json"
 WAS, IS = b"o" * 3000, b"n" * 3000

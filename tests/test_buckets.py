@@ -23,9 +23,9 @@ from shop import DAYS, GROCER, STAGING, cooc, git, popularity, refused
 
 import pointsman
 from pointsman import status
-from pointsman.bucket import Bucket
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
 from pointsman.outcome import Outcome
+from pointsman.store.bucket import Bucket
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from world import HOME, SHAPES, VERBS, Ended, Templates, Verb, World
 from pointsman.errors import Unreachable
 from pointsman.plumbing import Git, Ran
 from pointsman.repo import Repository
-from pointsman.store import FileStore
+from pointsman.store.directory import FileStore
 
 CASES = world.shapes_and(VERBS, world.OFTEN)
 KILLED_GIT = world.shapes_and([name for name in VERBS if name != "sync"], ("publish --merge", "rollback --now"))

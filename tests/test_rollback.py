@@ -168,7 +168,7 @@ def test_every_blob_of_a_run_is_proven_before_anything_moves(shop: Shop) -> None
 
 @slow
 def test_a_blob_is_read_once_for_a_rollback(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pointsman.store import FileStore
+    from pointsman.store.directory import FileStore
 
     read: list[str] = []
     really = FileStore.digest

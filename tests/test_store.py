@@ -15,7 +15,8 @@ import pytest
 from shop import Shop, popularity
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.store import FileStore, open_store
+from pointsman.store.directory import FileStore
+from pointsman.store.open import open_store
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pointsman import sync
 from pointsman.errors import Problem, Refused
 from pointsman.fence import SYNCED
 from pointsman.outcome import Outcome
-from pointsman.store import FileStore
+from pointsman.store.directory import FileStore
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from pointsman.snapshot import Chain, versions_in
 from pointsman.state.documents import Manifest, read_manifest, rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Oid, object_id
-from pointsman.stored import Held, Store
+from pointsman.store.base import Held, Store
 
 KEY = ".pointsman/aftermath.json"
 _TRIES = 8

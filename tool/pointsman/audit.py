@@ -22,7 +22,7 @@ from pointsman.signatures import Signatures
 from pointsman.snapshot import Snapshot
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 from pointsman.state.paths import DOCUMENTS, path_kind
-from pointsman.store import open_store
+from pointsman.store.open import open_store
 
 _TOGETHER = 512  # commits whose documents are read at once
 

@@ -21,8 +21,9 @@ from pointsman.errors import Problem
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.store_url import BUCKETS
-from pointsman.store import open_store
-from pointsman.stored import Store, ask_all
+from pointsman.store.base import Store
+from pointsman.store.open import open_store
+from pointsman.store.parallel import ask_all
 
 # What decodes is imported by those that decode: it costs 15 ms, and a rollback or a sync compares nothing.
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from pointsman.errors import Problem
 from pointsman.outcome import Outcome
 from pointsman.plumbing import require_git
 from pointsman.state.store_url import Access, split_url
-from pointsman.store import open_store
+from pointsman.store.open import open_store
 
 _DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04")
 _IDENTITY = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL)")

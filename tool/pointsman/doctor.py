@@ -21,8 +21,9 @@ from pointsman.plumbing import require_git
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo import Repository
 from pointsman.snapshot import Snapshot
-from pointsman.store import open_store
-from pointsman.stored import Held, Store, ask_all
+from pointsman.store.base import Held, Store
+from pointsman.store.open import open_store
+from pointsman.store.parallel import ask_all
 
 SCRATCH = ".pointsman/doctor"
 _LONG = 10_000  # commits: below, git log of one path takes less than 0.1 s anyway

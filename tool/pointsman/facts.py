@@ -34,8 +34,9 @@ from pointsman.state.names import NAME, VERSION, Target
 from pointsman.state.objects import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
 from pointsman.state.paths import STATE_ROOTS, folded, is_target, path_kind, target_of
 from pointsman.state.store_url import BUCKETS
-from pointsman.store import open_store
-from pointsman.stored import Store, ask_all
+from pointsman.store.base import Store
+from pointsman.store.open import open_store
+from pointsman.store.parallel import ask_all
 
 _READ_AT_MOST = 1 << 24  # bytes of a state file, whatever [limits] says; its own limit is the rule too-large
 _BLOB_KEY = re.compile(rf"{NAME}/{NAME}/{NAME}/{VERSION}\.json")

@@ -13,7 +13,7 @@ from pointsman.case import Gate
 from pointsman.errors import Fault, Problem
 from pointsman.gate import Gatekeeper
 from pointsman.state.objects import Oid
-from pointsman.stored import Store
+from pointsman.store.base import Store
 
 SYNCED = ".pointsman/sync.json"  # the last commit that sync began to mirror
 AUDITED = ".pointsman/audit.json"  # the last commit that audit has read up to

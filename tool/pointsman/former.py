@@ -26,8 +26,9 @@ from pointsman.state import strict_json
 from pointsman.state.names import Target, is_name, is_version
 from pointsman.state.store_url import Access, split_url
 from pointsman.state.strict_json import shown
-from pointsman.store import open_store
-from pointsman.stored import Store, ask_all
+from pointsman.store.base import Store
+from pointsman.store.open import open_store
+from pointsman.store.parallel import ask_all
 
 _MOST = 1 << 20  # bytes of a manifest or a record
 _INDENTED = 16  # a blob may be that much larger than its canonical payload

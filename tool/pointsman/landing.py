@@ -19,8 +19,9 @@ from pointsman.settings import Settings
 from pointsman.snapshot import Snapshot
 from pointsman.sources import Source
 from pointsman.state.documents import Record
-from pointsman.store import open_store
-from pointsman.stored import Store, ask_all
+from pointsman.store.base import Store
+from pointsman.store.open import open_store
+from pointsman.store.parallel import ask_all
 
 _TRIES = 12
 Standing = tuple[int, str] | None  # size in bytes and SHA-256 of what stands under a key, None if nothing does

@@ -23,8 +23,9 @@ from pointsman.state.documents import Record, rfc3339
 from pointsman.state.message import parse
 from pointsman.state.names import Pattern, Target
 from pointsman.state.objects import Commit, Oid, object_id
-from pointsman.store import open_store
-from pointsman.stored import Held, Store, ask_all
+from pointsman.store.base import Held, Store
+from pointsman.store.open import open_store
+from pointsman.store.parallel import ask_all
 from pointsman.sync import drift, pointers
 
 # What may be asked to be no success → what serving then is. The age of a window is asked for apart.

@@ -27,8 +27,9 @@ from pointsman.state.documents import Manifest, read_manifest
 from pointsman.state.names import Target
 from pointsman.state.objects import Entry, Oid, object_id
 from pointsman.state.paths import is_target
-from pointsman.store import open_store
-from pointsman.stored import Held, Store, ask_all
+from pointsman.store.base import Held, Store
+from pointsman.store.open import open_store
+from pointsman.store.parallel import ask_all
 
 _TRIES = 12
 DID = ("written", "healed", "pruned")

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.state.store_url import Access
-from pointsman.stored import Held
+from pointsman.store.base import Held
+from pointsman.store.bucket_errors import CREDENTIALS, Trouble, host, trouble_of
 from pointsman.timeouts import store_timeout
-from pointsman.trouble import CREDENTIALS, Trouble, host, trouble_of
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode

@@ -1,8 +1,4 @@
-"""Object storage: blobs and serving pointers, by key under one URL: a directory here, a bucket in `bucket`.
-
-What either promises stands in `stored`: a create-only put whose outcome is known, a replace that is conditional on what
-was read, and both durable on return.
-"""
+"""A directory as a store: files that are durable on return, pointers replaced under a lock."""
 
 from __future__ import annotations
 
@@ -17,18 +13,7 @@ from pathlib import Path
 
 from pointsman.durable import make_directory, sync_directory, write_durably
 from pointsman.errors import MovedFirst, Unreachable
-from pointsman.state.store_url import Access, split_url
-from pointsman.stored import Held, Store
-
-
-def open_store(url: str, access: Access = Access()) -> Store:  # noqa: B008 - frozen
-    """The store at a URL, its buckets reached by `access`. Nothing is created or contacted yet."""
-    scheme, rest = split_url(url)
-    if scheme == "file":
-        return FileStore(Path(rest), url)
-    from pointsman.bucket import Bucket
-
-    return Bucket(url, access)
+from pointsman.store.base import Held
 
 
 class FileStore:

@@ -1,0 +1,1 @@
+"""Object storage: blobs and serving pointers by key under one URL, in a directory or a bucket."""
