@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pointsman.errors import Problem
 from pointsman.publish import Request, publish
-from pointsman.repo import open_repository
+from pointsman.repo.open import open_repository
 
 
 def run(repository: str, paths: tuple[str, ...]) -> tuple[int, str]:

@@ -27,9 +27,9 @@ from typing import Any
 from pointsman import sync
 from pointsman.errors import MovedFirst, Problem
 from pointsman.fence import SYNCED
-from pointsman.origin import MAIN
 from pointsman.outcome import Outcome
-from pointsman.repo import Repository
+from pointsman.repo.origin import MAIN
+from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
 from pointsman.store.base import Held
 

@@ -15,7 +15,8 @@ from typing import Any
 from pointsman import check, publish, pulls, rollback
 from pointsman.errors import Fault, Refused
 from pointsman.outcome import Outcome
-from pointsman.repo import Repository, open_repository
+from pointsman.repo.open import open_repository
+from pointsman.repo.repository import Repository
 from pointsman.state.names import Target
 
 STAGING = Path(__file__).parent / "samples" / "recsys-pipelines" / "staging"

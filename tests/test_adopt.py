@@ -25,7 +25,7 @@ from pointsman import adopt, audit, landing
 from pointsman.cli import main
 from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
 
 REAL = ("grocer/home", "bookshop/home", "bookshop/detail")
 

@@ -21,8 +21,8 @@ from runner import slow
 from world import HOME, SHAPES, VERBS, Ended, Templates, Verb, World
 
 from pointsman.errors import Unreachable
-from pointsman.plumbing import Git, Ran
-from pointsman.repo import Repository
+from pointsman.repo.git import Git, Ran
+from pointsman.repo.repository import Repository
 from pointsman.store.directory import FileStore
 
 CASES = world.shapes_and(VERBS, world.OFTEN)

@@ -9,7 +9,8 @@ import pytest
 from shop import git
 from world import how_many
 
-from pointsman.repo import Repository, open_repository
+from pointsman.repo.open import open_repository
+from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
 
 PATHS = ("a/one", "a/two", "b/one", "c")

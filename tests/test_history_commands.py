@@ -14,9 +14,9 @@ from runner import slow
 from shop import GROCER, Shop, cooc, git, popularity
 
 from pointsman import at, explain, log, show
-from pointsman.commit_graph import WRITE, has_path_filters
 from pointsman.errors import Problem
 from pointsman.moments import Moments, read_time
+from pointsman.repo.commit_graph import WRITE, has_path_filters
 from pointsman.state.names import Target
 
 NOW = 4102444800  # 2100
@@ -171,7 +171,7 @@ def test_a_moment_to_come_is_answered_and_said_to_be_so(shop: Shop, tmp_path: Pa
 def test_at_answers_from_a_shallow_clone_too(dated: tuple[Shop, list[str]], tmp_path: Path) -> None:
     shop, commits = dated
     git(tmp_path, "clone", "-q", "--depth", "1", shop.origin.as_uri(), "shallow")
-    from pointsman.repo import open_repository
+    from pointsman.repo.open import open_repository
 
     with open_repository(str(tmp_path / "shallow")) as repo:
         assert at.at(repo, "2050-01-01T10:00:00Z", GROCER, now=NOW).document["commit"] == commits[0]

@@ -19,7 +19,8 @@ from pointsman.check import check
 from pointsman.errors import Problem
 from pointsman.init import TEMPLATES, init
 from pointsman.outcome import Outcome
-from pointsman.repo import Repository, open_repository
+from pointsman.repo.open import open_repository
+from pointsman.repo.repository import Repository
 from pointsman.settings import read_settings
 from pointsman.state.names import Target
 

@@ -14,10 +14,10 @@ from shop import DAYS, GROCER, STAGING, Kept, Shop, cooc, git, popularity, refus
 
 from pointsman import audit, holds, log, refresh
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
-from pointsman.origin import MAIN, Move
-from pointsman.plumbing import Git
-from pointsman.repo import open_repository
-from pointsman.snapshot import Snapshot
+from pointsman.repo.git import Git
+from pointsman.repo.open import open_repository
+from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.snapshot import Snapshot
 from pointsman.state import message
 from pointsman.state.names import Target
 

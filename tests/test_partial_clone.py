@@ -11,7 +11,7 @@ from runner import slow
 from shop import Shop, git, popularity
 
 from pointsman import audit, check, log, rollback, status, sync
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
 from pointsman.state.names import Pattern
 
 TARGETS, DAYS = 20, 3

@@ -12,7 +12,8 @@ from pointsman import ship
 from pointsman.cli import main
 from pointsman.errors import Refused
 from pointsman.outcome import Outcome
-from pointsman.snapshot import Snapshot, versions_in
+from pointsman.repo.chain import versions_in
+from pointsman.repo.snapshot import Snapshot
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from pointsman.case import Gate
 from pointsman.errors import MovedFirst, Refused
 from pointsman.fence import SYNCED, Fence, behind, move_fence
 from pointsman.gate import Gatekeeper
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
 
 EVERYDAY = 3  # runs of each search

@@ -19,8 +19,9 @@ from runner import slow
 from shop import Shop, cooc, git, popularity, refused
 from world import how_many
 
-from pointsman import audit, log, repo
+from pointsman import audit, log
 from pointsman.errors import Problem, Refused
+from pointsman.repo import repository
 from pointsman.state.names import Target
 
 STEPS = 10
@@ -309,9 +310,9 @@ class Walk:
             assert (served == data) == self.is_good(target), f"{target}: {told}"
             assert (told[str(target)] == "refused") == (not self.is_good(target))
             assert served is None or served in self.good[target]
-        with self.shop.open() as repo:
-            document = audit.audit(repo).document
-            told = log.log(repo, log.Query()).document["events"]
+        with self.shop.open() as repository:
+            document = audit.audit(repository).document
+            told = log.log(repository, log.Query()).document["events"]
         assert {event["commit"] for event in told if event["kind"] == "edit"} <= self.bad
         assert {fault.get("commit") for fault in document["faults"] if not fault["accepted"]} == self.bad
 
@@ -361,5 +362,7 @@ def test_gate_sync_and_audit_agree_on_every_walk(
     tmp_path: Path, dice: random.Random, monkeypatch: pytest.MonkeyPatch, path: int
 ) -> None:
     if path % 2:
-        monkeypatch.setattr(repo, "_MANY", -1)  # all of history is read at once, as where many targets are asked for
+        monkeypatch.setattr(
+            repository, "_MANY", -1
+        )  # all of history is read at once, as where many targets are asked for
     assert walk(tmp_path / f"shop{path}", dice).did

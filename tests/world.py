@@ -34,7 +34,8 @@ from runner import slow
 from pointsman import holds, publish, pulls, rollback, ship, sync
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
-from pointsman.repo import Repository, open_repository
+from pointsman.repo.open import open_repository
+from pointsman.repo.repository import Repository
 from pointsman.state.names import Target
 
 HOME = Target("grocer", "home")

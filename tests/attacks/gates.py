@@ -16,7 +16,8 @@ from attacks.states import Artifact, Ground, State
 from pointsman import audit, check, pulls, sync
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate import Gatekeeper
-from pointsman.repo import Repository, open_repository
+from pointsman.repo.open import open_repository
+from pointsman.repo.repository import Repository
 from pointsman.rules import RULES
 from pointsman.state.objects import Oid
 

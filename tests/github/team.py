@@ -12,7 +12,8 @@ from shop import CALM, git, popularity
 from github.hub import Hub
 from pointsman import publish, refresh, sync
 from pointsman.outcome import Outcome
-from pointsman.repo import Repository, open_repository
+from pointsman.repo.open import open_repository
+from pointsman.repo.repository import Repository
 
 SETTINGS = f'[forge]\nkind = "github"\n{CALM}'
 

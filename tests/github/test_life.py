@@ -24,7 +24,7 @@ from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge import BODY_LIMIT, Opened, Page
 from pointsman.github import GitHub, open_github
 from pointsman.github_client import Client, Pacer
-from pointsman.repo import open_repository
+from pointsman.repo.open import open_repository
 
 
 def test_the_whole_loop_and_back_to_the_same_bytes(team: Team, hub: Hub) -> None:

@@ -20,10 +20,11 @@ from pointsman.gate import Gatekeeper
 from pointsman.landing import Landing, Standing, record_of
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
-from pointsman.repo import Repository
+from pointsman.repo.chain import versions_in
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.shipping import Shipping, Terms, Want
-from pointsman.snapshot import Snapshot, versions_in
 from pointsman.sources import load_types
 from pointsman.state.documents import Record, moment, read_record
 from pointsman.state.message import check_value

@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 from pointsman.errors import MovedFirst
 from pointsman.gate import Gatekeeper
 from pointsman.hooks import INVALIDATE_HEADERS, NOTIFY_HEADERS, Hooks
+from pointsman.repo.chain import Chain, versions_in
 from pointsman.settings import Settings
-from pointsman.snapshot import Chain, versions_in
 from pointsman.state.documents import Manifest, read_manifest, rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Oid, object_id

@@ -10,8 +10,8 @@ from pointsman.errors import Problem
 from pointsman.events import shipped_ever, unknown
 from pointsman.moments import Moments, read_time
 from pointsman.outcome import Outcome
-from pointsman.repo import Repository
-from pointsman.snapshot import Chain
+from pointsman.repo.chain import Chain
+from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit

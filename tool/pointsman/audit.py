@@ -15,11 +15,11 @@ from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.fence import AUDITED, SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.gate import Gatekeeper
 from pointsman.outcome import Outcome
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.rules import RULES, Rule
 from pointsman.settings import Settings
 from pointsman.signatures import Signatures
-from pointsman.snapshot import Snapshot
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 from pointsman.state.paths import DOCUMENTS, path_kind
 from pointsman.store.open import open_store

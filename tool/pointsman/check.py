@@ -9,9 +9,9 @@ from pointsman.errors import Fault
 from pointsman.gate import Gatekeeper
 from pointsman.markdown import plain
 from pointsman.outcome import Outcome, fault_line, told
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.rules import RULES, Rule
-from pointsman.snapshot import Snapshot
 
 
 def check(

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 from pointsman.errors import Problem
-from pointsman.snapshot import Snapshot
+from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Pattern, Target
 from pointsman.state.paths import is_target
 

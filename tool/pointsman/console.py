@@ -16,7 +16,7 @@ from pointsman.arguments import nearest
 if TYPE_CHECKING:
     from pointsman.outcome import Outcome
     from pointsman.progress import Progress
-    from pointsman.repo import Repository
+    from pointsman.repo.repository import Repository
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _Any = TypeVar("_Any", bound=Callable[..., Any])
@@ -47,7 +47,7 @@ class Call:
     @contextlib.contextmanager
     def repository(self, spec: str | None = None) -> Iterator[Repository]:
         """The repository that -C names; what it has to note is said in the end, whatever happens."""
-        from pointsman.repo import open_repository
+        from pointsman.repo.open import open_repository
 
         named = spec if spec is not None else self.spec
         with open_repository(named if named is not None else ".") as repo:

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from time import time
 from typing import Any
 
-from pointsman.commit_graph import WRITE, has_path_filters
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forges import open_forge
 from pointsman.outcome import Outcome
-from pointsman.plumbing import require_git
 from pointsman.progress import SILENCE, Progress
-from pointsman.repo import Repository
-from pointsman.snapshot import Snapshot
+from pointsman.repo.commit_graph import WRITE, has_path_filters
+from pointsman.repo.git import require_git
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all

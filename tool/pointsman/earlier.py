@@ -12,7 +12,8 @@ from pointsman.errors import Problem
 from pointsman.gate import Gatekeeper
 from pointsman.moments import Moments
 from pointsman.recorded import alike
-from pointsman.snapshot import Chain, Snapshot, versions_in
+from pointsman.repo.chain import Chain, versions_in
+from pointsman.repo.snapshot import Snapshot
 from pointsman.state.message import parse
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Entry, Oid

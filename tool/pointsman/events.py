@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from pointsman.commit_graph import has_path_filters
 from pointsman.errors import Problem
 from pointsman.moments import Moments
-from pointsman.repo import Repository
-from pointsman.snapshot import versions_in
+from pointsman.repo.chain import versions_in
+from pointsman.repo.commit_graph import has_path_filters
+from pointsman.repo.repository import Repository
 from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.state.message import Message, is_restore, parse, vouching
 from pointsman.state.names import Target

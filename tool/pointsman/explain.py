@@ -10,7 +10,7 @@ from pointsman.events import Event, events
 from pointsman.log import with_approvals
 from pointsman.moments import Moments, on_main
 from pointsman.outcome import Outcome
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Oid

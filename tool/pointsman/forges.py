@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pointsman.forge import Forge
 from pointsman.local_forge import LocalForge
-from pointsman.repo import Repository
-from pointsman.snapshot import Snapshot
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 
 _OPEN: dict[Repository, Forge] = {}  # as long as the repository is: what a forge counts, it counts for a run
 

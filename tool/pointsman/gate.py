@@ -15,10 +15,11 @@ from pointsman.case import Case, Document, Gate, Kind, TargetChange
 from pointsman.contents import Contents
 from pointsman.errors import Fault
 from pointsman.facts import Facts
-from pointsman.repo import Repository
+from pointsman.repo.chain import Chain, versions_in
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.rules import BY_NAME, RULES, Rule, judge
 from pointsman.settings import SETTINGS_PATH, Settings
-from pointsman.snapshot import Chain, Snapshot, versions_in
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.message import Message, Said, is_restore, parse, vouching
 from pointsman.state.names import Target

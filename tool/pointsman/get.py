@@ -13,8 +13,8 @@ from pointsman.errors import Problem, Unreachable
 from pointsman.facts import Facts
 from pointsman.outcome import Outcome
 from pointsman.recorded import find_version
-from pointsman.repo import Repository
-from pointsman.snapshot import Snapshot
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 
 
 def get(repo: Repository, text: str, file: str | None, *, offline: bool = False) -> tuple[Outcome, bytes]:

@@ -35,8 +35,8 @@ from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
 from pointsman.forge import BODY_LIMIT, Opened, Page
 from pointsman.github_access import TOKENS, Place, place_of, server, token_source
 from pointsman.github_client import Client, Denied, Lost
-from pointsman.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
-from pointsman.repo import Repository
+from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
+from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
 
 _TITLE_LIMIT = 256

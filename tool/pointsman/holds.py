@@ -17,11 +17,11 @@ from pointsman import pulls
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate import Gatekeeper
 from pointsman.moments import read_time
-from pointsman.origin import MAIN, Move
 from pointsman.outcome import Outcome
 from pointsman.record_pull import pause
-from pointsman.repo import Repository
-from pointsman.snapshot import Snapshot
+from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.state.message import check_value, compose
 from pointsman.state.names import Target, branch_place

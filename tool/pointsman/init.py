@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from pointsman.errors import Problem
-from pointsman.origin import MAIN, Move
 from pointsman.outcome import Outcome
-from pointsman.plumbing import Git
-from pointsman.repo import open_repository
+from pointsman.repo.git import Git
+from pointsman.repo.open import open_repository
+from pointsman.repo.origin import MAIN, Move
 from pointsman.settings import FORGES, SETTINGS_PATH, read_settings
 
 # Path in the new repository → its file under templates/, whose name means nothing to git and other tools there.

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from pointsman import __version__
 from pointsman.errors import Fault, MovedFirst, Refused
-from pointsman.origin import MAIN, Move
 from pointsman.progress import Progress
 from pointsman.record_pull import RecordPull, commit_of, pause
-from pointsman.repo import Repository
+from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
-from pointsman.snapshot import Snapshot
 from pointsman.sources import Source
 from pointsman.state.documents import Record
 from pointsman.store.base import Store

@@ -12,7 +12,7 @@ from pointsman.errors import Problem, one_line
 from pointsman.events import Event, events
 from pointsman.moments import read_time
 from pointsman.outcome import Outcome
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 

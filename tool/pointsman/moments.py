@@ -8,7 +8,7 @@ from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 
 from pointsman.errors import Problem
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
 from pointsman.state.objects import Commit, Oid
 

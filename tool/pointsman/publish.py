@@ -18,10 +18,10 @@ from pointsman.landing import Landing, record_of
 from pointsman.outcome import Outcome, fault_line
 from pointsman.policy import GUARDRAILS
 from pointsman.progress import SILENCE, Progress
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.shipping import Shipping, Terms, Want
-from pointsman.snapshot import Snapshot
 from pointsman.sources import Source, load_types, read_sources
 from pointsman.state.documents import moment
 from pointsman.state.message import check_value, parse

@@ -8,7 +8,7 @@ from pointsman.errors import one_line
 from pointsman.forge import BODY_LIMIT, Page
 from pointsman.gate import Gatekeeper
 from pointsman.markdown import fenced
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
 from pointsman.state.message import parse
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid

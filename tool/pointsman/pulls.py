@@ -19,11 +19,11 @@ from pointsman.forge import Opened
 from pointsman.forges import open_forge
 from pointsman.gate import Gatekeeper
 from pointsman.local_forge import LocalForge
-from pointsman.origin import REVERT_BRANCHES, Move
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.pull_page import page_of
-from pointsman.repo import Repository
-from pointsman.snapshot import Snapshot
+from pointsman.repo.origin import REVERT_BRANCHES, Move
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.state.documents import rfc3339
 from pointsman.state.message import Message, parse
 from pointsman.state.names import Target, branch_place

@@ -14,10 +14,10 @@ from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge import Opened, Page
 from pointsman.forges import open_forge
 from pointsman.markdown import fenced
-from pointsman.origin import Move
 from pointsman.progress import Progress
-from pointsman.repo import Repository
-from pointsman.snapshot import Snapshot
+from pointsman.repo.origin import Move
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.state.documents import Record
 from pointsman.state.message import compose
 from pointsman.state.names import Target

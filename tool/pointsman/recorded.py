@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pointsman.errors import Problem
-from pointsman.snapshot import Snapshot
+from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Target, is_name, is_version
 from pointsman.state.paths import is_target
 

@@ -20,9 +20,9 @@ from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
 from pointsman.pulls import Pull
 from pointsman.record_pull import pause
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping import Shipping, Terms, Want
-from pointsman.snapshot import Snapshot
 from pointsman.state.message import Said
 
 _TRIES = 12

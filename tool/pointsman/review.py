@@ -16,9 +16,9 @@ from pointsman.facts import Facts
 from pointsman.gate import Gatekeeper, Verdict
 from pointsman.outcome import Outcome
 from pointsman.pulls import Pull
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.review_document import describe
-from pointsman.snapshot import Snapshot
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 

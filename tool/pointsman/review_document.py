@@ -18,8 +18,9 @@ from pointsman.errors import Fault
 from pointsman.gate import Gatekeeper, Verdict
 from pointsman.outcome import told
 from pointsman.owners import CODEOWNERS_PATHS, CodeOwners
+from pointsman.repo.chain import Chain, versions_in
+from pointsman.repo.snapshot import Snapshot
 from pointsman.review_verdict import verdict_line
-from pointsman.snapshot import Chain, Snapshot, versions_in
 from pointsman.state.documents import HOLD_ON_ALL, Hold, Manifest, Record, read_hold, rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid

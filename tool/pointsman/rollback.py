@@ -13,10 +13,10 @@ from typing import Any
 from pointsman import pulls, rollback_plan
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate import Gatekeeper
-from pointsman.origin import MAIN, Move
 from pointsman.outcome import Outcome
 from pointsman.record_pull import pause
-from pointsman.repo import Repository
+from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.repository import Repository
 from pointsman.rollback_plan import Plan, Request
 from pointsman.state.message import check_value, compose
 from pointsman.state.objects import Entry

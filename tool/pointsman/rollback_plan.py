@@ -12,8 +12,8 @@ from pointsman.chosen import choose
 from pointsman.earlier import Earlier, Nothing, Past
 from pointsman.errors import Problem, Refused
 from pointsman.gate import Gatekeeper
-from pointsman.repo import Repository
-from pointsman.snapshot import Snapshot
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.state.documents import Hold, Manifest, later_moment, read_manifest
 from pointsman.state.message import Said
 from pointsman.state.names import Pattern, Target

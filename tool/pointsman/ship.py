@@ -13,9 +13,9 @@ from pointsman.gate import Gatekeeper
 from pointsman.outcome import Outcome
 from pointsman.progress import SILENCE, Progress
 from pointsman.recorded import alike, recorded
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping import Shipping, Terms, Want
-from pointsman.snapshot import Snapshot
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.names import Target, is_version
 

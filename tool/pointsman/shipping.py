@@ -17,15 +17,15 @@ from pointsman.contents import Contents
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge import Opened
 from pointsman.gate import Gatekeeper
-from pointsman.origin import Move
 from pointsman.outcome import told
 from pointsman.progress import Progress
 from pointsman.pulls import Pull
 from pointsman.record_pull import pause, summary
-from pointsman.repo import Repository
+from pointsman.repo.origin import Move
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.review_document import describe
 from pointsman.settings import Settings
-from pointsman.snapshot import Snapshot
 from pointsman.state.documents import Manifest, Record, later_moment
 from pointsman.state.message import Said, compose
 from pointsman.state.names import Target

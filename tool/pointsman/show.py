@@ -12,8 +12,9 @@ from pointsman.facts import Facts
 from pointsman.moments import Moments
 from pointsman.outcome import Outcome
 from pointsman.recorded import Recorded, find_version
-from pointsman.repo import Repository
-from pointsman.snapshot import Chain, Snapshot, versions_in
+from pointsman.repo.chain import Chain, versions_in
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.state.documents import rfc3339
 from pointsman.state.objects import Commit
 

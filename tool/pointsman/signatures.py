@@ -21,8 +21,8 @@ from pathlib import Path
 
 from pointsman.errors import Problem
 from pointsman.facts import Facts
+from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import SETTINGS_PATH, Settings
-from pointsman.snapshot import Snapshot
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
 

@@ -18,8 +18,8 @@ from pointsman.artifact import Artifact, user_type
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
 from pointsman.outcome import Outcome, told
-from pointsman.repo import Repository
-from pointsman.snapshot import Snapshot
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Target, is_name, is_version
 
 _WINDOW = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")

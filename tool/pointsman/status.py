@@ -16,9 +16,10 @@ from pointsman.limits import Age
 from pointsman.moments import Moments
 from pointsman.outcome import Outcome, told
 from pointsman.pulls import document, seen_pulls
-from pointsman.repo import Repository
+from pointsman.repo.chain import Chain
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
-from pointsman.snapshot import Chain, Snapshot
 from pointsman.state.documents import Record, rfc3339
 from pointsman.state.message import parse
 from pointsman.state.names import Pattern, Target

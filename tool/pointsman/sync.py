@@ -19,10 +19,11 @@ from pointsman.facts import Facts
 from pointsman.fence import SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.gate import Gatekeeper
 from pointsman.outcome import Outcome, told
-from pointsman.repo import Repository
+from pointsman.repo.chain import Chain
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.rules import RULES, Rule
 from pointsman.settings import Settings
-from pointsman.snapshot import Chain, Snapshot
 from pointsman.state.documents import Manifest, read_manifest
 from pointsman.state.names import Target
 from pointsman.state.objects import Entry, Oid, object_id

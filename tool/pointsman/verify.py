@@ -14,9 +14,9 @@ from pointsman.events import unknown
 from pointsman.facts import Facts
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
-from pointsman.snapshot import Snapshot
 from pointsman.state.documents import Record
 from pointsman.state.names import Target, is_name, is_version
 

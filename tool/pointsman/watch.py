@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.outcome import Outcome
-from pointsman.repo import Repository
+from pointsman.repo.repository import Repository
 from pointsman.state.names import Pattern, Target
 from pointsman.status import status
 from pointsman.sync import Orders, sync

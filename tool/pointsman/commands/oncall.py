@@ -14,7 +14,7 @@ from pointsman.arguments import ADDRESS, DEADLINE, FAIL_ON, HOLDABLE, RULE, TARG
 from pointsman.console import Answer, Call, example, json_option, need_reason, say, say_document
 
 if TYPE_CHECKING:
-    from pointsman.repo import Repository
+    from pointsman.repo.repository import Repository
     from pointsman.state.names import Pattern, Target
 
 

@@ -12,14 +12,14 @@ import os
 import re
 import struct
 import subprocess
-import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import IO, TYPE_CHECKING
 
 from pointsman.errors import Problem, Unreachable
-from pointsman.state.objects import PLAIN_FILE, TREE, Change, Commit, Entry, Oid, hasher, object_id
+from pointsman.repo.encoding import changes_of, commits_of, nul_separated, pack_entry, parse_tree
+from pointsman.state.objects import PLAIN_FILE, Change, Commit, Entry, Oid, hasher, object_id
 
 if TYPE_CHECKING:
     from git import Git as GitPython
@@ -230,7 +230,7 @@ class Git:
             found = self.object(oid)
             if found is None or found[0] != "tree":
                 raise Problem(f"git has no tree {oid}: the repository is damaged or its remote does not answer")
-            parsed = _parse_tree(found[1], len(oid) // 2)
+            parsed = parse_tree(found[1], len(oid) // 2)
             if parsed is None:
                 raise Problem(f"tree {oid} is none that git writes: find out who made it, and make main without it")
             if len(self._trees) >= _MOST_TREES:
@@ -255,10 +255,10 @@ class Git:
             words[1:1] = ["--fixed-strings", f"--grep={saying}"]
         process = self.start(*words, "--", *(f":(literal){path}" for path in paths))
         assert process.stdout is not None
-        tokens = _tokens(process.stdout)
+        tokens = nul_separated(process.stdout)
         try:
             # Of files each can change once in a commit: with all of them told there is no need to find the next commit.
-            yield from _commits(tokens, len(paths) if all(path.endswith(".json") for path in paths) else 0)
+            yield from commits_of(tokens, len(paths) if all(path.endswith(".json") for path in paths) else 0)
             tokens.close()
             err = process.communicate()[1]
             if process.returncode != 0:
@@ -286,7 +286,7 @@ class Git:
         ran = self.run("diff-tree", "-r", *_RAW, old, new)
         if ran.code != 0:
             raise Problem(f"git diff-tree failed: {ran.reason}")
-        return _changes(iter(ran.out.split(b"\0")[:-1]))
+        return changes_of(iter(ran.out.split(b"\0")[:-1]))
 
     def staged(self, head: Oid | None) -> list[Change]:
         """Every path that the index changes against `head`, or against nothing."""
@@ -294,7 +294,7 @@ class Git:
         ran = self.run("diff-index", "--cached", *_RAW, old, "--")
         if ran.code != 0:
             raise Problem(f"git diff-index failed: {ran.reason}")
-        return _changes(iter(ran.out.split(b"\0")[:-1]))
+        return changes_of(iter(ran.out.split(b"\0")[:-1]))
 
     # writing
 
@@ -304,7 +304,7 @@ class Git:
         pack = bytearray()
         for kind, content in objects:
             ids.append(object_id(kind, content, length))
-            pack += _pack_entry(kind, content)
+            pack += pack_entry(kind, content)
         if not ids:
             return ids
         whole = b"PACK" + struct.pack(">II", 2, len(ids)) + pack
@@ -312,91 +312,3 @@ class Git:
         if ran.code != 0:
             raise Problem(f"git could not write objects: {ran.reason}")
         return ids
-
-
-def encode_tree(entries: Mapping[str, Entry]) -> bytes:
-    """The content of a tree object; git sorts a directory as if its name ended in a slash."""
-
-    def order(item: tuple[str, Entry]) -> bytes:
-        return item[0].encode(errors="surrogateescape") + (b"/" if item[1].mode == TREE else b"")
-
-    return b"".join(
-        b"%s %s\0%s" % (entry.mode.encode(), name.encode(errors="surrogateescape"), bytes.fromhex(entry.oid))
-        for name, entry in sorted(entries.items(), key=order)
-    )
-
-
-def _parse_tree(content: bytes, size: int) -> dict[str, Entry] | None:
-    """The entries of a tree; None for one that git would not write: two readers of git could read it differently."""
-    entries: dict[str, Entry] = {}
-    place, last = 0, b""
-    for found in re.compile(rb"([1-7][0-7]{4,5}) ([^\0/]+)\0(.{%d})" % size, re.DOTALL).finditer(content):
-        mode, name, oid = found.groups()
-        order = name + b"/" if mode == b"40000" else name
-        if (
-            found.start() != place
-            or order <= last
-            or name in (b".", b"..")
-            or name.decode(errors="surrogateescape") in entries
-        ):
-            return None
-        place, last = found.end(), order
-        text = mode.decode()
-        if text.startswith("100"):  # git knows no other modes of files
-            text = "100755" if int(text, 8) & 0o100 else PLAIN_FILE
-        entries[name.decode(errors="surrogateescape")] = Entry(text, Oid(oid.hex()))
-    return entries if place == len(content) else None
-
-
-_PACK_KINDS = {"commit": 1, "tree": 2, "blob": 3}
-
-
-def _pack_entry(kind: str, content: bytes) -> bytes:
-    """One undeltified object as gitformat-pack has it: kind and size in 7-bit groups, then the deflated content."""
-    size = len(content)
-    head = bytearray()
-    byte, size = _PACK_KINDS[kind] << 4 | size & 15, size >> 4
-    while size:
-        head.append(byte | 0x80)
-        byte, size = size & 0x7F, size >> 7
-    head.append(byte)
-    return bytes(head) + zlib.compress(content, 1)
-
-
-def _tokens(stream: IO[bytes]) -> Generator[bytes, None, None]:
-    rest = b""
-    while chunk := stream.read1(65536):  # type: ignore[attr-defined]
-        *whole, rest = (rest + chunk).split(b"\0")
-        yield from whole
-    if rest:
-        yield rest
-
-
-def _commits(tokens: Iterator[bytes], most: int) -> Iterator[Commit]:
-    """Commits with at most so many changes each (0: any number), told as soon as they are whole."""
-    token = next(tokens, None)
-    while token is not None:
-        oid = Oid(token.decode())
-        parents, time, committer, author, message = (next(tokens).decode(errors="replace") for _ in range(5))
-        ids = tuple(Oid(parent) for parent in parents.split())
-        commit = Commit(oid, ids, int(time), committer, author, message)
-        changes: list[Change] = []
-        while (token := next(tokens, None)) is not None and token.lstrip(b"\n").startswith(b":"):
-            changes.append(_change(token.lstrip(b"\n"), next(tokens)))
-            if len(changes) == most:
-                yield replace(commit, changes=tuple(changes))
-        if not most or len(changes) < most:
-            yield replace(commit, changes=tuple(changes))
-
-
-def _changes(tokens: Iterator[bytes]) -> list[Change]:
-    return [_change(token, next(tokens)) for token in tokens]
-
-
-def _change(meta: bytes, path: bytes) -> Change:
-    old_mode, new_mode, old, new, _ = meta.decode().removeprefix(":").split(" ")
-    return Change(
-        path.decode(errors="surrogateescape"),
-        Entry(old_mode, Oid(old)) if old_mode != "000000" else None,
-        Entry(new_mode, Oid(new)) if new_mode != "000000" else None,
-    )

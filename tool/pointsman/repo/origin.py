@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from pointsman.durable import sync_directories
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.plumbing import LOCK_PATIENCE, Git
+from pointsman.repo.git import LOCK_PATIENCE, Git
 from pointsman.state.objects import Oid
 from pointsman.timeouts import remote_timeout
 

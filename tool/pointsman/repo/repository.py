@@ -7,17 +7,16 @@ import getpass
 import os
 import re
 import socket
-import tempfile
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pointsman.errors import Problem
-from pointsman.github_access import git_environment
-from pointsman.history import Index, Walk
-from pointsman.origin import MAIN, Move, Origin
-from pointsman.plumbing import Git, encode_tree
+from pointsman.repo.encoding import encode_tree
+from pointsman.repo.git import Git
+from pointsman.repo.history_cache import Index, Walk
+from pointsman.repo.origin import MAIN, Move, Origin
 from pointsman.state.objects import PLAIN_FILE, TREE, Change, Commit, Entry, Oid, object_id
 
 _TRACKED = "refs/remotes/origin/"
@@ -367,7 +366,6 @@ class Repository:
 
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # never a branch, whatever branches are called
 _TRUE = ("true", "yes", "on", "1")
-_BARE = "safe.bareRepository"  # a setting that lets git work only in bare repositories that it was told of
 
 
 def _recent(index: Index) -> Iterator[Entry | None]:
@@ -396,49 +394,3 @@ def _from_both(
         if changes := tuple(change for change in commit.changes if change.path in paths):
             yield replace(commit, changes=changes)
     yield from index.history(index.commits[0].oid if newer else tip, *paths, no_older_than=no_older_than)
-
-
-@contextlib.contextmanager
-def open_repository(spec: str) -> Iterator[Repository]:
-    """The repository at a path, or a bare partial clone of a URL that lives as long as the context."""
-    with contextlib.ExitStack() as stack:
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/]+@[^/]+:", spec) and not os.path.isdir(spec):
-            directory = stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="pointsman-", ignore_cleanup_errors=True)
-            )
-            git = Git(directory, bare=True)
-            git.ask("init", "--quiet", "--bare", "--initial-branch=main", "--template=", ".")
-            for name, value in (("url", spec), ("promisor", "true"), ("partialclonefilter", "blob:none")):
-                git.ask("config", f"remote.origin.{name}", value)
-        else:
-            if not os.path.isdir(spec):
-                raise Problem(f"there is no directory {spec}")
-            git = Git(os.path.abspath(spec))
-        stack.callback(git.close)
-        where = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository")
-        ran = git.run(*where)
-        if ran.code != 0 and _BARE in ran.err and spec != ".":  # found where one stands, it would not be what was named
-            git = Git(os.path.abspath(spec), bare=True)
-            stack.callback(git.close)
-            ran = git.run(*where)
-        if ran.code != 0:
-            reason = f": {ran.reason}" if "dubious" in ran.err or _BARE in ran.err else ""
-            raise Problem(
-                f"{spec} is no git repository{reason}" + ("" if reason else " (pointsman init DIR makes one)")
-            )
-        git_dir, bare = ran.out.decode(errors="surrogateescape").splitlines()
-        worktree = None
-        if bare == "false":
-            top = git.run("rev-parse", "--path-format=absolute", "--show-toplevel")
-            worktree = Path(top.out.decode(errors="surrogateescape").removesuffix("\n")) if top.code == 0 else None
-        if worktree is not None:
-            git = Git(str(worktree))  # below its top git would take every path for one from there
-            stack.callback(git.close)
-        lines = git.ask("config", "--list", "-z").split("\0")
-        settings = dict(line.partition("\n")[::2] for line in lines if line)
-        if (environment := git_environment(settings.get("remote.origin.url"))) is not None:
-            git.credentials = environment
-        repo = Repository(git, Path(git_dir), worktree=worktree, settings=settings)
-        stack.enter_context(repo.held)
-        stack.callback(repo.forget)
-        yield repo
