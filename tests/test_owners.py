@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pointsman.owners import CodeOwners
+from pointsman.forge.codeowners import CodeOwners
 
 
 @pytest.mark.parametrize(

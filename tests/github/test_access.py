@@ -7,7 +7,8 @@ import base64
 import pytest
 
 from pointsman.errors import Problem
-from pointsman.github_access import git_environment, place_of, server, token_source
+from pointsman.forge.github.place import place_of, server
+from pointsman.forge.github.token import git_environment, token_source
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,9 @@ import pytest
 
 from github.hub import TOKEN, Hub
 from pointsman.errors import Unreachable
-from pointsman.github_access import Place, place_of, token_source
-from pointsman.github_client import Client, Denied, Lost, Pacer
+from pointsman.forge.github.client import Client, Denied, Lost, Pacer
+from pointsman.forge.github.place import Place, place_of
+from pointsman.forge.github.token import token_source
 
 
 class Clock:

@@ -21,9 +21,9 @@ from github.hub import TOKEN, Hub
 from github.team import SETTINGS, Team, outcomes
 from pointsman import audit, check, doctor, explain, log, publish, pulls, rollback, status, sync
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.forge import BODY_LIMIT, Opened, Page
-from pointsman.github import GitHub, open_github
-from pointsman.github_client import Client, Pacer
+from pointsman.forge.base import BODY_LIMIT, Opened, Page
+from pointsman.forge.github.client import Client, Pacer
+from pointsman.forge.github.pulls import GitHub, open_github
 from pointsman.repo.open import open_repository
 
 

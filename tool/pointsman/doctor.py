@@ -14,7 +14,7 @@ from time import time
 from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.forges import open_forge
+from pointsman.forge.open import open_forge
 from pointsman.outcome import Outcome
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo.commit_graph import WRITE, has_path_filters

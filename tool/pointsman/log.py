@@ -54,8 +54,8 @@ def log(repo: Repository, query: Query) -> Outcome:
 
 def with_approvals(repo: Repository, told: Sequence[Event]) -> list[Event]:
     """The events with who approved the pull requests that they came from; Problem where there is no forge to ask."""
-    from pointsman.forges import open_forge
-    from pointsman.local_forge import LocalForge
+    from pointsman.forge.local import LocalForge
+    from pointsman.forge.open import open_forge
 
     forge = open_forge(repo)
     if isinstance(forge, LocalForge):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pointsman.errors import one_line
-from pointsman.forge import BODY_LIMIT, Page
+from pointsman.forge.base import BODY_LIMIT, Page
 from pointsman.gate import Gatekeeper
 from pointsman.markdown import fenced
 from pointsman.repo.repository import Repository

@@ -15,10 +15,10 @@ from typing import Any
 
 from pointsman.contents import Contents
 from pointsman.errors import MovedFirst, Problem, Refused, one_line
-from pointsman.forge import Opened
-from pointsman.forges import open_forge
+from pointsman.forge.base import Opened
+from pointsman.forge.local import LocalForge
+from pointsman.forge.open import open_forge
 from pointsman.gate import Gatekeeper
-from pointsman.local_forge import LocalForge
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.pull_page import page_of
 from pointsman.repo.origin import REVERT_BRANCHES, Move

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.forge import Opened, Page
-from pointsman.forges import open_forge
+from pointsman.forge.base import Opened, Page
+from pointsman.forge.open import open_forge
 from pointsman.markdown import fenced
 from pointsman.progress import Progress
 from pointsman.repo.origin import Move

@@ -13,7 +13,7 @@ from typing import Any
 
 from pointsman import pulls
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
-from pointsman.forges import open_forge
+from pointsman.forge.open import open_forge
 from pointsman.gate import Gatekeeper
 from pointsman.markdown import fenced
 from pointsman.outcome import Outcome, fault_line, told

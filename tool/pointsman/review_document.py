@@ -15,9 +15,9 @@ from pointsman.artifact.content import Content, Lists, Rows
 from pointsman.case import Case, Gate, TargetChange
 from pointsman.contents import Contents, Missing, alike
 from pointsman.errors import Fault
+from pointsman.forge.codeowners import CODEOWNERS_PATHS, CodeOwners
 from pointsman.gate import Gatekeeper, Verdict
 from pointsman.outcome import told
-from pointsman.owners import CODEOWNERS_PATHS, CodeOwners
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.snapshot import Snapshot
 from pointsman.review_verdict import verdict_line

@@ -15,7 +15,7 @@ from pointsman import pulls, review_short
 from pointsman.artifact import window_instant
 from pointsman.contents import Contents
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
-from pointsman.forge import Opened
+from pointsman.forge.base import Opened
 from pointsman.gate import Gatekeeper
 from pointsman.outcome import told
 from pointsman.progress import Progress

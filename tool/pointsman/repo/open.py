@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pointsman.errors import Problem
-from pointsman.github_access import git_environment
+from pointsman.forge.github.token import git_environment
 from pointsman.repo.git import Git
 from pointsman.repo.repository import Repository
 

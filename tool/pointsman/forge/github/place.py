@@ -1,16 +1,13 @@
-"""Where a repository is on GitHub, and the token that opens it: from the remote's URL and the environment alone.
+"""Where a repository is on GitHub: from the remote's URL and the environment alone.
 
-No setting names a host, for whoever may change a setting could have the token sent there. The token goes to one host:
-that of GITHUB_SERVER_URL or GH_HOST (GitHub Enterprise), else github.com. Git gets it through its environment, so that
-it stands in no configuration, no remote and no process's arguments.
+No setting names a host, because whoever may change a setting could have the token sent there. The host is that of
+GITHUB_SERVER_URL or GH_HOST (GitHub Enterprise), else github.com.
 """
 
 from __future__ import annotations
 
-import base64
 import os
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -100,43 +97,3 @@ def _bare(host: str | None) -> str:
 
 def _netloc(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2].lower()
-
-
-def token_source(place: Place) -> Callable[[], str] | None:
-    """What gives the token, anew where it has run out; None if the environment has none."""
-    app, key = os.environ.get("POINTSMAN_APP_ID", ""), os.environ.get("POINTSMAN_APP_KEY", "")
-    if app and key:
-        from pointsman.github_client import Installation
-
-        return Installation(place, app, key)
-    for variable in TOKENS:
-        token = os.environ.get(variable, "")
-        if token and not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise Problem(f"{variable} has a space or a line break in it: set it anew")
-        if token:
-            return lambda: token
-    return None
-
-
-def git_environment(remote: str | None) -> Callable[[], Mapping[str, str]] | None:
-    """What git needs in its environment to be let in over https; None if nothing."""
-    if remote is None or not remote.startswith(("https://", "http://")):
-        return None
-    place = place_of(remote)
-    source = token_source(place) if place is not None else None
-    if place is None or source is None:
-        return None
-    key = f"http.{place.server}/.extraHeader"
-
-    def environment() -> Mapping[str, str]:
-        basic = base64.b64encode(f"x-access-token:{source()}".encode()).decode()
-        # The empty value drops what a checkout may have set: with two of these headers GitHub answers 400.
-        return {
-            "GIT_CONFIG_COUNT": "2",
-            "GIT_CONFIG_KEY_0": key,
-            "GIT_CONFIG_VALUE_0": "",
-            "GIT_CONFIG_KEY_1": key,
-            "GIT_CONFIG_VALUE_1": f"Authorization: Basic {basic}",
-        }
-
-    return environment

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from pointsman.forge import Opened, Page
+from pointsman.forge.base import Opened, Page
 from pointsman.repo.origin import MAIN, PULL_BRANCHES, Move
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid

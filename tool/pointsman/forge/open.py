@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pointsman.forge import Forge
-from pointsman.local_forge import LocalForge
+from pointsman.forge.base import Forge
+from pointsman.forge.local import LocalForge
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 
@@ -21,6 +21,6 @@ def open_forge(repo: Repository) -> Forge:
 def _open(repo: Repository) -> Forge:
     if Snapshot(repo, repo.main).settings().forge == "local":
         return LocalForge(repo)
-    from pointsman.github import open_github
+    from pointsman.forge.github.pulls import open_github
 
     return open_github(repo)

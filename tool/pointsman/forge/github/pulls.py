@@ -32,9 +32,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
-from pointsman.forge import BODY_LIMIT, Opened, Page
-from pointsman.github_access import TOKENS, Place, place_of, server, token_source
-from pointsman.github_client import Client, Denied, Lost
+from pointsman.forge.base import BODY_LIMIT, Opened, Page
+from pointsman.forge.github.client import Client, Denied, Lost
+from pointsman.forge.github.place import TOKENS, Place, place_of, server
+from pointsman.forge.github.token import token_source
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
