@@ -363,8 +363,8 @@ def test_a_large_object_is_hashed_in_little_memory(s3: Server, url: str) -> None
     obstore.put(s3.client(url.rpartition("/")[2]), OLD, bytes(size), mode="create")
     script = (
         "import resource, sys\n"
-        "from pointsman.store import open_store\n"
-        "from pointsman.stored import Access\n"
+        "from pointsman.store.open import open_store\n"
+        "from pointsman.state.store_url import Access\n"
         "bucket = open_store(sys.argv[1], Access(sys.argv[2], '', True))\n"
         "bucket.size(sys.argv[3])\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
@@ -388,7 +388,9 @@ def test_a_large_object_that_is_always_cut_short_is_given_up_although_bytes_keep
 
 
 def test_a_directory_never_imports_obstore() -> None:
-    script = "import sys; from pointsman.store import open_store as o; o('file:///x'); print('obstore' in sys.modules)"
+    script = (
+        "import sys; from pointsman.store.open import open_store as o; o('file:///x'); print('obstore' in sys.modules)"
+    )
     assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "False"
 
 

@@ -14,9 +14,9 @@ from runner import slow
 from shop import GROCER, Shop, cooc, git, popularity
 
 from pointsman import check
-from pointsman.case import Gate
 from pointsman.cli import main
-from pointsman.rules import BY_NAME, RULES
+from pointsman.rules.evidence import Gate
+from pointsman.rules.table import BY_NAME, RULES
 
 
 @pytest.fixture(scope="module")

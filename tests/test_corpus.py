@@ -23,8 +23,8 @@ from attacks.states import manifest_path
 from conftest import REQUIRE_ALL, ROUNDS
 from runner import slow
 
-from pointsman.case import Gate
-from pointsman.rules import BY_NAME, RULES
+from pointsman.rules.evidence import Gate
+from pointsman.rules.table import BY_NAME, RULES
 from pointsman.state.paths import DOCUMENTS, path_kind
 
 ATTACKS = [*corpus.attacks(), *builders.ATTACKS]

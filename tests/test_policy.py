@@ -16,12 +16,12 @@ from shop import GROCER, STAGING, Kept, Shop, artifact, cooc, git, popularity, r
 
 from pointsman import artifact as reader
 from pointsman import check, log, pulls, rollback
-from pointsman.case import Likeness
 from pointsman.contents import Contents, Missing
 from pointsman.errors import Refused
 from pointsman.gate import Gatekeeper
-from pointsman.limits import DEFAULTS, Age, Jump, Limit
-from pointsman.policy import GUARDRAILS, Finding, Step, judge, sentence, setting
+from pointsman.guardrails.limits import DEFAULTS, Age, Jump, Limit
+from pointsman.guardrails.table import GUARDRAILS, Finding, Step, judge, sentence, setting
+from pointsman.rules.evidence import Likeness
 from pointsman.settings import Settings, read_settings
 from pointsman.state.documents import Record
 from pointsman.state.names import Target

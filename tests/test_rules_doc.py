@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pointsman.case import Gate
-from pointsman.rules import RULES
+from pointsman.rules.evidence import Gate
+from pointsman.rules.table import RULES
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "rules.md"
 BEGIN, END = "<!-- rules: written by tests/test_rules_doc.py -->\n", "<!-- end of rules -->\n"

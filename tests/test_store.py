@@ -146,7 +146,7 @@ def test_a_file_that_may_not_grow_so_large_is_said_and_leaves_nothing_behind(sto
     """The limit of the process (RLIMIT_FSIZE): another error than a full disk, met at the same place."""
     script = (
         "import resource, sys\n"
-        "from pointsman.store import open_store\n"
+        "from pointsman.store.open import open_store\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "open_store(sys.argv[1]).create('t/1.json', bytes(2000))\n"
     )

@@ -14,11 +14,11 @@ from schedules import Bucket, Explored, Run, World, explore
 from shop import GROCER, Shop, git, popularity
 
 from pointsman import sync
-from pointsman.case import Gate
 from pointsman.errors import MovedFirst, Refused
 from pointsman.fence import SYNCED, Fence, behind, move_fence
 from pointsman.gate import Gatekeeper
 from pointsman.repo.repository import Repository
+from pointsman.rules.evidence import Gate
 from pointsman.state.objects import Oid
 
 EVERYDAY = 3  # runs of each search

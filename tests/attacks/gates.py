@@ -18,7 +18,7 @@ from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate import Gatekeeper
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
-from pointsman.rules import RULES
+from pointsman.rules.table import RULES
 from pointsman.state.objects import Oid
 
 # Rule → the gates at which it decides: PC `check --staged`, PR `check --base --head` and `pr merge`, SY `sync`,

@@ -109,7 +109,7 @@ class _Rule(_ParamType):
     name = "rule"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from pointsman.policy import GUARDRAILS
+        from pointsman.guardrails.table import GUARDRAILS
 
         if value not in GUARDRAILS:
             self.fail(f"no guardrail is called {value!r}{nearest(value, list(GUARDRAILS))}", param, ctx)

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pointsman.audit_report import Report
-from pointsman.case import Gate
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.fence import AUDITED, SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.gate import Gatekeeper
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules import RULES, Rule
+from pointsman.rules.evidence import Gate
+from pointsman.rules.table import RULES, Rule
 from pointsman.settings import Settings
 from pointsman.signatures import Signatures
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid

@@ -11,7 +11,7 @@ from pointsman.markdown import plain
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules import RULES, Rule
+from pointsman.rules.table import RULES, Rule
 
 
 def check(

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pointsman.case import Likeness
 from pointsman.errors import Problem
+from pointsman.rules.evidence import Likeness
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.store_url import BUCKETS

@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any
 
 from pointsman.artifact import user_type
-from pointsman.case import Blob, Document, Gate, Likeness, State, TargetChange
 from pointsman.contents import Contents, Pair
 from pointsman.errors import Fault, Problem
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import LATELY, Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.rules.evidence import Blob, Document, Gate, Likeness, State, TargetChange
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
 from pointsman.state.documents import (
     HOLD_ON_ALL,

@@ -9,9 +9,9 @@ import json
 import re
 from dataclasses import dataclass
 
-from pointsman.case import Gate
 from pointsman.errors import Fault, Problem
 from pointsman.gate import Gatekeeper
+from pointsman.rules.evidence import Gate
 from pointsman.state.objects import Oid
 from pointsman.store.base import Store
 

@@ -10,15 +10,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pointsman import rules
-from pointsman.case import Case, Document, Gate, Kind, TargetChange
 from pointsman.contents import Contents
 from pointsman.errors import Fault
 from pointsman.facts import Facts
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules import BY_NAME, RULES, Rule, judge
+from pointsman.rules.evidence import Case, Document, Gate, Kind, TargetChange
+from pointsman.rules.table import BY_NAME, RULES, Rule, judge
+from pointsman.rules.table import notes as notes_of
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.message import Message, Said, is_restore, parse, vouching
@@ -237,7 +237,7 @@ class Gatekeeper:
                 stopping.append(fault)
             else:
                 accepted.append((fault, reason))
-        said = tuple(rules.notes(case, self._rules)) if notes else ()
+        said = tuple(notes_of(case, self._rules)) if notes else ()
         return Verdict(tuple(stopping), tuple(accepted), said, case)
 
     def _case(

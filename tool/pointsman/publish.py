@@ -14,9 +14,9 @@ from typing import Any
 
 from pointsman.errors import Problem, Refused
 from pointsman.gate import Gatekeeper
+from pointsman.guardrails.table import GUARDRAILS
 from pointsman.landing import Landing, record_of
 from pointsman.outcome import Outcome, fault_line
-from pointsman.policy import GUARDRAILS
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot

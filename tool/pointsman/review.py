@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pointsman import pulls
-from pointsman.case import Case, Gate, Kind, TargetChange
 from pointsman.earlier import earlier
 from pointsman.errors import Problem
 from pointsman.facts import Facts
@@ -19,6 +18,7 @@ from pointsman.pulls import Pull
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.review_document import describe
+from pointsman.rules.evidence import Case, Gate, Kind, TargetChange
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 

@@ -9,18 +9,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pointsman import policy
 from pointsman.artifact import metrics
 from pointsman.artifact.content import Content, Lists, Rows
-from pointsman.case import Case, Gate, TargetChange
 from pointsman.contents import Contents, Missing, alike
 from pointsman.errors import Fault
 from pointsman.forge.codeowners import CODEOWNERS_PATHS, CodeOwners
 from pointsman.gate import Gatekeeper, Verdict
+from pointsman.guardrails import table
 from pointsman.outcome import told
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.snapshot import Snapshot
 from pointsman.review_verdict import verdict_line
+from pointsman.rules.evidence import Case, Gate, TargetChange
 from pointsman.state.documents import HOLD_ON_ALL, Hold, Manifest, Record, read_hold, rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
@@ -140,7 +140,7 @@ class _Describing:
         read: Mapping[str, Content | Missing],
     ) -> dict[str, Any]:
         old, new = before.get(slot), after.get(slot)
-        age = policy.window_age(new, self.case.clock) if new is not None else None
+        age = table.window_age(new, self.case.clock) if new is not None else None
         described: dict[str, Any] = {
             "was": _side(old),
             "is": _side(new),
@@ -183,11 +183,11 @@ class _Describing:
     def _guardrails(self, change: TargetChange) -> list[dict[str, Any]]:
         if change.after is None:
             return []
-        steps = policy.steps(self.case, change)
+        steps = table.steps(self.case, change)
         found = []
-        for rule in policy.GUARDRAILS:
-            limit = self.case.settings.limit(change.target, policy.setting(rule))
-            for each in policy.judge(rule, limit, steps):
+        for rule in table.GUARDRAILS:
+            limit = self.case.settings.limit(change.target, table.setting(rule))
+            for each in table.judge(rule, limit, steps):
                 figure = round(each.figure, 4) if isinstance(each.figure, float) else each.figure
                 found.append(
                     {
@@ -294,7 +294,7 @@ def _metrics(
 
 def _ordered(record: Record) -> list[str]:
     """The names of a summary, what the type is counted in first."""
-    first = policy.MEASURES.get(record.type, ())
+    first = table.MEASURES.get(record.type, ())
     return [
         *(name for name in first if name in record.summary),
         *(name for name in record.summary if name not in first),

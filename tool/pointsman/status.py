@@ -6,13 +6,13 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from pointsman import policy
 from pointsman.artifact import window_instant
 from pointsman.chosen import choose, current_targets
 from pointsman.errors import Problem, Unreachable
 from pointsman.events import shipped_ever, unknown
 from pointsman.gate import Gatekeeper
-from pointsman.limits import Age
+from pointsman.guardrails import table
+from pointsman.guardrails.limits import Age
 from pointsman.moments import Moments
 from pointsman.outcome import Outcome, told
 from pointsman.pulls import document, seen_pulls
@@ -141,12 +141,12 @@ class _Look:
         first = min(records.values(), key=lambda record: window_instant(record.window_start) or (0, 0))
         last = max(records.values(), key=lambda record: window_instant(record.window_end) or (0, 0))
         limit = self.settings.limit(target, "window_stale")
-        ages = {slot: policy.window_age(record, self.clock) for slot, record in records.items()}
+        ages = {slot: table.window_age(record, self.clock) for slot, record in records.items()}
         old = [slot for slot, age in ages.items() if isinstance(limit, Age) and (age is None or age > limit.seconds)]
         return {
             "start": first.window_start,
             "end": last.window_end,
-            "age_seconds": policy.window_age(last, self.clock),
+            "age_seconds": table.window_age(last, self.clock),
             "limit_seconds": limit.seconds if isinstance(limit, Age) else None,
             "stale": sorted(old),
         }

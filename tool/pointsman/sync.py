@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointsman.aftermath import Aftermath
-from pointsman.case import Gate
 from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.facts import Facts
 from pointsman.fence import SYNCED, Fence, behind, move_fence, read_fence
@@ -22,7 +21,8 @@ from pointsman.outcome import Outcome, told
 from pointsman.repo.chain import Chain
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules import RULES, Rule
+from pointsman.rules.evidence import Gate
+from pointsman.rules.table import RULES, Rule
 from pointsman.settings import Settings
 from pointsman.state.documents import Manifest, read_manifest
 from pointsman.state.names import Target

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from pointsman.artifact import window_instant
-from pointsman.case import Case, Likeness, TargetChange
-from pointsman.limits import Age, Jump, Limit
+from pointsman.guardrails.limits import Age, Jump, Limit
+from pointsman.rules.evidence import Case, Likeness, TargetChange
 from pointsman.state.documents import Record
 
 # What one type's size is counted in; a user's own type counts every top-level list it has.

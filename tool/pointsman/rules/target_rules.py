@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pointsman.case import Blob, Case, Kind
 from pointsman.errors import Fault
+from pointsman.rules.evidence import Blob, Case, Kind
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.message import Said
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pointsman import file_rules, policy, target_rules
-from pointsman.case import Case, Gate, Kind, TargetChange
 from pointsman.errors import Fault
+from pointsman.guardrails import table
+from pointsman.rules import file_rules, target_rules
+from pointsman.rules.evidence import Case, Gate, Kind, TargetChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +31,18 @@ def _guardrail(rule: str) -> Callable[[Case], Iterator[Fault]]:
     def judge(case: Case) -> Iterator[Fault]:
         for change in case.targets:
             found = _found(case, change, rule) if change.kind is Kind.SHIP else ()
-            if said := policy.sentence(each for each in found if each.broken):
+            if said := table.sentence(each for each in found if each.broken):
                 says = f"{said}; if it is right, publish with --accept {rule} --reason …"
                 yield Fault(change.target.manifest_path, rule, says)
 
     return judge
 
 
-def _found(case: Case, change: TargetChange, rule: str) -> list[policy.Finding]:
+def _found(case: Case, change: TargetChange, rule: str) -> list[table.Finding]:
     if change.after is None:
         return []
-    limit = case.settings.limit(change.target, policy.setting(rule))
-    return policy.judge(rule, limit, policy.steps(case, change))
+    limit = case.settings.limit(change.target, table.setting(rule))
+    return table.judge(rule, limit, table.steps(case, change))
 
 
 _PC, _PR, _SY, _AU, _WT = Gate.STAGED, Gate.CHANGE, Gate.SYNC, Gate.AUDIT, Gate.TREE
@@ -242,7 +243,7 @@ def judge(case: Case, rules: Sequence[Rule] = RULES) -> list[Fault]:
     found = {fault for rule in rules if case.gate in rule.gates for fault in rule.judge(case)}
     # Against a manifest that moved, guardrails would compare slots that the ship does not mean to change.
     stale = {fault.path for fault in found if fault.rule == "stale-base"}
-    guardrails = set(policy.GUARDRAILS)
+    guardrails = set(table.GUARDRAILS)
     found = {fault for fault in found if not (fault.path in stale and fault.rule in guardrails)}
     return sorted(found | {fault for change in case.targets for fault in change.built_on})
 
@@ -250,11 +251,11 @@ def judge(case: Case, rules: Sequence[Rule] = RULES) -> list[Fault]:
 def notes(case: Case, rules: Sequence[Rule] = RULES) -> list[Fault]:
     """What guardrails have to say and stops nothing: all of it on a restore, and what they could not look at."""
     notes = set()
-    names = [rule.name for rule in rules if rule.name in policy.GUARDRAILS and case.gate in rule.gates]
+    names = [rule.name for rule in rules if rule.name in table.GUARDRAILS and case.gate in rule.gates]
     for change in case.targets:
         restored = change.kind is Kind.RESTORE
         for rule in names if restored or change.kind is Kind.SHIP else ():
             found = _found(case, change, rule)
-            if said := policy.sentence(each for each in found if each.says and (restored or not each.broken)):
+            if said := table.sentence(each for each in found if each.says and (restored or not each.broken)):
                 notes.add(Fault(change.target.manifest_path, rule, said))
     return sorted(notes)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pointsman.case import Case, Document, Kind, State
 from pointsman.errors import Fault, Problem
+from pointsman.rules.evidence import Case, Document, Kind, State
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.names import Target
 from pointsman.state.objects import PLAIN_FILE
