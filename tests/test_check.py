@@ -15,7 +15,7 @@ from shop import GROCER, Shop, cooc, git, popularity
 
 from pointsman import check
 from pointsman.cli import main
-from pointsman.rules.evidence import Gate
+from pointsman.rules.evidence import Checkpoint
 from pointsman.rules.table import BY_NAME, RULES
 
 
@@ -189,7 +189,7 @@ def test_an_attack_is_stopped_by_its_rule_at_every_gate_that_holds_it(
     attack(shop)
     git(shop.desk, "add", "-A", "-f")
     # Where a blob must be looked at, a record that invents one breaks blob-missing as well: here we ask for the rest.
-    staged = {rule for rule in rules if Gate.STAGED in BY_NAME[rule].gates}
+    staged = {rule for rule in rules if Checkpoint.STAGED in BY_NAME[rule].at}
     assert set(shop.check(staged=True)) == staged
     git(shop.desk, "commit", "-q", "-m", "innocent words")
     assert set(shop.check("origin/main", "HEAD", offline=True)) == rules
@@ -335,7 +335,7 @@ def test_every_rule_has_a_name_a_sentence_and_a_gate() -> None:
     for rule in RULES:
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
         assert rule.stops
-        assert rule.gates
+        assert rule.at
 
 
 def test_holds_stop_ships_until_they_expire_by_the_commit_s_clock_and_let_restores_pass(shop: Shop) -> None:

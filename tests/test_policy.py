@@ -18,7 +18,7 @@ from pointsman import artifact as reader
 from pointsman import check, log, pulls, rollback
 from pointsman.contents import Contents, Missing
 from pointsman.errors import Refused
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.guardrails.limits import DEFAULTS, Age, Jump, Limit
 from pointsman.guardrails.table import GUARDRAILS, Finding, Step, judge, sentence, setting
 from pointsman.rules.evidence import Likeness
@@ -521,7 +521,7 @@ def reads(shop: Shop, base: str, head: str, **more: Any) -> list[str]:
     """The versions whose contents the gate reads of a change."""
     contents = Counted()
     with shop.open() as repo:
-        Gatekeeper(repo, contents=contents).change(repo.resolve(base), repo.resolve(head), **more)
+        Gate(repo, contents=contents).change(repo.resolve(base), repo.resolve(head), **more)
     return contents.asked
 
 

@@ -16,9 +16,9 @@ from shop import GROCER, Shop, git, popularity
 from pointsman import sync
 from pointsman.errors import MovedFirst, Refused
 from pointsman.fence import SYNCED, Fence, behind, move_fence
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.repo.repository import Repository
-from pointsman.rules.evidence import Gate
+from pointsman.rules.evidence import Checkpoint
 from pointsman.state.objects import Oid
 
 EVERYDAY = 3  # runs of each search
@@ -186,8 +186,8 @@ class FenceLast(Run):
         return refresh()
 
 
-def _move_later(gate: Gatekeeper, store: Any, fence: Fence, main: Oid, orders: sync.Orders) -> None:
-    if faults := behind(gate, Gate.SYNC, fence, main):
+def _move_later(gate: Gate, store: Any, fence: Fence, main: Oid, orders: sync.Orders) -> None:
+    if faults := behind(gate, Checkpoint.SYNC, fence, main):
         raise Refused(faults)
     run = store.run
     run.due[gate.repo] = lambda: move_fence(store, fence, main)

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attacks.corpus import Case, Work
+from attacks.corpus import Evidence, Work
 from attacks.plain_git import make_repository, set_ref
 from attacks.states import Artifact, Ground, State
 from pointsman import audit, check, pulls, sync
 from pointsman.errors import MovedFirst, Problem, Refused
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
 from pointsman.rules.table import RULES
@@ -78,7 +78,7 @@ class Stage:
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
         self._open: dict[str, Repository] = {}
-        self._gates: dict[str, Gatekeeper] = {}
+        self._gates: dict[str, Gate] = {}
         self._ways = contextlib.ExitStack()
         self._serving = ground.store / "registry"
         self._fence = self._serving / "current" / ".pointsman" / "sync.json"
@@ -86,29 +86,29 @@ class Stage:
     def close(self) -> None:
         self._ways.close()
 
-    def work(self, case: Case) -> Work:
+    def work(self, case: Evidence) -> Work:
         return case.work(self.ground.state(case.start))
 
     # gates
 
-    def staged(self, case: Case, work: Work, **more: Any) -> Seen:
+    def staged(self, case: Evidence, work: Work, **more: Any) -> Seen:
         with self._sandbox(case, work, main=work.state.tip, bare=False) as repo:
             tree = work.state.objects.contents[work.head].decode(errors="replace")[5:45]
             subprocess.run(["git", "read-tree", tree], cwd=repo.worktree, check=True, capture_output=True)
             return _seen(check.check(repo, staged=True, **more).document["faults"])
 
-    def judged(self, case: Case, work: Work) -> Seen:
+    def judged(self, case: Evidence, work: Work) -> Seen:
         """What the gate's judge says of the branch: `check` and `pr merge` without their ways to main and branch."""
         if case.prepare is not None or case.head or case.asks:
             return self.pull(case, work)
         name = work.state.root.name
         if name not in self._gates:
-            self._gates[name] = Gatekeeper(self._shared(work.state))
+            self._gates[name] = Gate(self._shared(work.state))
         verdict = self._gates[name].change(Oid(work.state.tip), Oid(work.head))
         rules = frozenset(fault.rule for fault in verdict.faults)
         return Seen(rules, passed=not rules)
 
-    def pull(self, case: Case, work: Work, **more: Any) -> Seen:
+    def pull(self, case: Evidence, work: Work, **more: Any) -> Seen:
         """`check --base main --head <branch>`."""
         if case.prepare is None and not case.head:
             repo = self._shared(work.state)
@@ -122,7 +122,7 @@ class Stage:
             assert not (repo.git_dir / "evil").exists(), "a command of the repository was run"
             return seen
 
-    def merge(self, case: Case, work: Work) -> tuple[Seen, str]:
+    def merge(self, case: Evidence, work: Work) -> tuple[Seen, str]:
         """`pr merge`; what it says, and where main is afterwards."""
         with self._sandbox(case, work, main=work.state.tip) as repo:
             try:
@@ -140,7 +140,7 @@ class Stage:
                     shutil.copyfile(path, there)
             return seen, main
 
-    def sync(self, case: Case, work: Work, main: str, **more: Any) -> Seen:
+    def sync(self, case: Evidence, work: Work, main: str, **more: Any) -> Seen:
         """A push to main, whatever the gate said of it, and then `sync`."""
         before = _manifests(work.state)
         with self._sandbox(case, work, main=main) as repo, self._served(work.state, before):
@@ -156,7 +156,7 @@ class Stage:
         changed = {target for target in {*before, *after} if before.get(target) != after.get(target)}
         return Seen(frozenset(faults), passed=not stopped, changed=frozenset(changed - case.served))
 
-    def audit(self, case: Case, work: Work, main: str, **more: Any) -> Seen:
+    def audit(self, case: Evidence, work: Work, main: str, **more: Any) -> Seen:
         """A push to main, and then `audit`, where main was synced before the push."""
         with self._sandbox(case, work, main=main) as repo, self._served(work.state, _manifests(work.state)):
             outcome = audit.audit(repo, **more)
@@ -177,7 +177,7 @@ class Stage:
         return self._open[name]
 
     @contextlib.contextmanager
-    def _sandbox(self, case: Case, work: Work, *, main: str, bare: bool = True) -> Iterator[Repository]:
+    def _sandbox(self, case: Evidence, work: Work, *, main: str, bare: bool = True) -> Iterator[Repository]:
         directory = self.ground.root / "sandbox"
         refs = {"refs/heads/main": main, f"refs/heads/{case.head or BRANCH}": work.head}
         git_dir = make_repository(directory, refs, borrows=work.state.objects.directory, bare=bare)
@@ -205,7 +205,7 @@ class Stage:
             shutil.rmtree(self._serving)
 
     @contextlib.contextmanager
-    def store(self, case: Case) -> Iterator[None]:
+    def store(self, case: Evidence) -> Iterator[None]:
         """The store as the case has it, and as it was again afterwards."""
         kept = {}
         for happened in case.store:

@@ -16,7 +16,7 @@ from pointsman import former
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.facts import Facts
 from pointsman.former import Registry, Slot, Verified
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.landing import Landing, Standing, record_of
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
@@ -232,7 +232,7 @@ def _wants(
     repo: Repository, settings: Settings, registry: Registry, taken: Mapping[Slot, Taken]
 ) -> tuple[list[Want], list[Target]]:
     """What each believed target shall have, and the targets that need nothing: main has this, or had it before."""
-    gate, base = Gatekeeper(repo), Snapshot(repo, repo.main)
+    gate, base = Gate(repo), Snapshot(repo, repo.main)
     wants, unchanged = [], []
     for target, slots in sorted(registry.current.items()):
         if target in registry.left:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from pointsman.errors import MovedFirst
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.hooks import INVALIDATE_HEADERS, NOTIFY_HEADERS, Hooks
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.settings import Settings
@@ -54,7 +54,7 @@ class Aftermath:
         settings = self._settings
         return bool(settings.invalidate or settings.notify_command or settings.notify_webhook)
 
-    def owe(self, gate: Gatekeeper, main: Oid, differing: Iterable[Difference]) -> None:
+    def owe(self, gate: Gate, main: Oid, differing: Iterable[Difference]) -> None:
         """Write down what there will be to do for pointers that are going to be written; MovedFirst if it was raced."""
         if not self.wanted:
             return
@@ -63,7 +63,7 @@ class Aftermath:
         if owed != state.owed:
             self._write(state, owed, state.told)
 
-    def settle(self, gate: Gatekeeper, main: Oid, done: Mapping[Target, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def settle(self, gate: Gate, main: Oid, done: Mapping[Target, Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Do what is owed for targets that serving now has as main does, and tell what was refused or kept, once."""
         if not self.wanted:
             return []
@@ -88,7 +88,7 @@ class Aftermath:
 
     # what there is to do
 
-    def _due(self, gate: Gatekeeper, main: Oid, target: Target, held: Held | None) -> dict[str, Any]:
+    def _due(self, gate: Gate, main: Oid, target: Target, held: Held | None) -> dict[str, Any]:
         chain = gate.facts.chain(main, target.manifest_path)
         last = chain.at(0)
         now = versions_in(gate.repo, chain.step(last)[1]) if last is not None else {}
@@ -147,7 +147,7 @@ class Aftermath:
 
 
 def _events(
-    gate: Gatekeeper, chain: Chain, target: Target, held: Held | None, was: Mapping[str, str]
+    gate: Gate, chain: Chain, target: Target, held: Held | None, was: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     """What happened to a target since what serving has, oldest first; a drift where main never had that."""
     found: list[dict[str, Any]] = []
@@ -174,7 +174,7 @@ def _event(
     kind: str,
     target: Target,
     commit: Commit | None,
-    gate: Gatekeeper,
+    gate: Gate,
     before: Mapping[str, str],
     after: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -205,7 +205,7 @@ def _lasting(each: Mapping[str, Any]) -> str:
     return hashlib.sha256(what.encode()).hexdigest() if each["outcome"] == "refused" or kept else ""
 
 
-def _trouble(gate: Gatekeeper, main: Oid, target: Target, each: Mapping[str, Any]) -> dict[str, Any]:
+def _trouble(gate: Gate, main: Oid, target: Target, each: Mapping[str, Any]) -> dict[str, Any]:
     last = gate.facts.chain(main, target.manifest_path).at(0)
     kind = "refusal" if each["outcome"] == "refused" else "drift"
     changes = each.get("drift", {}).get("changes", {})

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from pointsman.audit_report import Report
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.fence import AUDITED, SYNCED, Fence, behind, move_fence, read_fence
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.evidence import Gate
+from pointsman.rules.evidence import Checkpoint
 from pointsman.rules.table import RULES, Rule
 from pointsman.settings import Settings
 from pointsman.signatures import Signatures
@@ -38,8 +38,8 @@ def audit(
     fences, notes = _fences(Snapshot(repo, repo.refresh()).settings())
     main = repo.refresh()  # after the fences, as in sync: a ship that was synced in between is no rewrite
     settings = Snapshot(repo, main).settings()
-    gate = Gatekeeper(repo, rules=rules)
-    lost = sorted({fault for fence in fences for fault in behind(gate, Gate.AUDIT, fence, main)})
+    gate = Gate(repo, rules=rules)
+    lost = sorted({fault for fence in fences for fault in behind(gate, Checkpoint.AUDIT, fence, main)})
     lost = [] if accept_rewrite else lost
     index = repo.read_history()
     since = Oid(settings.audit_since)

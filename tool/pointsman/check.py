@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pointsman.errors import Fault
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.markdown import plain
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.repo.repository import Repository
@@ -24,7 +24,7 @@ def check(
     rules: Sequence[Rule] = RULES,
 ) -> Outcome:
     """Judge the index, a change, or, without `base`, all that stands at `head`. Exit 1 if a fault is not accepted."""
-    gate = Gatekeeper(repo, offline=offline, rules=rules)
+    gate = Gate(repo, offline=offline, rules=rules)
     if repo.worktree is None:
         repo.refresh()
     if staged:

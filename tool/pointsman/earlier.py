@@ -9,7 +9,7 @@ from functools import cached_property
 
 from pointsman.chosen import current_targets, nearest
 from pointsman.errors import Problem
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.moments import Moments
 from pointsman.recorded import alike
 from pointsman.repo.chain import Chain, versions_in
@@ -44,7 +44,7 @@ class Nothing(Problem):
 class Past:
     """The earlier states of the targets of main."""
 
-    gate: Gatekeeper
+    gate: Gate
     _runs: dict[str, dict[Target, list[Oid]]] = field(default_factory=dict)
 
     @cached_property
@@ -242,7 +242,7 @@ class Past:
         raise Nothing(f"no ship of {target} is on main: say with --to what to restore")
 
 
-def earlier(gate: Gatekeeper, target: Target, to: str | None) -> Earlier:
+def earlier(gate: Gate, target: Target, to: str | None) -> Earlier:
     """The state of a target that `to` (a commit, a version or a time) names; without it that before the last ship."""
     return Past(gate).state(target, to)
 

@@ -18,7 +18,7 @@ from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import LATELY, Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.evidence import Blob, Document, Gate, Likeness, State, TargetChange
+from pointsman.rules.evidence import Blob, Checkpoint, Document, Likeness, State, TargetChange
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
 from pointsman.state.documents import (
     HOLD_ON_ALL,
@@ -402,17 +402,17 @@ class Facts:
         return self._sizes.get(uri) or Blob(store.size(key))
 
     def blobs(
-        self, gate: Gate, settings: Settings, documents: Iterable[Document], targets: Iterable[TargetChange]
+        self, checkpoint: Checkpoint, settings: Settings, documents: Iterable[Document], targets: Iterable[TargetChange]
     ) -> dict[str, Blob]:
         """What stands under every URI of a changed manifest (changed slots hashed), and of records added alone."""
         wanted = {
-            uri: gate is Gate.TREE or slot in change.changed
+            uri: checkpoint is Checkpoint.TREE or slot in change.changed
             for change in targets
             if change.after is not None
             for slot, uri in change.after.current.items()
             if uri in settings.places(change.target, slot, change.after.versions.get(slot, ""))
         }
-        if gate is Gate.CHANGE and not targets:
+        if checkpoint is Checkpoint.CHANGE and not targets:
             records = (document.value for document in documents if isinstance(document.value, Record))
             wanted = {
                 record.uri: False

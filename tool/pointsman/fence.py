@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 
 from pointsman.errors import Fault, Problem
-from pointsman.gate import Gatekeeper
-from pointsman.rules.evidence import Gate
+from pointsman.gate import Gate
+from pointsman.rules.evidence import Checkpoint
 from pointsman.state.objects import Oid
 from pointsman.store.base import Store
 
@@ -42,7 +42,7 @@ def read_fence(store: Store, key: str) -> Fence:
     return Fence(key, Oid(commit), held.tag)
 
 
-def behind(gate: Gatekeeper, at: Gate, fence: Fence, main: Oid) -> tuple[Fault, ...]:
+def behind(gate: Gate, at: Checkpoint, fence: Fence, main: Oid) -> tuple[Fault, ...]:
     """The faults of a main that does not descend from the commit that a fence stands at."""
     if fence.commit is None or gate.repo.grew_from(fence.commit, main):
         return ()

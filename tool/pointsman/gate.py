@@ -16,7 +16,7 @@ from pointsman.facts import Facts
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.evidence import Case, Document, Gate, Kind, TargetChange
+from pointsman.rules.evidence import Checkpoint, Document, Evidence, Kind, TargetChange
 from pointsman.rules.table import BY_NAME, RULES, Rule, judge
 from pointsman.rules.table import notes as notes_of
 from pointsman.settings import SETTINGS_PATH, Settings
@@ -34,10 +34,10 @@ class Verdict:
     faults: tuple[Fault, ...]
     accepted: tuple[tuple[Fault, str], ...] = ()
     notes: tuple[Fault, ...] = ()  # what guardrails say that stops nothing
-    case: Case | None = field(default=None, compare=False, repr=False)  # what was judged
+    evidence: Evidence | None = field(default=None, compare=False, repr=False)  # what was judged
 
 
-class Gatekeeper:
+class Gate:
     """Judges changes of one repository by `rules`. `offline` leaves the store alone.
 
     `contents` reads what guardrails compare, and remembers what it found from one keeper to the next.
@@ -78,8 +78,8 @@ class Gatekeeper:
         for side in (before, after):
             self.facts.fetch_ahead(side, targets)
         at = self.repo.time_of(head) if clock is None else clock
-        case = self._case(Gate.CHANGE, before, after, changes, message, at, notes=notes)
-        return self._verdict(case, message, notes=notes)
+        evidence = self._evidence(Checkpoint.CHANGE, before, after, changes, message, at, notes=notes)
+        return self._verdict(evidence, message, notes=notes)
 
     def proposed(
         self, base: Oid, records: Mapping[str, bytes], manifests: Mapping[str, bytes], message: str
@@ -94,22 +94,22 @@ class Gatekeeper:
         before = Snapshot(self.repo, base, landed)
         changes = [Change(path, before.entry(path), entry) for path, entry in staged.items()]
         after, said = Snapshot(self.repo, base, {**landed, **staged}), parse(message)
-        case = self._case(Gate.CHANGE, before, after, changes, said, int(time.time()), blobs=False)
-        return self._verdict(case, said)
+        evidence = self._evidence(Checkpoint.CHANGE, before, after, changes, said, int(time.time()), blobs=False)
+        return self._verdict(evidence, said)
 
     def staged(self) -> Verdict:
         """Judge the index against HEAD."""
         head, changes = self.repo.staged()
         before = Snapshot(self.repo, head)
         after = Snapshot(self.repo, head, {change.path: change.new for change in changes})
-        return self._verdict(self._case(Gate.STAGED, before, after, changes, Message(), 0), Message())
+        return self._verdict(self._evidence(Checkpoint.STAGED, before, after, changes, Message(), 0), Message())
 
     def tree(self, head: Oid) -> Verdict:
         """Judge everything that stands at `head`, and the commit that made each manifest what it is."""
         after = Snapshot(self.repo, head)
         changes = self.repo.git.differences(object_id("tree", b"", len(head)), head)
         self.repo.fetch_ahead(change.new for change in changes)
-        verdict = self._verdict(self._case(Gate.TREE, after, after, changes, Message(), 0), Message())
+        verdict = self._verdict(self._evidence(Checkpoint.TREE, after, after, changes, Message(), 0), Message())
         targets = [target_of(change.path) for change in changes if path_kind(change.path) == "manifest"]
         self.repo.expect(len(targets), head)
         made = [fault for target in targets for fault in self.made(head, target)]
@@ -153,8 +153,8 @@ class Gatekeeper:
         if foreign:
             return tuple(foreign)
         facts = [self._standing(snapshot, target, manifest, manifest) for target, manifest in manifests.items()]
-        gate = Gate.TREE if hashed else Gate.SYNC
-        return tuple(judge(Case(gate, settings, (), facts, blobs), self._rules))
+        checkpoint = Checkpoint.TREE if hashed else Checkpoint.SYNC
+        return tuple(judge(Evidence(checkpoint, settings, (), facts, blobs), self._rules))
 
     def landed(self, tip: Oid, commit: Commit, unsigned: Mapping[str, str] | None = None) -> Verdict:
         """Judge one commit of the history of `tip`, all that it changed, against its first parent.
@@ -163,12 +163,12 @@ class Gatekeeper:
         """
         message = self.facts.message(commit)
         base, head = self._step(commit)
-        case = self._case(Gate.AUDIT, base, head, commit.changes, message, commit.time, tip=tip)
-        return self._verdict(replace(case, unsigned=unsigned) if unsigned else case, message)
+        evidence = self._evidence(Checkpoint.AUDIT, base, head, commit.changes, message, commit.time, tip=tip)
+        return self._verdict(replace(evidence, unsigned=unsigned) if unsigned else evidence, message)
 
-    def rewritten(self, gate: Gate, lost: Mapping[str, Oid]) -> tuple[Fault, ...]:
+    def rewritten(self, checkpoint: Checkpoint, lost: Mapping[str, Oid]) -> tuple[Fault, ...]:
         """The faults of a main that no longer descends from commits that someone saw on it (who → commit)."""
-        return tuple(judge(Case(gate, Settings(""), lost=lost), self._rules))
+        return tuple(judge(Evidence(checkpoint, Settings(""), lost=lost), self._rules))
 
     # the past
 
@@ -217,9 +217,9 @@ class Gatekeeper:
         change_of_target = self._target_change(chain, place + 1, base, document, message)
         if change_of_target.kind is Kind.SHIP:
             self._ships.add((commit.oid, chain.path))
-        case = Case(Gate.SYNC, settings, [document], [change_of_target], clock=commit.time)
-        accepts = _accepts(case, message)
-        return tuple(fault for fault in judge(case, self._rules) if _accepted(fault, accepts) is None)
+        evidence = Evidence(Checkpoint.SYNC, settings, [document], [change_of_target], clock=commit.time)
+        accepts = _accepts(evidence, message)
+        return tuple(fault for fault in judge(evidence, self._rules) if _accepted(fault, accepts) is None)
 
     def _step(self, commit: Commit) -> tuple[Snapshot, Snapshot]:
         """What was before and after a commit."""
@@ -227,22 +227,22 @@ class Gatekeeper:
 
     # one case
 
-    def _verdict(self, case: Case, message: Message, *, notes: bool = True) -> Verdict:
+    def _verdict(self, evidence: Evidence, message: Message, *, notes: bool = True) -> Verdict:
         stopping: list[Fault] = []
         accepted: list[tuple[Fault, str]] = []
-        accepts = _accepts(case, message)
-        for fault in judge(case, self._rules):
+        accepts = _accepts(evidence, message)
+        for fault in judge(evidence, self._rules):
             reason = _accepted(fault, accepts)
             if reason is None:
                 stopping.append(fault)
             else:
                 accepted.append((fault, reason))
-        said = tuple(notes_of(case, self._rules)) if notes else ()
-        return Verdict(tuple(stopping), tuple(accepted), said, case)
+        said = tuple(notes_of(evidence, self._rules)) if notes else ()
+        return Verdict(tuple(stopping), tuple(accepted), said, evidence)
 
-    def _case(
+    def _evidence(
         self,
-        gate: Gate,
+        checkpoint: Checkpoint,
         base: Snapshot,
         head: Snapshot,
         changes: Sequence[Change],
@@ -252,39 +252,41 @@ class Gatekeeper:
         blobs: bool = True,
         notes: bool = True,
         tip: Oid | None = None,
-    ) -> Case:
+    ) -> Evidence:
         """All facts of a change from `base` to `head`; with `tip`, of a commit `head` in its history."""
         facts = self.facts
-        past = gate is Gate.AUDIT
+        past = checkpoint is Checkpoint.AUDIT
         settings = (
             facts.settings_then(base, head)
             if past
             else facts.settings(base if base.entry(SETTINGS_PATH) is not None else head)
         )
-        formatted = gate in (Gate.STAGED, Gate.CHANGE)
+        formatted = checkpoint in (Checkpoint.STAGED, Checkpoint.CHANGE)
         documents = [facts.document(change, formatted=formatted) for change in changes]
         targets = []
         for document in documents:
             if document.kind != "manifest":
                 continue
-            if gate is Gate.TREE:
+            if checkpoint is Checkpoint.TREE:
                 after = document.value if isinstance(document.value, Manifest) else None
                 targets.append(self._standing(base, target_of(document.path), None, after))
                 continue
             chain = facts.chain(tip if past else base.commit, document.path)
             place = chain.place(head.commit) + 1 if past and head.commit is not None else 0
             change = self._target_change(chain, place, base, document, message)
-            targets.append(self._at_the_gate(change, chain, base, notes=notes) if gate is Gate.CHANGE else change)
-        if gate is Gate.CHANGE:
+            targets.append(
+                self._at_the_gate(change, chain, base, notes=notes) if checkpoint is Checkpoint.CHANGE else change
+            )
+        if checkpoint is Checkpoint.CHANGE:
             targets = facts.compared(settings, targets)
         pointed_to, unrecorded = facts.tombstones(base, documents)
-        looks = blobs and not facts.offline and gate in (Gate.CHANGE, Gate.TREE)
-        return Case(
-            gate,
+        looks = blobs and not facts.offline and checkpoint in (Checkpoint.CHANGE, Checkpoint.TREE)
+        return Evidence(
+            checkpoint,
             settings,
             documents,
             targets,
-            facts.blobs(gate, settings, documents, targets) if looks else {},
+            facts.blobs(checkpoint, settings, documents, targets) if looks else {},
             clock,
             facts.twins(base, changes, past=past),
             facts.in_use(base, documents),
@@ -410,10 +412,10 @@ def _laundered(fault: Fault, built_on: Oid) -> Fault:
     return replace(fault, says=f"main's own manifest breaks this rule since {built_on[:12]}: {back} ({fault.says})")
 
 
-def _accepts(case: Case, message: Message) -> Mapping[str, Mapping[str, str]]:
+def _accepts(evidence: Evidence, message: Message) -> Mapping[str, Mapping[str, str]]:
     """Path → rule → reason, for what a change accepts; of a ship, for the bytes that it vouches for."""
     bytes_of = {
-        each.target: each.said.manifest if each.kind is Kind.SHIP and each.said else "" for each in case.targets
+        each.target: each.said.manifest if each.kind is Kind.SHIP and each.said else "" for each in evidence.targets
     }
     return {target.manifest_path: message.accepts(target, manifest) for target, manifest in bytes_of.items()}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pointsman import pulls
 from pointsman.errors import MovedFirst, Problem, Refused
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.moments import read_time
 from pointsman.outcome import Outcome
 from pointsman.record_pull import pause
@@ -127,7 +127,7 @@ def _change(repo: Repository, request: Request, wanted: Hold | None, clock: int)
         pull = pulls.show_on_forge(repo, branch, there)
         return {**told, "outcome": "unchanged", "pull_request": pulls.document(pull), "commit": there}
     commit = _commit(repo, main, request, path, wanted)
-    verdict = Gatekeeper(repo).change(main, commit, notes=False)
+    verdict = Gate(repo).change(main, commit, notes=False)
     if verdict.faults:
         raise Refused(verdict.faults)
     if request.now:

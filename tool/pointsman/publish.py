@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pointsman.errors import Problem, Refused
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.guardrails.table import GUARDRAILS
 from pointsman.landing import Landing, record_of
 from pointsman.outcome import Outcome, fault_line
@@ -124,7 +124,7 @@ def _wants(repo: Repository, request: Request, sources: Sequence[Source], settin
     for source in sources:
         want = wants.setdefault(source.target, Want(source.target))
         want.records[source.artifact.type] = record_of(source, settings, request.run, now)
-    gate = Gatekeeper(repo)
+    gate = Gate(repo)
     for target, slot in request.drops:
         current = gate.facts.manifest(base, target)
         if current is None or (slot not in current.current and slot not in _dropped(repo, target)):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pointsman.errors import one_line
 from pointsman.forge.base import BODY_LIMIT, Page
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.markdown import fenced
 from pointsman.repo.repository import Repository
 from pointsman.state.message import parse
@@ -29,7 +29,7 @@ def _body(repo: Repository, branch: str, head: Oid, lines: str) -> str:
     from pointsman import review_markdown  # a local forge asks for no body, and need not import what makes it
     from pointsman.review_document import describe
 
-    gate = Gatekeeper(repo)
+    gate = Gate(repo)
     document = describe(gate, repo.main, head, gate.change(repo.main, head))
     text = review_markdown.render({**document, "pull_request": {"id": branch, "url": None, "branch": branch}})
     said = f"\n<details><summary>What the commit says</summary>\n\n{fenced(lines)}\n</details>\n"

@@ -18,7 +18,7 @@ from pointsman.errors import MovedFirst, Problem, Refused, one_line
 from pointsman.forge.base import Opened
 from pointsman.forge.local import LocalForge
 from pointsman.forge.open import open_forge
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.pull_page import page_of
 from pointsman.repo.origin import REVERT_BRANCHES, Move
@@ -111,7 +111,7 @@ def _changed_targets(repo: Repository, head: Oid) -> tuple[Target, ...]:
     return tuple(Target(*change.path.split("/")[1:3]) for change in changes if path_kind(change.path) == "manifest")
 
 
-def is_stale(gate: Gatekeeper, main: Oid, pull: Pull) -> bool:
+def is_stale(gate: Gate, main: Oid, pull: Pull) -> bool:
     """Whether main has moved one of the manifests that a pull request replaces."""
     for said in pull.message.said:
         last = gate.facts.chain(main, said.target.manifest_path).at(0)
@@ -146,13 +146,13 @@ def document(pull: Pull) -> dict[str, Any]:
 def list_pulls(repo: Repository) -> Outcome:
     """All open pull requests."""
     main = repo.refresh()
-    gate = Gatekeeper(repo)
+    gate = Gate(repo)
     found = open_pulls(repo)
     repo.expect(sum(len(pull.targets) for pull in found))
     return Outcome({"pull_requests": [_listed(gate, main, pull) for pull in found]})
 
 
-def _listed(gate: Gatekeeper, main: Oid, pull: Pull) -> dict[str, Any]:
+def _listed(gate: Gate, main: Oid, pull: Pull) -> dict[str, Any]:
     return {
         **document(pull),
         "targets": [str(target) for target in pull.targets],
@@ -166,7 +166,7 @@ def _listed(gate: Gatekeeper, main: Oid, pull: Pull) -> dict[str, Any]:
 def show(repo: Repository, text: str) -> Outcome:
     """One pull request, what it changes, and what the gate says of it."""
     main = repo.refresh()
-    gate = Gatekeeper(repo)
+    gate = Gate(repo)
     pull = find(repo, text)
     verdict = gate.change(main, pull.head)
     faults = [told(fault, accepted=False) for fault in verdict.faults]
@@ -199,7 +199,7 @@ def merge_pull(repo: Repository, pull: Pull, contents: Contents | None = None) -
     contents = contents or Contents()
     for again in range(_TRIES):
         main = repo.main
-        gate = Gatekeeper(repo, contents=contents)
+        gate = Gate(repo, contents=contents)
         verdict = gate.change(main, pull.head, clock=int(time.time()), notes=False)
         if verdict.faults and _is_current(repo, main, pull):
             close_pull(repo, pull)
@@ -218,7 +218,7 @@ def merge_pull(repo: Repository, pull: Pull, contents: Contents | None = None) -
                     f"main moved {change.path} after {pull.branch} was made from it: publish or roll back again"
                 )
         if all(there[change.path] == change.new for change in changes):
-            gate = Gatekeeper(repo)
+            gate = Gate(repo)
             made = [fault for target in pull.targets for fault in gate.made(main, target)]
             if made:
                 raise Refused(made)
@@ -294,7 +294,7 @@ def describe_revert(repo: Repository, pull: Pull) -> None:
 
 def merge_when_ready(repo: Repository, pull: Pull, contents: Contents | None = None) -> Oid | None:
     """Have the forge merge it once all that it requires is there; the commit if it was. Refused by the gate."""
-    gate = Gatekeeper(repo, contents=contents)
+    gate = Gate(repo, contents=contents)
     verdict = gate.change(repo.main, pull.head, clock=int(time.time()), notes=False)
     if verdict.faults:
         raise Refused(verdict.faults)

@@ -14,7 +14,7 @@ from typing import Any
 from pointsman import pulls
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
 from pointsman.forge.open import open_forge
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.markdown import fenced
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
@@ -76,7 +76,7 @@ def _refresh(repo: Repository, pull: Pull, progress: Progress) -> Refreshed:
 
 
 def _one(repo: Repository, pull: Pull, progress: Progress) -> Refreshed:
-    gate = Gatekeeper(repo)
+    gate = Gate(repo)
     if pull.is_revert:
         pulls.describe_revert(repo, pull)
     if not pulls.is_stale(gate, repo.main, pull):
@@ -104,7 +104,7 @@ def _one(repo: Repository, pull: Pull, progress: Progress) -> Refreshed:
     return Refreshed(rebuilt, "rebuilt", says)
 
 
-def _wants(repo: Repository, gate: Gatekeeper, pull: Pull) -> tuple[list[Want], list[str]]:
+def _wants(repo: Repository, gate: Gate, pull: Pull) -> tuple[list[Want], list[str]]:
     """What its lines ask for, without the versions that were taken out since it was made; and which those are."""
     main, fork = repo.main, repo.merge_base(repo.main, pull.head)
     base = Snapshot(repo, main)

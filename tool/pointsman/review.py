@@ -12,13 +12,13 @@ from pointsman import pulls
 from pointsman.earlier import earlier
 from pointsman.errors import Problem
 from pointsman.facts import Facts
-from pointsman.gate import Gatekeeper, Verdict
+from pointsman.gate import Gate, Verdict
 from pointsman.outcome import Outcome
 from pointsman.pulls import Pull
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.review_document import describe
-from pointsman.rules.evidence import Case, Gate, Kind, TargetChange
+from pointsman.rules.evidence import Checkpoint, Evidence, Kind, TargetChange
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 
@@ -43,7 +43,7 @@ def review(
     """
     repo.refresh()
     subject = _subject(repo, named, base, head)
-    gate = Gatekeeper(repo, offline=offline)
+    gate = Gate(repo, offline=offline)
     if subject.target is not None:
         verdict = _compared(gate, subject, subject.target)
     else:
@@ -71,7 +71,7 @@ def _subject(repo: Repository, named: str | None, base: str | None, head: str | 
     if last is None:
         raise Problem(f"{target} was never shipped: pointsman status shows what was")
     if base is not None:
-        return Subject(earlier(Gatekeeper(repo), target, base).commit, new, target=target)
+        return Subject(earlier(Gate(repo), target, base).commit, new, target=target)
     if not last.parents:
         raise Problem(f"{target} came with the first commit: there is nothing before it to compare with")
     return Subject(last.parents[0], last.oid, target=target)
@@ -85,7 +85,7 @@ def _pull(repo: Repository, named: str) -> Pull | None:
     return pulls.find(repo, named)
 
 
-def _compared(gate: Gatekeeper, subject: Subject, target: Target) -> Verdict:
+def _compared(gate: Gate, subject: Subject, target: Target) -> Verdict:
     """The facts of two states of a target, which nobody proposes and so no rule judges."""
     old, new = Snapshot(gate.repo, subject.base), Snapshot(gate.repo, subject.head)
     facts, settings = gate.facts, gate.facts.settings(Snapshot(gate.repo, gate.repo.main))
@@ -101,5 +101,5 @@ def _compared(gate: Gatekeeper, subject: Subject, target: Target) -> Verdict:
         records=facts.slots(new, target, after),
         references=[facts.records(old, target, before)],
     )
-    case = Case(Gate.CHANGE, settings, targets=[change], clock=gate.repo.time_of(subject.head))
-    return Verdict((), case=case)
+    evidence = Evidence(Checkpoint.CHANGE, settings, targets=[change], clock=gate.repo.time_of(subject.head))
+    return Verdict((), evidence=evidence)

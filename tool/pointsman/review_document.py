@@ -14,13 +14,13 @@ from pointsman.artifact.content import Content, Lists, Rows
 from pointsman.contents import Contents, Missing, alike
 from pointsman.errors import Fault
 from pointsman.forge.codeowners import CODEOWNERS_PATHS, CodeOwners
-from pointsman.gate import Gatekeeper, Verdict
+from pointsman.gate import Gate, Verdict
 from pointsman.guardrails import table
 from pointsman.outcome import told
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.snapshot import Snapshot
 from pointsman.review_verdict import verdict_line
-from pointsman.rules.evidence import Case, Gate, TargetChange
+from pointsman.rules.evidence import Checkpoint, Evidence, TargetChange
 from pointsman.state.documents import HOLD_ON_ALL, Hold, Manifest, Record, read_hold, rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
@@ -31,35 +31,35 @@ _PAST_OF = 20  # targets; the past of more would cost more than it tells
 
 
 def describe(
-    gate: Gatekeeper, base: Oid, head: Oid | None, verdict: Verdict, *, compared: bool = False, brief: bool = False
+    gate: Gate, base: Oid, head: Oid | None, verdict: Verdict, *, compared: bool = False, brief: bool = False
 ) -> dict[str, Any]:
     """The document of a review. `compared`: nobody proposes this change, two states are held against each other.
 
     `brief`: only what the gate has read already, no contents and nothing of the past.
     """
-    case = verdict.case or Case(Gate.CHANGE, gate.facts.settings(Snapshot(gate.repo, base)))
-    describing = _Describing(gate, base, case, verdict, compared, None if brief else gate.facts.contents)
-    targets = [describing.target(change) for change in case.targets]
+    evidence = verdict.evidence or Evidence(Checkpoint.CHANGE, gate.facts.settings(Snapshot(gate.repo, base)))
+    describing = _Describing(gate, base, evidence, verdict, compared, None if brief else gate.facts.contents)
+    targets = [describing.target(change) for change in evidence.targets]
     targets.sort(key=lambda each: (-_unusual(each), each["target"]))
-    paths = {change.target.manifest_path for change in case.targets}
+    paths = {change.target.manifest_path for change in evidence.targets}
     beside = [told(fault, accepted=False) for fault in verdict.faults if fault.path not in paths]
     document = {
         "verdict": "",
         "base": base,
         "head": head,
         "pull_request": None,
-        "records": sum(each.kind == "record" and each.change.new is not None for each in case.documents),
-        "holds": _holds(gate, case),
+        "records": sum(each.kind == "record" and each.change.new is not None for each in evidence.documents),
+        "holds": _holds(gate, evidence),
         "faults": beside,
         "targets": targets,
     }
     return {**document, "verdict": verdict_line(document)}
 
 
-def _holds(gate: Gatekeeper, case: Case) -> list[dict[str, Any]]:
+def _holds(gate: Gate, evidence: Evidence) -> list[dict[str, Any]]:
     """What a change does to holds: on what, and what each was and is; None for none, or one that cannot be read."""
     changed = []
-    for each in case.documents:
+    for each in evidence.documents:
         if each.kind == "hold" and (each.change.new is None or isinstance(each.value, Hold)):
             on = "all" if each.path == HOLD_ON_ALL else each.path.removeprefix("holds/").removesuffix(".json")
             data = gate.repo.content(each.change.old)
@@ -82,9 +82,9 @@ def _unusual(target: Mapping[str, Any]) -> int:
 class _Describing:
     """What every target's description needs."""
 
-    gate: Gatekeeper
+    gate: Gate
     base: Oid
-    case: Case
+    evidence: Evidence
     verdict: Verdict
     compared: bool
     contents: Contents | None  # None: be brief
@@ -129,7 +129,7 @@ class _Describing:
         """Contents of both sides of every slot that both have, and of a popularity that is new."""
         both = [side[slot] for slot in changes if slot in before and slot in after for side in (before, after)]
         new = [after[slot] for slot in changes if slot == "popularity" and slot not in before and slot in after]
-        return self.contents.read_all(self.case.settings, [*both, *new]) if self.contents is not None else {}
+        return self.contents.read_all(self.evidence.settings, [*both, *new]) if self.contents is not None else {}
 
     def _type(
         self,
@@ -140,7 +140,7 @@ class _Describing:
         read: Mapping[str, Content | Missing],
     ) -> dict[str, Any]:
         old, new = before.get(slot), after.get(slot)
-        age = table.window_age(new, self.case.clock) if new is not None else None
+        age = table.window_age(new, self.evidence.clock) if new is not None else None
         described: dict[str, Any] = {
             "was": _side(old),
             "is": _side(new),
@@ -183,10 +183,10 @@ class _Describing:
     def _guardrails(self, change: TargetChange) -> list[dict[str, Any]]:
         if change.after is None:
             return []
-        steps = table.steps(self.case, change)
+        steps = table.steps(self.evidence, change)
         found = []
         for rule in table.GUARDRAILS:
-            limit = self.case.settings.limit(change.target, table.setting(rule))
+            limit = self.evidence.settings.limit(change.target, table.setting(rule))
             for each in table.judge(rule, limit, steps):
                 figure = round(each.figure, 4) if isinstance(each.figure, float) else each.figure
                 found.append(
@@ -226,13 +226,13 @@ class _Describing:
             "title": last.message.partition("\n")[0] if last else "",
             "restores": made.oid if made else None,
             "restored_at": rfc3339(made.time) if made else None,
-            "age_days": round((self.case.clock - made.time) / 86400, 1) if made else None,
+            "age_days": round((self.evidence.clock - made.time) / 86400, 1) if made else None,
             "lost": {slot: old for slot, (old, _) in changes.items() if old is not None},
         }
 
     def _history(self, chain: Chain, slots: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """Slot → what the last ships had of it, oldest first, from records."""
-        if len(self.case.targets) > _PAST_OF or self.contents is None:
+        if len(self.evidence.targets) > _PAST_OF or self.contents is None:
             return {}
         found: dict[str, list[dict[str, Any]]] = {slot: [] for slot in slots}
         for place, commit in chain.since(0):

@@ -12,7 +12,7 @@ from typing import Any
 
 from pointsman import pulls, rollback_plan
 from pointsman.errors import MovedFirst, Problem, Refused
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.record_pull import pause
 from pointsman.repo.origin import MAIN, Move
@@ -66,7 +66,7 @@ def _check_request(request: Request) -> None:
 
 def _roll_back(repo: Repository, request: Request, clock: int) -> Outcome:
     main = repo.main
-    gate = Gatekeeper(repo)
+    gate = Gate(repo)
     plans = list(rollback_plan.plans(gate, request, clock))
     moving = [plan for plan in plans if plan.moves]
     rollback_plan.prove(gate, moving)

@@ -11,7 +11,7 @@ from pointsman import holds
 from pointsman.chosen import choose
 from pointsman.earlier import Earlier, Nothing, Past
 from pointsman.errors import Problem, Refused
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.documents import Hold, Manifest, later_moment, read_manifest
@@ -57,7 +57,7 @@ class Plan:
         return self.after is not None and self.after != self.before
 
 
-def plans(gate: Gatekeeper, request: Request, clock: int) -> Iterator[Plan]:
+def plans(gate: Gate, request: Request, clock: int) -> Iterator[Plan]:
     """What becomes of each target that is asked for. `clock`: seconds since 1970."""
     repo = gate.repo
     past = Past(gate)
@@ -87,7 +87,7 @@ def plans(gate: Gatekeeper, request: Request, clock: int) -> Iterator[Plan]:
         yield _held(repo, base, plan, hold) if hold is not None else plan
 
 
-def _plan(gate: Gatekeeper, past: Past, request: Request, target: Target) -> Plan:
+def _plan(gate: Gate, past: Past, request: Request, target: Target) -> Plan:
     repo = gate.repo
     entry = Snapshot(repo, repo.main).entry(target.manifest_path)
     state: Earlier | None
@@ -147,7 +147,7 @@ def _manifest(repo: Repository, target: Target, entry: Entry, commit: Oid) -> Ma
     return manifest
 
 
-def prove(gate: Gatekeeper, plans: Sequence[Plan]) -> None:
+def prove(gate: Gate, plans: Sequence[Plan]) -> None:
     """Refused unless every record is on main and every blob of what is put back hashes to its version."""
     manifests = {}
     for plan in plans:

@@ -9,7 +9,7 @@ from typing import Any
 from pointsman import publish
 from pointsman.chosen import nearest
 from pointsman.errors import Problem, Refused
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.progress import SILENCE, Progress
 from pointsman.recorded import alike, recorded
@@ -41,7 +41,7 @@ def ship(repo: Repository, request: Request, progress: Progress = SILENCE) -> Ou
     publish.check_words(request.run, request.accept, request.reason)
     head = Snapshot(repo, repo.refresh())
     settings = head.settings()
-    gate = Gatekeeper(repo)
+    gate = Gate(repo)
     want = Want(request.target)
     for slot, text in request.versions:
         if slot in want.records:
@@ -68,7 +68,7 @@ def ship(repo: Repository, request: Request, progress: Progress = SILENCE) -> Ou
     return Outcome(document, publish.exit_code(targets), tuple(shipping.notes))
 
 
-def _record(gate: Gatekeeper, head: Snapshot, target: Target, slot: str, text: str) -> Record:
+def _record(gate: Gate, head: Snapshot, target: Target, slot: str, text: str) -> Record:
     """The record of the one version of a type that begins with `text`; Problem, with the nearest, if none does."""
     names = head.files(f"registry/{target}/{slot}")
     found = [name[:-5] for name in names if name.startswith(text) and is_version(name.removesuffix(".json"))]

@@ -16,7 +16,7 @@ from pointsman.artifact import window_instant
 from pointsman.contents import Contents
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge.base import Opened
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.outcome import told
 from pointsman.progress import Progress
 from pointsman.pulls import Pull
@@ -103,7 +103,7 @@ class Shipping:
         """Refused with every fault of every manifest that would result."""
         faults: list[Fault] = []
         self.repo.expect(sum(map(len, groups)))
-        facts = Gatekeeper(self.repo).facts
+        facts = Gate(self.repo).facts
         facts.fetch_ahead(Snapshot(self.repo, self.repo.main), (want.target for group in groups for want in group))
         for group in groups:
             try:
@@ -172,7 +172,7 @@ class Shipping:
         """The manifests that main needs next, judged; None if it has them already. Refused if they may not be."""
         main = self.repo.main
         self.repo.expect(len(group))
-        gate, base = Gatekeeper(self.repo, contents=self._contents), Snapshot(self.repo, main)
+        gate, base = Gate(self.repo, contents=self._contents), Snapshot(self.repo, main)
         manifests: dict[Target, Manifest] = {}
         said: list[Said] = []
         for want in group:
@@ -216,7 +216,7 @@ class Shipping:
             each.accepts = self._accepted.get(each.target, {})
         return self._compose(main, manifests, said)
 
-    def _judge(self, gate: Gatekeeper, ship: Ship, group: Sequence[Want]) -> None:
+    def _judge(self, gate: Gate, ship: Ship, group: Sequence[Want]) -> None:
         """Refused by the gate, but for guardrails that the request accepts: these leave an Accept: line."""
         records = {record.path: record.render() for want in group for record in want.records.values()}
         base = Snapshot(self.repo, ship.main)
@@ -317,7 +317,7 @@ class Shipping:
 
     def _rank(self, pull: Pull) -> tuple[tuple[int, int], str, str]:
         """(newest window end, newest updated_at, branch): the order in which pull requests of one target supersede."""
-        gate, head = Gatekeeper(self.repo), Snapshot(self.repo, pull.head)
+        gate, head = Gate(self.repo), Snapshot(self.repo, pull.head)
         base = Snapshot(self.repo, self.repo.main)
         ends, updated = [(0, 0)], [""]
         for said in pull.message.said:

@@ -10,7 +10,7 @@ from pointsman.artifact import window_instant
 from pointsman.chosen import choose, current_targets
 from pointsman.errors import Problem, Unreachable
 from pointsman.events import shipped_ever, unknown
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.guardrails import table
 from pointsman.guardrails.limits import Age
 from pointsman.moments import Moments
@@ -66,7 +66,7 @@ class _Look:
         self.clock = clock
         self.head = Snapshot(repo, main)
         self.settings: Settings = self.head.settings()
-        self.gate = Gatekeeper(repo)
+        self.gate = Gate(repo)
         self.moments = Moments(repo, main)
         self.pulls = seen_pulls(repo)
         self.store: Store | None = None  # None: it cannot be reached

@@ -16,12 +16,12 @@ from pointsman.aftermath import Aftermath
 from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.facts import Facts
 from pointsman.fence import SYNCED, Fence, behind, move_fence, read_fence
-from pointsman.gate import Gatekeeper
+from pointsman.gate import Gate
 from pointsman.outcome import Outcome, told
 from pointsman.repo.chain import Chain
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.evidence import Gate
+from pointsman.rules.evidence import Checkpoint
 from pointsman.rules.table import RULES, Rule
 from pointsman.settings import Settings
 from pointsman.state.documents import Manifest, read_manifest
@@ -61,7 +61,7 @@ def sync(repo: Repository, orders: Orders = Orders()) -> Outcome:
     calls: list[dict[str, Any]] = []
     if not orders.dry_run:
         settings = Snapshot(repo, main).settings()
-        calls = Aftermath(store, settings).settle(Gatekeeper(repo, rules=orders.rules), main, done)
+        calls = Aftermath(store, settings).settle(Gate(repo, rules=orders.rules), main, done)
     targets = [done[target] for target in sorted(done)]
     refused = any(each["outcome"] == "refused" for each in targets)
     notes = tuple(f"{call['what']} of {call['target']} failed: {call['says']}" for call in calls if not call["ok"])
@@ -101,7 +101,7 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
         raise MovedFirst("the settings on main moved serving elsewhere meanwhile: run pointsman sync again")
     if settings.serving != listed_by.serving:
         raise MovedFirst("the settings on main moved the serving pointers meanwhile: run pointsman sync again")
-    gate = Gatekeeper(repo, rules=orders.rules)
+    gate = Gate(repo, rules=orders.rules)
     _move_fence(gate, store, fence, main, orders)
     standing = dict(_standing(head))
     repo.fetch_ahead(standing.values())
@@ -138,15 +138,15 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
     return main
 
 
-def _visible_after(gate: Gatekeeper, main: Oid, target: Target) -> float | None:
+def _visible_after(gate: Gate, main: Oid, target: Target) -> float | None:
     """Seconds from the commit of what was just written, by its committer's clock, until now."""
     last = gate.facts.chain(main, target.manifest_path).at(0)
     return round(max(time.time() - last.time, 0.0), 1) if last is not None else None
 
 
-def _move_fence(gate: Gatekeeper, store: Store, fence: Fence, main: Oid, orders: Orders) -> None:
+def _move_fence(gate: Gate, store: Store, fence: Fence, main: Oid, orders: Orders) -> None:
     """Refused if main no longer descends from the last commit attempted; else that commit is `main` from here on."""
-    if not orders.accept_rewrite and (faults := behind(gate, Gate.SYNC, fence, main)):
+    if not orders.accept_rewrite and (faults := behind(gate, Checkpoint.SYNC, fence, main)):
         raise Refused(faults)
     if not orders.dry_run:
         move_fence(store, fence, main)
@@ -192,7 +192,7 @@ def _blobs(
 
 
 def _gone(
-    gate: Gatekeeper,
+    gate: Gate,
     store: Store,
     settings: Settings,
     main: Oid,
@@ -216,7 +216,7 @@ def _gone(
 
 def _differs(
     repo: Repository,
-    gate: Gatekeeper,
+    gate: Gate,
     store: Store,
     settings: Settings,
     main: Oid,

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from pointsman.artifact import window_instant
 from pointsman.guardrails.limits import Age, Jump, Limit
-from pointsman.rules.evidence import Case, Likeness, TargetChange
+from pointsman.rules.evidence import Evidence, Likeness, TargetChange
 from pointsman.state.documents import Record
 
 # What one type's size is counted in; a user's own type counts every top-level list it has.
@@ -227,13 +227,13 @@ def sentence(findings: Iterable[Finding]) -> str:
     return "; ".join(f"{', '.join(names)} {words}".strip() for words, names in slots.items())
 
 
-def steps(case: Case, change: TargetChange) -> list[Step]:
+def steps(evidence: Evidence, change: TargetChange) -> list[Step]:
     """What a change makes of each state that it may be compared with, the current one first."""
     after = {slot: record for slot, record in change.records.items() if record is not None}
     slots = tuple(change.after.current) if change.after is not None else ()
     dropped = tuple(change.said.drops) if change.said is not None else ()
     return [
-        Step(before, after, change.changed, slots, dropped, case.clock, change.likeness)
+        Step(before, after, change.changed, slots, dropped, evidence.clock, change.likeness)
         for before in change.references or [{}]
     ]
 

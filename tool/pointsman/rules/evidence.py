@@ -14,7 +14,7 @@ from pointsman.state.names import Target
 from pointsman.state.objects import Change, Oid
 
 
-class Gate(Enum):
+class Checkpoint(Enum):
     """Where a change is judged."""
 
     STAGED = "pre-commit"
@@ -94,10 +94,10 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Evidence:
     """All facts of one change. `blobs` is empty offline, and has only URIs of this repository's stores."""
 
-    gate: Gate
+    checkpoint: Checkpoint
     settings: Settings
     documents: Sequence[Document] = ()
     targets: Sequence[TargetChange] = ()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pointsman.errors import Fault
 from pointsman.guardrails import table
 from pointsman.rules import file_rules, target_rules
-from pointsman.rules.evidence import Case, Gate, Kind, TargetChange
+from pointsman.rules.evidence import Checkpoint, Evidence, Kind, TargetChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +22,15 @@ class Rule:
     name: str
     stops: str
     mend: str
-    gates: frozenset[Gate]
-    judge: Callable[[Case], Iterator[Fault]]
+    at: frozenset[Checkpoint]
+    judge: Callable[[Evidence], Iterator[Fault]]
     acceptable: bool = False
 
 
-def _guardrail(rule: str) -> Callable[[Case], Iterator[Fault]]:
-    def judge(case: Case) -> Iterator[Fault]:
-        for change in case.targets:
-            found = _found(case, change, rule) if change.kind is Kind.SHIP else ()
+def _guardrail(rule: str) -> Callable[[Evidence], Iterator[Fault]]:
+    def judge(evidence: Evidence) -> Iterator[Fault]:
+        for change in evidence.targets:
+            found = _found(evidence, change, rule) if change.kind is Kind.SHIP else ()
             if said := table.sentence(each for each in found if each.broken):
                 says = f"{said}; if it is right, publish with --accept {rule} --reason …"
                 yield Fault(change.target.manifest_path, rule, says)
@@ -38,14 +38,14 @@ def _guardrail(rule: str) -> Callable[[Case], Iterator[Fault]]:
     return judge
 
 
-def _found(case: Case, change: TargetChange, rule: str) -> list[table.Finding]:
+def _found(evidence: Evidence, change: TargetChange, rule: str) -> list[table.Finding]:
     if change.after is None:
         return []
-    limit = case.settings.limit(change.target, table.setting(rule))
-    return table.judge(rule, limit, table.steps(case, change))
+    limit = evidence.settings.limit(change.target, table.setting(rule))
+    return table.judge(rule, limit, table.steps(evidence, change))
 
 
-_PC, _PR, _SY, _AU, _WT = Gate.STAGED, Gate.CHANGE, Gate.SYNC, Gate.AUDIT, Gate.TREE
+_PC, _PR, _SY, _AU, _WT = Checkpoint.STAGED, Checkpoint.CHANGE, Checkpoint.SYNC, Checkpoint.AUDIT, Checkpoint.TREE
 
 RULES = (
     Rule(
@@ -238,24 +238,24 @@ RULES = (
 BY_NAME = {rule.name: rule for rule in RULES}
 
 
-def judge(case: Case, rules: Sequence[Rule] = RULES) -> list[Fault]:
+def judge(evidence: Evidence, rules: Sequence[Rule] = RULES) -> list[Fault]:
     """Every fault of a change, at its gate."""
-    found = {fault for rule in rules if case.gate in rule.gates for fault in rule.judge(case)}
+    found = {fault for rule in rules if evidence.checkpoint in rule.at for fault in rule.judge(evidence)}
     # Against a manifest that moved, guardrails would compare slots that the ship does not mean to change.
     stale = {fault.path for fault in found if fault.rule == "stale-base"}
     guardrails = set(table.GUARDRAILS)
     found = {fault for fault in found if not (fault.path in stale and fault.rule in guardrails)}
-    return sorted(found | {fault for change in case.targets for fault in change.built_on})
+    return sorted(found | {fault for change in evidence.targets for fault in change.built_on})
 
 
-def notes(case: Case, rules: Sequence[Rule] = RULES) -> list[Fault]:
+def notes(evidence: Evidence, rules: Sequence[Rule] = RULES) -> list[Fault]:
     """What guardrails have to say and stops nothing: all of it on a restore, and what they could not look at."""
     notes = set()
-    names = [rule.name for rule in rules if rule.name in table.GUARDRAILS and case.gate in rule.gates]
-    for change in case.targets:
+    names = [rule.name for rule in rules if rule.name in table.GUARDRAILS and evidence.checkpoint in rule.at]
+    for change in evidence.targets:
         restored = change.kind is Kind.RESTORE
         for rule in names if restored or change.kind is Kind.SHIP else ():
-            found = _found(case, change, rule)
+            found = _found(evidence, change, rule)
             if said := table.sentence(each for each in found if each.says and (restored or not each.broken)):
                 notes.add(Fault(change.target.manifest_path, rule, said))
     return sorted(notes)

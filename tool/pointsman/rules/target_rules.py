@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pointsman.errors import Fault
-from pointsman.rules.evidence import Blob, Case, Kind
+from pointsman.rules.evidence import Blob, Evidence, Kind
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.message import Said
 
 
-def record_not_landed(case: Case) -> Iterator[Fault]:
-    for change in case.targets:
+def record_not_landed(evidence: Evidence) -> Iterator[Fault]:
+    for change in evidence.targets:
         for slot, record in change.records.items():
             if record is None and change.after is not None and slot in change.after.versions:
                 version = change.after.versions[slot]
                 place = change.target.record_path(slot, version)
                 says = f"{slot} {version[:12]} has no record on main ({place}): publish it first"
                 yield Fault(change.target.manifest_path, "record-not-landed", says)
-    for path in sorted(case.unrecorded):
+    for path in sorted(evidence.unrecorded):
         yield Fault(path, "record-not-landed", "main has no record of this version: there is nothing to retire")
 
 
-def stale_base(case: Case) -> Iterator[Fault]:
-    for change in case.targets:
+def stale_base(evidence: Evidence) -> Iterator[Fault]:
+    for change in evidence.targets:
         if change.said is None or (change.kind is not Kind.SHIP and change.said.supersedes is None):
             continue
         replaces, last = change.said.supersedes, change.last or "none"
@@ -36,8 +36,8 @@ def stale_base(case: Case) -> Iterator[Fault]:
             yield Fault(change.target.manifest_path, "stale-base", says)
 
 
-def unvouched_manifest(case: Case) -> Iterator[Fault]:
-    for change in case.targets:
+def unvouched_manifest(evidence: Evidence) -> Iterator[Fault]:
+    for change in evidence.targets:
         if change.kind is Kind.EDIT and change.after is not None:
             says = (
                 "nothing vouches for these bytes: no Manifest: line of the change names them and main never had them "
@@ -63,8 +63,8 @@ def _contradicts(after: Manifest | None, said: Said | None) -> str | None:
     return next(iter([*wrong, *(slot for slot in said.drops if slot in after.current)]), None)
 
 
-def manifest_removed(case: Case) -> Iterator[Fault]:
-    for change in case.targets:
+def manifest_removed(evidence: Evidence) -> Iterator[Fault]:
+    for change in evidence.targets:
         if change.kind is Kind.REMOVAL and not change.undoes_first:
             says = (
                 "the manifest is removed: serving would have nothing; to take out one type use pointsman publish "
@@ -74,8 +74,8 @@ def manifest_removed(case: Case) -> Iterator[Fault]:
             yield Fault(change.target.manifest_path, "manifest-removed", says)
 
 
-def rolled_back(case: Case) -> Iterator[Fault]:
-    for change in case.targets:
+def rolled_back(evidence: Evidence) -> Iterator[Fault]:
+    for change in evidence.targets:
         if change.kind is Kind.SHIP and change.after is not None:
             for slot in sorted(change.taken_out):
                 version = change.after.versions[slot]
@@ -83,13 +83,13 @@ def rolled_back(case: Case) -> Iterator[Fault]:
                 yield Fault(change.target.manifest_path, "rolled-back", says)
 
 
-def on_hold(case: Case) -> Iterator[Fault]:
-    for change in case.targets:
+def on_hold(evidence: Evidence) -> Iterator[Fault]:
+    for change in evidence.targets:
         for path, hold in change.holds.items() if change.kind is Kind.SHIP else ():
             if hold is None:
                 says = f"the hold {path} cannot be read, and may be one on {change.target}: mend or remove it first"
                 yield Fault(change.target.manifest_path, "on-hold", says)
-            elif hold.binds(case.clock):
+            elif hold.binds(evidence.clock):
                 says = (
                     f"{change.target} is on hold until {hold.until} ({hold.reason}): ship it later, or end it before "
                     f"its time with pointsman release {hold.target}; restores pass"
@@ -97,19 +97,19 @@ def on_hold(case: Case) -> Iterator[Fault]:
                 yield Fault(change.target.manifest_path, "on-hold", says)
 
 
-def retired(case: Case) -> Iterator[Fault]:
-    for change in case.targets:
+def retired(evidence: Evidence) -> Iterator[Fault]:
+    for change in evidence.targets:
         for slot in sorted(change.retired):
             version = change.after.versions[slot] if change.after is not None else ""
             place = change.target.tombstone_path(slot, version)
             says = f"{slot} {version[:12]} was retired ({place}): use another version"
             yield Fault(change.target.manifest_path, "retired", says)
-    for path in sorted(case.pointed_to):
+    for path in sorted(evidence.pointed_to):
         yield Fault(path, "retired", "main's manifest points to this version: ship another before retiring it")
 
 
-def rewritten_history(case: Case) -> Iterator[Fault]:
-    for seen_by, commit in case.lost.items():
+def rewritten_history(evidence: Evidence) -> Iterator[Fault]:
+    for seen_by, commit in evidence.lost.items():
         says = (
             f"main did not grow from {commit[:12]}, {seen_by}: it was rewritten, or a merge was pushed that has it "
             "as a side (git pull without --rebase), or the remote answered with an old state; find out which, then "
@@ -118,8 +118,8 @@ def rewritten_history(case: Case) -> Iterator[Fault]:
         yield Fault("main", "rewritten-history", says)
 
 
-def blob_missing(case: Case) -> Iterator[Fault]:
-    for path, slot, record, blob in _blobs(case):
+def blob_missing(evidence: Evidence) -> Iterator[Fault]:
+    for path, slot, record, blob in _blobs(evidence):
         if blob.size is None:
             yield Fault(path, "blob-missing", f"{slot}: no blob at {record.uri}: publish its artifact again")
         elif blob.size != record.size:
@@ -127,19 +127,27 @@ def blob_missing(case: Case) -> Iterator[Fault]:
             yield Fault(path, "blob-missing", says)
 
 
-def blob_altered(case: Case) -> Iterator[Fault]:
-    for path, slot, record, blob in _blobs(case):
+def blob_altered(evidence: Evidence) -> Iterator[Fault]:
+    for path, slot, record, blob in _blobs(evidence):
         if blob.sha256 is not None and blob.sha256 != record.version:
             says = f"{slot}: the bytes at {record.uri} are not those of its version: the store was altered, restore it"
             yield Fault(path, "blob-altered", says)
 
 
-def _blobs(case: Case) -> Iterator[tuple[str, str, Record, Blob]]:
+def _blobs(evidence: Evidence) -> Iterator[tuple[str, str, Record, Blob]]:
     """Path to blame, slot, record and blob, for every blob that was looked at."""
-    for change in case.targets:
+    for change in evidence.targets:
         for slot, record in change.records.items():
-            if record is not None and change.after is not None and (blob := case.blobs.get(change.after.current[slot])):
+            if (
+                record is not None
+                and change.after is not None
+                and (blob := evidence.blobs.get(change.after.current[slot]))
+            ):
                 yield change.target.manifest_path, slot, record, blob
-    for document in case.documents:
-        if isinstance(document.value, Record) and (found := case.blobs.get(document.value.uri)) and not case.targets:
+    for document in evidence.documents:
+        if (
+            isinstance(document.value, Record)
+            and (found := evidence.blobs.get(document.value.uri))
+            and not evidence.targets
+        ):
             yield document.path, document.value.type, document.value, found
