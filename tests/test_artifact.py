@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from runner import slow
 
 from pointsman import artifact
-from pointsman.artifact import Artifact, Reference, built_in, go_json, window_instant
+from pointsman.artifact import Artifact, Reference, built_in, go_json
 from pointsman.artifact.built_in import LAYOUTS
 from pointsman.errors import Fault, Problem
+from pointsman.state.times import window_instant
 
 Json = dict[str, Any]
 

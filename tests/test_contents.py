@@ -24,7 +24,7 @@ from pointsman import check, contents
 from pointsman.artifact.content import Content, Lists, Rows, decode
 from pointsman.artifact.metrics import ids
 from pointsman.contents import Contents, Missing, Pair
-from pointsman.rules.evidence import Likeness
+from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.store_url import Access

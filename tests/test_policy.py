@@ -19,9 +19,9 @@ from pointsman import check, log, pulls, rollback
 from pointsman.contents import Contents, Missing
 from pointsman.errors import Refused
 from pointsman.gate import Gate
-from pointsman.guardrails.limits import DEFAULTS, Age, Jump, Limit
-from pointsman.guardrails.table import GUARDRAILS, Finding, Step, judge, sentence, setting
-from pointsman.rules.evidence import Likeness
+from pointsman.guardrails.comparison import Finding, Likeness, Step
+from pointsman.guardrails.limits import Age, Jump, Limit
+from pointsman.guardrails.table import DEFAULTS, GUARDRAILS, judge, sentence
 from pointsman.settings import Settings, read_settings
 from pointsman.state.documents import Record
 from pointsman.state.names import Target
@@ -57,7 +57,7 @@ def step(
 
 
 def found(rule: str, *steps: Step, limit: Limit | None = None) -> list[Finding]:
-    return judge(rule, DEFAULTS[setting(rule)] if limit is None else limit, steps)
+    return judge(GUARDRAILS[rule], GUARDRAILS[rule].default if limit is None else limit, steps)
 
 
 def says(rule: str, *steps: Step, limit: Limit | None = None) -> str:
@@ -231,7 +231,7 @@ def test_an_artifact_against_itself_breaks_nothing(state: list[Record], share: f
     ship = step(state, [replace(each, version="c" * 64) for each in state])
     limits: dict[str, Limit] = {**DEFAULTS, "items_drop": share, "kept_low": share, "overlap_low": share}
     limits |= {"windows_differ": True, "window_stale": Age(43200, "12h"), "type_missing": (state[0].type,)}
-    assert [rule for rule in GUARDRAILS if says(rule, ship, limit=limits[setting(rule)])] == []
+    assert [rule for rule in GUARDRAILS if says(rule, ship, limit=limits[GUARDRAILS[rule].setting])] == []
 
 
 @given(st.integers(1, 10**6), counts, st.integers(1, 1000), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]))
@@ -273,7 +273,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "size_jump": Jump(3, 10), "too_large_to_serve": 10_000_000, "window_regressed": True, "window_stale": False,
         "windows_differ": False, "segment_changed": True, "overlap_low": False,
     } == DEFAULTS  # fmt: skip
-    assert {setting(rule) for rule in GUARDRAILS} == set(DEFAULTS)
+    assert {each.setting for each in GUARDRAILS.values()} == set(DEFAULTS)
 
 
 @pytest.mark.parametrize(

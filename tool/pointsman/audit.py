@@ -17,7 +17,8 @@ from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Checkpoint
-from pointsman.rules.table import RULES, Rule
+from pointsman.rules.rule import Rule
+from pointsman.rules.table import RULES
 from pointsman.settings import Settings
 from pointsman.signatures import Signatures
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid

@@ -11,7 +11,8 @@ from pointsman.markdown import plain
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.table import RULES, Rule
+from pointsman.rules.rule import Rule
+from pointsman.rules.table import RULES
 
 
 def check(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointsman.errors import Problem
-from pointsman.rules.evidence import Likeness
+from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.store_url import BUCKETS

@@ -14,11 +14,12 @@ from typing import Any
 from pointsman.artifact import user_type
 from pointsman.contents import Contents, Pair
 from pointsman.errors import Fault, Problem
+from pointsman.guardrails.comparison import Likeness
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import LATELY, Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.evidence import Blob, Checkpoint, Document, Likeness, State, TargetChange
+from pointsman.rules.evidence import Blob, Checkpoint, Document, State, TargetChange
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
 from pointsman.state.documents import (
     HOLD_ON_ALL,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pointsman import artifact
-from pointsman.artifact import Artifact, window_instant
+from pointsman.artifact import Artifact
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
 from pointsman.progress import Progress
@@ -26,6 +26,7 @@ from pointsman.state import strict_json
 from pointsman.state.names import Target, is_name, is_version
 from pointsman.state.store_url import Access, split_url
 from pointsman.state.strict_json import shown
+from pointsman.state.times import window_instant
 from pointsman.store.base import Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all

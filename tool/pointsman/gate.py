@@ -17,7 +17,8 @@ from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Checkpoint, Document, Evidence, Kind, TargetChange
-from pointsman.rules.table import BY_NAME, RULES, Rule, judge
+from pointsman.rules.rule import Rule
+from pointsman.rules.table import BY_NAME, RULES, judge
 from pointsman.rules.table import notes as notes_of
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.state.documents import Manifest, Record

@@ -15,12 +15,14 @@ from pointsman.contents import Contents, Missing, alike
 from pointsman.errors import Fault
 from pointsman.forge.codeowners import CODEOWNERS_PATHS, CodeOwners
 from pointsman.gate import Gate, Verdict
-from pointsman.guardrails import table
+from pointsman.guardrails.comparison import MEASURES, window_age
+from pointsman.guardrails.table import GUARDRAILS
 from pointsman.outcome import told
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.snapshot import Snapshot
 from pointsman.review_verdict import verdict_line
 from pointsman.rules.evidence import Checkpoint, Evidence, TargetChange
+from pointsman.rules.guardrail import findings
 from pointsman.state.documents import HOLD_ON_ALL, Hold, Manifest, Record, read_hold, rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
@@ -140,7 +142,7 @@ class _Describing:
         read: Mapping[str, Content | Missing],
     ) -> dict[str, Any]:
         old, new = before.get(slot), after.get(slot)
-        age = table.window_age(new, self.evidence.clock) if new is not None else None
+        age = window_age(new, self.evidence.clock) if new is not None else None
         described: dict[str, Any] = {
             "was": _side(old),
             "is": _side(new),
@@ -183,15 +185,14 @@ class _Describing:
     def _guardrails(self, change: TargetChange) -> list[dict[str, Any]]:
         if change.after is None:
             return []
-        steps = table.steps(self.evidence, change)
         found = []
-        for rule in table.GUARDRAILS:
-            limit = self.evidence.settings.limit(change.target, table.setting(rule))
-            for each in table.judge(rule, limit, steps):
+        for guardrail in GUARDRAILS.values():
+            limit = self.evidence.settings.limit(change.target, guardrail.setting)
+            for each in findings(self.evidence, change, guardrail):
                 figure = round(each.figure, 4) if isinstance(each.figure, float) else each.figure
                 found.append(
                     {
-                        "rule": rule,
+                        "rule": guardrail.name,
                         "type": each.slot,
                         "figure": figure,
                         "limit": _limit(limit),
@@ -294,7 +295,7 @@ def _metrics(
 
 def _ordered(record: Record) -> list[str]:
     """The names of a summary, what the type is counted in first."""
-    first = table.MEASURES.get(record.type, ())
+    first = MEASURES.get(record.type, ())
     return [
         *(name for name in first if name in record.summary),
         *(name for name in record.summary if name not in first),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointsman.errors import one_line
-from pointsman.guardrails.table import MEASURES
+from pointsman.guardrails.comparison import MEASURES
 
 _LONGEST = 60  # characters of an id
 _BARS = "▁▂▃▄▅▆▇█"

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pointsman.errors import Problem
-from pointsman.guardrails.limits import DEFAULTS, Limit, read_limits
+from pointsman.guardrails.limits import Limit
+from pointsman.guardrails.table import DEFAULTS, read_limits
 from pointsman.state.names import NAME, Target
 from pointsman.state.store_url import BUCKETS, Access, split_url
 

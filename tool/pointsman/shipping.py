@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pointsman import pulls, review_short
-from pointsman.artifact import window_instant
 from pointsman.contents import Contents
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge.base import Opened
@@ -30,6 +29,7 @@ from pointsman.state.documents import Manifest, Record, later_moment
 from pointsman.state.message import Said, compose
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
+from pointsman.state.times import window_instant
 
 _TRIES = 12
 

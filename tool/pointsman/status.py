@@ -6,12 +6,11 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from pointsman.artifact import window_instant
 from pointsman.chosen import choose, current_targets
 from pointsman.errors import Problem, Unreachable
 from pointsman.events import shipped_ever, unknown
 from pointsman.gate import Gate
-from pointsman.guardrails import table
+from pointsman.guardrails.comparison import window_age
 from pointsman.guardrails.limits import Age
 from pointsman.moments import Moments
 from pointsman.outcome import Outcome, told
@@ -24,6 +23,7 @@ from pointsman.state.documents import Record, rfc3339
 from pointsman.state.message import parse
 from pointsman.state.names import Pattern, Target
 from pointsman.state.objects import Commit, Oid, object_id
+from pointsman.state.times import window_instant
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
@@ -141,12 +141,12 @@ class _Look:
         first = min(records.values(), key=lambda record: window_instant(record.window_start) or (0, 0))
         last = max(records.values(), key=lambda record: window_instant(record.window_end) or (0, 0))
         limit = self.settings.limit(target, "window_stale")
-        ages = {slot: table.window_age(record, self.clock) for slot, record in records.items()}
+        ages = {slot: window_age(record, self.clock) for slot, record in records.items()}
         old = [slot for slot, age in ages.items() if isinstance(limit, Age) and (age is None or age > limit.seconds)]
         return {
             "start": first.window_start,
             "end": last.window_end,
-            "age_seconds": table.window_age(last, self.clock),
+            "age_seconds": window_age(last, self.clock),
             "limit_seconds": limit.seconds if isinstance(limit, Age) else None,
             "stale": sorted(old),
         }

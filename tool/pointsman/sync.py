@@ -22,7 +22,8 @@ from pointsman.repo.chain import Chain
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Checkpoint
-from pointsman.rules.table import RULES, Rule
+from pointsman.rules.rule import Rule
+from pointsman.rules.table import RULES
 from pointsman.settings import Settings
 from pointsman.state.documents import Manifest, read_manifest
 from pointsman.state.names import Target

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pointsman.artifact.reader import Artifact, Reference, read, window_instant
+    from pointsman.artifact.reader import Artifact, Reference, read
 
-__all__ = ["Artifact", "Reference", "read", "window_instant"]
+__all__ = ["Artifact", "Reference", "read"]
 
 
 def __getattr__(name: str) -> object:

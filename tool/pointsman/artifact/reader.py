@@ -6,8 +6,6 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import TypeAlias
 
 from pointsman.artifact import built_in, exact
 from pointsman.artifact.built_in import LAYOUTS, Document
@@ -16,15 +14,10 @@ from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
 from pointsman.state import strict_json
 from pointsman.state.strict_json import shown
+from pointsman.state.times import rfc3339_instant
 
-_rfc3339 = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
-    r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
-)
 _control = re.compile("[\x00-\x1f\x7f-\x9f]")
 _limit_names = tuple(f"max_{name}_{what}" for name, layout in LAYOUTS.items() for what in layout.counted)
-
-Instant: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +98,6 @@ def read(
     tree = strict_json.read_exactly(data, path)
     del data
     return tree if isinstance(tree, Fault) else _of_tree(tree, judge)
-
-
-def window_instant(text: str) -> Instant | None:
-    """The RFC 3339 instant `text` as seconds since year 1 (UTC) and nanoseconds; None if it is none.
-
-    As strict as Go writes: capital T and Z, seconds to 59, at most nine digits after a point. Go's zero time, which
-    counts as unset, is None too.
-    """
-    instant = _instant(text)
-    return None if instant == (0, 0) else instant
 
 
 def _of_document(document: Document, leaves: Sequence[int], judge: _Judge) -> Artifact | Fault:
@@ -250,7 +233,7 @@ class _Judge:
             return None
         for member, text in (("start", start), ("end", end)):
             expected: str = getattr(self.reference, f"window_{member}")
-            if _instant(text) != _instant(expected):
+            if rfc3339_instant(text) != rfc3339_instant(expected):
                 return self._misplaced(f"window.{member}", text, expected)
         return None
 
@@ -271,28 +254,11 @@ class _Judge:
 def _window_trouble(start: str, end: str) -> str | None:
     """What is wrong with a window, beginning with the member's name."""
     for member, text in (("start", start), ("end", end)):
-        instant = _instant(text)
+        instant = rfc3339_instant(text)
         if instant is None:
             return f"window.{member}: {shown(text)} is no RFC 3339 instant; write it as 2026-01-01T00:00:00Z"
         if instant == (0, 0):
             return f"window.{member}: the zero time counts as unset; set it"
-    if (_instant(start) or ()) >= (_instant(end) or ()):
+    if (rfc3339_instant(start) or ()) >= (rfc3339_instant(end) or ()):
         return f"window: the end {shown(end)} must be after the start {shown(start)}; give a later end"
     return None
-
-
-def _instant(text: str) -> Instant | None:
-    found = _rfc3339.fullmatch(text)
-    if not found:
-        return None
-    year, month, day, hour, minute, second = map(int, found.groups()[:6])
-    fraction, sign, off_hour, off_minute = found.groups()[6:]
-    ahead = [int(part or 0) for part in (off_hour, off_minute)]
-    if max(hour, ahead[0]) > 23 or max(minute, second, ahead[1]) > 59:
-        return None
-    try:
-        days = date(year, month, day).toordinal() - 1
-    except ValueError:
-        return None
-    offset = (ahead[0] * 3600 + ahead[1] * 60) * (-1 if sign == "-" else 1)
-    return days * 86400 + hour * 3600 + minute * 60 + second - offset, int((fraction or "0").ljust(9, "0"))

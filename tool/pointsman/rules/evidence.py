@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from pointsman.errors import Fault
+from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
 from pointsman.state.documents import Hold, Manifest, Record, Tombstone
 from pointsman.state.message import Said
@@ -47,15 +48,6 @@ class Document:
     value: State | None = None
     faults: tuple[Fault, ...] = ()
     formatted: bool = True  # its bytes are the canonical rendering of what they say
-
-
-@dataclass(frozen=True, slots=True)
-class Likeness:
-    """How much two versions of a type have in common; None where their contents are not available, with the reason."""
-
-    kept: float | None = None  # share of the earlier ids that are still there
-    overlap: float | None = None  # of what stands at the top
-    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +101,18 @@ class Evidence:
     unrecorded: frozenset[str] = frozenset()  # tombstones of versions without a record on the base
     lost: Mapping[str, Oid] = field(default_factory=dict)  # who saw it → a commit that main no longer descends from
     unsigned: Mapping[str, str] = field(default_factory=dict)  # path that must be signed → why nobody has signed it
+
+    @property
+    def restored(self) -> set[str]:
+        """Manifests that have been right before: going back must always be possible."""
+        return {change.target.manifest_path for change in self.targets if change.kind is Kind.RESTORE}
+
+    def seen_blobs(self) -> Iterator[tuple[str, str, Record, Blob]]:
+        """Path to blame, slot, record and blob, for every blob that was looked at."""
+        for change in self.targets:
+            for slot, record in change.records.items():
+                if record is not None and change.after and (blob := self.blobs.get(change.after.current[slot])):
+                    yield change.target.manifest_path, slot, record, blob
+        for document in self.documents if not self.targets else ():
+            if isinstance(document.value, Record) and (found := self.blobs.get(document.value.uri)):
+                yield document.path, document.value.type, document.value, found

@@ -1,0 +1,36 @@
+"""Guardrail `items-drop`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.guardrails.comparison import MEASURES, Finding, Step
+from pointsman.guardrails.guardrail import Guardrail
+from pointsman.guardrails.likeness import shares
+from pointsman.guardrails.limits import Limit, number, share
+
+
+def judge(limit: Limit, step: Step) -> Iterator[Finding]:
+    for slot, old, new in step.pairs():
+        for measure in MEASURES.get(slot, tuple(old.summary)):
+            was, now = old.summary.get(measure, 0), new.summary.get(measure, 0)
+            if not was:
+                continue
+            less = max(0.0, (was - now) / was)
+            broken = now < was * (1 - float(number(limit)))
+            fall, most = shares(less, number(limit))
+            says = f"{slot} falls from {was} to {now} {measure} ({fall} less, the limit is {most})"
+            yield Finding(slot, less, broken, says if broken else "")
+
+
+GUARDRAIL = Guardrail(
+    "items-drop",
+    stops="a type that loses more of its items, rows or users than a share",
+    stopped_if=(
+        "a type loses more than this share of its items (popularity, content_sim), rows (cooc) or users (implicit, "
+        "session_seq); of your own type: of any top-level list"
+    ),
+    default=0.5,
+    reads=share,
+    judge=judge,
+)

@@ -1,0 +1,28 @@
+"""Guardrail `kept-low`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.guardrails.comparison import Finding, Step
+from pointsman.guardrails.guardrail import Compares, Guardrail
+from pointsman.guardrails.likeness import under_floor
+from pointsman.guardrails.limits import Limit, floor
+
+
+def judge(limit: Limit, step: Step) -> Iterator[Finding]:
+    yield from under_floor(limit, step, lambda like: like.kept, "keeps {} of what it had")
+
+
+GUARDRAIL = Guardrail(
+    "kept-low",
+    stops="a type that keeps less of its ids than a share",
+    stopped_if=(
+        "less than this share of the ids that a type had is still there: items, anchors of cooc, users; of your "
+        "own type: the texts in its lists, or the `item_id`, `user_id` or `id` of their objects"
+    ),
+    default=0.3,
+    reads=floor,
+    compares=Compares.IDS,
+    judge=judge,
+)

@@ -1,0 +1,27 @@
+"""Guardrail `segment-changed`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.guardrails.comparison import Finding, Step
+from pointsman.guardrails.guardrail import Guardrail
+from pointsman.guardrails.limits import Limit, on_or_off
+
+
+def judge(limit: Limit, step: Step) -> Iterator[Finding]:
+    for slot, old, new in step.pairs():
+        broken = old.segment != new.segment
+        was, now = old.segment or "without a name", new.segment or "without a name"
+        says = f"{slot} went from the segment {was} to the segment {now}"
+        yield Finding(slot, new.segment, broken, says if broken else "")
+
+
+GUARDRAIL = Guardrail(
+    "segment-changed",
+    stops="a slot of one segment that is taken over by another",
+    stopped_if="a slot of one segment is taken over by another",
+    default=True,
+    reads=on_or_off,
+    judge=judge,
+)

@@ -1,0 +1,26 @@
+"""Guardrail `type-missing`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.guardrails.comparison import Finding, Step
+from pointsman.guardrails.guardrail import Guardrail
+from pointsman.guardrails.limits import Limit, types
+
+
+def judge(limit: Limit, step: Step) -> Iterator[Finding]:
+    for slot in limit if isinstance(limit, tuple) else ():
+        there = slot in step.slots
+        says = "" if there else f"{slot}, which the settings require, is not there"
+        yield Finding(slot, "there" if there else "missing", not there, says)
+
+
+GUARDRAIL = Guardrail(
+    "type-missing",
+    stops="a type that the settings require and the manifest lacks",
+    stopped_if="one of these types is not in the manifest, whether the ship is to blame or not",
+    default=(),
+    reads=types,
+    judge=judge,
+)

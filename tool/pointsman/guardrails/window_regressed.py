@@ -1,0 +1,29 @@
+"""Guardrail `window-regressed`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.guardrails.comparison import Finding, Step
+from pointsman.guardrails.guardrail import Guardrail
+from pointsman.guardrails.limits import Limit, on_or_off
+from pointsman.state.times import window_instant
+
+
+def judge(limit: Limit, step: Step) -> Iterator[Finding]:
+    for slot, old, new in step.pairs():
+        # An end that is on no calendar comes before all others.
+        was, now = (window_instant(each.window_end) or (0, 0) for each in (old, new))
+        broken = now < was
+        says = f"{slot} went back from the window that ends {old.window_end} to the one that ends {new.window_end}"
+        yield Finding(slot, new.window_end, broken, says if broken else "")
+
+
+GUARDRAIL = Guardrail(
+    "window-regressed",
+    stops="a type whose window ends earlier than that of the version it replaces",
+    stopped_if="a type's window ends before that of the version it replaces",
+    default=True,
+    reads=on_or_off,
+    judge=judge,
+)

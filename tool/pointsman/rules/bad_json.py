@@ -1,0 +1,28 @@
+"""Rule `bad-json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.errors import Fault
+from pointsman.rules.evidence import Checkpoint, Evidence
+from pointsman.rules.rule import Rule
+
+
+def judge(evidence: Evidence) -> Iterator[Fault]:
+    yield from (fault for document in evidence.documents for fault in document.faults if fault.rule == "bad-json")
+
+
+RULE = Rule(
+    "bad-json",
+    stops="JSON that two readers could read differently: duplicate names, NaN, a byte order mark, trailing data",
+    mend="write it again as plain JSON",
+    at=(
+        Checkpoint.STAGED,
+        Checkpoint.CHANGE,
+        Checkpoint.SYNC,
+        Checkpoint.AUDIT,
+        Checkpoint.TREE,
+    ),
+    judge=judge,
+)

@@ -1,0 +1,37 @@
+"""Rule `bad-path`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.errors import Fault
+from pointsman.rules.evidence import Checkpoint, Evidence
+from pointsman.rules.rule import Rule
+from pointsman.state.objects import PLAIN_FILE
+
+
+def judge(evidence: Evidence) -> Iterator[Fault]:
+    for document in evidence.documents:
+        new = document.change.new
+        if document.kind == "bad" and new is not None and new.mode == PLAIN_FILE:
+            says = (
+                "no file belongs here: state stands at manifests/<tenant>/<surface>/manifest.json, "
+                "registry/<tenant>/<surface>/<type>/<version>.json and holds/<tenant>/<surface>.json, names are "
+                "letters, digits, '.', '_', '-'; move it"
+            )
+            yield Fault(document.path, "bad-path", says)
+
+
+RULE = Rule(
+    "bad-path",
+    stops="a file under `manifests/`, `registry/` or `holds/` where none belongs, or a name outside the grammar",
+    mend="move it, or choose a name of letters, digits, `.`, `_` and `-`",
+    at=(
+        Checkpoint.STAGED,
+        Checkpoint.CHANGE,
+        Checkpoint.SYNC,
+        Checkpoint.AUDIT,
+        Checkpoint.TREE,
+    ),
+    judge=judge,
+)

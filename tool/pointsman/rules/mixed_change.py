@@ -1,0 +1,49 @@
+"""Rule `mixed-change`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.errors import Fault
+from pointsman.rules.evidence import Checkpoint, Evidence, Kind
+from pointsman.rules.rule import Rule
+from pointsman.state.paths import DOCUMENTS
+
+
+def judge(evidence: Evidence) -> Iterator[Fault]:
+    first: dict[str, str] = {}
+    for document in evidence.documents:
+        if document.kind != "readme":
+            first.setdefault("other" if document.kind == "schema" else document.kind, document.path)
+    state = [path for kind, path in first.items() if kind != "other"]
+    if state and "other" in first:
+        path = first["other"]
+        says = f"one change may not touch state ({state[0]}) and anything else: put {path} into a change of its own"
+        yield Fault(path, "mixed-change", says)
+    if "manifest" in first and "record" in first:
+        says = (
+            "records and manifests may not change together, a revert of the ship would delete a record: land it first"
+        )
+        yield Fault(first["record"], "mixed-change", says)
+    for kind in ("tombstone", "hold"):
+        rides = kind == "hold" and all(
+            change.kind is Kind.RESTORE or change.undoes_first for change in evidence.targets
+        )
+        beside = {kind, *(["manifest"] if rides else [])}
+        others = [path for other, path in first.items() if other in DOCUMENTS and other not in beside]
+        if kind in first and others:
+            alone = "by itself or with restores" if kind == "hold" else "by itself"
+            says = f"a {kind} is decided {alone}: {others[0]} is another matter, put it into a change of its own"
+            yield Fault(first[kind], "mixed-change", says)
+
+
+RULE = Rule(
+    "mixed-change",
+    stops="state changed together with anything else, or records with manifests; a hold may ride with a restore",
+    mend="make two changes of it",
+    at=(
+        Checkpoint.CHANGE,
+        Checkpoint.AUDIT,
+    ),
+    judge=judge,
+)

@@ -1,0 +1,35 @@
+"""Rule `on-hold`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.errors import Fault
+from pointsman.rules.evidence import Checkpoint, Evidence, Kind
+from pointsman.rules.rule import Rule
+
+
+def judge(evidence: Evidence) -> Iterator[Fault]:
+    for change in evidence.targets:
+        for path, hold in change.holds.items() if change.kind is Kind.SHIP else ():
+            if hold is None:
+                says = f"the hold {path} cannot be read, and may be one on {change.target}: mend or remove it first"
+                yield Fault(change.target.manifest_path, "on-hold", says)
+            elif hold.binds(evidence.clock):
+                says = (
+                    f"{change.target} is on hold until {hold.until} ({hold.reason}): ship it later, or end it before "
+                    f"its time with pointsman release {hold.target}; restores pass"
+                )
+                yield Fault(change.target.manifest_path, "on-hold", says)
+
+
+RULE = Rule(
+    "on-hold",
+    stops="a ship of a target under a hold that has not expired by the commit's clock; restores pass",
+    mend="wait, or end the hold with `release`",
+    at=(
+        Checkpoint.CHANGE,
+        Checkpoint.SYNC,
+    ),
+    judge=judge,
+)

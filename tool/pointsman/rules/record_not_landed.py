@@ -1,0 +1,35 @@
+"""Rule `record-not-landed`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.errors import Fault
+from pointsman.rules.evidence import Checkpoint, Evidence
+from pointsman.rules.rule import Rule
+
+
+def judge(evidence: Evidence) -> Iterator[Fault]:
+    for change in evidence.targets:
+        for slot, record in change.records.items():
+            if record is None and change.after is not None and slot in change.after.versions:
+                version = change.after.versions[slot]
+                place = change.target.record_path(slot, version)
+                says = f"{slot} {version[:12]} has no record on main ({place}): publish it first"
+                yield Fault(change.target.manifest_path, "record-not-landed", says)
+    for path in sorted(evidence.unrecorded):
+        yield Fault(path, "record-not-landed", "main has no record of this version: there is nothing to retire")
+
+
+RULE = Rule(
+    "record-not-landed",
+    stops="a manifest that points to a version without a record on main, or a tombstone of one",
+    mend="publish it: that lands the record first",
+    at=(
+        Checkpoint.CHANGE,
+        Checkpoint.SYNC,
+        Checkpoint.AUDIT,
+        Checkpoint.TREE,
+    ),
+    judge=judge,
+)

@@ -1,0 +1,33 @@
+"""Rule `retired`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.errors import Fault
+from pointsman.rules.evidence import Checkpoint, Evidence
+from pointsman.rules.rule import Rule
+
+
+def judge(evidence: Evidence) -> Iterator[Fault]:
+    for change in evidence.targets:
+        for slot in sorted(change.retired):
+            version = change.after.versions[slot] if change.after is not None else ""
+            place = change.target.tombstone_path(slot, version)
+            says = f"{slot} {version[:12]} was retired ({place}): use another version"
+            yield Fault(change.target.manifest_path, "retired", says)
+    for path in sorted(evidence.pointed_to):
+        yield Fault(path, "retired", "main's manifest points to this version: ship another before retiring it")
+
+
+RULE = Rule(
+    "retired",
+    stops="a manifest that points to a version with a tombstone, or a tombstone of a version that main points to",
+    mend="publish another version",
+    at=(
+        Checkpoint.CHANGE,
+        Checkpoint.SYNC,
+        Checkpoint.TREE,
+    ),
+    judge=judge,
+)

@@ -1,0 +1,21 @@
+"""What a rule declares: its name, what it stops, how to mend that, where it decides, and how it judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pointsman.errors import Fault
+from pointsman.rules.evidence import Checkpoint, Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. Its name is for ever: faults, `Accept:` lines and pages show it."""
+
+    name: str
+    stops: str
+    mend: str
+    at: tuple[Checkpoint, ...]
+    judge: Callable[[Evidence], Iterator[Fault]]
+    acceptable: bool = False  # a change may accept it by name

@@ -1,0 +1,28 @@
+"""Rule `schema`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.errors import Fault
+from pointsman.rules.evidence import Checkpoint, Evidence
+from pointsman.rules.rule import Rule
+
+
+def judge(evidence: Evidence) -> Iterator[Fault]:
+    yield from (fault for document in evidence.documents for fault in document.faults if fault.rule == "schema")
+
+
+RULE = Rule(
+    "schema",
+    stops="a document that is no manifest, record, tombstone, hold or artifact schema, or settings that cannot be read",
+    mend="the fault names the member and what it must be",
+    at=(
+        Checkpoint.STAGED,
+        Checkpoint.CHANGE,
+        Checkpoint.SYNC,
+        Checkpoint.AUDIT,
+        Checkpoint.TREE,
+    ),
+    judge=judge,
+)

@@ -1,0 +1,42 @@
+"""Times as artifacts and settings write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import TypeAlias
+
+_RFC3339 = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
+    r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
+)
+
+Instant: TypeAlias = tuple[int, int]  # seconds since year 1 (UTC), nanoseconds
+
+
+def window_instant(text: str) -> Instant | None:
+    """The RFC 3339 instant `text` as seconds since year 1 (UTC) and nanoseconds; None if it is none.
+
+    As strict as Go writes: capital T and Z, seconds to 59, at most nine digits after a point. Go's zero time, which
+    counts as unset, is None too.
+    """
+    instant = rfc3339_instant(text)
+    return None if instant == (0, 0) else instant
+
+
+def rfc3339_instant(text: str) -> Instant | None:
+    """The same, Go's zero time included."""
+    found = _RFC3339.fullmatch(text)
+    if not found:
+        return None
+    year, month, day, hour, minute, second = map(int, found.groups()[:6])
+    fraction, sign, off_hour, off_minute = found.groups()[6:]
+    ahead = [int(part or 0) for part in (off_hour, off_minute)]
+    if max(hour, ahead[0]) > 23 or max(minute, second, ahead[1]) > 59:
+        return None
+    try:
+        days = date(year, month, day).toordinal() - 1
+    except ValueError:
+        return None
+    offset = (ahead[0] * 3600 + ahead[1] * 60) * (-1 if sign == "-" else 1)
+    return days * 86400 + hour * 3600 + minute * 60 + second - offset, int((fraction or "0").ljust(9, "0"))
