@@ -26,10 +26,10 @@ from typing import Any
 
 from pointsman import sync
 from pointsman.errors import MovedFirst, Problem
-from pointsman.fence import SYNCED
 from pointsman.outcome import Outcome
 from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import Repository
+from pointsman.serving.fence import SYNCED
 from pointsman.state.objects import Oid
 from pointsman.store.base import Held
 

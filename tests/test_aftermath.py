@@ -16,8 +16,8 @@ import pytest
 from runner import slow
 from shop import GROCER, Shop, cooc, popularity
 
-from pointsman import aftermath, hooks
 from pointsman.outcome import Outcome
+from pointsman.serving import calls, notify
 
 
 @dataclass
@@ -63,7 +63,7 @@ def receiver() -> Generator[Receiver]:
 
 @pytest.fixture
 def open_shop(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Shop]:
-    monkeypatch.setattr(hooks, "_PAUSE", 0)
+    monkeypatch.setattr(calls, "_PAUSE", 0)
 
     def build(settings: str) -> Shop:
         shop = Shop(tmp_path / "shop", settings.replace("URL", receiver.url))
@@ -82,7 +82,7 @@ def pointer(shop: Shop) -> Path:
 
 
 def state(shop: Shop) -> Any:
-    return json.loads((shop.store / "registry" / "current" / aftermath.KEY).read_text())
+    return json.loads((shop.store / "registry" / "current" / notify.KEY).read_text())
 
 
 def failures(outcome: Outcome) -> list[str]:
@@ -93,7 +93,7 @@ def test_the_cache_is_told_which_types_of_which_surface_changed_with_headers_of_
     open_shop: Callable[[str], Shop], receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = open_shop(INVALIDATE)
-    monkeypatch.setenv(hooks.INVALIDATE_HEADERS, "Authorization: Bearer s3cret\nX-Team: shop\n")
+    monkeypatch.setenv(calls.INVALIDATE_HEADERS, "Authorization: Bearer s3cret\nX-Team: shop\n")
     shop.sync()
     ((path, headers, document),) = receiver.got
     assert (path, document) == ("/v1/grocer/invalidate", {"targets": ["cooc", "popularity"], "surface": "home"})
@@ -112,7 +112,7 @@ def test_a_cache_that_fails_blocks_no_pointer_is_reported_and_is_told_by_the_nex
     open_shop: Callable[[str], Shop], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = open_shop(INVALIDATE)
-    monkeypatch.setenv(hooks.INVALIDATE_HEADERS, "Authorization: Bearer s3cret")
+    monkeypatch.setenv(calls.INVALIDATE_HEADERS, "Authorization: Bearer s3cret")
     receiver.answers = [500, 503, 429]
     outcome = shop.sync()
     assert outcome.exit_code == 0
@@ -137,7 +137,7 @@ def test_a_sync_that_dies_after_the_pointer_leaves_the_call_to_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(aftermath.Aftermath, "settle", die)
+        patch.setattr(notify.Notices, "settle", die)
         with pytest.raises(KeyboardInterrupt):
             shop.sync()
     assert pointer(shop).exists()
@@ -150,24 +150,24 @@ def test_a_sync_that_dies_after_the_pointer_leaves_the_call_to_the_next(
 def test_a_host_that_does_not_answer_costs_a_sentence_without_the_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(hooks.INVALIDATE_HEADERS, "Authorization: Bearer s3cret")
+    monkeypatch.setenv(calls.INVALIDATE_HEADERS, "Authorization: Bearer s3cret")
     pauses: list[float] = []
-    calls = hooks.Hooks(sleep=pauses.append)
-    wrong = calls.post("http://127.0.0.1:1/x", {}, hooks.INVALIDATE_HEADERS)
+    made = calls.Calls(sleep=pauses.append)
+    wrong = made.post("http://127.0.0.1:1/x", {}, calls.INVALIDATE_HEADERS)
     assert "refused" in wrong
     assert "s3cret" not in wrong
     assert len(pauses) == 2
-    monkeypatch.setenv(hooks.INVALIDATE_HEADERS, "Bearer s3cret")
-    wrong = calls.post("http://127.0.0.1:1/x", {}, hooks.INVALIDATE_HEADERS)
+    monkeypatch.setenv(calls.INVALIDATE_HEADERS, "Bearer s3cret")
+    wrong = made.post("http://127.0.0.1:1/x", {}, calls.INVALIDATE_HEADERS)
     assert wrong == "POINTSMAN_INVALIDATE_HEADERS has a line that is no header: write each as Name: value"
 
 
 def test_the_calls_of_a_run_share_one_budget() -> None:
     now = [0.0]
-    calls = hooks.Hooks(clock=lambda: now[0], sleep=lambda _: None)
+    made = calls.Calls(clock=lambda: now[0], sleep=lambda _: None)
     now[0] = 1000
-    assert "used up" in calls.post("http://127.0.0.1:1/x", {}, hooks.NOTIFY_HEADERS)
-    assert "used up" in calls.run("true", {})
+    assert "used up" in made.post("http://127.0.0.1:1/x", {}, calls.NOTIFY_HEADERS)
+    assert "used up" in made.run("true", {})
 
 
 @slow
@@ -261,20 +261,20 @@ def test_a_command_gets_the_document_on_stdin_and_no_credentials(
 def test_a_command_that_fails_hangs_or_is_not_there_is_reported_and_blocks_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = hooks.Hooks()
+    made = calls.Calls()
     with command(tmp_path, "import sys\nsys.exit('no \\x1b[31mroom')") as line:
-        assert calls.run(line, {}) == "exit code 1: no \\u001b[31mroom\\u000a"
-    assert "No such file" in calls.run("/nowhere/at/all", {})
-    monkeypatch.setattr(hooks, "_LONGEST", 0.5)
+        assert made.run(line, {}) == "exit code 1: no \\u001b[31mroom\\u000a"
+    assert "No such file" in made.run("/nowhere/at/all", {})
+    monkeypatch.setattr(calls, "_LONGEST", 0.5)
     with command(tmp_path, "import time\ntime.sleep(600)") as line:
-        assert "was killed" in calls.run(line, {})
+        assert "was killed" in made.run(line, {})
 
 
 def test_without_anyone_to_call_nothing_is_written_beside_the_fence(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)
     assert shop.sync().document["calls"] == []
-    assert not (shop.store / "registry" / "current" / aftermath.KEY).exists()
+    assert not (shop.store / "registry" / "current" / notify.KEY).exists()
 
 
 @slow
@@ -282,7 +282,7 @@ def test_what_stands_there_and_is_of_no_use_is_written_anew(
     open_shop: Callable[[str], Shop], receiver: Receiver
 ) -> None:
     shop = open_shop(INVALIDATE)
-    path = shop.store / "registry" / "current" / aftermath.KEY
+    path = shop.store / "registry" / "current" / notify.KEY
     path.parent.mkdir(parents=True)
     for junk in ("junk", '{"owed": 3}', '{"owed": {"grocer/home": {}}, "told": {}}'):
         path.write_text(junk)

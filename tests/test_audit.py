@@ -13,8 +13,8 @@ from shop import GROCER, Kept, Shop, cooc, git, popularity, refused, twice_shipp
 
 from pointsman import audit
 from pointsman.errors import Problem, Refused
-from pointsman.fence import read_fence
 from pointsman.outcome import Outcome
+from pointsman.serving.fence import read_fence
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,11 @@ import pytest
 from runner import slow
 
 import pointsman
-from pointsman import pulls, sources
+from pointsman import pulls
 from pointsman.cli import cli, main
 from pointsman.console import Call
 from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.intake import staging
 
 STAGING = Path(str(resources.files("pointsman"))) / "demo_data" / "staging"
 DAY_1, DAY_2, DAY_3 = "2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04"
@@ -328,7 +329,7 @@ def test_hash_knows_the_types_of_the_manifest_repository_around_it(
         asked.append(repo)
         raise Problem("enough")
 
-    monkeypatch.setattr(sources, "hash_files", remember)
+    monkeypatch.setattr(staging, "hash_files", remember)
     monkeypatch.chdir(tmp_path)
     run("hash", "x.json")
     monkeypatch.chdir(Path(shop) / "manifests")

@@ -20,10 +20,11 @@ from runner import slow
 from seaweed import BUCKET, Server
 from shop import STAGING, git, popularity
 
-from pointsman import check, contents
+from pointsman import check
 from pointsman.artifact.content import Content, Lists, Rows, decode
 from pointsman.artifact.metrics import ids
-from pointsman.contents import Contents, Missing, Pair
+from pointsman.gate import payloads
+from pointsman.gate.payloads import Contents, Missing, Pair
 from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
@@ -216,17 +217,17 @@ def test_a_cache_that_cannot_be_written_is_none(bucket: Bucket, cache: Path, cau
 def test_the_cache_is_bounded_and_what_was_unused_for_longest_goes(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contents, "_KEPT", 250)
+    monkeypatch.setattr(payloads, "_KEPT", 250)
     datas = [bytes([number]) * 100 for number in range(4)]
     versions = [hashlib.sha256(data).hexdigest() for data in datas]
     for number, (version, data) in enumerate(zip(versions, datas, strict=True)):
-        contents._cache(version, data)
+        payloads._cache(version, data)
         if (entry := cache / f"{version}.json").exists():
             os.utime(entry, (number, number))
         if number == 1:
-            assert contents._cached(versions[0]) == datas[0]  # used just now
+            assert payloads._cached(versions[0]) == datas[0]  # used just now
     assert {path.stem for path in cache.iterdir()} == {versions[0], versions[3]}
-    contents._cache(versions[1], b"\1" * 1000)
+    payloads._cache(versions[1], b"\1" * 1000)
     assert {path.stem for path in cache.iterdir()} == {versions[1]}, "what was just fetched stays, whatever its size"
 
 
@@ -234,7 +235,7 @@ def test_the_cache_stands_where_the_platform_keeps_such_things(tmp_path: Path, m
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for value in ("", "relative/path"):  # the specification has a relative one ignored
         monkeypatch.setenv("XDG_CACHE_HOME", value)
-        assert contents._directory() == tmp_path / "home" / ".cache" / "pointsman"
+        assert payloads._directory() == tmp_path / "home" / ".cache" / "pointsman"
 
 
 def test_a_store_that_does_not_answer_is_asked_once(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,5 +83,5 @@ def test_what_main_gains_while_it_is_asked_again_and_again_is_told(desk: Path, t
             tip = git(mine, "rev-parse", f"main~{back}")
             for path in PATHS:
                 assert by_us(repo, tip, [path], None) == by_git(desk, tip, [path], None)
-        assert repo.index is index, "it was never read again"
+        assert repo.history_index is index, "it was never read again"
         assert repo.read_history(Oid(tip)).commits[0].oid == tip

@@ -15,7 +15,7 @@ from shop import GROCER, Shop, cooc, git, popularity
 
 from pointsman import at, explain, log, show
 from pointsman.errors import Problem
-from pointsman.moments import Moments, read_time
+from pointsman.history.times import CommitTimes, read_time
 from pointsman.repo.commit_graph import WRITE, has_path_filters
 from pointsman.state.names import Target
 
@@ -362,7 +362,7 @@ def test_the_same_history_is_told_with_and_without_the_filters_of_a_commit_graph
 def test_moments_never_run_backwards(dated: tuple[Shop, list[str]]) -> None:
     shop, commits = dated
     with shop.open() as repo:
-        moments = Moments(repo, repo.refresh())
+        moments = CommitTimes(repo, repo.refresh())
         clocks = [moments.of(each) for each in map(type(repo.main), commits)]
     assert clocks == sorted(clocks)
     assert len(set(clocks)) == 3

@@ -16,9 +16,9 @@ from shop import GROCER, STAGING, Kept, Shop, artifact, cooc, git, popularity, r
 
 from pointsman import artifact as reader
 from pointsman import check, log, pulls, rollback
-from pointsman.contents import Contents, Missing
 from pointsman.errors import Refused
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
+from pointsman.gate.payloads import Contents, Missing
 from pointsman.guardrails.comparison import Finding, Likeness, Step
 from pointsman.guardrails.limits import Age, Jump, Limit
 from pointsman.guardrails.table import DEFAULTS, GUARDRAILS, judge, sentence

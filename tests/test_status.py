@@ -20,7 +20,7 @@ from shop import GROCER, Shop, git, popularity
 
 from pointsman import status, status_text, watch
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.moments import read_time
+from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
 from pointsman.state.names import Pattern, Target
 

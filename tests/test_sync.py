@@ -11,8 +11,8 @@ from shop import GROCER, STAGING, Kept, Shop, git, popularity, refused
 
 from pointsman import sync
 from pointsman.errors import Problem, Refused
-from pointsman.fence import SYNCED
 from pointsman.outcome import Outcome
+from pointsman.serving.fence import SYNCED
 from pointsman.store.directory import FileStore
 
 

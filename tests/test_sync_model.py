@@ -15,10 +15,10 @@ from shop import GROCER, Shop, git, popularity
 
 from pointsman import sync
 from pointsman.errors import MovedFirst, Refused
-from pointsman.fence import SYNCED, Fence, behind, move_fence
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
 from pointsman.repo.repository import Repository
 from pointsman.rules.evidence import Checkpoint
+from pointsman.serving.fence import SYNCED, Fence, behind, move_fence
 from pointsman.state.objects import Oid
 
 EVERYDAY = 3  # runs of each search

@@ -38,7 +38,7 @@ def rules_against(verb: Callable[[], object]) -> set[str]:
 
 
 @dataclass(slots=True)
-class Walk:
+class PathWalk:
     """A shop, and what is true of its main."""
 
     shop: Shop
@@ -326,8 +326,8 @@ class Walk:
             self.hold_to_it()
 
 
-def walk(root: Path, dice: random.Random) -> Walk:
-    found = Walk(Shop(root), dice)
+def walk(root: Path, dice: random.Random) -> PathWalk:
+    found = PathWalk(Shop(root), dice)
     ways: dict[str, tuple[int, Callable[[Target], bool]]] = {  # how often, of every 37 steps
         "publish": (8, found.publish),
         "publish, then merge": (3, found.publish_and_merge),

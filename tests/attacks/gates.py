@@ -15,7 +15,7 @@ from attacks.plain_git import make_repository, set_ref
 from attacks.states import Artifact, Ground, State
 from pointsman import audit, check, pulls, sync
 from pointsman.errors import MovedFirst, Problem, Refused
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
 from pointsman.rules.table import RULES

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pointsman import former
 from pointsman.errors import Fault, Problem, Refused
-from pointsman.facts import Facts
-from pointsman.former import Registry, Slot, Verified
-from pointsman.gate import Gate
+from pointsman.gate.facts import Facts
+from pointsman.gate.gate import Gate
+from pointsman.intake import recsys_registry
+from pointsman.intake.recsys_registry import Registry, Slot, Verified
+from pointsman.intake.staging import load_types
 from pointsman.landing import Landing, Standing, record_of
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
@@ -25,7 +26,6 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.shipping import Shipping, Terms, Want
-from pointsman.sources import load_types
 from pointsman.state.documents import Record, moment, read_record
 from pointsman.state.message import check_value
 from pointsman.state.names import Target
@@ -68,11 +68,11 @@ def adopt(repo: Repository, request: Request, progress: Progress = SILENCE) -> O
     base = Snapshot(repo, main)
     settings, types = base.settings(), load_types(base)
     where = request.registry or _registry_of(settings)
-    registry = former.read_registry(where, settings.access, request.blobs)
+    registry = recsys_registry.read_registry(where, settings.access, request.blobs)
     progress(f"read {len(registry.current)} manifests and {len(registry.notes)} records at {where}")
     _part_twins(base, registry)
     believed = sorted(slot for slot in registry.places if slot not in registry.wrong)
-    verdicts = former.verify(registry, believed, settings.access, types, settings.artifact_bytes, progress)
+    verdicts = recsys_registry.verify(registry, believed, settings.access, types, settings.artifact_bytes, progress)
     landing = Landing(repo, settings, progress)
     taken = _taken(landing, settings, registry, verdicts, request.run)
     wants, unchanged = _wants(repo, settings, registry, taken)

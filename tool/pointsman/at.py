@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pointsman.errors import Problem
-from pointsman.events import shipped_ever, unknown
-from pointsman.moments import Moments, read_time
+from pointsman.history.events import shipped_ever, unknown
+from pointsman.history.times import CommitTimes, read_time
 from pointsman.outcome import Outcome
 from pointsman.repo.chain import Chain
 from pointsman.repo.repository import Repository
@@ -23,7 +23,7 @@ def at(repo: Repository, when: str, target: Target, *, now: int) -> Outcome:
     A manifest of None was taken out by then. Problem for what was not shipped yet, with when it was.
     """
     main = repo.refresh()
-    moments = Moments(repo, main)
+    moments = CommitTimes(repo, main)
     time, commit = read_time(when), moments.commit_at(when)
     place = moments.place(commit)
     assert place is not None
@@ -49,7 +49,7 @@ def at(repo: Repository, when: str, target: Target, *, now: int) -> Outcome:
     )
 
 
-def _told(moments: Moments, commit: Commit) -> dict[str, Any]:
+def _told(moments: CommitTimes, commit: Commit) -> dict[str, Any]:
     return {"commit": commit.oid, "at": rfc3339(moments.of(commit.oid)), "by": commit.author}
 
 

@@ -11,16 +11,16 @@ from collections.abc import Iterator, Sequence
 
 from pointsman.audit_report import Report
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.fence import AUDITED, SYNCED, Fence, behind, move_fence, read_fence
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
+from pointsman.history.signatures import Signatures
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Checkpoint
 from pointsman.rules.rule import Rule
 from pointsman.rules.table import RULES
+from pointsman.serving.fence import AUDITED, SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.settings import Settings
-from pointsman.signatures import Signatures
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 from pointsman.state.paths import DOCUMENTS, path_kind
 from pointsman.store.open import open_store

@@ -8,12 +8,12 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from pointsman.errors import Fault
-from pointsman.events import Event, Teller
-from pointsman.facts import Facts
-from pointsman.gate import Verdict
-from pointsman.moments import Moments
+from pointsman.gate.facts import Facts
+from pointsman.gate.gate import Verdict
+from pointsman.history.events import Event, Teller
+from pointsman.history.signatures import Signatures
+from pointsman.history.times import CommitTimes
 from pointsman.outcome import told
-from pointsman.signatures import Signatures
 from pointsman.state.documents import rfc3339
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
@@ -26,7 +26,7 @@ class Report:
 
     def __init__(self, facts: Facts, main: Oid, since: Oid | None, signatures: Signatures) -> None:
         self._facts, self._main, self._since, self._signatures = facts, main, since, signatures
-        self._moments = Moments(facts.repo, main)
+        self._moments = CommitTimes(facts.repo, main)
         self._teller = Teller(facts.repo, self._moments)
         self._commits: list[Commit] = []
         self._events: list[dict[str, Any]] = []

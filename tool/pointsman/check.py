@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pointsman.errors import Fault
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
 from pointsman.markdown import plain
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.repo.repository import Repository

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pointsman.errors import one_line
-from pointsman.events import Event, events
+from pointsman.history.events import Event, events
+from pointsman.history.times import CommitTimes, on_main
 from pointsman.log import with_approvals
-from pointsman.moments import Moments, on_main
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
@@ -38,7 +38,7 @@ def explain(repo: Repository, revision: str, *, approvals: bool = False) -> Outc
     mine = [event for event in told if event.commit.oid == commit.oid]
     mine = with_approvals(repo, mine) if approvals else mine
     later = {target: _next(told, commit.oid, target) for target in {event.target for event in mine}}
-    text = _paragraph(commit, Moments(repo, main).of(commit.oid), mine, later)
+    text = _paragraph(commit, CommitTimes(repo, main).of(commit.oid), mine, later)
     return Outcome({"events": [event.document() for event in mine], "explanation": text})
 
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pointsman.contents import Contents, Missing
 from pointsman.errors import Problem, Unreachable
-from pointsman.facts import Facts
+from pointsman.gate.facts import Facts
+from pointsman.gate.payloads import Contents, Missing
+from pointsman.history.versions import find_version
 from pointsman.outcome import Outcome
-from pointsman.recorded import find_version
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from pointsman import pulls
 from pointsman.errors import MovedFirst, Problem, Refused
-from pointsman.gate import Gate
-from pointsman.moments import read_time
+from pointsman.gate.gate import Gate
+from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
 from pointsman.record_pull import pause
 from pointsman.repo.origin import MAIN, Move
@@ -186,7 +186,10 @@ def _known(repo: Repository, base: Snapshot, text: str) -> None:
     there = base.entry(target.manifest_path)
     if (there is not None and there.mode == PLAIN_FILE) or base.names(f"registry/{target}"):
         return
-    from pointsman.events import shipped_ever, unknown  # costs 12 ms to import, and nearly every target is known
+    from pointsman.history.events import (  # costs 12 ms to import, and nearly every target is known
+        shipped_ever,
+        unknown,
+    )
 
     known = shipped_ever(repo, repo.main)
     if str(target) not in known:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pointsman.errors import Problem, one_line
-from pointsman.events import Event, events
-from pointsman.moments import read_time
+from pointsman.history.events import Event, events
+from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.state.names import Target

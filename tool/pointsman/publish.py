@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pointsman.errors import Problem, Refused
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
 from pointsman.guardrails.table import GUARDRAILS
+from pointsman.intake.staging import Source, load_types, read_sources
 from pointsman.landing import Landing, record_of
 from pointsman.outcome import Outcome, fault_line
 from pointsman.progress import SILENCE, Progress
@@ -22,7 +23,6 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.shipping import Shipping, Terms, Want
-from pointsman.sources import Source, load_types, read_sources
 from pointsman.state.documents import moment
 from pointsman.state.message import check_value, parse
 from pointsman.state.names import Target

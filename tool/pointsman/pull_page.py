@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pointsman.errors import one_line
 from pointsman.forge.base import BODY_LIMIT, Page
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
 from pointsman.markdown import fenced
 from pointsman.repo.repository import Repository
 from pointsman.state.message import parse

@@ -13,12 +13,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pointsman.contents import Contents
 from pointsman.errors import MovedFirst, Problem, Refused, one_line
 from pointsman.forge.base import Opened
 from pointsman.forge.local import LocalForge
 from pointsman.forge.open import open_forge
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
+from pointsman.gate.payloads import Contents
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.pull_page import page_of
 from pointsman.repo.origin import REVERT_BRANCHES, Move

@@ -14,7 +14,7 @@ from typing import Any
 from pointsman import pulls
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
 from pointsman.forge.open import open_forge
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
 from pointsman.markdown import fenced
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress

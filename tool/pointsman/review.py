@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pointsman import pulls
-from pointsman.earlier import earlier
 from pointsman.errors import Problem
-from pointsman.facts import Facts
-from pointsman.gate import Gate, Verdict
+from pointsman.gate.facts import Facts
+from pointsman.gate.gate import Gate, Verdict
+from pointsman.history.earlier_states import earlier
 from pointsman.outcome import Outcome
 from pointsman.pulls import Pull
 from pointsman.repo.repository import Repository

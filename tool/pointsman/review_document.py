@@ -11,10 +11,10 @@ from typing import Any
 
 from pointsman.artifact import metrics
 from pointsman.artifact.content import Content, Lists, Rows
-from pointsman.contents import Contents, Missing, alike
 from pointsman.errors import Fault
 from pointsman.forge.codeowners import CODEOWNERS_PATHS, CodeOwners
-from pointsman.gate import Gate, Verdict
+from pointsman.gate.gate import Gate, Verdict
+from pointsman.gate.payloads import Contents, Missing, alike
 from pointsman.guardrails.comparison import MEASURES, window_age
 from pointsman.guardrails.table import GUARDRAILS
 from pointsman.outcome import told

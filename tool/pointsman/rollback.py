@@ -12,7 +12,7 @@ from typing import Any
 
 from pointsman import pulls, rollback_plan
 from pointsman.errors import MovedFirst, Problem, Refused
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.record_pull import pause
 from pointsman.repo.origin import MAIN, Move

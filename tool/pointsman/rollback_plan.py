@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pointsman import holds
-from pointsman.chosen import choose
-from pointsman.earlier import Earlier, Nothing, Past
 from pointsman.errors import Problem, Refused
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
+from pointsman.history.earlier_states import EarlierState, EarlierStates, NoEarlierState
+from pointsman.history.targets import choose
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.documents import Hold, Manifest, later_moment, read_manifest
@@ -60,7 +60,7 @@ class Plan:
 def plans(gate: Gate, request: Request, clock: int) -> Iterator[Plan]:
     """What becomes of each target that is asked for. `clock`: seconds since 1970."""
     repo = gate.repo
-    past = Past(gate)
+    past = EarlierStates(gate)
     base = Snapshot(repo, repo.main)
     chosen = choose(base, request.targets)
     if request.run is not None:
@@ -77,7 +77,7 @@ def plans(gate: Gate, request: Request, clock: int) -> Iterator[Plan]:
     for target in chosen:
         try:
             plan = _plan(gate, past, request, target)
-        except Nothing as problem:
+        except NoEarlierState as problem:
             if target in named:
                 raise
             entry = base.entry(target.manifest_path)
@@ -87,10 +87,10 @@ def plans(gate: Gate, request: Request, clock: int) -> Iterator[Plan]:
         yield _held(repo, base, plan, hold) if hold is not None else plan
 
 
-def _plan(gate: Gate, past: Past, request: Request, target: Target) -> Plan:
+def _plan(gate: Gate, past: EarlierStates, request: Request, target: Target) -> Plan:
     repo = gate.repo
     entry = Snapshot(repo, repo.main).entry(target.manifest_path)
-    state: Earlier | None
+    state: EarlierState | None
     if request.run is not None:
         state = past.before_run(target, request.run, request.slot)
         if state is None:
@@ -108,15 +108,17 @@ def _plan(gate: Gate, past: Past, request: Request, target: Target) -> Plan:
         to = f"{state.commit[:12]}: {_versions(earlier.versions)}"
         return Plan(target, entry, state.entry, said, to, key=f"{target} {state.entry.oid} {said.supersedes}")
     if entry is None:
-        raise Nothing(f"{target} has no manifest on main: roll it back as a whole, without --type")
+        raise NoEarlierState(f"{target} has no manifest on main: roll it back as a whole, without --type")
     return _with_slots(repo, _manifest(repo, target, entry, repo.main), earlier, entry, said, state)
 
 
-def _with_slots(repo: Repository, now: Manifest, earlier: Manifest, entry: Entry, said: Said, state: Earlier) -> Plan:
+def _with_slots(
+    repo: Repository, now: Manifest, earlier: Manifest, entry: Entry, said: Said, state: EarlierState
+) -> Plan:
     """The manifest of now with some types as they were earlier: new bytes, which the message vouches for."""
     lacking = [slot for slot in state.slots if slot not in earlier.current]
     if lacking:
-        raise Nothing(f"{said.target} had no {lacking[0]} then: pointsman log {said.target} shows what it had")
+        raise NoEarlierState(f"{said.target} had no {lacking[0]} then: pointsman log {said.target} shows what it had")
     put_back = {slot: earlier.current[slot] for slot in state.slots if now.current.get(slot) != earlier.current[slot]}
     if not put_back:
         return Plan(said.target, entry, entry, said)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointsman import publish
-from pointsman.chosen import nearest
 from pointsman.errors import Problem, Refused
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
+from pointsman.history.targets import nearest
+from pointsman.history.versions import alike, recorded
 from pointsman.outcome import Outcome
 from pointsman.progress import SILENCE, Progress
-from pointsman.recorded import alike, recorded
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping import Shipping, Terms, Want

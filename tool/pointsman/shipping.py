@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pointsman import pulls, review_short
-from pointsman.contents import Contents
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge.base import Opened
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
+from pointsman.gate.payloads import Contents
 from pointsman.outcome import told
 from pointsman.progress import Progress
 from pointsman.pulls import Pull

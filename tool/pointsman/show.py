@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pointsman.contents import Contents
 from pointsman.errors import Problem, Unreachable
-from pointsman.facts import Facts
-from pointsman.moments import Moments
+from pointsman.gate.facts import Facts
+from pointsman.gate.payloads import Contents
+from pointsman.history.times import CommitTimes
+from pointsman.history.versions import Recorded, find_version
 from pointsman.outcome import Outcome
-from pointsman.recorded import Recorded, find_version
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -22,7 +22,7 @@ from pointsman.state.objects import Commit
 def show(repo: Repository, text: str, *, offline: bool = False) -> Outcome:
     """The record of the version that begins with `text`; Problem if none or several do, with the nearest."""
     main = repo.refresh()
-    head, moments = Snapshot(repo, main), Moments(repo, main)
+    head, moments = Snapshot(repo, main), CommitTimes(repo, main)
     found = find_version(head, text)
     path = found.target.record_path(found.slot, found.version)
     data = head.read(path) or b""
@@ -48,11 +48,11 @@ def _read(data: bytes, path: str) -> Any:
         raise Problem(f"{path} cannot be read: pointsman check --base main~1 --head main says why") from error
 
 
-def _told(moments: Moments, commit: Commit) -> dict[str, Any]:
+def _told(moments: CommitTimes, commit: Commit) -> dict[str, Any]:
     return {"commit": commit.oid, "at": rfc3339(moments.of(commit.oid)), "by": commit.author}
 
 
-def _periods(repo: Repository, moments: Moments, found: Recorded) -> list[dict[str, Any]]:
+def _periods(repo: Repository, moments: CommitTimes, found: Recorded) -> list[dict[str, Any]]:
     """From and to of each time that main pointed to the version, the latest first; `to` is None for now."""
     periods: list[dict[str, Any]] = []
     chain = Chain(repo, repo.main, found.target.manifest_path)

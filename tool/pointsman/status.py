@@ -6,18 +6,19 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from pointsman.chosen import choose, current_targets
 from pointsman.errors import Problem, Unreachable
-from pointsman.events import shipped_ever, unknown
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
 from pointsman.guardrails.comparison import window_age
 from pointsman.guardrails.limits import Age
-from pointsman.moments import Moments
+from pointsman.history.events import shipped_ever, unknown
+from pointsman.history.targets import choose, current_targets
+from pointsman.history.times import CommitTimes
 from pointsman.outcome import Outcome, told
 from pointsman.pulls import document, seen_pulls
 from pointsman.repo.chain import Chain
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.serving.pointers import drift, pointers
 from pointsman.settings import Settings
 from pointsman.state.documents import Record, rfc3339
 from pointsman.state.message import parse
@@ -27,7 +28,6 @@ from pointsman.state.times import window_instant
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
-from pointsman.sync import drift, pointers
 
 # What may be asked to be no success → what serving then is. The age of a window is asked for apart.
 FAILURES = {"drift": ("drifted",), "behind": ("behind", "absent"), "stale": ()}
@@ -67,7 +67,7 @@ class _Look:
         self.head = Snapshot(repo, main)
         self.settings: Settings = self.head.settings()
         self.gate = Gate(repo)
-        self.moments = Moments(repo, main)
+        self.moments = CommitTimes(repo, main)
         self.pulls = seen_pulls(repo)
         self.store: Store | None = None  # None: it cannot be reached
         self.served: dict[Target, Held] = {}

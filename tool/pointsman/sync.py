@@ -12,26 +12,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pointsman.aftermath import Aftermath
 from pointsman.errors import Fault, MovedFirst, Refused
-from pointsman.facts import Facts
-from pointsman.fence import SYNCED, Fence, behind, move_fence, read_fence
-from pointsman.gate import Gate
+from pointsman.gate.facts import Facts
+from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome, told
-from pointsman.repo.chain import Chain
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Checkpoint
 from pointsman.rules.rule import Rule
 from pointsman.rules.table import RULES
+from pointsman.serving.fence import SYNCED, Fence, behind, move_fence, read_fence
+from pointsman.serving.notify import Notices
+from pointsman.serving.pointers import drift, ever_had, pointers
 from pointsman.settings import Settings
-from pointsman.state.documents import Manifest, read_manifest
 from pointsman.state.names import Target
-from pointsman.state.objects import Entry, Oid, object_id
+from pointsman.state.objects import Entry, Oid
 from pointsman.state.paths import is_target
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
-from pointsman.store.parallel import ask_all
 
 _TRIES = 12
 DID = ("written", "healed", "pruned")
@@ -62,7 +60,7 @@ def sync(repo: Repository, orders: Orders = Orders()) -> Outcome:
     calls: list[dict[str, Any]] = []
     if not orders.dry_run:
         settings = Snapshot(repo, main).settings()
-        calls = Aftermath(store, settings).settle(Gate(repo, rules=orders.rules), main, done)
+        calls = Notices(store, settings).deliver(Gate(repo, rules=orders.rules), main, done)
     targets = [done[target] for target in sorted(done)]
     refused = any(each["outcome"] == "refused" for each in targets)
     notes = tuple(f"{call['what']} of {call['target']} failed: {call['says']}" for call in calls if not call["ok"])
@@ -115,7 +113,7 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
     gate.facts.fetch_ahead(head, differing)
     gate.facts.look_ahead(settings, _blobs(gate.facts, head, wanted, serving))
     if not orders.dry_run:
-        Aftermath(store, settings).owe(gate, main, _differing(wanted, serving, orders))
+        Notices(store, settings).promise(gate, main, _differing(wanted, serving, orders))
     for target in sorted({*wanted, *serving}):
         if orders.stopped():
             break
@@ -151,15 +149,6 @@ def _move_fence(gate: Gate, store: Store, fence: Fence, main: Oid, orders: Order
         raise Refused(faults)
     if not orders.dry_run:
         move_fence(store, fence, main)
-
-
-def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held]]:
-    """What serving holds, by target."""
-    found = {key: settings.serving_target(key) for key in store.keys("", settings.serving_depth)}
-    keys = [key for key, target in found.items() if target is not None]
-    for key, held in zip(keys, ask_all(store.read, keys, at_once=store.at_once), strict=True):
-        if (target := found[key]) is not None and held is not None:
-            yield target, held
 
 
 def _standing(head: Snapshot) -> Iterator[tuple[Target, Entry]]:
@@ -238,28 +227,6 @@ def _differs(
     if not orders.dry_run:
         store.replace(settings.serving_key(target), data, was=held.tag if held else None)
     return "healed" if drifted else "written", ()
-
-
-def drift(facts: Facts, head: Snapshot, target: Target, held: Held) -> dict[str, Any]:
-    """What is served that main never had: whether it can be read, and type → version on main and in serving."""
-    there, mine = read_manifest(held.data, ""), facts.manifest(head, target)
-    served = there.versions if isinstance(there, Manifest) else {}
-    wanted = mine.versions if mine is not None else {}
-    return {
-        "readable": isinstance(there, Manifest),
-        "changes": {
-            slot: [wanted.get(slot), served.get(slot)]
-            for slot in sorted({*wanted, *served})
-            if wanted.get(slot) != served.get(slot)
-        },
-    }
-
-
-def ever_had(repo: Repository, main: Oid, target: Target, data: bytes) -> bool:
-    """Whether main ever had these bytes as the manifest of a target."""
-    oid = object_id("blob", data, len(main))
-    chain = Chain(repo, main, target.manifest_path)
-    return any(entry is not None and entry.oid == oid for _, commit in chain.since(0) for entry in chain.step(commit))
 
 
 def render(document: Mapping[str, Any]) -> str:

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any
 
 from pointsman.errors import Fault, Problem
-from pointsman.events import unknown
-from pointsman.facts import Facts
+from pointsman.gate.facts import Facts
+from pointsman.history.events import unknown
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo.repository import Repository

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 @click.pass_obj
 def hash_(call: Call, paths: tuple[str, ...]) -> Answer:
     """Print the version of each artifact, as sha256sum prints."""
-    from pointsman import sources
+    from pointsman.intake import staging
     from pointsman.outcome import fault_line
 
     spec = call.spec if call.spec is not None else _manifest_repository()
     if spec is None:
-        outcome = sources.hash_files(paths, None)
+        outcome = staging.hash_files(paths, None)
     else:
         with call.repository(spec) as repo:
-            outcome = sources.hash_files(paths, repo)
+            outcome = staging.hash_files(paths, repo)
     if not call.json:
         for fault in outcome.document["faults"]:
             say(fault_line(fault), err=True)
-    return Answer(outcome, sources.render)
+    return Answer(outcome, staging.render)
 
 
 def _manifest_repository() -> str | None:

@@ -115,7 +115,7 @@ class Git:
         self.credentials: Callable[[], Mapping[str, str]] = dict  # environment that lets git in where a remote asks
         self._reader: subprocess.Popen[bytes] | None = None
         self._trees: dict[Oid, dict[str, Entry]] = {}
-        self._held: dict[Oid, bytes] = {}
+        self._kept: dict[Oid, bytes] = {}
         self._ahead: dict[Oid, bytes] = {}  # oldest first
         self._ahead_bytes = 0
 
@@ -207,15 +207,15 @@ class Git:
         while self._ahead_bytes > _READ_AHEAD:
             self._ahead_bytes -= len(self._ahead.pop(next(iter(self._ahead))))
 
-    def hold(self, content: bytes) -> Entry:
+    def keep(self, content: bytes) -> Entry:
         """A plain file that is not in the repository, readable by its id as long as this object lives."""
         entry = Entry(PLAIN_FILE, object_id("blob", content))
-        self._held[entry.oid] = content
+        self._kept[entry.oid] = content
         return entry
 
     def blob(self, oid: Oid) -> bytes:
-        if oid in self._held:
-            return self._held[oid]
+        if oid in self._kept:
+            return self._kept[oid]
         if oid in self._ahead:
             return self._ahead[oid]
         found = self.object(oid)

@@ -13,7 +13,7 @@ from pointsman.state.objects import Change, Commit, Entry, Oid
 from pointsman.state.paths import folded, prefixes
 
 
-class Walk:
+class PathWalk:
     """The history of one path from one tip, read as far as anyone asked. `start` walks on from a commit."""
 
     def __init__(self, tip: Oid, read: list[Commit], start: Callable[[Oid | None], Iterator[Commit]]) -> None:
@@ -38,13 +38,13 @@ class Walk:
             last = self._read[-1] if self._read else None
             self._coming = self._start(self.tip if last is None else last.parents[0] if last.parents else None)
 
-    def from_later(self, tip: Oid, newer: Iterable[Commit], path: str) -> Walk:
+    def from_later(self, tip: Oid, newer: Iterable[Commit], path: str) -> PathWalk:
         """The walk from a later tip, `newer` being all commits since this one's."""
         touching = [replace(each, changes=_of(each, path)) for each in newer]
-        return Walk(tip, [each for each in touching if each.changes], lambda _: iter(self))
+        return PathWalk(tip, [each for each in touching if each.changes], lambda _: iter(self))
 
 
-class Index:
+class HistoryIndex:
     """All of a history, down to its first commit: what each path was at any commit of it, without opening a tree."""
 
     def __init__(self, commits: Iterable[Commit]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from pointsman.errors import Problem
 from pointsman.repo.encoding import encode_tree
 from pointsman.repo.git import Git
-from pointsman.repo.history_cache import Index, Walk
+from pointsman.repo.history_cache import HistoryIndex, PathWalk
 from pointsman.repo.origin import MAIN, Move, Origin
 from pointsman.state.objects import PLAIN_FILE, TREE, Change, Commit, Entry, Oid, object_id
 
@@ -44,10 +44,10 @@ class Repository:
         self._settings = settings
         self._written: set[Oid] = set()
         self._fetched: set[Oid] = set()  # together, into a partial clone
-        self.index: Index | None = None
+        self.history_index: HistoryIndex | None = None
         self._newer: dict[Oid, list[Commit] | None] = {}  # tip → what it has beyond the index
-        self._walks: dict[str, Walk] = {}
-        self._open_walks: deque[Walk] = deque()
+        self._walks: dict[str, PathWalk] = {}
+        self._open_walks: deque[PathWalk] = deque()
         self._messages: dict[Oid, str] = {}
 
     # refs
@@ -82,7 +82,7 @@ class Repository:
 
     def forget(self) -> None:
         """Let go of what was read of history: for whoever looks again and again, for days."""
-        self.index = None
+        self.history_index = None
         self._newer.clear()
         for walk in self._open_walks:
             walk.pause()
@@ -220,8 +220,8 @@ class Repository:
 
         One path is walked once: asked again from a later tip, only what is new is walked.
         """
-        if paths and self.index is not None and (newer := self._beyond(tip)) is not None:
-            return _from_both(newer, self.index, tip, frozenset(paths), no_older_than)
+        if paths and self.history_index is not None and (newer := self._beyond(tip)) is not None:
+            return _from_both(newer, self.history_index, tip, frozenset(paths), no_older_than)
         if len(paths) != 1 or no_older_than is not None:
             return self._history(tip, *paths, no_older_than=no_older_than)
         known = self._walks.get(paths[0])
@@ -232,33 +232,33 @@ class Repository:
                 self._open_walks.popleft().pause()
         return iter(known)
 
-    def _walk_from(self, tip: Oid, path: str, known: Walk | None) -> Walk:
+    def _walk_from(self, tip: Oid, path: str, known: PathWalk | None) -> PathWalk:
         newer = list(self._history(tip, no_older_than=known.tip)) if known is not None else []
         if known is not None and _grew(newer, known.tip):
             return known.from_later(tip, newer, path)
-        return Walk(tip, [], lambda start: self._history(start, path) if start is not None else iter(()))
+        return PathWalk(tip, [], lambda start: self._history(start, path) if start is not None else iter(()))
 
     def history_below(self, tip: Oid, directory: str) -> Iterator[Commit]:
         """The same for all that stands in a directory."""
         return self._history(tip, directory)
 
-    def read_history(self, tip: Oid | None = None) -> Index:
+    def read_history(self, tip: Oid | None = None) -> HistoryIndex:
         """Read all of a history (main's) at once; from now on it answers what `history` is asked."""
         tip = tip or self.main
-        if self.index is None or tip not in self.index:
+        if self.history_index is None or tip not in self.history_index:
             newer = self._beyond(tip)
-            known = self.index.commits if self.index is not None and newer is not None else []
-            self.index = Index([*(newer or ()), *known] if known else self._history(tip))
+            known = self.history_index.commits if self.history_index is not None and newer is not None else []
+            self.history_index = HistoryIndex([*(newer or ()), *known] if known else self._history(tip))
             self._newer.clear()
-            self.fetch_ahead(_recent(self.index))
-        return self.index
+            self.fetch_ahead(_recent(self.history_index))
+        return self.history_index
 
     def _beyond(self, tip: Oid) -> list[Commit] | None:
         """What a history has beyond the one that was read, newest first; None if it did not grow from that."""
-        if self.index is None or tip in self.index:
-            return None if self.index is None else []
+        if self.history_index is None or tip in self.history_index:
+            return None if self.history_index is None else []
         if tip not in self._newer:
-            top = self.index.commits[0].oid
+            top = self.history_index.commits[0].oid
             last = next((each for each in reversed(self._newer) if self._newer[each] is not None), top)
             known = self._newer.get(last) or []
             newer = list(self._history(tip, no_older_than=last))
@@ -368,7 +368,7 @@ _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # never a branch, whatever branc
 _TRUE = ("true", "yes", "on", "1")
 
 
-def _recent(index: Index) -> Iterator[Entry | None]:
+def _recent(index: HistoryIndex) -> Iterator[Entry | None]:
     """What each manifest was lately: whoever asks for many of them reads these."""
     told: Counter[str] = Counter()
     for commit in index.commits:
@@ -385,7 +385,7 @@ def _grew(newer: Sequence[Commit], old: Oid) -> bool:
 
 
 def _from_both(
-    newer: Sequence[Commit], index: Index, tip: Oid, paths: frozenset[str], no_older_than: Oid | None
+    newer: Sequence[Commit], index: HistoryIndex, tip: Oid, paths: frozenset[str], no_older_than: Oid | None
 ) -> Iterator[Commit]:
     """The commits that changed one of `paths`, of what a history has beyond an index and then of that."""
     for commit in newer:

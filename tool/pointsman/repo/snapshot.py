@@ -25,7 +25,7 @@ class Snapshot:
             return self._staged[path]
         if self.commit is None:
             return None
-        index = self._repo.index
+        index = self._repo.history_index
         return index.entry(self.commit, path) if index and self.commit in index else self._in_tree(path)
 
     def _in_tree(self, path: str) -> Entry | None:

@@ -20,8 +20,8 @@ from pointsman import artifact
 from pointsman.artifact import Artifact
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
+from pointsman.intake.staging import Source, unfit
 from pointsman.progress import Progress
-from pointsman.sources import Source, unfit
 from pointsman.state import strict_json
 from pointsman.state.names import Target, is_name, is_version
 from pointsman.state.store_url import Access, split_url

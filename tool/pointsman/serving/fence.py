@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from pointsman.errors import Fault, Problem
-from pointsman.gate import Gate
+from pointsman.gate.gate import Gate
 from pointsman.rules.evidence import Checkpoint
 from pointsman.state.objects import Oid
 from pointsman.store.base import Store

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pointsman.chosen import current_targets, nearest
 from pointsman.errors import Problem
-from pointsman.gate import Gate
-from pointsman.moments import Moments
-from pointsman.recorded import alike
+from pointsman.gate.gate import Gate
+from pointsman.history.targets import current_targets, nearest
+from pointsman.history.times import CommitTimes
+from pointsman.history.versions import alike
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.message import parse
@@ -25,7 +25,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class EarlierState:
     """An earlier state of a manifest: its tree entry and the commit that made it.
 
     `slots`: the types to take from it, where the others stay as they are now; without any, all of it is meant.
@@ -36,22 +36,22 @@ class Earlier:
     slots: tuple[str, ...] = ()
 
 
-class Nothing(Problem):
+class NoEarlierState(Problem):
     """There is no such earlier state of a target; of others there may be."""
 
 
 @dataclass(frozen=True)
-class Past:
+class EarlierStates:
     """The earlier states of the targets of main."""
 
     gate: Gate
     _runs: dict[str, dict[Target, list[Oid]]] = field(default_factory=dict)
 
     @cached_property
-    def moments(self) -> Moments:
-        return Moments(self.gate.repo, self.gate.repo.main)
+    def moments(self) -> CommitTimes:
+        return CommitTimes(self.gate.repo, self.gate.repo.main)
 
-    def state(self, target: Target, to: str | None) -> Earlier:
+    def state(self, target: Target, to: str | None) -> EarlierState:
         """The state that `to` (a commit, a version or a time) names; without it that before the last ship."""
         chain = self._chain(target)
         if to is None:
@@ -60,16 +60,16 @@ class Past:
             return found
         return self._at(chain, target, to)
 
-    def slot(self, target: Target, slot: str, to: str | None) -> Earlier:
+    def slot(self, target: Target, slot: str, to: str | None) -> EarlierState:
         """A state whose version of one type is to be put back: what `to` names, or that before its last ship."""
         chain = self._chain(target)
         if to is not None:
             if _HEX.fullmatch(to) and (found := self._by_version(chain, target, to, slot)) is not None:
-                return Earlier(found.entry, found.commit, (slot,))
+                return EarlierState(found.entry, found.commit, (slot,))
             found = self._at(chain, target, to)
             if slot not in self._versions(found.entry):
-                raise Nothing(f"{target} had no {slot} at {to}: pointsman log {target} shows what it had")
-            return Earlier(found.entry, found.commit, (slot,))
+                raise NoEarlierState(f"{target} had no {slot} at {to}: pointsman log {target} shows what it had")
+            return EarlierState(found.entry, found.commit, (slot,))
         ever = False
         for place, commit in chain.since(0):
             old, new = map(self._versions, chain.step(commit))
@@ -78,14 +78,14 @@ class Past:
                 continue
             if slot not in old:
                 says = f"to take it out, pointsman publish --drop {target}:{slot}"
-                raise Nothing(
+                raise NoEarlierState(
                     f"{slot} of {target} was first shipped by {commit.oid[:12]}, there is nothing earlier: {says}"
                 )
             found = _state(chain, target, place + 1)
-            return Earlier(found.entry, found.commit, (slot,))
+            return EarlierState(found.entry, found.commit, (slot,))
         if ever:
-            raise Nothing(f"no ship of {slot} of {target} is on main: say with --to what to restore")
-        raise Nothing(f"{target} never had a {slot}{nearest(slot, sorted(self._slots(chain)))}")
+            raise NoEarlierState(f"no ship of {slot} of {target} is on main: say with --to what to restore")
+        raise NoEarlierState(f"{target} never had a {slot}{nearest(slot, sorted(self._slots(chain)))}")
 
     def shipped_by(self, run: str) -> list[Target]:
         """The targets that a pipeline run shipped; Problem, with the nearest runs, if it shipped none."""
@@ -121,7 +121,7 @@ class Past:
             last = chain.at(0)
             yield from chain.step(last) if last is not None else ()
 
-    def before_run(self, target: Target, run: str, slot: str | None = None) -> Earlier | None:
+    def before_run(self, target: Target, run: str, slot: str | None = None) -> EarlierState | None:
         """What stood before a run shipped a target; None if nothing that it shipped is current any more.
 
         Where later ships changed other types, only those of the run are meant; with `slot`, that one alone.
@@ -149,7 +149,7 @@ class Past:
         if not slots:
             return None
         if before is None:
-            raise Nothing(
+            raise NoEarlierState(
                 f"{target} was first shipped by this run, there is nothing earlier to restore: to take it out of "
                 f"serving, git revert {first.oid[:12]}"
             )
@@ -158,11 +158,13 @@ class Past:
         wanted = {each: version for each, version in now.items() if each not in slots}
         wanted |= {each: old[each] for each in slots if each in old}
         if wanted == old and slot is None:
-            return Earlier(before, commit.oid)
+            return EarlierState(before, commit.oid)
         if new := sorted(slots - set(old)):
             says = f"to take it out, pointsman publish --drop {target}:{new[0]}"
-            raise Nothing(f"{new[0]} of {target} was first shipped by this run, and others were shipped since: {says}")
-        return Earlier(before, commit.oid, tuple(sorted(slots)))
+            raise NoEarlierState(
+                f"{new[0]} of {target} was first shipped by this run, and others were shipped since: {says}"
+            )
+        return EarlierState(before, commit.oid, tuple(sorted(slots)))
 
     def _left(self, chain: Chain, place: int) -> dict[str, str | None]:
         """Slot → the version that a commit left there (None: it took the slot out), for each that it changed."""
@@ -185,7 +187,7 @@ class Past:
     def _slots(self, chain: Chain) -> set[str]:
         return {slot for _, commit in chain.since(0) for slot in self._versions(chain.step(commit)[1])}
 
-    def _at(self, chain: Chain, target: Target, to: str) -> Earlier:
+    def _at(self, chain: Chain, target: Target, to: str) -> EarlierState:
         try:
             commit = self.moments.commit_at(to)
         except Problem as problem:
@@ -196,10 +198,10 @@ class Past:
             ) from problem
         entry = Snapshot(self.gate.repo, commit).entry(target.manifest_path)
         if entry is None:
-            raise Nothing(f"{target} was not shipped yet at {to}: pointsman log {target} shows what it had")
-        return Earlier(entry, commit)
+            raise NoEarlierState(f"{target} was not shipped yet at {to}: pointsman log {target} shows what it had")
+        return EarlierState(entry, commit)
 
-    def _by_version(self, chain: Chain, target: Target, prefix: str, slot: str | None = None) -> Earlier | None:
+    def _by_version(self, chain: Chain, target: Target, prefix: str, slot: str | None = None) -> EarlierState | None:
         """The last state that had a version of these first digits; None if none had, and it may be a commit."""
         found: dict[str, int] = {}
         for place, commit in chain.since(0):
@@ -224,7 +226,7 @@ class Past:
         near = sorted(every, key=lambda each: -alike(prefix, every[each]))[:_SHOWN]
         return f"; the nearest that it had are {', '.join(near)}" if near else ""
 
-    def _before_last_ship(self, chain: Chain, target: Target) -> Earlier:
+    def _before_last_ship(self, chain: Chain, target: Target) -> EarlierState:
         if not self.gate.good(
             chain, 0
         ):  # a hand edit or worse is on top: what it left was never good, what it covered was
@@ -234,22 +236,22 @@ class Past:
         for place, commit in chain.since(0):
             if self.gate.is_ship(chain, commit):
                 if chain.step(commit)[0] is None:
-                    raise Nothing(
+                    raise NoEarlierState(
                         f"{target} was first shipped by {commit.oid[:12]}, there is nothing earlier to restore: "
                         f"to take it out of serving, git revert {commit.oid[:12]}"
                     )
                 return _state(chain, target, place + 1)
-        raise Nothing(f"no ship of {target} is on main: say with --to what to restore")
+        raise NoEarlierState(f"no ship of {target} is on main: say with --to what to restore")
 
 
-def earlier(gate: Gate, target: Target, to: str | None) -> Earlier:
+def earlier(gate: Gate, target: Target, to: str | None) -> EarlierState:
     """The state of a target that `to` (a commit, a version or a time) names; without it that before the last ship."""
-    return Past(gate).state(target, to)
+    return EarlierStates(gate).state(target, to)
 
 
-def _state(chain: Chain, target: Target, place: int) -> Earlier:
+def _state(chain: Chain, target: Target, place: int) -> EarlierState:
     commit = chain.at(place)
     entry = chain.step(commit)[1] if commit is not None else None
     if commit is None or entry is None:
-        raise Nothing(f"{target} had no manifest then: pointsman log {target} shows what it had")
-    return Earlier(entry, commit.oid)
+        raise NoEarlierState(f"{target} had no manifest then: pointsman log {target} shows what it had")
+    return EarlierState(entry, commit.oid)

@@ -10,9 +10,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pointsman.contents import Contents
 from pointsman.errors import Fault
-from pointsman.facts import Facts
+from pointsman.gate.facts import Facts
+from pointsman.gate.payloads import Contents
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -90,8 +90,8 @@ class Gate:
         Whether their blobs stand in the store is not asked: they may be put there later.
         """
         self.repo.expect(len(manifests), base)
-        landed: dict[str, Entry | None] = {path: self.repo.git.hold(data) for path, data in records.items()}
-        staged: dict[str, Entry | None] = {path: self.repo.git.hold(data) for path, data in manifests.items()}
+        landed: dict[str, Entry | None] = {path: self.repo.git.keep(data) for path, data in records.items()}
+        staged: dict[str, Entry | None] = {path: self.repo.git.keep(data) for path, data in manifests.items()}
         before = Snapshot(self.repo, base, landed)
         changes = [Change(path, before.entry(path), entry) for path, entry in staged.items()]
         after, said = Snapshot(self.repo, base, {**landed, **staged}), parse(message)
@@ -213,7 +213,7 @@ class Gate:
         change = next(change for change in commit.changes if change.path == chain.path)
         settings = self.facts.settings_then(base, head)
         document, message = self.facts.document(change, formatted=False), self.facts.message(commit)
-        if self.repo.index is None:
+        if self.repo.history_index is None:
             head.listing("")  # a tree that git misreads ends here
         change_of_target = self._target_change(chain, place + 1, base, document, message)
         if change_of_target.kind is Kind.SHIP:

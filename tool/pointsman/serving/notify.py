@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from pointsman.errors import MovedFirst
-from pointsman.gate import Gate
-from pointsman.hooks import INVALIDATE_HEADERS, NOTIFY_HEADERS, Hooks
+from pointsman.gate.gate import Gate
 from pointsman.repo.chain import Chain, versions_in
+from pointsman.serving.calls import INVALIDATE_HEADERS, NOTIFY_HEADERS, Calls
 from pointsman.settings import Settings
 from pointsman.state.documents import Manifest, read_manifest, rfc3339
 from pointsman.state.names import Target
@@ -41,7 +41,7 @@ class _State:
     told: dict[str, str] = field(default_factory=dict)
 
 
-class Aftermath:
+class Notices:
     """What one sync owes to those whom the settings name."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
@@ -54,7 +54,7 @@ class Aftermath:
         settings = self._settings
         return bool(settings.invalidate or settings.notify_command or settings.notify_webhook)
 
-    def owe(self, gate: Gate, main: Oid, differing: Iterable[Difference]) -> None:
+    def promise(self, gate: Gate, main: Oid, differing: Iterable[Difference]) -> None:
         """Write down what there will be to do for pointers that are going to be written; MovedFirst if it was raced."""
         if not self.wanted:
             return
@@ -63,11 +63,11 @@ class Aftermath:
         if owed != state.owed:
             self._write(state, owed, state.told)
 
-    def settle(self, gate: Gate, main: Oid, done: Mapping[Target, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def deliver(self, gate: Gate, main: Oid, done: Mapping[Target, Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Do what is owed for targets that serving now has as main does, and tell what was refused or kept, once."""
         if not self.wanted:
             return []
-        state, hooks = self._read(), Hooks()
+        state, hooks = self._read(), Calls()
         settled: dict[str, dict[str, Any]] = {}
         told: dict[str, str] = {}
         results: list[dict[str, Any]] = []
@@ -97,13 +97,13 @@ class Aftermath:
         types = sorted(slot for slot in {*was, *now} if was.get(slot) != now.get(slot)) or sorted(now)
         return {"types": types, "events": list(_events(gate, chain, target, held, was))}
 
-    def _invalidate(self, hooks: Hooks, target: Target, types: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def _invalidate(self, hooks: Calls, target: Target, types: Sequence[str]) -> Iterator[dict[str, Any]]:
         if self._settings.invalidate and types:
             url = self._settings.invalidate.replace("{tenant}", target.tenant).replace("{surface}", target.surface)
             wrong = hooks.post(url, {"targets": list(types), "surface": target.surface}, INVALIDATE_HEADERS)
             yield _result("invalidate", target, wrong)
 
-    def _tell(self, hooks: Hooks, target: Target, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def _tell(self, hooks: Calls, target: Target, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         made = []
         for event in events:
             if self._settings.notify_webhook:

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from pointsman.artifact import user_type
-from pointsman.contents import Contents, Pair
 from pointsman.errors import Fault, Problem
+from pointsman.gate.payloads import Contents, Pair
 from pointsman.guardrails.comparison import Likeness
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.origin import MAIN
@@ -206,7 +206,7 @@ class Facts:
     def _lately(self, snapshot: Snapshot, target: Target) -> set[tuple[str, str]]:
         """Slot and version of what a manifest points to, and of its last states where history was read."""
         entries = [snapshot.entry(target.manifest_path)]
-        if self.repo.index is not None and snapshot.commit in self.repo.index:
+        if self.repo.history_index is not None and snapshot.commit in self.repo.history_index:
             chain = self.chain(snapshot.commit, target.manifest_path)
             some = (commit for place in range(LATELY) if (commit := chain.at(place)) is not None)
             entries += [entry for commit in some for entry in chain.step(commit)]
@@ -327,7 +327,7 @@ class Facts:
         `past`: the changes are of the history that was read, which then knows every spelling.
         """
         gone = {change.path for change in changes if change.new is None}
-        index = self.repo.index if past else None
+        index = self.repo.history_index if past else None
         spellings: dict[str, dict[str, dict[str, str]]] = {}  # directory → folded name → name → the path that adds it
         for change in changes:
             if change.new is None or change.old is not None or (index and not index.spelled_otherwise(change.path)):

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from pointsman.errors import Problem
-from pointsman.moments import Moments
+from pointsman.history.times import CommitTimes
 from pointsman.repo.chain import versions_in
 from pointsman.repo.commit_graph import has_path_filters
 from pointsman.repo.repository import Repository
@@ -89,7 +89,7 @@ def _paths(targets: Sequence[Target], *, records: bool) -> list[str]:
     ]
 
 
-def _walked(repo: Repository, paths: Sequence[str]) -> tuple[Moments, list[Commit]]:
+def _walked(repo: Repository, paths: Sequence[str]) -> tuple[CommitTimes, list[Commit]]:
     """The commits of main that changed one of the paths, oldest first, and the moments of all.
 
     Git has filters for one path at a time: where it has any, a walk for each is quicker than one for all.
@@ -99,7 +99,7 @@ def _walked(repo: Repository, paths: Sequence[str]) -> tuple[Moments, list[Commi
     found: dict[Oid, Commit] = {}
     with ThreadPoolExecutor() as pool:
         walks = pool.map(partial(_walk, repo), [(path,) for path in paths] if apart else [paths])
-        moments = Moments(repo, repo.main)
+        moments = CommitTimes(repo, repo.main)
         for commit in itertools.chain.from_iterable(walks):
             known = found.get(commit.oid)
             found[commit.oid] = replace(known, changes=known.changes + commit.changes) if known else commit
@@ -127,7 +127,7 @@ def shipped_ever(repo: Repository, main: Oid) -> list[str]:
 class Teller:
     """Tells commits in their order, the oldest first: what vouched for a manifest before makes it known later."""
 
-    def __init__(self, repo: Repository, moments: Moments) -> None:
+    def __init__(self, repo: Repository, moments: CommitTimes) -> None:
         self.repo = repo
         self.moments = moments
         self._left: dict[tuple[str, Entry], Commit | None] = {}  # by the commit that left it; None: vouched for
@@ -183,7 +183,7 @@ class Teller:
         by = self._left[change.path, change.new]
         if by is None:
             return True
-        from pointsman.facts import Facts  # costs 45 ms to import, and most histories need none
+        from pointsman.gate.facts import Facts  # costs 45 ms to import, and most histories need none
 
         facts = Facts(self.repo)
         return facts.trusted(facts.chain(self.repo.main, change.path), by)

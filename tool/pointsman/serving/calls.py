@@ -30,7 +30,7 @@ _PAUSE = 0.2  # seconds before a second try, then twice that
 _SHOWN = 200  # characters of what a command says
 
 
-class Hooks:
+class Calls:
     """The calls of one run, within one budget. Every call answers with what went wrong, "" if nothing did."""
 
     def __init__(

@@ -16,7 +16,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]
 _DAY = len("2026-03-01")
 
 
-class Moments:
+class CommitTimes:
     """The commits of main, in order: one is in force from the latest clock that it and those before it were made by."""
 
     def __init__(self, repo: Repository, main: Oid) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pointsman.errors import Problem
-from pointsman.facts import Facts
+from pointsman.gate.facts import Facts
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.state.objects import Commit, Oid

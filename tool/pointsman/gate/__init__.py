@@ -1,0 +1,1 @@
+"""The gate: may this change be current? It reads what the rules need to know, and asks them."""

@@ -1,0 +1,1 @@
+"""What is and was on main: targets, versions, events, times, earlier states, signatures."""

@@ -1,0 +1,1 @@
+"""What comes in from recsys-pipelines: staged artifacts, and a registry that it wrote."""

@@ -1,0 +1,48 @@
+"""The pointers that serving reads: what they hold, and how that differs from main."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pointsman.gate.facts import Facts
+from pointsman.repo.chain import Chain
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
+from pointsman.settings import Settings
+from pointsman.state.documents import Manifest, read_manifest
+from pointsman.state.names import Target
+from pointsman.state.objects import Oid, object_id
+from pointsman.store.base import Held, Store
+from pointsman.store.parallel import ask_all
+
+
+def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held]]:
+    """What serving holds, by target."""
+    found = {key: settings.serving_target(key) for key in store.keys("", settings.serving_depth)}
+    keys = [key for key, target in found.items() if target is not None]
+    for key, held in zip(keys, ask_all(store.read, keys, at_once=store.at_once), strict=True):
+        if (target := found[key]) is not None and held is not None:
+            yield target, held
+
+
+def drift(facts: Facts, head: Snapshot, target: Target, held: Held) -> dict[str, Any]:
+    """What is served that main never had: whether it can be read, and type → version on main and in serving."""
+    there, mine = read_manifest(held.data, ""), facts.manifest(head, target)
+    served = there.versions if isinstance(there, Manifest) else {}
+    wanted = mine.versions if mine is not None else {}
+    return {
+        "readable": isinstance(there, Manifest),
+        "changes": {
+            slot: [wanted.get(slot), served.get(slot)]
+            for slot in sorted({*wanted, *served})
+            if wanted.get(slot) != served.get(slot)
+        },
+    }
+
+
+def ever_had(repo: Repository, main: Oid, target: Target, data: bytes) -> bool:
+    """Whether main ever had these bytes as the manifest of a target."""
+    oid = object_id("blob", data, len(main))
+    chain = Chain(repo, main, target.manifest_path)
+    return any(entry is not None and entry.oid == oid for _, commit in chain.since(0) for entry in chain.step(commit))
