@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pointsman import check, publish, pulls, rollback
+from pointsman import check, publish, rollback
 from pointsman.errors import Fault, Refused
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
+from pointsman.shipping import pulls
 from pointsman.state.names import Target
 
 STAGING = Path(__file__).parent / "samples" / "recsys-pipelines" / "staging"

@@ -17,8 +17,10 @@ from playwright.sync_api import Browser
 from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 
-from pointsman import audit, audit_html, audit_markdown, audit_text, log
+from pointsman import audit, log
 from pointsman.cli import main
+from pointsman.report.audit import html as audit_html
+from pointsman.report.audit import markdown, terminal
 
 HOSTILE = (
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "| a | b |", "`code`", "[x](javascript:1)", "@team",
@@ -26,7 +28,7 @@ HOSTILE = (
 )  # fmt: skip
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u200b\u2028\u2029\ufeff]")
 browser = test_review_html.browser
-FORMS = {"text": audit_text, "markdown": audit_markdown, "html": audit_html}
+FORMS = {"text": terminal, "markdown": markdown, "html": audit_html}
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +221,7 @@ def test_the_page_needs_nothing_and_fits_every_screen(
 
 
 def test_a_hostile_history_is_code_in_markdown(document: dict[str, Any]) -> None:
-    text = audit_markdown.render(hostile(document))
+    text = markdown.render(hostile(document))
     assert not OBEYED.search(text)
     page = Page(MarkdownIt("commonmark", {"html": True}).enable("table").render(text))
     assert set(page.tags) <= {"h1", "h2", "table", "thead", "tbody", "tr", "th", "td", "code", "details", "summary"}
@@ -231,7 +233,7 @@ def test_a_hostile_history_is_code_in_markdown(document: dict[str, Any]) -> None
 
 
 def test_a_hostile_history_is_lines_on_a_terminal(document: dict[str, Any]) -> None:
-    lines = audit_text.render(hostile(document))
+    lines = terminal.render(hostile(document))
     assert not OBEYED.search(lines)
     assert "\\u001b[31mred" in lines
     assert "\\u202eesrever" in lines
@@ -251,7 +253,7 @@ def test_a_hostile_name_and_subject_come_through_git_itself(kept: Kept) -> None:
     for form in FORMS.values():
         page = form.render(found)
         assert not OBEYED.search(page)
-        assert "<b>" not in page or form is audit_text
+        assert "<b>" not in page or form is terminal
 
 
 def test_the_command_prints_each_form_and_no_two_at_once(kept: Kept, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,11 +19,11 @@ import pytest
 from runner import slow
 
 import pointsman
-from pointsman import pulls
 from pointsman.cli import cli, main
 from pointsman.console import Call
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.intake import staging
+from pointsman.shipping import pulls
 
 STAGING = Path(str(resources.files("pointsman"))) / "demo_data" / "staging"
 DAY_1, DAY_2, DAY_3 = "2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04"

@@ -15,7 +15,7 @@ from runner import slow
 from shop import GROCER, STAGING, Kept, Shop, artifact, cooc, git, popularity, refused
 
 from pointsman import artifact as reader
-from pointsman import check, log, pulls, rollback
+from pointsman import check, log, rollback
 from pointsman.errors import Refused
 from pointsman.gate.gate import Gate
 from pointsman.gate.payloads import Contents, Missing
@@ -23,6 +23,7 @@ from pointsman.guardrails.comparison import Finding, Likeness, Step
 from pointsman.guardrails.limits import Age, Jump, Limit
 from pointsman.guardrails.table import DEFAULTS, GUARDRAILS, judge, sentence
 from pointsman.settings import Settings, read_settings
+from pointsman.shipping import pulls
 from pointsman.state.documents import Record
 from pointsman.state.names import Target
 

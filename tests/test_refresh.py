@@ -9,7 +9,8 @@ import pytest
 from runner import slow
 from shop import GROCER, Kept, Shop, cooc, git, popularity
 
-from pointsman import pulls, refresh
+from pointsman import refresh
+from pointsman.shipping import pulls
 from pointsman.state.documents import read_manifest
 
 

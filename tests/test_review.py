@@ -14,9 +14,12 @@ from markdown_it import MarkdownIt
 from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 
-from pointsman import pulls, review, review_html, review_markdown, review_short, review_terminal
+from pointsman import review
 from pointsman.cli import main
 from pointsman.errors import Problem
+from pointsman.report.review import commit_message, markdown, terminal
+from pointsman.report.review import html as review_html
+from pointsman.shipping import pulls
 from pointsman.state import message
 
 HOSTILE = (
@@ -68,7 +71,7 @@ def target(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def forms(document: dict[str, Any]) -> dict[str, str]:
-    modules = {"terminal": review_terminal, "markdown": review_markdown, "html": review_html, "short": review_short}
+    modules = {"terminal": terminal, "markdown": markdown, "html": review_html, "short": commit_message}
     return {name: module.render(document) for name, module in modules.items()}
 
 
@@ -259,7 +262,7 @@ def test_the_message_of_a_ship_has_the_review_in_short_and_no_line_that_a_rule_w
     text = git(shop.origin, "log", "-1", "--format=%B", pull["branch"])
     assert re.search(r"^grocer/home popularity \w{12} → \w{12}: 48 → 40 \(-17%\) items, keeps 0%", text, re.MULTILINE)
     document = hostile(reviewed(shop))
-    assert message.parse(review_short.render(document)) == message.Message()
+    assert message.parse(commit_message.render(document)) == message.Message()
 
 
 def hostile(document: dict[str, Any]) -> dict[str, Any]:
@@ -286,14 +289,14 @@ def hostile(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_hostile_texts_are_shown_and_never_obeyed_on_a_terminal(shop: Shop) -> None:
-    text = review_terminal.render(hostile(reviewed(shop)))
+    text = terminal.render(hostile(reviewed(shop)))
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b\ufeff\U000e0041]", text)
     assert "\\u001b[31mred" in text
     assert max(map(len, text.splitlines())) <= 120
 
 
 def test_hostile_texts_are_no_markup_in_markdown(shop: Shop) -> None:
-    text = review_markdown.render(hostile(reviewed(shop)))
+    text = markdown.render(hostile(reviewed(shop)))
     html = MarkdownIt("commonmark", {"html": True, "linkify": False}).enable(["table", "strikethrough"]).render(text)
     assert {tag.lower() for tag in re.findall(r"<\s*/?\s*([a-zA-Z][\w-]*)", html)} <= {
         "details", "summary", "table", "thead", "tbody", "tr", "th", "td", "p", "strong", "em", "code", "ul", "li",
@@ -312,9 +315,9 @@ def test_hostile_texts_are_no_markup_in_markdown(shop: Shop) -> None:
 @slow
 def test_a_report_over_the_limit_is_cut_with_every_fold_closed(shop: Shop) -> None:
     document = hostile(reviewed(shop))
-    whole = review_markdown.render(document, limit=10**7)
+    whole = markdown.render(document, limit=10**7)
     for limit in range(400, len(whole), 997):
-        text = review_markdown.render(document, limit=limit)
+        text = markdown.render(document, limit=limit)
         assert len(text) <= limit
         assert text.count("<details>") == text.count("</details>")
         assert "pointsman review" in text
@@ -337,7 +340,7 @@ def test_two_hundred_targets_stay_readable(tmp_path: Path) -> None:
     (pull,) = shop.pulls()
     document = reviewed(shop, pull["id"])
     assert document["targets"][0]["target"] == "grocer/s077"
-    text = review_markdown.render(document)
+    text = markdown.render(document)
     assert len(text) < 60_000
     assert text.index("s077") < text.index("s000")
     assert "_Cut at" not in text

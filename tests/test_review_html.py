@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 from runner import slow
 from test_review import HOSTILE, hostile, reviewed, twice_shipped
 
-from pointsman import review_html
+from pointsman.report.review import html
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -86,7 +86,7 @@ def test_the_page_needs_nothing_and_fits_every_screen(
 ) -> None:
     shown = hostile(document) if texts == "hostile" else document
     file = tmp_path / "review.html"
-    file.write_text(review_html.render(shown), "utf-8")
+    file.write_text(html.render(shown), "utf-8")
     pages = set()
     for scheme, width in (("light", 1200), ("dark", 360), ("light", 360)):
         found = looked_at(browser, file, width, scheme)
@@ -108,7 +108,7 @@ def test_the_page_needs_nothing_and_fits_every_screen(
 
 
 def test_the_page_says_all_that_the_other_forms_say(document: dict[str, Any]) -> None:
-    page = review_html.render(document)
+    page = html.render(document)
     (target,) = document["targets"]
     for slot, about in target["types"].items():
         assert slot in page

@@ -13,8 +13,10 @@ from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 from test_output_schemas import validate
 
-from pointsman import audit, audit_html, audit_markdown, audit_text
+from pointsman import audit
 from pointsman.errors import Problem
+from pointsman.report.audit import html as audit_html
+from pointsman.report.audit import markdown, terminal
 from pointsman.settings import read_settings
 
 NAMES = ("ann", "ben", "eve", *(f"no{number}" for number in range(10)))
@@ -327,7 +329,7 @@ def test_the_report_says_what_had_to_be_signed_and_who_signed(shop: Shop, keys: 
     assert [(each["signer"], each["commits"]) for each in found["signers"]] == [("ann@example.org", 1)]
     signers = [event["signature"]["signer"] for event in document["events"]]
     assert signers == ["", "ann@example.org", ""]  # the ship of before the policy, which is no fault, too
-    for form in (audit_text, audit_markdown, audit_html):
+    for form in (terminal, markdown, audit_html):
         page = html.unescape(form.render(document))
         assert "1 of 2 commits" in page
         assert "signed by ann@example.org" in page

@@ -31,11 +31,12 @@ from typing import Any, Self
 import pytest
 from runner import slow
 
-from pointsman import holds, publish, pulls, rollback, ship, sync
+from pointsman import holds, publish, rollback, ship, sync
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
+from pointsman.shipping import pulls
 from pointsman.state.names import Target
 
 HOME = Target("grocer", "home")

@@ -13,12 +13,13 @@ from typing import Any
 from attacks.corpus import Evidence, Work
 from attacks.plain_git import make_repository, set_ref
 from attacks.states import Artifact, Ground, State
-from pointsman import audit, check, pulls, sync
+from pointsman import audit, check, sync
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
 from pointsman.rules.table import RULES
+from pointsman.shipping import pulls
 from pointsman.state.objects import Oid
 
 # Rule → the gates at which it decides: PC `check --staged`, PR `check --base --head` and `pr merge`, SY `sync`,

@@ -19,12 +19,13 @@ from world import how_many
 
 from github.hub import TOKEN, Hub
 from github.team import SETTINGS, Team, outcomes
-from pointsman import audit, check, doctor, explain, log, publish, pulls, rollback, status, sync
+from pointsman import audit, check, doctor, explain, log, publish, rollback, status, sync
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.base import BODY_LIMIT, Opened, Page
 from pointsman.forge.github.client import Client, Pacer
 from pointsman.forge.github.pulls import GitHub, open_github
 from pointsman.repo.open import open_repository
+from pointsman.shipping import pulls
 
 
 def test_the_whole_loop_and_back_to_the_same_bytes(team: Team, hub: Hub) -> None:

@@ -18,14 +18,14 @@ from pointsman.gate.gate import Gate
 from pointsman.intake import recsys_registry
 from pointsman.intake.recsys_registry import Registry, Slot, Verified
 from pointsman.intake.staging import load_types
-from pointsman.landing import Landing, Standing, record_of
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo.chain import versions_in
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
-from pointsman.shipping import Shipping, Terms, Want
+from pointsman.shipping.records import Landing, Standing, record_of
+from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import Record, moment, read_record
 from pointsman.state.message import check_value
 from pointsman.state.names import Target

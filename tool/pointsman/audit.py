@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pointsman.audit_report import Report
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.gate.gate import Gate
 from pointsman.history.signatures import Signatures
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.report.audit.document import Report
 from pointsman.rules.evidence import Checkpoint
 from pointsman.rules.rule import Rule
 from pointsman.rules.table import RULES

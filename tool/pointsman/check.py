@@ -7,10 +7,10 @@ from typing import Any
 
 from pointsman.errors import Fault
 from pointsman.gate.gate import Gate
-from pointsman.markdown import plain
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.report.markdown import plain
 from pointsman.rules.rule import Rule
 from pointsman.rules.table import RULES
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pointsman import pulls
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
-from pointsman.record_pull import pause
 from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.shipping import pulls
+from pointsman.shipping.record_pull import pause
 from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.state.message import check_value, compose
 from pointsman.state.names import Target, branch_place

@@ -16,13 +16,13 @@ from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.guardrails.table import GUARDRAILS
 from pointsman.intake.staging import Source, load_types, read_sources
-from pointsman.landing import Landing, record_of
 from pointsman.outcome import Outcome, fault_line
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
-from pointsman.shipping import Shipping, Terms, Want
+from pointsman.shipping.records import Landing, record_of
+from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import moment
 from pointsman.state.message import check_value, parse
 from pointsman.state.names import Target

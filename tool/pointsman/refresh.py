@@ -11,18 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pointsman import pulls
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
 from pointsman.forge.open import open_forge
 from pointsman.gate.gate import Gate
-from pointsman.markdown import fenced
 from pointsman.outcome import Outcome, fault_line, told
 from pointsman.progress import SILENCE, Progress
-from pointsman.pulls import Pull
-from pointsman.record_pull import pause
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.shipping import Shipping, Terms, Want
+from pointsman.report.markdown import fenced
+from pointsman.shipping import merge, pulls
+from pointsman.shipping.pulls import Pull
+from pointsman.shipping.record_pull import pause
+from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.message import Said
 
 _TRIES = 12
@@ -99,7 +99,7 @@ def _one(repo: Repository, pull: Pull, progress: Progress) -> Refreshed:
     says += f"; left out, as a rollback took them out: {', '.join(lost)}" if lost else ""
     says += f"; approvals for what it was before do not count: {', '.join(map(one_line, approved))}" if approved else ""
     open_forge(repo).comment(rebuilt.opened, "refresh", fenced(says))
-    if shipping.settings.auto_merge and pulls.merge_when_ready(repo, rebuilt) is not None:
+    if shipping.settings.auto_merge and merge.merge_when_ready(repo, rebuilt) is not None:
         return Refreshed(rebuilt, "merged", says)
     return Refreshed(rebuilt, "rebuilt", says)
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pointsman import pulls
 from pointsman.errors import Problem
 from pointsman.gate.facts import Facts
 from pointsman.gate.gate import Gate, Verdict
 from pointsman.history.earlier_states import earlier
 from pointsman.outcome import Outcome
-from pointsman.pulls import Pull
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.review_document import describe
+from pointsman.report.review.document import describe
 from pointsman.rules.evidence import Checkpoint, Evidence, Kind, TargetChange
+from pointsman.shipping import pulls
+from pointsman.shipping.pulls import Pull
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 

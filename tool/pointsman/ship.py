@@ -15,7 +15,7 @@ from pointsman.outcome import Outcome
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.shipping import Shipping, Terms, Want
+from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.names import Target, is_version
 

@@ -14,12 +14,12 @@ from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.targets import choose, current_targets
 from pointsman.history.times import CommitTimes
 from pointsman.outcome import Outcome, told
-from pointsman.pulls import document, seen_pulls
 from pointsman.repo.chain import Chain
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.pointers import drift, pointers
 from pointsman.settings import Settings
+from pointsman.shipping.pulls import document, seen_pulls
 from pointsman.state.documents import Record, rfc3339
 from pointsman.state.message import parse
 from pointsman.state.names import Pattern, Target

@@ -96,4 +96,6 @@ def audit(call: Call, accept_rewrite: bool, form: str) -> Answer:
 
     with call.repository() as repo:
         outcome = verb.audit(repo, accept_rewrite=accept_rewrite)
-    return Answer(outcome, importlib.import_module(f"pointsman.audit_{form}").render)
+    return Answer(
+        outcome, importlib.import_module(f"pointsman.report.audit.{'terminal' if form == 'text' else form}").render
+    )

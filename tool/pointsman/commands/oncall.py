@@ -45,7 +45,7 @@ def status(
         raise click.UsageError("--watch goes on until it is interrupted: it goes with no --wait, --fail-on or --format")
     if listen is not None and not watch:
         raise click.UsageError("--listen serves what --watch sees: give --watch, too")
-    from pointsman import status_text
+    from pointsman.report import status as status_text
 
     render = status_text.render_prometheus if form == "prometheus" else status_text.render
     with call.repository() as repo:
@@ -63,7 +63,7 @@ def status(
 
 def _watch(call: Call, repo: Repository, targets: tuple[Target | Pattern, ...], listen: tuple[str, int] | None) -> None:
     """Draw every look anew on a terminal; elsewhere say a line, or print a document, where something is new."""
-    from pointsman import status_text
+    from pointsman.report import status as status_text
     from pointsman.watch import stopped, watch
 
     told: dict[str, str] = {}

@@ -79,7 +79,7 @@ def review(call: Call, named: str | None, base: str | None, head: str | None, of
 
 def _reader(form: str) -> Callable[[Mapping[str, Any]], str]:
     """What turns a review into one of its forms."""
-    module = importlib.import_module(f"pointsman.review_{'terminal' if form == 'json' else form}")
+    module = importlib.import_module(f"pointsman.report.review.{'terminal' if form == 'json' else form}")
     render: Callable[[Mapping[str, Any]], str] = module.render
     return render
 
@@ -119,7 +119,7 @@ def pr() -> None:
 @click.pass_obj
 def pr_list(call: Call) -> Answer:
     """List the open pull requests."""
-    from pointsman import pulls
+    from pointsman.shipping import pulls
 
     with call.repository() as repo:
         return Answer(pulls.list_pulls(repo), pulls.render)
@@ -131,7 +131,7 @@ def pr_list(call: Call) -> Answer:
 @click.pass_obj
 def pr_show(call: Call, pull: str) -> Answer:
     """Show one pull request and what the gate says of it."""
-    from pointsman import pulls
+    from pointsman.shipping import pulls
 
     with call.repository() as repo:
         return Answer(pulls.show(repo, pull), pulls.render)
@@ -143,7 +143,7 @@ def pr_show(call: Call, pull: str) -> Answer:
 @click.pass_obj
 def pr_merge(call: Call, pull: str) -> Answer:
     """Check once more, then squash one pull request onto main."""
-    from pointsman import pulls
+    from pointsman.shipping import pulls
 
     call.refusal = "nothing was merged"
     with call.repository() as repo:
@@ -156,7 +156,7 @@ def pr_merge(call: Call, pull: str) -> Answer:
 @click.pass_obj
 def pr_close(call: Call, pull: str) -> Answer:
     """Close one pull request; main and the records stay."""
-    from pointsman import pulls
+    from pointsman.shipping import pulls
 
     with call.repository() as repo:
         return Answer(pulls.close(repo, pull), pulls.render)

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.base import Opened, Page
 from pointsman.forge.open import open_forge
-from pointsman.markdown import fenced
 from pointsman.progress import Progress
 from pointsman.repo.origin import Move
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.report.markdown import fenced
 from pointsman.state.documents import Record
 from pointsman.state.message import compose
 from pointsman.state.names import Target

@@ -13,11 +13,11 @@ from pointsman import __version__
 from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.intake.staging import Source
 from pointsman.progress import Progress
-from pointsman.record_pull import RecordPull, commit_of, pause
 from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
+from pointsman.shipping.record_pull import RecordPull, commit_of, pause
 from pointsman.state.documents import Record
 from pointsman.store.base import Store
 from pointsman.store.open import open_store

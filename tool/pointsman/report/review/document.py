@@ -20,7 +20,7 @@ from pointsman.guardrails.table import GUARDRAILS
 from pointsman.outcome import told
 from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.snapshot import Snapshot
-from pointsman.review_verdict import verdict_line
+from pointsman.report.review.verdict import verdict_line
 from pointsman.rules.evidence import Checkpoint, Evidence, TargetChange
 from pointsman.rules.guardrail import findings
 from pointsman.state.documents import HOLD_ON_ALL, Hold, Manifest, Record, read_hold, rfc3339

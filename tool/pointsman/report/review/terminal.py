@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pointsman.review_rows import (
+from pointsman.report.review.rows import (
     HEADINGS,
     accepted,
     facts,
@@ -16,12 +16,11 @@ from pointsman.review_rows import (
     lost,
     movement,
     rows,
-    shown,
     slots,
-    sparkline,
     trend,
     undone,
 )
+from pointsman.report.words import shown, sparkline
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pointsman.errors import one_line
 from pointsman.forge.base import BODY_LIMIT, Page
 from pointsman.gate.gate import Gate
-from pointsman.markdown import fenced
 from pointsman.repo.repository import Repository
+from pointsman.report.markdown import fenced
 from pointsman.state.message import parse
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
@@ -26,11 +26,11 @@ def page_of(repo: Repository, branch: str, head: Oid, text: str, targets: Sequen
 
 
 def _body(repo: Repository, branch: str, head: Oid, lines: str) -> str:
-    from pointsman import review_markdown  # a local forge asks for no body, and need not import what makes it
-    from pointsman.review_document import describe
+    from pointsman.report.review import markdown  # a local forge asks for no body, and need not import what makes it
+    from pointsman.report.review.document import describe
 
     gate = Gate(repo)
     document = describe(gate, repo.main, head, gate.change(repo.main, head))
-    text = review_markdown.render({**document, "pull_request": {"id": branch, "url": None, "branch": branch}})
+    text = markdown.render({**document, "pull_request": {"id": branch, "url": None, "branch": branch}})
     said = f"\n<details><summary>What the commit says</summary>\n\n{fenced(lines)}\n</details>\n"
     return text + said if len(text) + len(said) <= BODY_LIMIT else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pointsman.audit_rows import facts, tables, verdict
+from pointsman.report.audit.rows import facts, tables, verdict
 
 _FEW = 3  # columns of what needs no more than a line
 _PAST = "a fault of the past stays one: once it is mended, move [audit] since in pointsman.toml to a later commit"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pointsman.audit_rows import Table, facts, tables, verdict
-from pointsman.markdown import code, plain
+from pointsman.report.audit.rows import Table, facts, tables, verdict
+from pointsman.report.markdown import code, plain
 
 
 def render(document: Mapping[str, Any]) -> str:

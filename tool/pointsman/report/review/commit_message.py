@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pointsman.review_rows import rows
+from pointsman.report.review.rows import rows
 
 _LINES = 20
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pointsman.markdown import code, plain
-from pointsman.review_rows import (
+from pointsman.report.markdown import code, plain
+from pointsman.report.review.rows import (
     HEADINGS,
     Row,
     accepted,
@@ -18,14 +18,12 @@ from pointsman.review_rows import (
     held,
     lost,
     movement,
-    percent,
     rows,
-    shown,
     slots,
-    sparkline,
     trend,
     undone,
 )
+from pointsman.report.words import percent, shown, sparkline
 
 LIMIT = 60_000  # characters; GitHub takes 65,536 for the body of a pull request
 _FOLDED = 10  # targets whose artifacts are shown one by one; of more, the unusual ones

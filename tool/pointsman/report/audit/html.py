@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pointsman.audit_rows import facts, tables, verdict
-from pointsman.page import template
+from pointsman.report.audit.rows import facts, tables, verdict
+from pointsman.report.html import template
 
 
 def render(document: Mapping[str, Any]) -> str:

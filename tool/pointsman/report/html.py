@@ -6,12 +6,12 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
-from pointsman.review_rows import shown
+from pointsman.report.words import shown
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_TEMPLATES = os.path.join(os.path.dirname(__file__), "templates")
+_TEMPLATES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "templates")
 
 
 @functools.cache

@@ -9,11 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pointsman.errors import one_line
 from pointsman.guardrails.comparison import MEASURES
+from pointsman.report.words import bar, percent, shown, size
 
-_LONGEST = 60  # characters of an id
-_BARS = "▁▂▃▄▅▆▇█"
 _OVERLAPS = ("jaccard_20", "neighbor_overlap", "overlap_20", "tag_overlap")  # what stands for "the same at the top"
 Document = Mapping[str, Any]
 
@@ -153,38 +151,6 @@ def held(hold: Document) -> str:
 def lost(target: Document) -> str:
     """The versions that a restore takes out."""
     return ", ".join(f"{slot} {version[:12]}" for slot, version in target["undoes"]["lost"].items()) or "nothing"
-
-
-def sparkline(figures: Sequence[int]) -> str:
-    """A small picture of counts, the lowest bar for 0."""
-    highest = max(figures, default=0)
-    return "".join(_BARS[round(each / highest * (len(_BARS) - 1))] if highest else _BARS[0] for each in figures)
-
-
-def bar(share: float, width: int = 10) -> str:
-    """A share as a bar."""
-    full = round(share * width)
-    return "█" * full + "░" * (width - full)
-
-
-def percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.0%}"
-
-
-def size(count: int | None) -> str:
-    """Bytes as people read them."""
-    if count is None:
-        return "-"
-    for unit, scale in (("MB", 1_000_000), ("kB", 1_000)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count} B"
-
-
-def shown(text: str, longest: int = _LONGEST) -> str:
-    """Text from outside, on one line, nothing in it obeyed, cut where it is very long."""
-    line = one_line(text).encode("utf-8", "backslashreplace").decode()
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def _count(slot: str, found: Document) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pointsman.page import template
-from pointsman.review_rows import (
+from pointsman.report.html import template
+from pointsman.report.review.rows import (
     HEADINGS,
     accepted,
     facts,
@@ -14,12 +14,12 @@ from pointsman.review_rows import (
     held,
     lost,
     movement,
-    percent,
     rows,
     slots,
     trend,
     undone,
 )
+from pointsman.report.words import percent
 
 _DETAILED = 60  # targets whose artifacts are shown one by one
 

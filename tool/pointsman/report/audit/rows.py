@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pointsman.review_rows import shown
+from pointsman.report.words import shown
 
 Document = Mapping[str, Any]
 EVENTS = ("when", "target", "what", "why", "by", "commit")

@@ -11,20 +11,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pointsman import pulls, review_short
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge.base import Opened
 from pointsman.gate.gate import Gate
 from pointsman.gate.payloads import Contents
 from pointsman.outcome import told
 from pointsman.progress import Progress
-from pointsman.pulls import Pull
-from pointsman.record_pull import pause, summary
 from pointsman.repo.origin import Move
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.review_document import describe
+from pointsman.report.review import commit_message
+from pointsman.report.review.document import describe
 from pointsman.settings import Settings
+from pointsman.shipping import merge, pulls
+from pointsman.shipping.pulls import Pull
+from pointsman.shipping.record_pull import pause, summary
 from pointsman.state.documents import Manifest, Record, later_moment
 from pointsman.state.message import Said, compose
 from pointsman.state.names import Target
@@ -140,9 +141,9 @@ class Shipping:
                 outcome = self._supersede(pull) or outcome
                 commit = None
                 if self.terms.merge and outcome != "superseded":
-                    commit, outcome = pulls.merge_pull(self.repo, pull, self._contents), "merged"
+                    commit, outcome = merge.merge_pull(self.repo, pull, self._contents), "merged"
                 elif self.settings.auto_merge and outcome != "superseded":
-                    commit = pulls.merge_when_ready(self.repo, pull, self._contents)
+                    commit = merge.merge_when_ready(self.repo, pull, self._contents)
                     outcome = "merged" if commit is not None else outcome
             except _OthersWork as error:
                 return [self._told(want.target, "unchanged", says=str(error)) for want in group]
@@ -229,7 +230,9 @@ class Shipping:
         for target in ship.manifests:
             broken = {fault.rule for fault in verdict.faults if fault.path == target.manifest_path}
             self._accepted[target] = dict.fromkeys(sorted(broken), self.terms.reason)
-        self._reports[tuple(ship.manifests)] = review_short.render(describe(gate, ship.main, None, verdict, brief=True))
+        self._reports[tuple(ship.manifests)] = commit_message.render(
+            describe(gate, ship.main, None, verdict, brief=True)
+        )
 
     def _compose(self, main: Oid, manifests: Mapping[Target, Manifest], said: Sequence[Said]) -> Ship:
         slots = [(each.target, slot, version) for each in said for slot, version in sorted(each.records.items())]
@@ -278,7 +281,7 @@ class Shipping:
     def close_landed(self, targets: set[Target]) -> None:
         """Finish a merge whose git was killed after it moved main and before it took the branch away."""
         for pull in pulls.open_pulls(self.repo):
-            if targets & set(pull.targets) and pulls.landed_as(self.repo, self.repo.main, pull) is not None:
+            if targets & set(pull.targets) and merge.landed_as(self.repo, self.repo.main, pull) is not None:
                 pulls.close_pull(self.repo, pull)
                 self.progress(f"closed {pull.branch}, which main has")
 
@@ -296,7 +299,7 @@ class Shipping:
     def _supersede(self, mine: Pull) -> str | None:
         """Close lower pull requests that ours covers, or ours where a higher one covers it: the order is total."""
         there = mine.opened.ref in self.repo.heads
-        if not there and pulls.landed_as(self.repo, self.repo.main, mine) is not None:
+        if not there and merge.landed_as(self.repo, self.repo.main, mine) is not None:
             return None
         rank = self._rank(mine)
         places = tuple(f"ship/{place}/" for place in ("run", *(target.place for target in mine.targets)))

@@ -1,0 +1,1 @@
+"""What people read of a value: reviews, audits, status, as text, Markdown and HTML."""

@@ -1,0 +1,1 @@
+"""From recorded artifacts to merged pull requests."""
