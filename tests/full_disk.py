@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from pointsman.errors import Problem
-from pointsman.publish import Request, publish
 from pointsman.repo.open import open_repository
+from pointsman.verbs.publish import Request, publish
 
 
 def run(repository: str, paths: tuple[str, ...]) -> tuple[int, str]:

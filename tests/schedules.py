@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pointsman import sync
 from pointsman.errors import MovedFirst, Problem
 from pointsman.outcome import Outcome
 from pointsman.repo.origin import MAIN
@@ -32,6 +31,7 @@ from pointsman.repo.repository import Repository
 from pointsman.serving.fence import SYNCED
 from pointsman.state.objects import Oid
 from pointsman.store.base import Held
+from pointsman.verbs import sync
 
 DIES = -1  # a decision: the actor is killed instead of taking its step
 Decision = tuple[int, int]  # actor, and which answer it gets: a place in main, or DIES

@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pointsman import check, publish, rollback
 from pointsman.errors import Fault, Refused
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
-from pointsman.shipping import pulls
 from pointsman.state.names import Target
+from pointsman.verbs import check, pr, publish, rollback
 
 STAGING = Path(__file__).parent / "samples" / "recsys-pipelines" / "staging"
 GROCER = Target("grocer", "home")
@@ -114,11 +113,11 @@ class Shop:
 
     def merge(self, pull: str = "grocer/home", where: Path | str | None = None) -> Outcome:
         with self.open(where) as repo:
-            return pulls.merge(repo, pull)
+            return pr.merge(repo, pull)
 
     def pulls(self, where: Path | str | None = None) -> list[dict[str, Any]]:
         with self.open(where) as repo:
-            listed: list[dict[str, Any]] = pulls.list_pulls(repo).document["pull_requests"]
+            listed: list[dict[str, Any]] = pr.list_pulls(repo).document["pull_requests"]
             return listed
 
     def roll_back(self, *targets: Target, where: Path | str | None = None, **more: Any) -> Outcome:
@@ -126,7 +125,7 @@ class Shop:
             return rollback.roll_back(repo, rollback.Request(targets or (GROCER,), **more))
 
     def sync(self, where: Path | str | None = None, **more: Any) -> Outcome:
-        from pointsman import sync
+        from pointsman.verbs import sync
 
         with self.open(where) as repo:
             return sync.sync(repo, sync.Orders(**more))

@@ -21,12 +21,12 @@ from shop import Shop, artifact, cooc, git, popularity
 from test_output_schemas import validate
 from world import SHAPES, World
 
-from pointsman import adopt, audit
 from pointsman.cli import main
 from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.shipping import records as landing
+from pointsman.verbs import adopt, audit
 
 REAL = ("grocer/home", "bookshop/home", "bookshop/detail")
 

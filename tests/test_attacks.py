@@ -78,7 +78,7 @@ def test_a_drop_is_no_restore_whatever_its_lines_say(shop: Shop) -> None:
     document["updated_at"] = "2031" + document["updated_at"][4:]
     ship_by_hand(shop, json.dumps(document, indent=2) + "\n", f"Restores: grocer/home popularity@{version}")
     with shop.open() as repo:
-        from pointsman import log
+        from pointsman.verbs import log
 
         assert log.log(repo, log.Query((GROCER,))).document["events"][0]["kind"] == "ship"
 

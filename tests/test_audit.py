@@ -11,10 +11,10 @@ import pytest
 from runner import slow
 from shop import GROCER, Kept, Shop, cooc, git, popularity, refused, twice_shipped
 
-from pointsman import audit
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.serving.fence import read_fence
+from pointsman.verbs import audit
 
 
 @pytest.fixture(scope="module")
@@ -308,12 +308,12 @@ def test_a_ship_that_is_synced_while_an_audit_begins_is_no_rewrite(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def overtaken(*arguments: Any) -> Any:
-        monkeypatch.setattr("pointsman.audit.read_fence", read_fence)
+        monkeypatch.setattr("pointsman.verbs.audit.read_fence", read_fence)
         shop.publish(popularity(tmp_path / "p.json", 10, surface="search"), merge=True)
         shop.sync()
         return read_fence(*arguments)
 
-    monkeypatch.setattr("pointsman.audit.read_fence", overtaken)
+    monkeypatch.setattr("pointsman.verbs.audit.read_fence", overtaken)
     outcome = audited(shop)
     assert told(outcome) == set()
     assert outcome.document["main"] == shop.main

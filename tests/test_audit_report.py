@@ -17,10 +17,10 @@ from playwright.sync_api import Browser
 from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 
-from pointsman import audit, log
 from pointsman.cli import main
 from pointsman.report.audit import html as audit_html
 from pointsman.report.audit import markdown, terminal
+from pointsman.verbs import audit, log
 
 HOSTILE = (
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "| a | b |", "`code`", "[x](javascript:1)", "@team",

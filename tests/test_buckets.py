@@ -22,10 +22,10 @@ from seaweed import Seaweed, Server
 from shop import DAYS, GROCER, STAGING, cooc, git, popularity, refused
 
 import pointsman
-from pointsman import status
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.store.bucket import Bucket
+from pointsman.verbs import status
 
 
 @pytest.fixture

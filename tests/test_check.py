@@ -13,10 +13,10 @@ import pytest
 from runner import slow
 from shop import GROCER, Shop, cooc, git, popularity
 
-from pointsman import check
 from pointsman.cli import main
 from pointsman.rules.evidence import Checkpoint
 from pointsman.rules.table import BY_NAME, RULES
+from pointsman.verbs import check
 
 
 @pytest.fixture(scope="module")

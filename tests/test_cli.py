@@ -22,8 +22,8 @@ import pointsman
 from pointsman.cli import cli, main
 from pointsman.console import Call
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.intake import staging
-from pointsman.shipping import pulls
+from pointsman.verbs import hash as hashing
+from pointsman.verbs import pr
 
 STAGING = Path(str(resources.files("pointsman"))) / "demo_data" / "staging"
 DAY_1, DAY_2, DAY_3 = "2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04"
@@ -179,7 +179,7 @@ def test_a_problem_is_a_sentence_and_its_exit_code(
     def stop(*_: object) -> None:
         raise problem
 
-    monkeypatch.setattr(pulls, "list_pulls", stop)
+    monkeypatch.setattr(pr, "list_pulls", stop)
     assert run("-C", shop, "pr", "list") == (problem.exit_code, "", "pointsman: so it is\n")
     code, out, err = run("-C", shop, "pr", "list", "--json")
     assert (code, err) == (problem.exit_code, "pointsman: so it is\n")
@@ -190,7 +190,7 @@ def test_a_bug_is_not_dressed_up(shop: str, monkeypatch: pytest.MonkeyPatch) -> 
     def stop(*_: object) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(pulls, "list_pulls", stop)
+    monkeypatch.setattr(pr, "list_pulls", stop)
     with pytest.raises(RecursionError):
         main(["-C", shop, "pr", "list"])
 
@@ -199,7 +199,7 @@ def test_trouble_with_the_machine_is_a_sentence_too(run: Run, shop: str, monkeyp
     def stop(*_: object) -> None:
         raise OSError(28, "No space left on device", "/srv/full")
 
-    monkeypatch.setattr(pulls, "list_pulls", stop)
+    monkeypatch.setattr(pr, "list_pulls", stop)
     assert run("-C", shop, "pr", "list") == (3, "", "pointsman: /srv/full: No space left on device\n")
 
 
@@ -209,7 +209,7 @@ def test_a_pipe_that_breaks_inside_is_not_taken_for_our_own_reader(
     def stop(*_: object) -> None:
         raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr(pulls, "list_pulls", stop)
+    monkeypatch.setattr(pr, "list_pulls", stop)
     assert run("-C", shop, "pr", "list")[0] == 3
 
 
@@ -249,8 +249,8 @@ def _package_root() -> str:
 
 def test_an_interrupt_ends_with_130_and_no_traceback(shop: str) -> None:
     program = (
-        "import os, signal, sys; from pointsman import pulls; from pointsman.cli import main\n"
-        "pulls.list_pulls = lambda repo: os.kill(os.getpid(), signal.SIGINT)\n"
+        "import os, signal, sys; from pointsman.verbs import pr; from pointsman.cli import main\n"
+        "pr.list_pulls = lambda repo: os.kill(os.getpid(), signal.SIGINT)\n"
         f"sys.exit(main(['-C', {shop!r}, 'pr', 'list']))"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
@@ -329,7 +329,7 @@ def test_hash_knows_the_types_of_the_manifest_repository_around_it(
         asked.append(repo)
         raise Problem("enough")
 
-    monkeypatch.setattr(staging, "hash_files", remember)
+    monkeypatch.setattr(hashing, "hash_files", remember)
     monkeypatch.chdir(tmp_path)
     run("hash", "x.json")
     monkeypatch.chdir(Path(shop) / "manifests")

@@ -20,7 +20,6 @@ from runner import slow
 from seaweed import BUCKET, Server
 from shop import STAGING, git, popularity
 
-from pointsman import check
 from pointsman.artifact.content import Content, Lists, Rows, decode
 from pointsman.artifact.metrics import ids
 from pointsman.gate import payloads
@@ -29,6 +28,7 @@ from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.store_url import Access
+from pointsman.verbs import check
 
 RECORD = Record(
     tenant="grocer", surface="home", segment="", type="popularity", version="", window_start="2026-03-01T00:00:00Z",

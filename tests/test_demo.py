@@ -22,9 +22,9 @@ from runner import slow
 from seaweed import BUCKET, Server
 
 import pointsman
-from pointsman import demo as module
-from pointsman.demo import demo
 from pointsman.errors import Problem
+from pointsman.verbs import demo as module
+from pointsman.verbs.demo import demo
 
 SAMPLES = Path(module.__file__).parent / "demo_data" / "staging" / "grocer" / "home"
 

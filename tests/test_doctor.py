@@ -14,9 +14,9 @@ from bucketshop import BucketShop
 from seaweed import BUCKET, Server, free_ports
 from shop import Shop, refused
 
-from pointsman import doctor
 from pointsman.errors import Refused
 from pointsman.outcome import Outcome
+from pointsman.verbs import doctor
 
 
 def examine(shop: Shop) -> Outcome:
@@ -104,7 +104,7 @@ def test_a_clock_that_is_off_and_an_origin_that_is_gone_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = Shop(tmp_path / "shop")
-    monkeypatch.setattr("pointsman.doctor.time", lambda: time.time() - 4000)
+    monkeypatch.setattr("pointsman.verbs.doctor.time", lambda: time.time() - 4000)
     outcome = examine(shop)
     assert outcome.exit_code == 1
     assert re.search(r"the store's clock is 4000 s ahead of this machine's", bad(outcome)["store clock"])

@@ -13,11 +13,11 @@ import pytest
 from runner import slow
 from shop import GROCER, Shop, cooc, git, popularity
 
-from pointsman import at, explain, log, show
 from pointsman.errors import Problem
 from pointsman.history.times import CommitTimes, read_time
 from pointsman.repo.commit_graph import WRITE, has_path_filters
 from pointsman.state.names import Target
+from pointsman.verbs import at, explain, log, show
 
 NOW = 4102444800  # 2100
 

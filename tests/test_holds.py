@@ -13,11 +13,11 @@ import pytest
 from runner import slow
 from shop import GROCER, Kept, Shop, git, refused, twice_shipped
 
-from pointsman import holds
 from pointsman.cli import main
 from pointsman.errors import MovedFirst, Problem, Refused
-from pointsman.holds import read_until
 from pointsman.outcome import Outcome
+from pointsman.verbs import hold as holds
+from pointsman.verbs.hold import read_until
 
 NOON = 1772625600  # 2026-03-04T12:00:00Z
 FOREVER = "2999-01-01"
@@ -272,7 +272,7 @@ def test_two_who_hold_the_same_at_the_same_moment_leave_one_hold_and_are_both_ri
 
 
 def test_the_log_tells_holds_and_releases(shop: Shop) -> None:
-    from pointsman import log
+    from pointsman.verbs import log
 
     hold(shop, now=False)
     shop.merge("grocer/home")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from shop import GROCER, Shop, cooc, git, popularity
 
-from pointsman import log
+from pointsman.verbs import log
 
 
 @pytest.fixture

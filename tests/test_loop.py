@@ -12,7 +12,6 @@ import pytest
 from runner import slow
 from shop import DAYS, GROCER, STAGING, Kept, Shop, cooc, git, popularity, refused
 
-from pointsman import audit, holds, log, refresh
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
 from pointsman.repo.git import Git
 from pointsman.repo.open import open_repository
@@ -20,6 +19,7 @@ from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state import message
 from pointsman.state.names import Target
+from pointsman.verbs import audit, hold, log, refresh
 
 
 @pytest.fixture(scope="module")
@@ -514,8 +514,8 @@ def test_every_name_of_the_grammar_goes_all_the_way(shop: Shop, tmp_path: Path, 
             assert (again["outcome"], again["branch"]) == ("rebuilt", other["branch"])
             shop.merge(other["id"])
     with shop.open() as repo:
-        request = holds.Request(str(target), until="2999-01-01", reason="x")
-        opened = holds.change_hold(repo, request, clock=0).document["pull_request"]
+        request = hold.Request(str(target), until="2999-01-01", reason="x")
+        opened = hold.change_hold(repo, request, clock=0).document["pull_request"]
     shop.merge(opened["id"])
     assert outcomes(shop.roll_back(target)) == ["opened"]
     shop.merge(str(target))
@@ -603,7 +603,7 @@ def test_nothing_that_a_user_configures_for_git_changes_what_is_read_and_written
 def test_a_checkout_that_is_its_own_origin_is_brought_along_only_if_clean(shop: Shop) -> None:
     git(shop.desk, "remote", "remove", "origin")
     with shop.open() as repo:
-        from pointsman import publish
+        from pointsman.verbs import publish
 
         publish.publish(repo, publish.Request((str(STAGING / "grocer"),), window=DAYS[1], merge=True))
         assert repo.notes == []

@@ -10,9 +10,9 @@ import pytest
 from runner import slow
 from shop import Shop, git, popularity
 
-from pointsman import audit, check, log, rollback, status, sync
 from pointsman.repo.repository import Repository
 from pointsman.state.names import Pattern
+from pointsman.verbs import audit, check, log, rollback, status, sync
 
 TARGETS, DAYS = 20, 3
 FEW = 8  # fetches, each of which leaves a pack; one for each target would be 20

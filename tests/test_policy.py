@@ -15,7 +15,6 @@ from runner import slow
 from shop import GROCER, STAGING, Kept, Shop, artifact, cooc, git, popularity, refused
 
 from pointsman import artifact as reader
-from pointsman import check, log, rollback
 from pointsman.errors import Refused
 from pointsman.gate.gate import Gate
 from pointsman.gate.payloads import Contents, Missing
@@ -23,9 +22,9 @@ from pointsman.guardrails.comparison import Finding, Likeness, Step
 from pointsman.guardrails.limits import Age, Jump, Limit
 from pointsman.guardrails.table import DEFAULTS, GUARDRAILS, judge, sentence
 from pointsman.settings import Settings, read_settings
-from pointsman.shipping import pulls
 from pointsman.state.documents import Record
 from pointsman.state.names import Target
+from pointsman.verbs import check, log, pr, rollback
 
 STRICT = "[policy]\ntype_dropped = true\n"  # in a shop: all the defaults
 NOON_ON_2_MARCH = 1772452800
@@ -460,11 +459,11 @@ def test_a_revert_is_told_what_is_unusual_about_it_and_passes(grocer: Kept) -> N
     with shop.open() as repo:
         main = git(shop.origin, "rev-list", "-4", "main", "--", GROCER.manifest_path).splitlines()
         rollback.roll_back(repo, rollback.Request((GROCER,), to=main[3]))
-        shown = pulls.show(repo, "grocer/home").document
+        shown = pr.show(repo, "grocer/home").document
     assert shown["faults"] == []
     assert set(notes(shown)) == {"window-regressed", "size-jump"}
-    assert f"note: {GROCER.manifest_path}: window-regressed: " in pulls.render(shown)
-    assert "the gate passes it" in pulls.render(shown)
+    assert f"note: {GROCER.manifest_path}: window-regressed: " in pr.render(shown)
+    assert "the gate passes it" in pr.render(shown)
 
 
 def test_a_restore_of_a_bad_day_is_told_by_contents_too(grocer: Kept) -> None:

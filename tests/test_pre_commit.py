@@ -13,7 +13,7 @@ import yaml
 from runner import ROOT, registry_answers, slow
 from shop import git
 
-from pointsman.init import init
+from pointsman.verbs.init import init
 
 BIN = Path(sys.executable).parent
 RECORD = "registry/grocer/home/cooc"

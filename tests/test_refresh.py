@@ -9,9 +9,9 @@ import pytest
 from runner import slow
 from shop import GROCER, Kept, Shop, cooc, git, popularity
 
-from pointsman import refresh
 from pointsman.shipping import pulls
 from pointsman.state.documents import read_manifest
+from pointsman.verbs import refresh
 
 
 def two_open(root: Path) -> Shop:

@@ -14,13 +14,13 @@ from markdown_it import MarkdownIt
 from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 
-from pointsman import review
 from pointsman.cli import main
 from pointsman.errors import Problem
 from pointsman.report.review import commit_message, markdown, terminal
 from pointsman.report.review import html as review_html
 from pointsman.shipping import pulls
 from pointsman.state import message
+from pointsman.verbs import review
 
 HOSTILE = (
     "| a | b |", "</td></tr></table><script>alert(1)</script>", "</details><h1>approved</h1>", "`a` **b** _c_ ~~d~~",

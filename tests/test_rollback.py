@@ -13,11 +13,11 @@ import pytest
 from runner import slow
 from shop import Kept, Shop, cooc, git, popularity, refused
 
-from pointsman import rollback
 from pointsman.cli import main
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.state.names import Pattern, Target
+from pointsman.verbs import rollback
 
 NOON = 1772625600  # 2026-03-04T12:00:00Z
 BOOKS, KIDS, GROCER = Target("bookshop", "home"), Target("bookshop", "kids"), Target("grocer", "home")
@@ -268,7 +268,7 @@ def test_one_type_goes_to_a_version_a_commit_or_a_moment(shop: Shop, what: str) 
 def test_a_type_that_was_dropped_comes_back(shop: Shop) -> None:
     was = versions(shop, GROCER)
     with shop.open() as repo:
-        from pointsman import publish
+        from pointsman.verbs import publish
 
         request = publish.Request(drops=((GROCER, "cooc"),), merge=True, accept=("type-dropped",), reason="tried")
         publish.publish(repo, request)

@@ -8,12 +8,12 @@ import pytest
 from runner import slow
 from shop import GROCER, Kept, Shop, git, refused, twice_shipped
 
-from pointsman import ship
 from pointsman.cli import main
 from pointsman.errors import Refused
 from pointsman.outcome import Outcome
 from pointsman.repo.chain import versions_in
 from pointsman.repo.snapshot import Snapshot
+from pointsman.verbs import ship
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +89,10 @@ def test_a_blob_that_is_gone_or_altered_stops_it_before_anything_is_written(shop
 
 @slow
 def test_a_hold_stops_it(shop: Shop) -> None:
-    from pointsman import holds
+    from pointsman.verbs import hold
 
     with shop.open() as repo:
-        holds.change_hold(repo, holds.Request("all", "2999-01-01", "closed", now=True), clock=0)
+        hold.change_hold(repo, hold.Request("all", "2999-01-01", "closed", now=True), clock=0)
     with pytest.raises(Refused) as error:
         make_current(shop)
     assert refused(error.value) == {"on-hold"}

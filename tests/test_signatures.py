@@ -13,11 +13,11 @@ from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 from test_output_schemas import validate
 
-from pointsman import audit
 from pointsman.errors import Problem
 from pointsman.report.audit import html as audit_html
 from pointsman.report.audit import markdown, terminal
 from pointsman.settings import read_settings
+from pointsman.verbs import audit
 
 NAMES = ("ann", "ben", "eve", *(f"no{number}" for number in range(10)))
 SIGNERS = "security/allowed_signers"

@@ -18,12 +18,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from runner import slow
 from shop import GROCER, Shop, git, popularity
 
-from pointsman import status, watch
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
 from pointsman.report import status as status_text
 from pointsman.state.names import Pattern, Target
+from pointsman.verbs import status, watch
 
 CART = Target("grocer", "cart")
 

@@ -9,9 +9,9 @@ import pytest
 from runner import slow
 from shop import GROCER, Shop, git, popularity
 
-from pointsman import log, status
 from pointsman.errors import Problem
 from pointsman.state.names import Target
+from pointsman.verbs import log, status
 
 
 @pytest.fixture

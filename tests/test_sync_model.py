@@ -13,13 +13,13 @@ from runner import slow
 from schedules import Bucket, Explored, Run, World, explore
 from shop import GROCER, Shop, git, popularity
 
-from pointsman import sync
 from pointsman.errors import MovedFirst, Refused
 from pointsman.gate.gate import Gate
 from pointsman.repo.repository import Repository
 from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.fence import SYNCED, Fence, behind, move_fence
 from pointsman.state.objects import Oid
+from pointsman.verbs import sync
 
 EVERYDAY = 3  # runs of each search
 MANY = 100  # for each round

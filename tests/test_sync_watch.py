@@ -16,10 +16,10 @@ import pytest
 from runner import slow
 from shop import GROCER, Shop, git, popularity
 
-from pointsman import watch
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
-from pointsman.sync import Orders
+from pointsman.verbs import watch
+from pointsman.verbs.sync import Orders
 
 
 class Seen:
@@ -101,7 +101,7 @@ def test_it_stops_between_two_pointers(shop: Shop, tmp_path: Path, monkeypatch: 
     shop.publish(popularity(tmp_path / "c.json", 5, surface="cart"), merge=True)
     asked = iter([False, True, True, True])
     with shop.open() as repo:
-        from pointsman import sync
+        from pointsman.verbs import sync
 
         outcome = sync.sync(repo, Orders(stopped=lambda: next(asked)))
     assert [each["target"] for each in outcome.document["targets"]] == ["grocer/cart"]

@@ -14,7 +14,7 @@ from shop import GROCER, Shop, popularity
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
 from pointsman.state.names import Target
-from pointsman.verify import Choice, read_shard, verify
+from pointsman.verbs.verify import Choice, read_shard, verify
 
 
 def verified(shop: Shop, *targets: Target, **choice: Any) -> Outcome:

@@ -19,10 +19,10 @@ from runner import slow
 from shop import Shop, cooc, git, popularity, refused
 from world import how_many
 
-from pointsman import audit, log
 from pointsman.errors import Problem, Refused
 from pointsman.repo import repository
 from pointsman.state.names import Target
+from pointsman.verbs import audit, log
 
 STEPS = 10
 TARGETS = (Target("grocer", "home"), Target("grocer", "search"))

@@ -15,7 +15,7 @@ from runner import INSTALL, ROOT, Job, Runner, evaluate, load, registry_answers,
 from shop import GROCER, STAGING, Shop, git, popularity
 
 from pointsman import __version__
-from pointsman.init import init
+from pointsman.verbs.init import init
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 OURS = [path for path in WORKFLOWS if path.name != "tests.yml"]

@@ -31,13 +31,12 @@ from typing import Any, Self
 import pytest
 from runner import slow
 
-from pointsman import holds, publish, rollback, ship, sync
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
-from pointsman.shipping import pulls
 from pointsman.state.names import Target
+from pointsman.verbs import hold, pr, publish, rollback, ship, sync
 
 HOME = Target("grocer", "home")
 DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03")
@@ -89,8 +88,8 @@ def rolling_back(*targets: Target, now: bool, **more: Any) -> Verb:
 
 
 def holding(until: str | None, *, now: bool) -> Verb:
-    request = holds.Request(str(HOME), until, "the feed is broken", now)
-    return lambda repo: holds.change_hold(repo, request, clock=0)
+    request = hold.Request(str(HOME), until, "the feed is broken", now)
+    return lambda repo: hold.change_hold(repo, request, clock=0)
 
 
 def shipping(day: str) -> Verb:
@@ -101,7 +100,7 @@ def shipping(day: str) -> Verb:
 VERBS: Mapping[str, tuple[str, Verb]] = {  # name → the stage that it starts from, and the verb
     "publish": ("day 1 served", publishing(*artifact_files(DAYS[1]), run=8)),
     "publish --merge": ("day 1 served", publishing(*artifact_files(DAYS[1]), merge=True, run=8)),
-    "pr merge": ("day 2 open", lambda repo: pulls.merge(repo, "grocer/home")),
+    "pr merge": ("day 2 open", lambda repo: pr.merge(repo, "grocer/home")),
     "sync": ("day 2 merged", sync.sync),
     "rollback": ("day 2 served", rolling_back(HOME, now=False)),
     "rollback --now": ("day 2 served", rolling_back(HOME, now=True)),

@@ -13,14 +13,13 @@ from typing import Any
 from attacks.corpus import Evidence, Work
 from attacks.plain_git import make_repository, set_ref
 from attacks.states import Artifact, Ground, State
-from pointsman import audit, check, sync
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
 from pointsman.rules.table import RULES
-from pointsman.shipping import pulls
 from pointsman.state.objects import Oid
+from pointsman.verbs import audit, check, pr, sync
 
 # Rule → the gates at which it decides: PC `check --staged`, PR `check --base --head` and `pr merge`, SY `sync`,
 # AU `audit`.
@@ -127,7 +126,7 @@ class Stage:
         """`pr merge`; what it says, and where main is afterwards."""
         with self._sandbox(case, work, main=work.state.tip) as repo:
             try:
-                pulls.merge(repo, case.head or BRANCH)
+                pr.merge(repo, case.head or BRANCH)
                 seen = Seen(frozenset(), passed=True)
             except Refused as error:
                 seen = Seen(frozenset(fault.rule for fault in error.faults), passed=False)

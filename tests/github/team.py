@@ -10,10 +10,10 @@ from typing import Any
 from shop import CALM, git, popularity
 
 from github.hub import Hub
-from pointsman import publish, refresh, sync
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
+from pointsman.verbs import publish, refresh, sync
 
 SETTINGS = f'[forge]\nkind = "github"\n{CALM}'
 

@@ -23,7 +23,7 @@ from shop import CALM, GROCER, git
 
 from github.hub import API, TOKEN, Hub
 from github.team import Team
-from pointsman.init import init
+from pointsman.verbs.init import init
 
 ACT = Path(sys.executable).with_name("act")
 USES = {

@@ -8,7 +8,7 @@ from shop import GROCER
 
 from github.hub import Hub
 from github.team import Team, outcomes
-from pointsman import audit, check, rollback, sync
+from pointsman.verbs import audit, check, rollback, sync
 
 
 def with_a_word(hub: Hub, number: int) -> None:

@@ -19,13 +19,13 @@ from world import how_many
 
 from github.hub import TOKEN, Hub
 from github.team import SETTINGS, Team, outcomes
-from pointsman import audit, check, doctor, explain, log, publish, rollback, status, sync
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.base import BODY_LIMIT, Opened, Page
 from pointsman.forge.github.client import Client, Pacer
 from pointsman.forge.github.pulls import GitHub, open_github
 from pointsman.repo.open import open_repository
 from pointsman.shipping import pulls
+from pointsman.verbs import audit, check, doctor, explain, log, pr, publish, rollback, status, sync
 
 
 def test_the_whole_loop_and_back_to_the_same_bytes(team: Team, hub: Hub) -> None:
@@ -46,7 +46,7 @@ def test_the_whole_loop_and_back_to_the_same_bytes(team: Team, hub: Hub) -> None
     )
 
     with team.open() as repo, pytest.raises(Unreachable, match="At least 1 approving review"):
-        pulls.merge(repo, str(number))
+        pr.merge(repo, str(number))
     assert outcomes(team.publish(team.day(2))) == ["unchanged"]
     hub.approve(number)
     hub.button(number)
@@ -117,7 +117,7 @@ def test_merge_squashes_what_was_judged_and_main_keeps_its_lines(team: Team, hub
     number = int(team.publish(team.day(1)).document["targets"][0]["pull_request"]["id"])
     hub.approve(number)
     with team.open(team.url) as repo:  # as a bot that has nothing but the URL
-        merged = pulls.merge(repo, "grocer/home").document["commit"]
+        merged = pr.merge(repo, "grocer/home").document["commit"]
     assert hub.head("main") == merged
     message = hub.git("log", "-1", "--format=%B", "main")
     assert message.startswith("ship: grocer/home popularity")
@@ -232,14 +232,14 @@ def test_closed_by_hand_it_is_opened_anew_and_without_its_branch_it_is_closed(te
     (number,) = hub.numbers("ship/")
     hub.pulls[number]["state"] = "closed"
     with team.open() as repo:
-        assert pulls.list_pulls(repo).document["pull_requests"] == []
+        assert pr.list_pulls(repo).document["pull_requests"] == []
     team.publish(team.day(1))
     (again,) = hub.numbers("ship/", "open")
     hub.git("update-ref", "-d", f"refs/heads/{hub.pulls[again]['ref']}")
     team.publish(team.day(1))
     (third,) = hub.numbers("ship/", "open")
     with team.open() as repo:
-        pulls.close(repo, str(third))
+        pr.close(repo, str(third))
     assert hub.numbers("ship/", "open") == []
     assert hub.head(hub.pulls[third]["ref"]) == ""
 
@@ -258,20 +258,20 @@ def test_rollback_opens_a_pull_request_and_finds_it_again(team: Team, hub: Hub) 
 
 @slow
 def test_a_hold_is_a_pull_request_with_a_label_of_its_own_and_is_found_again(team: Team, hub: Hub) -> None:
-    from pointsman import holds
+    from pointsman.verbs import hold
 
     team.shipped(1)
     for reason, outcome in (("broken", "opened"), ("broken", "unchanged"), ("still broken", "updated")):
         with team.open() as repo:
-            request = holds.Request("grocer/home", until="2999-01-01", reason=reason)
-            told = holds.change_hold(repo, request, clock=0).document
+            request = hold.Request("grocer/home", until="2999-01-01", reason=reason)
+            told = hold.change_hold(repo, request, clock=0).document
         assert (told["outcome"], told["pull_request"]["id"]) == (outcome, str(hub.numbers("hold/")[0]))
     assert len(hub.numbers("hold/")) == 1
     assert hub.pulls[int(told["pull_request"]["id"])]["labels"] == ["hold"]
     hub.approve(int(told["pull_request"]["id"]))
     with team.open() as repo:
-        pulls.merge(repo, told["pull_request"]["id"])
-        assert holds.change_hold(repo, request, clock=0).document["outcome"] == "unchanged"
+        pr.merge(repo, told["pull_request"]["id"])
+        assert hold.change_hold(repo, request, clock=0).document["outcome"] == "unchanged"
 
 
 @slow

@@ -15,8 +15,8 @@ from shop import GROCER, cooc, git, popularity
 
 from github.hub import Hub
 from github.team import Team, outcomes
-from pointsman import rollback
 from pointsman.errors import Unreachable
+from pointsman.verbs import rollback
 
 MANY = 8
 

@@ -122,7 +122,7 @@ class _FailOn(_ParamType):
     name = "what"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        from pointsman.status import FAILURES
+        from pointsman.verbs.status import FAILURES
 
         names = tuple(value.split(",")) if isinstance(value, str) else tuple(value)
         for name in names:

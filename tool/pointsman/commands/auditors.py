@@ -30,8 +30,8 @@ def log(call: Call, /, targets: tuple[Target, ...], form: str, explain: str | No
 
     A time without a zone is UTC; a day alone begins at 00:00 for --since and ends with its last second for --until.
     """
-    from pointsman import explain as explainer
-    from pointsman import log as verb
+    from pointsman.verbs import explain as explainer
+    from pointsman.verbs import log as verb
 
     if explain and (targets or form != "text" or any(value for name, value in query.items() if name != "approvals")):
         raise click.UsageError("--explain tells one commit: it goes with no target and no other option but --approvals")
@@ -54,7 +54,7 @@ def at_(call: Call, when: str, target: Target) -> Answer:
     """
     import time
 
-    from pointsman import at as verb
+    from pointsman.verbs import at as verb
 
     with call.repository() as repo:
         return Answer(verb.at(repo, when, target, now=int(time.time())), verb.render)
@@ -70,7 +70,7 @@ def show(call: Call, version: str, offline: bool) -> Answer:
 
     The first digits of the version do where no other begins with them.
     """
-    from pointsman import show as verb
+    from pointsman.verbs import show as verb
 
     with call.repository() as repo:
         return Answer(verb.show(repo, version, offline=offline), verb.render)
@@ -92,7 +92,7 @@ def audit(call: Call, accept_rewrite: bool, form: str) -> Answer:
         raise click.UsageError(f"--json and --format {form} are two forms of one answer: leave one out")
     import importlib
 
-    from pointsman import audit as verb
+    from pointsman.verbs import audit as verb
 
     with call.repository() as repo:
         outcome = verb.audit(repo, accept_rewrite=accept_rewrite)

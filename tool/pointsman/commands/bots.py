@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 @click.pass_obj
 def hash_(call: Call, paths: tuple[str, ...]) -> Answer:
     """Print the version of each artifact, as sha256sum prints."""
-    from pointsman.intake import staging
     from pointsman.outcome import fault_line
+    from pointsman.verbs import hash as verb
 
     spec = call.spec if call.spec is not None else _manifest_repository()
     if spec is None:
-        outcome = staging.hash_files(paths, None)
+        outcome = verb.hash_files(paths, None)
     else:
         with call.repository(spec) as repo:
-            outcome = staging.hash_files(paths, repo)
+            outcome = verb.hash_files(paths, repo)
     if not call.json:
         for fault in outcome.document["faults"]:
             say(fault_line(fault), err=True)
-    return Answer(outcome, staging.render)
+    return Answer(outcome, verb.render)
 
 
 def _manifest_repository() -> str | None:
@@ -82,7 +82,7 @@ def publish(
     if window is not None and not paths:
         raise click.UsageError("--window chooses among staged artifacts: name a staging directory")
     need_reason(accept, reason)
-    from pointsman import publish as verb
+    from pointsman.verbs import publish as verb
 
     request = verb.Request(
         paths=paths,
@@ -126,7 +126,7 @@ def ship(
     The first digits of a version do, if they name one.
     """
     need_reason(accept, reason)
-    from pointsman import ship as verb
+    from pointsman.verbs import ship as verb
 
     request = verb.Request(
         target=target,

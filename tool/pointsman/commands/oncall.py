@@ -53,10 +53,10 @@ def status(
             _watch(call, repo, targets, listen)
             return None
         if wait is not None:
-            from pointsman.watch import wait as waiting
+            from pointsman.verbs.watch import wait as waiting
 
             return Answer(waiting(repo, targets, wait, fail_on=fail_on or ()), render)
-        from pointsman import status as verb
+        from pointsman.verbs import status as verb
 
         return Answer(verb.status(repo, targets, fail_on=fail_on or ()), render)
 
@@ -64,7 +64,7 @@ def status(
 def _watch(call: Call, repo: Repository, targets: tuple[Target | Pattern, ...], listen: tuple[str, int] | None) -> None:
     """Draw every look anew on a terminal; elsewhere say a line, or print a document, where something is new."""
     from pointsman.report import status as status_text
-    from pointsman.watch import stopped, watch
+    from pointsman.verbs.watch import stopped, watch
 
     told: dict[str, str] = {}
 
@@ -123,7 +123,7 @@ def rollback(
     if now and not reason:
         raise click.UsageError("--now goes to main without a review: it needs --reason, which git log will show")
     need_reason(accept, reason)
-    from pointsman import rollback as verb
+    from pointsman.verbs import rollback as verb
 
     call.refusal = "nothing was rolled back"
     request = verb.Request(
@@ -153,7 +153,7 @@ def hold(call: Call, target: str, until: str, reason: str, now: bool) -> Answer:
 
     Restores pass. It binds once it is on main.
     """
-    from pointsman import holds as verb
+    from pointsman.verbs import hold as verb
 
     request = verb.Request(target, until=until, reason=reason, now=now)
     with call.repository() as repo:
@@ -170,7 +170,7 @@ def release(call: Call, target: str, reason: str | None, now: bool) -> Answer:
     """Take a hold away before its time."""
     if now and not reason:
         raise click.UsageError("--now goes to main without a review: it needs --reason, which git log will show")
-    from pointsman import holds as verb
+    from pointsman.verbs import hold as verb
 
     request = verb.Request(target, reason=reason or "", now=now)
     with call.repository() as repo:

@@ -29,7 +29,7 @@ def init(
     directory: str, store: str | None, serving: str | None, forge: str, sets: tuple[tuple[str, str], ...]
 ) -> Answer:
     """Make a manifest repository in DIR, ready to push."""
-    from pointsman import init as verb
+    from pointsman.verbs import init as verb
 
     outcome = verb.init(directory, store=store, serving=serving, forge=forge, sets=sets)
     return Answer(outcome, verb.render)
@@ -46,7 +46,7 @@ def demo(call: Call, directory: str | None, store: str | None, endpoint: str | N
 
     In DIR, which must be empty or new, or in a new temporary directory; either is kept.
     """
-    from pointsman import demo as verb
+    from pointsman.verbs import demo as verb
 
     if endpoint is not None and not (store or "").startswith("s3://"):
         raise click.UsageError("--endpoint is where the bucket of --store s3://… is")
@@ -63,7 +63,7 @@ def doctor(call: Call) -> Answer:
     Writes and deletes in a scratch place, .pointsman/doctor, and races several
     writers for one key: one must win. 1: a store cannot be relied on, 3: cannot be reached.
     """
-    from pointsman import doctor as verb
+    from pointsman.verbs import doctor as verb
 
     with call.repository() as repo, call.progress() as progress:
         return Answer(verb.doctor(repo, progress), verb.render)
@@ -92,7 +92,7 @@ def adopt(call: Call, registry: str | None, blobs: str | None, run: str | None, 
     all manifests. What does not verify is listed and left; nothing old is
     changed or deleted. 5: some of it was left, 1: all of it.
     """
-    from pointsman import adopt as verb
+    from pointsman.verbs import adopt as verb
 
     request = verb.Request(registry=registry, blobs=blobs, run=run or "", reship=reship, dry_run=dry_run)
     with call.repository() as repo, call.progress() as progress:
@@ -117,14 +117,14 @@ def sync(
     """
     if watch is not None and (dry_run or accept_rewrite):
         raise click.UsageError("--watch is for what may be done again and again: not for --dry-run or --accept-rewrite")
-    from pointsman import sync as verb
+    from pointsman.verbs import sync as verb
 
     call.refusal = "serving was left as it is"
     orders = verb.Orders(dry_run, not no_heal, prune, accept_rewrite)
     with call.repository() as repo:
         if watch is None:
             return Answer(verb.sync(repo, orders), verb.render)
-        from pointsman.watch import keep_syncing, stopped
+        from pointsman.verbs.watch import keep_syncing, stopped
 
         with stopped() as stop:
             keep_syncing(repo, orders, watch, Passes(call), stop)
@@ -139,7 +139,7 @@ class Passes:
         self._lasting: object = None
 
     def done(self, outcome: Outcome) -> None:
-        from pointsman import sync as verb
+        from pointsman.verbs import sync as verb
 
         if self._json:
             say_document(outcome.document, line=True)
@@ -170,7 +170,7 @@ class Passes:
 @click.pass_obj
 def verify(call: Call, targets: tuple[Target, ...], every: bool, sample: int | None, shard: str) -> Answer:
     """Read stored blobs again and hash them."""
-    from pointsman import verify as verb
+    from pointsman.verbs import verify as verb
 
     choice = verb.Choice(every, sample, verb.read_shard(shard))
     with call.repository() as repo, call.progress() as progress:

@@ -37,7 +37,7 @@ def check(call: Call, base: str | None, head: str | None, staged: bool, offline:
         raise click.UsageError("--json and --format github are two forms of one answer: leave one out")
     if staged and (base is not None or head is not None):
         raise click.UsageError("--staged judges the index against HEAD: leave --base and --head out")
-    from pointsman import check as verb
+    from pointsman.verbs import check as verb
 
     with call.repository() as repo:
         outcome = verb.check(repo, base=base, head=head, staged=staged, offline=offline)
@@ -70,7 +70,7 @@ def review(call: Call, named: str | None, base: str | None, head: str | None, of
     if call.json and form not in ("terminal", "json"):
         raise click.UsageError(f"--json and --format {form} are two forms of one answer: leave one out")
     call.json = call.json or form == "json"
-    from pointsman import review as verb
+    from pointsman.verbs import review as verb
 
     with call.repository() as repo:
         outcome = verb.review(repo, named, base=base, head=head, offline=offline)
@@ -97,7 +97,7 @@ def get(call: Call, version: str, file: str | None, offline: bool) -> Answer:
     """
     if call.json and file is None:
         raise click.UsageError("--json would share stdout with the artifact: name a file with -o")
-    from pointsman import get as verb
+    from pointsman.verbs import get as verb
 
     with call.repository() as repo:
         outcome, data = verb.get(repo, version, file, offline=offline)
@@ -119,7 +119,7 @@ def pr() -> None:
 @click.pass_obj
 def pr_list(call: Call) -> Answer:
     """List the open pull requests."""
-    from pointsman.shipping import pulls
+    from pointsman.verbs import pr as pulls
 
     with call.repository() as repo:
         return Answer(pulls.list_pulls(repo), pulls.render)
@@ -131,7 +131,7 @@ def pr_list(call: Call) -> Answer:
 @click.pass_obj
 def pr_show(call: Call, pull: str) -> Answer:
     """Show one pull request and what the gate says of it."""
-    from pointsman.shipping import pulls
+    from pointsman.verbs import pr as pulls
 
     with call.repository() as repo:
         return Answer(pulls.show(repo, pull), pulls.render)
@@ -143,7 +143,7 @@ def pr_show(call: Call, pull: str) -> Answer:
 @click.pass_obj
 def pr_merge(call: Call, pull: str) -> Answer:
     """Check once more, then squash one pull request onto main."""
-    from pointsman.shipping import pulls
+    from pointsman.verbs import pr as pulls
 
     call.refusal = "nothing was merged"
     with call.repository() as repo:
@@ -156,7 +156,7 @@ def pr_merge(call: Call, pull: str) -> Answer:
 @click.pass_obj
 def pr_close(call: Call, pull: str) -> Answer:
     """Close one pull request; main and the records stay."""
-    from pointsman.shipping import pulls
+    from pointsman.verbs import pr as pulls
 
     with call.repository() as repo:
         return Answer(pulls.close(repo, pull), pulls.render)
@@ -171,7 +171,7 @@ def pr_refresh(call: Call, pull: str | None) -> Answer:
 
     Without ID, all of them. A rebuild costs the approvals given before it.
     """
-    from pointsman import refresh
+    from pointsman.verbs import refresh
 
     with call.repository() as repo, call.progress() as progress:
         return Answer(refresh.refresh(repo, pull, progress), refresh.render)

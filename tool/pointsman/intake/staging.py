@@ -11,14 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pointsman import artifact
 from pointsman.artifact import Artifact, user_type
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
-from pointsman.outcome import Outcome, told
-from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Target, is_name, is_version
 
@@ -84,7 +81,7 @@ def read_sources(
     """
     if window is not None and not _WINDOW.fullmatch(window):
         raise Problem(f"not a window: {window!r} (write START_END as staged, such as 2026-03-01_2026-03-02)")
-    files, faults, notes = _find(paths, window)
+    files, faults, notes = find_files(paths, window)
     sources: list[Source] = []
     kept = 0
     for path in files:
@@ -93,7 +90,7 @@ def read_sources(
                 Fault(path, "too-large", f"{size} bytes, serving loads at most {limit} ([limits] artifact_bytes)")
             )
             continue
-        read = artifact.read(_content(path), path, types=types)
+        read = artifact.read(read_file(path), path, types=types)
         wrong = [read] if isinstance(read, Fault) else list(_judge(read, path, limit))
         if isinstance(read, Fault) or wrong:
             faults += wrong
@@ -101,7 +98,7 @@ def read_sources(
         kept += len(read.canonical)
         size = len(read.canonical)
         kept_or_not = read if kept <= _KEPT else replace(read, canonical=b"")
-        sources.append(Source(path, kept_or_not, size, types, partial(_content, path)))
+        sources.append(Source(path, kept_or_not, size, types, partial(read_file, path)))
     first: dict[tuple[Target, str], str] = {}
     for source in sources:
         slot = (source.target, source.artifact.type)
@@ -165,7 +162,7 @@ def _staged(path: str) -> Staged | None:
     return Staged(tenant, surface, segment, artifact_type, window, name.removesuffix(".json"))
 
 
-def _find(paths: Sequence[str], window: str | None) -> tuple[list[str], list[Fault], list[str]]:
+def find_files(paths: Sequence[str], window: str | None) -> tuple[list[str], list[Fault], list[str]]:
     files: list[str] = []
     faults: list[Fault] = []
     notes: list[str] = []
@@ -220,7 +217,7 @@ def _current(directory: str, faults: list[Fault]) -> str | None:
     """The file that `current.version` selects in a window's directory."""
     pointer = os.path.join(directory, "current.version")
     try:
-        version = _content(pointer).decode("ascii").strip()
+        version = read_file(pointer).decode("ascii").strip()
     except (FileNotFoundError, UnicodeDecodeError):
         version = ""
     if not is_version(version):
@@ -237,48 +234,10 @@ def _current(directory: str, faults: list[Fault]) -> str | None:
     return file
 
 
-def _content(path: str) -> bytes:
+def read_file(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise
     except OSError as error:
         raise Problem(f"cannot read {path}: {error.strerror}") from error
-
-
-def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome:
-    """The version of every artifact, the documents alone judged. `repo` lends its own types."""
-    types: Mapping[str, UserType] = {}
-    if repo is not None and repo.worktree is not None:
-        types = _types_of_checkout(repo.worktree)
-    elif repo is not None:
-        types = load_types(Snapshot(repo, repo.refresh()))
-    artifacts: list[dict[str, Any]] = []
-    faults: list[Fault] = []
-    files, wrong, _ = _find(paths, None)
-    faults += wrong
-    for path in files:
-        read = artifact.read(_content(path), path, types=types, any_source_hash=True)
-        if isinstance(read, Fault):
-            faults.append(read)
-        else:
-            target = f"{read.tenant}/{read.surface}"
-            artifacts.append({"path": path, "target": target, "type": read.type, "version": read.version})
-    return Outcome({"artifacts": artifacts, "faults": [told(fault) for fault in faults]}, 1 if faults else 0)
-
-
-def _types_of_checkout(worktree: Path) -> Mapping[str, UserType]:
-    """A producer tries a schema out before it is committed: the checkout's files count."""
-    types = {}
-    for file in sorted((worktree / "registry" / "schemas").glob("*.schema.json")):
-        name = file.name.removesuffix(".schema.json")
-        loaded = user_type.load(name, file.read_bytes(), str(file))
-        if isinstance(loaded, Fault):
-            raise Problem(f"{loaded}")
-        types[name] = loaded
-    return types
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """`<version>  <path>` lines, as sha256sum prints."""
-    return "\n".join(f"{each['version']}  {each['path']}" for each in document["artifacts"])

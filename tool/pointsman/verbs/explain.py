@@ -8,13 +8,13 @@ from typing import Any
 from pointsman.errors import one_line
 from pointsman.history.events import Event, events
 from pointsman.history.times import CommitTimes, on_main
-from pointsman.log import with_approvals
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
+from pointsman.verbs.log import with_approvals
 
 _FEW = 16  # targets whose histories are walked rather than all of it
 _SHOWN = 3

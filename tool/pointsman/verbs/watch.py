@@ -16,8 +16,8 @@ from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.state.names import Pattern, Target
-from pointsman.status import status
-from pointsman.sync import Orders, sync
+from pointsman.verbs.status import status
+from pointsman.verbs.sync import Orders, sync
 
 EVERY = 5.0  # seconds between two looks
 _JITTER = 0.1  # of the time between two passes

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pointsman import publish
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.history.targets import nearest
@@ -18,6 +17,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.names import Target, is_version
+from pointsman.verbs import publish
 
 _SHOWN = 3
 

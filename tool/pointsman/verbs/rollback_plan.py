@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pointsman import holds
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.history.earlier_states import EarlierState, EarlierStates, NoEarlierState
@@ -18,6 +17,7 @@ from pointsman.state.documents import Hold, Manifest, later_moment, read_manifes
 from pointsman.state.message import Said
 from pointsman.state.names import Pattern, Target
 from pointsman.state.objects import Entry, Oid
+from pointsman.verbs import hold as holds
 
 _HELD_FOR = "1d"  # long enough to stop the next night's run
 _SHOWN = 3  # targets

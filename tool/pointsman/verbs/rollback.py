@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pointsman import rollback_plan
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.repository import Repository
-from pointsman.rollback_plan import Plan, Request
 from pointsman.shipping import pulls
 from pointsman.shipping.record_pull import pause
 from pointsman.state.message import check_value, compose
 from pointsman.state.objects import Entry
+from pointsman.verbs import rollback_plan
+from pointsman.verbs.rollback_plan import Plan, Request
 
 __all__ = ["Request", "render", "roll_back"]
 _TRIES = 12

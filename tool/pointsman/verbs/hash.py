@@ -1,0 +1,54 @@
+"""The version of each artifact, from its document alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pointsman import artifact
+from pointsman.artifact import user_type
+from pointsman.artifact.user_type import UserType
+from pointsman.errors import Fault, Problem
+from pointsman.intake.staging import find_files, load_types, read_file
+from pointsman.outcome import Outcome, told
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
+
+
+def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome:
+    """The version of every artifact, the documents alone judged. `repo` lends its own types."""
+    types: Mapping[str, UserType] = {}
+    if repo is not None and repo.worktree is not None:
+        types = _types_of_checkout(repo.worktree)
+    elif repo is not None:
+        types = load_types(Snapshot(repo, repo.refresh()))
+    artifacts: list[dict[str, Any]] = []
+    faults: list[Fault] = []
+    files, wrong, _ = find_files(paths, None)
+    faults += wrong
+    for path in files:
+        read = artifact.read(read_file(path), path, types=types, any_source_hash=True)
+        if isinstance(read, Fault):
+            faults.append(read)
+        else:
+            target = f"{read.tenant}/{read.surface}"
+            artifacts.append({"path": path, "target": target, "type": read.type, "version": read.version})
+    return Outcome({"artifacts": artifacts, "faults": [told(fault) for fault in faults]}, 1 if faults else 0)
+
+
+def _types_of_checkout(worktree: Path) -> Mapping[str, UserType]:
+    """A producer tries a schema out before it is committed: the checkout's files count."""
+    types = {}
+    for file in sorted((worktree / "registry" / "schemas").glob("*.schema.json")):
+        name = file.name.removesuffix(".schema.json")
+        loaded = user_type.load(name, file.read_bytes(), str(file))
+        if isinstance(loaded, Fault):
+            raise Problem(f"{loaded}")
+        types[name] = loaded
+    return types
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """`<version>  <path>` lines, as sha256sum prints."""
+    return "\n".join(f"{each['version']}  {each['path']}" for each in document["artifacts"])
