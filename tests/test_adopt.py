@@ -21,7 +21,8 @@ from shop import Shop, artifact, cooc, git, popularity
 from test_output_schemas import validate
 from world import SHAPES, World
 
-from pointsman.cli import main
+from pointsman.cli import adopt as adopt_command
+from pointsman.cli.main import main
 from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
@@ -48,7 +49,7 @@ class Old(Shop):
         with self.open() as repo:
             outcome = adopt.adopt(repo, adopt.Request(**more))
         validate("adopt", outcome.document)
-        assert adopt.render(outcome.document)
+        assert adopt_command.render(outcome.document)
         return outcome
 
     def pointer(self, target: str) -> bytes:

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser
 from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 
-from pointsman.cli import main
+from pointsman.cli.main import main
 from pointsman.report.audit import html as audit_html
 from pointsman.report.audit import markdown, terminal
 from pointsman.verbs import audit, log

@@ -13,7 +13,8 @@ import pytest
 from runner import slow
 from shop import GROCER, Shop, cooc, git, popularity
 
-from pointsman.cli import main
+from pointsman.cli import check as check_command
+from pointsman.cli.main import main
 from pointsman.rules.evidence import Checkpoint
 from pointsman.rules.table import BY_NAME, RULES
 from pointsman.verbs import check
@@ -389,17 +390,17 @@ def test_faults_are_told_to_github_on_their_lines_and_nothing_in_them_is_markup(
         document = check.check(repo, base="origin/main", head="HEAD").document
     bad, hand = document["faults"][1], document["faults"][0]
     assert (hand["rule"], hand["line"]) == ("unvouched-manifest", len(shop.manifest.splitlines()) - 1)
-    lines = check.github(document).splitlines()
+    lines = check_command.github(document).splitlines()
     assert len(lines) == len(document["faults"]) + 1
     assert lines[1].startswith(
         "::error file=registry/grocer/home/x%25%2C%3A%0A%3A%3Awarning%3A%3Ay/<b>|`.json,line=1,title=bad-path::"
     )
     assert bad["path"] == path
-    cells = check.summary(document)
+    cells = check_command.summary(document)
     assert "<b>" not in cells
     assert "|`" not in cells
     assert all(line.startswith(("|", "**", "")) for line in cells.splitlines())
-    assert len(check.render(document).splitlines()) == len(document["faults"]) + 1
+    assert len(check_command.render(document).splitlines()) == len(document["faults"]) + 1
 
 
 def test_the_summary_of_a_job_is_written_where_github_wants_it_and_accepted_faults_stand_first(

@@ -19,8 +19,8 @@ import pytest
 from runner import slow
 
 import pointsman
-from pointsman.cli import cli, main
-from pointsman.console import Call
+from pointsman.cli.console import Call
+from pointsman.cli.main import _COMMANDS, cli, main
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.verbs import hash as hashing
 from pointsman.verbs import pr
@@ -60,11 +60,15 @@ def process(*words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
 
 def every_command(group: click.Group = cli, path: tuple[str, ...] = ()) -> Mapping[tuple[str, ...], click.Command]:
     found: dict[tuple[str, ...], click.Command] = {}
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             found |= every_command(command, (*path, name))
         else:
             found[*path, name] = command
+    assert found
     return found
 
 
@@ -107,12 +111,20 @@ def test_help_imports_no_git_no_schemas_and_no_verb() -> None:
     assert not heavy & set(out)
     assert {name for name in out if name.startswith("pointsman")} == {
         "pointsman",
-        "pointsman.arguments",
         "pointsman.cli",
-        *(f"pointsman.commands{name}" for name in ("", ".auditors", ".bots", ".oncall", ".operators", ".reviewers")),
-        "pointsman.console",
+        "pointsman.cli.arguments",
+        "pointsman.cli.console",
+        "pointsman.cli.main",
         "pointsman.errors",
     }
+
+
+def test_the_list_of_commands_says_of_each_what_its_own_help_says_first() -> None:
+    for name, (_, says) in _COMMANDS.items():
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        assert command.name == name
+        assert " ".join((command.help or "").partition("\n\n")[0].split()) == says
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
-from pointsman.cli import main
-from pointsman.console import Call
+from pointsman.cli.console import Call
+from pointsman.cli.main import main
 
 FACE = Path(__file__).parent / "face"
 ROOT = Path(__file__).parent.parent
@@ -21,7 +21,7 @@ AGAIN = "python tests/test_face.py writes the pages anew; look at the difference
 
 def pages() -> Iterator[tuple[str, str]]:
     """Each command's name, words joined by dashes, and its help at 80 columns."""
-    from pointsman.cli import cli
+    from pointsman.cli.main import cli
 
     def below(
         command: click.Command, words: tuple[str, ...], parent: click.Context | None

@@ -13,6 +13,9 @@ import pytest
 from runner import slow
 from shop import GROCER, Shop, cooc, git, popularity
 
+from pointsman.cli import at as at_command
+from pointsman.cli import log as log_command
+from pointsman.cli import show as show_command
 from pointsman.errors import Problem
 from pointsman.history.times import CommitTimes, read_time
 from pointsman.repo.commit_graph import WRITE, has_path_filters
@@ -120,7 +123,7 @@ def test_what_was_taken_out_by_then_has_no_manifest(shop: Shop, tmp_path: Path) 
     gone = shop.push("gone")
     found = looked_at(shop, "main")
     assert (found["manifest"], found["commit"]) == (None, gone)
-    assert "took it out" in at.render(found)
+    assert "took it out" in at_command.render(found)
 
 
 @slow
@@ -285,7 +288,7 @@ def test_a_table_has_a_row_for_each_type_and_no_cell_is_a_formula(shop: Shop, tm
     shop.publish(*files, merge=True, run='=HYPERLINK("https://evil.example")')
     with shop.open() as repo:
         document = log.log(repo, log.Query()).document
-    rows = list(csv.DictReader(io.StringIO(log.render_csv(document))))
+    rows = list(csv.DictReader(io.StringIO(log_command.render_csv(document))))
     assert [(row["type"], row["from"]) for row in rows] == [("cooc", ""), ("popularity", "")]
     assert {row["to"] for row in rows} == {new for _, new in document["events"][0]["changes"].values()}
     assert {row["run"] for row in rows} == {'\'=HYPERLINK("https://evil.example")'}
@@ -336,7 +339,7 @@ def test_the_blob_of_a_version_is_told_to_be_missing_or_altered(shop: Shop, tmp_
     shop.publish(popularity(tmp_path / "p1.json", 10))
     (blob,) = (path for path in shop.store.rglob("*.json") if path.parent.name == "popularity")
     assert shown(shop, blob.stem)["current"] == []
-    assert "never current on main" in show.render(shown(shop, blob.stem))
+    assert "never current on main" in show_command.render(shown(shop, blob.stem))
     blob.chmod(0o644)
     blob.write_bytes(b"{}")
     assert shown(shop, blob.stem)["blob"] == "altered"

@@ -13,7 +13,7 @@ import pytest
 from runner import slow
 from shop import GROCER, Kept, Shop, git, refused, twice_shipped
 
-from pointsman.cli import main
+from pointsman.cli.main import main
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.verbs import hold as holds

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from runner import lint, slow
 
+from pointsman.cli import init as module
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
 from pointsman.settings import read_settings
 from pointsman.state.names import Target
-from pointsman.verbs import init as module
 from pointsman.verbs.check import check
 from pointsman.verbs.init import TEMPLATES, init
 

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from runner import slow
 from shop import git
 
-from pointsman.cli import cli, main
+from pointsman.cli.main import cli, main
 
 PACKAGE = Path(str(resources.files("pointsman")))
 STAGING = PACKAGE / "demo_data" / "staging"

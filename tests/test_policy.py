@@ -15,6 +15,8 @@ from runner import slow
 from shop import GROCER, STAGING, Kept, Shop, artifact, cooc, git, popularity, refused
 
 from pointsman import artifact as reader
+from pointsman.cli import check as check_command
+from pointsman.cli import pr as pr_command
 from pointsman.errors import Refused
 from pointsman.gate.gate import Gate
 from pointsman.gate.payloads import Contents, Missing
@@ -462,8 +464,8 @@ def test_a_revert_is_told_what_is_unusual_about_it_and_passes(grocer: Kept) -> N
         shown = pr.show(repo, "grocer/home").document
     assert shown["faults"] == []
     assert set(notes(shown)) == {"window-regressed", "size-jump"}
-    assert f"note: {GROCER.manifest_path}: window-regressed: " in pr.render(shown)
-    assert "the gate passes it" in pr.render(shown)
+    assert f"note: {GROCER.manifest_path}: window-regressed: " in pr_command.render(shown)
+    assert "the gate passes it" in pr_command.render(shown)
 
 
 def test_a_restore_of_a_bad_day_is_told_by_contents_too(grocer: Kept) -> None:
@@ -476,7 +478,11 @@ def test_a_restore_of_a_bad_day_is_told_by_contents_too(grocer: Kept) -> None:
     document = judged(shop, "HEAD~1", "HEAD")
     assert document["faults"] == []
     assert set(notes(document)) == set(BROKEN)
-    text, annotated, table = check.render(document), check.github(document), check.summary(document)
+    text, annotated, table = (
+        check_command.render(document),
+        check_command.github(document),
+        check_command.summary(document),
+    )
     assert "note: manifests/grocer/home/manifest.json: kept-low: " in text
     assert "::notice file=manifests/grocer/home/manifest.json,line=" in annotated
     assert "| note | `kept-low` | " in table

@@ -12,7 +12,7 @@ import pytest
 from runner import slow
 from shop import Shop, popularity
 
-from pointsman.progress import Bar
+from pointsman.cli.progress_bar import Bar
 
 POINTSMAN = [sys.executable, "-m", "pointsman"]
 

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 
-from pointsman.cli import main
+from pointsman.cli.main import main
 from pointsman.errors import Problem
 from pointsman.report.review import commit_message, markdown, terminal
 from pointsman.report.review import html as review_html

@@ -13,7 +13,7 @@ import pytest
 from runner import slow
 from shop import Kept, Shop, cooc, git, popularity, refused
 
-from pointsman.cli import main
+from pointsman.cli.main import main
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.state.names import Pattern, Target

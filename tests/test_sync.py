@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from shop import GROCER, STAGING, Kept, Shop, git, popularity, refused
 
+from pointsman.cli import sync
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.serving.fence import SYNCED
 from pointsman.store.directory import FileStore
-from pointsman.verbs import sync
 
 
 @pytest.fixture(scope="module")

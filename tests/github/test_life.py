@@ -19,6 +19,7 @@ from world import how_many
 
 from github.hub import TOKEN, Hub
 from github.team import SETTINGS, Team, outcomes
+from pointsman.cli import log as log_command
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.base import BODY_LIMIT, Opened, Page
 from pointsman.forge.github.client import Client, Pacer
@@ -296,9 +297,11 @@ def test_log_tells_who_approved_where_it_is_asked_to(team: Team, hub: Hub) -> No
         told = log.log(repo, log.Query(approvals=True)).document
         (event,) = told["events"]
         assert event["approved_by"] == ["ann", "bea"]
-        assert "    approved by: ann, bea" in log.render(told).splitlines()
-        assert log.render_csv(told).splitlines()[1].endswith('"ann, bea"')
-        assert "It was approved by ann, bea." in explain.render(explain.explain(repo, ship, approvals=True).document)
+        assert "    approved by: ann, bea" in log_command.render(told).splitlines()
+        assert log_command.render_csv(told).splitlines()[1].endswith('"ann, bea"')
+        assert "It was approved by ann, bea." in log_command.render(
+            explain.explain(repo, ship, approvals=True).document
+        )
         hub.calls.clear()
         assert "approved_by" not in log.log(repo, log.Query()).document["events"][0]
         assert hub.calls == [], "git alone"

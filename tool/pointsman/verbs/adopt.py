@@ -18,7 +18,7 @@ from pointsman.gate.gate import Gate
 from pointsman.intake import recsys_registry
 from pointsman.intake.recsys_registry import Registry, Slot, Verified
 from pointsman.intake.staging import load_types
-from pointsman.outcome import Outcome, fault_line, told
+from pointsman.outcome import Outcome, told
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo.chain import versions_in
 from pointsman.repo.repository import Repository
@@ -287,33 +287,3 @@ def _ship(shipping: Shipping, registry: Registry, wants: list[Want]) -> list[dic
 
 
 # what is said of it
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """One line per target, what was left with its reasons, and what to do next."""
-    lines = []
-    targets, artifacts = document["targets"], document["artifacts"]
-    for each in targets:
-        match each["outcome"]:
-            case _ if "says" in each:
-                lines.append(f"{each['target']}: {each['says']}")
-            case "left":
-                lines.append(f"{each['target']}: left as it is")
-                lines += [f"  {fault_line(fault)}" for fault in each["faults"]]
-            case "dry-run":
-                lines.append(f"{each['target']}: would be taken over (dry run, nothing written)")
-            case "unchanged" if each["pull_request"] is None:
-                lines.append(f"{each['target']}: unchanged, main has had it")
-            case outcome:
-                lines.append(f"{each['target']}: {outcome}, in {each['pull_request']['branch']}")
-    if document["faults"]:
-        lines.append("left beside these:")
-        lines += [f"  {fault_line(fault)}" for fault in document["faults"]]
-    made = sum(each["blob"] == "created" for each in artifacts)
-    recorded = sum(each["recorded"] for each in artifacts)
-    lines.append(f"{len(artifacts)} versions verified, {made} blobs stored, {recorded} on record")
-    pulls = {each["pull_request"]["id"]: None for each in targets if each["pull_request"] is not None}
-    if pulls:
-        steps = "pointsman pr merge {0}, then pointsman sync, which replaces the old pointers"
-        lines += [f"next: pointsman pr show {pull}; {steps.format(pull)}" for pull in pulls]
-    return "\n".join(lines)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from pointsman.errors import Problem
@@ -59,15 +58,3 @@ def _read(data: bytes) -> Any:
         return json.loads(data)
     except ValueError:
         return data.decode(errors="replace")
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """Who put it there, until when it stood, and the manifest as the file is."""
-    by = f"{document['commit'][:12]} of {document['at']} by {document['by']}"
-    until = document["until"]
-    stood = f"until {until['commit'][:12]} of {until['at']} by {until['by']}" if until else "and is current now"
-    if document["manifest"] is None:
-        return f"{document['target']} had no manifest: {by} took it out, {stood}"
-    shown = document["manifest"]
-    text = shown if isinstance(shown, str) else json.dumps(shown, indent=2)
-    return f"{document['target']} since {by}, {stood}\n{text}"

@@ -196,8 +196,3 @@ def _clear(store: Store, key: str) -> None:
             store.delete(key, was=held.tag)
     except (Unreachable, MovedFirst):  # what is wrong has been said; a scratch object that stays does no harm
         return
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """One line per check."""
-    return "\n".join(f"{'ok ' if each['ok'] else 'BAD'} {each['name']}: {each['says']}" for each in document["checks"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pointsman.errors import one_line
 from pointsman.history.events import Event, events
@@ -125,7 +124,3 @@ def _since(shown: Sequence[Event], later: Mapping[str, Event | None]) -> list[st
         return ["It is what main has now."]
     by = f"{after.commit.oid[:12]} ({after.kind}, {rfc3339(after.at)})"
     return [f"It stood until {by}."]
-
-
-def render(document: Mapping[str, Any]) -> str:
-    return str(document["explanation"])

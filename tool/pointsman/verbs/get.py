@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.gate.facts import Facts
@@ -53,11 +51,3 @@ def _write(path: Path, data: bytes) -> None:
         raise Problem(f"cannot write {path}: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """One line for a file that was written; nothing where the blob itself went to stdout."""
-    if document["file"] is None:
-        return ""
-    what = f"{document['target']} {document['type']} {document['version'][:12]}"
-    return f"{what}: {document['size']} bytes in {document['file']}"

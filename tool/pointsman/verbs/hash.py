@@ -47,8 +47,3 @@ def _types_of_checkout(worktree: Path) -> Mapping[str, UserType]:
             raise Problem(f"{loaded}")
         types[name] = loaded
     return types
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """`<version>  <path>` lines, as sha256sum prints."""
-    return "\n".join(f"{each['version']}  {each['path']}" for each in document["artifacts"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -198,22 +197,3 @@ def _known(repo: Repository, base: Snapshot, text: str) -> None:
 
 def _told(hold: Hold | None) -> dict[str, str] | None:
     return {"until": hold.until, "reason": hold.reason} if hold is not None else None
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """What became of the hold, whether it binds already, and what to do next."""
-    hold, was, pull, outcome = (document[name] for name in ("hold", "was", "pull_request", "outcome"))
-    on = "everything" if document["target"] == "all" else document["target"]
-    held = f"on hold until {hold['until']} ({hold['reason']})" if hold else "no hold"
-    before = f"; it was on hold until {was['until']} ({was['reason']})" if was and outcome != "unchanged" else ""
-    others = f"; {document['says']}" if "says" in document else ""
-    if outcome == "merged":
-        commit = document["commit"][:12]
-        if hold:
-            return f"{on}: {held}, on main as {commit}: ships are refused from now on, restores pass{before}"
-        return f"{on}: released on main as {commit}{'' if others else ': ships pass again'}{before}{others}"
-    if pull is None:
-        return f"{on}: unchanged, {held} on main{others}"
-    done = f"unchanged, {pull['branch']} is open" if outcome == "unchanged" else f"{outcome} {pull['branch']}"
-    means = f"{held} once it is merged" if hold else "released once it is merged"
-    return f"{on}: {done}: {means}{before}{others}; next: pointsman pr merge {pull['id']}"

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shlex
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -207,18 +206,3 @@ def _value(value: object) -> str:
             return f"{{ {', '.join(f'{_key(key)} = {_value(each)}' for key, each in value.items())} }}"
         case _:
             return str(value)
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """Where it is and what to do next."""
-    directory, there = document["directory"], shlex.quote(document["directory"])
-    return "\n".join(
-        [
-            f"made a manifest repository in {directory}; blobs will stand in {document['settings']['store']['url']}",
-            f"next: git -C {there} remote add origin URL && git -C {there} push -u origin main",
-            "on GitHub: put your teams into CODEOWNERS, then in Settings",
-            "  Rules > Rulesets > Import a ruleset: .github/ruleset.json, which protects main",
-            '  General > Pull Requests: squash merging alone, its message "Pull request title and commit details"',
-            "  the runner, and who may push main: docs/github.md",
-        ]
-    )

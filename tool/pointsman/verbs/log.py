@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from pointsman.errors import Problem, one_line
+from pointsman.errors import Problem
 from pointsman.history.events import Event, events
 from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
-
-_COLUMNS = (
-    "at", "kind", "target", "type", "from", "to", "commit", "by", "committer", "run", "reason", "accepts", "until",
-    "approved_by",
-)  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute at the beginning of a cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,45 +71,3 @@ def _moment(text: str | None, option: str, *, whole_day: bool = False) -> int | 
 def _matches(event: Event, query: Query) -> bool:
     people = f"{event.commit.author}\n{event.commit.committer}".casefold()
     return (query.by or "").casefold() in people and query.run in (None, event.run)
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """A block of lines per event, newest first."""
-    lines = []
-    for event in document["events"]:
-        lines.append(f"{event['at']}  {event['kind']:<8} {event['target']}  {event['commit'][:12]}  by {event['by']}")
-        for slot, (old, new) in event["changes"].items():
-            lines.append(f"    {slot}: {(old or 'nothing')[:12]} → {(new or 'nothing')[:12]}")
-        lines += [f"    accepted {rule}: {reason}" for rule, reason in event.get("accepts", {}).items()]
-        lines += ["    straight to main, without a review"] if event.get("now") else []
-        lines += [f"    {name}: {event[name]}" for name in ("until", "run", "reason") if event.get(name)]
-        if (approved := event.get("approved_by")) is not None:
-            lines.append(f"    approved by: {', '.join(map(one_line, approved)) or 'nobody'}")
-        lines += [f"    merged by: {event['committer']}"] if event["committer"] != event["by"] else []
-    return "\n".join(lines) or "no events"
-
-
-def render_csv(document: Mapping[str, Any]) -> str:
-    """A row per event and type that it changes, a line each; no cell is a formula."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(_COLUMNS)
-    for event in document["events"]:
-        changes: Sequence[tuple[str, Sequence[str | None]]] = list(event["changes"].items()) or [("", ("", ""))]
-        for slot, (old, new) in changes:
-            accepts = "; ".join(f"{rule}: {reason}" for rule, reason in event.get("accepts", {}).items())
-            approved = ", ".join(event.get("approved_by", ()))
-            row = {
-                **event,
-                "type": slot,
-                "from": old or "",
-                "to": new or "",
-                "accepts": accepts,
-                "approved_by": approved,
-            }
-            rows.writerow([_cell(str(row.get(column, ""))) for column in _COLUMNS])
-    return text.getvalue().removesuffix("\n")
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pointsman.gate.gate import Gate
-from pointsman.outcome import Outcome, fault_line, told
+from pointsman.outcome import Outcome, told
 from pointsman.repo.repository import Repository
 from pointsman.shipping.merge import merge_pull
 from pointsman.shipping.pulls import Pull, close_pull, document, find, is_stale, open_pulls
@@ -67,25 +66,3 @@ def close(repo: Repository, text: str) -> Outcome:
     pull = find(repo, text)
     close_pull(repo, pull)
     return Outcome({"closed": document(pull), "targets": [str(target) for target in pull.targets]})
-
-
-def render(outcome: Mapping[str, Any]) -> str:
-    """Any of the four documents, for a person."""
-    if "pull_requests" in outcome:
-        lines = [_line(pull) for pull in outcome["pull_requests"]]
-        return "\n".join(lines) or "no open pull requests"
-    if "closed" in outcome:
-        return f"closed {outcome['closed']['branch']}"
-    if "commit" in outcome:
-        what = ", ".join(outcome["targets"]) or "the hold"
-        return f"merged {what} as {outcome['commit'][:12]}"
-    faults = [f"  {'accepted' if fault['accepted'] else 'refused'}: {fault_line(fault)}" for fault in outcome["faults"]]
-    notes = [f"  note: {fault_line(note)}" for note in outcome["notes"]]
-    passes = [] if any(not fault["accepted"] for fault in outcome["faults"]) else ["  the gate passes it"]
-    return "\n".join([_line(outcome), *(f"  {said}" for said in outcome["says"]), *faults, *notes, *passes])
-
-
-def _line(pull: Mapping[str, Any]) -> str:
-    stale = "  (stale: main moved; next: pointsman pr refresh)" if pull["stale"] else ""
-    targets = f"{', '.join(pull['targets'])}  " if pull["targets"] else ""  # a hold's own has none
-    return f"{pull['id']}  {targets}{pull['title']}  by {pull['author']}, {pull['opened_at']}{stale}"

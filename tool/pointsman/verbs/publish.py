@@ -16,7 +16,7 @@ from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.guardrails.table import GUARDRAILS
 from pointsman.intake.staging import Source, load_types, read_sources
-from pointsman.outcome import Outcome, fault_line
+from pointsman.outcome import Outcome
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -147,39 +147,3 @@ def _dropped(repo: Repository, target: Target) -> set[str]:
         if said.target == target
         for slot in said.drops
     }
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """One line per artifact and per target, and what to do next."""
-    lines = []
-    for each in document["artifacts"]:
-        blob = {"created": "stored", "present": "already stored", None: "not stored (dry run)"}[each["blob"]]
-        lines.append(f"{each['target']}  {each['type']}  {each['version'][:12]}  {blob}")
-    return "\n".join([*lines, *target_lines(document["targets"])])
-
-
-def target_lines(targets: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What became of each target, and what to do next."""
-    lines = []
-    for each in targets:
-        pull = each["pull_request"]
-        match each["outcome"]:
-            case _ if "says" in each:
-                lines.append(f"{each['target']}: {each['says']}")
-            case "opened" | "updated" as outcome:
-                lines.append(f"{each['target']}: {outcome} {pull['branch']}; next: pointsman pr merge {pull['id']}")
-            case "unchanged" if pull is not None:
-                lines.append(
-                    f"{each['target']}: unchanged, {pull['branch']} is open; next: pointsman pr merge {pull['id']}"
-                )
-            case "unchanged":
-                lines.append(f"{each['target']}: unchanged, this is what main has")
-            case "merged":
-                lines.append(f"{each['target']}: merged as {each['commit'][:12]}; next: pointsman sync")
-            case "superseded":
-                lines.append(f"{each['target']}: superseded by a newer open pull request")
-            case "dry-run":
-                lines.append(f"{each['target']}: would be shipped (dry run, nothing written)")
-            case "refused":
-                lines += [fault_line(fault) for fault in each["faults"]]
-    return lines

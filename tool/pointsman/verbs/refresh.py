@@ -7,14 +7,14 @@ left out; commits that someone else put on the branch stop the rebuild, and so d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
 from pointsman.forge.open import open_forge
 from pointsman.gate.gate import Gate
-from pointsman.outcome import Outcome, fault_line, told
+from pointsman.outcome import Outcome, told
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -162,13 +162,3 @@ def _told(each: Refreshed) -> dict[str, Any]:
         "says": each.says,
         "faults": [told(fault) for fault in each.faults],
     }
-
-
-def render(outcome: Mapping[str, Any]) -> str:
-    """One line per pull request, and what stops those that were refused."""
-    lines = []
-    for each in outcome["pull_requests"]:
-        says = f": {each['says']}" if each["says"] else ""
-        lines.append(f"{each['id']}  {', '.join(each['targets'])}  {each['outcome']}{says}")
-        lines += [f"  {fault_line(fault)}" for fault in each["faults"]]
-    return "\n".join(lines) or "no open pull requests"

@@ -22,7 +22,7 @@ from pointsman.state.objects import Entry
 from pointsman.verbs import rollback_plan
 from pointsman.verbs.rollback_plan import Plan, Request
 
-__all__ = ["Request", "render", "roll_back"]
+__all__ = ["Request", "roll_back"]
 _TRIES = 12
 _LINES = 20  # of a commit's message
 _SHOWN = 3  # targets
@@ -147,23 +147,3 @@ def _outcome(repo: Repository, plans: Sequence[Plan], done: Mapping[str, Any], o
 def _sha256(repo: Repository, state: Entry | bytes | None) -> str | None:
     data = state if isinstance(state, bytes) else repo.content(state)
     return hashlib.sha256(data).hexdigest() if data is not None else None
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """One line per target and what to do next."""
-    return "\n".join(f"{each['target']}: {_line(each)}" for each in document["targets"])
-
-
-def _line(each: Mapping[str, Any]) -> str:
-    pull, hold = each["pull_request"], each.get("hold")
-    held = f", on hold until {hold['until']}" if hold else ""
-    match each["outcome"]:
-        case "merged":
-            return f"rolled back on main as {each['commit'][:12]}{held}; next: pointsman sync"
-        case "opened":
-            return f"opened {pull['branch']}{held}; next: pointsman pr merge {pull['id']}"
-        case "left":
-            return f"left as it is: {each['says']}"
-        case _ if pull is not None:
-            return f"unchanged, {pull['branch']} is open; next: pointsman pr merge {pull['id']}"
-    return f"unchanged, {each.get('says', 'main has this manifest already')}"

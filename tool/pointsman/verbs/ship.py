@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
@@ -91,8 +89,3 @@ def _record(gate: Gate, head: Snapshot, target: Target, slot: str, text: str) ->
     if record is None:
         raise Problem(f"the record {target.record_path(slot, found[0])} cannot be read: pointsman check says why")
     return record
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """One line per target, and what to do next."""
-    return "\n".join(publish.target_lines(document["targets"]))

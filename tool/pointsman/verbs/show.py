@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from pointsman.errors import Problem, Unreachable
@@ -81,23 +80,3 @@ def _blob(repo: Repository, head: Snapshot, found: Recorded) -> str:
         return "unknown"
     size = stands[record.uri].size
     return "missing" if size is None else "present" if size == record.size else "altered"
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """The version, its record, and when it was current."""
-    record, recorded = document["record"], document["recorded"]
-    by = f" by {recorded['by']}, {recorded['commit'][:12]}" if recorded else ""
-    lines = [
-        f"{document['target']} {document['type']} {document['version']}",
-        f"  window {record['window']['start']} to {record['window']['end']}, segment {record['segment']}",
-        f"  {', '.join(f'{name} {figure}' for name, figure in record['summary'].items())}; {record['size']} bytes",
-        f"  blob {document['blob']}: {record['uri']}",
-        f"  recorded {recorded['at'] if recorded else 'at no known moment'}{by}",
-        *([f"  run {record['producer']['run']}"] if record["producer"]["run"] else []),
-        *([f"  retired: {document['retired']['reason']}"] if document["retired"] else []),
-    ]
-    for period in document["current"]:
-        start, end = period["from"], period["to"]
-        until = f"until {end['at']}, {end['commit'][:12]} by {end['by']}" if end else "and is now"
-        lines.append(f"  current from {start['at']}, {start['commit'][:12]} by {start['by']}, {until}")
-    return "\n".join(lines if document["current"] else [*lines, "  never current on main"])

@@ -227,29 +227,3 @@ def _differs(
     if not orders.dry_run:
         store.replace(settings.serving_key(target), data, was=held.tag if held else None)
     return "healed" if drifted else "written", ()
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """One line per target that is not as it was, faults below it."""
-    would = "would be " if document["dry_run"] else ""
-    lines = []
-    for each in document["targets"]:
-        if each["outcome"] != "unchanged":
-            since = each.get("refused")
-            kept = f", serving keeps what it has; main is at {since['commit'][:12]} by {since['by']}" if since else ""
-            seen = each.get("visible_after_seconds")
-            after = f", {seen:.0f} s after the commit" if seen is not None else ""
-            lines.append(f"{each['target']}: {would}{each['outcome']}{kept}{after}")
-        lines += [f"  {fault['rule']}: {fault['says']}" for fault in each["faults"]]
-        by_hand = each.get("drift", {"readable": True, "changes": {}})
-        lines += [] if by_hand["readable"] else ["  what was served cannot be read as a manifest"]
-        for slot, (wanted, served) in by_hand["changes"].items() if by_hand["readable"] else ():
-            lines.append(f"  {slot}: main has {(wanted or 'nothing')[:12]}, served was {(served or 'nothing')[:12]}")
-    same = sum(each["outcome"] == "unchanged" for each in document["targets"])
-    refused = sum(each["outcome"] == "refused" for each in document["targets"])
-    lines += [f"{same} unchanged"] if same else []
-    but = f", but for {refused} refused" if refused else ""
-    ending = f"a dry run, nothing was written; main is at {document['commit'][:12]}"
-    if not would:
-        ending = f"serving follows main at {document['commit'][:12]}{but}"
-    return "\n".join([*lines, ending] if lines else ["no target on main yet"])

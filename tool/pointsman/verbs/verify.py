@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from pointsman.errors import Fault, Problem
 from pointsman.gate.facts import Facts
 from pointsman.history.events import unknown
-from pointsman.outcome import Outcome, fault_line, told
+from pointsman.outcome import Outcome, told
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -124,11 +123,3 @@ def _judge(slot: _Slot, record: Record | None, blob: tuple[int | None, str | Non
     elif blob[0] != record.size:
         says = f"the blob at {record.uri} is right and has {blob[0]} bytes, but the record says {record.size}"
         yield Fault(path, "blob-missing", says)
-
-
-def render(document: Mapping[str, Any]) -> str:
-    """One line per fault, and how much was read."""
-    faults = document["faults"]
-    lines = [fault_line(fault) for fault in faults]
-    bad = f"{len(faults)} of them bad" if faults else "all as they should be"
-    return "\n".join([*lines, f"{document['blobs']} blobs, {document['bytes']} bytes: {bad}"])

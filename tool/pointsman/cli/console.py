@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pointsman.arguments import nearest
+from pointsman.cli.arguments import nearest
 
 if TYPE_CHECKING:
     from pointsman.outcome import Outcome
@@ -34,7 +34,8 @@ class Call:
     @contextlib.contextmanager
     def progress(self) -> Iterator[Progress]:
         """Lines if they were asked for, else a bar where stderr is a terminal."""
-        from pointsman.progress import Bar, Silence
+        from pointsman.cli.progress_bar import Bar
+        from pointsman.progress import Silence
 
         if self.verbose:
             yield Lines()

@@ -1,4 +1,4 @@
-"""The command line: the commands, and the one place that turns trouble into exits."""
+"""The command line: the commands by name, and the one place that turns trouble into exits."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 import select
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
 from pointsman import __version__
-from pointsman.commands import auditors, bots, oncall, operators, reviewers
-from pointsman.console import Answer, Call, Commands, json_option, say, say_document
+from pointsman.cli.console import Answer, Call, Commands, json_option, say, say_document
 from pointsman.errors import Problem, Refused, Unreachable
 
 _COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
@@ -24,7 +24,53 @@ _EXITS = (
 )
 
 
-@click.group("pointsman", cls=Commands, epilog=_EXITS, no_args_is_help=False)
+# Name → where the command is, and its first line of help: whoever asks for the list imports none of them.
+_COMMANDS = {
+    "adopt": ("pointsman.cli.adopt:adopt", "Take over a registry that recsys-pipelines wrote."),
+    "at": ("pointsman.cli.at:at_", "Tell what was current at a moment, and by whose commit."),
+    "audit": ("pointsman.cli.audit:audit", "Judge every commit of main, and report what happened."),
+    "check": ("pointsman.cli.check:check", "Say which rules a change breaks."),
+    "demo": ("pointsman.cli.demo:demo", "Tell the whole story on real artifacts."),
+    "doctor": ("pointsman.cli.doctor:doctor", "Try whether the stores can be relied on."),
+    "get": ("pointsman.cli.get:get", "Fetch one artifact version, proven by its hash."),
+    "hash": ("pointsman.cli.hash:hash_", "Print the version of each artifact, as sha256sum prints."),
+    "hold": ("pointsman.cli.hold:hold", "Stop ships of a target, or of all, for some time."),
+    "init": ("pointsman.cli.init:init", "Make a manifest repository in DIR, ready to push."),
+    "log": ("pointsman.cli.log:log", "Tell every ship, restore, removal, edit and hold, newest first."),
+    "pr": ("pointsman.cli.pr:pr", "List, show, merge, refresh or close ship pull requests."),
+    "publish": ("pointsman.cli.publish:publish", "Store artifacts, open a pull request per target."),
+    "release": ("pointsman.cli.hold:release", "Take a hold away before its time."),
+    "review": ("pointsman.cli.review:review", "Say what a change means for those who get the recommendations."),
+    "rollback": ("pointsman.cli.rollback:rollback", "Put earlier manifests back, byte for byte."),
+    "ship": ("pointsman.cli.ship:ship", "Make recorded versions current, without their files."),
+    "show": ("pointsman.cli.show:show", "Tell what is recorded of a version, and when it was current."),
+    "status": ("pointsman.cli.status:status", "Say what is current and whether serving has it."),
+    "sync": ("pointsman.cli.sync:sync", "Make serving equal to main."),
+    "verify": ("pointsman.cli.verify:verify", "Read stored blobs again and hash them."),
+}
+
+
+class _Lazy(Commands):
+    """The group whose commands are imported when they are run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        limit = formatter.width - 6 - max(map(len, _COMMANDS))  # as click does for commands that it has at hand
+        with formatter.section("Commands"):
+            rows = ((name, click.Command(name, help=says)) for name, (_, says) in _COMMANDS.items())
+            formatter.write_dl([(name, row.get_short_help_str(limit)) for name, row in rows])
+
+
+@click.group("pointsman", cls=_Lazy, epilog=_EXITS, no_args_is_help=False)
 @click.option("-C", "spec", metavar="REPO", help="A checkout, a bare repository or a URL; default: here.")
 @json_option
 @click.option("-v", "verbose", is_flag=True, help="Say on stderr what is being done.")
@@ -36,32 +82,6 @@ def cli(call: Call, spec: str | None, verbose: bool) -> None:
     Publish opens a pull request, its merge is the swap, git revert undoes it.
     """
     call.spec, call.verbose = spec, verbose
-
-
-for command in (
-    operators.init,
-    operators.demo,
-    operators.doctor,
-    operators.adopt,
-    operators.sync,
-    operators.verify,
-    bots.hash_,
-    bots.publish,
-    bots.ship,
-    reviewers.check,
-    reviewers.review,
-    reviewers.get,
-    reviewers.pr,
-    oncall.status,
-    oncall.rollback,
-    oncall.hold,
-    oncall.release,
-    auditors.log,
-    auditors.at_,
-    auditors.show,
-    auditors.audit,
-):
-    cli.add_command(command)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,0 +1,45 @@
+"""`pointsman at`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pointsman.cli.arguments import TARGET, TEXT
+from pointsman.cli.console import Answer, Call, example, json_option
+
+if TYPE_CHECKING:
+    from pointsman.state.names import Target
+
+
+@click.command("at", epilog=example("pointsman at 2026-03-03T12:00:00+01:00 grocer/home"))
+@click.argument("when", metavar="TIME|COMMIT", type=TEXT)
+@click.argument("target", metavar="TARGET", type=TARGET)
+@json_option
+@click.pass_obj
+def at_(call: Call, when: str, target: Target) -> Answer:
+    """Tell what was current at a moment, and by whose commit.
+
+    A time without a zone is UTC, a day alone is 00:00; what came into force in that very second counts.
+    """
+    import time
+
+    from pointsman.verbs import at as verb
+
+    with call.repository() as repo:
+        return Answer(verb.at(repo, when, target, now=int(time.time())), render)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """Who put it there, until when it stood, and the manifest as the file is."""
+    by = f"{document['commit'][:12]} of {document['at']} by {document['by']}"
+    until = document["until"]
+    stood = f"until {until['commit'][:12]} of {until['at']} by {until['by']}" if until else "and is current now"
+    if document["manifest"] is None:
+        return f"{document['target']} had no manifest: {by} took it out, {stood}"
+    shown = document["manifest"]
+    text = shown if isinstance(shown, str) else json.dumps(shown, indent=2)
+    return f"{document['target']} since {by}, {stood}\n{text}"

@@ -1,0 +1,27 @@
+"""`pointsman audit`."""
+
+from __future__ import annotations
+
+import click
+
+from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.report.audit.forms import FORMS, renderer
+
+
+@click.command(epilog=example("pointsman audit --format html"))
+@click.option("--accept-rewrite", is_flag=True, help="Take main as it is now although it was rewritten.")
+@click.option("--format", "form", type=click.Choice(tuple(FORMS)), default="text", help="How to report it.")
+@json_option
+@click.pass_obj
+def audit(call: Call, accept_rewrite: bool, form: str) -> Answer:
+    """Judge every commit of main, and report what happened.
+
+    From the commit after [audit] since, or from the first.
+    """
+    if call.json and form != "text":
+        raise click.UsageError(f"--json and --format {form} are two forms of one answer: leave one out")
+    from pointsman.verbs import audit as verb
+
+    with call.repository() as repo:
+        outcome = verb.audit(repo, accept_rewrite=accept_rewrite)
+    return Answer(outcome, renderer(form))

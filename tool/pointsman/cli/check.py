@@ -1,0 +1,103 @@
+"""`pointsman check`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from pointsman.cli.arguments import TEXT
+from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.outcome import fault_line
+from pointsman.report.markdown import plain
+
+
+@click.command(epilog=example("pointsman check --base origin/main --head HEAD"))
+@click.option("--base", metavar="REV", type=TEXT, help="Judge what --head changes against this.")
+@click.option("--head", metavar="REV", type=TEXT, help="Judge this; default: HEAD, or main of a bare repository.")
+@click.option("--staged", is_flag=True, help="Judge the index against HEAD.")
+@click.option("--offline", is_flag=True, help="Leave the store alone.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "github"]),
+    default="text",
+    show_default=True,
+    help="github: annotations, and a table in $GITHUB_STEP_SUMMARY.",
+)
+@json_option
+@click.pass_obj
+def check(call: Call, base: str | None, head: str | None, staged: bool, offline: bool, form: str) -> Answer:
+    """Say which rules a change breaks.
+
+    Without --base or --staged, which rules the whole tree breaks.
+    """
+    if form == "github" and call.json:
+        raise click.UsageError("--json and --format github are two forms of one answer: leave one out")
+    if staged and (base is not None or head is not None):
+        raise click.UsageError("--staged judges the index against HEAD: leave --base and --head out")
+    from pointsman.verbs import check as verb
+
+    with call.repository() as repo:
+        outcome = verb.check(repo, base=base, head=head, staged=staged, offline=offline)
+    if form == "github" and (page := os.environ.get("GITHUB_STEP_SUMMARY")):
+        with open(page, "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(summary(outcome.document))
+    return Answer(outcome, github if form == "github" else render)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line per fault and one verdict."""
+    lines = [
+        fault_line(fault) + (f" (accepted: {fault['reason']})" if fault["accepted"] else "")
+        for fault in document["faults"]
+    ]
+    lines += [f"note: {fault_line(note)}" for note in document["notes"]]
+    return "\n".join([*lines, _sentence(document)])
+
+
+def github(document: Mapping[str, Any]) -> str:
+    """The same as GitHub's workflow commands, which show on the lines of a pull request, and one verdict."""
+    lines = [
+        f"::{'notice' if fault['accepted'] else 'error'} file={_property(fault['path'])},line={fault['line']},"
+        f"title={_property(fault['rule'])}::{_data(fault['says'])}"
+        + (_data(f" (accepted: {fault['reason']})") if fault["accepted"] else "")
+        for fault in document["faults"]
+    ]
+    lines += [
+        f"::notice file={_property(note['path'])},line={note['line']},title={_property(note['rule'])}::"
+        + _data(note["says"])
+        for note in document["notes"]
+    ]
+    return "\n".join([*lines, _sentence(document)])
+
+
+def summary(document: Mapping[str, Any]) -> str:
+    """The same as Markdown, for a job's summary. What the change accepts stands first: reviewers approve it, too."""
+    order = sorted(document["faults"], key=lambda fault: not fault["accepted"])
+    rows = [
+        f"| {'accepted' if fault['accepted'] else 'refused'} | `{fault['rule']}` | {plain(fault['path'])} | "
+        f"{plain(fault['says'])}{plain(' Accepted: ' + fault['reason']) if fault['accepted'] else ''} |"
+        for fault in order
+    ]
+    rows += [
+        f"| note | `{note['rule']}` | {plain(note['path'])} | {plain(note['says'])} |" for note in document["notes"]
+    ]
+    table = ["", "| | rule | path | |", "|---|---|---|---|", *rows] if rows else []
+    return "\n".join([f"**pointsman check**: {_sentence(document)}", *table]) + "\n"
+
+
+def _sentence(document: Mapping[str, Any]) -> str:
+    broken = sum(not fault["accepted"] for fault in document["faults"])
+    return f"{broken} fault{'s' if broken > 1 else ''}: this may not be current" if broken else "nothing is wrong"
+
+
+def _data(text: str) -> str:
+    """Text in a workflow command (escapes as in GitHub's own toolkit, packages/core/src/command.ts)."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,35 @@
+"""`pointsman demo`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from pointsman.cli.arguments import TEXT
+from pointsman.cli.console import Answer, Call, example, json_option, say
+
+
+@click.command(epilog=example("pointsman demo"))
+@click.argument("directory", metavar="[DIR]", required=False, type=click.Path())
+@click.option("--store", metavar="URL", type=TEXT, help="Where blobs shall stand; default: a directory in DIR.")
+@click.option("--endpoint", metavar="URL", type=TEXT, help="Where the bucket of an s3:// URL is; default: AWS.")
+@json_option
+@click.pass_obj
+def demo(call: Call, directory: str | None, store: str | None, endpoint: str | None) -> Answer:
+    """Tell the whole story on real artifacts.
+
+    In DIR, which must be empty or new, or in a new temporary directory; either is kept.
+    """
+    from pointsman.verbs import demo as verb
+
+    if endpoint is not None and not (store or "").startswith("s3://"):
+        raise click.UsageError("--endpoint is where the bucket of --store s3://… is")
+    outcome = verb.demo(directory, lambda line: say(line, err=call.json), store=store, endpoint=endpoint)
+    return Answer(outcome, render)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """Nothing more to say: the story has been told."""
+    return ""

@@ -1,0 +1,30 @@
+"""`pointsman doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from pointsman.cli.console import Answer, Call, example, json_option
+
+
+@click.command(epilog=example("pointsman doctor"))
+@json_option
+@click.pass_obj
+def doctor(call: Call) -> Answer:
+    """Try whether the stores can be relied on.
+
+    Writes and deletes in a scratch place, .pointsman/doctor, and races several
+    writers for one key: one must win. 1: a store cannot be relied on, 3: cannot be reached.
+    """
+    from pointsman.verbs import doctor as verb
+
+    with call.repository() as repo, call.progress() as progress:
+        return Answer(verb.doctor(repo, progress), render)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line per check."""
+    return "\n".join(f"{'ok ' if each['ok'] else 'BAD'} {each['name']}: {each['says']}" for each in document["checks"])

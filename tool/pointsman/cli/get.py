@@ -1,0 +1,41 @@
+"""`pointsman get`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from pointsman.cli.arguments import TEXT
+from pointsman.cli.console import Answer, Call, example, json_option, say_bytes
+
+
+@click.command(epilog=example("pointsman get 3f2a91c0d4e5 -o popularity.json"))
+@click.argument("version", metavar="VERSION", type=TEXT)
+@click.option("-o", "file", metavar="FILE", type=click.Path(dir_okay=False), help="Write it here; default: stdout.")
+@click.option("--offline", is_flag=True, help="Only what was fetched before.")
+@json_option
+@click.pass_obj
+def get(call: Call, version: str, file: str | None, offline: bool) -> Answer:
+    """Fetch one artifact version, proven by its hash.
+
+    VERSION is recorded on main; its first digits will do.
+    """
+    if call.json and file is None:
+        raise click.UsageError("--json would share stdout with the artifact: name a file with -o")
+    from pointsman.verbs import get as verb
+
+    with call.repository() as repo:
+        outcome, data = verb.get(repo, version, file, offline=offline)
+    if file is None:
+        say_bytes(data)
+    return Answer(outcome, render)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line for a file that was written; nothing where the blob itself went to stdout."""
+    if document["file"] is None:
+        return ""
+    what = f"{document['target']} {document['type']} {document['version'][:12]}"
+    return f"{what}: {document['size']} bytes in {document['file']}"

@@ -1,0 +1,67 @@
+"""`pointsman hold` and `pointsman release`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from pointsman.cli.arguments import HOLDABLE, TEXT
+from pointsman.cli.console import Answer, Call, example, json_option
+
+
+@click.command(epilog=example('pointsman hold grocer/home --until 3d --now --reason "the feed is broken"'))
+@click.argument("target", metavar="TARGET|all", type=HOLDABLE)
+@click.option("--until", metavar="TIME", type=TEXT, required=True, help="2h, 3d, a date or a time: it ends by itself.")
+@click.option("--reason", metavar="TEXT", type=TEXT, required=True, help="Why; whoever is stopped will read it.")
+@click.option("--now", is_flag=True, help="Straight to main, without a pull request.")
+@json_option
+@click.pass_obj
+def hold(call: Call, target: str, until: str, reason: str, now: bool) -> Answer:
+    """Stop ships of a target, or of all, for some time.
+
+    Restores pass. It binds once it is on main.
+    """
+    from pointsman.verbs import hold as verb
+
+    request = verb.Request(target, until=until, reason=reason, now=now)
+    with call.repository() as repo:
+        return Answer(verb.change_hold(repo, request, clock=int(time.time())), render)
+
+
+@click.command(epilog=example('pointsman release grocer/home --now --reason "the feed is mended"'))
+@click.argument("target", metavar="TARGET|all", type=HOLDABLE)
+@click.option("--reason", metavar="TEXT", type=TEXT, help="Why; git log will show it.")
+@click.option("--now", is_flag=True, help="Straight to main, without a pull request; needs --reason.")
+@json_option
+@click.pass_obj
+def release(call: Call, target: str, reason: str | None, now: bool) -> Answer:
+    """Take a hold away before its time."""
+    if now and not reason:
+        raise click.UsageError("--now goes to main without a review: it needs --reason, which git log will show")
+    from pointsman.verbs import hold as verb
+
+    request = verb.Request(target, reason=reason or "", now=now)
+    with call.repository() as repo:
+        return Answer(verb.change_hold(repo, request, clock=int(time.time())), render)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """What became of the hold, whether it binds already, and what to do next."""
+    hold, was, pull, outcome = (document[name] for name in ("hold", "was", "pull_request", "outcome"))
+    on = "everything" if document["target"] == "all" else document["target"]
+    held = f"on hold until {hold['until']} ({hold['reason']})" if hold else "no hold"
+    before = f"; it was on hold until {was['until']} ({was['reason']})" if was and outcome != "unchanged" else ""
+    others = f"; {document['says']}" if "says" in document else ""
+    if outcome == "merged":
+        commit = document["commit"][:12]
+        if hold:
+            return f"{on}: {held}, on main as {commit}: ships are refused from now on, restores pass{before}"
+        return f"{on}: released on main as {commit}{'' if others else ': ships pass again'}{before}{others}"
+    if pull is None:
+        return f"{on}: unchanged, {held} on main{others}"
+    done = f"unchanged, {pull['branch']} is open" if outcome == "unchanged" else f"{outcome} {pull['branch']}"
+    means = f"{held} once it is merged" if hold else "released once it is merged"
+    return f"{on}: {done}: {means}{before}{others}; next: pointsman pr merge {pull['id']}"

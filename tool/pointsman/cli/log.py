@@ -1,0 +1,99 @@
+"""`pointsman log`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pointsman.cli.arguments import TARGET, TEXT
+from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.errors import one_line
+
+if TYPE_CHECKING:
+    from pointsman.state.names import Target
+
+
+@click.command(epilog=example("pointsman log grocer/home --since 2026-03-01 --format csv"))
+@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
+@click.option("--records", is_flag=True, help="Show when artifact versions were recorded, too.")
+@click.option("--since", metavar="TIME", type=TEXT, help="Only from this moment on, as 2026-03-01.")
+@click.option("--until", metavar="TIME", type=TEXT, help="Only up to this moment or day.")
+@click.option("--by", metavar="WHO", type=TEXT, help="Only with this in the author's or committer's name.")
+@click.option("--run", metavar="URL", type=TEXT, help="Only what this pipeline run shipped.")
+@click.option("--format", "form", type=click.Choice(("text", "csv")), default="text", help="How to print it.")
+@click.option("--approvals", is_flag=True, help="Ask the forge who approved what was merged: two calls a commit.")
+@click.option("--explain", metavar="COMMIT", type=TEXT, help="Say in one paragraph what a commit did.")
+@json_option
+@click.pass_obj
+def log(call: Call, /, targets: tuple[Target, ...], form: str, explain: str | None, **query: Any) -> Answer:
+    """Tell every ship, restore, removal, edit and hold, newest first.
+
+    A time without a zone is UTC; a day alone begins at 00:00 for --since and ends with its last second for --until.
+    """
+    from pointsman.verbs import explain as explainer
+    from pointsman.verbs import log as verb
+
+    if explain and (targets or form != "text" or any(value for name, value in query.items() if name != "approvals")):
+        raise click.UsageError("--explain tells one commit: it goes with no target and no other option but --approvals")
+    with call.repository() as repo:
+        if explain:
+            return Answer(explainer.explain(repo, explain, approvals=query["approvals"]), render_explained)
+        outcome = verb.log(repo, verb.Query(targets, **query))
+        return Answer(outcome, render_csv if form == "csv" else render)
+
+
+def render_explained(document: Mapping[str, Any]) -> str:
+    return str(document["explanation"])
+
+
+_COLUMNS = (
+    "at", "kind", "target", "type", "from", "to", "commit", "by", "committer", "run", "reason", "accepts", "until",
+    "approved_by",
+)  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute at the beginning of a cell
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """A block of lines per event, newest first."""
+    lines = []
+    for event in document["events"]:
+        lines.append(f"{event['at']}  {event['kind']:<8} {event['target']}  {event['commit'][:12]}  by {event['by']}")
+        for slot, (old, new) in event["changes"].items():
+            lines.append(f"    {slot}: {(old or 'nothing')[:12]} → {(new or 'nothing')[:12]}")
+        lines += [f"    accepted {rule}: {reason}" for rule, reason in event.get("accepts", {}).items()]
+        lines += ["    straight to main, without a review"] if event.get("now") else []
+        lines += [f"    {name}: {event[name]}" for name in ("until", "run", "reason") if event.get(name)]
+        if (approved := event.get("approved_by")) is not None:
+            lines.append(f"    approved by: {', '.join(map(one_line, approved)) or 'nobody'}")
+        lines += [f"    merged by: {event['committer']}"] if event["committer"] != event["by"] else []
+    return "\n".join(lines) or "no events"
+
+
+def render_csv(document: Mapping[str, Any]) -> str:
+    """A row per event and type that it changes, a line each; no cell is a formula."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+    for event in document["events"]:
+        changes: Sequence[tuple[str, Sequence[str | None]]] = list(event["changes"].items()) or [("", ("", ""))]
+        for slot, (old, new) in changes:
+            accepts = "; ".join(f"{rule}: {reason}" for rule, reason in event.get("accepts", {}).items())
+            approved = ", ".join(event.get("approved_by", ()))
+            row = {
+                **event,
+                "type": slot,
+                "from": old or "",
+                "to": new or "",
+                "accepts": accepts,
+                "approved_by": approved,
+            }
+            rows.writerow([_cell(str(row.get(column, ""))) for column in _COLUMNS])
+    return text.getvalue().removesuffix("\n")
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,104 @@
+"""`pointsman publish`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pointsman.cli.arguments import DROP, RULE, TEXT
+from pointsman.cli.console import Answer, Call, example, json_option, need_reason
+from pointsman.outcome import fault_line
+
+if TYPE_CHECKING:
+    from pointsman.state.names import Target
+
+
+@click.command(epilog=example("pointsman publish staging/ --run https://ci.example/runs/7"))
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path())
+@click.option("--run", metavar="URL", type=TEXT, help="The run that built them; records and commits name it.")
+@click.option(
+    "--window", metavar="START_END", type=TEXT, help="This staged window; default: the newest of each target."
+)
+@click.option("--drop", "drops", metavar="TARGET:TYPE", type=DROP, multiple=True, help="Take a type out.")
+@click.option("--merge", is_flag=True, help="Merge at once what the gate passes.")
+@click.option("--reship", is_flag=True, help="Ship versions again that a rollback took out.")
+@click.option("--accept", metavar="RULE", type=RULE, multiple=True, help="Ship although this guardrail objects.")
+@click.option("--reason", metavar="TEXT", type=TEXT, help="Why; the reviewer and git log will read it.")
+@click.option("--dry-run", is_flag=True, help="Judge everything, write nothing.")
+@json_option
+@click.pass_obj
+def publish(
+    call: Call,
+    paths: tuple[str, ...],
+    run: str | None,
+    window: str | None,
+    drops: tuple[tuple[Target, str], ...],
+    merge: bool,
+    reship: bool,
+    accept: tuple[str, ...],
+    reason: str | None,
+    dry_run: bool,
+) -> Answer:
+    """Store artifacts, open a pull request per target.
+
+    PATH is an artifact file or a staging directory. Publishing the same again
+    changes nothing.
+    """
+    if not paths and not drops:
+        raise click.UsageError("nothing to publish: name artifact files or a staging directory, or --drop TARGET:TYPE")
+    if window is not None and not paths:
+        raise click.UsageError("--window chooses among staged artifacts: name a staging directory")
+    need_reason(accept, reason)
+    from pointsman.verbs import publish as verb
+
+    request = verb.Request(
+        paths=paths,
+        run=run or "",
+        window=window,
+        drops=drops,
+        merge=merge,
+        reship=reship,
+        accept=accept,
+        reason=reason or "",
+        dry_run=dry_run,
+    )
+    with call.repository() as repo, call.progress() as progress:
+        return Answer(verb.publish(repo, request, progress), render)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line per artifact and per target, and what to do next."""
+    lines = []
+    for each in document["artifacts"]:
+        blob = {"created": "stored", "present": "already stored", None: "not stored (dry run)"}[each["blob"]]
+        lines.append(f"{each['target']}  {each['type']}  {each['version'][:12]}  {blob}")
+    return "\n".join([*lines, *target_lines(document["targets"])])
+
+
+def target_lines(targets: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What became of each target, and what to do next."""
+    lines = []
+    for each in targets:
+        pull = each["pull_request"]
+        match each["outcome"]:
+            case _ if "says" in each:
+                lines.append(f"{each['target']}: {each['says']}")
+            case "opened" | "updated" as outcome:
+                lines.append(f"{each['target']}: {outcome} {pull['branch']}; next: pointsman pr merge {pull['id']}")
+            case "unchanged" if pull is not None:
+                lines.append(
+                    f"{each['target']}: unchanged, {pull['branch']} is open; next: pointsman pr merge {pull['id']}"
+                )
+            case "unchanged":
+                lines.append(f"{each['target']}: unchanged, this is what main has")
+            case "merged":
+                lines.append(f"{each['target']}: merged as {each['commit'][:12]}; next: pointsman sync")
+            case "superseded":
+                lines.append(f"{each['target']}: superseded by a newer open pull request")
+            case "dry-run":
+                lines.append(f"{each['target']}: would be shipped (dry run, nothing written)")
+            case "refused":
+                lines += [fault_line(fault) for fault in each["faults"]]
+    return lines

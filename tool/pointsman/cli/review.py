@@ -1,0 +1,36 @@
+"""`pointsman review`."""
+
+from __future__ import annotations
+
+import click
+
+from pointsman.cli.arguments import TEXT
+from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.report.review.forms import FORMS, renderer
+
+
+@click.command(epilog=example("pointsman review grocer/home"))
+@click.argument("named", metavar="[PR|TARGET]", required=False, type=TEXT)
+@click.option("--base", metavar="REV", type=TEXT, help="Against this; default: main, or what the target had before.")
+@click.option("--head", metavar="REV", type=TEXT, help="This; default: HEAD, or main for a target.")
+@click.option("--offline", is_flag=True, help="Leave the store alone: what only contents tell is not available.")
+@click.option(
+    "--format", "form", type=click.Choice(tuple(FORMS)), default="terminal", show_default=True, help="json: as --json."
+)
+@json_option
+@click.pass_obj
+def review(call: Call, named: str | None, base: str | None, head: str | None, offline: bool, form: str) -> Answer:
+    """Say what a change means for those who get the recommendations.
+
+    PR is an open pull request: its id, its branch or its target. Of a TARGET
+    without one, its last change; with --base, what it has against what it had
+    there. Without either, --head against --base. Always exit code 0: check judges.
+    """
+    if call.json and form not in ("terminal", "json"):
+        raise click.UsageError(f"--json and --format {form} are two forms of one answer: leave one out")
+    call.json = call.json or form == "json"
+    from pointsman.verbs import review as verb
+
+    with call.repository() as repo:
+        outcome = verb.review(repo, named, base=base, head=head, offline=offline)
+    return Answer(outcome, renderer(form), drawn=form == "terminal")

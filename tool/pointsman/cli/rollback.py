@@ -1,0 +1,85 @@
+"""`pointsman rollback`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pointsman.cli.arguments import RULE, TARGETS, TEXT
+from pointsman.cli.console import Answer, Call, example, json_option, need_reason
+
+if TYPE_CHECKING:
+    from pointsman.state.names import Pattern, Target
+
+
+@click.command(epilog=example('pointsman rollback grocer/home --now --reason "half the items are gone"'))
+@click.argument("targets", metavar="[TARGET|PATTERN]...", nargs=-1, type=TARGETS)
+@click.option(
+    "--to", metavar="COMMIT|VERSION|TIME", type=TEXT, help="This state; default: the one before the last ship."
+)
+@click.option("--type", "slot", metavar="TYPE", type=TEXT, help="This artifact type alone; the others stay.")
+@click.option("--run", metavar="URL", type=TEXT, help="What this pipeline run shipped, back to what was before it.")
+@click.option("--now", is_flag=True, help="Straight to main, without a pull request; needs --reason.")
+@click.option("--hold", is_flag=True, help="Stop ships of them, too, for a day; needs --reason.")
+@click.option("--until", metavar="TIME", type=TEXT, help="When the hold ends: 2h, 3d, a date or a time.")
+@click.option("--accept", metavar="RULE", type=RULE, multiple=True, help="Go on although this guardrail objects.")
+@click.option("--reason", metavar="TEXT", type=TEXT, help="Why; git log will show it.")
+@json_option
+@click.pass_obj
+def rollback(
+    call: Call,
+    targets: tuple[Target | Pattern, ...],
+    to: str | None,
+    slot: str | None,
+    run: str | None,
+    now: bool,
+    hold: bool,
+    until: str | None,
+    accept: tuple[str, ...],
+    reason: str | None,
+) -> Answer:
+    """Put earlier manifests back, byte for byte.
+
+    All targets in one commit, or none. 'bookshop/*' is every target of bookshop.
+    """
+    if now and not reason:
+        raise click.UsageError("--now goes to main without a review: it needs --reason, which git log will show")
+    need_reason(accept, reason)
+    from pointsman.verbs import rollback as verb
+
+    call.refusal = "nothing was rolled back"
+    request = verb.Request(
+        targets=targets,
+        to=to,
+        slot=slot,
+        run=run,
+        now=now,
+        hold=hold,
+        until=until,
+        reason=reason or "",
+        accept=accept,
+    )
+    with call.repository() as repo:
+        return Answer(verb.roll_back(repo, request), render)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line per target and what to do next."""
+    return "\n".join(f"{each['target']}: {_line(each)}" for each in document["targets"])
+
+
+def _line(each: Mapping[str, Any]) -> str:
+    pull, hold = each["pull_request"], each.get("hold")
+    held = f", on hold until {hold['until']}" if hold else ""
+    match each["outcome"]:
+        case "merged":
+            return f"rolled back on main as {each['commit'][:12]}{held}; next: pointsman sync"
+        case "opened":
+            return f"opened {pull['branch']}{held}; next: pointsman pr merge {pull['id']}"
+        case "left":
+            return f"left as it is: {each['says']}"
+        case _ if pull is not None:
+            return f"unchanged, {pull['branch']} is open; next: pointsman pr merge {pull['id']}"
+    return f"unchanged, {each.get('says', 'main has this manifest already')}"

@@ -1,0 +1,89 @@
+"""`pointsman status`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pointsman.cli.arguments import ADDRESS, DEADLINE, FAIL_ON, TARGETS
+from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
+
+if TYPE_CHECKING:
+    from pointsman.repo.repository import Repository
+    from pointsman.state.names import Pattern, Target
+
+
+@click.command(epilog=example("pointsman status grocer/home --fail-on drift,stale"))
+@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGETS)
+@click.option("--fail-on", metavar="drift,stale,behind", type=FAIL_ON, help="Exit 1 if a target is so.")
+@click.option("--wait", metavar="SECONDS", type=DEADLINE, help="Until serving has what main has.")
+@click.option("--watch", is_flag=True, help="Look again every 5 seconds, until it is interrupted.")
+@click.option("--listen", metavar="[HOST:]PORT", type=ADDRESS, help="With --watch: serve /metrics there.")
+@click.option("--format", "form", type=click.Choice(("text", "prometheus")), default="text", help="How to print it.")
+@json_option
+@click.pass_obj
+def status(
+    call: Call,
+    targets: tuple[Target | Pattern, ...],
+    fail_on: tuple[str, ...] | None,
+    wait: float | None,
+    watch: bool,
+    listen: tuple[str, int] | None,
+    form: str,
+) -> Answer | None:
+    """Say what is current and whether serving has it.
+
+    TARGET may be a pattern, such as 'grocer/*'. --wait ends with exit code 4 if
+    serving does not follow main in time.
+    """
+    if watch and (wait is not None or fail_on or form != "text"):
+        raise click.UsageError("--watch goes on until it is interrupted: it goes with no --wait, --fail-on or --format")
+    if listen is not None and not watch:
+        raise click.UsageError("--listen serves what --watch sees: give --watch, too")
+    from pointsman.report import status as status_text
+
+    render = status_text.render_prometheus if form == "prometheus" else status_text.render
+    with call.repository() as repo:
+        if watch:
+            _watch(call, repo, targets, listen)
+            return None
+        if wait is not None:
+            from pointsman.verbs.watch import wait as waiting
+
+            return Answer(waiting(repo, targets, wait, fail_on=fail_on or ()), render)
+        from pointsman.verbs import status as verb
+
+        return Answer(verb.status(repo, targets, fail_on=fail_on or ()), render)
+
+
+def _watch(call: Call, repo: Repository, targets: tuple[Target | Pattern, ...], listen: tuple[str, int] | None) -> None:
+    """Draw every look anew on a terminal; elsewhere say a line, or print a document, where something is new."""
+    from pointsman.report import status as status_text
+    from pointsman.verbs.watch import stopped, watch
+
+    told: dict[str, str] = {}
+
+    def seen(document: Mapping[str, Any]) -> None:
+        metrics.document = document
+        now = {each["target"]: status_text.standing(each) for each in document["targets"]}
+        news = [target for target in sorted({*told, *now}) if told.get(target) != now.get(target)]
+        if sys.stdout.isatty() and not call.json:
+            click.clear()
+            say(f"{document['at']}  main {document['commit'][:12]}\n{status_text.render(document)}")
+        elif news and call.json:
+            say_document(document, line=True)
+        elif news:
+            say("\n".join(f"{document['at']}  {target}: {now.get(target, 'gone')}" for target in news))
+        sys.stdout.flush()
+        told.clear()
+        told.update(now)
+
+    metrics = status_text.Metrics()
+    with metrics.served(*listen) if listen is not None else contextlib.nullcontext() as port, stopped() as stop:
+        if listen is not None:
+            say(f"pointsman: metrics are at http://{listen[0]}:{port}/metrics", err=True)
+        watch(repo, targets, seen, lambda why: say(f"pointsman: {why}", err=True), stop)

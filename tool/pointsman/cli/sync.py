@@ -1,0 +1,104 @@
+"""`pointsman sync`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pointsman.cli.arguments import PERIOD
+from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
+
+if TYPE_CHECKING:
+    from pointsman.errors import Problem
+    from pointsman.outcome import Outcome
+
+
+@click.command(epilog=example("pointsman sync --watch 30"))
+@click.option("--watch", metavar="SECONDS", type=PERIOD, help="Again and again.")
+@click.option("--dry-run", is_flag=True, help="Say what would change, write nothing.")
+@click.option("--no-heal", is_flag=True, help="Leave pointers that someone edited by hand, and report them.")
+@click.option("--prune", is_flag=True, help="Delete pointers whose manifest is gone from main.")
+@click.option("--accept-rewrite", is_flag=True, help="Go on although main was rewritten.")
+@json_option
+@click.pass_obj
+def sync(
+    call: Call, watch: float | None, dry_run: bool, no_heal: bool, prune: bool, accept_rewrite: bool
+) -> Answer | None:
+    """Make serving equal to main.
+
+    --watch does so every so many seconds, a tenth more or less, until SIGTERM
+    or an interrupt; it ends with 0 once the pointer in hand is written.
+    """
+    if watch is not None and (dry_run or accept_rewrite):
+        raise click.UsageError("--watch is for what may be done again and again: not for --dry-run or --accept-rewrite")
+    from pointsman.verbs import sync as verb
+
+    call.refusal = "serving was left as it is"
+    orders = verb.Orders(dry_run, not no_heal, prune, accept_rewrite)
+    with call.repository() as repo:
+        if watch is None:
+            return Answer(verb.sync(repo, orders), render)
+        from pointsman.verbs.watch import keep_syncing, stopped
+
+        with stopped() as stop:
+            keep_syncing(repo, orders, watch, Passes(call), stop)
+    return None
+
+
+class Passes:
+    """Says what each pass of a watching sync did: a document on a line, or words where there is something new."""
+
+    def __init__(self, call: Call) -> None:
+        self._json = call.json
+        self._lasting: object = None
+
+    def done(self, outcome: Outcome) -> None:
+        from pointsman.verbs import sync as verb
+
+        if self._json:
+            say_document(outcome.document, line=True)
+        else:
+            told = [each for each in outcome.document["targets"] if each["outcome"] != "unchanged"]
+            lasting = [each for each in told if each["outcome"] not in verb.DID]
+            if len(told) > len(lasting) or lasting != self._lasting:
+                say(render(outcome.document))
+            self._lasting = lasting
+        for note in outcome.notes:
+            say(note, err=True)
+        sys.stdout.flush()
+
+    def failed(self, problem: Problem) -> None:
+        if self._json:
+            say_document({"problem": str(problem), "exit_code": problem.exit_code}, line=True)
+            sys.stdout.flush()
+        self._lasting = None
+        say(f"pointsman: {problem}", err=True)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line per target that is not as it was, faults below it."""
+    would = "would be " if document["dry_run"] else ""
+    lines = []
+    for each in document["targets"]:
+        if each["outcome"] != "unchanged":
+            since = each.get("refused")
+            kept = f", serving keeps what it has; main is at {since['commit'][:12]} by {since['by']}" if since else ""
+            seen = each.get("visible_after_seconds")
+            after = f", {seen:.0f} s after the commit" if seen is not None else ""
+            lines.append(f"{each['target']}: {would}{each['outcome']}{kept}{after}")
+        lines += [f"  {fault['rule']}: {fault['says']}" for fault in each["faults"]]
+        by_hand = each.get("drift", {"readable": True, "changes": {}})
+        lines += [] if by_hand["readable"] else ["  what was served cannot be read as a manifest"]
+        for slot, (wanted, served) in by_hand["changes"].items() if by_hand["readable"] else ():
+            lines.append(f"  {slot}: main has {(wanted or 'nothing')[:12]}, served was {(served or 'nothing')[:12]}")
+    same = sum(each["outcome"] == "unchanged" for each in document["targets"])
+    refused = sum(each["outcome"] == "refused" for each in document["targets"])
+    lines += [f"{same} unchanged"] if same else []
+    but = f", but for {refused} refused" if refused else ""
+    ending = f"a dry run, nothing was written; main is at {document['commit'][:12]}"
+    if not would:
+        ending = f"serving follows main at {document['commit'][:12]}{but}"
+    return "\n".join([*lines, ending] if lines else ["no target on main yet"])

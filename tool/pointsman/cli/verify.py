@@ -1,0 +1,39 @@
+"""`pointsman verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pointsman.cli.arguments import COUNT, TARGET, TEXT
+from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.outcome import fault_line
+
+if TYPE_CHECKING:
+    from pointsman.state.names import Target
+
+
+@click.command(epilog=example("pointsman verify --all --shard 1/4"))
+@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
+@click.option("--all", "every", is_flag=True, help="Every recorded version; default: those that are current.")
+@click.option("--sample", metavar="N", type=COUNT, help="Only N of them, chosen at random.")
+@click.option("--shard", metavar="I/N", type=TEXT, default="1/1", help="Only the I-th of N parts of them.")
+@json_option
+@click.pass_obj
+def verify(call: Call, targets: tuple[Target, ...], every: bool, sample: int | None, shard: str) -> Answer:
+    """Read stored blobs again and hash them."""
+    from pointsman.verbs import verify as verb
+
+    choice = verb.Choice(every, sample, verb.read_shard(shard))
+    with call.repository() as repo, call.progress() as progress:
+        return Answer(verb.verify(repo, targets, choice, progress), render)
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """One line per fault, and how much was read."""
+    faults = document["faults"]
+    lines = [fault_line(fault) for fault in faults]
+    bad = f"{len(faults)} of them bad" if faults else "all as they should be"
+    return "\n".join([*lines, f"{document['blobs']} blobs, {document['bytes']} bytes: {bad}"])
