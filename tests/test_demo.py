@@ -26,7 +26,7 @@ from pointsman.errors import Problem
 from pointsman.verbs import demo as module
 from pointsman.verbs.demo import demo
 
-SAMPLES = Path(pointsman.__file__).parent / "demo_data" / "staging" / "grocer" / "home" / "default"
+SAMPLES = Path(pointsman.__file__).parent / "demo_data" / "staging" / "grocer" / "home"
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,9 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
 
 def names(group: click.Group, prefix: str = "") -> set[str]:
     found = set()
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         found |= names(command, f"{name}-") if isinstance(command, click.Group) else {f"{prefix}{name}"}
     return found
 

@@ -36,7 +36,7 @@ def on_a_terminal(command: list[str]) -> bytes:
 def test_a_long_work_shows_a_bar_on_a_terminal_and_takes_it_away(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("pointsman.progress._SHORT", -1.0)
+    monkeypatch.setattr("pointsman.cli.progress_bar._SHORT", -1.0)
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     bar = Bar()

@@ -299,7 +299,7 @@ def test_log_tells_who_approved_where_it_is_asked_to(team: Team, hub: Hub) -> No
         assert event["approved_by"] == ["ann", "bea"]
         assert "    approved by: ann, bea" in log_command.render(told).splitlines()
         assert log_command.render_csv(told).splitlines()[1].endswith('"ann, bea"')
-        assert "It was approved by ann, bea." in log_command.render(
+        assert "It was approved by ann, bea." in log_command.render_explained(
             explain.explain(repo, ship, approvals=True).document
         )
         hub.calls.clear()
