@@ -527,7 +527,7 @@ def reads(shop: Shop, base: str, head: str, **more: Any) -> list[str]:
     """The versions whose contents the gate reads of a change."""
     contents = Counted()
     with shop.open() as repo:
-        Gate(repo, contents=contents).change(repo.resolve(base), repo.resolve(head), **more)
+        Gate(repo, contents=contents).judge_change(repo.resolve(base), repo.resolve(head), **more)
     return contents.asked
 
 

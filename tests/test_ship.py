@@ -11,8 +11,7 @@ from shop import GROCER, Kept, Shop, git, refused, twice_shipped
 from pointsman.cli.main import main
 from pointsman.errors import Refused
 from pointsman.outcome import Outcome
-from pointsman.repo.chain import versions_in
-from pointsman.repo.snapshot import Snapshot
+from pointsman.repo.snapshot import Snapshot, versions_in
 from pointsman.verbs import ship
 
 

@@ -104,7 +104,7 @@ class Stage:
         name = work.state.root.name
         if name not in self._gates:
             self._gates[name] = Gate(self._shared(work.state))
-        verdict = self._gates[name].change(Oid(work.state.tip), Oid(work.head))
+        verdict = self._gates[name].judge_change(Oid(work.state.tip), Oid(work.head))
         rules = frozenset(fault.rule for fault in verdict.faults)
         return Seen(rules, passed=not rules)
 

@@ -10,10 +10,12 @@ from functools import partial
 from typing import Any
 
 from pointsman.errors import Problem
+from pointsman.gate.documents import Documents
+from pointsman.gate.lineage import Past
 from pointsman.history.times import CommitTimes
-from pointsman.repo.chain import versions_in
 from pointsman.repo.commit_graph import has_path_filters
 from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import versions_in
 from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.state.message import Message, is_restore, parse, vouching
 from pointsman.state.names import Target
@@ -130,6 +132,7 @@ class Teller:
     def __init__(self, repo: Repository, moments: CommitTimes) -> None:
         self.repo = repo
         self.moments = moments
+        self._past = Past(repo, Documents(repo))
         self._left: dict[tuple[str, Entry], Commit | None] = {}  # by the commit that left it; None: vouched for
         self._versions: dict[Entry, Mapping[str, str]] = {}
 
@@ -183,10 +186,8 @@ class Teller:
         by = self._left[change.path, change.new]
         if by is None:
             return True
-        from pointsman.gate.facts import Facts  # costs 45 ms to import, and most histories need none
-
-        facts = Facts(self.repo)
-        return facts.trusted(facts.chain(self.repo.main, change.path), by)
+        lineage = self._past.lineage(self.repo.main, target_of(change.path))
+        return lineage.is_within_since(by.oid) and lineage.of(by.oid).is_trusted
 
     def _read(self, entry: Entry | None) -> Mapping[str, str]:
         """The versions in a manifest. What one commit left is what the next one changes: it is read once."""

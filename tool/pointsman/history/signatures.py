@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pointsman.errors import Problem
-from pointsman.gate.facts import Facts
+from pointsman.gate.documents import Documents
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.state.objects import Commit, Oid
@@ -58,9 +58,9 @@ class _Question:
 class Signatures:
     """The signatures of the commits of main, oldest first, by the file of main as it is now. `clock`: the time now."""
 
-    def __init__(self, facts: Facts, main: Oid, *, clock: int | None = None) -> None:
-        self._facts = facts
-        self.settings = facts.settings(Snapshot(facts.repo, main))
+    def __init__(self, documents: Documents, main: Oid, *, clock: int | None = None) -> None:
+        self._documents = documents
+        self.settings = documents.settings(Snapshot(documents.repo, main))
         self._clock = int(time.time()) if clock is None else clock
         self._latest = 0
         self._asked: dict[Oid, tuple[str, ...]] = {}
@@ -68,7 +68,7 @@ class Signatures:
         self._signers: dict[str, str] = {}  # key → whom the file named for it the last time
         self._file = b""
         if path := self.settings.allowed_signers:
-            data = Snapshot(facts.repo, main).read(path)
+            data = Snapshot(documents.repo, main).read(path)
             if data is None:
                 raise Problem(f"[audit] allowed_signers names {path}, and main has no such file: commit it, or mend it")
             self._file = _checked(data, path)
@@ -116,28 +116,28 @@ class Signatures:
 
         The settings before the commit decide, and what decides is always asked for: the file, and [audit] itself.
         """
-        base = Snapshot(self._facts.repo, commit.parents[0] if commit.parents else None)
-        head = Snapshot(self._facts.repo, commit.oid)
-        settings = self._facts.settings_then(base, head) if base.commit is not None else Settings("")
+        base = Snapshot(self._documents.repo, commit.parents[0] if commit.parents else None)
+        head = Snapshot(self._documents.repo, commit.oid)
+        settings = self._documents.settings_then(base, head) if base.commit is not None else Settings("")
         if not settings.signed:
             return {}
         found = {}
         for path in (change.path for change in commit.changes):
             decides = path == settings.allowed_signers
             if path == SETTINGS_PATH:
-                decides = _audit(settings) != _audit(self._facts.settings_then(head, base))
+                decides = _audit(settings) != _audit(self._documents.settings_then(head, base))
             if decides or any(_is_below(path, each) for each in settings.signed):
                 found[path] = decides
         return found
 
     def _before(self, commit: Commit) -> bytes | None:
         """The file that the settings before a commit name, as it was before it; None where there was none."""
-        base, head = (Snapshot(self._facts.repo, oid) for oid in (commit.parents[0], commit.oid))
-        return base.read(self._facts.settings_then(base, head).allowed_signers)
+        base, head = (Snapshot(self._documents.repo, oid) for oid in (commit.parents[0], commit.oid))
+        return base.read(self._documents.settings_then(base, head).allowed_signers)
 
     def _read(self, commit: Commit, before: bytes | None) -> Signature | _Question:
         """What to ask about a commit, or what is known without."""
-        found = self._facts.repo.git.object(commit.oid)
+        found = self._documents.repo.git.object(commit.oid)
         if found is None or found[0] != "commit":
             raise Problem(f"{commit.oid} is no commit of this repository")
         payload, signatures = _parted(found[1], b"gpgsig" if len(commit.oid) == 40 else b"gpgsig-sha256")

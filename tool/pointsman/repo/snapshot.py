@@ -1,4 +1,4 @@
-"""The state of a repository at one commit, and the chain of commits that made one manifest what it is."""
+"""The state of a repository at one commit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pointsman.errors import Problem
 from pointsman.repo.repository import Repository
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
+from pointsman.state.documents import Manifest, read_manifest
 from pointsman.state.objects import PLAIN_FILE, TREE, Entry, Oid
 
 
@@ -68,3 +69,10 @@ class Snapshot:
                 f"there is no {SETTINGS_PATH} {at}: this is no manifest repository (pointsman init DIR makes one)"
             )
         return read_settings(data, f"{SETTINGS_PATH} at {self.commit[:12]}" if self.commit else SETTINGS_PATH)
+
+
+def versions_in(repo: Repository, entry: Entry | None) -> Mapping[str, str]:
+    """Artifact type → version, of the manifest in a tree entry; nothing where there is none or it cannot be read."""
+    data = repo.content(entry)
+    found = read_manifest(data, "") if data is not None else None
+    return found.versions if isinstance(found, Manifest) else {}

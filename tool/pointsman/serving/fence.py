@@ -47,7 +47,7 @@ def behind(gate: Gate, at: Checkpoint, fence: Fence, main: Oid) -> tuple[Fault, 
     if fence.commit is None or gate.repo.grew_from(fence.commit, main):
         return ()
     seen_by = "which was synced last" if fence.key == SYNCED else "which was audited last"
-    return gate.rewritten(at, {seen_by: fence.commit})
+    return gate.faults_of_rewrite(at, {seen_by: fence.commit})
 
 
 def move_fence(store: Store, fence: Fence, main: Oid) -> None:

@@ -16,12 +16,12 @@ from typing import Any, TypeAlias
 
 from pointsman.errors import MovedFirst
 from pointsman.gate.gate import Gate
-from pointsman.repo.chain import Chain, versions_in
+from pointsman.gate.lineage import Lineage, Step
 from pointsman.serving.calls import INVALIDATE_HEADERS, NOTIFY_HEADERS, Calls
 from pointsman.settings import Settings
 from pointsman.state.documents import Manifest, read_manifest, rfc3339
 from pointsman.state.names import Target
-from pointsman.state.objects import Commit, Oid, object_id
+from pointsman.state.objects import Oid, object_id
 from pointsman.store.base import Held, Store
 
 KEY = ".pointsman/aftermath.json"
@@ -89,13 +89,12 @@ class Notices:
     # what there is to do
 
     def _due(self, gate: Gate, main: Oid, target: Target, held: Held | None) -> dict[str, Any]:
-        chain = gate.facts.chain(main, target.manifest_path)
-        last = chain.at(0)
-        now = versions_in(gate.repo, chain.step(last)[1]) if last is not None else {}
+        lineage = gate.lineage(main, target)
+        now = lineage.last.versions if lineage.last is not None else {}
         there = read_manifest(held.data, "") if held is not None else None
         was = there.versions if isinstance(there, Manifest) else {}
         types = sorted(slot for slot in {*was, *now} if was.get(slot) != now.get(slot)) or sorted(now)
-        return {"types": types, "events": list(_events(gate, chain, target, held, was))}
+        return {"types": types, "events": list(_events(lineage, held, was))}
 
     def _invalidate(self, hooks: Calls, target: Target, types: Sequence[str]) -> Iterator[dict[str, Any]]:
         if self._settings.invalidate and types:
@@ -146,39 +145,29 @@ class Notices:
                 return
 
 
-def _events(
-    gate: Gate, chain: Chain, target: Target, held: Held | None, was: Mapping[str, str]
-) -> Iterator[dict[str, Any]]:
+def _events(lineage: Lineage, held: Held | None, was: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """What happened to a target since what serving has, oldest first; a drift where main never had that."""
     found: list[dict[str, Any]] = []
-    oid = object_id("blob", held.data, len(chain.tip or "")) if held is not None else None
-    for place, commit in chain.since(0):
-        old, new = chain.step(commit)
-        if new is not None and new.oid == oid:
+    oid = object_id("blob", held.data, len(lineage.tip or "")) if held is not None else None
+    for step in lineage:
+        if step.after is not None and step.after.oid == oid:
             break
-        if place < _MOST:
-            kind = "removal" if new is None else "ship" if gate.is_ship(chain, commit) else "rollback"
-            before, after = (versions_in(gate.repo, entry) for entry in (old, new))
-            found.append(_event(kind, target, commit, gate, before, after))
-        if held is None or (old is not None and old.oid == oid):
+        if step.place < _MOST:
+            kind = "removal" if step.after is None else "ship" if step.is_ship else "rollback"
+            found.append(_event(kind, lineage.target, step, step.versions_before, step.versions))
+        if held is None or (step.before is not None and step.before.oid == oid):
             break
     else:
-        last = chain.at(0)
-        now = versions_in(gate.repo, chain.step(last)[1]) if last is not None else {}
-        yield _event("drift", target, last, gate, now, was)
+        now = lineage.last.versions if lineage.last is not None else {}
+        yield _event("drift", lineage.target, lineage.last, now, was)
         return
     yield from reversed(found)
 
 
 def _event(
-    kind: str,
-    target: Target,
-    commit: Commit | None,
-    gate: Gate,
-    before: Mapping[str, str],
-    after: Mapping[str, str],
+    kind: str, target: Target, step: Step | None, before: Mapping[str, str], after: Mapping[str, str]
 ) -> dict[str, Any]:
-    message = gate.facts.message(commit) if commit is not None else None
+    commit, message = (step.commit, step.message) if step is not None else (None, None)
     return {
         "v": 1,
         "event": kind,
@@ -206,10 +195,10 @@ def _lasting(each: Mapping[str, Any]) -> str:
 
 
 def _trouble(gate: Gate, main: Oid, target: Target, each: Mapping[str, Any]) -> dict[str, Any]:
-    last = gate.facts.chain(main, target.manifest_path).at(0)
+    last = gate.lineage(main, target).last
     kind = "refusal" if each["outcome"] == "refused" else "drift"
     changes = each.get("drift", {}).get("changes", {})
-    return {**_event(kind, target, last, gate, {}, {}), "changes": changes, "faults": list(each["faults"])}
+    return {**_event(kind, target, last, {}, {}), "changes": changes, "faults": list(each["faults"])}
 
 
 def _result(what: str, target: Target, wrong: str) -> dict[str, Any]:

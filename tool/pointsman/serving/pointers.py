@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pointsman.gate.facts import Facts
-from pointsman.repo.chain import Chain
-from pointsman.repo.repository import Repository
+from pointsman.gate.documents import Documents
+from pointsman.gate.lineage import Lineage
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.state.documents import Manifest, read_manifest
 from pointsman.state.names import Target
-from pointsman.state.objects import Oid, object_id
+from pointsman.state.objects import object_id
 from pointsman.store.base import Held, Store
 from pointsman.store.parallel import ask_all
 
@@ -26,9 +25,9 @@ def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held]]:
             yield target, held
 
 
-def drift(facts: Facts, head: Snapshot, target: Target, held: Held) -> dict[str, Any]:
+def drift(documents: Documents, head: Snapshot, target: Target, held: Held) -> dict[str, Any]:
     """What is served that main never had: whether it can be read, and type → version on main and in serving."""
-    there, mine = read_manifest(held.data, ""), facts.manifest(head, target)
+    there, mine = read_manifest(held.data, ""), documents.manifest(head, target)
     served = there.versions if isinstance(there, Manifest) else {}
     wanted = mine.versions if mine is not None else {}
     return {
@@ -41,8 +40,7 @@ def drift(facts: Facts, head: Snapshot, target: Target, held: Held) -> dict[str,
     }
 
 
-def ever_had(repo: Repository, main: Oid, target: Target, data: bytes) -> bool:
+def ever_had(lineage: Lineage, data: bytes) -> bool:
     """Whether main ever had these bytes as the manifest of a target."""
-    oid = object_id("blob", data, len(main))
-    chain = Chain(repo, main, target.manifest_path)
-    return any(entry is not None and entry.oid == oid for _, commit in chain.since(0) for entry in chain.step(commit))
+    oid = object_id("blob", data, len(lineage.tip or ""))
+    return any(entry is not None and entry.oid == oid for step in lineage for entry in (step.before, step.after))

@@ -28,7 +28,7 @@ def merge_pull(repo: Repository, pull: Pull, contents: Contents | None = None) -
     for again in range(_TRIES):
         main = repo.main
         gate = Gate(repo, contents=contents)
-        verdict = gate.change(main, pull.head, clock=int(time.time()), notes=False)
+        verdict = gate.judge_change(main, pull.head, clock=int(time.time()), notes=False)
         if verdict.faults and _is_current(repo, main, pull):
             close_pull(repo, pull)
             return main
@@ -47,7 +47,7 @@ def merge_pull(repo: Repository, pull: Pull, contents: Contents | None = None) -
                 )
         if all(there[change.path] == change.new for change in changes):
             gate = Gate(repo)
-            made = [fault for target in pull.targets for fault in gate.made(main, target)]
+            made = [fault for target in pull.targets for fault in gate.faults_of_current(main, target)]
             if made:
                 raise Refused(made)
             close_pull(repo, pull)
@@ -95,7 +95,7 @@ def landed_as(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
 def merge_when_ready(repo: Repository, pull: Pull, contents: Contents | None = None) -> Oid | None:
     """Have the forge merge it once all that it requires is there; the commit if it was. Refused by the gate."""
     gate = Gate(repo, contents=contents)
-    verdict = gate.change(repo.main, pull.head, clock=int(time.time()), notes=False)
+    verdict = gate.judge_change(repo.main, pull.head, clock=int(time.time()), notes=False)
     if verdict.faults:
         raise Refused(verdict.faults)
     return open_forge(repo).auto_merge(pull.opened, pull.text)

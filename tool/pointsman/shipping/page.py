@@ -30,7 +30,7 @@ def _body(repo: Repository, branch: str, head: Oid, lines: str) -> str:
     from pointsman.report.review.document import describe
 
     gate = Gate(repo)
-    document = describe(gate, repo.main, head, gate.change(repo.main, head))
+    document = describe(gate, repo.main, head, gate.judge_change(repo.main, head))
     text = markdown.render({**document, "pull_request": {"id": branch, "url": None, "branch": branch}})
     said = f"\n<details><summary>What the commit says</summary>\n\n{fenced(lines)}\n</details>\n"
     return text + said if len(text) + len(said) <= BODY_LIMIT else text

@@ -107,8 +107,8 @@ def _changed_targets(repo: Repository, head: Oid) -> tuple[Target, ...]:
 def is_stale(gate: Gate, main: Oid, pull: Pull) -> bool:
     """Whether main has moved one of the manifests that a pull request replaces."""
     for said in pull.message.said:
-        last = gate.facts.chain(main, said.target.manifest_path).at(0)
-        if said.supersedes is not None and said.supersedes != (last.oid if last else "none"):
+        last = gate.lineage(main, said.target).last
+        if said.supersedes is not None and said.supersedes != (last.commit.oid if last else "none"):
             return True
     return False
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge.base import Opened
+from pointsman.gate.documents import Documents
 from pointsman.gate.gate import Gate
 from pointsman.gate.payloads import Contents
 from pointsman.outcome import told
@@ -104,8 +105,8 @@ class Shipping:
         """Refused with every fault of every manifest that would result."""
         faults: list[Fault] = []
         self.repo.expect(sum(map(len, groups)))
-        facts = Gate(self.repo).facts
-        facts.fetch_ahead(Snapshot(self.repo, self.repo.main), (want.target for group in groups for want in group))
+        documents = Documents(self.repo)
+        documents.fetch_ahead(Snapshot(self.repo, self.repo.main), (want.target for group in groups for want in group))
         for group in groups:
             try:
                 self._next(group)
@@ -177,15 +178,15 @@ class Shipping:
         manifests: dict[Target, Manifest] = {}
         said: list[Said] = []
         for want in group:
-            last = gate.facts.chain(main, want.target.manifest_path).at(0)
-            before = gate.facts.manifest(base, want.target)
+            last = gate.lineage(main, want.target).last
+            before = gate.documents.manifest(base, want.target)
             if before is None and base.entry(want.target.manifest_path) is not None:
-                raise Refused(gate.made(main, want.target) or [_unreadable(want.target)])
+                raise Refused(gate.faults_of_current(main, want.target) or [_unreadable(want.target)])
             current = dict(before.current) if before else {}
             uris = {slot: self.settings.uri(want.target, slot, record.version) for slot, record in want.records.items()}
             after = {slot: uri for slot, uri in {**current, **uris}.items() if slot not in want.drops}
             if after == current:
-                if before is not None and (faults := gate.made(main, want.target)):
+                if before is not None and (faults := gate.faults_of_current(main, want.target)):
                     raise Refused(faults)  # main has these versions, but in a manifest that sync will not serve
                 continue
             if not after:
@@ -201,11 +202,11 @@ class Shipping:
             manifests[want.target] = manifest
             changed = {slot: record.version for slot, record in want.records.items() if current.get(slot) != uris[slot]}
             mine = Said(
-                want.target, hashlib.sha256(manifest.render()).hexdigest(), last.oid if last else "none", changed
+                want.target, hashlib.sha256(manifest.render()).hexdigest(), last.commit.oid if last else "none", changed
             )
             mine.drops = {slot for slot in want.drops if slot in current}
             if self.terms.reship:
-                mine.reships = {(slot, changed[slot]) for slot in gate.facts.taken_out(main, want.target, changed)}
+                mine.reships = {(slot, changed[slot]) for slot in gate.past.taken_out(main, want.target, changed)}
             said.append(mine)
         if not manifests:
             return None
@@ -222,7 +223,7 @@ class Shipping:
         records = {record.path: record.render() for want in group for record in want.records.values()}
         base = Snapshot(self.repo, ship.main)
         records = {path: data for path, data in records.items() if base.entry(path) is None}
-        verdict = gate.proposed(ship.main, records, ship.files, ship.message)
+        verdict = gate.judge_proposed(ship.main, records, ship.files, ship.message)
         stopping = [fault for fault in verdict.faults if fault.rule not in self.terms.accept]
         if stopping:
             raise Refused(stopping)
@@ -324,9 +325,11 @@ class Shipping:
         base = Snapshot(self.repo, self.repo.main)
         ends, updated = [(0, 0)], [""]
         for said in pull.message.said:
-            records = (gate.facts.record(base, said.target, slot, version) for slot, version in said.records.items())
+            records = (
+                gate.documents.record(base, said.target, slot, version) for slot, version in said.records.items()
+            )
             ends += [window_instant(record.window_end) or (0, 0) for record in records if record is not None]
-            manifest = gate.facts.manifest(head, said.target)
+            manifest = gate.documents.manifest(head, said.target)
             updated.append(manifest.updated_at if manifest else "")
         return max(ends), max(updated), pull.branch
 

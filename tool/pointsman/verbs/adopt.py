@@ -13,14 +13,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pointsman.errors import Fault, Problem, Refused
-from pointsman.gate.facts import Facts
 from pointsman.gate.gate import Gate
+from pointsman.gate.lineage import Lineage
 from pointsman.intake import recsys_registry
 from pointsman.intake.recsys_registry import Registry, Slot, Verified
 from pointsman.intake.staging import load_types
 from pointsman.outcome import Outcome, told
 from pointsman.progress import SILENCE, Progress
-from pointsman.repo.chain import versions_in
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
@@ -238,21 +237,20 @@ def _wants(
         if target in registry.left:
             continue
         uris = {slot.type: settings.uri(target, slot.type, slot.version) for slot in slots}
-        now = gate.facts.manifest(base, target)
+        now = gate.documents.manifest(base, target)
         has = now is not None and uris.items() <= now.current.items()
-        if has and (faults := gate.made(repo.main, target)):
+        if has and (faults := gate.faults_of_current(repo.main, target)):
             registry.left[target] = list(faults)  # main has these versions, but in a manifest that sync will not serve
-        elif has or _moved_on(repo, gate.facts, target, {slot.type: slot.version for slot in slots}):
+        elif has or _moved_on(gate.lineage(repo.main, target), {slot.type: slot.version for slot in slots}):
             unchanged.append(target)
         else:
             wants.append(Want(target, {slot.type: taken[slot].record for slot in slots}))
     return wants, unchanged
 
 
-def _moved_on(repo: Repository, facts: Facts, target: Target, versions: Mapping[str, str]) -> bool:
+def _moved_on(lineage: Lineage, versions: Mapping[str, str]) -> bool:
     """Whether main has a manifest of a target that is not this one, and had this one before: it was adopted once."""
-    chain = facts.chain(repo.main, target.manifest_path)
-    states = (versions_in(repo, chain.step(commit)[1]) for _, commit in chain.since(0))
+    states = (step.versions for step in lineage)
     current = next(states, {})
     if not current or versions.items() <= current.items():
         return False

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 from pointsman.errors import Problem
+from pointsman.gate.documents import Documents
+from pointsman.gate.lineage import Past
 from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.times import CommitTimes, read_time
 from pointsman.outcome import Outcome
-from pointsman.repo.chain import Chain
 from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
@@ -26,23 +27,22 @@ def at(repo: Repository, when: str, target: Target, *, now: int) -> Outcome:
     time, commit = read_time(when), moments.commit_at(when)
     place = moments.place(commit)
     assert place is not None
-    chain = Chain(repo, main, target.manifest_path)
-    by, later = chain.at(0), None
-    while by is not None and (moments.place(by.oid) or 0) > place:
-        by, later = chain.at(chain.place(by.oid) + 1), by
+    by, later = Past(repo, Documents(repo)).lineage(main, target).last, None
+    while by is not None and (moments.place(by.commit.oid) or 0) > place:
+        by, later = by.older, by
     if by is None:
         if later is None:
             raise Problem(unknown(target, shipped_ever(repo, main)))
-        first = _told(moments, later)
+        first = _told(moments, later.commit)
         raise Problem(f"{target} was not shipped yet at {when}: {first['commit'][:12]} shipped it first, {first['at']}")
-    data = repo.content(chain.step(by)[1])
+    data = repo.content(by.after)
     return Outcome(
         {
             "target": str(target),
             "main": commit,
-            **_told(moments, by),
+            **_told(moments, by.commit),
             "manifest": _read(data) if data is not None else None,
-            "until": _told(moments, later) if later is not None else None,
+            "until": _told(moments, later.commit) if later is not None else None,
         },
         notes=(f"{when} is still to come: this is what is current now",) if time is not None and time > now else (),
     )

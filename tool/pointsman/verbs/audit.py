@@ -46,8 +46,8 @@ def audit(
     since = Oid(settings.audit_since)
     if since and since not in index:
         raise Problem(f"[audit] since names {since[:12]}, which is no commit of main: name one that git log shows")
-    signatures = Signatures(gate.facts, main, clock=clock)
-    report = Report(gate.facts, main, since or None, signatures)
+    signatures = Signatures(gate.documents, main, clock=clock)
+    report = Report(gate.past, main, since or None, signatures)
     report.lost(lost)
     every = index.commits[::-1]
     for place in range(0, len(every), _TOGETHER):
@@ -58,7 +58,7 @@ def audit(
         signatures.look(judged)
         report.pass_over(some[: len(some) - len(judged)])
         for commit in judged:
-            report.add(commit, gate.landed(main, commit, signatures.missing(commit.oid)))
+            report.add(commit, gate.judge_commit(main, commit, signatures.missing(commit.oid)))
     if fences and not lost:
         notes += _remember(repo, settings, main, accept_rewrite=accept_rewrite)
     document = report.document()

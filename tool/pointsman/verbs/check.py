@@ -27,11 +27,11 @@ def check(
     if repo.worktree is None:
         repo.refresh()
     if staged:
-        verdict, old, new = gate.staged(), None, None
+        verdict, old, new = gate.judge_staged(), None, None
     else:
         new = repo.resolve(head) if head else repo.resolve("HEAD") if repo.worktree is not None else repo.main
         old = repo.resolve(base) if base else None
-        verdict = gate.change(old, new) if old is not None else gate.tree(new)
+        verdict = gate.judge_change(old, new) if old is not None else gate.judge_tree(new)
     before, after = Snapshot(repo, old), Snapshot(repo, new)
 
     def place(fault: Fault) -> dict[str, int]:

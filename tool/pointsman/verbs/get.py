@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from pointsman.errors import Problem, Unreachable
-from pointsman.gate.facts import Facts
+from pointsman.gate.documents import Documents
 from pointsman.gate.payloads import Contents, Missing
 from pointsman.history.versions import find_version
 from pointsman.outcome import Outcome
@@ -22,11 +22,11 @@ def get(repo: Repository, text: str, file: str | None, *, offline: bool = False)
     """
     head = Snapshot(repo, repo.refresh())
     found = find_version(head, text)
-    facts = Facts(repo, Contents(offline=offline))
-    record = facts.record(head, found.target, found.slot, found.version)
+    documents = Documents(repo)
+    record = documents.record(head, found.target, found.slot, found.version)
     if record is None:
         raise Problem(f"the record of {found.version[:12]} cannot be read: pointsman check says why")
-    data = facts.contents.payload(facts.settings(head), record)
+    data = Contents(offline=offline).payload(documents.settings(head), record)
     if isinstance(data, Missing):
         raise Unreachable(f"{found.target} {found.slot} {found.version[:12]} is not available: {data.why}")
     if file is not None:

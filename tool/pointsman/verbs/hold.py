@@ -126,7 +126,7 @@ def _change(repo: Repository, request: Request, wanted: Hold | None, clock: int)
         pull = pulls.show_on_forge(repo, branch, there)
         return {**told, "outcome": "unchanged", "pull_request": pulls.document(pull), "commit": there}
     commit = _commit(repo, main, request, path, wanted)
-    verdict = Gate(repo).change(main, commit, notes=False)
+    verdict = Gate(repo).judge_change(main, commit, notes=False)
     if verdict.faults:
         raise Refused(verdict.faults)
     if request.now:

@@ -37,7 +37,7 @@ def show(repo: Repository, text: str) -> Outcome:
     main = repo.refresh()
     gate = Gate(repo)
     pull = find(repo, text)
-    verdict = gate.change(main, pull.head)
+    verdict = gate.judge_change(main, pull.head)
     faults = [told(fault, accepted=False) for fault in verdict.faults]
     faults += [{**told(fault, accepted=True), "reason": why} for fault, why in verdict.accepted]
     said = [line for each in pull.message.said for line in each.lines()]

@@ -126,7 +126,7 @@ def _wants(repo: Repository, request: Request, sources: Sequence[Source], settin
         want.records[source.artifact.type] = record_of(source, settings, request.run, now)
     gate = Gate(repo)
     for target, slot in request.drops:
-        current = gate.facts.manifest(base, target)
+        current = gate.documents.manifest(base, target)
         if current is None or (slot not in current.current and slot not in _dropped(repo, target)):
             known = ", ".join(current.current) if current else "it was never shipped"
             raise Problem(f"{target} has no {slot} to drop: {known}")

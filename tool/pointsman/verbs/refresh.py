@@ -110,12 +110,12 @@ def _wants(repo: Repository, gate: Gate, pull: Pull) -> tuple[list[Want], list[s
     base = Snapshot(repo, main)
     wants, lost = [], []
     for said in pull.message.said:
-        out = gate.facts.taken_out(main, said.target, said.records)
-        before = gate.facts.taken_out(fork, said.target, said.records) if fork is not None else set()
+        out = gate.past.taken_out(main, said.target, said.records)
+        before = gate.past.taken_out(fork, said.target, said.records) if fork is not None else set()
         gone = out - before
         want = Want(said.target, drops=set(said.drops))
         for slot, version in said.records.items():
-            record = gate.facts.record(base, said.target, slot, version)
+            record = gate.documents.record(base, said.target, slot, version)
             if record is None:
                 raise Problem(f"{pull.branch} ships {slot}@{version[:12]}, which has no record on main: close it")
             if slot in gone:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pointsman.errors import Problem
-from pointsman.gate.facts import Facts
 from pointsman.gate.gate import Gate, Verdict
 from pointsman.history.earlier_states import earlier
 from pointsman.outcome import Outcome
@@ -47,7 +46,7 @@ def review(
     if subject.target is not None:
         verdict = _compared(gate, subject, subject.target)
     else:
-        verdict = gate.change(subject.base, subject.head)
+        verdict = gate.judge_change(subject.base, subject.head)
     document = describe(gate, subject.base, subject.head, verdict, compared=subject.target is not None)
     pull = pulls.document(subject.pull) if subject.pull is not None else None
     return Outcome({**document, "pull_request": pull})
@@ -66,15 +65,15 @@ def _subject(repo: Repository, named: str | None, base: str | None, head: str | 
             return Subject(repo.main, pull.head, pull)
     target = Target.parse(named)
     new = repo.resolve(head) if head else repo.main
-    chain = Facts(repo).chain(new, target.manifest_path)
-    last = chain.at(0)
+    gate = Gate(repo)
+    last = gate.lineage(new, target).last
     if last is None:
         raise Problem(f"{target} was never shipped: pointsman status shows what was")
     if base is not None:
-        return Subject(earlier(Gate(repo), target, base).commit, new, target=target)
-    if not last.parents:
+        return Subject(earlier(gate, target, base).commit, new, target=target)
+    if not last.commit.parents:
         raise Problem(f"{target} came with the first commit: there is nothing before it to compare with")
-    return Subject(last.parents[0], last.oid, target=target)
+    return Subject(last.commit.parents[0], last.commit.oid, target=target)
 
 
 def _pull(repo: Repository, named: str) -> Pull | None:
@@ -86,20 +85,20 @@ def _pull(repo: Repository, named: str) -> Pull | None:
 
 
 def _compared(gate: Gate, subject: Subject, target: Target) -> Verdict:
-    """The facts of two states of a target, which nobody proposes and so no rule judges."""
+    """Two states of a target, which nobody proposes and so no rule judges."""
     old, new = Snapshot(gate.repo, subject.base), Snapshot(gate.repo, subject.head)
-    facts, settings = gate.facts, gate.facts.settings(Snapshot(gate.repo, gate.repo.main))
-    before, after = facts.manifest(old, target), facts.manifest(new, target)
-    last = facts.chain(subject.base, target.manifest_path).at(0)
+    documents, settings = gate.documents, gate.documents.settings(Snapshot(gate.repo, gate.repo.main))
+    before, after = documents.manifest(old, target), documents.manifest(new, target)
+    last = gate.lineage(subject.base, target).last
     change = TargetChange(
         target,
         Kind.RESTORE,
         before,
         after,
         None,
-        last.oid if last else None,
-        records=facts.slots(new, target, after),
-        references=[facts.records(old, target, before)],
+        last.commit.oid if last else None,
+        records=documents.slots(new, target, after),
+        references=[documents.records(old, target, before)],
     )
     evidence = Evidence(Checkpoint.CHANGE, settings, targets=[change], clock=gate.repo.time_of(subject.head))
     return Verdict((), evidence=evidence)

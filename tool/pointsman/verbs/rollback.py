@@ -87,7 +87,7 @@ def _roll_back(repo: Repository, request: Request, clock: int) -> Outcome:
     files |= {plan.hold.path: plan.hold.render() for plan in plans if plan.hold is not None}
     text = compose(_subject(changed), said, reason=request.reason, note=_note(request, plans))
     commit = repo.commit(repo.tree_with(repo.tree_of(main), files), [main], text)
-    verdict = gate.change(main, commit, notes=False)
+    verdict = gate.judge_change(main, commit, notes=False)
     if verdict.faults:
         raise Refused(verdict.faults)
     if request.now:

@@ -73,7 +73,7 @@ def plans(gate: Gate, request: Request, clock: int) -> Iterator[Plan]:
     repo.expect(len(chosen))
     if request.run is None:
         repo.fetch_ahead(past.tops(chosen))
-        gate.facts.fetch_ahead(Snapshot(repo, repo.main), chosen)
+        gate.documents.fetch_ahead(Snapshot(repo, repo.main), chosen)
     for target in chosen:
         try:
             plan = _plan(gate, past, request, target)
@@ -100,8 +100,8 @@ def _plan(gate: Gate, past: EarlierStates, request: Request, target: Target) -> 
         state = past.slot(target, request.slot, request.to)
     else:
         state = past.state(target, request.to)
-    last = gate.facts.chain(repo.main, target.manifest_path).at(0)
-    said = Said(target, supersedes=last.oid if last else "none", now=request.now)
+    last = gate.lineage(repo.main, target).last
+    said = Said(target, supersedes=last.commit.oid if last else "none", now=request.now)
     said.accepts = dict.fromkeys(request.accept, request.reason)
     earlier = _manifest(repo, target, state.entry, state.commit)
     if not state.slots:
@@ -160,7 +160,7 @@ def prove(gate: Gate, plans: Sequence[Plan]) -> None:
     main = Snapshot(gate.repo, gate.repo.main)
     records = (target.record_path(*slot) for target, each in manifests.items() for slot in each.versions.items())
     gate.repo.fetch_ahead(map(main.entry, records))
-    faults = gate.proven(gate.repo.main, manifests)
+    faults = gate.faults_of_pointers(gate.repo.main, manifests, remember=True)
     if faults:
         raise Refused(faults)
 

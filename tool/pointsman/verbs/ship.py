@@ -47,7 +47,9 @@ def ship(repo: Repository, request: Request, progress: Progress = SILENCE) -> Ou
         want.records[slot] = _record(gate, head, request.target, slot, text)
     versions = {slot: record.version for slot, record in want.records.items()}
     uris = {slot: settings.uri(request.target, slot, version) for slot, version in versions.items()}
-    faults = gate.proven(repo.main, {request.target: Manifest(request.target.tenant, request.target.surface, uris, "")})
+    faults = gate.faults_of_pointers(
+        repo.main, {request.target: Manifest(request.target.tenant, request.target.surface, uris, "")}, remember=True
+    )
     if faults:
         raise Refused(faults)
     progress(f"proved {len(uris)} blobs")
@@ -85,7 +87,7 @@ def _record(gate: Gate, head: Snapshot, target: Target, slot: str, text: str) ->
             raise Problem(f"{text} is a version of {' and of '.join(others[:_SHOWN])}, not of {target} {slot}")
         near = ", ".join(name[:12] for name in sorted(names, key=lambda name: -alike(name, text))[:_SHOWN])
         raise Problem(f"no version {text} of {target} {slot} is recorded; the nearest are {near}")
-    record = gate.facts.record(head, target, slot, found[0])
+    record = gate.documents.record(head, target, slot, found[0])
     if record is None:
         raise Problem(f"the record {target.record_path(slot, found[0])} cannot be read: pointsman check says why")
     return record

@@ -6,12 +6,11 @@ import json
 from typing import Any
 
 from pointsman.errors import Problem, Unreachable
-from pointsman.gate.facts import Facts
-from pointsman.gate.payloads import Contents
+from pointsman.gate.gate import Gate
+from pointsman.gate.lineage import Lineage
 from pointsman.history.times import CommitTimes
 from pointsman.history.versions import Recorded, find_version
 from pointsman.outcome import Outcome
-from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.documents import rfc3339
@@ -21,7 +20,7 @@ from pointsman.state.objects import Commit
 def show(repo: Repository, text: str, *, offline: bool = False) -> Outcome:
     """The record of the version that begins with `text`; Problem if none or several do, with the nearest."""
     main = repo.refresh()
-    head, moments = Snapshot(repo, main), CommitTimes(repo, main)
+    head, moments, gate = Snapshot(repo, main), CommitTimes(repo, main), Gate(repo)
     found = find_version(head, text)
     path = found.target.record_path(found.slot, found.version)
     data = head.read(path) or b""
@@ -33,9 +32,9 @@ def show(repo: Repository, text: str, *, offline: bool = False) -> Outcome:
         "type": found.slot,
         "record": _read(data, path),
         "recorded": _told(moments, landed) if landed is not None else None,
-        "current": _periods(repo, moments, found),
+        "current": _periods(gate.lineage(main, found.target), moments, found),
         "retired": _read(tombstone, path) if tombstone is not None else None,
-        "blob": "not asked" if offline else _blob(repo, head, found),
+        "blob": "not asked" if offline else _blob(gate, head, found),
     }
     return Outcome(document)
 
@@ -51,29 +50,27 @@ def _told(moments: CommitTimes, commit: Commit) -> dict[str, Any]:
     return {"commit": commit.oid, "at": rfc3339(moments.of(commit.oid)), "by": commit.author}
 
 
-def _periods(repo: Repository, moments: CommitTimes, found: Recorded) -> list[dict[str, Any]]:
+def _periods(lineage: Lineage, moments: CommitTimes, found: Recorded) -> list[dict[str, Any]]:
     """From and to of each time that main pointed to the version, the latest first; `to` is None for now."""
     periods: list[dict[str, Any]] = []
-    chain = Chain(repo, repo.main, found.target.manifest_path)
     later: Commit | None = None
     inside = False
-    for _, commit in chain.since(0):
-        had = versions_in(repo, chain.step(commit)[1]).get(found.slot) == found.version
+    for step in lineage:
+        had = step.versions.get(found.slot) == found.version
         if had and not inside:
             periods.append({"from": None, "to": _told(moments, later) if later is not None else None})
         if had:
-            periods[-1]["from"] = _told(moments, commit)
-        inside, later = had, commit
+            periods[-1]["from"] = _told(moments, step.commit)
+        inside, later = had, step.commit
     return periods
 
 
-def _blob(repo: Repository, head: Snapshot, found: Recorded) -> str:
-    facts = Facts(repo, Contents())
-    record = facts.record(head, found.target, found.slot, found.version)
+def _blob(gate: Gate, head: Snapshot, found: Recorded) -> str:
+    record = gate.documents.record(head, found.target, found.slot, found.version)
     if record is None:
         return "unknown"
     try:
-        stands = facts.look(facts.settings(head), {record.uri: False})
+        stands = gate.blobs.look(gate.documents.settings(head), {record.uri: False})
     except Unreachable:
         return "unknown"
     if record.uri not in stands:

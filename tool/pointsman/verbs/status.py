@@ -8,13 +8,13 @@ from typing import Any
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.gate.gate import Gate
+from pointsman.gate.lineage import Lineage
 from pointsman.guardrails.comparison import window_age
 from pointsman.guardrails.limits import Age
 from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.targets import choose, current_targets
 from pointsman.history.times import CommitTimes
 from pointsman.outcome import Outcome, told
-from pointsman.repo.chain import Chain
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.pointers import drift, pointers
@@ -87,7 +87,7 @@ class _Look:
             asked_for = (target for pull in self.pulls for target in pull.targets)
             found = sorted({*current_targets(self.head), *asked_for, *self.served})
         self.repo.expect(len(found))
-        self.gate.facts.fetch_ahead(self.head, found)
+        self.gate.documents.fetch_ahead(self.head, found)
         return found
 
     def _pointers(self, store: Store, targets: Sequence[Target]) -> Iterable[tuple[Target, Held]]:
@@ -112,19 +112,19 @@ class _Look:
 
     def at(self, target: Target) -> dict[str, Any]:
         """Everything about one target."""
-        facts = self.gate.facts
-        manifest = facts.manifest(self.head, target)
-        chain = facts.chain(self.main, target.manifest_path)
-        commit = chain.at(0)
+        documents = self.gate.documents
+        manifest = documents.manifest(self.head, target)
+        lineage = self.gate.lineage(self.main, target)
+        commit = lineage.last.commit if lineage.last is not None else None
         return {
             "target": str(target),
             "current": manifest.versions if manifest else {},
-            "window": self._window(target, facts.records(self.head, target, manifest)),
+            "window": self._window(target, documents.records(self.head, target, manifest)),
             "shipped": {**self._told(commit), "run": parse(self.repo.words(commit)).run} if commit else None,
-            **self._serving(target, chain),
+            **self._serving(lineage),
             "holds": [
                 {"target": hold.target, "until": hold.until, "reason": hold.reason}
-                for hold in facts.holds(self.head, target).values()
+                for hold in documents.holds(self.head, target).values()
                 if hold is not None and hold.binds(self.clock)
             ],
             "pull_requests": [document(pull) for pull in self.pulls if target in pull.targets],
@@ -151,8 +151,9 @@ class _Look:
             "stale": sorted(old),
         }
 
-    def _serving(self, target: Target, chain: Chain) -> dict[str, Any]:
+    def _serving(self, lineage: Lineage) -> dict[str, Any]:
         """What serving has, and what is behind it where that is not what main has."""
+        target = lineage.target
         told_of: dict[str, Any] = {"serving": "unknown", "behind": None, "drift": None, "refused": []}
         if self.store is None:
             return told_of
@@ -163,18 +164,17 @@ class _Look:
             return told_of
         if held is not None and held.data == (self.head.read(target.manifest_path) or b""):
             return {**told_of, "serving": "in-sync"}
-        told_of["refused"] = [told(fault) for fault in self.gate.made(self.main, target)]
+        told_of["refused"] = [told(fault) for fault in self.gate.faults_of_current(self.main, target)]
         if held is None:
-            missing = chain.at(0)
-            return {**told_of, "serving": "absent", "behind": self._since(missing, 1) if missing is not None else None}
+            last = lineage.last
+            return {**told_of, "serving": "absent", "behind": self._since(last.commit, 1) if last is not None else None}
         oid, missing = object_id("blob", held.data, len(self.main)), None
-        for place, commit in chain.since(0):
-            old, new = chain.step(commit)
-            if new is not None and new.oid == oid:
-                return {**told_of, "serving": "behind", "behind": self._since(missing or commit, place)}
-            if old is not None and old.oid == oid:
-                return {**told_of, "serving": "behind", "behind": self._since(commit, place + 1)}
-            missing = commit
+        for step in lineage:
+            if step.after is not None and step.after.oid == oid:
+                return {**told_of, "serving": "behind", "behind": self._since(missing or step.commit, step.place)}
+            if step.before is not None and step.before.oid == oid:
+                return {**told_of, "serving": "behind", "behind": self._since(step.commit, step.place + 1)}
+            missing = step.commit
         return {**told_of, "serving": "drifted", "drift": self._drift(self.store, target, key, held)}
 
     def _since(self, commit: Commit, commits: int) -> dict[str, Any]:
@@ -188,5 +188,5 @@ class _Look:
         return {
             "by": store.writer(key),
             "at": rfc3339(int(written)) if written is not None else None,
-            **drift(self.gate.facts, self.head, target, held),
+            **drift(self.gate.documents, self.head, target, held),
         }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointsman.errors import Fault, MovedFirst, Refused
-from pointsman.gate.facts import Facts
+from pointsman.gate.documents import Documents
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome, told
 from pointsman.repo.repository import Repository
@@ -110,8 +110,8 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
         raise MovedFirst("another sync wrote a pointer that was as main has it: run pointsman sync again")
     differing = [each for each, data in wanted.items() if each not in serving or serving[each].data != data]
     repo.expect(len(differing))
-    gate.facts.fetch_ahead(head, differing)
-    gate.facts.look_ahead(settings, _blobs(gate.facts, head, wanted, serving))
+    gate.documents.fetch_ahead(head, differing)
+    gate.blobs.look_ahead(settings, _blobs(gate.documents, head, wanted, serving))
     if not orders.dry_run:
         Notices(store, settings).promise(gate, main, _differing(wanted, serving, orders))
     for target in sorted({*wanted, *serving}):
@@ -129,18 +129,18 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
         if earlier is None or (earlier, outcome) not in (*((did, "unchanged") for did in DID), ("healed", "written")):
             done[target] = {"target": str(target), "outcome": outcome, "faults": [told(fault) for fault in faults]}
             if drifted and held is not None:
-                done[target] |= {"drift": drift(gate.facts, head, target, held)}
+                done[target] |= {"drift": drift(gate.documents, head, target, held)}
             if outcome == "written" and not orders.dry_run:
                 done[target] |= {"visible_after_seconds": _visible_after(gate, main, target)}
-            if outcome == "refused" and (last := gate.facts.chain(main, target.manifest_path).at(0)) is not None:
-                done[target] |= {"refused": {"commit": last.oid, "by": last.committer}}
+            if outcome == "refused" and (last := gate.lineage(main, target).last) is not None:
+                done[target] |= {"refused": {"commit": last.commit.oid, "by": last.commit.committer}}
     return main
 
 
 def _visible_after(gate: Gate, main: Oid, target: Target) -> float | None:
     """Seconds from the commit of what was just written, by its committer's clock, until now."""
-    last = gate.facts.chain(main, target.manifest_path).at(0)
-    return round(max(time.time() - last.time, 0.0), 1) if last is not None else None
+    last = gate.lineage(main, target).last
+    return round(max(time.time() - last.commit.time, 0.0), 1) if last is not None else None
 
 
 def _move_fence(gate: Gate, store: Store, fence: Fence, main: Oid, orders: Orders) -> None:
@@ -172,12 +172,12 @@ def _differing(
 
 
 def _blobs(
-    facts: Facts, head: Snapshot, wanted: Mapping[Target, bytes | None], serving: Mapping[Target, Held]
+    documents: Documents, head: Snapshot, wanted: Mapping[Target, bytes | None], serving: Mapping[Target, Held]
 ) -> Iterator[str]:
     """The URI of every blob that the targets which differ point to."""
     for target, data in wanted.items():
         held = serving.get(target)
-        if data is not None and (held is None or held.data != data) and (manifest := facts.manifest(head, target)):
+        if data is not None and (held is None or held.data != data) and (manifest := documents.manifest(head, target)):
             yield from manifest.current.values()
 
 
@@ -190,9 +190,9 @@ def _gone(
     held: Held | None,
     orders: Orders,
 ) -> tuple[str, tuple[Fault, ...]]:
-    if faults := gate.made(main, target):  # a removal that broke a rule takes nothing away
+    if faults := gate.faults_of_current(main, target):  # a removal that broke a rule takes nothing away
         return "refused", faults
-    if gate.facts.chain(main, target.manifest_path).at(0) is None:
+    if gate.lineage(main, target).last is None:
         # Nothing was removed: who wrote this pointer may still serve by it, so --prune does not mean it.
         says = "main never had a manifest of this target, serving keeps its pointer: pointsman adopt takes over one of "
         return "kept", (Fault(target.manifest_path, "gone", f"{says}recsys-pipelines"),)
@@ -215,12 +215,12 @@ def _differs(
     data: bytes | None,
     orders: Orders,
 ) -> tuple[str, tuple[Fault, ...]]:
-    faults = tuple(dict.fromkeys(gate.made(main, target, store=True)))
+    faults = tuple(dict.fromkeys(gate.faults_of_current(main, target, store=True)))
     if data is None and not faults:
         faults = (Fault(target.manifest_path, "not-a-plain-file", "no plain file stands here: remove it by a commit"),)
     if faults or data is None:
         return "refused", faults
-    drifted = held is not None and not ever_had(repo, main, target, held.data)
+    drifted = held is not None and not ever_had(gate.lineage(main, target), held.data)
     if drifted and not orders.heal:
         says = "serving holds a manifest that main never had, someone wrote it by hand: run pointsman sync to heal it"
         return "kept", (Fault(target.manifest_path, "drifted", says),)

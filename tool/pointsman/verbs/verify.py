@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pointsman.errors import Fault, Problem
-from pointsman.gate.facts import Facts
+from pointsman.gate.documents import Documents
+from pointsman.gate.gate import Gate
 from pointsman.history.events import unknown
 from pointsman.outcome import Outcome, told
 from pointsman.progress import SILENCE, Progress
@@ -43,23 +44,23 @@ def read_shard(text: str) -> tuple[int, int]:
 def verify(repo: Repository, targets: Sequence[Target], choice: Choice, progress: Progress = SILENCE) -> Outcome:
     """Hash the chosen blobs of the targets named, of all without any. Exit 1 if one is missing or altered."""
     head = Snapshot(repo, repo.refresh())
-    facts, settings = Facts(repo), head.settings()
+    gate, settings = Gate(repo), head.settings()
     known = sorted(_targets(head))
     for target in targets:
         if target not in known:
             raise Problem(unknown(target, [str(each) for each in known]))
-    slots = _chosen(_slots(facts, head, sorted(set(targets)) or known, choice), choice)
+    slots = _chosen(_slots(gate.documents, head, sorted(set(targets)) or known, choice), choice)
     blobs = size = 0
     faults: list[Fault] = []
     while batch := list(islice(slots, _BATCH)):
-        facts.read_ahead(head, (target.record_path(slot, version) for target, slot, version in batch))
-        records = {slot: facts.record(head, *slot) for slot in batch}
+        gate.documents.read_ahead(head, (target.record_path(slot, version) for target, slot, version in batch))
+        records = {slot: gate.documents.record(head, *slot) for slot in batch}
         own = {
             slot: record.uri
             for slot, record in records.items()
             if record is not None and _is_own(slot, record, settings)
         }
-        found = facts.look(settings, dict.fromkeys(own.values(), True))
+        found = gate.blobs.look(settings, dict.fromkeys(own.values(), True))
         for slot, record in records.items():
             blob = found.get(own.get(slot, ""))
             blobs, size = blobs + 1, size + ((blob.size if blob is not None else 0) or 0)
@@ -81,10 +82,10 @@ def _targets(head: Snapshot) -> Iterator[Target]:
             yield from (Target(tenant, surface) for surface in head.names(f"registry/{tenant}") if is_name(surface))
 
 
-def _slots(facts: Facts, head: Snapshot, targets: Iterable[Target], choice: Choice) -> Iterator[_Slot]:
+def _slots(documents: Documents, head: Snapshot, targets: Iterable[Target], choice: Choice) -> Iterator[_Slot]:
     for target in targets:
         if not choice.every:
-            manifest = facts.manifest(head, target)
+            manifest = documents.manifest(head, target)
             yield from ((target, slot, version) for slot, version in (manifest.versions if manifest else {}).items())
             continue
         for slot in head.names(f"registry/{target}"):

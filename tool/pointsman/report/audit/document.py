@@ -8,8 +8,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from pointsman.errors import Fault
-from pointsman.gate.facts import Facts
 from pointsman.gate.gate import Verdict
+from pointsman.gate.lineage import Past
 from pointsman.history.events import Event, Teller
 from pointsman.history.signatures import Signatures
 from pointsman.history.times import CommitTimes
@@ -24,10 +24,10 @@ KINDS = ("ship", "restore", "removal", "edit", "hold", "release")
 class Report:
     """The document of an audit of all of main after `since`, under construction."""
 
-    def __init__(self, facts: Facts, main: Oid, since: Oid | None, signatures: Signatures) -> None:
-        self._facts, self._main, self._since, self._signatures = facts, main, since, signatures
-        self._moments = CommitTimes(facts.repo, main)
-        self._teller = Teller(facts.repo, self._moments)
+    def __init__(self, past: Past, main: Oid, since: Oid | None, signatures: Signatures) -> None:
+        self._past, self._main, self._since, self._signatures = past, main, since, signatures
+        self._moments = CommitTimes(past.repo, main)
+        self._teller = Teller(past.repo, self._moments)
         self._commits: list[Commit] = []
         self._events: list[dict[str, Any]] = []
         self._faults: list[dict[str, Any]] = []
@@ -87,7 +87,7 @@ class Report:
         if not changes:
             return []
         told = commit if len(changes) == len(commit.changes) else replace(commit, changes=changes)
-        return [*self._teller.tell(told, self._facts.message(commit))][::-1]
+        return [*self._teller.tell(told, self._past.message(commit))][::-1]
 
     def _event(self, event: Event) -> dict[str, Any]:
         signature = self._signatures.of(event.commit.oid)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from pointsman.artifact import metrics
@@ -14,11 +15,11 @@ from pointsman.artifact.content import Content, Lists, Rows
 from pointsman.errors import Fault
 from pointsman.forge.codeowners import CODEOWNERS_PATHS, CodeOwners
 from pointsman.gate.gate import Gate, Verdict
+from pointsman.gate.lineage import Lineage
 from pointsman.gate.payloads import Contents, Missing, alike
 from pointsman.guardrails.comparison import MEASURES, window_age
 from pointsman.guardrails.table import GUARDRAILS
 from pointsman.outcome import told
-from pointsman.repo.chain import Chain, versions_in
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.review.verdict import verdict_line
 from pointsman.rules.evidence import Checkpoint, Evidence, TargetChange
@@ -39,8 +40,8 @@ def describe(
 
     `brief`: only what the gate has read already, no contents and nothing of the past.
     """
-    evidence = verdict.evidence or Evidence(Checkpoint.CHANGE, gate.facts.settings(Snapshot(gate.repo, base)))
-    describing = _Describing(gate, base, evidence, verdict, compared, None if brief else gate.facts.contents)
+    evidence = verdict.evidence or Evidence(Checkpoint.CHANGE, gate.documents.settings(Snapshot(gate.repo, base)))
+    describing = _Describing(gate, base, evidence, verdict, compared, None if brief else gate.blobs.contents)
     targets = [describing.target(change) for change in evidence.targets]
     targets.sort(key=lambda each: (-_unusual(each), each["target"]))
     paths = {change.target.manifest_path for change in evidence.targets}
@@ -92,9 +93,9 @@ class _Describing:
     contents: Contents | None  # None: be brief
 
     def target(self, change: TargetChange) -> dict[str, Any]:
-        facts, target = self.gate.facts, change.target
+        documents, target = self.gate.documents, change.target
         base = Snapshot(self.gate.repo, self.base)
-        before = dict(change.references[0]) if change.references else facts.records(base, target, change.before)
+        before = dict(change.references[0]) if change.references else documents.records(base, target, change.before)
         after = {slot: record for slot, record in change.records.items() if record is not None}
         was, now = _versions(change.before), _versions(change.after)
         changes = {
@@ -107,7 +108,7 @@ class _Describing:
             change = replace(change, likeness=known)
         types = {slot: self._type(change, slot, before, after, read) for slot in sorted({*was, *now})}
         found = {slot: _metrics(slot, before.get(slot), after.get(slot), read) for slot in changes}
-        chain = facts.chain(self.base, target.manifest_path)
+        lineage = self.gate.lineage(self.base, target)
         same = change.before is not None and change.before == change.after
         kind = "unchanged" if same else "compared" if self.compared else change.kind.value
         return {
@@ -119,8 +120,8 @@ class _Describing:
             "guardrails": self._guardrails(change),
             "faults": self._faults(change),
             "notes": [fault.says for fault in self.verdict.notes if fault.path == target.manifest_path],
-            "undoes": self._undoes(change, chain, changes) if kind == "restore" else None,
-            "history": self._history(chain, sorted({*was, *now})),
+            "undoes": self._undoes(change, lineage, changes) if kind == "restore" else None,
+            "history": self._history(lineage, sorted({*was, *now})),
             "owners": self._owners(target),
             "undo": _undo(change),
         }
@@ -171,15 +172,12 @@ class _Describing:
 
     def _first_shipped(self, target: Target, slot: str, record: Record) -> str | None:
         """When main first pointed to a version; None if it never did. Looks no further back than its record."""
-        facts, base = self.gate.facts, self.base
-        landed = facts.landed(base, [record.path]) if Snapshot(self.gate.repo, base).entry(record.path) else None
-        if landed is None:
+        if Snapshot(self.gate.repo, self.base).entry(record.path) is None:
             return None
         first = None
-        for _, commit in Chain(self.gate.repo, base, target.manifest_path, no_older_than=landed).since(0):
-            change = next(each for each in commit.changes if each.path == target.manifest_path)
-            if versions_in(self.gate.repo, change.new).get(slot) == record.version:
-                first = commit.time
+        for step in self.gate.past.since_recorded(self.base, target, [record.path]):
+            if step.versions.get(slot) == record.version:
+                first = step.commit.time
         return rfc3339(first) if first is not None else None
 
     def _guardrails(self, change: TargetChange) -> list[dict[str, Any]]:
@@ -215,13 +213,12 @@ class _Describing:
                 accepted.append({**told(fault, accepted=True), "reason": why})
         return accepted + [told(fault, accepted=False) for fault in self.verdict.faults if fault.path == path]
 
-    def _undoes(self, change: TargetChange, chain: Chain, changes: Mapping[str, list[str | None]]) -> dict[str, Any]:
-        last = chain.at(0)
+    def _undoes(
+        self, change: TargetChange, lineage: Lineage, changes: Mapping[str, list[str | None]]
+    ) -> dict[str, Any]:
+        last = lineage.last.commit if lineage.last is not None else None
         wanted = _versions(change.after)
-        made = next(
-            (commit for _, commit in chain.since(1) if versions_in(self.gate.repo, chain.step(commit)[1]) == wanted),
-            None,
-        )
+        made = next((step.commit for step in lineage.since(1) if step.versions == wanted), None)
         return {
             "commit": last.oid if last else None,
             "title": last.message.partition("\n")[0] if last else "",
@@ -231,17 +228,16 @@ class _Describing:
             "lost": {slot: old for slot, (old, _) in changes.items() if old is not None},
         }
 
-    def _history(self, chain: Chain, slots: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    def _history(self, lineage: Lineage, slots: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """Slot → what the last ships had of it, oldest first, from records."""
         if len(self.evidence.targets) > _PAST_OF or self.contents is None:
             return {}
         found: dict[str, list[dict[str, Any]]] = {slot: [] for slot in slots}
-        for place, commit in chain.since(0):
-            if place == _PAST:
-                break
+        documents, target = self.gate.documents, lineage.target
+        for step in islice(lineage, _PAST):
+            commit = step.commit
             at = Snapshot(self.gate.repo, commit.oid)
-            target = _target(chain)
-            for slot, record in self.gate.facts.records(at, target, self.gate.facts.manifest(at, target)).items():
+            for slot, record in documents.records(at, target, documents.manifest(at, target)).items():
                 if slot in found and record.summary:
                     count = next(iter(_measures(record)), 0)
                     found[slot].insert(0, {"commit": commit.oid, "at": rfc3339(commit.time), "items": count})
@@ -251,10 +247,6 @@ class _Describing:
         base = Snapshot(self.gate.repo, self.base)
         text = next((data for path in CODEOWNERS_PATHS if (data := base.read(path)) is not None), b"")
         return list(CodeOwners(text.decode("utf-8", "replace")).of(target.manifest_path))
-
-
-def _target(chain: Chain) -> Target:
-    return Target(*chain.path.split("/")[1:3])
 
 
 def _versions(manifest: Manifest | None) -> Mapping[str, str]:

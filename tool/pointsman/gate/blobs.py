@@ -1,0 +1,126 @@
+"""Blobs that a change names: whether they are there, what they hash to, and how alike two of them are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from pointsman.gate.payloads import Contents, Pair
+from pointsman.guardrails.comparison import Likeness
+from pointsman.guardrails.guardrail import Compares
+from pointsman.guardrails.limits import is_on, number
+from pointsman.guardrails.table import GUARDRAILS
+from pointsman.rules.evidence import Blob, Checkpoint, Document, TargetChange
+from pointsman.settings import Settings
+from pointsman.state.documents import Record
+from pointsman.state.names import NAME, VERSION, Target
+from pointsman.state.paths import is_target
+from pointsman.state.store_url import BUCKETS
+from pointsman.store.base import Store
+from pointsman.store.open import open_store
+from pointsman.store.parallel import ask_all
+
+_BLOB_KEY = re.compile(rf"{NAME}/{NAME}/{NAME}/{VERSION}\.json")
+
+
+class Blobs:
+    """Looks at blobs. `contents` reads what guardrails compare, and says whether the store is asked at all."""
+
+    def __init__(self, contents: Contents) -> None:
+        self.contents = contents
+        self.offline = contents.offline
+        self._stores: dict[str, Store] = {}
+        self._sizes: dict[str, Blob] = {}
+        self._hashed: dict[str, Blob] = {}
+
+    def compared(self, settings: Settings, changes: Sequence[TargetChange]) -> list[TargetChange]:
+        """The same changes with how alike their versions are to earlier ones, as far as a guardrail in force asks."""
+        first = [pair for change in changes for pair in _pairs(settings, change, 0)]
+        alike = self.contents.likeness(settings, first)
+        # What is like the current version passes: only where it is not, an earlier state has to be read.
+        unlike = [change for change in changes if _is_unlike(settings, change, alike)]
+        alike |= self.contents.likeness(settings, [pair for each in unlike for pair in _pairs(settings, each, 1)])
+        return [replace(change, likeness=alike) for change in changes]
+
+    def look_ahead(self, settings: Settings, uris: Iterable[str]) -> None:
+        """Ask now for the sizes of blobs that the gate is going to ask for one target at a time."""
+        self._sizes |= self.look(settings, dict.fromkeys(uris, False))
+
+    def remember(self, hashed: Mapping[str, Blob]) -> None:
+        """What these blobs hashed to just now is not read again."""
+        self._hashed |= hashed
+
+    def look(self, settings: Settings, wanted: Mapping[str, bool]) -> dict[str, Blob]:
+        """What stands under URIs (URI → whether to hash it); those that are of none of the repository's stores lack."""
+        found: dict[str, Blob] = {}
+        for url in (settings.store, *settings.former):
+            mine = [uri for uri in wanted if uri not in found and _is_blob(url, uri)]
+            if not mine or url.partition("://")[0] not in ("file", *BUCKETS):
+                continue
+            if url not in self._stores:
+                self._stores[url] = open_store(url, settings.access)
+            store = self._stores[url]
+            ask = partial(self._blob, store, wanted)
+            at_once = store.reads_at_once if any(wanted[uri] for uri in mine) else store.at_once
+            found |= zip(mine, ask_all(ask, mine, at_once=at_once), strict=True)
+        return found
+
+    def _blob(self, store: Store, wanted: Mapping[str, bool], uri: str) -> Blob:
+        key = uri[len(store.url) + 1 :]
+        if wanted[uri]:
+            if uri in self._hashed:
+                return self._hashed[uri]
+            size = self.contents.take_proof(uri)
+            return Blob(*(store.digest(key) or (None,))) if size is None else Blob(size, key[-69:-5])
+        return self._sizes.get(uri) or Blob(store.size(key))
+
+    def of_change(
+        self, checkpoint: Checkpoint, settings: Settings, documents: Iterable[Document], targets: Iterable[TargetChange]
+    ) -> dict[str, Blob]:
+        """What stands under every URI of a changed manifest (changed slots hashed), and of records added alone."""
+        wanted = {
+            uri: checkpoint is Checkpoint.TREE or slot in change.changed
+            for change in targets
+            if change.after is not None
+            for slot, uri in change.after.current.items()
+            if uri in settings.places(change.target, slot, change.after.versions.get(slot, ""))
+        }
+        if checkpoint is Checkpoint.CHANGE and not targets:
+            records = (document.value for document in documents if isinstance(document.value, Record))
+            wanted = {
+                record.uri: False
+                for record in records
+                if is_target(record.tenant, record.surface)
+                and record.uri in settings.places(record.target, record.type, record.version)
+            }
+        return self.look(settings, wanted)
+
+
+def _limits(settings: Settings, target: Target, what: Compares) -> list[float]:
+    """The limits in force for a target of the guardrails that compare this much of the contents."""
+    asking = (guardrail.setting for guardrail in GUARDRAILS.values() if guardrail.compares is what)
+    return [number(limit) for limit in (settings.limit(target, setting) for setting in asking) if is_on(limit)]
+
+
+def _pairs(settings: Settings, change: TargetChange, reference: int) -> Iterator[Pair]:
+    """Earlier and new version of each changed slot that guardrails in force compare by their contents."""
+    kept, tops = (_limits(settings, change.target, what) for what in (Compares.IDS, Compares.TOP))
+    for before in change.references[reference : reference + 1] if kept or tops else ():
+        for slot in change.changed:
+            old, new = before.get(slot), change.records.get(slot)
+            if old is not None and new is not None:
+                yield Pair(old, new, bool(tops))
+
+
+def _is_unlike(settings: Settings, change: TargetChange, alike: Mapping[tuple[str, str], Likeness]) -> bool:
+    kept, tops = (_limits(settings, change.target, what) for what in (Compares.IDS, Compares.TOP))
+    likes = [alike[pair.before.version, pair.after.version] for pair in _pairs(settings, change, 0)]
+    figures = [(like.kept, kept) for like in likes] + [(like.overlap, tops) for like in likes]
+    return any(figure is not None and any(figure < limit for limit in limits) for figure, limits in figures)
+
+
+def _is_blob(store: str, uri: str) -> bool:
+    """Whether a URI can be a blob of a store: nothing else that it may name is ever opened."""
+    return uri.startswith(f"{store}/") and _BLOB_KEY.fullmatch(uri, len(store) + 1) is not None

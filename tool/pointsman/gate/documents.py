@@ -1,0 +1,210 @@
+"""State documents: manifests, records, tombstones, holds, schemas and settings, as git holds them. Judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from pointsman.errors import Fault, Problem
+from pointsman.repo.origin import MAIN
+from pointsman.repo.repository import LATELY, Repository
+from pointsman.repo.snapshot import Snapshot, versions_in
+from pointsman.rules.evidence import Document, State
+from pointsman.settings import SETTINGS_PATH, Settings, read_settings
+from pointsman.state.documents import (
+    HOLD_ON_ALL,
+    Hold,
+    Manifest,
+    Record,
+    read_hold,
+    read_manifest,
+    read_record,
+    read_tombstone,
+)
+from pointsman.state.names import Target
+from pointsman.state.objects import PLAIN_FILE, TREE, Change, Entry, Oid
+from pointsman.state.paths import path_kind, target_of
+
+_READ_AT_MOST = 1 << 24  # bytes of a state file, whatever [limits] says; its own limit is the rule too-large
+_REMEMBERED = 4096  # documents
+_READERS: Mapping[str, Any] = {
+    "manifest": read_manifest,
+    "record": read_record,
+    "tombstone": read_tombstone,
+    "hold": read_hold,
+}
+
+
+class Documents:
+    """Reads the documents of one repository, each content once."""
+
+    def __init__(self, repo: Repository) -> None:
+        self.repo = repo
+        self._settings: dict[str, Settings] = {}
+        self._values: dict[tuple[str, Oid], State | list[Fault]] = {}  # (path, id of the content) → what it says
+
+    # settings
+
+    def settings(self, snapshot: Snapshot) -> Settings:
+        """The settings at a commit; Problem if there are none or they are wrong."""
+        entry = snapshot.entry(SETTINGS_PATH)
+        key = entry.oid if entry else ""
+        if key not in self._settings:
+            self._settings[key] = snapshot.settings()
+        return self._settings[key]
+
+    def settings_then(self, base: Snapshot, head: Snapshot) -> Settings:
+        """The settings that a commit of the past was made under; today's where those cannot be read any more."""
+        wrong = None
+        for snapshot in (base, head, Snapshot(self.repo, self.repo.heads.get(MAIN))):
+            try:
+                return self.settings(snapshot)
+            except Problem as error:
+                wrong = wrong or error
+        assert wrong is not None
+        raise wrong
+
+    # what a snapshot has
+
+    def manifest(self, snapshot: Snapshot, target: Target) -> Manifest | None:
+        """The manifest of a target in a snapshot; None if there is none or it cannot be read."""
+        found = self._value(target.manifest_path, "manifest", snapshot.entry(target.manifest_path))
+        return found if isinstance(found, Manifest) else None
+
+    def record(self, snapshot: Snapshot, target: Target, slot: str, version: str) -> Record | None:
+        """The record of a version in a snapshot; None if there is none or it cannot be read."""
+        path = target.record_path(slot, version)
+        found = self._value(path, "record", snapshot.entry(path))
+        return found if isinstance(found, Record) else None
+
+    def slots(self, snapshot: Snapshot, target: Target, manifest: Manifest | None) -> dict[str, Record | None]:
+        """Slot → record, for every slot of a manifest; None for one that has no record."""
+        versions = manifest.versions if manifest is not None else {}
+        return {slot: self.record(snapshot, target, slot, version) for slot, version in versions.items()}
+
+    def records(self, snapshot: Snapshot, target: Target, manifest: Manifest | None) -> dict[str, Record]:
+        """Slot → record, for every slot of a manifest that has one."""
+        found = self.slots(snapshot, target, manifest)
+        return {slot: record for slot, record in found.items() if record is not None}
+
+    def holds(self, base: Snapshot, target: Target) -> dict[str, Hold | None]:
+        """Path → hold, for the holds on a target and on everything; None for one that cannot be read."""
+        found: dict[str, Hold | None] = {}
+        for path in (target.hold_path, HOLD_ON_ALL):
+            entry = base.entry(path)
+            if entry is not None and entry.mode != TREE:
+                hold = self._value(path, "hold", entry)
+                found[path] = hold if isinstance(hold, Hold) else None
+        return found
+
+    def retired(self, base: Snapshot, target: Target, manifest: Manifest | None) -> frozenset[str]:
+        """The slots of a manifest whose version has a tombstone."""
+        versions = manifest.versions if manifest is not None else {}
+        return frozenset(slot for slot, version in versions.items() if base.entry(target.tombstone_path(slot, version)))
+
+    def _value(
+        self, path: str, kind: str, entry: Entry | None, data: bytes | None = None
+    ) -> State | list[Fault] | None:
+        """What a state document says, or its faults; None if no plain file stands there. Read once."""
+        if entry is None or entry.mode != PLAIN_FILE:
+            return None
+        key = path, entry.oid
+        if key not in self._values:
+            if len(self._values) >= _REMEMBERED:
+                del self._values[next(iter(self._values))]
+            self._values[key] = _READERS[kind](self.repo.git.blob(entry.oid) if data is None else data, path)
+        return self._values[key]
+
+    # of many at once
+
+    def fetch_ahead(self, snapshot: Snapshot, targets: Iterable[Target]) -> None:
+        """In a partial clone, fetch together the manifests of targets and the records that they point or pointed to."""
+        if not self.repo.is_partial:
+            return
+        every = list(targets)
+        self.repo.fetch_ahead(snapshot.entry(target.manifest_path) for target in every)
+        slots = [(target, slot) for target in every for slot in self._lately(snapshot, target)]
+        self.repo.fetch_ahead(snapshot.entry(target.record_path(*slot)) for target, slot in slots)
+
+    def _lately(self, snapshot: Snapshot, target: Target) -> set[tuple[str, str]]:
+        """Slot and version of what a manifest points to, and of its last states where history was read."""
+        entries = [snapshot.entry(target.manifest_path)]
+        index, tip = self.repo.history_index, snapshot.commit
+        if index is not None and tip is not None and tip in index:
+            for commit in islice(self.repo.history(tip, target.manifest_path), LATELY):
+                entries += [entry for change in commit.changes for entry in (change.old, change.new)]
+        return {slot for entry in entries for slot in versions_in(self.repo, entry).items()}
+
+    def read_ahead(self, snapshot: Snapshot, paths: Iterable[str]) -> None:
+        """Read together the documents that are going to be asked for one at a time."""
+        entries = [snapshot.entry(path) for path in paths]
+        self.repo.fetch_ahead(entries)
+        self.repo.git.read_ahead(entry.oid for entry in entries if entry is not None and entry.mode == PLAIN_FILE)
+
+    # what a change leaves
+
+    def document(self, change: Change, *, formatted: bool) -> Document:
+        """One changed path, read as far as its kind has a form; with `formatted`, whether its bytes are canonical."""
+        path, kind, new = change.path, path_kind(change.path), change.new
+        if path == SETTINGS_PATH:
+            return Document(path, kind, change, faults=self._settings_faults(change))
+        data = self.repo.content(new) if kind == "schema" or kind in _READERS else None
+        if data is None:
+            return Document(path, kind, change)
+        if len(data) > _READ_AT_MOST:
+            fault = Fault(path, "schema", f"{len(data)} bytes: no state file is that large")
+            return Document(path, kind, change, len(data), faults=(fault,))
+        if kind == "schema":
+            from pointsman.artifact import user_type  # what reads schemas costs 25 ms, and schemas change rarely
+
+            loaded = user_type.load(path.rpartition("/")[2].removesuffix(".schema.json"), data, path)
+            return Document(path, kind, change, len(data), faults=(loaded,) if isinstance(loaded, Fault) else ())
+        value = self._value(path, kind, new, data)
+        if value is None or isinstance(value, list):
+            return Document(path, kind, change, len(data), faults=tuple(value or ()))
+        return Document(path, kind, change, len(data), value, formatted=not formatted or value.render() == data)
+
+    def _settings_faults(self, change: Change) -> tuple[Fault, ...]:
+        """What would stop every later command: settings that are gone or cannot be read."""
+        if change.new is None:
+            return (Fault(change.path, "schema", "a manifest repository cannot do without its settings: keep them"),)
+        try:
+            read_settings(self.repo.content(change.new) or b"")
+        except Problem as error:
+            return (Fault(change.path, "schema", str(error)),)
+        return ()
+
+    def tombstones(self, base: Snapshot, documents: Iterable[Document]) -> tuple[frozenset[str], frozenset[str]]:
+        """Of the tombstones that a change adds: those of versions that main points to, those without a record."""
+        pointed_to, unrecorded = set(), set()
+        for document in documents:
+            if document.kind == "tombstone" and document.change.new is not None:
+                target, (*_, slot, name) = target_of(document.path), document.path.split("/")
+                version = name.partition(".")[0]
+                manifest = self.manifest(base, target)
+                if manifest is not None and manifest.versions.get(slot) == version:
+                    pointed_to.add(document.path)
+                if base.entry(target.record_path(slot, version)) is None:
+                    unrecorded.add(document.path)
+        return frozenset(pointed_to), frozenset(unrecorded)
+
+    def in_use(self, base: Snapshot, documents: Iterable[Document]) -> dict[str, str]:
+        """Path of a changed schema → a record of its type. Looks at every target: schemas change rarely."""
+        found: dict[str, str] = {}
+        for document in documents:
+            if document.kind == "schema" and document.change.old is not None:
+                slot = document.path.rpartition("/")[2].removesuffix(".schema.json")
+                record = self._any_record(base, slot)
+                if record is not None:
+                    found[document.path] = record
+        return found
+
+    def _any_record(self, base: Snapshot, slot: str) -> str | None:
+        for tenant in base.names("registry"):
+            for surface in base.names(f"registry/{tenant}"):
+                for name in base.files(f"registry/{tenant}/{surface}/{slot}"):
+                    path = f"registry/{tenant}/{surface}/{slot}/{name}"
+                    if path_kind(path) == "record":
+                        return path
+        return None

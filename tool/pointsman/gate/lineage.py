@@ -1,0 +1,241 @@
+"""The lineage of a target: the commits that made its manifest what it is, newest first, and what each of them did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Protocol
+
+from pointsman.errors import Fault
+from pointsman.gate.documents import Documents
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot, versions_in
+from pointsman.state.message import Message, Said, is_restore, parse, vouching
+from pointsman.state.names import Target
+from pointsman.state.objects import Commit, Entry, Oid
+
+_REMEMBERED = 4096  # messages
+
+
+class Judge(Protocol):
+    """Who says what rules a step broke."""
+
+    def own_faults(self, step: Step) -> tuple[Fault, ...]:
+        """The faults of that commit alone."""
+
+    def faults_below(self, step: Step) -> tuple[Fault, ...]:
+        """The faults of what it was built on, if it is a ship: that would launder them."""
+
+
+class Step:
+    """One commit of a lineage. What is asked of it is read then, and once."""
+
+    def __init__(self, lineage: Lineage, place: int, commit: Commit) -> None:
+        self.lineage = lineage
+        self.place = place  # how many steps before the newest
+        self.commit = commit
+        change = next(change for change in commit.changes if change.path == lineage.path)
+        self.before: Entry | None = change.old
+        self.after: Entry | None = change.new
+
+    @property
+    def older(self) -> Step | None:
+        """The step that this one replaced, None for the first."""
+        return self.lineage.at(self.place + 1)
+
+    @cached_property
+    def versions_before(self) -> Mapping[str, str]:
+        """Artifact type → version, before this commit; nothing where there was no manifest or an unreadable one."""
+        return versions_in(self.lineage.repo, self.before)
+
+    @cached_property
+    def versions(self) -> Mapping[str, str]:
+        """Artifact type → version, after this commit."""
+        return versions_in(self.lineage.repo, self.after)
+
+    @property
+    def message(self) -> Message:
+        """What the commit says."""
+        return self.lineage.past.message(self.commit)
+
+    @cached_property
+    def said(self) -> Said | None:
+        """What the commit says in vouching for the bytes that it left, None if nothing vouches for them."""
+        data = self.lineage.repo.content(self.after)
+        return vouching(self.message, self.lineage.target, data) if data is not None else None
+
+    @property
+    def is_ship(self) -> bool:
+        """Whether it vouches for new bytes that are no restore."""
+        return self.said is not None and not is_restore(self.said, self.versions_before, self.versions)
+
+    @property
+    def is_accepted_removal(self) -> bool:
+        """Whether it took the manifest away and says that this is meant."""
+        return self.after is None and "manifest-removed" in self.message.accepts(self.lineage.target)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it made what stood at `[audit] since`, as the tip names it: that is good, whatever it broke."""
+        return self.lineage.is_within_since(self.commit.oid) and self.place == len(self.lineage.newer_than_since or ())
+
+    @property
+    def own_faults(self) -> tuple[Fault, ...]:
+        """The rules that it broke itself, as sync judges it, without the store."""
+        return self.lineage.past.judge.own_faults(self)
+
+    @property
+    def faults_below(self) -> tuple[Fault, ...]:
+        """If it is a ship, the rules that the step which it replaced broke: it would launder them."""
+        return self.lineage.past.judge.faults_below(self)
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Both. A ship answers for the step that it replaced, not for those before: judging one would judge all."""
+        return (*self.own_faults, *self.faults_below)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it broke no rule: what it left may be put back."""
+        return not self.faults
+
+
+class Lineage:
+    """The steps of one target up to `tip`, read only as far as asked."""
+
+    def __init__(self, past: Past, tip: Oid | None, target: Target, *, no_older_than: Oid | None = None) -> None:
+        self.past = past
+        self.repo = past.repo
+        self.tip = tip
+        self.target = target
+        self.path = target.manifest_path
+        coming = self.repo.history(tip, self.path, no_older_than=no_older_than) if tip is not None else iter(())
+        self._coming: Iterator[Commit] = coming
+        self._read: list[Step] = []
+        self._places: dict[Oid, int] = {}
+
+    def __iter__(self) -> Iterator[Step]:
+        return self.since(0)
+
+    @property
+    def last(self) -> Step | None:
+        """The newest step, None if the target was never shipped."""
+        return self.at(0)
+
+    def at(self, place: int) -> Step | None:
+        """The step `place` before the newest, None beyond the first."""
+        while len(self._read) <= place:
+            commit = next(self._coming, None)
+            if commit is None:
+                return None
+            if any(change.path == self.path for change in commit.changes):  # not only something below it
+                self._places[commit.oid] = len(self._read)
+                self._read.append(Step(self, len(self._read), commit))
+        return self._read[place]
+
+    def of(self, commit: Oid) -> Step:
+        """The step of a commit that changed the manifest."""
+        while commit not in self._places and self.at(len(self._read)) is not None:
+            pass
+        return self._read[self._places[commit]]
+
+    def since(self, place: int) -> Iterator[Step]:
+        """The steps from that one back to the first."""
+        while (step := self.at(place)) is not None:
+            yield step
+            place += 1
+
+    def is_within_since(self, commit: Oid) -> bool:
+        """Whether a commit of the lineage is `[audit] since` or came before it."""
+        return self.newer_than_since is not None and commit not in self.newer_than_since
+
+    @cached_property
+    def newer_than_since(self) -> frozenset[Oid] | None:
+        """The commits that came after `[audit] since`; None if nothing is taken as it stands."""
+        if self.tip is None or (since := self.past.since(self.tip)) is None:
+            return None
+        commits = self.repo.history(self.tip, self.path, no_older_than=since)
+        return frozenset(each.oid for each in commits if any(change.path == self.path for change in each.changes))
+
+
+class Past:
+    """The lineages of one repository, each read once. `judge` is only asked for faults."""
+
+    def __init__(self, repo: Repository, documents: Documents, judge: Judge | None = None) -> None:
+        self.repo = repo
+        self._documents = documents
+        self._judge = judge
+        self._lineages: dict[tuple[Oid | None, Target], Lineage] = {}
+        self._sinces: dict[Oid, Oid | None] = {}
+        self._messages: dict[Oid, Message] = {}  # what a commit says of many targets is asked once for each of them
+
+    @property
+    def judge(self) -> Judge:
+        assert self._judge is not None
+        return self._judge
+
+    def lineage(self, tip: Oid | None, target: Target) -> Lineage:
+        """The steps that made a target's manifest what it is at `tip`."""
+        return self._lineages.setdefault((tip, target), Lineage(self, tip, target))
+
+    def message(self, commit: Commit) -> Message:
+        """What a commit of main says. Parsed once."""
+        if commit.oid not in self._messages:
+            if len(self._messages) >= _REMEMBERED:
+                del self._messages[next(iter(self._messages))]
+            self._messages[commit.oid] = parse(self.repo.words(commit))
+        return self._messages[commit.oid]
+
+    def since(self, tip: Oid) -> Oid | None:
+        """The commit that `[audit] since` names, None if it names none of the history of `tip`."""
+        if tip not in self._sinces:
+            since = Oid(self._documents.settings(Snapshot(self.repo, tip)).audit_since)
+            self._sinces[tip] = since if since and self.repo.grew_from(since, tip) else None
+        return self._sinces[tip]
+
+    def since_recorded(self, base: Oid, target: Target, records: Sequence[str]) -> Lineage:
+        """A lineage down to the oldest of the commits that added these records (paths): what came before cannot matter.
+
+        Nothing older than the commit that added a version's record can have pointed to it.
+        """
+        return Lineage(self, base if records else None, target, no_older_than=self._recorded_by(base, records))
+
+    def _recorded_by(self, base: Oid, records: Sequence[str]) -> Oid | None:
+        """The oldest of the commits that added these records: one walk, as far as it takes to find them all."""
+        missing, oldest = set(records), None
+        for commit in self.repo.history(base, *records) if records else ():
+            missing -= {change.path for change in commit.changes if change.old is None}
+            oldest = commit.oid
+            if not missing:
+                break
+        return oldest
+
+    def taken_out(self, base: Oid, target: Target, versions: Mapping[str, str], *, tip: Oid | None = None) -> set[str]:
+        """The slots whose version a restore has taken out, and which nothing on `base` has put back since.
+
+        `tip`: the commit that descends from `base` and says what is taken as it stands; `base` itself unless given.
+        """
+        there = Snapshot(self.repo, base)
+        open_slots = {slot for slot, version in versions.items() if there.entry(target.record_path(slot, version))}
+        records = [target.record_path(slot, versions[slot]) for slot in sorted(open_slots)]
+        out: set[str] = set()
+        whole = self.lineage(tip or base, target)
+        for step in self.since_recorded(base, target, records):
+            said = step.said
+            restores = not step.is_ship and not step.is_accepted_removal
+            if said is None and restores and whole.is_within_since(step.commit.oid):
+                # Nothing vouched for anything then: only what went back to an earlier state took something out.
+                earlier = (each.after for each in whole.since(whole.of(step.commit.oid).place + 1))
+                restores = step.after is None or step.after in earlier
+            for slot in sorted(open_slots):
+                version = versions[slot]
+                if restores and step.versions_before.get(slot) == version != step.versions.get(slot):
+                    out.add(slot)
+                elif not (restores and step.versions.get(slot) == version) and not (
+                    said and (slot, version) in said.reships
+                ):
+                    continue
+                open_slots.discard(slot)
+            if not open_slots:
+                break
+        return out

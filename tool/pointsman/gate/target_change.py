@@ -1,0 +1,136 @@
+"""What a change makes of one target, with everything that the rules compare it with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pointsman.errors import Fault
+from pointsman.gate.documents import Documents
+from pointsman.gate.lineage import Lineage, Past
+from pointsman.repo.snapshot import Snapshot
+from pointsman.rules.evidence import Document, Kind, TargetChange
+from pointsman.state.documents import Manifest, Record
+from pointsman.state.message import Message, Said, is_restore, vouching
+from pointsman.state.names import Target
+from pointsman.state.objects import Entry, Oid
+from pointsman.state.paths import target_of
+
+
+class TargetChanges:
+    """Gathers what is to be known of changes of manifests."""
+
+    def __init__(self, documents: Documents, past: Past) -> None:
+        self.repo = documents.repo
+        self._documents = documents
+        self._past = past
+
+    def standing(self, base: Snapshot, target: Target, before: Manifest | None, after: Manifest | None) -> TargetChange:
+        """A manifest that stands where it is: what it points to is judged, not how it came there."""
+        records, retired = self._documents.slots(base, target, after), self._documents.retired(base, target, after)
+        return TargetChange(target, Kind.RESTORE, before, after, None, None, records=records, retired=retired)
+
+    def of(self, lineage: Lineage, place: int, base: Snapshot, document: Document, message: Message) -> TargetChange:
+        """A change of one manifest whose base is `place` steps back in its lineage."""
+        documents, change, target = self._documents, document.change, target_of(document.path)
+        after = document.value if isinstance(document.value, Manifest) else None
+        last = lineage.at(place)
+        before = documents.manifest(base, target)
+        data = self.repo.content(change.new)
+        said = vouching(message, target, data) if data is not None else None
+        kind = _kind(lineage, place, change.new, before, after, said)
+        said = said or message.about(target)
+        found = TargetChange(
+            target,
+            kind,
+            before,
+            after,
+            said,
+            last.commit.oid if last else None,
+            kind is Kind.REMOVAL and _undoes_first(lineage, place),
+            documents.slots(base, target, after),
+            retired=documents.retired(base, target, after),
+        )
+        if kind is Kind.RESTORE and said is not None and said.restores:
+            known = all(_had(lineage, place, slot, version) for slot, version in said.restores.items())
+            return replace(found, restores_known=known)
+        if kind is not Kind.SHIP or after is None:
+            return found
+        versions = after.versions
+        reships = said.reships if said is not None else set()
+        changed = {slot: versions[slot] for slot in found.changed if slot in versions}
+        taken_out = (
+            self._past.taken_out(base.commit, target, changed, tip=lineage.tip) if base.commit is not None else set()
+        )
+        put_back = {slot for slot, version in reships if versions.get(slot) == version}
+        return replace(found, taken_out=frozenset(taken_out - put_back), holds=documents.holds(base, target))
+
+    def at_the_gate(self, change: TargetChange, lineage: Lineage, base: Snapshot, *, notes: bool) -> TargetChange:
+        """The same with what only a change that is not on main yet is judged by."""
+        if change.after is None:
+            return change
+        if change.kind is not Kind.SHIP:
+            if not notes or change.kind is not Kind.RESTORE:
+                return change
+            return replace(change, references=[self._documents.records(base, change.target, change.before)])
+        built_on: tuple[Fault, ...] = ()
+        if (last := lineage.last) is not None:
+            built_on = (*(laundered(fault, last.commit.oid) for fault in last.own_faults), *last.faults_below)
+        return replace(change, built_on=built_on, references=self._references(lineage, change, base))
+
+    def _references(self, lineage: Lineage, change: TargetChange, base: Snapshot) -> list[Mapping[str, Record]]:
+        """The states a ship is compared with: the current one, and the last one shipped without Accept: lines."""
+        documents, target = self._documents, change.target
+        references: list[Mapping[str, Record]] = [documents.records(base, target, change.before)]
+        for step in lineage:
+            accepts = step.message.accepts(target, step.said.manifest) if step.said is not None else {}
+            if not accepts and step.is_ship:
+                shipped = Snapshot(self.repo, step.commit.oid)
+                manifest = documents.manifest(shipped, target)
+                if step.place == 0 or manifest is None or base.commit is None:
+                    return references
+                # What a restore took out was not good: nothing is measured by it.
+                bad = self._past.taken_out(base.commit, target, manifest.versions, tip=lineage.tip)
+                records = documents.records(shipped, target, manifest)
+                return [*references, {slot: record for slot, record in records.items() if slot not in bad}]
+        return references
+
+
+def _kind(
+    lineage: Lineage,
+    place: int,
+    new: Entry | None,
+    before: Manifest | None,
+    after: Manifest | None,
+    said: Said | None,
+) -> Kind:
+    if new is None:
+        return Kind.REMOVAL
+    if said is not None:
+        was = before.versions if before else {}
+        now = after.versions if after else {}
+        return Kind.RESTORE if is_restore(said, was, now) else Kind.SHIP
+    for step in lineage.since(place):
+        # Only where something vouches for the bytes: a restore in between is as good as what it restored.
+        if step.after == new and (step.said is not None or step.is_trusted) and step.is_good:
+            return Kind.RESTORE
+    return Kind.EDIT
+
+
+def _undoes_first(lineage: Lineage, place: int) -> bool:
+    """Whether what stands `place` steps back is what a first ship left: without it there was nothing, as before."""
+    last = lineage.at(place)
+    for step in lineage.since(place):
+        if last is not None and step.before is None:
+            return last.after == step.after and (step is last or step.is_good)
+    return False
+
+
+def _had(lineage: Lineage, place: int, slot: str, version: str) -> bool:
+    return any(step.versions.get(slot) == version and step.is_good for step in lineage.since(place))
+
+
+def laundered(fault: Fault, built_on: Oid) -> Fault:
+    """A fault of what a ship is built on."""
+    back = f"put a good one back before shipping on it, with pointsman rollback {target_of(fault.path)}"
+    return replace(fault, says=f"main's own manifest breaks this rule since {built_on[:12]}: {back} ({fault.says})")
