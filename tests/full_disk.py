@@ -15,12 +15,13 @@ from pathlib import Path
 from pointsman.errors import Problem
 from pointsman.repo.open import open_repository
 from pointsman.verbs.publish import Request, publish
+from pointsman.workspace import Workspace
 
 
 def run(repository: str, paths: tuple[str, ...]) -> tuple[int, str]:
     try:
         with open_repository(repository) as repo:
-            return publish(repo, Request(paths)).exit_code, ""
+            return publish(Workspace(repo), Request(paths)).exit_code, ""
     except Problem as problem:
         return problem.exit_code, str(problem)
 

@@ -32,6 +32,7 @@ from pointsman.serving.fence import SYNCED
 from pointsman.state.objects import Oid
 from pointsman.store.base import Held
 from pointsman.verbs import sync
+from pointsman.workspace import Workspace
 
 DIES = -1  # a decision: the actor is killed instead of taking its step
 Decision = tuple[int, int]  # actor, and which answer it gets: a place in main, or DIES
@@ -165,7 +166,7 @@ class Run:
             return self.look(repo, refresh) if by_follow else refresh()
 
         repo.refresh = refresh_or_look  # type: ignore[method-assign]
-        outcome = sync.sync(repo)
+        outcome = sync.sync(Workspace(repo))
         self.world.clean |= outcome.document["commit"] == self.world.commits[self.world.head]
         return outcome
 

@@ -18,6 +18,7 @@ from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
 from pointsman.state.names import Target
 from pointsman.verbs import check, pr, publish, rollback
+from pointsman.workspace import Workspace
 
 STAGING = Path(__file__).parent / "samples" / "recsys-pipelines" / "staging"
 GROCER = Target("grocer", "home")
@@ -109,33 +110,39 @@ class Shop:
         if day is not None:
             paths, more = (STAGING / "grocer",), {"window": DAYS[day], **more}
         with self.open(where) as repo:
-            return publish.publish(repo, publish.Request(tuple(map(str, paths)), **more))
+            return publish.publish(Workspace(repo), publish.Request(tuple(map(str, paths)), **more))
 
     def merge(self, pull: str = "grocer/home", where: Path | str | None = None) -> Outcome:
         with self.open(where) as repo:
-            return pr.merge(repo, pull)
+            return pr.merge(Workspace(repo), pull)
 
     def pulls(self, where: Path | str | None = None) -> list[dict[str, Any]]:
         with self.open(where) as repo:
-            listed: list[dict[str, Any]] = pr.list_pulls(repo).document["pull_requests"]
+            listed: list[dict[str, Any]] = pr.list_pulls(Workspace(repo)).document["pull_requests"]
             return listed
 
     def roll_back(self, *targets: Target, where: Path | str | None = None, **more: Any) -> Outcome:
         with self.open(where) as repo:
-            return rollback.roll_back(repo, rollback.Request(targets or (GROCER,), **more))
+            return rollback.roll_back(Workspace(repo), rollback.Request(targets or (GROCER,), **more))
 
     def sync(self, where: Path | str | None = None, **more: Any) -> Outcome:
         from pointsman.verbs import sync
 
         with self.open(where) as repo:
-            return sync.sync(repo, sync.Orders(**more))
+            return sync.sync(Workspace(repo), sync.Orders(**more))
 
     def check(
-        self, base: str | None = None, head: str | None = None, where: Path | str | None = None, **more: Any
+        self,
+        base: str | None = None,
+        head: str | None = None,
+        where: Path | str | None = None,
+        *,
+        staged: bool = False,
+        **how: Any,
     ) -> list[str]:
         """The names of the rules that a change breaks and does not accept."""
         with self.open(where) as repo:
-            document = check.check(repo, base=base, head=head, **more).document
+            document = check.check(Workspace(repo, **how), base=base, head=head, staged=staged).document
         return sorted({fault["rule"] for fault in document["faults"] if not fault["accepted"]})
 
 

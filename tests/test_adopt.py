@@ -28,6 +28,7 @@ from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.shipping import records as landing
 from pointsman.verbs import adopt, audit
+from pointsman.workspace import Workspace
 
 REAL = ("grocer/home", "bookshop/home", "bookshop/detail")
 
@@ -47,7 +48,7 @@ class Old(Shop):
 
     def adopt(self, **more: Any) -> Outcome:
         with self.open() as repo:
-            outcome = adopt.adopt(repo, adopt.Request(**more))
+            outcome = adopt.adopt(Workspace(repo), adopt.Request(**more))
         validate("adopt", outcome.document)
         assert adopt_command.render(outcome.document)
         return outcome
@@ -117,7 +118,7 @@ def test_serving_has_the_same_recommendations_before_and_after(shop: Old) -> Non
     assert all(now[key] == data for key, data in old.items() if not key.startswith("registry/current/"))
     assert shop.check() == []
     with shop.open() as repo:
-        assert audit.audit(repo).exit_code == 0
+        assert audit.audit(Workspace(repo)).exit_code == 0
     assert "Adopted from file://" in git(shop.origin, "log", "-1", "--format=%B", "main")
 
     assert outcomes(shop.adopt()) == dict.fromkeys(REAL, "unchanged")
@@ -167,7 +168,7 @@ def test_a_registry_on_a_bucket_is_taken_over_as_one_on_a_disk(tmp_path: Path, s
     before = recommendations(read, read(f"{old}/{POINTER}"))
     for expected in ("opened", "unchanged"):
         with shop.open() as repo:
-            done = adopt.adopt(repo, adopt.Request())
+            done = adopt.adopt(Workspace(repo), adopt.Request())
         assert (outcomes(done), done.exit_code) == ({"grocer/home": expected}, 0)
     assert outcomes(shop.sync()) == {"grocer/home": "kept"}
     shop.merge()
@@ -407,7 +408,7 @@ class Ruin(World):
 
 
 def adopting(repo: Repository) -> Outcome:
-    return adopt.adopt(repo, adopt.Request(run="https://ci.example/run/7"))
+    return adopt.adopt(Workspace(repo), adopt.Request(run="https://ci.example/run/7"))
 
 
 @slow
@@ -494,7 +495,7 @@ def test_a_store_moves_by_naming_the_former_one_and_adopting_from_it(shop: Old, 
     shop.push("the store moves")
     records = git(shop.desk, "ls-files", "-s", "registry")
     with shop.open() as repo:
-        done = adopt.adopt(repo, adopt.Request())
+        done = adopt.adopt(Workspace(repo), adopt.Request())
     assert (outcomes(done), done.exit_code) == ({"grocer/home": "opened"}, 0)
     assert {each["blob"] for each in done.document["artifacts"]} == {"created"}
     shop.merge()
@@ -506,14 +507,14 @@ def test_a_store_moves_by_naming_the_former_one_and_adopting_from_it(shop: Old, 
     assert git(shop.desk, "ls-files", "-s", "registry") == records, "versions are recorded once, where they stood first"
     assert shop.check() == []
     with shop.open() as repo:
-        assert outcomes(adopt.adopt(repo, adopt.Request())) == {"grocer/home": "unchanged"}
+        assert outcomes(adopt.adopt(Workspace(repo), adopt.Request())) == {"grocer/home": "unchanged"}
     assert shop.roll_back(to=first[1], now=True, reason="back to the old store").exit_code == 0, "former URIs stay good"
 
 
 def test_a_serving_template_of_another_form_needs_from(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop", f'[serving]\nmanifest = "file://{tmp_path}/{{tenant}}/{{surface}}.json"\n')
     with shop.open() as repo, pytest.raises(Problem, match="--from URL"):
-        adopt.adopt(repo, adopt.Request())
+        adopt.adopt(Workspace(repo), adopt.Request())
 
 
 def test_a_store_that_cannot_be_read_stops_it_before_anything_is_written(

@@ -137,7 +137,7 @@ def test_a_sync_that_dies_after_the_pointer_leaves_the_call_to_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(notify.Notices, "settle", die)
+        patch.setattr(notify.Notices, "deliver", die)
         with pytest.raises(KeyboardInterrupt):
             shop.sync()
     assert pointer(shop).exists()

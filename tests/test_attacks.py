@@ -13,6 +13,7 @@ from shop import GROCER, Kept, Shop, cooc, git, popularity, refused, twice_shipp
 
 from pointsman.errors import Refused
 from pointsman.outcome import Outcome
+from pointsman.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def test_a_drop_is_no_restore_whatever_its_lines_say(shop: Shop) -> None:
     with shop.open() as repo:
         from pointsman.verbs import log
 
-        assert log.log(repo, log.Query((GROCER,))).document["events"][0]["kind"] == "ship"
+        assert log.log(Workspace(repo), log.Query((GROCER,))).document["events"][0]["kind"] == "ship"
 
 
 def test_a_submodule_that_gitmodules_hides_is_seen(shop: Shop) -> None:

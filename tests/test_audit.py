@@ -15,6 +15,7 @@ from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.serving.fence import read_fence
 from pointsman.verbs import audit
+from pointsman.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def once_audited(root: Path) -> Shop:
 
 def audited(shop: Shop, **more: Any) -> Outcome:
     with shop.open() as repo:
-        return audit.audit(repo, **more)
+        return audit.audit(Workspace(repo), **more)
 
 
 def told(outcome: Outcome) -> set[tuple[str, str]]:

@@ -21,6 +21,7 @@ from pointsman.cli.main import main
 from pointsman.report.audit import html as audit_html
 from pointsman.report.audit import markdown, terminal
 from pointsman.verbs import audit, log
+from pointsman.workspace import Workspace
 
 HOSTILE = (
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "| a | b |", "`code`", "[x](javascript:1)", "@team",
@@ -63,7 +64,7 @@ def eventful(root: Path) -> Shop:
 
 def reported(shop: Shop) -> dict[str, Any]:
     with shop.open() as repo:
-        return dict(audit.audit(repo).document)
+        return dict(audit.audit(Workspace(repo)).document)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_what_happened_is_told_in_order_and_counted(kept: Kept, document: dict[s
 @slow
 def test_an_audit_and_a_log_tell_the_same(kept: Kept, document: dict[str, Any]) -> None:
     with kept.fresh().open() as repo:
-        told = log.log(repo, log.Query()).document["events"]
+        told = log.log(Workspace(repo), log.Query()).document["events"]
     own = [{name: value for name, value in event.items() if name != "subject"} for event in document["events"]]
     assert own[::-1] == list(told)
 

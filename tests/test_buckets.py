@@ -26,6 +26,7 @@ from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.store.bucket import Bucket
 from pointsman.verbs import status
+from pointsman.workspace import Workspace
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def outcomes(outcome: Outcome) -> dict[str, str]:
 
 def serving(shop: BucketShop) -> str:
     with shop.open() as repo:
-        document = status.status(repo, [GROCER]).document
+        document = status.status(Workspace(repo), [GROCER]).document
     return str(document["targets"][0]["serving"])
 
 

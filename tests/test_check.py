@@ -18,6 +18,7 @@ from pointsman.cli.main import main
 from pointsman.rules.evidence import Checkpoint
 from pointsman.rules.table import BY_NAME, RULES
 from pointsman.verbs import check
+from pointsman.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -387,7 +388,7 @@ def test_faults_are_told_to_github_on_their_lines_and_nothing_in_them_is_markup(
     git(shop.desk, "add", "-A")
     git(shop.desk, "commit", "-q", "-m", "hostile")
     with shop.open() as repo:
-        document = check.check(repo, base="origin/main", head="HEAD").document
+        document = check.check(Workspace(repo), base="origin/main", head="HEAD").document
     bad, hand = document["faults"][1], document["faults"][0]
     assert (hand["rule"], hand["line"]) == ("unvouched-manifest", len(shop.manifest.splitlines()) - 1)
     lines = check_command.github(document).splitlines()

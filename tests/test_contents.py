@@ -29,6 +29,7 @@ from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.store_url import Access
 from pointsman.verbs import check
+from pointsman.workspace import Workspace
 
 RECORD = Record(
     tenant="grocer", surface="home", segment="", type="popularity", version="", window_start="2026-03-01T00:00:00Z",
@@ -262,7 +263,7 @@ def test_check_fetches_each_blob_once_and_still_proves_what_the_store_has(
     head = f"origin/{shop.pulls()[0]['branch']}"
     between.forget()
     with shop.open() as repo:
-        assert check.check(repo, base="origin/main", head=head).document["faults"] == []
+        assert check.check(Workspace(repo), base="origin/main", head=head).document["faults"] == []
     assert len(blobs(between)) == len(set(blobs(between)))
     # Both are in the cache now; the store is asked all the same.
     [new] = [key for key in shop.objects() if f"/{shop.pulls()[0]['title'].split()[-1]}" in key]

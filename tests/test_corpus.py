@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from attacks import builders, corpus
-from attacks.corpus import Evidence, Work
+from attacks.corpus import Case, Work
 from attacks.gates import ROWS, Stage, without
 from attacks.plain_git import EXECUTABLE, make_repository
 from attacks.states import manifest_path
@@ -34,22 +34,22 @@ SECOND_WALL = ("not-a-plain-file", "foreign-uri")
 GATES = {"PC": Checkpoint.STAGED, "PR": Checkpoint.CHANGE, "SY": Checkpoint.SYNC, "AU": Checkpoint.AUDIT}
 
 
-def _named(case: Evidence) -> str:
+def _named(case: Case) -> str:
     return f"{case.rule or 'innocent'}: {case.name}"
 
 
-def _gates(case: Evidence) -> list[str]:
+def _gates(case: Case) -> list[str]:
     """The gates of the rule's row; with PR come the merge, and the pull request with that rule switched off."""
     row = ROWS[case.rule].split()
     return [gate for gate in [*row, *(["merge", "off"] if "PR" in row else [])] if gate not in case.not_at]
 
 
-def _chosen(case: Evidence, gate: str, of_96: int = ROUNDS if REQUIRE_ALL else 0) -> bool:
+def _chosen(case: Case, gate: str, of_96: int = ROUNDS if REQUIRE_ALL else 0) -> bool:
     lot = int.from_bytes(hashlib.sha256(f"{gate} {_named(case)}".encode()).digest()[:4]) % 96
     return lot < of_96 or FIRST.get(case.rule) == case
 
 
-def _marked(case: Evidence) -> list[pytest.MarkDecorator]:
+def _marked(case: Case) -> list[pytest.MarkDecorator]:
     return [] if _chosen(case, "PR", 24) else [slow]
 
 
@@ -61,7 +61,7 @@ BEYOND = [(case, gate) for case in ATTACKS for gate in _gates(case) if _chosen(c
     "case",
     [pytest.param(case, id=_named(case), marks=_marked(case)) for case in ATTACKS if "PR" in _gates(case)],
 )
-def test_an_attack_is_stopped_as_a_pull_request_by_its_rule_and_by_no_other(stage: Stage, case: Evidence) -> None:
+def test_an_attack_is_stopped_as_a_pull_request_by_its_rule_and_by_no_other(stage: Stage, case: Case) -> None:
     work = stage.work(case)
     with stage.store(case):
         assert stage.judged(case, work).rules == {case.rule} | case.also
@@ -72,7 +72,7 @@ def test_an_attack_is_stopped_as_a_pull_request_by_its_rule_and_by_no_other(stag
     "case,gate",
     [pytest.param(case, gate, id=f"{gate} {_named(case)}") for case, gate in BEYOND],
 )
-def test_an_attack_is_stopped_at_every_gate_of_its_rule(stage: Stage, case: Evidence, gate: str) -> None:
+def test_an_attack_is_stopped_at_every_gate_of_its_rule(stage: Stage, case: Case, gate: str) -> None:
     work = stage.work(case)
     with stage.store(case):
         if gate == "PR":
@@ -104,7 +104,7 @@ def test_an_attack_is_stopped_at_every_gate_of_its_rule(stage: Stage, case: Evid
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=_named(case), marks=_marked(case)) for case in INNOCENTS])
-def test_an_innocent_change_passes_as_a_pull_request(stage: Stage, case: Evidence) -> None:
+def test_an_innocent_change_passes_as_a_pull_request(stage: Stage, case: Case) -> None:
     work = stage.work(case)
     with stage.store(case):
         assert stage.judged(case, work).rules == set()
@@ -114,7 +114,7 @@ def test_an_innocent_change_passes_as_a_pull_request(stage: Stage, case: Evidenc
     "case",
     [pytest.param(case, id=_named(case)) for case in INNOCENTS if _chosen(case, "all")],
 )
-def test_an_innocent_change_passes_every_gate_and_is_served(stage: Stage, case: Evidence) -> None:
+def test_an_innocent_change_passes_every_gate_and_is_served(stage: Stage, case: Case) -> None:
     work = stage.work(case)
     with stage.store(case):
         assert stage.pull(case, work).rules == set()

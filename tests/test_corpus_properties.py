@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from attacks.corpus import Evidence, Work
+from attacks.corpus import Case, Work
 from attacks.gates import Stage
 from attacks.states import HOME, Artifact, manifest_path, rendered
 from conftest import ROUNDS
@@ -85,7 +85,7 @@ def mutated(data: bytes, by: list[Mutation]) -> bytes:
 
 def judged(stage: Stage, build: Callable[[Work], None]) -> bool:
     """Whether the gate lets a change through."""
-    case = Evidence("generated", "", build)
+    case = Case("generated", "", build)
     return stage.judged(case, stage.work(case)).passed
 
 

@@ -18,11 +18,12 @@ from pointsman.cli import doctor as doctor_command
 from pointsman.errors import Refused
 from pointsman.outcome import Outcome
 from pointsman.verbs import doctor
+from pointsman.workspace import Workspace
 
 
 def examine(shop: Shop) -> Outcome:
     with shop.open() as repo:
-        return doctor.doctor(repo)
+        return doctor.doctor(Workspace(repo))
 
 
 def bad(outcome: Outcome) -> dict[str, str]:

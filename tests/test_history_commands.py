@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import clock_at
 from runner import slow
 from shop import GROCER, Shop, cooc, git, popularity
 
@@ -21,6 +22,7 @@ from pointsman.history.times import CommitTimes, read_time
 from pointsman.repo.commit_graph import WRITE, has_path_filters
 from pointsman.state.names import Target
 from pointsman.verbs import at, explain, log, show
+from pointsman.workspace import Workspace
 
 NOW = 4102444800  # 2100
 
@@ -32,23 +34,23 @@ def shop(tmp_path: Path) -> Shop:
 
 def events(shop: Shop, *targets: Target, **query: Any) -> list[dict[str, Any]]:
     with shop.open() as repo:
-        found: list[dict[str, Any]] = log.log(repo, log.Query(targets, **query)).document["events"]
+        found: list[dict[str, Any]] = log.log(Workspace(repo), log.Query(targets, **query)).document["events"]
         return found
 
 
 def looked_at(shop: Shop, when: str, target: Target = GROCER, now: int = NOW) -> dict[str, Any]:
     with shop.open() as repo:
-        return dict(at.at(repo, when, target, now=now).document)
+        return dict(at.at(Workspace(repo, clock=clock_at(now)), when, target).document)
 
 
 def said_of(shop: Shop, revision: str) -> str:
     with shop.open() as repo:
-        return str(explain.explain(repo, revision).document["explanation"])
+        return str(explain.explain(Workspace(repo), revision).document["explanation"])
 
 
-def shown(shop: Shop, version: str, **how: bool) -> dict[str, Any]:
+def shown(shop: Shop, version: str, **how: Any) -> dict[str, Any]:
     with shop.open() as repo:
-        return dict(show.show(repo, version, **how).document)
+        return dict(show.show(Workspace(repo, **how), version).document)
 
 
 def by_hand(shop: Shop, count: int, when: str, says: str = "by hand") -> str:
@@ -167,8 +169,8 @@ def test_a_commit_that_a_merge_brought_in_was_never_current(shop: Shop, tmp_path
 def test_a_moment_to_come_is_answered_and_said_to_be_so(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
     with shop.open() as repo:
-        assert "still to come" in at.at(repo, "2099-01-01", GROCER, now=0).notes[0]
-        assert at.at(repo, "2099-01-01", GROCER, now=NOW).notes == ()
+        assert "still to come" in at.at(Workspace(repo, clock=clock_at(0)), "2099-01-01", GROCER).notes[0]
+        assert at.at(Workspace(repo, clock=clock_at(NOW)), "2099-01-01", GROCER).notes == ()
 
 
 def test_at_answers_from_a_shallow_clone_too(dated: tuple[Shop, list[str]], tmp_path: Path) -> None:
@@ -177,7 +179,9 @@ def test_at_answers_from_a_shallow_clone_too(dated: tuple[Shop, list[str]], tmp_
     from pointsman.repo.open import open_repository
 
     with open_repository(str(tmp_path / "shallow")) as repo:
-        assert at.at(repo, "2050-01-01T10:00:00Z", GROCER, now=NOW).document["commit"] == commits[0]
+        assert (
+            at.at(Workspace(repo, clock=clock_at(NOW)), "2050-01-01T10:00:00Z", GROCER).document["commit"] == commits[0]
+        )
 
 
 def test_times_are_read_with_zones_and_a_day_alone_in_utc() -> None:
@@ -287,7 +291,7 @@ def test_a_table_has_a_row_for_each_type_and_no_cell_is_a_formula(shop: Shop, tm
     files = popularity(tmp_path / "p.json", 10), cooc(tmp_path / "c.json", 5)
     shop.publish(*files, merge=True, run='=HYPERLINK("https://evil.example")')
     with shop.open() as repo:
-        document = log.log(repo, log.Query()).document
+        document = log.log(Workspace(repo), log.Query()).document
     rows = list(csv.DictReader(io.StringIO(log_command.render_csv(document))))
     assert [(row["type"], row["from"]) for row in rows] == [("cooc", ""), ("popularity", "")]
     assert {row["to"] for row in rows} == {new for _, new in document["events"][0]["changes"].values()}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import clock_at
 from runner import slow
 from shop import GROCER, Kept, Shop, git, refused, twice_shipped
 
@@ -18,6 +19,7 @@ from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.verbs import hold as holds
 from pointsman.verbs.hold import read_until
+from pointsman.workspace import Workspace
 
 NOON = 1772625600  # 2026-03-04T12:00:00Z
 FOREVER = "2999-01-01"
@@ -37,7 +39,7 @@ def ask(
     shop: Shop, target: str = "grocer/home", *, clock: int = NOON, where: Path | None = None, **more: Any
 ) -> dict[str, Any]:
     with shop.open(where) as repo:
-        return dict(holds.change_hold(repo, holds.Request(target, **more), clock=clock).document)
+        return dict(holds.change_hold(Workspace(repo, clock=clock_at(clock)), holds.Request(target, **more)).document)
 
 
 def hold(shop: Shop, target: str = "grocer/home", **more: Any) -> dict[str, Any]:
@@ -284,7 +286,7 @@ def test_the_log_tells_holds_and_releases(shop: Shop) -> None:
     release(shop)
     shop.roll_back(now=True, hold=True, reason="bad feed")
     with shop.open() as repo:
-        told = log.log(repo, log.Query(targets=(GROCER,))).document["events"]
+        told = log.log(Workspace(repo), log.Query(targets=(GROCER,))).document["events"]
     assert [(event["kind"], event["reason"], "now" in event) for event in told[:8]] == [
         ("hold", "bad feed", True),
         ("restore", "bad feed", True),

@@ -23,6 +23,7 @@ from pointsman.settings import read_settings
 from pointsman.state.names import Target
 from pointsman.verbs.check import check
 from pointsman.verbs.init import TEMPLATES, init
+from pointsman.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
 
@@ -65,7 +66,7 @@ def test_a_new_repository_is_clean_passes_the_check_and_can_be_pushed(tmp_path: 
     for path in tool:
         assert (directory / path).read_bytes() == (ROOT / path).read_bytes(), path
     with open_repository(str(directory)) as repo:
-        assert check(repo).exit_code == 0
+        assert check(Workspace(repo)).exit_code == 0
     origin = tmp_path / "origin.git"
     subprocess.run(["git", "init", "-q", "--bare", str(origin)], check=True)
     git(directory, "push", "-q", str(origin), "main")

@@ -11,6 +11,7 @@ import pytest
 from shop import GROCER, Shop, cooc, git, popularity
 
 from pointsman.verbs import log
+from pointsman.workspace import Workspace
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def shop(tmp_path: Path) -> Shop:
 
 def events(shop: Shop, *, records: bool = False) -> list[dict[str, Any]]:
     with shop.open() as repo:
-        found: list[dict[str, Any]] = log.log(repo, log.Query(records=records)).document["events"]
+        found: list[dict[str, Any]] = log.log(Workspace(repo), log.Query(records=records)).document["events"]
         return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
+from clocks import clock_at
 from runner import slow
 from shop import DAYS, GROCER, STAGING, Kept, Shop, cooc, git, popularity, refused
 
@@ -20,6 +21,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.state import message
 from pointsman.state.names import Target
 from pointsman.verbs import audit, hold, log, refresh
+from pointsman.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -485,7 +487,7 @@ def test_below_the_top_of_a_checkout_every_path_is_what_it_is_at_the_top(shop: S
     before = (below / "home" / "manifest.json").read_bytes()
     assert outcomes(shop.publish(day=2, merge=True, where=below)) == ["merged"]
     with shop.open(below) as repo:
-        told = log.log(repo, log.Query((GROCER,))).document["events"]
+        told = log.log(Workspace(repo), log.Query((GROCER,))).document["events"]
     assert [event["kind"] for event in told] == ["ship", "ship"]
     shop.roll_back(where=below, now=True, reason="half the items")
     assert shop.check(where=below) == []
@@ -510,12 +512,12 @@ def test_every_name_of_the_grammar_goes_all_the_way(shop: Shop, tmp_path: Path, 
         shop.merge(first["id"])
         for other in others:
             with shop.open() as repo:
-                (again,) = refresh.refresh(repo).document["pull_requests"]
+                (again,) = refresh.refresh(Workspace(repo)).document["pull_requests"]
             assert (again["outcome"], again["branch"]) == ("rebuilt", other["branch"])
             shop.merge(other["id"])
     with shop.open() as repo:
         request = hold.Request(str(target), until="2999-01-01", reason="x")
-        opened = hold.change_hold(repo, request, clock=0).document["pull_request"]
+        opened = hold.change_hold(Workspace(repo, clock=clock_at(0)), request).document["pull_request"]
     shop.merge(opened["id"])
     assert outcomes(shop.roll_back(target)) == ["opened"]
     shop.merge(str(target))
@@ -593,9 +595,9 @@ def test_nothing_that_a_user_configures_for_git_changes_what_is_read_and_written
     shop.merge(where=place)
     assert shop.sync(where=place).exit_code == 0
     with shop.open(place) as repo:
-        told = log.log(repo, log.Query((GROCER,))).document["events"]
+        told = log.log(Workspace(repo), log.Query((GROCER,))).document["events"]
         assert [event["kind"] for event in told] == ["restore", "ship", "ship"]
-        assert audit.audit(repo).exit_code == 0
+        assert audit.audit(Workspace(repo)).exit_code == 0
     assert shop.serving == git(shop.origin, "--git-dir=.", "show", f"main:{GROCER.manifest_path}").encode() + b"\n"
 
 
@@ -605,13 +607,13 @@ def test_a_checkout_that_is_its_own_origin_is_brought_along_only_if_clean(shop: 
     with shop.open() as repo:
         from pointsman.verbs import publish
 
-        publish.publish(repo, publish.Request((str(STAGING / "grocer"),), window=DAYS[1], merge=True))
+        publish.publish(Workspace(repo), publish.Request((str(STAGING / "grocer"),), window=DAYS[1], merge=True))
         assert repo.notes == []
     assert git(shop.desk, "status", "--porcelain") == ""
     assert (shop.desk / GROCER.manifest_path).exists()
     (shop.desk / "pointsman.toml").write_text((shop.desk / "pointsman.toml").read_text() + "# mine\n")
     with shop.open() as repo:
-        publish.publish(repo, publish.Request((str(STAGING / "grocer"),), window=DAYS[2], merge=True))
+        publish.publish(Workspace(repo), publish.Request((str(STAGING / "grocer"),), window=DAYS[2], merge=True))
         assert len(repo.notes) >= 1
     assert (shop.desk / "pointsman.toml").read_text().endswith("# mine\n")
 

@@ -13,6 +13,7 @@ from shop import Shop, git, popularity
 from pointsman.repo.repository import Repository
 from pointsman.state.names import Pattern
 from pointsman.verbs import audit, check, log, rollback, status, sync
+from pointsman.workspace import Workspace
 
 TARGETS, DAYS = 20, 3
 FEW = 8  # fetches, each of which leaves a pack; one for each target would be 20
@@ -37,16 +38,16 @@ def _refreshed(repo: Repository, verb: Callable[..., Any], *arguments: Any) -> N
 
 VERBS: dict[str, Callable[[Repository], None]] = {
     "audit": lambda repo: _refreshed(repo, audit.audit),
-    "check": lambda repo: _refreshed(repo, lambda repo: check.check(repo, head="origin/main", offline=True)),
+    "check": lambda repo: _refreshed(repo, lambda repo: check.check(Workspace(repo, offline=True), head="origin/main")),
     "check of a change": lambda repo: _refreshed(
-        repo, lambda repo: check.check(repo, base="origin/main~1", head="origin/main", offline=True)
+        repo, lambda repo: check.check(Workspace(repo, offline=True), base="origin/main~1", head="origin/main")
     ),
-    "log": lambda repo: _refreshed(repo, lambda repo: log.log(repo, log.Query())),
+    "log": lambda repo: _refreshed(repo, lambda repo: log.log(Workspace(repo), log.Query())),
     "rollback": lambda repo: _refreshed(
-        repo, lambda repo: rollback.roll_back(repo, rollback.Request((Pattern.parse("t*/home"),)))
+        repo, lambda repo: rollback.roll_back(Workspace(repo), rollback.Request((Pattern.parse("t*/home"),)))
     ),
-    "status": lambda repo: _refreshed(repo, lambda repo: status.status(repo, ())),
-    "sync": lambda repo: _refreshed(repo, lambda repo: sync.sync(repo, sync.Orders())),
+    "status": lambda repo: _refreshed(repo, lambda repo: status.status(Workspace(repo), ())),
+    "sync": lambda repo: _refreshed(repo, lambda repo: sync.sync(Workspace(repo), sync.Orders())),
 }
 
 

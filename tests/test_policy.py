@@ -27,6 +27,7 @@ from pointsman.settings import Settings, read_settings
 from pointsman.state.documents import Record
 from pointsman.state.names import Target
 from pointsman.verbs import check, log, pr, rollback
+from pointsman.workspace import Workspace
 
 STRICT = "[policy]\ntype_dropped = true\n"  # in a shop: all the defaults
 NOON_ON_2_MARCH = 1772452800
@@ -354,7 +355,9 @@ def test_the_broken_day_is_stopped_by_three_names_and_its_repair_passes(grocer: 
     lines = [line for line in message.splitlines() if line.startswith("Accept: ")]
     assert lines == [f"Accept: grocer/home {rule} a sale" for rule in BROKEN], "only what was broken is accepted"
     with shop.open() as repo:
-        assert log.log(repo, log.Query((GROCER,))).document["events"][0]["accepts"] == dict.fromkeys(BROKEN, "a sale")
+        assert log.log(Workspace(repo), log.Query((GROCER,))).document["events"][0]["accepts"] == dict.fromkeys(
+            BROKEN, "a sale"
+        )
     shop.publish(day=2, dry_run=True)  # what was good before is as good a repair
     repaired = [later(path, tmp_path) for path in sorted(STAGING.glob("grocer/home/*/*/2026-03-02_*/*.json"))]
     shop.publish(*repaired, merge=True)
@@ -440,9 +443,9 @@ def test_a_users_own_type_is_guarded_by_the_ids_and_lists_that_it_has(tmp_path: 
 # what is said and stops nothing
 
 
-def judged(shop: Shop, base: str, head: str, **more: Any) -> Mapping[str, Any]:
+def judged(shop: Shop, base: str, head: str, **how: Any) -> Mapping[str, Any]:
     with shop.open() as repo:
-        return check.check(repo, base=base, head=head, **more).document
+        return check.check(Workspace(repo, **how), base=base, head=head).document
 
 
 def notes(document: Mapping[str, Any]) -> dict[str, str]:
@@ -460,8 +463,8 @@ def test_a_revert_is_told_what_is_unusual_about_it_and_passes(grocer: Kept) -> N
     git(shop.desk, "push", "-q", "origin", "main")
     with shop.open() as repo:
         main = git(shop.origin, "rev-list", "-4", "main", "--", GROCER.manifest_path).splitlines()
-        rollback.roll_back(repo, rollback.Request((GROCER,), to=main[3]))
-        shown = pr.show(repo, "grocer/home").document
+        rollback.roll_back(Workspace(repo), rollback.Request((GROCER,), to=main[3]))
+        shown = pr.show(Workspace(repo), "grocer/home").document
     assert shown["faults"] == []
     assert set(notes(shown)) == {"window-regressed", "size-jump"}
     assert f"note: {GROCER.manifest_path}: window-regressed: " in pr_command.render(shown)

@@ -12,6 +12,7 @@ from shop import GROCER, Kept, Shop, cooc, git, popularity
 from pointsman.shipping import pulls
 from pointsman.state.documents import read_manifest
 from pointsman.verbs import refresh
+from pointsman.workspace import Workspace
 
 
 def two_open(root: Path) -> Shop:
@@ -46,7 +47,7 @@ def merged_popularity(shop: Shop) -> None:
 def refreshed(shop: Shop, named: str | None = None) -> dict[str, tuple[str, str]]:
     """Branch → what became of it, and what is said of that."""
     with shop.open() as repo:
-        told = refresh.refresh(repo, named).document["pull_requests"]
+        told = refresh.refresh(Workspace(repo), named).document["pull_requests"]
     return {each["branch"]: (each["outcome"], each["says"]) for each in told}
 
 
@@ -93,7 +94,7 @@ def test_a_commit_of_somebody_else_stops_it(shop: Shop) -> None:
     head = git(shop.origin, "rev-parse", pull["branch"])
     with shop.open() as repo:
         repo.refresh()
-        assert pulls.others_work(repo, pulls.find(repo, pull["id"])).endswith("by Ann Ops")
+        assert pulls.others_work(repo, pulls.find(Workspace(repo), pull["id"])).endswith("by Ann Ops")
     assert git(shop.origin, "rev-parse", pull["branch"]) == head
     (told,) = shop.publish(shop.root / "cooc.json").document["targets"]
     assert "a commit that is not of a publish" in told["says"]
@@ -137,7 +138,7 @@ def test_what_the_gate_does_not_pass_any_more_stays_as_it_is(shop: Shop) -> None
     shop.push("a new limit")
     head = git(shop.origin, "rev-parse", pull["branch"])
     with shop.open() as repo:
-        outcome = refresh.refresh(repo)
+        outcome = refresh.refresh(Workspace(repo))
     (told,) = outcome.document["pull_requests"]
     assert (outcome.exit_code, told["outcome"]) == (1, "refused")
     assert [fault["rule"] for fault in told["faults"]] == ["type-missing"]
@@ -157,6 +158,6 @@ def test_a_rollback_is_left_to_whoever_asked_for_it(shop: Shop) -> None:
 def test_whoever_comes_second_finds_it_rebuilt(shop: Shop) -> None:
     merged_popularity(shop)
     with shop.open() as one, shop.open() as other:
-        first = refresh.refresh(one).document["pull_requests"]
-        second = refresh.refresh(other).document["pull_requests"]
+        first = refresh.refresh(Workspace(one)).document["pull_requests"]
+        second = refresh.refresh(Workspace(other)).document["pull_requests"]
     assert [each["outcome"] for each in (*first, *second)] == ["rebuilt", "fresh"]

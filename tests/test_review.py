@@ -21,6 +21,7 @@ from pointsman.report.review import html as review_html
 from pointsman.shipping import pulls
 from pointsman.state import message
 from pointsman.verbs import review
+from pointsman.workspace import Workspace
 
 HOSTILE = (
     "| a | b |", "</td></tr></table><script>alert(1)</script>", "</details><h1>approved</h1>", "`a` **b** _c_ ~~d~~",
@@ -59,9 +60,9 @@ def measured(shop: Shop) -> None:
     shop.push("measure what is kept")
 
 
-def reviewed(shop: Shop, named: str | None = "grocer/home", **more: Any) -> dict[str, Any]:
+def reviewed(shop: Shop, named: str | None = "grocer/home", *, offline: bool = False, **more: Any) -> dict[str, Any]:
     with shop.open() as repo:
-        return dict(review.review(repo, named, **more).document)
+        return dict(review.review(Workspace(repo, offline=offline), named, **more).document)
 
 
 def target(document: dict[str, Any]) -> dict[str, Any]:
@@ -121,11 +122,11 @@ def test_what_stops_a_ship_and_what_it_accepts_is_said_first(shop: Shop) -> None
             assert told.index("items-drop", told.index("limit")) < told.index("too-large-to-serve")
     with shop.open() as repo:  # the same ship without its Accept: lines is stopped, by the same names
         repo.refresh()
-        (pull,) = pulls.open_pulls(repo)
+        (pull,) = pulls.open_pulls(Workspace(repo))
         tree, text = repo.tree_of(pull.head), git(shop.origin, "log", "-1", "--format=%B", pull.head)
         said = "\n".join(line for line in text.splitlines() if not line.startswith("Accept:"))
         head = repo.commit(tree, [repo.main], said + "\n")
-        document = dict(review.review(repo, None, base=repo.main, head=head).document)
+        document = dict(review.review(Workspace(repo), None, base=repo.main, head=head).document)
     assert document["verdict"].startswith("Stopped by items-drop")
     broken = {each["rule"] for each in target(document)["guardrails"] if not each["ok"]}
     assert broken <= {fault["rule"] for fault in target(document)["faults"]}

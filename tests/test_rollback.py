@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import clock_at
 from runner import slow
 from shop import Kept, Shop, cooc, git, popularity, refused
 
@@ -18,6 +19,7 @@ from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.state.names import Pattern, Target
 from pointsman.verbs import rollback
+from pointsman.workspace import Workspace
 
 NOON = 1772625600  # 2026-03-04T12:00:00Z
 BOOKS, KIDS, GROCER = Target("bookshop", "home"), Target("bookshop", "kids"), Target("grocer", "home")
@@ -62,7 +64,7 @@ def shop(kept: Kept) -> Shop:
 
 def back(shop: Shop, *targets: Target | Pattern, where: Path | None = None, **more: Any) -> Outcome:
     with shop.open(where) as repo:
-        return rollback.roll_back(repo, rollback.Request(targets, **more), clock=NOON)
+        return rollback.roll_back(Workspace(repo, clock=clock_at(NOON)), rollback.Request(targets, **more))
 
 
 def now(shop: Shop, *targets: Target | Pattern, where: Path | None = None, **more: Any) -> Outcome:
@@ -271,7 +273,7 @@ def test_a_type_that_was_dropped_comes_back(shop: Shop) -> None:
         from pointsman.verbs import publish
 
         request = publish.Request(drops=((GROCER, "cooc"),), merge=True, accept=("type-dropped",), reason="tried")
-        publish.publish(repo, request)
+        publish.publish(Workspace(repo), request)
     assert "cooc" not in versions(shop, GROCER)
     now(shop, GROCER, slot="cooc")
     assert versions(shop, GROCER) == was

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from clocks import clock_at
 from runner import slow
 from shop import GROCER, Kept, Shop, git, refused, twice_shipped
 
@@ -13,6 +14,7 @@ from pointsman.errors import Refused
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot, versions_in
 from pointsman.verbs import ship
+from pointsman.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def make_current(shop: Shop, **more: Any) -> Outcome:
     """Roll forward to the first day's popularity and cooc, named by their first digits."""
     wanted = tuple((slot, versions(shop, "first")[slot][:8]) for slot in ("popularity", "cooc"))
     with shop.open() as repo:
-        return ship.ship(repo, ship.Request(GROCER, wanted, **more))
+        return ship.ship(Workspace(repo), ship.Request(GROCER, wanted, **more))
 
 
 def versions(shop: Shop, when: str = "now") -> dict[str, str]:
@@ -91,7 +93,10 @@ def test_a_hold_stops_it(shop: Shop) -> None:
     from pointsman.verbs import hold
 
     with shop.open() as repo:
-        hold.change_hold(repo, hold.Request("all", "2999-01-01", "closed", now=True), clock=0)
+        hold.change_hold(
+            Workspace(repo, clock=clock_at(0)),
+            hold.Request("all", "2999-01-01", "closed", now=True),
+        )
     with pytest.raises(Refused) as error:
         make_current(shop)
     assert refused(error.value) == {"on-hold"}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from clocks import clock_at
 from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 from test_output_schemas import validate
@@ -18,6 +19,7 @@ from pointsman.report.audit import html as audit_html
 from pointsman.report.audit import markdown, terminal
 from pointsman.settings import read_settings
 from pointsman.verbs import audit
+from pointsman.workspace import Workspace
 
 NAMES = ("ann", "ben", "eve", *(f"no{number}" for number in range(10)))
 SIGNERS = "security/allowed_signers"
@@ -85,7 +87,7 @@ def hold(shop: Shop, *, key: Path | None = None, when: str = NOON, reason: str =
 def unsigned(shop: Shop, clock: int = NOW) -> dict[str, str]:
     """Commit → what is said of it, for every fault of the audit."""
     with shop.open() as repo:
-        faults = audit.audit(repo, clock=clock).document["faults"]
+        faults = audit.audit(Workspace(repo, clock=clock_at(clock))).document["faults"]
     assert {fault["rule"] for fault in faults} <= {"unsigned"}
     return {fault["commit"]: f"{fault['path']} {fault['says']}" for fault in faults}
 
@@ -108,7 +110,7 @@ def test_what_came_before_the_policy_and_what_it_does_not_name_needs_no_signatur
     put(shop, "README.md", "words\n")
     at(shop, "words")
     with shop.open() as repo:
-        before = len(audit.audit(repo, clock=NOW).document["faults"])
+        before = len(audit.audit(Workspace(repo, clock=clock_at(NOW))).document["faults"])
     shop.publish(popularity(tmp_path / "p.json", 10, surface="search"))  # lands a record, which need not be signed
     assert (before, unsigned(shop)) == (0, {})
 
@@ -321,7 +323,7 @@ def test_the_report_says_what_had_to_be_signed_and_who_signed(shop: Shop, keys: 
     hold(shop, key=keys / "ann")
     hold(shop, reason="nobody's")
     with shop.open() as repo:
-        document = json.loads(json.dumps(audit.audit(repo, clock=NOW).document))
+        document = json.loads(json.dumps(audit.audit(Workspace(repo, clock=clock_at(NOW))).document))
     validate("audit", document)
     found = document["signatures"]
     assert (found["allowed_signers"], found["signed"]) == (SIGNERS, ["manifests/", "holds/"])
@@ -343,6 +345,6 @@ def test_without_a_policy_the_report_still_says_who_signed_what(shop: Shop, keys
     hold(shop, key=keys / "ann")
     hold(shop, key=keys / "eve", reason="another")
     with shop.open() as repo:
-        outcome = audit.audit(repo, clock=NOW)
+        outcome = audit.audit(Workspace(repo, clock=clock_at(NOW)))
     assert outcome.exit_code == 0
     assert [event["signature"]["signer"] for event in outcome.document["events"]] == ["", "ann@example.org", ""]

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from clocks import clock_at
 from prometheus_client.parser import text_string_to_metric_families
 from runner import slow
 from shop import GROCER, Shop, git, popularity
@@ -24,6 +25,7 @@ from pointsman.outcome import Outcome
 from pointsman.report import status as status_text
 from pointsman.state.names import Pattern, Target
 from pointsman.verbs import status, watch
+from pointsman.workspace import Workspace
 
 CART = Target("grocer", "cart")
 
@@ -47,7 +49,11 @@ def ship(shop: Shop, file: Path) -> None:
 
 def looked(shop: Shop, *named: Target | Pattern, clock: str | None = None, **more: Any) -> Outcome:
     with shop.open() as repo:
-        return status.status(repo, named, clock=read_time(clock) if clock else None, **more)
+        return status.status(
+            Workspace(repo, clock=clock_at(read_time(clock) if clock else None)),
+            named,
+            **more,
+        )
 
 
 def state(shop: Shop, clock: str | None = None) -> dict[str, Any]:
@@ -161,7 +167,7 @@ def test_waiting_ends_as_soon_as_serving_has_what_main_has(shop: Shop) -> None:
             shop.sync()
 
     with shop.open() as repo:
-        outcome = watch.wait(repo, (), 100, pause=pause, clock=lambda: sum(pauses))
+        outcome = watch.wait(Workspace(repo), (), 100, pause=pause, clock=lambda: sum(pauses))
     assert outcome.exit_code == 0
     assert {each["serving"] for each in outcome.document["targets"]} == {"in-sync"}
     assert pauses == [0.25, 0.5, 1.0]
@@ -173,7 +179,7 @@ def test_waiting_in_vain_ends_with_4_and_names_who_lacks_what(shop: Shop) -> Non
     pointer(shop).write_text("{}")
     pauses: list[float] = []
     with shop.open() as repo:
-        outcome = watch.wait(repo, (), 30, pause=pauses.append, clock=lambda: sum(pauses))
+        outcome = watch.wait(Workspace(repo), (), 30, pause=pauses.append, clock=lambda: sum(pauses))
     assert outcome.exit_code == MovedFirst.exit_code == 4
     assert outcome.notes == ("after 30 s serving does not have what main has: grocer/home (drifted)",)
     assert sum(pauses) == 30
@@ -181,7 +187,7 @@ def test_waiting_in_vain_ends_with_4_and_names_who_lacks_what(shop: Shop) -> Non
     pointer(shop).unlink()
     pointer(shop).mkdir()
     with shop.open() as repo:
-        assert watch.wait(repo, (GROCER,), 0).exit_code == 3
+        assert watch.wait(Workspace(repo), (GROCER,), 0).exit_code == 3
 
 
 @slow
@@ -197,10 +203,10 @@ def test_waiting_goes_on_while_the_origin_is_silent_and_ends_with_its_words(shop
             away.rename(shop.origin)
 
     with shop.open(shop.desk) as repo:
-        assert watch.wait(repo, (), 60, pause=pause, clock=lambda: sum(pauses)).exit_code == 0
+        assert watch.wait(Workspace(repo), (), 60, pause=pause, clock=lambda: sum(pauses)).exit_code == 0
     shop.origin.rename(away)
     with shop.open(shop.desk) as repo, pytest.raises(Unreachable):
-        watch.wait(repo, (), 0)
+        watch.wait(Workspace(repo), (), 0)
 
 
 @slow
@@ -228,7 +234,7 @@ def test_watching_shows_every_look_goes_on_after_trouble_and_stops_when_told(sho
         shop.sync()
 
     with shop.open(shop.desk) as repo:
-        watch.watch(repo, (GROCER,), see, miss, stop, every=0)
+        watch.watch(Workspace(repo), (GROCER,), see, miss, stop, every=0)
     assert seen == ["in-sync", "drifted", "in-sync"]
     assert len(missed) == 1
 

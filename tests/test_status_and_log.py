@@ -12,6 +12,7 @@ from shop import GROCER, Shop, git, popularity
 from pointsman.errors import Problem
 from pointsman.state.names import Target
 from pointsman.verbs import log, status
+from pointsman.workspace import Workspace
 
 
 @pytest.fixture
@@ -23,13 +24,13 @@ def shop(tmp_path: Path) -> Shop:
 
 def events(shop: Shop, *targets: Target, records: bool = False) -> list[dict[str, Any]]:
     with shop.open() as repo:
-        found: list[dict[str, Any]] = log.log(repo, log.Query(targets, records=records)).document["events"]
+        found: list[dict[str, Any]] = log.log(Workspace(repo), log.Query(targets, records=records)).document["events"]
         return found
 
 
 def state(shop: Shop, *targets: Target) -> dict[str, Any]:
     with shop.open() as repo:
-        found: dict[str, Any] = status.status(repo, targets).document["targets"][0]
+        found: dict[str, Any] = status.status(Workspace(repo), targets).document["targets"][0]
         return found
 
 
@@ -52,7 +53,7 @@ def test_status_fails_on_what_it_is_asked_to_fail_on_and_on_nothing_else(shop: S
     def codes() -> list[int]:
         with shop.open() as repo:
             asked: list[tuple[str, ...]] = [(), ("drift",), ("behind",), ("drift", "behind")]
-            return [status.status(repo, (), fail_on=each).exit_code for each in asked]
+            return [status.status(Workspace(repo), (), fail_on=each).exit_code for each in asked]
 
     pointer = shop.store / "registry" / "current" / "grocer" / "home" / "manifest.json"
     assert codes() == [0, 0, 1, 1]  # absent

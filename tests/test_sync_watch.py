@@ -20,6 +20,7 @@ from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.verbs import watch
 from pointsman.verbs.sync import Orders
+from pointsman.workspace import Workspace
 
 
 class Seen:
@@ -57,7 +58,7 @@ def pointer(shop: Shop) -> Path:
 
 def watched(shop: Shop, seen: Seen, orders: Orders = Orders(), where: Path | None = None) -> list[Any]:  # noqa: B008
     with shop.open(where) as repo:
-        watch.keep_syncing(repo, orders, 1e-9, seen, seen.stop)
+        watch.keep_syncing(Workspace(repo), orders, 1e-9, seen, seen.stop)
     return seen.passes
 
 
@@ -103,7 +104,7 @@ def test_it_stops_between_two_pointers(shop: Shop, tmp_path: Path, monkeypatch: 
     with shop.open() as repo:
         from pointsman.verbs import sync
 
-        outcome = sync.sync(repo, Orders(stopped=lambda: next(asked)))
+        outcome = sync.sync(Workspace(repo), Orders(stopped=lambda: next(asked)))
     assert [each["target"] for each in outcome.document["targets"]] == ["grocer/cart"]
     assert not pointer(shop).exists()
     assert shop.sync().exit_code == 0

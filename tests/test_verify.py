@@ -15,11 +15,12 @@ from pointsman.errors import Problem
 from pointsman.outcome import Outcome
 from pointsman.state.names import Target
 from pointsman.verbs.verify import Choice, read_shard, verify
+from pointsman.workspace import Workspace
 
 
 def verified(shop: Shop, *targets: Target, **choice: Any) -> Outcome:
     with shop.open() as repo:
-        return verify(repo, targets, Choice(**choice))
+        return verify(Workspace(repo), targets, Choice(**choice))
 
 
 def rules(outcome: Outcome) -> list[str]:

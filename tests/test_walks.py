@@ -23,6 +23,7 @@ from pointsman.errors import Problem, Refused
 from pointsman.repo import repository
 from pointsman.state.names import Target
 from pointsman.verbs import audit, log
+from pointsman.workspace import Workspace
 
 STEPS = 10
 TARGETS = (Target("grocer", "home"), Target("grocer", "search"))
@@ -38,7 +39,7 @@ def rules_against(verb: Callable[[], object]) -> set[str]:
 
 
 @dataclass(slots=True)
-class PathWalk:
+class Walk:
     """A shop, and what is true of its main."""
 
     shop: Shop
@@ -311,8 +312,8 @@ class PathWalk:
             assert (told[str(target)] == "refused") == (not self.is_good(target))
             assert served is None or served in self.good[target]
         with self.shop.open() as repository:
-            document = audit.audit(repository).document
-            told = log.log(repository, log.Query()).document["events"]
+            document = audit.audit(Workspace(repository)).document
+            told = log.log(Workspace(repository), log.Query()).document["events"]
         assert {event["commit"] for event in told if event["kind"] == "edit"} <= self.bad
         assert {fault.get("commit") for fault in document["faults"] if not fault["accepted"]} == self.bad
 
@@ -326,8 +327,8 @@ class PathWalk:
             self.hold_to_it()
 
 
-def walk(root: Path, dice: random.Random) -> PathWalk:
-    found = PathWalk(Shop(root), dice)
+def walk(root: Path, dice: random.Random) -> Walk:
+    found = Walk(Shop(root), dice)
     ways: dict[str, tuple[int, Callable[[Target], bool]]] = {  # how often, of every 37 steps
         "publish": (8, found.publish),
         "publish, then merge": (3, found.publish_and_merge),

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from clocks import clock_at
 from runner import slow
 
 from pointsman.errors import Problem
@@ -37,6 +38,7 @@ from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
 from pointsman.state.names import Target
 from pointsman.verbs import hold, pr, publish, rollback, ship, sync
+from pointsman.workspace import Workspace
 
 HOME = Target("grocer", "home")
 DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03")
@@ -79,29 +81,29 @@ Verb = Callable[[Repository], Outcome]
 
 def publishing(*paths: str, merge: bool = False, run: int = 7) -> Verb:
     request = publish.Request(paths, merge=merge, run=f"https://ci.example/run/{run}")
-    return lambda repo: publish.publish(repo, request)
+    return lambda repo: publish.publish(Workspace(repo), request)
 
 
 def rolling_back(*targets: Target, now: bool, **more: Any) -> Verb:
     reason = "the day is broken" if now or "hold" in more else ""
-    return lambda repo: rollback.roll_back(repo, rollback.Request(targets, now=now, reason=reason, **more))
+    return lambda repo: rollback.roll_back(Workspace(repo), rollback.Request(targets, now=now, reason=reason, **more))
 
 
 def holding(until: str | None, *, now: bool) -> Verb:
     request = hold.Request(str(HOME), until, "the feed is broken", now)
-    return lambda repo: hold.change_hold(repo, request, clock=0)
+    return lambda repo: hold.change_hold(Workspace(repo, clock=clock_at(0)), request)
 
 
 def shipping(day: str) -> Verb:
     versions = tuple((kind, Path(path).stem) for kind, path in zip(TYPES, artifact_files(day), strict=True))
-    return lambda repo: ship.ship(repo, ship.Request(HOME, versions, merge=True, reship=True))
+    return lambda repo: ship.ship(Workspace(repo), ship.Request(HOME, versions, merge=True, reship=True))
 
 
 VERBS: Mapping[str, tuple[str, Verb]] = {  # name → the stage that it starts from, and the verb
     "publish": ("day 1 served", publishing(*artifact_files(DAYS[1]), run=8)),
     "publish --merge": ("day 1 served", publishing(*artifact_files(DAYS[1]), merge=True, run=8)),
-    "pr merge": ("day 2 open", lambda repo: pr.merge(repo, "grocer/home")),
-    "sync": ("day 2 merged", sync.sync),
+    "pr merge": ("day 2 open", lambda repo: pr.merge(Workspace(repo), "grocer/home")),
+    "sync": ("day 2 merged", lambda repo: sync.sync(Workspace(repo))),
     "rollback": ("day 2 served", rolling_back(HOME, now=False)),
     "rollback --now": ("day 2 served", rolling_back(HOME, now=True)),
     "rollback --run --hold": (

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attacks.corpus import Evidence, Work
+from attacks.corpus import Case, Work
 from attacks.plain_git import FILE, SUBMODULE, TREE, Leaf, set_ref
 from attacks.states import HOME, manifest_path
 
-ATTACKS: list[Evidence] = []
-INNOCENTS: list[Evidence] = []
+ATTACKS: list[Case] = []
+INNOCENTS: list[Case] = []
 MANIFEST = manifest_path(HOME)
 Build = Callable[[Work], None]
 Prepare = Callable[[Work, Path], None]
@@ -22,7 +22,7 @@ def attack(rule: str, *also: str, **more: Any) -> Callable[[Build], Build]:
 
     def register(build: Build) -> Build:
         name = build.__name__.replace("_", " ").strip()
-        ATTACKS.append(Evidence(name, rule, build, also=frozenset(also), **more))
+        ATTACKS.append(Case(name, rule, build, also=frozenset(also), **more))
         return build
 
     return register
@@ -30,7 +30,7 @@ def attack(rule: str, *also: str, **more: Any) -> Callable[[Build], Build]:
 
 def innocent(**more: Any) -> Callable[[Build], Build]:
     def register(build: Build) -> Build:
-        INNOCENTS.append(Evidence(build.__name__.replace("_", " ").strip(), "", build, **more))
+        INNOCENTS.append(Case(build.__name__.replace("_", " ").strip(), "", build, **more))
         return build
 
     return register

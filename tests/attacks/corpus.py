@@ -327,7 +327,7 @@ def _filled(work: Work, value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Case:
     """One change. `rule` is "" for an innocent one."""
 
     name: str
@@ -350,7 +350,7 @@ class Evidence:
         return work
 
 
-def _case(name: str, rule: str, table: Mapping[str, Any]) -> Evidence:
+def _case(name: str, rule: str, table: Mapping[str, Any]) -> Case:
     commits = table.get("commit", [{"edit": table.get("edit", []), "message": table.get("message")}])
 
     def build(work: Work) -> None:
@@ -363,7 +363,7 @@ def _case(name: str, rule: str, table: Mapping[str, Any]) -> Evidence:
             message = commit.get("message") or table.get("message") or "ordinary words"
             work.commit(message, time=commit.get("time"))
 
-    return Evidence(
+    return Case(
         name, rule, build, table.get("start", "shipped-twice"), table.get("from"), frozenset(table.get("also", ())),
         frozenset(table.get("served", ())), table.get("mended", False), table.get("not_at", {}), table.get("store", ()),
     )  # fmt: skip
@@ -390,7 +390,7 @@ def _each(table: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield {key: put(value, given) for key, value in table.items() if key != "each"}
 
 
-def read_cases(path: Path, rule: str) -> Iterator[Evidence]:
+def read_cases(path: Path, rule: str) -> Iterator[Case]:
     tables = tomllib.loads(path.read_text("utf-8"))
     defaults = {key: value for key, value in tables.items() if key != "case"}
     for table in tables["case"]:
@@ -400,10 +400,10 @@ def read_cases(path: Path, rule: str) -> Iterator[Evidence]:
             yield _case(one["name"], rule and one.get("rule", rule), one)
 
 
-def attacks() -> list[Evidence]:
+def attacks() -> list[Case]:
     """Every attack of the data files: a file is named after the rule that stops what it holds."""
     return [case for path in sorted(HERE.glob("*.toml")) for case in read_cases(path, path.stem)]
 
 
-def innocents() -> list[Evidence]:
+def innocents() -> list[Case]:
     return [case for path in sorted((HERE / "innocent").glob("*.toml")) for case in read_cases(path, "")]

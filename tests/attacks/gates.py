@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attacks.corpus import Evidence, Work
+from attacks.corpus import Case, Work
 from attacks.plain_git import make_repository, set_ref
 from attacks.states import Artifact, Ground, State
 from pointsman.errors import MovedFirst, Problem, Refused
@@ -20,6 +20,7 @@ from pointsman.repo.repository import Repository
 from pointsman.rules.table import RULES
 from pointsman.state.objects import Oid
 from pointsman.verbs import audit, check, pr, sync
+from pointsman.workspace import Workspace
 
 # Rule → the gates at which it decides: PC `check --staged`, PR `check --base --head` and `pr merge`, SY `sync`,
 # AU `audit`.
@@ -86,18 +87,18 @@ class Stage:
     def close(self) -> None:
         self._ways.close()
 
-    def work(self, case: Evidence) -> Work:
+    def work(self, case: Case) -> Work:
         return case.work(self.ground.state(case.start))
 
     # gates
 
-    def staged(self, case: Evidence, work: Work, **more: Any) -> Seen:
+    def staged(self, case: Case, work: Work, **more: Any) -> Seen:
         with self._sandbox(case, work, main=work.state.tip, bare=False) as repo:
             tree = work.state.objects.contents[work.head].decode(errors="replace")[5:45]
             subprocess.run(["git", "read-tree", tree], cwd=repo.worktree, check=True, capture_output=True)
-            return _seen(check.check(repo, staged=True, **more).document["faults"])
+            return _seen(check.check(Workspace(repo, **more), staged=True).document["faults"])
 
-    def judged(self, case: Evidence, work: Work) -> Seen:
+    def judged(self, case: Case, work: Work) -> Seen:
         """What the gate's judge says of the branch: `check` and `pr merge` without their ways to main and branch."""
         if case.prepare is not None or case.head or case.asks:
             return self.pull(case, work)
@@ -108,25 +109,25 @@ class Stage:
         rules = frozenset(fault.rule for fault in verdict.faults)
         return Seen(rules, passed=not rules)
 
-    def pull(self, case: Evidence, work: Work, **more: Any) -> Seen:
+    def pull(self, case: Case, work: Work, **more: Any) -> Seen:
         """`check --base main --head <branch>`."""
         if case.prepare is None and not case.head:
             repo = self._shared(work.state)
             set_ref(repo.git_dir, f"refs/heads/{BRANCH}", work.head)
-            return _seen(check.check(repo, base="main", head=BRANCH, **more).document["faults"])
+            return _seen(check.check(Workspace(repo, **more), base="main", head=BRANCH).document["faults"])
         with self._sandbox(case, work, main=work.state.tip, bare=case.asks != "HEAD") as repo:
             if case.asks == "HEAD":
                 set_ref(repo.git_dir, "HEAD", work.head)
             head = {"": case.head or BRANCH, "id": work.head, "HEAD": None}[case.asks]
-            seen = _seen(check.check(repo, base="main", head=head, **more).document["faults"])
+            seen = _seen(check.check(Workspace(repo, **more), base="main", head=head).document["faults"])
             assert not (repo.git_dir / "evil").exists(), "a command of the repository was run"
             return seen
 
-    def merge(self, case: Evidence, work: Work) -> tuple[Seen, str]:
+    def merge(self, case: Case, work: Work) -> tuple[Seen, str]:
         """`pr merge`; what it says, and where main is afterwards."""
         with self._sandbox(case, work, main=work.state.tip) as repo:
             try:
-                pr.merge(repo, case.head or BRANCH)
+                pr.merge(Workspace(repo), case.head or BRANCH)
                 seen = Seen(frozenset(), passed=True)
             except Refused as error:
                 seen = Seen(frozenset(fault.rule for fault in error.faults), passed=False)
@@ -140,12 +141,12 @@ class Stage:
                     shutil.copyfile(path, there)
             return seen, main
 
-    def sync(self, case: Evidence, work: Work, main: str, **more: Any) -> Seen:
+    def sync(self, case: Case, work: Work, main: str, **more: Any) -> Seen:
         """A push to main, whatever the gate said of it, and then `sync`."""
         before = _manifests(work.state)
         with self._sandbox(case, work, main=main) as repo, self._served(work.state, before):
             try:
-                outcome = sync.sync(repo, sync.Orders(**more))
+                outcome = sync.sync(Workspace(repo, **more))
                 faults = [fault["rule"] for each in outcome.document["targets"] for fault in each["faults"]]
                 stopped = outcome.exit_code != 0
             except Refused as error:
@@ -156,10 +157,10 @@ class Stage:
         changed = {target for target in {*before, *after} if before.get(target) != after.get(target)}
         return Seen(frozenset(faults), passed=not stopped, changed=frozenset(changed - case.served))
 
-    def audit(self, case: Evidence, work: Work, main: str, **more: Any) -> Seen:
+    def audit(self, case: Case, work: Work, main: str, **more: Any) -> Seen:
         """A push to main, and then `audit`, where main was synced before the push."""
         with self._sandbox(case, work, main=main) as repo, self._served(work.state, _manifests(work.state)):
-            outcome = audit.audit(repo, **more)
+            outcome = audit.audit(Workspace(repo, **more))
             seen = _seen(outcome.document["faults"])
             assert seen.passed == (outcome.exit_code == 0)
             return seen
@@ -177,7 +178,7 @@ class Stage:
         return self._open[name]
 
     @contextlib.contextmanager
-    def _sandbox(self, case: Evidence, work: Work, *, main: str, bare: bool = True) -> Iterator[Repository]:
+    def _sandbox(self, case: Case, work: Work, *, main: str, bare: bool = True) -> Iterator[Repository]:
         directory = self.ground.root / "sandbox"
         refs = {"refs/heads/main": main, f"refs/heads/{case.head or BRANCH}": work.head}
         git_dir = make_repository(directory, refs, borrows=work.state.objects.directory, bare=bare)
@@ -205,7 +206,7 @@ class Stage:
             shutil.rmtree(self._serving)
 
     @contextlib.contextmanager
-    def store(self, case: Evidence) -> Iterator[None]:
+    def store(self, case: Case) -> Iterator[None]:
         """The store as the case has it, and as it was again afterwards."""
         kept = {}
         for happened in case.store:

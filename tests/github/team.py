@@ -14,6 +14,7 @@ from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
 from pointsman.verbs import publish, refresh, sync
+from pointsman.workspace import Workspace
 
 SETTINGS = f'[forge]\nkind = "github"\n{CALM}'
 
@@ -49,7 +50,7 @@ class Team:
 
     def publish(self, *paths: Path, **more: Any) -> Outcome:
         with self.open() as repo:
-            return publish.publish(repo, publish.Request(tuple(map(str, paths)), **more))
+            return publish.publish(Workspace(repo), publish.Request(tuple(map(str, paths)), **more))
 
     def day(self, day: int, items: int = 30) -> Path:
         return popularity(self.root / f"popularity-{day}-{items}.json", items, day=day)
@@ -63,12 +64,12 @@ class Team:
 
     def refresh(self, named: str | None = None) -> list[dict[str, Any]]:
         with self.open() as repo:
-            told: list[dict[str, Any]] = refresh.refresh(repo, named).document["pull_requests"]
+            told: list[dict[str, Any]] = refresh.refresh(Workspace(repo), named).document["pull_requests"]
             return told
 
     def sync(self) -> bytes:
         with self.open() as repo:
-            assert sync.sync(repo).exit_code == 0
+            assert sync.sync(Workspace(repo)).exit_code == 0
         return self.served
 
     @property

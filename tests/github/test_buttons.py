@@ -9,6 +9,7 @@ from shop import GROCER
 from github.hub import Hub
 from github.team import Team, outcomes
 from pointsman.verbs import audit, check, rollback, sync
+from pointsman.workspace import Workspace
 
 
 def with_a_word(hub: Hub, number: int) -> None:
@@ -23,8 +24,8 @@ def judged(team: Team, base: str) -> set[str]:
     """The rules that what main became since `base` breaks, by check and by audit."""
     with team.open() as repo:
         repo.refresh()
-        seen = {fault["rule"] for fault in check.check(repo, base=base, head=repo.main).document["faults"]}
-        return seen | {fault["rule"] for fault in audit.audit(repo).document["faults"]}
+        seen = {fault["rule"] for fault in check.check(Workspace(repo), base=base, head=repo.main).document["faults"]}
+        return seen | {fault["rule"] for fault in audit.audit(Workspace(repo)).document["faults"]}
 
 
 @slow
@@ -52,7 +53,7 @@ def test_each_button_makes_a_ship_that_is_served_and_audited_and_that_the_revert
         hub.button(hub.revert(number))
     else:
         with team.open() as repo:
-            rollback.roll_back(repo, rollback.Request((GROCER,)))
+            rollback.roll_back(Workspace(repo), rollback.Request((GROCER,)))
         (back,) = hub.numbers("rollback/", "open")
         hub.approve(back)
         hub.button(back)
@@ -73,12 +74,12 @@ def test_a_squash_that_lost_the_lines_is_not_served_until_a_rollback_and_a_ship_
     hub.button(number)
     assert judged(team, base) == {"unvouched-manifest"}
     with team.open() as repo:
-        outcome = sync.sync(repo)
+        outcome = sync.sync(Workspace(repo))
     assert outcome.exit_code == 5
     assert [fault["rule"] for each in outcome.document["targets"] for fault in each["faults"]] == ["unvouched-manifest"]
     assert team.served == before
     with team.open() as repo:
-        rollback.roll_back(repo, rollback.Request((GROCER,)))
+        rollback.roll_back(Workspace(repo), rollback.Request((GROCER,)))
     hub.settings["squash_merge_commit_message"] = "COMMIT_MESSAGES"
     (back,) = hub.numbers("rollback/", "open")
     hub.approve(back)

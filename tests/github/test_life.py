@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import clock_at
 from runner import slow
 from shop import GROCER, cooc, git, popularity
 from world import how_many
@@ -27,6 +28,7 @@ from pointsman.forge.github.pulls import GitHub, open_github
 from pointsman.repo.open import open_repository
 from pointsman.shipping import pulls
 from pointsman.verbs import audit, check, doctor, explain, log, pr, publish, rollback, status, sync
+from pointsman.workspace import Workspace
 
 
 def test_the_whole_loop_and_back_to_the_same_bytes(team: Team, hub: Hub) -> None:
@@ -47,7 +49,7 @@ def test_the_whole_loop_and_back_to_the_same_bytes(team: Team, hub: Hub) -> None
     )
 
     with team.open() as repo, pytest.raises(Unreachable, match="At least 1 approving review"):
-        pr.merge(repo, str(number))
+        pr.merge(Workspace(repo), str(number))
     assert outcomes(team.publish(team.day(2))) == ["unchanged"]
     hub.approve(number)
     hub.button(number)
@@ -87,12 +89,12 @@ def test_a_joint_ship_of_twenty_targets_goes_all_the_way_and_back(tmp_path: Path
     def checked(number: int) -> list[str]:
         git(team.desk, "fetch", "-q", "origin")
         with team.open() as repo:
-            outcome = check.check(repo, base="origin/main", head=f"origin/{hub.pulls[number]['ref']}")
+            outcome = check.check(Workspace(repo), base="origin/main", head=f"origin/{hub.pulls[number]['ref']}")
         return [fault["rule"] for fault in outcome.document["faults"]]
 
     def served() -> dict[str, bytes]:
         with team.open() as repo:
-            assert sync.sync(repo).exit_code == 0
+            assert sync.sync(Workspace(repo)).exit_code == 0
         root = team.store / "registry" / "current"
         return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("manifest.json")}
 
@@ -110,7 +112,7 @@ def test_a_joint_ship_of_twenty_targets_goes_all_the_way_and_back(tmp_path: Path
     hub.button(revert)
     assert served() == before
     with team.open() as repo:
-        assert audit.audit(repo).exit_code == 0
+        assert audit.audit(Workspace(repo)).exit_code == 0
 
 
 @slow
@@ -118,7 +120,7 @@ def test_merge_squashes_what_was_judged_and_main_keeps_its_lines(team: Team, hub
     number = int(team.publish(team.day(1)).document["targets"][0]["pull_request"]["id"])
     hub.approve(number)
     with team.open(team.url) as repo:  # as a bot that has nothing but the URL
-        merged = pr.merge(repo, "grocer/home").document["commit"]
+        merged = pr.merge(Workspace(repo), "grocer/home").document["commit"]
     assert hub.head("main") == merged
     message = hub.git("log", "-1", "--format=%B", "main")
     assert message.startswith("ship: grocer/home popularity")
@@ -233,14 +235,14 @@ def test_closed_by_hand_it_is_opened_anew_and_without_its_branch_it_is_closed(te
     (number,) = hub.numbers("ship/")
     hub.pulls[number]["state"] = "closed"
     with team.open() as repo:
-        assert pr.list_pulls(repo).document["pull_requests"] == []
+        assert pr.list_pulls(Workspace(repo)).document["pull_requests"] == []
     team.publish(team.day(1))
     (again,) = hub.numbers("ship/", "open")
     hub.git("update-ref", "-d", f"refs/heads/{hub.pulls[again]['ref']}")
     team.publish(team.day(1))
     (third,) = hub.numbers("ship/", "open")
     with team.open() as repo:
-        pr.close(repo, str(third))
+        pr.close(Workspace(repo), str(third))
     assert hub.numbers("ship/", "open") == []
     assert hub.head(hub.pulls[third]["ref"]) == ""
 
@@ -251,7 +253,7 @@ def test_rollback_opens_a_pull_request_and_finds_it_again(team: Team, hub: Hub) 
     team.shipped(2)
     for outcome in ("opened", "unchanged"):
         with team.open() as repo:
-            (told,) = rollback.roll_back(repo, rollback.Request((GROCER,))).document["targets"]
+            (told,) = rollback.roll_back(Workspace(repo), rollback.Request((GROCER,))).document["targets"]
         assert told["outcome"] == outcome
         assert [told["pull_request"]["id"]] == [str(number) for number in hub.numbers("rollback/")]
     assert hub.pulls[int(told["pull_request"]["id"])]["labels"] == ["rollback", "grocer/home"]
@@ -265,25 +267,25 @@ def test_a_hold_is_a_pull_request_with_a_label_of_its_own_and_is_found_again(tea
     for reason, outcome in (("broken", "opened"), ("broken", "unchanged"), ("still broken", "updated")):
         with team.open() as repo:
             request = hold.Request("grocer/home", until="2999-01-01", reason=reason)
-            told = hold.change_hold(repo, request, clock=0).document
+            told = hold.change_hold(Workspace(repo, clock=clock_at(0)), request).document
         assert (told["outcome"], told["pull_request"]["id"]) == (outcome, str(hub.numbers("hold/")[0]))
     assert len(hub.numbers("hold/")) == 1
     assert hub.pulls[int(told["pull_request"]["id"])]["labels"] == ["hold"]
     hub.approve(int(told["pull_request"]["id"]))
     with team.open() as repo:
-        pr.merge(repo, told["pull_request"]["id"])
-        assert hold.change_hold(repo, request, clock=0).document["outcome"] == "unchanged"
+        pr.merge(Workspace(repo), told["pull_request"]["id"])
+        assert hold.change_hold(Workspace(repo, clock=clock_at(0)), request).document["outcome"] == "unchanged"
 
 
 @slow
 def test_status_shows_what_it_can_where_github_does_not_answer(team: Team, hub: Hub) -> None:
     team.publish(team.day(1))
     with team.open() as repo:
-        (told,) = status.status(repo, []).document["targets"]
+        (told,) = status.status(Workspace(repo), []).document["targets"]
     assert [each["id"] for each in told["pull_requests"]] == [str(hub.numbers("ship/")[0])]
     hub.rule = lambda method, path: "401"
     with team.open() as repo:
-        (told,) = status.status(repo, []).document["targets"]
+        (told,) = status.status(Workspace(repo), []).document["targets"]
         assert any("branches alone" in note for note in repo.notes)
     assert [each["url"] for each in told["pull_requests"]] == [None]
 
@@ -294,21 +296,21 @@ def test_log_tells_who_approved_where_it_is_asked_to(team: Team, hub: Hub) -> No
     hub.reviews[number].append({"state": "CHANGES_REQUESTED", "user": {"login": "cem"}})
     ship = hub.head("main")
     with team.open() as repo:
-        told = log.log(repo, log.Query(approvals=True)).document
+        told = log.log(Workspace(repo), log.Query(approvals=True)).document
         (event,) = told["events"]
         assert event["approved_by"] == ["ann", "bea"]
         assert "    approved by: ann, bea" in log_command.render(told).splitlines()
         assert log_command.render_csv(told).splitlines()[1].endswith('"ann, bea"')
         assert "It was approved by ann, bea." in log_command.render_explained(
-            explain.explain(repo, ship, approvals=True).document
+            explain.explain(Workspace(repo), ship, approvals=True).document
         )
         hub.calls.clear()
-        assert "approved_by" not in log.log(repo, log.Query()).document["events"][0]
+        assert "approved_by" not in log.log(Workspace(repo), log.Query()).document["events"][0]
         assert hub.calls == [], "git alone"
     with team.open() as repo, pytest.MonkeyPatch.context() as patch:
         patch.delenv("GITHUB_TOKEN")
         with pytest.raises(Problem, match="set GH_TOKEN or GITHUB_TOKEN"):
-            log.log(repo, log.Query(approvals=True))
+            log.log(Workspace(repo), log.Query(approvals=True))
 
 
 def test_doctor_says_what_is_not_set_up(team: Team, hub: Hub) -> None:
@@ -316,7 +318,7 @@ def test_doctor_says_what_is_not_set_up(team: Team, hub: Hub) -> None:
 
     def wrong() -> dict[str, str]:
         with team.open() as repo:
-            checks = doctor.doctor(repo).document["checks"]
+            checks = doctor.doctor(Workspace(repo)).document["checks"]
         return {
             check["name"]: check["says"] for check in checks if check["name"].startswith("forge") and not check["ok"]
         }
@@ -339,7 +341,7 @@ def test_without_a_token_or_on_another_host_it_says_what_to_set(
         repo.refresh()
         monkeypatch.delenv("GITHUB_TOKEN")
         with pytest.raises(Problem, match="set GH_TOKEN or GITHUB_TOKEN"):
-            pulls.open_pulls(repo)
+            pulls.open_pulls(Workspace(repo))
     git(team.desk, "remote", "set-url", "origin", str(hub.repo))
     with team.open() as repo, pytest.raises(Problem, match="origin is no repository on"):
         open_github(repo)
@@ -357,7 +359,7 @@ def test_the_token_is_in_no_argument_no_configuration_and_no_message(
     git(tmp_path, "clone", "-q", str(hub.repo), str(clone))
     git(clone, "remote", "set-url", "origin", team.url)
     with open_repository(str(clone)) as repo:
-        publish.publish(repo, publish.Request((str(team.day(1)),)))
+        publish.publish(Workspace(repo), publish.Request((str(team.day(1)),)))
         hub.token = "another"
         with pytest.raises(Unreachable) as caught:
             repo.refresh()

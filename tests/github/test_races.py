@@ -17,6 +17,7 @@ from github.hub import Hub
 from github.team import Team, outcomes
 from pointsman.errors import Unreachable
 from pointsman.verbs import rollback
+from pointsman.workspace import Workspace
 
 MANY = 8
 
@@ -95,10 +96,10 @@ def test_where_main_is_protected_the_bot_goes_by_pull_requests_and_now_is_refuse
     team.shipped(2)
     main = hub.head("main")
     with team.open() as repo, pytest.raises(Unreachable, match="must be made through a pull request"):
-        rollback.roll_back(repo, rollback.Request((GROCER,), now=True, reason="half of it is gone"))
+        rollback.roll_back(Workspace(repo), rollback.Request((GROCER,), now=True, reason="half of it is gone"))
     assert hub.head("main") == main
     with team.open() as repo:
-        rollback.roll_back(repo, rollback.Request((GROCER,)))
+        rollback.roll_back(Workspace(repo), rollback.Request((GROCER,)))
     (back,) = hub.numbers("rollback/", "open")
     hub.approve(back)
     hub.button(back)

@@ -38,8 +38,8 @@ def adopt(call: Call, registry: str | None, blobs: str | None, run: str | None, 
     from pointsman.verbs import adopt as verb
 
     request = verb.Request(registry=registry, blobs=blobs, run=run or "", reship=reship, dry_run=dry_run)
-    with call.repository() as repo, call.progress() as progress:
-        return Answer(verb.adopt(repo, request, progress), render)
+    with call.workspace() as workspace:
+        return Answer(verb.adopt(workspace, request), render)
 
 
 def render(document: Mapping[str, Any]) -> str:

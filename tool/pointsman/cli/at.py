@@ -25,12 +25,11 @@ def at_(call: Call, when: str, target: Target) -> Answer:
 
     A time without a zone is UTC, a day alone is 00:00; what came into force in that very second counts.
     """
-    import time
 
     from pointsman.verbs import at as verb
 
-    with call.repository() as repo:
-        return Answer(verb.at(repo, when, target, now=int(time.time())), render)
+    with call.workspace() as workspace:
+        return Answer(verb.at(workspace, when, target), render)
 
 
 def render(document: Mapping[str, Any]) -> str:

@@ -22,6 +22,6 @@ def audit(call: Call, accept_rewrite: bool, form: str) -> Answer:
         raise click.UsageError(f"--json and --format {form} are two forms of one answer: leave one out")
     from pointsman.verbs import audit as verb
 
-    with call.repository() as repo:
-        outcome = verb.audit(repo, accept_rewrite=accept_rewrite)
+    with call.workspace() as workspace:
+        outcome = verb.audit(workspace, accept_rewrite=accept_rewrite)
     return Answer(outcome, renderer(form))

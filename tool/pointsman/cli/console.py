@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pointsman.outcome import Outcome
     from pointsman.progress import Progress
     from pointsman.repo.repository import Repository
+    from pointsman.workspace import Workspace
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _Any = TypeVar("_Any", bound=Callable[..., Any])
@@ -44,6 +45,14 @@ class Call:
                 yield bar
         else:
             yield Silence()
+
+    @contextlib.contextmanager
+    def workspace(self, *, offline: bool = False) -> Iterator[Workspace]:
+        """What a command works with, in the repository that -C names."""
+        from pointsman.workspace import Workspace
+
+        with self.repository() as repo, self.progress() as progress:
+            yield Workspace(repo, progress=progress, offline=offline)
 
     @contextlib.contextmanager
     def repository(self, spec: str | None = None) -> Iterator[Repository]:

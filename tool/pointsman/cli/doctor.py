@@ -21,8 +21,8 @@ def doctor(call: Call) -> Answer:
     """
     from pointsman.verbs import doctor as verb
 
-    with call.repository() as repo, call.progress() as progress:
-        return Answer(verb.doctor(repo, progress), render)
+    with call.workspace() as workspace:
+        return Answer(verb.doctor(workspace), render)
 
 
 def render(document: Mapping[str, Any]) -> str:

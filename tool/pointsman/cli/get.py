@@ -26,8 +26,8 @@ def get(call: Call, version: str, file: str | None, offline: bool) -> Answer:
         raise click.UsageError("--json would share stdout with the artifact: name a file with -o")
     from pointsman.verbs import get as verb
 
-    with call.repository() as repo:
-        outcome, data = verb.get(repo, version, file, offline=offline)
+    with call.workspace(offline=offline) as workspace:
+        outcome, data = verb.get(workspace, version, file)
     if file is None:
         say_bytes(data)
     return Answer(outcome, render)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,8 +26,8 @@ def hold(call: Call, target: str, until: str, reason: str, now: bool) -> Answer:
     from pointsman.verbs import hold as verb
 
     request = verb.Request(target, until=until, reason=reason, now=now)
-    with call.repository() as repo:
-        return Answer(verb.change_hold(repo, request, clock=int(time.time())), render)
+    with call.workspace() as workspace:
+        return Answer(verb.change_hold(workspace, request), render)
 
 
 @click.command(epilog=example('pointsman release grocer/home --now --reason "the feed is mended"'))
@@ -44,8 +43,8 @@ def release(call: Call, target: str, reason: str | None, now: bool) -> Answer:
     from pointsman.verbs import hold as verb
 
     request = verb.Request(target, reason=reason or "", now=now)
-    with call.repository() as repo:
-        return Answer(verb.change_hold(repo, request, clock=int(time.time())), render)
+    with call.workspace() as workspace:
+        return Answer(verb.change_hold(workspace, request), render)
 
 
 def render(document: Mapping[str, Any]) -> str:

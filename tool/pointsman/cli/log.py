@@ -39,10 +39,10 @@ def log(call: Call, /, targets: tuple[Target, ...], form: str, explain: str | No
 
     if explain and (targets or form != "text" or any(value for name, value in query.items() if name != "approvals")):
         raise click.UsageError("--explain tells one commit: it goes with no target and no other option but --approvals")
-    with call.repository() as repo:
+    with call.workspace() as workspace:
         if explain:
-            return Answer(explainer.explain(repo, explain, approvals=query["approvals"]), render_explained)
-        outcome = verb.log(repo, verb.Query(targets, **query))
+            return Answer(explainer.explain(workspace, explain, approvals=query["approvals"]), render_explained)
+        outcome = verb.log(workspace, verb.Query(targets, **query))
         return Answer(outcome, render_csv if form == "csv" else render)
 
 

@@ -27,8 +27,8 @@ def pr_list(call: Call) -> Answer:
     """List the open pull requests."""
     from pointsman.verbs import pr as pulls
 
-    with call.repository() as repo:
-        return Answer(pulls.list_pulls(repo), render)
+    with call.workspace() as workspace:
+        return Answer(pulls.list_pulls(workspace), render)
 
 
 @pr.command("show", epilog=example("pointsman pr show grocer/home"))
@@ -39,8 +39,8 @@ def pr_show(call: Call, pull: str) -> Answer:
     """Show one pull request and what the gate says of it."""
     from pointsman.verbs import pr as pulls
 
-    with call.repository() as repo:
-        return Answer(pulls.show(repo, pull), render)
+    with call.workspace() as workspace:
+        return Answer(pulls.show(workspace, pull), render)
 
 
 @pr.command("merge", epilog=example("pointsman pr merge grocer/home"))
@@ -52,8 +52,8 @@ def pr_merge(call: Call, pull: str) -> Answer:
     from pointsman.verbs import pr as pulls
 
     call.refusal = "nothing was merged"
-    with call.repository() as repo:
-        return Answer(pulls.merge(repo, pull), render)
+    with call.workspace() as workspace:
+        return Answer(pulls.merge(workspace, pull), render)
 
 
 @pr.command("close", epilog=example("pointsman pr close grocer/home"))
@@ -64,8 +64,8 @@ def pr_close(call: Call, pull: str) -> Answer:
     """Close one pull request; main and the records stay."""
     from pointsman.verbs import pr as pulls
 
-    with call.repository() as repo:
-        return Answer(pulls.close(repo, pull), render)
+    with call.workspace() as workspace:
+        return Answer(pulls.close(workspace, pull), render)
 
 
 @pr.command("refresh", epilog=example("pointsman pr refresh"))
@@ -79,8 +79,8 @@ def pr_refresh(call: Call, pull: str | None) -> Answer:
     """
     from pointsman.verbs import refresh
 
-    with call.repository() as repo, call.progress() as progress:
-        return Answer(refresh.refresh(repo, pull, progress), render_refreshed)
+    with call.workspace() as workspace:
+        return Answer(refresh.refresh(workspace, pull), render_refreshed)
 
 
 def render(outcome: Mapping[str, Any]) -> str:

@@ -64,8 +64,8 @@ def publish(
         reason=reason or "",
         dry_run=dry_run,
     )
-    with call.repository() as repo, call.progress() as progress:
-        return Answer(verb.publish(repo, request, progress), render)
+    with call.workspace() as workspace:
+        return Answer(verb.publish(workspace, request), render)
 
 
 def render(document: Mapping[str, Any]) -> str:

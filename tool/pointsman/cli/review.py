@@ -31,6 +31,6 @@ def review(call: Call, named: str | None, base: str | None, head: str | None, of
     call.json = call.json or form == "json"
     from pointsman.verbs import review as verb
 
-    with call.repository() as repo:
-        outcome = verb.review(repo, named, base=base, head=head, offline=offline)
+    with call.workspace(offline=offline) as workspace:
+        outcome = verb.review(workspace, named, base=base, head=head)
     return Answer(outcome, renderer(form), drawn=form == "terminal")

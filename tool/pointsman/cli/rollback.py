@@ -61,8 +61,8 @@ def rollback(
         reason=reason or "",
         accept=accept,
     )
-    with call.repository() as repo:
-        return Answer(verb.roll_back(repo, request), render)
+    with call.workspace() as workspace:
+        return Answer(verb.roll_back(workspace, request), render)
 
 
 def render(document: Mapping[str, Any]) -> str:

@@ -54,8 +54,8 @@ def ship(
         reason=reason or "",
         dry_run=dry_run,
     )
-    with call.repository() as repo, call.progress() as progress:
-        return Answer(verb.ship(repo, request, progress), render)
+    with call.workspace() as workspace:
+        return Answer(verb.ship(workspace, request), render)
 
 
 def render(document: Mapping[str, Any]) -> str:

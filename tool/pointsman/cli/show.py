@@ -23,8 +23,8 @@ def show(call: Call, version: str, offline: bool) -> Answer:
     """
     from pointsman.verbs import show as verb
 
-    with call.repository() as repo:
-        return Answer(verb.show(repo, version, offline=offline), render)
+    with call.workspace(offline=offline) as workspace:
+        return Answer(verb.show(workspace, version), render)
 
 
 def render(document: Mapping[str, Any]) -> str:

@@ -13,8 +13,8 @@ from pointsman.cli.arguments import ADDRESS, DEADLINE, FAIL_ON, TARGETS
 from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
 
 if TYPE_CHECKING:
-    from pointsman.repo.repository import Repository
     from pointsman.state.names import Pattern, Target
+    from pointsman.workspace import Workspace
 
 
 @click.command(epilog=example("pointsman status grocer/home --fail-on drift,stale"))
@@ -47,20 +47,22 @@ def status(
     from pointsman.report import status as status_text
 
     render = status_text.render_prometheus if form == "prometheus" else status_text.render
-    with call.repository() as repo:
+    with call.workspace() as workspace:
         if watch:
-            _watch(call, repo, targets, listen)
+            _watch(call, workspace, targets, listen)
             return None
         if wait is not None:
             from pointsman.verbs.watch import wait as waiting
 
-            return Answer(waiting(repo, targets, wait, fail_on=fail_on or ()), render)
+            return Answer(waiting(workspace, targets, wait, fail_on=fail_on or ()), render)
         from pointsman.verbs import status as verb
 
-        return Answer(verb.status(repo, targets, fail_on=fail_on or ()), render)
+        return Answer(verb.status(workspace, targets, fail_on=fail_on or ()), render)
 
 
-def _watch(call: Call, repo: Repository, targets: tuple[Target | Pattern, ...], listen: tuple[str, int] | None) -> None:
+def _watch(
+    call: Call, workspace: Workspace, targets: tuple[Target | Pattern, ...], listen: tuple[str, int] | None
+) -> None:
     """Draw every look anew on a terminal; elsewhere say a line, or print a document, where something is new."""
     from pointsman.report import status as status_text
     from pointsman.verbs.watch import stopped, watch
@@ -86,4 +88,4 @@ def _watch(call: Call, repo: Repository, targets: tuple[Target | Pattern, ...], 
     with metrics.served(*listen) if listen is not None else contextlib.nullcontext() as port, stopped() as stop:
         if listen is not None:
             say(f"pointsman: metrics are at http://{listen[0]}:{port}/metrics", err=True)
-        watch(repo, targets, seen, lambda why: say(f"pointsman: {why}", err=True), stop)
+        watch(workspace, targets, seen, lambda why: say(f"pointsman: {why}", err=True), stop)

@@ -38,13 +38,13 @@ def sync(
 
     call.refusal = "serving was left as it is"
     orders = verb.Orders(dry_run, not no_heal, prune, accept_rewrite)
-    with call.repository() as repo:
+    with call.workspace() as workspace:
         if watch is None:
-            return Answer(verb.sync(repo, orders), render)
+            return Answer(verb.sync(workspace, orders), render)
         from pointsman.verbs.watch import keep_syncing, stopped
 
         with stopped() as stop:
-            keep_syncing(repo, orders, watch, Passes(call), stop)
+            keep_syncing(workspace, orders, watch, Passes(call), stop)
     return None
 
 

@@ -27,8 +27,8 @@ def verify(call: Call, targets: tuple[Target, ...], every: bool, sample: int | N
     from pointsman.verbs import verify as verb
 
     choice = verb.Choice(every, sample, verb.read_shard(shard))
-    with call.repository() as repo, call.progress() as progress:
-        return Answer(verb.verify(repo, targets, choice, progress), render)
+    with call.workspace() as workspace:
+        return Answer(verb.verify(workspace, targets, choice), render)
 
 
 def render(document: Mapping[str, Any]) -> str:

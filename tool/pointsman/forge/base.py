@@ -48,6 +48,10 @@ class Forge(Protocol):
     Unreachable if it does not answer or says no, MovedFirst if someone else was there before.
     """
 
+    @property
+    def knows_approvals(self) -> bool:
+        """Whether anyone can approve a pull request here."""
+
     def find(self, branches: Collection[str] | None = None) -> list[Opened]:
         """The open pull requests whose branches the repository's last refresh saw, by branch. Without `branches`,
         those of ships, rollbacks and reverts."""

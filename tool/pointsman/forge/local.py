@@ -17,6 +17,8 @@ from pointsman.state.objects import Oid
 class LocalForge:
     """Pull requests of a repository without a forge. Nobody approves, whoever may push may merge."""
 
+    knows_approvals = False
+
     def __init__(self, repo: Repository) -> None:
         self.repo = repo
 

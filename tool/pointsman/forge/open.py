@@ -1,26 +1,40 @@
-"""Which forge a repository is on."""
+"""Which forge a repository is on: a new kind is one line here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pointsman.errors import Problem
 from pointsman.forge.base import Forge
 from pointsman.forge.local import LocalForge
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 
-_OPEN: dict[Repository, Forge] = {}  # as long as the repository is: what a forge counts, it counts for a run
 
-
-def open_forge(repo: Repository) -> Forge:
-    """The forge that the settings on main name."""
-    if repo not in _OPEN:
-        _OPEN[repo] = _open(repo)
-        repo.held.callback(_OPEN.pop, repo, None)
-    return _OPEN[repo]
-
-
-def _open(repo: Repository) -> Forge:
-    if Snapshot(repo, repo.main).settings().forge == "local":
-        return LocalForge(repo)
+def _github(repo: Repository) -> Forge:
     from pointsman.forge.github.pulls import open_github
 
     return open_github(repo)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of forge: how it is opened, and what its pull requests are, in a sentence."""
+
+    open: Callable[[Repository], Forge]
+    pulls: str
+
+
+KINDS: Mapping[str, Kind] = {
+    "local": Kind(LocalForge, "its branches"),
+    "github": Kind(_github, "those of GitHub"),
+}
+
+
+def open_forge(repo: Repository) -> Forge:
+    """The forge that the settings on main name; Problem if it cannot be used."""
+    kind = Snapshot(repo, repo.main).settings().forge
+    if kind not in KINDS:
+        raise Problem(f"forge.kind is {kind!r}, which this version of pointsman does not know: update it")
+    return KINDS[kind].open(repo)

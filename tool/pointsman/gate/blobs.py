@@ -46,7 +46,8 @@ class Blobs:
 
     def look_ahead(self, settings: Settings, uris: Iterable[str]) -> None:
         """Ask now for the sizes of blobs that the gate is going to ask for one target at a time."""
-        self._sizes |= self.look(settings, dict.fromkeys(uris, False))
+        self._sizes = {}
+        self._sizes = self.look(settings, dict.fromkeys(uris, False))
 
     def remember(self, hashed: Mapping[str, Blob]) -> None:
         """What these blobs hashed to just now is not read again."""

@@ -53,11 +53,15 @@ class Contents:
 
     def __init__(self, *, offline: bool = False, at_hand: Mapping[str, Callable[[], bytes]] | None = None) -> None:
         self.offline = offline
-        self._at_hand = at_hand or {}
+        self._at_hand = dict(at_hand or {})
         self._stores: dict[str, Store] = {}
         self._down: dict[str, Missing] = {}  # URL of a store that did not answer: asked once
         self._alike: dict[tuple[str, str, bool], Likeness] = {}
         self._proven: dict[str, int] = {}  # URI → size of a blob that its store has just shown to hash to its version
+
+    def have(self, at_hand: Mapping[str, Callable[[], bytes]]) -> None:
+        """These payloads, by version, need no fetching."""
+        self._at_hand |= at_hand
 
     def read(self, settings: Settings, record: Record) -> Content | Missing:
         """The decoded content of one version, of a kind that `content` knows."""

@@ -7,30 +7,24 @@ import random
 import time
 
 from pointsman.errors import MovedFirst, Refused
-from pointsman.forge.open import open_forge
-from pointsman.gate.gate import Gate
-from pointsman.gate.payloads import Contents
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping.pulls import Pull, close_pull
 from pointsman.state.message import parse
 from pointsman.state.objects import Oid
+from pointsman.workspace import Workspace
 
 _TRIES = 12
 
 
-def merge_pull(repo: Repository, pull: Pull, contents: Contents | None = None) -> Oid:
-    """Squash a pull request onto main and return the commit. Retries quietly while only other paths of main move.
-
-    `contents` knows what was compared when the pull request was made.
-    """
-    contents = contents or Contents()
+def merge_pull(workspace: Workspace, pull: Pull) -> Oid:
+    """Squash a pull request onto main and return the commit. Retries quietly while only other paths of main move."""
+    repo, gate = workspace.repo, workspace.gate
     for again in range(_TRIES):
         main = repo.main
-        gate = Gate(repo, contents=contents)
-        verdict = gate.judge_change(main, pull.head, clock=int(time.time()), notes=False)
+        verdict = gate.judge_change(main, pull.head, clock=workspace.now, notes=False)
         if verdict.faults and _is_current(repo, main, pull):
-            close_pull(repo, pull)
+            close_pull(workspace, pull)
             return main
         if verdict.faults and {fault.rule for fault in verdict.faults} <= {"stale-base"}:
             raise MovedFirst(f"{verdict.faults[0].says} (the pull request {pull.branch} stays open)")
@@ -46,15 +40,14 @@ def merge_pull(repo: Repository, pull: Pull, contents: Contents | None = None) -
                     f"main moved {change.path} after {pull.branch} was made from it: publish or roll back again"
                 )
         if all(there[change.path] == change.new for change in changes):
-            gate = Gate(repo)
             made = [fault for target in pull.targets for fault in gate.faults_of_current(main, target)]
             if made:
                 raise Refused(made)
-            close_pull(repo, pull)
+            close_pull(workspace, pull)
             return main
         message = repo.messages(main, pull.head).strip("\n") + "\n"
         try:
-            return open_forge(repo).merge(pull.opened, main, message, pull.author)
+            return workspace.forge.merge(pull.opened, main, message, pull.author)
         except MovedFirst:
             time.sleep(random.uniform(0, 0.02 * 2 ** min(again, 6)))
             repo.refresh()
@@ -92,10 +85,9 @@ def landed_as(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
     return None
 
 
-def merge_when_ready(repo: Repository, pull: Pull, contents: Contents | None = None) -> Oid | None:
+def merge_when_ready(workspace: Workspace, pull: Pull) -> Oid | None:
     """Have the forge merge it once all that it requires is there; the commit if it was. Refused by the gate."""
-    gate = Gate(repo, contents=contents)
-    verdict = gate.judge_change(repo.main, pull.head, clock=int(time.time()), notes=False)
+    verdict = workspace.gate.judge_change(workspace.repo.main, pull.head, clock=workspace.now, notes=False)
     if verdict.faults:
         raise Refused(verdict.faults)
-    return open_forge(repo).auto_merge(pull.opened, pull.text)
+    return workspace.forge.auto_merge(pull.opened, pull.text)

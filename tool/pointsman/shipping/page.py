@@ -6,31 +6,30 @@ from collections.abc import Sequence
 
 from pointsman.errors import one_line
 from pointsman.forge.base import BODY_LIMIT, Page
-from pointsman.gate.gate import Gate
-from pointsman.repo.repository import Repository
 from pointsman.report.markdown import fenced
 from pointsman.state.message import parse
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
+from pointsman.workspace import Workspace
 
 _MANY = 5  # targets: more would make a wall of labels
 
 
-def page_of(repo: Repository, branch: str, head: Oid, text: str, targets: Sequence[Target]) -> Page:
+def page_of(workspace: Workspace, branch: str, head: Oid, text: str, targets: Sequence[Target]) -> Page:
     """The page of a ship or a rollback whose commit says `text`. The review is made when its body is asked for."""
     title, _, rest = text.partition("\n")
     labels = [kind if (kind := branch.partition("/")[0]) in ("ship", "hold") else "rollback"]
     labels += map(str, targets[:_MANY])
     labels += sorted({rule for said in parse(text).said for rule in said.accepts})
-    return Page(one_line(title), lambda: _body(repo, branch, head, rest.strip("\n")), tuple(labels))
+    return Page(one_line(title), lambda: _body(workspace, branch, head, rest.strip("\n")), tuple(labels))
 
 
-def _body(repo: Repository, branch: str, head: Oid, lines: str) -> str:
+def _body(workspace: Workspace, branch: str, head: Oid, lines: str) -> str:
     from pointsman.report.review import markdown  # a local forge asks for no body, and need not import what makes it
     from pointsman.report.review.document import describe
 
-    gate = Gate(repo)
-    document = describe(gate, repo.main, head, gate.judge_change(repo.main, head))
+    gate, main = workspace.gate, workspace.repo.main
+    document = describe(gate, main, head, gate.judge_change(main, head))
     text = markdown.render({**document, "pull_request": {"id": branch, "url": None, "branch": branch}})
     said = f"\n<details><summary>What the commit says</summary>\n\n{fenced(lines)}\n</details>\n"
     return text + said if len(text) + len(said) <= BODY_LIMIT else text

@@ -13,7 +13,6 @@ from typing import Any
 from pointsman.errors import MovedFirst, Problem, one_line
 from pointsman.forge.base import Opened
 from pointsman.forge.local import LocalForge
-from pointsman.forge.open import open_forge
 from pointsman.gate.gate import Gate
 from pointsman.repo.origin import REVERT_BRANCHES, Move
 from pointsman.repo.repository import Repository
@@ -23,6 +22,7 @@ from pointsman.state.message import Message, parse
 from pointsman.state.names import Target, branch_place
 from pointsman.state.objects import Oid
 from pointsman.state.paths import path_kind
+from pointsman.workspace import Workspace
 
 _SHOWN = 10  # pull requests
 
@@ -60,17 +60,18 @@ class Pull:
         return self.opened.head
 
 
-def open_pulls(repo: Repository, branches: Collection[str] | None = None) -> list[Pull]:
+def open_pulls(workspace: Workspace, branches: Collection[str] | None = None) -> list[Pull]:
     """The open pull requests as `refresh` last saw the origin, by branch: all, or those of some branches."""
-    every = [read_pull(repo, opened) for opened in open_forge(repo).find(branches)]
+    every = [read_pull(workspace.repo, opened) for opened in workspace.forge.find(branches)]
     return [pull for pull in every if pull.targets or not pull.is_revert]  # one may revert what is no state
 
 
-def seen_pulls(repo: Repository) -> list[Pull]:
+def seen_pulls(workspace: Workspace) -> list[Pull]:
     """The same for who must see something in any case: where the forge cannot be asked, what its branches say."""
     try:
-        return open_pulls(repo)
+        return open_pulls(workspace)
     except Problem as error:
+        repo = workspace.repo
         repo.notes.append(f"pull requests are told by their branches alone: {error}")
         return [read_pull(repo, opened) for opened in LocalForge(repo).find()]
 
@@ -113,12 +114,12 @@ def is_stale(gate: Gate, main: Oid, pull: Pull) -> bool:
     return False
 
 
-def find(repo: Repository, text: str) -> Pull:
+def find(workspace: Workspace, text: str) -> Pull:
     """The one open pull request that an id, a branch or a target names; Problem if none or several do.
 
     Where a target has none of its own, that of its hold.
     """
-    pulls = open_pulls(repo)
+    pulls = open_pulls(workspace)
     named = [pull for pull in pulls if text in (pull.id, pull.branch)]
     named = named or [pull for pull in pulls if text in map(str, pull.targets)]
     named = named or [pull for pull in pulls if pull.branch.rpartition("/")[0] == f"hold/{branch_place(text)}"]
@@ -136,32 +137,32 @@ def document(pull: Pull) -> dict[str, Any]:
     return {"id": pull.id, "url": pull.opened.url, "branch": pull.branch}
 
 
-def show_on_forge(repo: Repository, branch: str, head: Oid, *, updated: bool = False) -> Pull:
+def show_on_forge(workspace: Workspace, branch: str, head: Oid, *, updated: bool = False) -> Pull:
     """Open the pull request of a branch that was pushed, or adopt it; with `updated` it gets its page anew."""
-    pull = read_pull(repo, Opened(branch, head))
-    page = page_of(repo, branch, head, pull.text, pull.targets)
-    opened = open_forge(repo).open(branch, head, page)
+    pull = read_pull(workspace.repo, Opened(branch, head))
+    page = page_of(workspace, branch, head, pull.text, pull.targets)
+    opened = workspace.forge.open(branch, head, page)
     if updated:
-        open_forge(repo).update(opened, page)
+        workspace.forge.update(opened, page)
     return replace(pull, opened=opened)
 
 
-def renew(repo: Repository, pull: Pull, head: Oid) -> Pull:
+def renew(workspace: Workspace, pull: Pull, head: Oid) -> Pull:
     """An open pull request whose branch was moved, with its page anew; MovedFirst if it was merged meanwhile."""
-    new = read_pull(repo, replace(pull.opened, head=head))
+    new = read_pull(workspace.repo, replace(pull.opened, head=head))
     try:
-        open_forge(repo).update(new.opened, page_of(repo, new.branch, head, new.text, new.targets))
+        workspace.forge.update(new.opened, page_of(workspace, new.branch, head, new.text, new.targets))
     except MovedFirst:
-        repo.move([Move(new.opened.ref, None, head)])  # nobody looks at the branch of a merged one any more
+        workspace.repo.move([Move(new.opened.ref, None, head)])  # nobody looks at the branch of a merged one any more
         raise
     return new
 
 
-def describe_revert(repo: Repository, pull: Pull) -> None:
+def describe_revert(workspace: Workspace, pull: Pull) -> None:
     """Label a pull request that the forge's button made, and say in a comment what it undoes."""
-    page = page_of(repo, pull.branch, pull.head, pull.text, pull.targets)
-    open_forge(repo).label(pull.opened, page.labels)
-    open_forge(repo).comment(pull.opened, "review", page.body())
+    page = page_of(workspace, pull.branch, pull.head, pull.text, pull.targets)
+    workspace.forge.label(pull.opened, page.labels)
+    workspace.forge.comment(pull.opened, "review", page.body())
 
 
 def others_work(repo: Repository, pull: Pull) -> str:
@@ -173,6 +174,6 @@ def others_work(repo: Repository, pull: Pull) -> str:
     return f"{commit[:12]} by {one_line(author)}"
 
 
-def close_pull(repo: Repository, pull: Pull, because: str = "") -> None:
+def close_pull(workspace: Workspace, pull: Pull, because: str = "") -> None:
     """Close it, and take the branch away if it still stands where it stood."""
-    open_forge(repo).close(pull.opened, because)
+    workspace.forge.close(pull.opened, because)

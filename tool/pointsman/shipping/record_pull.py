@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.base import Opened, Page
-from pointsman.forge.open import open_forge
-from pointsman.progress import Progress
 from pointsman.repo.origin import Move
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -23,6 +21,7 @@ from pointsman.state.message import compose
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 from pointsman.timeouts import records_timeout
+from pointsman.workspace import Workspace
 
 _TRIES = 12
 _LONGEST_PAUSE = 10.0  # seconds between two looks at main
@@ -33,14 +32,13 @@ class RecordPull:
 
     def __init__(
         self,
-        repo: Repository,
-        progress: Progress,
+        workspace: Workspace,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.repo = repo
-        self.progress = progress
-        self.forge = open_forge(repo)
+        self.repo = workspace.repo
+        self.progress = workspace.progress
+        self.forge = workspace.forge
         self._clock = clock
         self._sleep = sleep
 

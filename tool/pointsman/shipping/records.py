@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from pointsman import __version__
 from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.intake.staging import Source
-from pointsman.progress import Progress
 from pointsman.repo.origin import MAIN, Move
-from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.shipping.record_pull import RecordPull, commit_of, pause
@@ -22,6 +20,7 @@ from pointsman.state.documents import Record
 from pointsman.store.base import Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
+from pointsman.workspace import Workspace
 
 _TRIES = 12
 Standing = tuple[int, str] | None  # size in bytes and SHA-256 of what stands under a key, None if nothing does
@@ -53,10 +52,11 @@ def record_of(source: Source, settings: Settings, run: str, now: str) -> Record:
 class Landing:
     """Puts blobs and lands records of one repository, in the order in which it is asked."""
 
-    def __init__(self, repo: Repository, settings: Settings, progress: Progress) -> None:
-        self.repo = repo
+    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+        self.workspace = workspace
+        self.repo = workspace.repo
         self.settings = settings
-        self.progress = progress
+        self.progress = workspace.progress
         self.store: Store = open_store(settings.store, settings.access)
 
     def standing(self, sources: Sequence[Source]) -> list[Standing]:
@@ -104,7 +104,7 @@ class Landing:
     def records(self, records: Sequence[Record], *, run: str = "", note: str = "") -> None:
         """Main has these records on return; known versions are left as they are. One commit, pushed or merged."""
         if self.settings.records == "pull-request":
-            RecordPull(self.repo, self.progress).land(records, run=run, note=note)
+            RecordPull(self.workspace).land(records, run=run, note=note)
         else:
             self._push_records(records, run=run, note=note)
 

@@ -8,18 +8,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge.base import Opened
-from pointsman.gate.documents import Documents
-from pointsman.gate.gate import Gate
-from pointsman.gate.payloads import Contents
 from pointsman.outcome import told
-from pointsman.progress import Progress
 from pointsman.repo.origin import Move
-from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.review import commit_message
 from pointsman.report.review.document import describe
@@ -32,6 +26,7 @@ from pointsman.state.message import Said, compose
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 from pointsman.state.times import window_instant
+from pointsman.workspace import Workspace
 
 _TRIES = 12
 
@@ -82,17 +77,18 @@ class Shipping:
 
     def __init__(
         self,
-        repo: Repository,
+        workspace: Workspace,
         settings: Settings,
         terms: Terms,
-        progress: Progress,
         at_hand: Mapping[str, Callable[[], bytes]] | None = None,
     ) -> None:
-        self.repo = repo
-        self._contents = Contents(at_hand=at_hand)
+        self.workspace = workspace
+        self.repo = workspace.repo
+        self.gate = workspace.gate
+        self.gate.blobs.contents.have(at_hand or {})
         self.settings = settings
         self.terms = terms
-        self.progress = progress
+        self.progress = workspace.progress
         self.notes: list[str] = []
         self._judged: dict[tuple[Target, ...], tuple[str, ...]] = {}  # targets → the commits judged against
         self._accepted: dict[Target, dict[str, str]] = {}
@@ -105,8 +101,8 @@ class Shipping:
         """Refused with every fault of every manifest that would result."""
         faults: list[Fault] = []
         self.repo.expect(sum(map(len, groups)))
-        documents = Documents(self.repo)
-        documents.fetch_ahead(Snapshot(self.repo, self.repo.main), (want.target for group in groups for want in group))
+        wanted = (want.target for group in groups for want in group)
+        self.gate.documents.fetch_ahead(Snapshot(self.repo, self.repo.main), wanted)
         for group in groups:
             try:
                 self._next(group)
@@ -142,9 +138,9 @@ class Shipping:
                 outcome = self._supersede(pull) or outcome
                 commit = None
                 if self.terms.merge and outcome != "superseded":
-                    commit, outcome = merge.merge_pull(self.repo, pull, self._contents), "merged"
+                    commit, outcome = merge.merge_pull(self.workspace, pull), "merged"
                 elif self.settings.auto_merge and outcome != "superseded":
-                    commit = merge.merge_when_ready(self.repo, pull, self._contents)
+                    commit = merge.merge_when_ready(self.workspace, pull)
                     outcome = "merged" if commit is not None else outcome
             except _OthersWork as error:
                 return [self._told(want.target, "unchanged", says=str(error)) for want in group]
@@ -174,7 +170,7 @@ class Shipping:
         """The manifests that main needs next, judged; None if it has them already. Refused if they may not be."""
         main = self.repo.main
         self.repo.expect(len(group))
-        gate, base = Gate(self.repo, contents=self._contents), Snapshot(self.repo, main)
+        gate, base = self.gate, Snapshot(self.repo, main)
         manifests: dict[Target, Manifest] = {}
         said: list[Said] = []
         for want in group:
@@ -197,7 +193,7 @@ class Shipping:
                 want.target.tenant,
                 want.target.surface,
                 after,
-                later_moment(datetime.now(UTC), before.updated_at if before else None),
+                later_moment(self.workspace.clock(), before.updated_at if before else None),
             )
             manifests[want.target] = manifest
             changed = {slot: record.version for slot, record in want.records.items() if current.get(slot) != uris[slot]}
@@ -212,18 +208,18 @@ class Shipping:
             return None
         targets, replaced = tuple(manifests), tuple(str(each.supersedes) for each in said)
         if self._judged.get(targets) != replaced:
-            self._judge(gate, self._compose(main, manifests, said), group)
+            self._judge(self._compose(main, manifests, said), group)
             self._judged[targets] = replaced
         for each in said:
             each.accepts = self._accepted.get(each.target, {})
         return self._compose(main, manifests, said)
 
-    def _judge(self, gate: Gate, ship: Ship, group: Sequence[Want]) -> None:
+    def _judge(self, ship: Ship, group: Sequence[Want]) -> None:
         """Refused by the gate, but for guardrails that the request accepts: these leave an Accept: line."""
         records = {record.path: record.render() for want in group for record in want.records.values()}
         base = Snapshot(self.repo, ship.main)
         records = {path: data for path, data in records.items() if base.entry(path) is None}
-        verdict = gate.judge_proposed(ship.main, records, ship.files, ship.message)
+        verdict = self.gate.judge_proposed(ship.main, records, ship.files, ship.message)
         stopping = [fault for fault in verdict.faults if fault.rule not in self.terms.accept]
         if stopping:
             raise Refused(stopping)
@@ -232,7 +228,7 @@ class Shipping:
             broken = {fault.rule for fault in verdict.faults if fault.path == target.manifest_path}
             self._accepted[target] = dict.fromkeys(sorted(broken), self.terms.reason)
         self._reports[tuple(ship.manifests)] = commit_message.render(
-            describe(gate, ship.main, None, verdict, brief=True)
+            describe(self.gate, ship.main, None, verdict, brief=True)
         )
 
     def _compose(self, main: Oid, manifests: Mapping[Target, Manifest], said: Sequence[Said]) -> Ship:
@@ -254,7 +250,7 @@ class Shipping:
             pull = pulls.read_pull(self.repo, Opened(ship.branch, was))
             replaces = {said.target: said.supersedes for said in pull.message.said}
             if replaces == {said.target: said.supersedes for said in ship.said}:
-                return pulls.show_on_forge(self.repo, ship.branch, was), "unchanged"
+                return pulls.show_on_forge(self.workspace, ship.branch, was), "unchanged"
             if other := pulls.others_work(self.repo, pull):
                 raise _OthersWork(
                     f"{ship.branch} has a commit that is not of a publish ({other}), and main moved under it: "
@@ -262,7 +258,7 @@ class Shipping:
                 )
         commit = self._commit(ship)
         self.repo.move([Move(ref, commit, was)])
-        pull = pulls.show_on_forge(self.repo, ship.branch, commit, updated=was is not None)
+        pull = pulls.show_on_forge(self.workspace, ship.branch, commit, updated=was is not None)
         return pull, "opened" if was is None else "updated"
 
     def _commit(self, ship: Ship, author: str | None = None) -> Oid:
@@ -277,13 +273,13 @@ class Shipping:
         """Put a ship in the place of what a pull request was."""
         commit = self._commit(ship, pull.author)
         self.repo.move([Move(pull.opened.ref, commit, pull.head)])
-        return pulls.renew(self.repo, pull, commit)
+        return pulls.renew(self.workspace, pull, commit)
 
     def close_landed(self, targets: set[Target]) -> None:
         """Finish a merge whose git was killed after it moved main and before it took the branch away."""
-        for pull in pulls.open_pulls(self.repo):
+        for pull in pulls.open_pulls(self.workspace):
             if targets & set(pull.targets) and merge.landed_as(self.repo, self.repo.main, pull) is not None:
-                pulls.close_pull(self.repo, pull)
+                pulls.close_pull(self.workspace, pull)
                 self.progress(f"closed {pull.branch}, which main has")
 
     def _look_again(self) -> set[str]:
@@ -306,30 +302,28 @@ class Shipping:
         places = tuple(f"ship/{place}/" for place in ("run", *(target.place for target in mine.targets)))
         heads = (ref.removeprefix("refs/heads/") for ref in self.repo.heads)
         branches = [branch for branch in heads if branch.startswith(places) and branch != mine.branch]
-        for other in pulls.open_pulls(self.repo, branches):
+        for other in pulls.open_pulls(self.workspace, branches):
             if not set(other.targets) & set(mine.targets):
                 continue
             if there and _covers(mine, other) and self._rank(other) < rank:
-                pulls.close_pull(self.repo, other, f"superseded by {mine.branch}")
+                pulls.close_pull(self.workspace, other, f"superseded by {mine.branch}")
                 self.notes.append(f"closed {other.branch}: {mine.branch} supersedes it")
             elif _covers(other, mine) and self._rank(other) > rank:
                 if there:
-                    pulls.close_pull(self.repo, mine, f"superseded by {other.branch}")
+                    pulls.close_pull(self.workspace, mine, f"superseded by {other.branch}")
                 self.notes.append(f"closed {mine.branch}: {other.branch}, which is open, has a newer window")
                 return "superseded"
         return None
 
     def _rank(self, pull: Pull) -> tuple[tuple[int, int], str, str]:
         """(newest window end, newest updated_at, branch): the order in which pull requests of one target supersede."""
-        gate, head = Gate(self.repo), Snapshot(self.repo, pull.head)
+        documents, head = self.gate.documents, Snapshot(self.repo, pull.head)
         base = Snapshot(self.repo, self.repo.main)
         ends, updated = [(0, 0)], [""]
         for said in pull.message.said:
-            records = (
-                gate.documents.record(base, said.target, slot, version) for slot, version in said.records.items()
-            )
+            records = (documents.record(base, said.target, slot, version) for slot, version in said.records.items())
             ends += [window_instant(record.window_end) or (0, 0) for record in records if record is not None]
-            manifest = gate.documents.manifest(head, said.target)
+            manifest = documents.manifest(head, said.target)
             updated.append(manifest.updated_at if manifest else "")
         return max(ends), max(updated), pull.branch
 

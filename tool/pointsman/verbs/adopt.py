@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from pointsman.errors import Fault, Problem, Refused
-from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Lineage
 from pointsman.intake import recsys_registry
 from pointsman.intake.recsys_registry import Registry, Slot, Verified
 from pointsman.intake.staging import load_types
 from pointsman.outcome import Outcome, told
-from pointsman.progress import SILENCE, Progress
-from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.shipping.records import Landing, Standing, record_of
@@ -29,6 +25,7 @@ from pointsman.state.documents import Record, moment, read_record
 from pointsman.state.message import check_value
 from pointsman.state.names import Target
 from pointsman.state.paths import folded
+from pointsman.workspace import Workspace
 
 _TRIES = 4
 _POINTERS = "/current/{tenant}/{surface}/manifest.json"
@@ -55,7 +52,7 @@ class Taken:
     standing: Standing
 
 
-def adopt(repo: Repository, request: Request, progress: Progress = SILENCE) -> Outcome:
+def adopt(workspace: Workspace, request: Request) -> Outcome:
     """Put canonical blobs, land records and open one pull request for every target that verifies.
 
     Exit 5 if something was left and something not, 1 if nothing verifies. Problem, with nothing written, if there is
@@ -63,6 +60,7 @@ def adopt(repo: Repository, request: Request, progress: Progress = SILENCE) -> O
     """
     if request.run:
         check_value(request.run, "--run")
+    repo, progress = workspace.repo, workspace.progress
     main = repo.refresh()
     base = Snapshot(repo, main)
     settings, types = base.settings(), load_types(base)
@@ -72,13 +70,13 @@ def adopt(repo: Repository, request: Request, progress: Progress = SILENCE) -> O
     _part_twins(base, registry)
     believed = sorted(slot for slot in registry.places if slot not in registry.wrong)
     verdicts = recsys_registry.verify(registry, believed, settings.access, types, settings.artifact_bytes, progress)
-    landing = Landing(repo, settings, progress)
-    taken = _taken(landing, settings, registry, verdicts, request.run)
-    wants, unchanged = _wants(repo, settings, registry, taken)
+    landing = Landing(workspace, settings)
+    taken = _taken(landing, settings, registry, verdicts, request.run, moment(workspace.clock()))
+    wants, unchanged = _wants(workspace, settings, registry, taken)
     note = f"Adopted from {where}."
     terms = Terms("pointsman adopt …", together=True, run=request.run, reship=request.reship, note=note)
     at_hand = {each.verified.source.artifact.version: each.verified.source.payload for each in taken.values()}
-    shipping = Shipping(repo, settings, terms, progress, at_hand)
+    shipping = Shipping(workspace, settings, terms, at_hand)
     wants = _settle(shipping, registry, wants)
     blobs: list[str | None] = [None] * len(taken)
     if request.dry_run:
@@ -177,9 +175,9 @@ def _taken(
     registry: Registry,
     verdicts: Mapping[Slot, Verified | list[Fault]],
     run: str,
+    now: str,
 ) -> dict[Slot, Taken]:
     """What can be taken over; why the rest cannot is noted in the registry."""
-    now = moment(datetime.now(UTC))
     verified: dict[Slot, Verified] = {}
     for slot, verdict in verdicts.items():
         if isinstance(verdict, Verified):
@@ -228,10 +226,11 @@ def _blend(target: Target, segments: Mapping[str, str]) -> list[Fault]:
 
 
 def _wants(
-    repo: Repository, settings: Settings, registry: Registry, taken: Mapping[Slot, Taken]
+    workspace: Workspace, settings: Settings, registry: Registry, taken: Mapping[Slot, Taken]
 ) -> tuple[list[Want], list[Target]]:
     """What each believed target shall have, and the targets that need nothing: main has this, or had it before."""
-    gate, base = Gate(repo), Snapshot(repo, repo.main)
+    repo, gate = workspace.repo, workspace.gate
+    base = Snapshot(repo, repo.main)
     wants, unchanged = [], []
     for target, slots in sorted(registry.current.items()):
         if target in registry.left:

@@ -6,28 +6,27 @@ import json
 from typing import Any
 
 from pointsman.errors import Problem
-from pointsman.gate.documents import Documents
-from pointsman.gate.lineage import Past
 from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.times import CommitTimes, read_time
 from pointsman.outcome import Outcome
-from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit
+from pointsman.workspace import Workspace
 
 
-def at(repo: Repository, when: str, target: Target, *, now: int) -> Outcome:
-    """The manifest in force at `when`, a time (that second included) or a commit of main. `now`: seconds since 1970.
+def at(workspace: Workspace, when: str, target: Target) -> Outcome:
+    """The manifest in force at `when`, a time (that second included) or a commit of main.
 
     A manifest of None was taken out by then. Problem for what was not shipped yet, with when it was.
     """
+    repo = workspace.repo
     main = repo.refresh()
     moments = CommitTimes(repo, main)
     time, commit = read_time(when), moments.commit_at(when)
     place = moments.place(commit)
     assert place is not None
-    by, later = Past(repo, Documents(repo)).lineage(main, target).last, None
+    by, later = workspace.gate.lineage(main, target).last, None
     while by is not None and (moments.place(by.commit.oid) or 0) > place:
         by, later = by.older, by
     if by is None:
@@ -36,6 +35,7 @@ def at(repo: Repository, when: str, target: Target, *, now: int) -> Outcome:
         first = _told(moments, later.commit)
         raise Problem(f"{target} was not shipped yet at {when}: {first['commit'][:12]} shipped it first, {first['at']}")
     data = repo.content(by.after)
+    ahead = time is not None and time > workspace.now
     return Outcome(
         {
             "target": str(target),
@@ -44,7 +44,7 @@ def at(repo: Repository, when: str, target: Target, *, now: int) -> Outcome:
             "manifest": _read(data) if data is not None else None,
             "until": _told(moments, later.commit) if later is not None else None,
         },
-        notes=(f"{when} is still to come: this is what is current now",) if time is not None and time > now else (),
+        notes=(f"{when} is still to come: this is what is current now",) if ahead else (),
     )
 
 

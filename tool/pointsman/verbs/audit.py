@@ -10,43 +10,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.gate.gate import Gate
 from pointsman.history.signatures import Signatures
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.audit.document import Report
 from pointsman.rules.evidence import Checkpoint
-from pointsman.rules.rule import Rule
-from pointsman.rules.table import RULES
 from pointsman.serving.fence import AUDITED, SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.settings import Settings
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 from pointsman.state.paths import DOCUMENTS, path_kind
 from pointsman.store.open import open_store
+from pointsman.workspace import Workspace
 
 _TOGETHER = 512  # commits whose documents are read at once
 
 
-def audit(
-    repo: Repository, *, accept_rewrite: bool = False, clock: int | None = None, rules: Sequence[Rule] = RULES
-) -> Outcome:
+def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome:
     """Judge the commits of main after `[audit] since`, or all, and report what they did. Exit 1 if one broke a rule
     that it did not accept.
 
     Remembers beside the serving pointers how far it came, so that a rewrite of what was audited shows in the next one.
     """
+    repo, gate = workspace.repo, workspace.gate
     fences, notes = _fences(Snapshot(repo, repo.refresh()).settings())
     main = repo.refresh()  # after the fences, as in sync: a ship that was synced in between is no rewrite
     settings = Snapshot(repo, main).settings()
-    gate = Gate(repo, rules=rules)
     lost = sorted({fault for fence in fences for fault in behind(gate, Checkpoint.AUDIT, fence, main)})
     lost = [] if accept_rewrite else lost
     index = repo.read_history()
     since = Oid(settings.audit_since)
     if since and since not in index:
         raise Problem(f"[audit] since names {since[:12]}, which is no commit of main: name one that git log shows")
-    signatures = Signatures(gate.documents, main, clock=clock)
+    signatures = Signatures(gate.documents, main, clock=workspace.now)
     report = Report(gate.past, main, since or None, signatures)
     report.lost(lost)
     every = index.commits[::-1]

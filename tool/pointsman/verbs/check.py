@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pointsman.errors import Fault
-from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome, told
-from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.rule import Rule
-from pointsman.rules.table import RULES
+from pointsman.workspace import Workspace
 
 
 def check(
-    repo: Repository,
+    workspace: Workspace,
     *,
     base: str | None = None,
     head: str | None = None,
     staged: bool = False,
-    offline: bool = False,
-    rules: Sequence[Rule] = RULES,
 ) -> Outcome:
     """Judge the index, a change, or, without `base`, all that stands at `head`. Exit 1 if a fault is not accepted."""
-    gate = Gate(repo, offline=offline, rules=rules)
+    repo, gate = workspace.repo, workspace.gate
     if repo.worktree is None:
         repo.refresh()
     if staged:

@@ -14,9 +14,8 @@ from time import time
 from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.forge.open import open_forge
+from pointsman.forge.open import KINDS
 from pointsman.outcome import Outcome
-from pointsman.progress import SILENCE, Progress
 from pointsman.repo.commit_graph import WRITE, has_path_filters
 from pointsman.repo.git import require_git
 from pointsman.repo.repository import Repository
@@ -24,6 +23,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
+from pointsman.workspace import Workspace
 
 SCRATCH = ".pointsman/doctor"
 _LONG = 10_000  # commits: below, git log of one path takes less than 0.1 s anyway
@@ -39,21 +39,22 @@ class _Finding(Exception):
     says: str
 
 
-def doctor(repo: Repository, progress: Progress = SILENCE) -> Outcome:
+def doctor(workspace: Workspace) -> Outcome:
     """Try the stores of the settings on main. Exit 1 if one cannot be relied on, 3 if one cannot be reached."""
+    repo, progress = workspace.repo, workspace.progress
     checks: list[dict[str, Any]] = [{"name": "git", "ok": True, "says": require_git()}]
     where = repo.remote or str(repo.git_dir)
     try:
         settings = Snapshot(repo, repo.refresh()).settings()
     except Unreachable as error:
         return Outcome({"checks": [*checks, {"name": "origin", "ok": False, "says": str(error)}]}, error.exit_code)
-    kept = "its branches" if settings.forge == "local" else "those of GitHub"
-    checks.append({"name": "origin", "ok": True, "says": f"{where} answers; ship pull requests are {kept}"})
+    says = f"{where} answers; ship pull requests are {KINDS[settings.forge].pulls}"
+    checks.append({"name": "origin", "ok": True, "says": says})
     checks += _history(repo)
     unreachable = False
     progress("asking the forge how it is set up")
     try:
-        for name, wrong in open_forge(repo).protection():
+        for name, wrong in workspace.forge.protection():
             checks.append({"name": f"forge {name}", "ok": not wrong, "says": wrong or "set up as it should be"})
     except Problem as error:
         checks.append({"name": "forge reached", "ok": False, "says": str(error)})

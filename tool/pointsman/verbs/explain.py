@@ -8,12 +8,12 @@ from pointsman.errors import one_line
 from pointsman.history.events import Event, events
 from pointsman.history.times import CommitTimes, on_main
 from pointsman.outcome import Outcome
-from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
 from pointsman.verbs.log import with_approvals
+from pointsman.workspace import Workspace
 
 _FEW = 16  # targets whose histories are walked rather than all of it
 _SHOWN = 3
@@ -28,14 +28,15 @@ _VERBS = {
 }
 
 
-def explain(repo: Repository, revision: str, *, approvals: bool = False) -> Outcome:
+def explain(workspace: Workspace, revision: str, *, approvals: bool = False) -> Outcome:
     """The events of a commit of main and a paragraph about them; Problem for a commit that main never stood at."""
+    repo = workspace.repo
     main = repo.refresh()
     commit = on_main(repo, main, revision)
     targets = sorted({target for change in commit.changes if (target := _target(change.path)) is not None})
     told = events(repo, targets if 0 < len(targets) <= _FEW else (), records=True) if commit.changes else []
     mine = [event for event in told if event.commit.oid == commit.oid]
-    mine = with_approvals(repo, mine) if approvals else mine
+    mine = with_approvals(workspace.forge, mine) if approvals else mine
     later = {target: _next(told, commit.oid, target) for target in {event.target for event in mine}}
     text = _paragraph(commit, CommitTimes(repo, main).of(commit.oid), mine, later)
     return Outcome({"events": [event.document() for event in mine], "explanation": text})

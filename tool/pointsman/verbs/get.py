@@ -7,26 +7,25 @@ import secrets
 from pathlib import Path
 
 from pointsman.errors import Problem, Unreachable
-from pointsman.gate.documents import Documents
-from pointsman.gate.payloads import Contents, Missing
+from pointsman.gate.payloads import Missing
 from pointsman.history.versions import find_version
 from pointsman.outcome import Outcome
-from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.workspace import Workspace
 
 
-def get(repo: Repository, text: str, file: str | None, *, offline: bool = False) -> tuple[Outcome, bytes]:
+def get(workspace: Workspace, text: str, file: str | None) -> tuple[Outcome, bytes]:
     """The blob of a recorded version, and its document; written to `file` if one is named, in one piece.
 
     Unreachable if the blob cannot be had, Problem for a version that nobody recorded.
     """
+    repo, gate = workspace.repo, workspace.gate
     head = Snapshot(repo, repo.refresh())
     found = find_version(head, text)
-    documents = Documents(repo)
-    record = documents.record(head, found.target, found.slot, found.version)
+    record = gate.documents.record(head, found.target, found.slot, found.version)
     if record is None:
         raise Problem(f"the record of {found.version[:12]} cannot be read: pointsman check says why")
-    data = Contents(offline=offline).payload(documents.settings(head), record)
+    data = gate.blobs.contents.payload(gate.documents.settings(head), record)
     if isinstance(data, Missing):
         raise Unreachable(f"{found.target} {found.slot} {found.version[:12]} is not available: {data.why}")
     if file is not None:

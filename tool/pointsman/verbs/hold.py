@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, Refused
-from pointsman.gate.gate import Gate
 from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
 from pointsman.repo.origin import MAIN, Move
@@ -25,6 +24,7 @@ from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.state.message import check_value, compose
 from pointsman.state.names import Target, branch_place
 from pointsman.state.objects import PLAIN_FILE, Entry, Oid
+from pointsman.workspace import Workspace
 
 _TRIES = 12
 _RELATIVE = re.compile(r"([1-9]\d{0,5})([mhdw])")
@@ -80,20 +80,20 @@ def standing(repo: Repository, entry: Entry | None, path: str) -> Hold | None:
     return found if isinstance(found, Hold) else None
 
 
-def change_hold(repo: Repository, request: Request, *, clock: int) -> Outcome:
-    """Set or release a hold. Main, or its pull request, that says so already stays as it is. `clock`: see above."""
+def change_hold(workspace: Workspace, request: Request) -> Outcome:
+    """Set or release a hold. Main, or its pull request, that says so already stays as it is."""
     if request.now and not request.reason:
         raise Problem("--now goes to main without a review: it needs --reason, which git log will show")
     if request.until is not None:
-        wanted: Hold | None = hold_on(request.target, request.until, request.reason, clock)
+        wanted: Hold | None = hold_on(request.target, request.until, request.reason, workspace.now)
     else:
         wanted = None
         if request.reason:
             check_value(request.reason, "--reason")
     for again in range(_TRIES):
         try:
-            repo.refresh()
-            return Outcome(_change(repo, request, wanted, clock))
+            workspace.repo.refresh()
+            return Outcome(_change(workspace, request, wanted))
         except MovedFirst:
             if again == _TRIES - 1:
                 raise
@@ -101,7 +101,8 @@ def change_hold(repo: Repository, request: Request, *, clock: int) -> Outcome:
     raise AssertionError("unreachable")
 
 
-def _change(repo: Repository, request: Request, wanted: Hold | None, clock: int) -> dict[str, Any]:
+def _change(workspace: Workspace, request: Request, wanted: Hold | None) -> dict[str, Any]:
+    repo = workspace.repo
     main, path = repo.main, HOLD_ON_ALL if request.target == "all" else Target.parse(request.target).hold_path
     base = Snapshot(repo, main)
     entry = base.entry(path)
@@ -116,17 +117,17 @@ def _change(repo: Repository, request: Request, wanted: Hold | None, clock: int)
     if entry is None or (wanted is not None and is_same(was, wanted)):
         _known(repo, base, request.target)
     if wanted is None:
-        told |= {"says": says} if (says := _others(repo, base, request.target, clock)) else {}
+        told |= {"says": says} if (says := _others(repo, base, request.target, workspace.now)) else {}
     if (entry is None) if wanted is None else is_same(was, wanted):
         return {**told, "hold": _told(was), "outcome": "unchanged"}
     branch = f"hold/{branch_place(request.target)}/{hashlib.sha256(f'hold {request.target}'.encode()).hexdigest()[:12]}"
     ref = f"refs/heads/{branch}"
     there = repo.heads.get(ref)
     if there is not None and not request.now and _asks_for(repo, there, path, entry, wanted):
-        pull = pulls.show_on_forge(repo, branch, there)
+        pull = pulls.show_on_forge(workspace, branch, there)
         return {**told, "outcome": "unchanged", "pull_request": pulls.document(pull), "commit": there}
     commit = _commit(repo, main, request, path, wanted)
-    verdict = Gate(repo).judge_change(main, commit, notes=False)
+    verdict = workspace.gate.judge_change(main, commit, notes=False)
     if verdict.faults:
         raise Refused(verdict.faults)
     if request.now:
@@ -134,7 +135,7 @@ def _change(repo: Repository, request: Request, wanted: Hold | None, clock: int)
         repo.move([Move(MAIN, commit, main), *overtaken])
         return {**told, "outcome": "merged", "commit": commit}
     repo.move([Move(ref, commit, there)])
-    pull = pulls.show_on_forge(repo, branch, commit, updated=there is not None)
+    pull = pulls.show_on_forge(workspace, branch, commit, updated=there is not None)
     outcome = "opened" if there is None else "updated"
     return {**told, "outcome": outcome, "pull_request": pulls.document(pull), "commit": commit}
 

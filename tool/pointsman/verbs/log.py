@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pointsman.errors import Problem
+from pointsman.forge.base import Forge
 from pointsman.history.events import Event, events
 from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
-from pointsman.repo.repository import Repository
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
+from pointsman.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +28,26 @@ class Query:
     approvals: bool = False  # ask the forge who approved
 
 
-def log(repo: Repository, query: Query) -> Outcome:
+def log(workspace: Workspace, query: Query) -> Outcome:
     """The events asked for, newest first, one per commit and target."""
     since = _moment(query.since, "--since")
     until = _moment(query.until, "--until", whole_day=True)
     if since is not None and until is not None and since > until:
         raise Problem(f"--since {query.since} is after --until {query.until}")
+    repo = workspace.repo
     repo.refresh()
     told = [
         event
         for event in events(repo, query.targets, records=query.records)
         if (since is None or since <= event.at) and (until is None or event.at <= until) and _matches(event, query)
     ]
-    told = with_approvals(repo, told) if query.approvals else told
+    told = with_approvals(workspace.forge, told) if query.approvals else told
     return Outcome({"events": [event.document() for event in told]})
 
 
-def with_approvals(repo: Repository, told: Sequence[Event]) -> list[Event]:
-    """The events with who approved the pull requests that they came from; Problem where there is no forge to ask."""
-    from pointsman.forge.local import LocalForge
-    from pointsman.forge.open import open_forge
-
-    forge = open_forge(repo)
-    if isinstance(forge, LocalForge):
+def with_approvals(forge: Forge, told: Sequence[Event]) -> list[Event]:
+    """The events with who approved the pull requests that they came from; Problem where nobody can approve any."""
+    if not forge.knows_approvals:
         raise Problem('forge.kind is "local": there is no forge that knows who approved')
     known: dict[Oid, tuple[str, ...] | None] = {}
     for event in told:

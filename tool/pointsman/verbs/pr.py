@@ -6,18 +6,18 @@ from typing import Any
 
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome, told
-from pointsman.repo.repository import Repository
 from pointsman.shipping.merge import merge_pull
 from pointsman.shipping.pulls import Pull, close_pull, document, find, is_stale, open_pulls
 from pointsman.state.objects import Oid
+from pointsman.workspace import Workspace
 
 
-def list_pulls(repo: Repository) -> Outcome:
+def list_pulls(workspace: Workspace) -> Outcome:
     """All open pull requests."""
-    main = repo.refresh()
-    gate = Gate(repo)
-    found = open_pulls(repo)
-    repo.expect(sum(len(pull.targets) for pull in found))
+    main = workspace.repo.refresh()
+    gate = workspace.gate
+    found = open_pulls(workspace)
+    workspace.repo.expect(sum(len(pull.targets) for pull in found))
     return Outcome({"pull_requests": [_listed(gate, main, pull) for pull in found]})
 
 
@@ -32,11 +32,11 @@ def _listed(gate: Gate, main: Oid, pull: Pull) -> dict[str, Any]:
     }
 
 
-def show(repo: Repository, text: str) -> Outcome:
+def show(workspace: Workspace, text: str) -> Outcome:
     """One pull request, what it changes, and what the gate says of it."""
-    main = repo.refresh()
-    gate = Gate(repo)
-    pull = find(repo, text)
+    main = workspace.repo.refresh()
+    gate = workspace.gate
+    pull = find(workspace, text)
     verdict = gate.judge_change(main, pull.head)
     faults = [told(fault, accepted=False) for fault in verdict.faults]
     faults += [{**told(fault, accepted=True), "reason": why} for fault, why in verdict.accepted]
@@ -52,17 +52,17 @@ def show(repo: Repository, text: str) -> Outcome:
     )
 
 
-def merge(repo: Repository, text: str) -> Outcome:
+def merge(workspace: Workspace, text: str) -> Outcome:
     """Merge one pull request; Refused by the gate, MovedFirst if only its base is stale."""
-    repo.refresh()
-    pull = find(repo, text)
-    commit = merge_pull(repo, pull)
+    workspace.repo.refresh()
+    pull = find(workspace, text)
+    commit = merge_pull(workspace, pull)
     return Outcome({"commit": commit, "targets": [str(target) for target in pull.targets]})
 
 
-def close(repo: Repository, text: str) -> Outcome:
+def close(workspace: Workspace, text: str) -> Outcome:
     """Close one pull request: its branch goes, main and the records stay."""
-    repo.refresh()
-    pull = find(repo, text)
-    close_pull(repo, pull)
+    workspace.repo.refresh()
+    pull = find(workspace, text)
+    close_pull(workspace, pull)
     return Outcome({"closed": document(pull), "targets": [str(target) for target in pull.targets]})

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from pointsman.errors import Problem, Refused
-from pointsman.gate.gate import Gate
 from pointsman.guardrails.table import GUARDRAILS
 from pointsman.intake.staging import Source, load_types, read_sources
 from pointsman.outcome import Outcome
-from pointsman.progress import SILENCE, Progress
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
@@ -26,6 +23,7 @@ from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import moment
 from pointsman.state.message import check_value, parse
 from pointsman.state.names import Target
+from pointsman.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +41,10 @@ class Request:
     dry_run: bool = False
 
 
-def publish(repo: Repository, request: Request, progress: Progress = SILENCE) -> Outcome:
+def publish(workspace: Workspace, request: Request) -> Outcome:
     """Publish artifacts and open (or merge) a ship pull request for each target; Refused with nothing written."""
     check_words(request.run, request.accept, request.reason)
+    repo, progress = workspace.repo, workspace.progress
     main = repo.refresh()
     settings = Snapshot(repo, main).settings()
     types = load_types(Snapshot(repo, main))
@@ -54,11 +53,11 @@ def publish(repo: Repository, request: Request, progress: Progress = SILENCE) ->
         raise Refused(faults)
     if not sources and not request.drops:
         raise Problem("nothing to publish: name artifact files or a staging directory, or --drop TARGET:TYPE")
-    wants = _wants(repo, request, sources, settings)
+    wants = _wants(workspace, request, sources, settings)
     progress(f"read {len(sources)} artifacts for {len(wants)} targets")
-    landing = Landing(repo, settings, progress)
+    landing = Landing(workspace, settings)
     at_hand = {source.artifact.version: source.payload for source in sources}
-    shipping = Shipping(repo, settings, _terms(request, settings), progress, at_hand)
+    shipping = Shipping(workspace, settings, _terms(request, settings), at_hand)
     groups = [wants] if settings.group == "run" else [[want] for want in wants]
     shipping.judge(groups)
     if request.dry_run:
@@ -118,15 +117,15 @@ def check_words(run: str, accept: Sequence[str], reason: str) -> None:
             raise Problem(f"no guardrail is called {rule!r}" + (f": did you mean {near[0]}?" if near else ""))
 
 
-def _wants(repo: Repository, request: Request, sources: Sequence[Source], settings: Settings) -> list[Want]:
+def _wants(workspace: Workspace, request: Request, sources: Sequence[Source], settings: Settings) -> list[Want]:
     wants: dict[Target, Want] = {}
-    now, base = moment(datetime.now(UTC)), Snapshot(repo, repo.main)
+    repo = workspace.repo
+    now, base = moment(workspace.clock()), Snapshot(repo, repo.main)
     for source in sources:
         want = wants.setdefault(source.target, Want(source.target))
         want.records[source.artifact.type] = record_of(source, settings, request.run, now)
-    gate = Gate(repo)
     for target, slot in request.drops:
-        current = gate.documents.manifest(base, target)
+        current = workspace.gate.documents.manifest(base, target)
         if current is None or (slot not in current.current and slot not in _dropped(repo, target)):
             known = ", ".join(current.current) if current else "it was never shipped"
             raise Problem(f"{target} has no {slot} to drop: {known}")

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
-from pointsman.forge.open import open_forge
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome, told
-from pointsman.progress import SILENCE, Progress
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.markdown import fenced
@@ -24,6 +22,7 @@ from pointsman.shipping.pulls import Pull
 from pointsman.shipping.record_pull import pause
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.message import Said
+from pointsman.workspace import Workspace
 
 _TRIES = 12
 
@@ -38,17 +37,18 @@ class Refreshed:
     faults: tuple[Fault, ...] = ()
 
 
-def refresh(repo: Repository, text: str | None = None, progress: Progress = SILENCE) -> Outcome:
+def refresh(workspace: Workspace, text: str | None = None) -> Outcome:
     """Rebuild the stale one that is named, or all. Exit 1 if the gate lets none of them be rebuilt, 5 if not all."""
+    repo, progress = workspace.repo, workspace.progress
     repo.refresh()
     if text is not None and text.startswith("revert-"):
-        every = pulls.open_pulls(repo, [text])  # none, if it reverts what is no state
+        every = pulls.open_pulls(workspace, [text])  # none, if it reverts what is no state
     else:
-        every = [pulls.find(repo, text)] if text is not None else pulls.open_pulls(repo)
+        every = [pulls.find(workspace, text)] if text is not None else pulls.open_pulls(workspace)
     repo.expect(sum(len(pull.targets) for pull in every))
     done = []
     for place, pull in enumerate(every):
-        done.append(_refresh(repo, pull, progress))
+        done.append(_refresh(workspace, pull))
         progress.counted("pull requests looked at", place + 1, len(every))
         progress(f"{done[-1].outcome} {pull.branch}")
     refused = [each for each in done if each.outcome == "refused"]
@@ -56,29 +56,29 @@ def refresh(repo: Repository, text: str | None = None, progress: Progress = SILE
     return Outcome({"pull_requests": [_told(each) for each in done]}, code)
 
 
-def _refresh(repo: Repository, pull: Pull, progress: Progress) -> Refreshed:
+def _refresh(workspace: Workspace, pull: Pull) -> Refreshed:
+    repo = workspace.repo
     for again in range(_TRIES):
         try:
-            return _one(repo, pull, progress)
+            return _one(workspace, pull)
         except Refused as error:
-            forge = open_forge(repo)
             says = "Main moved, and the gate does not pass this on main as it is now. Publish again, or close it.\n\n"
-            forge.comment(pull.opened, "refresh", says + fenced("\n".join(map(str, error.faults))))
+            workspace.forge.comment(pull.opened, "refresh", says + fenced("\n".join(map(str, error.faults))))
             return Refreshed(pull, "refused", "the gate does not pass it on main as it is now", tuple(error.faults))
         except MovedFirst:
             pause(again)
             repo.refresh()
-            now = pulls.open_pulls(repo, [pull.branch])
+            now = pulls.open_pulls(workspace, [pull.branch])
             if not now:
                 return Refreshed(pull, "left", "it was merged or closed meanwhile")
             pull = now[0]
     raise MovedFirst(f"main moved at every try to rebuild {pull.branch}: run pointsman pr refresh {pull.id}")
 
 
-def _one(repo: Repository, pull: Pull, progress: Progress) -> Refreshed:
-    gate = Gate(repo)
+def _one(workspace: Workspace, pull: Pull) -> Refreshed:
+    repo, gate = workspace.repo, workspace.gate
     if pull.is_revert:
-        pulls.describe_revert(repo, pull)
+        pulls.describe_revert(workspace, pull)
     if not pulls.is_stale(gate, repo.main, pull):
         return Refreshed(pull, "fresh")
     if not pull.branch.startswith("ship/"):
@@ -86,20 +86,20 @@ def _one(repo: Repository, pull: Pull, progress: Progress) -> Refreshed:
     if other := pulls.others_work(repo, pull):
         return Refreshed(pull, "left", f"it has a commit that is not of a publish ({other}): close it, publish again")
     wants, lost = _wants(repo, gate, pull)
-    shipping = Shipping(repo, Snapshot(repo, repo.main).settings(), _terms(pull, lost), progress)
+    shipping = Shipping(workspace, Snapshot(repo, repo.main).settings(), _terms(pull, lost))
     ship = shipping.rebuilt(wants) if wants else None
     if ship is None:
         why = "a rollback took out what it ships" if lost else "main has what it ships"
-        pulls.close_pull(repo, pull, f"Closed: {why}.")
+        pulls.close_pull(workspace, pull, f"Closed: {why}.")
         return Refreshed(pull, "closed", why)
     _same_acceptance(pull, ship.said)
-    approved = open_forge(repo).approvals(pull.opened)
+    approved = workspace.forge.approvals(pull.opened)
     rebuilt = shipping.push(ship, pull)
     says = f"built anew on main at {repo.main[:12]}"
     says += f"; left out, as a rollback took them out: {', '.join(lost)}" if lost else ""
     says += f"; approvals for what it was before do not count: {', '.join(map(one_line, approved))}" if approved else ""
-    open_forge(repo).comment(rebuilt.opened, "refresh", fenced(says))
-    if shipping.settings.auto_merge and merge.merge_when_ready(repo, rebuilt) is not None:
+    workspace.forge.comment(rebuilt.opened, "refresh", fenced(says))
+    if shipping.settings.auto_merge and merge.merge_when_ready(workspace, rebuilt) is not None:
         return Refreshed(rebuilt, "merged", says)
     return Refreshed(rebuilt, "rebuilt", says)
 

@@ -12,7 +12,6 @@ from pointsman.errors import Problem
 from pointsman.gate.gate import Gate, Verdict
 from pointsman.history.earlier_states import earlier
 from pointsman.outcome import Outcome
-from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.review.document import describe
 from pointsman.rules.evidence import Checkpoint, Evidence, Kind, TargetChange
@@ -20,6 +19,7 @@ from pointsman.shipping import pulls
 from pointsman.shipping.pulls import Pull
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
+from pointsman.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,15 @@ class Subject:
     target: Target | None = None
 
 
-def review(
-    repo: Repository, named: str | None, *, base: str | None = None, head: str | None = None, offline: bool = False
-) -> Outcome:
+def review(workspace: Workspace, named: str | None, *, base: str | None = None, head: str | None = None) -> Outcome:
     """What a pull request, a change or the way from an earlier state of a target to another means.
 
     `named`: a pull request, or a target, for which `base` may be a commit, a version or a time. Without it `head`
     (HEAD, or main of a bare repository) is held against `base`, main unless given.
     """
-    repo.refresh()
-    subject = _subject(repo, named, base, head)
-    gate = Gate(repo, offline=offline)
+    gate = workspace.gate
+    workspace.repo.refresh()
+    subject = _subject(workspace, named, base, head)
     if subject.target is not None:
         verdict = _compared(gate, subject, subject.target)
     else:
@@ -52,7 +50,8 @@ def review(
     return Outcome({**document, "pull_request": pull})
 
 
-def _subject(repo: Repository, named: str | None, base: str | None, head: str | None) -> Subject:
+def _subject(workspace: Workspace, named: str | None, base: str | None, head: str | None) -> Subject:
+    repo, gate = workspace.repo, workspace.gate
     if named is None:
         new = repo.resolve(head) if head else repo.resolve("HEAD") if repo.worktree is not None else repo.main
         old = repo.resolve(base) if base else repo.main
@@ -60,12 +59,11 @@ def _subject(repo: Repository, named: str | None, base: str | None, head: str | 
             raise Problem("there is nothing to review, main has all of it: name a pull request or a target")
         return Subject(old, new)
     if base is None and head is None:
-        pull = _pull(repo, named)
+        pull = _pull(workspace, named)
         if pull is not None:
             return Subject(repo.main, pull.head, pull)
     target = Target.parse(named)
     new = repo.resolve(head) if head else repo.main
-    gate = Gate(repo)
     last = gate.lineage(new, target).last
     if last is None:
         raise Problem(f"{target} was never shipped: pointsman status shows what was")
@@ -76,12 +74,12 @@ def _subject(repo: Repository, named: str | None, base: str | None, head: str | 
     return Subject(last.commit.parents[0], last.commit.oid, target=target)
 
 
-def _pull(repo: Repository, named: str) -> Pull | None:
+def _pull(workspace: Workspace, named: str) -> Pull | None:
     """The pull request that is named; None for a target that has none open."""
     is_target = named.count("/") == 1 and not named.startswith(("ship/", "rollback/", "hold/", "records/"))
-    if is_target and not any(named in map(str, pull.targets) for pull in pulls.open_pulls(repo)):
+    if is_target and not any(named in map(str, pull.targets) for pull in pulls.open_pulls(workspace)):
         return None
-    return pulls.find(repo, named)
+    return pulls.find(workspace, named)
 
 
 def _compared(gate: Gate, subject: Subject, target: Target) -> Verdict:

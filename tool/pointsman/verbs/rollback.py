@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, Refused
-from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.repository import Repository
@@ -21,6 +19,7 @@ from pointsman.state.message import check_value, compose
 from pointsman.state.objects import Entry
 from pointsman.verbs import rollback_plan
 from pointsman.verbs.rollback_plan import Plan, Request
+from pointsman.workspace import Workspace
 
 __all__ = ["Request", "roll_back"]
 _TRIES = 12
@@ -28,17 +27,16 @@ _LINES = 20  # of a commit's message
 _SHOWN = 3  # targets
 
 
-def roll_back(repo: Repository, request: Request, *, clock: int | None = None) -> Outcome:
+def roll_back(workspace: Workspace, request: Request) -> Outcome:
     """Restore an earlier manifest of each target, by a pull request or, with `now`, on main: all of them or none.
 
-    Of targets that nobody named, those with nothing earlier are left, and exit is 5. `clock`: seconds since 1970.
+    Of targets that nobody named, those with nothing earlier are left, and exit is 5.
     """
     _check_request(request)
-    time = int(datetime.now(UTC).timestamp()) if clock is None else clock
     for again in range(_TRIES):
         try:
-            repo.refresh()
-            return _roll_back(repo, request, time)
+            workspace.repo.refresh()
+            return _roll_back(workspace, request)
         except MovedFirst:
             if again == _TRIES - 1:
                 raise
@@ -65,10 +63,10 @@ def _check_request(request: Request) -> None:
         raise Problem("--until is when a hold ends: it needs --hold")
 
 
-def _roll_back(repo: Repository, request: Request, clock: int) -> Outcome:
+def _roll_back(workspace: Workspace, request: Request) -> Outcome:
+    repo, gate = workspace.repo, workspace.gate
     main = repo.main
-    gate = Gate(repo)
-    plans = list(rollback_plan.plans(gate, request, clock))
+    plans = list(rollback_plan.plans(workspace, request))
     moving = [plan for plan in plans if plan.moves]
     rollback_plan.prove(gate, moving)
     said = [plan.said for plan in moving]
@@ -81,7 +79,7 @@ def _roll_back(repo: Repository, request: Request, clock: int) -> Outcome:
     branch = _branch(request, changed)
     ref = f"refs/heads/{branch}"
     if not request.now and (there := repo.heads.get(ref)) is not None:
-        pull = pulls.document(pulls.show_on_forge(repo, branch, there))
+        pull = pulls.document(pulls.show_on_forge(workspace, branch, there))
         return _outcome(repo, plans, {"pull_request": pull, "commit": there}, "unchanged", left=left)
     files: dict[str, bytes | Entry | None] = {plan.target.manifest_path: plan.after for plan in moving}
     files |= {plan.hold.path: plan.hold.render() for plan in plans if plan.hold is not None}
@@ -94,7 +92,7 @@ def _roll_back(repo: Repository, request: Request, clock: int) -> Outcome:
         repo.move([Move(MAIN, commit, main)])
         return _outcome(repo, plans, {"commit": commit}, "merged", left=left)
     repo.move([Move(ref, commit, None)])
-    pull = pulls.document(pulls.show_on_forge(repo, branch, commit))
+    pull = pulls.document(pulls.show_on_forge(workspace, branch, commit))
     return _outcome(repo, plans, {"pull_request": pull, "commit": commit}, "opened", left=left)
 
 

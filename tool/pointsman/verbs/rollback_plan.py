@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
@@ -18,6 +17,7 @@ from pointsman.state.message import Said
 from pointsman.state.names import Pattern, Target
 from pointsman.state.objects import Entry, Oid
 from pointsman.verbs import hold as holds
+from pointsman.workspace import Workspace
 
 _HELD_FOR = "1d"  # long enough to stop the next night's run
 _SHOWN = 3  # targets
@@ -57,9 +57,9 @@ class Plan:
         return self.after is not None and self.after != self.before
 
 
-def plans(gate: Gate, request: Request, clock: int) -> Iterator[Plan]:
-    """What becomes of each target that is asked for. `clock`: seconds since 1970."""
-    repo = gate.repo
+def plans(workspace: Workspace, request: Request) -> Iterator[Plan]:
+    """What becomes of each target that is asked for."""
+    repo, gate = workspace.repo, workspace.gate
     past = EarlierStates(gate)
     base = Snapshot(repo, repo.main)
     chosen = choose(base, request.targets)
@@ -69,14 +69,14 @@ def plans(gate: Gate, request: Request, clock: int) -> Iterator[Plan]:
         if not chosen:
             raise Problem(f"{request.run} shipped none of these targets, but {', '.join(map(str, shipped[:_SHOWN]))}")
     named = {each for each in request.targets if isinstance(each, Target)}
-    until = holds.read_until(request.until or _HELD_FOR, clock) if request.hold else ""
+    until = holds.read_until(request.until or _HELD_FOR, workspace.now) if request.hold else ""
     repo.expect(len(chosen))
     if request.run is None:
         repo.fetch_ahead(past.tops(chosen))
         gate.documents.fetch_ahead(Snapshot(repo, repo.main), chosen)
     for target in chosen:
         try:
-            plan = _plan(gate, past, request, target)
+            plan = _plan(workspace, past, request, target)
         except NoEarlierState as problem:
             if target in named:
                 raise
@@ -87,8 +87,8 @@ def plans(gate: Gate, request: Request, clock: int) -> Iterator[Plan]:
         yield _held(repo, base, plan, hold) if hold is not None else plan
 
 
-def _plan(gate: Gate, past: EarlierStates, request: Request, target: Target) -> Plan:
-    repo = gate.repo
+def _plan(workspace: Workspace, past: EarlierStates, request: Request, target: Target) -> Plan:
+    repo, gate = workspace.repo, workspace.gate
     entry = Snapshot(repo, repo.main).entry(target.manifest_path)
     state: EarlierState | None
     if request.run is not None:
@@ -109,11 +109,11 @@ def _plan(gate: Gate, past: EarlierStates, request: Request, target: Target) -> 
         return Plan(target, entry, state.entry, said, to, key=f"{target} {state.entry.oid} {said.supersedes}")
     if entry is None:
         raise NoEarlierState(f"{target} has no manifest on main: roll it back as a whole, without --type")
-    return _with_slots(repo, _manifest(repo, target, entry, repo.main), earlier, entry, said, state)
+    return _with_slots(workspace, _manifest(repo, target, entry, repo.main), earlier, entry, said, state)
 
 
 def _with_slots(
-    repo: Repository, now: Manifest, earlier: Manifest, entry: Entry, said: Said, state: EarlierState
+    workspace: Workspace, now: Manifest, earlier: Manifest, entry: Entry, said: Said, state: EarlierState
 ) -> Plan:
     """The manifest of now with some types as they were earlier: new bytes, which the message vouches for."""
     lacking = [slot for slot in state.slots if slot not in earlier.current]
@@ -123,7 +123,7 @@ def _with_slots(
     if not put_back:
         return Plan(said.target, entry, entry, said)
     current = {**now.current, **put_back}
-    manifest = Manifest(now.tenant, now.surface, current, later_moment(datetime.now(UTC), now.updated_at))
+    manifest = Manifest(now.tenant, now.surface, current, later_moment(workspace.clock(), now.updated_at))
     said.manifest = hashlib.sha256(manifest.render()).hexdigest()
     said.restores = {slot: earlier.versions[slot] for slot in put_back}
     to = f"{state.commit[:12]}: {_versions(said.restores)}"

@@ -9,13 +9,12 @@ from pointsman.gate.gate import Gate
 from pointsman.history.targets import nearest
 from pointsman.history.versions import alike, recorded
 from pointsman.outcome import Outcome
-from pointsman.progress import SILENCE, Progress
-from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.names import Target, is_version
 from pointsman.verbs import publish
+from pointsman.workspace import Workspace
 
 _SHOWN = 3
 
@@ -34,12 +33,12 @@ class Request:
     dry_run: bool = False
 
 
-def ship(repo: Repository, request: Request, progress: Progress = SILENCE) -> Outcome:
+def ship(workspace: Workspace, request: Request) -> Outcome:
     """Open (or merge) a ship pull request of recorded versions, after proving their blobs; Refused, nothing written."""
     publish.check_words(request.run, request.accept, request.reason)
+    repo, gate = workspace.repo, workspace.gate
     head = Snapshot(repo, repo.refresh())
     settings = head.settings()
-    gate = Gate(repo)
     want = Want(request.target)
     for slot, text in request.versions:
         if slot in want.records:
@@ -52,7 +51,7 @@ def ship(repo: Repository, request: Request, progress: Progress = SILENCE) -> Ou
     )
     if faults:
         raise Refused(faults)
-    progress(f"proved {len(uris)} blobs")
+    workspace.progress(f"proved {len(uris)} blobs")
     terms = Terms(
         "pointsman ship …",
         run=request.run,
@@ -61,7 +60,7 @@ def ship(repo: Repository, request: Request, progress: Progress = SILENCE) -> Ou
         accept=request.accept,
         reason=request.reason,
     )
-    shipping = Shipping(repo, settings, terms, progress)
+    shipping = Shipping(workspace, settings, terms)
     shipping.judge([[want]])
     targets = shipping.preview([want]) if request.dry_run else shipping.ship([[want]])
     document = {"versions": versions, "targets": targets}

@@ -11,16 +11,17 @@ from pointsman.gate.lineage import Lineage
 from pointsman.history.times import CommitTimes
 from pointsman.history.versions import Recorded, find_version
 from pointsman.outcome import Outcome
-from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.documents import rfc3339
 from pointsman.state.objects import Commit
+from pointsman.workspace import Workspace
 
 
-def show(repo: Repository, text: str, *, offline: bool = False) -> Outcome:
+def show(workspace: Workspace, text: str) -> Outcome:
     """The record of the version that begins with `text`; Problem if none or several do, with the nearest."""
+    repo, gate = workspace.repo, workspace.gate
     main = repo.refresh()
-    head, moments, gate = Snapshot(repo, main), CommitTimes(repo, main), Gate(repo)
+    head, moments = Snapshot(repo, main), CommitTimes(repo, main)
     found = find_version(head, text)
     path = found.target.record_path(found.slot, found.version)
     data = head.read(path) or b""
@@ -34,7 +35,7 @@ def show(repo: Repository, text: str, *, offline: bool = False) -> Outcome:
         "recorded": _told(moments, landed) if landed is not None else None,
         "current": _periods(gate.lineage(main, found.target), moments, found),
         "retired": _read(tombstone, path) if tombstone is not None else None,
-        "blob": "not asked" if offline else _blob(gate, head, found),
+        "blob": "not asked" if workspace.offline else _blob(gate, head, found),
     }
     return Outcome(document)
 

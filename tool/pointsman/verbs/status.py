@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pointsman.errors import Problem, Unreachable
-from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Lineage
 from pointsman.guardrails.comparison import window_age
 from pointsman.guardrails.limits import Age
@@ -15,7 +13,6 @@ from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.targets import choose, current_targets
 from pointsman.history.times import CommitTimes
 from pointsman.outcome import Outcome, told
-from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.pointers import drift, pointers
 from pointsman.settings import Settings
@@ -28,21 +25,19 @@ from pointsman.state.times import window_instant
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
+from pointsman.workspace import Workspace
 
 # What may be asked to be no success → what serving then is. The age of a window is asked for apart.
 FAILURES = {"drift": ("drifted",), "behind": ("behind", "absent"), "stale": ()}
 
 
-def status(
-    repo: Repository, named: Sequence[Target | Pattern], *, fail_on: Collection[str] = (), clock: int | None = None
-) -> Outcome:
+def status(workspace: Workspace, named: Sequence[Target | Pattern], *, fail_on: Collection[str] = ()) -> Outcome:
     """The state of the targets named, of all without any. Whatever it shows is success, unless it is in `fail_on`.
 
-    With `fail_on`: exit 1 if a target is so, 3 if nobody can tell because serving cannot be read. `clock`: seconds
-    since 1970, now unless given.
+    With `fail_on`: exit 1 if a target is so, 3 if nobody can tell because serving cannot be read.
     """
-    main = repo.refresh()
-    look = _Look(repo, main, int(time.time()) if clock is None else clock)
+    main = workspace.repo.refresh()
+    look = _Look(workspace, main)
     shown = [look.at(target) for target in look.chosen(named)]
     return Outcome({"commit": main, "at": rfc3339(look.clock), "targets": shown}, exit_code(shown, fail_on))
 
@@ -60,15 +55,15 @@ def exit_code(shown: Sequence[Mapping[str, Any]], fail_on: Collection[str]) -> i
 class _Look:
     """One look at main and at serving, at a moment."""
 
-    def __init__(self, repo: Repository, main: Oid, clock: int) -> None:
-        self.repo = repo
+    def __init__(self, workspace: Workspace, main: Oid) -> None:
+        self.repo = repo = workspace.repo
         self.main = main
-        self.clock = clock
+        self.clock = workspace.now
         self.head = Snapshot(repo, main)
         self.settings: Settings = self.head.settings()
-        self.gate = Gate(repo)
+        self.gate = workspace.gate
         self.moments = CommitTimes(repo, main)
-        self.pulls = seen_pulls(repo)
+        self.pulls = seen_pulls(workspace)
         self.store: Store | None = None  # None: it cannot be reached
         self.served: dict[Target, Held] = {}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,8 @@ from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.gate.documents import Documents
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome, told
-from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Checkpoint
-from pointsman.rules.rule import Rule
-from pointsman.rules.table import RULES
 from pointsman.serving.fence import SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.serving.notify import Notices
 from pointsman.serving.pointers import drift, ever_had, pointers
@@ -30,6 +27,7 @@ from pointsman.state.objects import Entry, Oid
 from pointsman.state.paths import is_target
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
+from pointsman.workspace import Workspace
 
 _TRIES = 12
 DID = ("written", "healed", "pruned")
@@ -43,24 +41,24 @@ class Orders:
     heal: bool = True
     prune: bool = False
     accept_rewrite: bool = False
-    rules: Sequence[Rule] = RULES
     stopped: Callable[[], bool] = lambda: False  # asked between two pointers
 
 
-def sync(repo: Repository, orders: Orders = Orders()) -> Outcome:
+def sync(workspace: Workspace, orders: Orders = Orders()) -> Outcome:
     """Mirror the manifests of main to serving. Exit 5 if a target was refused and keeps its last good pointer.
 
     Whom the settings name is called afterwards; what went wrong with that is in the document and the notes.
     """
+    repo = workspace.repo
     opened = Snapshot(repo, repo.refresh()).settings()
     store = open_store(opened.serving_root, opened.access)
     done: dict[Target, dict[str, Any]] = {}
     with contextlib.nullcontext() if orders.dry_run else store.locked(""):
-        main = _follow(repo, store, opened, orders, done)
+        main = _follow(workspace, store, opened, orders, done)
     calls: list[dict[str, Any]] = []
     if not orders.dry_run:
         settings = Snapshot(repo, main).settings()
-        calls = Notices(store, settings).deliver(Gate(repo, rules=orders.rules), main, done)
+        calls = Notices(store, settings).deliver(workspace.gate, main, done)
     targets = [done[target] for target in sorted(done)]
     refused = any(each["outcome"] == "refused" for each in targets)
     notes = tuple(f"{call['what']} of {call['target']} failed: {call['says']}" for call in calls if not call["ok"])
@@ -69,12 +67,13 @@ def sync(repo: Repository, orders: Orders = Orders()) -> Outcome:
 
 
 def _follow(
-    repo: Repository, store: Store, opened: Settings, orders: Orders, done: dict[Target, dict[str, Any]]
+    workspace: Workspace, store: Store, opened: Settings, orders: Orders, done: dict[Target, dict[str, Any]]
 ) -> Oid:
     """Passes until one ends on the main that it began with; that main."""
+    repo = workspace.repo
     for _ in range(_TRIES):
         try:
-            main = _once(repo, store, opened, orders, done)
+            main = _once(workspace, store, opened, orders, done)
         except MovedFirst:
             repo.refresh()
             continue
@@ -83,11 +82,14 @@ def _follow(
     raise MovedFirst("main or serving moved at every look: run pointsman sync again")
 
 
-def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done: dict[Target, dict[str, Any]]) -> Oid:
+def _once(
+    workspace: Workspace, store: Store, opened: Settings, orders: Orders, done: dict[Target, dict[str, Any]]
+) -> Oid:
     """One pass over the store that `opened` names.
 
     `done` gathers outcomes: what an earlier pass did stays told, what it only found does not.
     """
+    repo, gate = workspace.repo, workspace.gate
     for target in [target for target, each in done.items() if each["outcome"] not in DID]:
         del done[target]
     fence = read_fence(store, SYNCED)
@@ -100,7 +102,6 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
         raise MovedFirst("the settings on main moved serving elsewhere meanwhile: run pointsman sync again")
     if settings.serving != listed_by.serving:
         raise MovedFirst("the settings on main moved the serving pointers meanwhile: run pointsman sync again")
-    gate = Gate(repo, rules=orders.rules)
     _move_fence(gate, store, fence, main, orders)
     standing = dict(_standing(head))
     repo.fetch_ahead(standing.values())
@@ -123,7 +124,7 @@ def _once(repo: Repository, store: Store, opened: Settings, orders: Orders, done
         elif held is not None and held.data == data:
             outcome, faults = "unchanged", ()
         else:
-            outcome, faults = _differs(repo, gate, store, settings, main, target, held, data, orders)
+            outcome, faults = _differs(gate, store, settings, main, target, held, data, orders)
         drifted = outcome == "healed" or any(fault.rule == "drifted" for fault in faults)
         earlier = done[target]["outcome"] if target in done else None
         if earlier is None or (earlier, outcome) not in (*((did, "unchanged") for did in DID), ("healed", "written")):
@@ -205,7 +206,6 @@ def _gone(
 
 
 def _differs(
-    repo: Repository,
     gate: Gate,
     store: Store,
     settings: Settings,

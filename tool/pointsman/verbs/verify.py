@@ -10,15 +10,13 @@ from itertools import islice
 
 from pointsman.errors import Fault, Problem
 from pointsman.gate.documents import Documents
-from pointsman.gate.gate import Gate
 from pointsman.history.events import unknown
 from pointsman.outcome import Outcome, told
-from pointsman.progress import SILENCE, Progress
-from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.names import Target, is_name, is_version
+from pointsman.workspace import Workspace
 
 _BATCH = 1024  # records read before their blobs are; memory follows this, not the number of blobs
 _Slot = tuple[Target, str, str]  # target, type, version
@@ -41,10 +39,11 @@ def read_shard(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def verify(repo: Repository, targets: Sequence[Target], choice: Choice, progress: Progress = SILENCE) -> Outcome:
+def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> Outcome:
     """Hash the chosen blobs of the targets named, of all without any. Exit 1 if one is missing or altered."""
+    repo, progress = workspace.repo, workspace.progress
     head = Snapshot(repo, repo.refresh())
-    gate, settings = Gate(repo), head.settings()
+    gate, settings = workspace.gate, head.settings()
     known = sorted(_targets(head))
     for target in targets:
         if target not in known:

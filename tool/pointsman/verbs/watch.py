@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.outcome import Outcome
-from pointsman.repo.repository import Repository
 from pointsman.state.names import Pattern, Target
 from pointsman.verbs.status import status
 from pointsman.verbs.sync import Orders, sync
+from pointsman.workspace import Workspace
 
 EVERY = 5.0  # seconds between two looks
 _JITTER = 0.1  # of the time between two passes
@@ -38,7 +38,7 @@ def stopped() -> Generator[threading.Event]:
 
 
 def wait(
-    repo: Repository,
+    workspace: Workspace,
     named: Sequence[Target | Pattern],
     seconds: float,
     *,
@@ -55,7 +55,7 @@ def wait(
         trouble: Unreachable | None = None
         outcome = None
         try:
-            outcome = status(repo, named, fail_on=fail_on)
+            outcome = status(workspace.again(), named, fail_on=fail_on)
             lacking = [each for each in outcome.document["targets"] if _lacks(each)]
             if not lacking:
                 return outcome
@@ -88,7 +88,7 @@ class Passes(Protocol):
 
 
 def keep_syncing(
-    repo: Repository,
+    workspace: Workspace,
     orders: Orders,
     every: float,
     passes: Passes,
@@ -101,18 +101,18 @@ def keep_syncing(
     """
     for count in itertools.count(1):
         try:
-            passes.done(sync(repo, replace(orders, stopped=stop.is_set)))
+            passes.done(sync(workspace.again(), replace(orders, stopped=stop.is_set)))
         except Problem as problem:
             if not stop.is_set():  # an interrupt in a terminal ends git, too
                 passes.failed(problem)
         if stop.wait(every * jitter(1 - _JITTER, 1 + _JITTER)):
             return
         if count % _REMEMBER == 0:
-            repo.forget()
+            workspace.repo.forget()
 
 
 def watch(
-    repo: Repository,
+    workspace: Workspace,
     named: Sequence[Target | Pattern],
     seen: Callable[[Mapping[str, Any]], None],
     missed: Callable[[str], None],
@@ -121,14 +121,14 @@ def watch(
     every: float = EVERY,
 ) -> None:
     """Look every so many seconds until `stop` is set. `seen` gets each document, `missed` why there is none."""
-    seen(status(repo, named).document)  # what is wrong with the question is said at once
+    seen(status(workspace.again(), named).document)  # what is wrong with the question is said at once
     for count in itertools.count(1):
         if stop.wait(every):
             return
         if count % _REMEMBER == 0:
-            repo.forget()
+            workspace.repo.forget()
         try:
-            document = status(repo, named).document
+            document = status(workspace.again(), named).document
         except Problem as problem:
             missed(str(problem))
         else:

@@ -79,6 +79,8 @@ def open_github(repo: Repository) -> GitHub:
 class GitHub:
     """The forge of a repository on GitHub."""
 
+    knows_approvals = True
+
     def __init__(self, repo: Repository, client: Client) -> None:
         self.repo = repo
         self.client = client
