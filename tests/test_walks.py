@@ -20,7 +20,7 @@ from shop import Shop, cooc, git, popularity, refused
 from world import how_many
 
 from pointsman.errors import Problem, Refused
-from pointsman.repo import repository
+from pointsman.repo import history
 from pointsman.state.names import Target
 from pointsman.verbs import audit, log
 from pointsman.workspace import Workspace
@@ -363,7 +363,5 @@ def test_gate_sync_and_audit_agree_on_every_walk(
     tmp_path: Path, dice: random.Random, monkeypatch: pytest.MonkeyPatch, path: int
 ) -> None:
     if path % 2:
-        monkeypatch.setattr(
-            repository, "_MANY", -1
-        )  # all of history is read at once, as where many targets are asked for
+        monkeypatch.setattr(history, "_MANY", -1)  # all of history is read at once, as where many targets are asked for
     assert walk(tmp_path / f"shop{path}", dice).did

@@ -10,6 +10,7 @@ from typing import Any
 from shop import CALM, git, popularity
 
 from github.hub import Hub
+from pointsman.forge.open import credentials
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
@@ -45,7 +46,7 @@ class Team:
 
     @contextmanager
     def open(self, where: str | None = None) -> Iterator[Repository]:
-        with open_repository(where or str(self.desk)) as repo:
+        with open_repository(where or str(self.desk), credentials) as repo:
             yield repo
 
     def publish(self, *paths: Path, **more: Any) -> Outcome:

@@ -25,6 +25,7 @@ from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.base import BODY_LIMIT, Opened, Page
 from pointsman.forge.github.client import Client, Pacer
 from pointsman.forge.github.pulls import GitHub, open_github
+from pointsman.forge.open import credentials
 from pointsman.repo.open import open_repository
 from pointsman.shipping import pulls
 from pointsman.verbs import audit, check, doctor, explain, log, pr, publish, rollback, status, sync
@@ -358,7 +359,7 @@ def test_the_token_is_in_no_argument_no_configuration_and_no_message(
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", str(hub.repo), str(clone))
     git(clone, "remote", "set-url", "origin", team.url)
-    with open_repository(str(clone)) as repo:
+    with open_repository(str(clone), credentials) as repo:
         publish.publish(Workspace(repo), publish.Request((str(team.day(1)),)))
         hub.token = "another"
         with pytest.raises(Unreachable) as caught:

@@ -57,10 +57,11 @@ class Call:
     @contextlib.contextmanager
     def repository(self, spec: str | None = None) -> Iterator[Repository]:
         """The repository that -C names; what it has to note is said in the end, whatever happens."""
+        from pointsman.forge.open import credentials
         from pointsman.repo.open import open_repository
 
         named = spec if spec is not None else self.spec
-        with open_repository(named if named is not None else ".") as repo:
+        with open_repository(named if named is not None else ".", credentials) as repo:
             try:
                 yield repo
             finally:

@@ -38,3 +38,10 @@ def open_forge(repo: Repository) -> Forge:
     if kind not in KINDS:
         raise Problem(f"forge.kind is {kind!r}, which this version of pointsman does not know: update it")
     return KINDS[kind].open(repo)
+
+
+def credentials(remote: str | None) -> Callable[[], Mapping[str, str]] | None:
+    """What lets git in at a remote, of whichever forge that is; None if nothing is needed or known."""
+    from pointsman.forge.github.token import git_environment
+
+    return git_environment(remote)

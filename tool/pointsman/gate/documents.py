@@ -7,8 +7,9 @@ from itertools import islice
 from typing import Any
 
 from pointsman.errors import Fault, Problem
+from pointsman.repo.history import LATELY
 from pointsman.repo.origin import MAIN
-from pointsman.repo.repository import LATELY, Repository
+from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot, versions_in
 from pointsman.rules.evidence import Document, State
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings

@@ -6,19 +6,20 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pointsman.errors import Problem
-from pointsman.forge.github.token import git_environment
 from pointsman.repo.git import Git
 from pointsman.repo.repository import Repository
 
+# A remote's URL → what gives git the environment that lets it in there, None if nothing is needed.
+Credentials = Callable[[str | None], Callable[[], Mapping[str, str]] | None]
 _BARE = "safe.bareRepository"  # a setting that lets git work only in bare repositories that it was told of
 
 
 @contextlib.contextmanager
-def open_repository(spec: str) -> Iterator[Repository]:
+def open_repository(spec: str, credentials: Credentials = lambda remote: None) -> Iterator[Repository]:
     """The repository at a path, or a bare partial clone of a URL that lives as long as the context."""
     with contextlib.ExitStack() as stack:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/]+@[^/]+:", spec) and not os.path.isdir(spec):
@@ -55,7 +56,7 @@ def open_repository(spec: str) -> Iterator[Repository]:
             stack.callback(git.close)
         lines = git.ask("config", "--list", "-z").split("\0")
         settings = dict(line.partition("\n")[::2] for line in lines if line)
-        if (environment := git_environment(settings.get("remote.origin.url"))) is not None:
+        if (environment := credentials(settings.get("remote.origin.url"))) is not None:
             git.credentials = environment
         repo = Repository(git, Path(git_dir), worktree=worktree, settings=settings)
         stack.enter_context(repo.held)

@@ -28,13 +28,14 @@ for again.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
 from pointsman.forge.base import BODY_LIMIT, Opened, Page
 from pointsman.forge.github.client import Client, Denied, Lost
 from pointsman.forge.github.place import TOKENS, Place, place_of, server
+from pointsman.forge.github.setup import protection
 from pointsman.forge.github.token import token_source
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
 from pointsman.repo.repository import Repository
@@ -282,69 +283,7 @@ class GitHub:
         return self._opened(found) if found is not None else None
 
     def protection(self) -> list[tuple[str, str]]:
-        return [*self._merge_settings(), *self._rules(), *self._owners()]
-
-    def _merge_settings(self) -> Iterator[tuple[str, str]]:
-        there = self.client.get(self._root)
-        if "allow_squash_merge" not in there:
-            yield "merges", "this token may not see how merges are set up: run doctor with one that may administer it"
-            return
-        others = [name for name in ("merge_commit", "rebase_merge") if there.get(f"allow_{name}")]
-        wrong = (
-            "" if there["allow_squash_merge"] else "squash merges are off: Settings → General → Allow squash merging"
-        )
-        if not wrong and others:
-            names = " and ".join(name.replace("_", " ") for name in others)
-            wrong = f"{names} is allowed beside squash: Settings → General, leave squash merging alone"
-        yield "squash merges", wrong
-        message = there.get("squash_merge_commit_message")
-        says = "its lines are what vouches for a manifest: Settings → General → Default commit message, "
-        yield (
-            "squash message",
-            ""
-            if message == "COMMIT_MESSAGES"
-            else f"squash merges lose the commit's message ({message}); {says}Pull request title and commit details",
-        )
-        off = "auto-merge is off, so records wait for someone: Settings → General → Allow auto-merge"
-        yield "auto-merge", "" if there.get("allow_auto_merge") else off
-        stay = "branches of merged pull requests stay: Settings → General → Automatically delete head branches"
-        yield "merged branches", "" if there.get("delete_branch_on_merge") else stay
-
-    def _rules(self) -> Iterator[tuple[str, str]]:
-        rules = {rule["type"]: rule.get("parameters") or {} for rule in self._all(f"{self._root}/rules/branches/main")}
-        if "pull_request" not in rules:
-            classic = self.client.get(f"{self._root}/branches/main").get("protected")
-            says = "main takes pushes without a pull request: import .github/ruleset.json (Settings → Rules → Rulesets)"
-            yield "ruleset", says if not classic else ""
-            return
-        reviews = rules["pull_request"]
-        asks = reviews.get("required_approving_review_count", 0) >= 1 and reviews.get("require_code_owner_review")
-        yield (
-            "ruleset",
-            "" if asks else "no code owner has to approve: require one approval and review from Code Owners",
-        )
-        pushed = reviews.get("dismiss_stale_reviews_on_push") or reviews.get("require_last_push_approval")
-        yield "later pushes", "" if pushed else "an approval outlives what is pushed after it: dismiss stale approvals"
-        checks = rules.get("required_status_checks", {}).get("required_status_checks", [])
-        named = any(check.get("context") == "check" for check in checks)
-        yield "gate", "" if named else "the check named check is not required: add it to the ruleset's status checks"
-        missing = [kind for kind in ("non_fast_forward", "deletion") if kind not in rules]
-        says = "main may be rewritten or deleted: block force pushes and deletions in the ruleset"
-        yield "history", says if missing else ""
-
-    def _owners(self) -> Iterator[tuple[str, str]]:
-        try:
-            errors = self.client.get(f"{self._root}/codeowners/errors", ref="main")["errors"]
-        except Denied as error:
-            if error.status != 404:
-                raise
-            yield "CODEOWNERS", "main has no CODEOWNERS: nobody has to approve what serving shows"
-            return
-        first = f"line {errors[0]['line']}: {one_line(str(errors[0]['kind']))}" if errors else ""
-        yield "CODEOWNERS", f"{len(errors)} errors, {first}: GitHub leaves such lines out" if errors else ""
-
-    def _all(self, path: str) -> list[Any]:
-        return list(self.client.pages(path))
+        return protection(self.client, self._root)
 
     # look, then act
 
