@@ -1,0 +1,96 @@
+"""docs/commands.md has a section for each command, in one order, with every option of its help and no other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from pointsman.cli.main import cli
+
+DOCS = Path(__file__).parent.parent / "docs"
+SCHEMAS = Path(__file__).parent.parent / "tool" / "pointsman" / "schemas" / "output"
+PARTS = ["What", "When", "Options", "Exit codes", "JSON", "Example"]
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Each command that does something, by the words that call it."""
+
+    def below(group: click.Group, words: str, parent: click.Context | None) -> Iterator[tuple[str, click.Command]]:
+        with click.Context(group, info_name=words or None, parent=parent) as context:
+            for name in group.list_commands(context):
+                command = group.get_command(context, name)
+                assert command is not None
+                named = f"{words} {name}".strip()
+                if isinstance(command, click.Group):
+                    yield from below(command, named, context)
+                else:
+                    yield named, command
+
+    assert isinstance(cli, click.Group)
+    return below(cli, "", None)
+
+
+def sections() -> dict[str, str]:
+    """The text under each heading, by the heading."""
+    pieces = re.split(r"^##+ (.*)$", (DOCS / "commands.md").read_text(), flags=re.MULTILINE)
+    return dict(zip(pieces[1::2], pieces[2::2], strict=True))
+
+
+def parts(section: str) -> list[tuple[str, str]]:
+    pieces = re.split(r"^\*\*([A-Z][A-Za-z ]+)\.\*\*", section, flags=re.MULTILINE)
+    return list(zip(pieces[1::2], pieces[2::2], strict=True))
+
+
+def options_of(command: click.Command) -> set[str]:
+    with click.Context(command, info_name="it") as context:
+        return {name for each in command.get_params(context) if isinstance(each, click.Option) for name in each.opts}
+
+
+COMMANDS = dict(commands())
+SECTIONS = sections()
+named = pytest.mark.parametrize("name", sorted(COMMANDS))
+
+
+@named
+def test_each_command_has_a_section_with_its_parts_in_order(name: str) -> None:
+    assert name in SECTIONS, f"docs/commands.md has no heading {name!r}"
+    assert [title for title, _ in parts(SECTIONS[name])] == PARTS
+
+
+@named
+def test_the_options_of_a_section_are_those_of_the_command(name: str) -> None:
+    listed = dict(parts(SECTIONS[name]))["Options"]
+    items = re.findall(r"^- (`.*?`(?:, `.*?`)*):", listed, flags=re.MULTILINE)
+    written = {word for item in items for word in re.findall(r"`(--?[A-Za-z][a-z-]*)", item)}
+    assert written == options_of(COMMANDS[name])
+
+
+@named
+def test_a_section_speaks_of_no_option_that_the_command_does_not_have(name: str) -> None:
+    prose = "".join(text for part, text in parts(SECTIONS[name]) if part not in ("Example", "When"))
+    spoken = set(re.findall(r"(?<![\w-])`(--[a-z][a-z-]*)", prose))
+    assert spoken <= options_of(COMMANDS[name]) | {"--json"}
+
+
+@named
+def test_a_section_says_what_exit_codes_mean_and_names_the_schema(name: str) -> None:
+    said = dict(parts(SECTIONS[name]))
+    codes = [
+        int(code)
+        for line in re.findall(r"^- (\*\*.*?):", said["Exit codes"], re.M)
+        for code in re.findall(r"\d+", line)
+    ]
+    assert codes == sorted({*codes, 0, 2, 130, 141})
+    assert {*codes} <= {*range(6), 130, 141}
+    schema = SCHEMAS / f"{name.replace(' ', '-')}.schema.json"
+    assert f"`tool/pointsman/schemas/output/{schema.name}`" in said["JSON"].replace("\n", " ")
+    assert schema.is_file()
+
+
+def test_there_is_no_section_of_a_command_that_is_gone() -> None:
+    general = {"Options of every command", "JSON documents", "Exit codes", "pr"}
+    assert {*SECTIONS} - general == {*COMMANDS}
