@@ -1,4 +1,7 @@
-"""docs/commands.md has a section for each command, in one order, with every option of its help and no other."""
+"""docs/commands.md has a section for each command, in one order, with every option of its help and no other.
+
+And the links between pages lead somewhere.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ import pytest
 
 from pointsman.cli.main import cli
 
-DOCS = Path(__file__).parent.parent / "docs"
-SCHEMAS = Path(__file__).parent.parent / "tool" / "pointsman" / "schemas" / "output"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+SCHEMAS = ROOT / "tool" / "pointsman" / "schemas" / "output"
 PARTS = ["What", "When", "Options", "Exit codes", "JSON", "Example"]
 
 
@@ -94,3 +98,31 @@ def test_a_section_says_what_exit_codes_mean_and_names_the_schema(name: str) -> 
 def test_there_is_no_section_of_a_command_that_is_gone() -> None:
     general = {"Options of every command", "JSON documents", "Exit codes", "pr"}
     assert {*SECTIONS} - general == {*COMMANDS}
+
+
+def links(page: Path) -> list[str]:
+    prose = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", prose) if not link.startswith("https://")]
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as GitHub makes anchors of them."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        file, _, anchor = link.partition("#")
+        there = page.parent / file if file else page
+        assert there.is_file(), link
+        assert not anchor or anchor in anchors(there), link
+
+
+def test_the_page_that_init_copies_links_to_no_other_page() -> None:
+    assert not links(DOCS / "github.md")
