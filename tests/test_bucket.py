@@ -29,6 +29,7 @@ from pointsman.store.bucket import Bucket
 from pointsman.store.bucket_errors import trouble_of
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
+from pointsman.store.schemes import SCHEMES
 
 OLD, NEW = "t/s/old.json", "t/s/new.json"
 WAS, IS = b"o" * 3000, b"n" * 3000
@@ -335,7 +336,7 @@ def test_a_machine_without_credentials_is_told_which_to_give(
 
 
 def test_an_error_that_nobody_knows_passes_nothing_on_of_its_text() -> None:
-    trouble = trouble_of(OSError("Authorization: AWS4-HMAC-SHA256 Credential=AKIDSECRET"), "s3", "b")
+    trouble = trouble_of(OSError("Authorization: AWS4-HMAC-SHA256 Credential=AKIDSECRET"), SCHEMES["s3"], "b")
     assert "AKIDSECRET" not in trouble.says
 
 

@@ -13,7 +13,7 @@ from pointsman.errors import Problem
 from pointsman.guardrails.limits import Limit
 from pointsman.guardrails.table import DEFAULTS, read_limits
 from pointsman.state.names import NAME, Target
-from pointsman.state.store_url import BUCKETS, Access, split_url
+from pointsman.state.store_url import Access, can_be_asked, split_url
 
 SETTINGS_PATH = "pointsman.toml"
 
@@ -200,7 +200,7 @@ def _url(value: object, key: str, where: str) -> str:
 def _former(value: object, where: str) -> str:
     if not isinstance(value, str) or "://" not in value:
         raise Problem(f"{where}: [store] former must be a list of URLs, not {value!r}")
-    if value.partition("://")[0] in ("file", *BUCKETS):
+    if can_be_asked(value):
         return _url(value, "[store] former", where)
     return value.rstrip("/")
 

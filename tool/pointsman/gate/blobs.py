@@ -17,7 +17,7 @@ from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.names import NAME, VERSION, Target
 from pointsman.state.paths import is_target
-from pointsman.state.store_url import BUCKETS
+from pointsman.state.store_url import can_be_asked
 from pointsman.store.base import Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
@@ -58,7 +58,7 @@ class Blobs:
         found: dict[str, Blob] = {}
         for url in (settings.store, *settings.former):
             mine = [uri for uri in wanted if uri not in found and _is_blob(url, uri)]
-            if not mine or url.partition("://")[0] not in ("file", *BUCKETS):
+            if not mine or not can_be_asked(url):
                 continue
             if url not in self._stores:
                 self._stores[url] = open_store(url, settings.access)

@@ -20,7 +20,7 @@ from pointsman.errors import Problem
 from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
-from pointsman.state.store_url import BUCKETS
+from pointsman.state.store_url import can_be_asked
 from pointsman.store.base import Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
@@ -124,7 +124,7 @@ class Contents:
         if self.offline:
             return Missing("the store was not asked (--offline)")
         url = next((url for url in (settings.store, *settings.former) if _is_in(url, record)), None)
-        if url is None or url.partition("://")[0] not in ("file", *BUCKETS):
+        if url is None or not can_be_asked(url):
             return Missing(f"{record.uri} is in no store that can be asked")
         if url in self._down:
             return self._down[url]

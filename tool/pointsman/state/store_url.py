@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pointsman.errors import Problem
 
 BUCKETS = ("s3", "gs", "az")
+SCHEMES = ("file", *BUCKETS)
 _FORMS = "file:///absolute/path, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
 
 
@@ -16,7 +17,7 @@ def split_url(url: str) -> tuple[str, str]:
     scheme, found, rest = url.partition("://")
     if scheme != "file" and re.search("[@?#]", rest):
         raise Problem("the URL has credentials, a query or a fragment in it: credentials come from the environment")
-    if not found or scheme not in ("file", *BUCKETS) or (scheme == "file" and not rest.startswith("/")):
+    if not found or scheme not in SCHEMES or (scheme == "file" and not rest.startswith("/")):
         raise Problem(f"not a store this version can use: {url!r} (write {_FORMS})")
     if scheme != "file" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._=-]+)*/?", rest):
         letters = "letters, digits, '.', '_', '-' and, after the bucket, '='"
@@ -31,3 +32,8 @@ class Access:
     endpoint: str = ""
     region: str = ""
     allow_http: bool = False
+
+
+def can_be_asked(url: str) -> bool:
+    """Whether a URL is of a kind that this version can read; a former store may be of another."""
+    return url.partition("://")[0] in SCHEMES

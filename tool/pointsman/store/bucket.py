@@ -11,19 +11,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import os
 import random
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.state.store_url import Access
 from pointsman.store.base import Held
-from pointsman.store.bucket_errors import CREDENTIALS, Trouble, host, trouble_of
+from pointsman.store.bucket_errors import Trouble, host, trouble_of
+from pointsman.store.schemes import SCHEMES
 from pointsman.timeouts import store_timeout
 
 if TYPE_CHECKING:
@@ -34,11 +33,6 @@ _TRIES = 10
 _RATE = 1 << 20  # bytes a second: the slowest line, shared by all uploads, on which none of them is given up
 _CHUNK = 1 << 20
 _Answer = TypeVar("_Answer")
-_SECRETS = {
-    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-    "gs": ("GOOGLE_BEARER_TOKEN",),
-    "az": ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN"),
-}
 
 
 class _Patience:
@@ -74,7 +68,8 @@ class Bucket:
 
     def __init__(self, url: str, access: Access) -> None:
         self.url = url
-        self._scheme, _, rest = url.partition("://")
+        name, _, rest = url.partition("://")
+        self._scheme = SCHEMES[name]
         self._name, _, self._prefix = rest.partition("/")
         self._access = access
         self._timeout = store_timeout()
@@ -112,8 +107,7 @@ class Bucket:
         listed = self._list("")
         if any(key not in listed for key in tags):
             return False
-        name: Literal["version", "e_tag"] = "version" if self._scheme == "gs" else "e_tag"
-        return all((listed[key][name] or self._now(key)) == tag for key, tag in tags.items())
+        return all((listed[key][self._scheme.tag] or self._now(key)) == tag for key, tag in tags.items())
 
     def keys(self, prefix: str, depth: int) -> Iterator[str]:
         """Every key exactly `depth` names below the directory `prefix`; names that begin with a dot are not ours.
@@ -167,7 +161,9 @@ class Bucket:
 
         Also done if these very bytes stand there: whoever put them.
         """
-        mode: PutMode = "create" if was is None else {"version": was} if self._scheme == "gs" else {"e_tag": was}
+        mode: PutMode = (
+            "create" if was is None else {"version": was} if self._scheme.tag == "version" else {"e_tag": was}
+        )
         patience = _Patience(self._timeout, self._on_its_way(data))
         while (trouble := self._put(key, data, mode)) is not None:
             if trouble.kind == "lasting":
@@ -260,7 +256,7 @@ class Bucket:
             if type(error).__name__ != "PanicException":
                 raise
             # obstore's way of saying that what it was given makes no request at all.
-            return Trouble(f"the request cannot be made: {CREDENTIALS[self._scheme]} for stray characters", "lasting")
+            return Trouble(f"the request cannot be made: {self._scheme.credentials} for stray characters", "lasting")
 
     def _fail(self, verb: str, key: str, trouble: Trouble) -> NoReturn:
         where = trouble.where or host(self._access.endpoint)
@@ -271,7 +267,7 @@ class Bucket:
         return f"{self._prefix}/{key}" if self._prefix else key
 
     def _tag(self, meta: ObjectMeta) -> str:
-        tag = meta["version"] if self._scheme == "gs" else meta["e_tag"]
+        tag = meta[self._scheme.tag]
         if not tag:
             says = "the store gives no entity tags, without which no write can be made conditional: use another store"
             raise Unreachable(f"cannot use {self.url}: {says}")
@@ -298,29 +294,15 @@ class Bucket:
         return self._clients[extra]
 
     def _open(self, silence: float) -> ObjectStore:
-        from obstore.store import AzureStore, GCSStore, S3Store
-
-        for name in _SECRETS[self._scheme]:
-            if re.search(r"[\s\x00-\x1f\x7f]", os.environ.get(name, "")):
-                raise Problem(f"{name} has a blank or a line break in it: take it out")
+        self._scheme.check_environment()
         options: ClientConfig = {
             "connect_timeout": timedelta(seconds=_one_try(self._timeout)),
             "read_timeout": timedelta(seconds=silence),
             "timeout": timedelta(days=1),  # of a whole transfer, which may be long as long as something comes
         }
         retry: RetryConfig = {"max_retries": 0, "retry_timeout": timedelta(seconds=self._timeout)}
-        access = self._access
         try:
-            if self._scheme == "gs":
-                return GCSStore(self._name, client_options=options, retry_config=retry)
-            if self._scheme == "az":
-                return AzureStore(self._name, client_options=options, retry_config=retry)
-            more: dict[str, Any] = {"region": access.region} if access.region else {}
-            if access.endpoint:  # under both names: the environment may have the second, which would win
-                more |= {"endpoint": access.endpoint, "aws_endpoint_url_s3": access.endpoint}
-                options["allow_http"] = access.allow_http
-            more |= {"conditional_put": "etag", "virtual_hosted_style_request": False, "disable_bulk_delete": True}
-            return S3Store(self._name, **more, client_options=options, retry_config=retry)
+            return self._scheme.open(self._name, self._access, options, retry)
         except (self._errors.BaseError, ValueError) as error:
             if "Account must be specified" in str(error):
                 raise Problem(

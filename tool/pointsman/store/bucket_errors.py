@@ -11,12 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from pointsman.store.schemes import Scheme
+
 Kind = Literal["absent", "occupied", "passing", "lasting"]
-CREDENTIALS = {
-    "s3": "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or this machine's role",
-    "gs": "check GOOGLE_APPLICATION_CREDENTIALS, or this machine's service account",
-    "az": "check AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or this machine's identity",
-}
 _NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
 _NO_OBJECT = {"NoSuchKey", "BlobNotFound", "ResourceNotFound", "NoSuchVersion"}
 _WRONG_CREDENTIALS = {
@@ -42,14 +39,14 @@ class Trouble:
     where: str = ""  # the endpoint that was asked
 
 
-def trouble_of(error: BaseException, scheme: str, bucket: str) -> Trouble:
+def trouble_of(error: BaseException, scheme: Scheme, bucket: str) -> Trouble:
     """What an error of obstore means to one who asked a bucket of a scheme."""
     text = str(error)
     asked = re.search(r"Error performing \w+ (https?://\S+) in ", text)
     where = host(asked[1]) if asked else ""
     # What went to another place than the bucket was sent to get credentials: to a metadata service, say.
     if "Error performing token request" in text or (asked is not None and f"/{bucket}" not in asked[1]):
-        return Trouble(f"no credentials were found: {CREDENTIALS[scheme]}", "lasting")
+        return Trouble(f"no credentials were found: {scheme.credentials}", "lasting")
     found = re.search(r"\bstatus(?: code)?: (\d{3})\b", text)
     if found is None:
         return Trouble(*_broken(text), where)
@@ -60,14 +57,14 @@ def trouble_of(error: BaseException, scheme: str, bucket: str) -> Trouble:
     return Trouble(says, kind, where)
 
 
-def _refused(status: int, code: str, scheme: str, bucket: str) -> tuple[str, Kind]:
+def _refused(status: int, code: str, scheme: Scheme, bucket: str) -> tuple[str, Kind]:
     said = f"{status} {code}".rstrip()
     if code in _NO_BUCKET:
         return f"there is no bucket {bucket!r}: create it, or mend the URL in pointsman.toml", "lasting"
-    if status == 404 and (code in _NO_OBJECT or scheme != "s3"):
+    if status == 404 and (code in _NO_OBJECT or scheme.plain_404):
         return "there is no such object", "absent"
     if code in _WRONG_CREDENTIALS or status == 401:
-        return f"the credentials are wrong or have expired ({said}): {CREDENTIALS[scheme]}", "lasting"
+        return f"the credentials are wrong or have expired ({said}): {scheme.credentials}", "lasting"
     if code == "RequestTimeTooSkewed":
         return f"this machine's clock is wrong, the store refuses its signatures ({said}): set it", "lasting"
     if status == 403:

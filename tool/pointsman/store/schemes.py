@@ -1,0 +1,80 @@
+"""What differs between the kinds of buckets: one entry for each scheme of `state.store_url.BUCKETS`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pointsman.errors import Problem
+from pointsman.state.store_url import Access
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+Open = Callable[[str, Access, "ClientConfig", "RetryConfig"], "ObjectStore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """One kind of bucket."""
+
+    credentials: str  # what to check where they are wrong, as a sentence goes on
+    secrets: tuple[str, ...]  # variables of the environment that obstore sends as they are
+    tag: Literal["version", "e_tag"]  # what of an object's metadata a conditional write names
+    open: Open  # a client of the bucket of a name
+    plain_404: bool = True  # 404 without a code means that there is no such object, not that nothing there is a store
+
+    def check_environment(self) -> None:
+        """Problem for a secret that no request can carry."""
+        for name in self.secrets:
+            if re.search(r"[\s\x00-\x1f\x7f]", os.environ.get(name, "")):
+                raise Problem(f"{name} has a blank or a line break in it: take it out")
+
+
+def _s3(name: str, access: Access, options: ClientConfig, retry: RetryConfig) -> ObjectStore:
+    from obstore.store import S3Store
+
+    more: dict[str, Any] = {"region": access.region} if access.region else {}
+    if access.endpoint:  # under both names: the environment may have the second, which would win
+        more |= {"endpoint": access.endpoint, "aws_endpoint_url_s3": access.endpoint}
+        options["allow_http"] = access.allow_http
+    more |= {"conditional_put": "etag", "virtual_hosted_style_request": False, "disable_bulk_delete": True}
+    return S3Store(name, **more, client_options=options, retry_config=retry)
+
+
+def _gs(name: str, access: Access, options: ClientConfig, retry: RetryConfig) -> ObjectStore:
+    from obstore.store import GCSStore
+
+    return GCSStore(name, client_options=options, retry_config=retry)
+
+
+def _az(name: str, access: Access, options: ClientConfig, retry: RetryConfig) -> ObjectStore:
+    from obstore.store import AzureStore
+
+    return AzureStore(name, client_options=options, retry_config=retry)
+
+
+SCHEMES: Mapping[str, Scheme] = {
+    "s3": Scheme(
+        credentials="check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or this machine's role",
+        secrets=("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+        tag="e_tag",
+        open=_s3,
+        plain_404=False,
+    ),
+    "gs": Scheme(
+        credentials="check GOOGLE_APPLICATION_CREDENTIALS, or this machine's service account",
+        secrets=("GOOGLE_BEARER_TOKEN",),
+        tag="version",
+        open=_gs,
+    ),
+    "az": Scheme(
+        credentials="check AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or this machine's identity",
+        secrets=("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN"),
+        tag="e_tag",
+        open=_az,
+    ),
+}
