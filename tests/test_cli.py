@@ -116,6 +116,8 @@ def test_help_imports_no_git_no_schemas_and_no_verb() -> None:
         "pointsman.cli.console",
         "pointsman.cli.main",
         "pointsman.errors",
+        "pointsman.state",
+        "pointsman.state.suggest",
     }
 
 

@@ -37,7 +37,7 @@ def _refreshed(repo: Repository, verb: Callable[..., Any], *arguments: Any) -> N
 
 
 VERBS: dict[str, Callable[[Repository], None]] = {
-    "audit": lambda repo: _refreshed(repo, audit.audit),
+    "audit": lambda repo: _refreshed(repo, lambda repo: audit.audit(Workspace(repo))),
     "check": lambda repo: _refreshed(repo, lambda repo: check.check(Workspace(repo, offline=True), head="origin/main")),
     "check of a change": lambda repo: _refreshed(
         repo, lambda repo: check.check(Workspace(repo, offline=True), base="origin/main~1", head="origin/main")

@@ -329,14 +329,14 @@ def test_what_is_wrongly_asked_is_one_sentence_with_what_was_meant(
     version = versions(shop, GROCER)["cooc"]
     before = shop.everything()
     for words, says in (
-        (["grocer/hoem"], "grocer/hoem was never shipped, there is nothing to roll back; the nearest"),
-        (["grocery/*"], "no target on main matches grocery/*; the nearest"),
+        (["grocer/hoem"], "grocer/hoem was never shipped, there is nothing to roll back: did you mean"),
+        (["grocery/*"], "no target on main matches grocery/*: did you mean"),
         (["gro*"], "not a pattern of targets: 'gro*'"),
-        (["grocer/home", "--type", "coc"], "grocer/home never had a coc; the nearest is"),
+        (["grocer/home", "--type", "coc"], "grocer/home never had a coc: did you mean"),
         (["grocer/home", "--to", version[:-1] + ("0" if version[-1] != "0" else "1")], f"cooc {version[:12]}"),
         (["grocer/home", "--to", "abcdef0"], "abcdef0 is no commit of main, nor a version that grocer/home had"),
         (["grocer/home", "--to", "1999-01-01"], "1999-01-01 is before the first commit of main"),
-        (["--run", RUNS[0]], f"no ship on main is of the run {RUNS[0]}; the nearest are {RUNS[2]}"),
+        (["--run", RUNS[0]], f"no ship on main is of the run {RUNS[0]}: did you mean {RUNS[2]}"),
         (["grocer/home", "--run", RUNS[2], "--to", "main"], "leave --to out"),
         (["grocer/home", "--until", "3d"], "--until is when a hold ends: it needs --hold"),
         (["grocer/home", "--hold"], "--hold needs --reason"),

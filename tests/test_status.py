@@ -144,7 +144,7 @@ def test_patterns_name_targets_of_main_and_each_is_shown_once(shop: Shop) -> Non
         return [each["target"] for each in looked(shop, *named).document["targets"]]
 
     assert names(Pattern.parse("gro*/*"), GROCER) == ["grocer/cart", "grocer/home"]
-    with pytest.raises(Problem, match=r"no target on main matches baker/\*; the nearest are grocer/"):
+    with pytest.raises(Problem, match=r"no target on main matches baker/\*: did you mean grocer/"):
         names(Pattern.parse("baker/*"))
 
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
+from pointsman.rules.rule import Rule
 from pointsman.rules.table import RULES
 from pointsman.state.objects import Oid
 from pointsman.verbs import audit, check, pr, sync
@@ -141,12 +142,12 @@ class Stage:
                     shutil.copyfile(path, there)
             return seen, main
 
-    def sync(self, case: Case, work: Work, main: str, **more: Any) -> Seen:
+    def sync(self, case: Case, work: Work, main: str, *, rules: Sequence[Rule] = RULES, **more: Any) -> Seen:
         """A push to main, whatever the gate said of it, and then `sync`."""
         before = _manifests(work.state)
         with self._sandbox(case, work, main=main) as repo, self._served(work.state, before):
             try:
-                outcome = sync.sync(Workspace(repo, **more))
+                outcome = sync.sync(Workspace(repo, rules=rules), sync.Orders(**more))
                 faults = [fault["rule"] for each in outcome.document["targets"] for fault in each["faults"]]
                 stopped = outcome.exit_code != 0
             except Refused as error:

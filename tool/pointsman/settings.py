@@ -14,6 +14,7 @@ from pointsman.guardrails.limits import Limit
 from pointsman.guardrails.table import DEFAULTS, read_limits
 from pointsman.state.names import NAME, Target
 from pointsman.state.store_url import Access, can_be_asked, split_url
+from pointsman.state.suggest import did_you_mean
 
 SETTINGS_PATH = "pointsman.toml"
 
@@ -155,7 +156,7 @@ def _forge(table: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
     for name, table in tables.items():
         if name not in _KNOWN:
-            raise Problem(f"{where}: unknown table [{name}]{_nearest(name, _KNOWN)}")
+            raise Problem(f"{where}: unknown table [{name}]{did_you_mean(name, _KNOWN)}")
         if not isinstance(table, dict):
             raise Problem(f"{where}: [{name}] must be a table, not a value")
         for key, value in table.items():
@@ -168,18 +169,11 @@ def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
 
 def _refuse_key(table: str, key: str, value: object, place: str, where: str) -> None:
     if key not in _KNOWN[table]:
-        raise Problem(f"{where}: unknown key {key} in {place}{_nearest(key, _KNOWN[table])}")
+        raise Problem(f"{where}: unknown key {key} in {place}{did_you_mean(key, _KNOWN[table])}")
     allowed = _NOT_YET.get((table, key))
     if allowed is not None and value not in allowed:
         only = f" (only {' or '.join(map(repr, allowed))} works)" if allowed and allowed[0] else ""
         raise Problem(f"{where}: {key} in {place} is not honoured by this version{only}: take it out")
-
-
-def _nearest(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0)
-    return f": did you mean {near[0]}?" if near else ""
 
 
 def _url(value: object, key: str, where: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pointsman.errors import Problem
+from pointsman.state.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from pointsman.state.names import Target
@@ -112,7 +112,7 @@ class _Rule(_ParamType):
         from pointsman.guardrails.table import GUARDRAILS
 
         if value not in GUARDRAILS:
-            self.fail(f"no guardrail is called {value!r}{nearest(value, list(GUARDRAILS))}", param, ctx)
+            self.fail(f"no guardrail is called {value!r}{did_you_mean(value, GUARDRAILS, always=False)}", param, ctx)
         return str(value)
 
 
@@ -178,14 +178,6 @@ class _Setting(_ParamType):
         if not equals:
             self.fail(f"{value!r} is not KEY=VALUE, such as policy.items_drop=0.4", param, ctx)
         return key.strip(), content.strip()
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """ ": did you mean …?" for a name that is near a known one, "" if none is."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, known, n=1, cutoff=0.4)
-    return f": did you mean {near[0]}?" if near else ""
 
 
 TEXT, ADDRESS, TARGET, TARGETS, HOLDABLE, DROP, VERSION_OF, RULE, SETTING, FAIL_ON = (

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pointsman.cli.arguments import nearest
+from pointsman.state.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from pointsman.outcome import Outcome
@@ -119,7 +119,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
-            near = nearest(args[0], self.list_commands(ctx))
+            near = did_you_mean(args[0], self.list_commands(ctx), always=False)
             raise click.UsageError(f"No such command {args[0]!r}{near}", ctx)
         return super().resolve_command(ctx, args)
 

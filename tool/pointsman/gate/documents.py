@@ -202,10 +202,9 @@ class Documents:
         return found
 
     def _any_record(self, base: Snapshot, slot: str) -> str | None:
-        for tenant in base.names("registry"):
-            for surface in base.names(f"registry/{tenant}"):
-                for name in base.files(f"registry/{tenant}/{surface}/{slot}"):
-                    path = f"registry/{tenant}/{surface}/{slot}/{name}"
-                    if path_kind(path) == "record":
-                        return path
-        return None
+        paths = (
+            f"registry/{target}/{slot}/{name}"
+            for target in base.targets("registry")
+            for name in base.files(f"registry/{target}/{slot}")
+        )
+        return next((path for path in paths if path_kind(path) == "record"), None)

@@ -10,7 +10,7 @@ from functools import cached_property
 from pointsman.errors import Problem
 from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Lineage, Step
-from pointsman.history.targets import current_targets, nearest
+from pointsman.history.targets import current_targets
 from pointsman.history.times import CommitTimes
 from pointsman.history.versions import alike
 from pointsman.repo.snapshot import Snapshot, versions_in
@@ -18,6 +18,7 @@ from pointsman.state.message import parse
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Entry, Oid
 from pointsman.state.paths import path_kind, target_of
+from pointsman.state.suggest import ask, did_you_mean
 
 _HEX = re.compile(r"[0-9a-f]{7,64}")
 _COMMIT_DIGITS = 40
@@ -85,7 +86,9 @@ class EarlierStates:
             return EarlierState(found.entry, found.commit, (slot,))
         if ever:
             raise NoEarlierState(f"no ship of {slot} of {target} is on main: say with --to what to restore")
-        raise NoEarlierState(f"{target} never had a {slot}{nearest(slot, sorted(self._slots(lineage)))}")
+        raise NoEarlierState(
+            f"{target} never had a {slot}{did_you_mean(slot, sorted(self._slots(lineage)), most=_SHOWN)}"
+        )
 
     def shipped_by(self, run: str) -> list[Target]:
         """The targets that a pipeline run shipped; Problem, with the nearest runs, if it shipped none."""
@@ -102,7 +105,9 @@ class EarlierStates:
         if not ships:
             shipping = repo.git.first_parents(repo.main, "manifests", saying="Run: ")
             runs = dict.fromkeys(parse(commit.message).run for commit in shipping)
-            raise Problem(f"no ship on main is of the run {run}{nearest(run, [each for each in runs if each])}")
+            raise Problem(
+                f"no ship on main is of the run {run}{did_you_mean(run, [each for each in runs if each], most=_SHOWN)}"
+            )
         repo.fetch_ahead(entries)
         self._runs[run] = ships
         return sorted(ships)
@@ -168,7 +173,8 @@ class EarlierStates:
         lineage = self.gate.lineage(repo.main, target)
         if lineage.last is None:
             known = current_targets(Snapshot(repo, repo.main))
-            raise Problem(f"{target} was never shipped, there is nothing to roll back{nearest(str(target), known)}")
+            near = did_you_mean(str(target), known, most=_SHOWN)
+            raise Problem(f"{target} was never shipped, there is nothing to roll back{near}")
         return lineage
 
     def _versions(self, entry: Entry | None) -> Mapping[str, str]:
@@ -216,7 +222,7 @@ class EarlierStates:
                 if slot in (None, of):
                     every.setdefault(f"{of} {version[:12]}", version)
         near = sorted(every, key=lambda each: -alike(prefix, every[each]))[:_SHOWN]
-        return f"; the nearest that it had are {', '.join(near)}" if near else ""
+        return ask(near)
 
     def _before_last_ship(self, lineage: Lineage, target: Target) -> EarlierState:
         if lineage.last is not None and not lineage.last.is_good:

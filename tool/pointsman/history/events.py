@@ -21,6 +21,7 @@ from pointsman.state.message import Message, is_restore, parse, vouching
 from pointsman.state.names import Target
 from pointsman.state.objects import Change, Commit, Entry, Oid
 from pointsman.state.paths import path_kind, target_of
+from pointsman.state.suggest import did_you_mean
 
 _FEW = 16  # paths
 _REMEMBERED = 4096  # manifests
@@ -114,10 +115,7 @@ def _walk(repo: Repository, paths: Sequence[str]) -> list[Commit]:
 
 def unknown(target: Target, known: Sequence[str]) -> str:
     """The sentence for a target that never was, with the nearest that are."""
-    import difflib
-
-    near = difflib.get_close_matches(str(target), known, n=3, cutoff=0.4) or list(known)[:3]
-    return f"{target} was never shipped here: {'did you mean ' + ' or '.join(near) + '?' if near else 'nothing was'}"
+    return f"{target} was never shipped here{did_you_mean(str(target), known, most=3) or ': nothing was'}"
 
 
 def shipped_ever(repo: Repository, main: Oid) -> list[str]:

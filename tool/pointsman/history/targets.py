@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from pointsman.errors import Problem
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Pattern, Target
-from pointsman.state.paths import is_target
+from pointsman.state.suggest import did_you_mean
 
 _SHOWN = 3
 
@@ -16,10 +15,7 @@ _SHOWN = 3
 def current_targets(head: Snapshot) -> list[Target]:
     """Every target that has a manifest, sorted."""
     return sorted(
-        Target(tenant, surface)
-        for tenant in head.names("manifests")
-        for surface in head.names(f"manifests/{tenant}")
-        if is_target(tenant, surface) and "manifest.json" in head.files(f"manifests/{tenant}/{surface}")
+        target for target in head.targets("manifests") if "manifest.json" in head.files(f"manifests/{target}")
     )
 
 
@@ -37,13 +33,6 @@ def choose(head: Snapshot, wanted: Iterable[Target | Pattern]) -> list[Target]:
         every = current_targets(head) if every is None else every
         matching = [target for target in every if each.matches(target)]
         if not matching:
-            raise Problem(f"no target on main matches {each}{nearest(str(each), every)}")
+            raise Problem(f"no target on main matches {each}{did_you_mean(str(each), every, most=_SHOWN)}")
         found.update(dict.fromkeys(matching))
     return list(found)
-
-
-def nearest(text: str, known: Sequence[object]) -> str:
-    """ "; the nearest are …" for what may have been meant, "" where there is nothing."""
-    every = list(map(str, known))
-    near = difflib.get_close_matches(text, every, n=_SHOWN, cutoff=0.3) or every[:_SHOWN]
-    return f"; the nearest {'are' if len(near) > 1 else 'is'} {', '.join(near)}" if near else ""

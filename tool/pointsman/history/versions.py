@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pointsman.errors import Problem
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Target, is_name, is_version
-from pointsman.state.paths import is_target
+from pointsman.state.suggest import ask, did_you_mean
 
 _FEWEST = 4  # digits
 _SHOWN = 3
@@ -28,23 +28,48 @@ def find_version(head: Snapshot, text: str) -> Recorded:
     """The one recorded version that begins with `text`; Problem, with the nearest, if there is none or several."""
     if not re.fullmatch(r"[0-9a-f]{4,64}", text):
         raise Problem(f"{text!r} is no version: give at least {_FEWEST} of its 64 hex digits")
-    found = [each for each in recorded(head) if each.version.startswith(text)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        some = ", ".join(f"{each.version[:12]} ({each.target} {each.slot})" for each in sorted(found)[:_SHOWN])
+    every = list(recorded(head))
+    found = _one([each for each in every if each.version.startswith(text)], text)
+    if found is None:
+        raise Problem(f"no version {text} is recorded here{_nearest(every, text)}")
+    return found
+
+
+def find_version_of(head: Snapshot, text: str, target: Target, slot: str) -> Recorded:
+    """The same among the versions of one type of one target; Problem says which of the three is not there."""
+    here = list(_of_target(head, target))
+    if not here:
+        known = sorted({str(each.target) for each in recorded(head)})
+        raise Problem(f"no version of {target} is recorded{did_you_mean(str(target), known, most=_SHOWN)}")
+    mine = [each for each in here if each.slot == slot]
+    if not mine:
         raise Problem(
-            f"{text} begins {len(found)} versions: {some}{' …' if len(found) > _SHOWN else ''}: give more digits"
+            f"no {slot} of {target} is recorded{did_you_mean(slot, {each.slot: 0 for each in here}, most=_SHOWN)}"
         )
-    raise Problem(f"no version {text} is recorded here{_nearest(head, text)}")
+    found = _one([each for each in mine if each.version.startswith(text)], text)
+    if found is None:
+        others = sorted({f"{each.target} {each.slot}" for each in recorded(head) if each.version.startswith(text)})
+        if others:
+            raise Problem(f"{text} is a version of {' and of '.join(others[:_SHOWN])}, not of {target} {slot}")
+        raise Problem(f"no version {text} of {target} {slot} is recorded{_nearest(mine, text)}")
+    return found
+
+
+def _one(found: Sequence[Recorded], text: str) -> Recorded | None:
+    """The only one; None if there is none, Problem if there are several."""
+    if len(found) > 1:
+        some = ", ".join(
+            f"{each.version[: max(12, len(text) + 4)]} ({each.target} {each.slot})" for each in sorted(found)[:_SHOWN]
+        )
+        more = " …" if len(found) > _SHOWN else ""
+        raise Problem(f"{text} begins {len(found)} versions: {some}{more}: give more digits")
+    return found[0] if found else None
 
 
 def recorded(head: Snapshot) -> Iterator[Recorded]:
     """Every version that has a record."""
-    for tenant in head.names("registry"):
-        for surface in head.names(f"registry/{tenant}"):
-            if is_target(tenant, surface):
-                yield from _of_target(head, Target(tenant, surface))
+    for target in head.targets("registry"):
+        yield from _of_target(head, target)
 
 
 def _of_target(head: Snapshot, target: Target) -> Iterator[Recorded]:
@@ -62,10 +87,6 @@ def alike(one: str, other: str) -> int:
     )
 
 
-def _nearest(head: Snapshot, text: str) -> str:
-    near = sorted(recorded(head), key=lambda each: (-alike(each.version, text), each))[:_SHOWN]
-    return (
-        "; the nearest are " + ", ".join(f"{each.version[:12]} ({each.target} {each.slot})" for each in near)
-        if near
-        else ""
-    )
+def _nearest(known: Sequence[Recorded], text: str) -> str:
+    near = sorted(known, key=lambda each: (-alike(each.version, text), each))[:_SHOWN]
+    return ask([f"{each.version[:12]} ({each.target} {each.slot})" for each in near])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pointsman.errors import Problem
 from pointsman.repo.repository import Repository
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
 from pointsman.state.documents import Manifest, read_manifest
+from pointsman.state.names import Target
 from pointsman.state.objects import PLAIN_FILE, TREE, Entry, Oid
+from pointsman.state.paths import is_target
 
 
 class Snapshot:
@@ -55,6 +57,13 @@ class Snapshot:
     def names(self, path: str) -> list[str]:
         """The names of the subtrees of the directory `path`."""
         return [name for name, child in self.listing(path).items() if child.mode == TREE]
+
+    def targets(self, root: str) -> Iterator[Target]:
+        """Every target that has a directory below `root`, "manifests" or "registry"; other names are passed over."""
+        for tenant in self.names(root):
+            for surface in self.names(f"{root}/{tenant}"):
+                if is_target(tenant, surface):
+                    yield Target(tenant, surface)
 
     def files(self, path: str) -> list[str]:
         """The names of the plain files in the directory `path`."""

@@ -6,7 +6,6 @@ The bot then needs no right to push main: nobody owns a record, so the forge mer
 from __future__ import annotations
 
 import hashlib
-import random
 import time
 from collections.abc import Callable, Sequence
 
@@ -14,16 +13,15 @@ from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.base import Opened, Page
 from pointsman.repo.origin import Move
 from pointsman.repo.repository import Repository
+from pointsman.repo.retry import TRIES, pause
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.markdown import fenced
 from pointsman.state.documents import Record
-from pointsman.state.message import compose
-from pointsman.state.names import Target
+from pointsman.state.message import compose, subject_of
 from pointsman.state.objects import Oid
 from pointsman.timeouts import records_timeout
 from pointsman.workspace import Workspace
 
-_TRIES = 12
 _LONGEST_PAUSE = 10.0  # seconds between two looks at main
 
 
@@ -45,7 +43,7 @@ class RecordPull:
     def land(self, records: Sequence[Record], *, run: str = "", note: str = "") -> None:
         """Main has all of these on return; MovedFirst, saying what to do, if it has them not in time."""
         until = self._clock() + records_timeout()
-        for again in range(_TRIES):
+        for again in range(TRIES):
             missing = self._missing(records)
             if not missing:
                 return
@@ -57,7 +55,7 @@ class RecordPull:
             except _Late:
                 raise
             except MovedFirst:
-                if again == _TRIES - 1 or self._clock() > until:
+                if again == TRIES - 1 or self._clock() > until:
                     raise
                 pause(again)
                 self.repo.refresh()
@@ -137,18 +135,5 @@ class _Late(MovedFirst):
 def commit_of(repo: Repository, records: Sequence[Record], *, run: str, note: str) -> Oid:
     """A commit on main as it is now that adds records."""
     tree = repo.tree_with(repo.tree_of(repo.main), {record.path: record.render() for record in records})
-    subject = f"record: {summary([(record.target, record.type, record.version) for record in records])}"
+    subject = f"record: {subject_of([(record.target, record.type, record.version) for record in records])}"
     return repo.commit(tree, [repo.main], compose(subject, (), run=run, note=note))
-
-
-def summary(slots: Sequence[tuple[Target, str, str]], gone: Sequence[str] = (), targets: Sequence[Target] = ()) -> str:
-    """One line: the target and its slots, or how many targets where it would not fit."""
-    every = list(dict.fromkeys([*(target for target, _, _ in slots), *targets]))
-    if len(every) > 1:
-        return f"{len(every)} targets, {', '.join(map(str, every[:3]))}{' …' if len(every) > 3 else ''}"
-    return f"{every[0]} " + ", ".join([*(f"{slot} {version[:12]}" for _, slot, version in slots), *gone])
-
-
-def pause(again: int) -> None:
-    """Wait a little before one more try, the longer the more there were."""
-    time.sleep(random.uniform(0, 0.02 * 2 ** min(again, 6)))

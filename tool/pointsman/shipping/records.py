@@ -10,19 +10,19 @@ import os
 from collections.abc import Sequence
 
 from pointsman import __version__
-from pointsman.errors import Fault, MovedFirst, Refused
+from pointsman.errors import Fault, Refused
 from pointsman.intake.staging import Source
 from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
-from pointsman.shipping.record_pull import RecordPull, commit_of, pause
+from pointsman.shipping.record_pull import RecordPull, commit_of
 from pointsman.state.documents import Record
 from pointsman.store.base import Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 from pointsman.workspace import Workspace
 
-_TRIES = 12
 Standing = tuple[int, str] | None  # size in bytes and SHA-256 of what stands under a key, None if nothing does
 
 
@@ -109,21 +109,16 @@ class Landing:
             self._push_records(records, run=run, note=note)
 
     def _push_records(self, records: Sequence[Record], *, run: str, note: str) -> None:
-        for again in range(_TRIES):
+        def push() -> None:
             main = self.repo.main
             base = Snapshot(self.repo, main)
             missing = [record for record in records if base.entry(record.path) is None]
-            if not missing:
-                return
-            commit = commit_of(self.repo, missing, run=run, note=note)
-            try:
+            if missing:
+                commit = commit_of(self.repo, missing, run=run, note=note)
                 self.repo.move([Move(MAIN, commit, main)])
                 self.progress(f"recorded {len(missing)} versions in {commit[:12]}")
-                return
-            except MovedFirst:
-                pause(again)
-                self.repo.refresh()
-        raise MovedFirst("main moved at every try to land the records: run the command again")
+
+        until_settled(self.repo, push, "main moved at every try to land the records: run the command again")
 
     def look_again(self, sources: Sequence[Source]) -> None:
         """The record is on main now and keeps its blob; what was taken away before that is put again."""

@@ -14,21 +14,19 @@ from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge.base import Opened
 from pointsman.outcome import told
 from pointsman.repo.origin import Move
+from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.review import commit_message
 from pointsman.report.review.document import describe
 from pointsman.settings import Settings
 from pointsman.shipping import merge, pulls
 from pointsman.shipping.pulls import Pull
-from pointsman.shipping.record_pull import pause, summary
+from pointsman.shipping.supersede import Superseding
 from pointsman.state.documents import Manifest, Record, later_moment
-from pointsman.state.message import Said, compose
+from pointsman.state.message import Said, compose, subject_of
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
-from pointsman.state.times import window_instant
 from pointsman.workspace import Workspace
-
-_TRIES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +92,7 @@ class Shipping:
         self._accepted: dict[Target, dict[str, str]] = {}
         self._reports: dict[tuple[Target, ...], str] = {}  # targets → the review of their ship in short
         self._opened: list[Pull] = []
+        self._superseding = Superseding(workspace, self.notes)
 
     # before anything is written
 
@@ -124,86 +123,56 @@ class Shipping:
     def ship(self, groups: Sequence[Sequence[Want]]) -> list[dict[str, Any]]:
         """Open, adopt or rebuild the pull request of each group of targets, and merge it if asked."""
         told = [each for group in groups for each in self._ship(group)]
-        gone = self._look_again()
+        gone = self._superseding.look_again(self._opened)
         return [{**each, "outcome": "superseded"} if each["target"] in gone else each for each in told]
 
     def _ship(self, group: Sequence[Want]) -> list[dict[str, Any]]:
-        for again in range(_TRIES):
-            try:
-                ship = self._next(group)
-                if ship is None:
-                    self.close_landed({want.target for want in group})
-                    return [self._told(want.target, "unchanged") for want in group]
-                pull, outcome = self._open(ship)
-                outcome = self._supersede(pull) or outcome
-                commit = None
-                if self.terms.merge and outcome != "superseded":
-                    commit, outcome = merge.merge_pull(self.workspace, pull), "merged"
-                elif self.settings.auto_merge and outcome != "superseded":
-                    commit = merge.merge_when_ready(self.workspace, pull)
-                    outcome = "merged" if commit is not None else outcome
-            except _OthersWork as error:
-                return [self._told(want.target, "unchanged", says=str(error)) for want in group]
-            except MovedFirst as error:
-                if again == _TRIES - 1:
-                    return [
-                        self._told(want.target, "opened", says=f"{error}; run: {self.terms.command} again")
-                        for want in group
-                    ]
-                pause(again)
-                self.repo.refresh()
-                continue
-            except Refused as error:
-                return [self._told(want.target, "refused", faults=error.faults) for want in group]
-            self.progress(f"{outcome} {pull.branch}")
-            if outcome in ("opened", "updated"):
-                self._opened.append(pull)
-            return [
-                self._told(want.target, outcome, ship, pull, commit)
-                if want.target in ship.manifests
-                else self._told(want.target, "unchanged")
-                for want in group
-            ]
-        raise AssertionError("unreachable")
+        try:
+            return until_settled(self.repo, lambda: self._try(group))
+        except _OthersWork as error:
+            return [self._told(want.target, "unchanged", says=str(error)) for want in group]
+        except MovedFirst as error:
+            says = f"{error}; run: {self.terms.command} again"
+            return [self._told(want.target, "opened", says=says) for want in group]
+        except Refused as error:
+            return [self._told(want.target, "refused", faults=error.faults) for want in group]
+
+    def _try(self, group: Sequence[Want]) -> list[dict[str, Any]]:
+        ship = self._next(group)
+        if ship is None:
+            self.close_landed({want.target for want in group})
+            return [self._told(want.target, "unchanged") for want in group]
+        pull, outcome = self._open(ship)
+        outcome = self._superseding.give_way(pull) or outcome
+        commit = None
+        if self.terms.merge and outcome != "superseded":
+            commit, outcome = merge.merge_pull(self.workspace, pull), "merged"
+        elif self.settings.auto_merge and outcome != "superseded":
+            commit = merge.merge_when_ready(self.workspace, pull)
+            outcome = "merged" if commit is not None else outcome
+        self.progress(f"{outcome} {pull.branch}")
+        if outcome in ("opened", "updated"):
+            self._opened.append(pull)
+        return [
+            self._told(want.target, outcome, ship, pull, commit)
+            if want.target in ship.manifests
+            else self._told(want.target, "unchanged")
+            for want in group
+        ]
 
     def _next(self, group: Sequence[Want]) -> Ship | None:
         """The manifests that main needs next, judged; None if it has them already. Refused if they may not be."""
         main = self.repo.main
         self.repo.expect(len(group))
-        gate, base = self.gate, Snapshot(self.repo, main)
+        base = Snapshot(self.repo, main)
         manifests: dict[Target, Manifest] = {}
         said: list[Said] = []
         for want in group:
-            last = gate.lineage(main, want.target).last
-            before = gate.documents.manifest(base, want.target)
-            if before is None and base.entry(want.target.manifest_path) is not None:
-                raise Refused(gate.faults_of_current(main, want.target) or [_unreadable(want.target)])
-            current = dict(before.current) if before else {}
-            uris = {slot: self.settings.uri(want.target, slot, record.version) for slot, record in want.records.items()}
-            after = {slot: uri for slot, uri in {**current, **uris}.items() if slot not in want.drops}
-            if after == current:
-                if before is not None and (faults := gate.faults_of_current(main, want.target)):
-                    raise Refused(faults)  # main has these versions, but in a manifest that sync will not serve
+            before, after = self._current_and_next(want, base)
+            if after is None:
                 continue
-            if not after:
-                raise Problem(
-                    f"{want.target} would have nothing left: to stop serving it, remove its manifest by a commit"
-                )
-            manifest = Manifest(
-                want.target.tenant,
-                want.target.surface,
-                after,
-                later_moment(self.workspace.clock(), before.updated_at if before else None),
-            )
-            manifests[want.target] = manifest
-            changed = {slot: record.version for slot, record in want.records.items() if current.get(slot) != uris[slot]}
-            mine = Said(
-                want.target, hashlib.sha256(manifest.render()).hexdigest(), last.commit.oid if last else "none", changed
-            )
-            mine.drops = {slot for slot in want.drops if slot in current}
-            if self.terms.reship:
-                mine.reships = {(slot, changed[slot]) for slot in gate.past.taken_out(main, want.target, changed)}
-            said.append(mine)
+            manifests[want.target] = after
+            said.append(self._said(want, before, after))
         if not manifests:
             return None
         targets, replaced = tuple(manifests), tuple(str(each.supersedes) for each in said)
@@ -213,6 +182,41 @@ class Shipping:
         for each in said:
             each.accepts = self._accepted.get(each.target, {})
         return self._compose(main, manifests, said)
+
+    def _current_and_next(self, want: Want, base: Snapshot) -> tuple[Manifest | None, Manifest | None]:
+        """The manifest on main and the one that shall follow it, None if it is that already."""
+        gate, main, target = self.gate, self.repo.main, want.target
+        before = gate.documents.manifest(base, target)
+        if before is None and base.entry(target.manifest_path) is not None:
+            raise Refused(gate.faults_of_current(main, target) or [_unreadable(target)])
+        current = dict(before.current) if before else {}
+        uris = {slot: self.settings.uri(target, slot, record.version) for slot, record in want.records.items()}
+        after = {slot: uri for slot, uri in {**current, **uris}.items() if slot not in want.drops}
+        if after == current:
+            if before is not None and (faults := gate.faults_of_current(main, target)):
+                raise Refused(faults)  # main has these versions, but in a manifest that sync will not serve
+            return before, None
+        if not after:
+            raise Problem(f"{target} would have nothing left: to stop serving it, remove its manifest by a commit")
+        updated_at = later_moment(self.workspace.clock(), before.updated_at if before else None)
+        return before, Manifest(target.tenant, target.surface, after, updated_at)
+
+    def _said(self, want: Want, before: Manifest | None, after: Manifest) -> Said:
+        """What the commit is to say of one target."""
+        main, target = self.repo.main, want.target
+        last = self.gate.lineage(main, target).last
+        current = before.current if before else {}
+        changed = {
+            slot: record.version
+            for slot, record in want.records.items()
+            if current.get(slot) != after.current.get(slot)
+        }
+        vouched = hashlib.sha256(after.render()).hexdigest()
+        said = Said(target, vouched, last.commit.oid if last else "none", changed)
+        said.drops = {slot for slot in want.drops if slot in current}
+        if self.terms.reship:
+            said.reships = {(slot, changed[slot]) for slot in self.gate.past.taken_out(main, target, changed)}
+        return said
 
     def _judge(self, ship: Ship, group: Sequence[Want]) -> None:
         """Refused by the gate, but for guardrails that the request accepts: these leave an Accept: line."""
@@ -234,7 +238,7 @@ class Shipping:
     def _compose(self, main: Oid, manifests: Mapping[Target, Manifest], said: Sequence[Said]) -> Ship:
         slots = [(each.target, slot, version) for each in said for slot, version in sorted(each.records.items())]
         gone = [f"without {slot}" for each in said for slot in sorted(each.drops)]
-        subject = f"ship: {summary(slots, gone, [each.target for each in said])}"
+        subject = f"ship: {subject_of(slots, gone, [each.target for each in said])}"
         reason = self.terms.reason if any(each.accepts or each.reships for each in said) else ""
         names = "\n".join(f"{each.target}\n" + "\n".join(each.rebuildable) for each in said)
         place = "run" if self.terms.together else said[0].target.place
@@ -282,51 +286,6 @@ class Shipping:
                 pulls.close_pull(self.workspace, pull)
                 self.progress(f"closed {pull.branch}, which main has")
 
-    def _look_again(self) -> set[str]:
-        """The targets whose pull requests gave way to what others opened meanwhile: of two, the later one sees both."""
-        for again in range(_TRIES if self._opened else 0):
-            self.repo.refresh()
-            try:
-                gone = [pull for pull in self._opened if self._supersede(pull)]
-                return {str(target) for pull in gone for target in pull.targets}
-            except MovedFirst:  # the other of two that see each other did the same
-                pause(again)
-        return set()
-
-    def _supersede(self, mine: Pull) -> str | None:
-        """Close lower pull requests that ours covers, or ours where a higher one covers it: the order is total."""
-        there = mine.opened.ref in self.repo.heads
-        if not there and merge.landed_as(self.repo, self.repo.main, mine) is not None:
-            return None
-        rank = self._rank(mine)
-        places = tuple(f"ship/{place}/" for place in ("run", *(target.place for target in mine.targets)))
-        heads = (ref.removeprefix("refs/heads/") for ref in self.repo.heads)
-        branches = [branch for branch in heads if branch.startswith(places) and branch != mine.branch]
-        for other in pulls.open_pulls(self.workspace, branches):
-            if not set(other.targets) & set(mine.targets):
-                continue
-            if there and _covers(mine, other) and self._rank(other) < rank:
-                pulls.close_pull(self.workspace, other, f"superseded by {mine.branch}")
-                self.notes.append(f"closed {other.branch}: {mine.branch} supersedes it")
-            elif _covers(other, mine) and self._rank(other) > rank:
-                if there:
-                    pulls.close_pull(self.workspace, mine, f"superseded by {other.branch}")
-                self.notes.append(f"closed {mine.branch}: {other.branch}, which is open, has a newer window")
-                return "superseded"
-        return None
-
-    def _rank(self, pull: Pull) -> tuple[tuple[int, int], str, str]:
-        """(newest window end, newest updated_at, branch): the order in which pull requests of one target supersede."""
-        documents, head = self.gate.documents, Snapshot(self.repo, pull.head)
-        base = Snapshot(self.repo, self.repo.main)
-        ends, updated = [(0, 0)], [""]
-        for said in pull.message.said:
-            records = (documents.record(base, said.target, slot, version) for slot, version in said.records.items())
-            ends += [window_instant(record.window_end) or (0, 0) for record in records if record is not None]
-            manifest = documents.manifest(head, said.target)
-            updated.append(manifest.updated_at if manifest else "")
-        return max(ends), max(updated), pull.branch
-
     # what is said of it
 
     def _told(
@@ -361,15 +320,6 @@ class Shipping:
 
 class _OthersWork(Exception):
     """Someone else's commits stand where a pull request would be rebuilt."""
-
-
-def _covers(one: Pull, other: Pull) -> bool:
-    """Whether every target and type that `other` changes is one that `one` changes."""
-    mine, theirs = (
-        {(said.target, slot, slot in said.drops) for said in each.message.said for slot in {*said.records, *said.drops}}
-        for each in (one, other)
-    )
-    return bool(theirs) and theirs <= mine
 
 
 def _unreadable(target: Target) -> Fault:

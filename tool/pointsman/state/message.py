@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pointsman.errors import Problem
@@ -180,3 +180,13 @@ def compose(
     lines += [f"Reason: {reason}"] if reason else []
     body = f"{note}\n\n" if note else ""
     return f"{subject}\n\n{body}" + "\n".join(lines) + "\n"
+
+
+def subject_of(
+    slots: Sequence[tuple[Target, str, str]], gone: Sequence[str] = (), targets: Sequence[Target] = ()
+) -> str:
+    """What a subject says of slots: the target and its versions, or how many targets where that would not fit."""
+    every = list(dict.fromkeys([*(target for target, _, _ in slots), *targets]))
+    if len(every) > 1:
+        return f"{len(every)} targets, {', '.join(map(str, every[:3]))}{' …' if len(every) > 3 else ''}"
+    return f"{every[0]} " + ", ".join([*(f"{slot} {version[:12]}" for _, slot, version in slots), *gone])

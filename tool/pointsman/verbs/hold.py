@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pointsman.errors import MovedFirst, Problem, Refused
+from pointsman.errors import Problem, Refused
 from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
 from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.repository import Repository
+from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping import pulls
-from pointsman.shipping.record_pull import pause
 from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.state.message import check_value, compose
 from pointsman.state.names import Target, branch_place
@@ -90,15 +90,8 @@ def change_hold(workspace: Workspace, request: Request) -> Outcome:
         wanted = None
         if request.reason:
             check_value(request.reason, "--reason")
-    for again in range(_TRIES):
-        try:
-            workspace.repo.refresh()
-            return Outcome(_change(workspace, request, wanted))
-        except MovedFirst:
-            if again == _TRIES - 1:
-                raise
-            pause(again)
-    raise AssertionError("unreachable")
+    workspace.repo.refresh()
+    return Outcome(until_settled(workspace.repo, lambda: _change(workspace, request, wanted)))
 
 
 def _change(workspace: Workspace, request: Request, wanted: Hold | None) -> dict[str, Any]:

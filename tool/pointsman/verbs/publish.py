@@ -23,6 +23,7 @@ from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import moment
 from pointsman.state.message import check_value, parse
 from pointsman.state.names import Target
+from pointsman.state.suggest import did_you_mean
 from pointsman.workspace import Workspace
 
 
@@ -111,10 +112,7 @@ def check_words(run: str, accept: Sequence[str], reason: str) -> None:
         raise Problem("--accept needs --reason: say why the guardrail may be broken, the reviewer will read it")
     for rule in accept:
         if rule not in GUARDRAILS:
-            import difflib
-
-            near = difflib.get_close_matches(rule, list(GUARDRAILS), n=1, cutoff=0)
-            raise Problem(f"no guardrail is called {rule!r}" + (f": did you mean {near[0]}?" if near else ""))
+            raise Problem(f"no guardrail is called {rule!r}{did_you_mean(rule, GUARDRAILS)}")
 
 
 def _wants(workspace: Workspace, request: Request, sources: Sequence[Source], settings: Settings) -> list[Want]:

@@ -15,11 +15,11 @@ from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome, told
 from pointsman.repo.repository import Repository
+from pointsman.repo.retry import pause
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.markdown import fenced
 from pointsman.shipping import merge, pulls
 from pointsman.shipping.pulls import Pull
-from pointsman.shipping.record_pull import pause
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.message import Said
 from pointsman.workspace import Workspace

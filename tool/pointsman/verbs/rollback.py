@@ -9,12 +9,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pointsman.errors import MovedFirst, Problem, Refused
+from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.repository import Repository
+from pointsman.repo.retry import until_settled
 from pointsman.shipping import pulls
-from pointsman.shipping.record_pull import pause
 from pointsman.state.message import check_value, compose
 from pointsman.state.objects import Entry
 from pointsman.verbs import rollback_plan
@@ -22,7 +22,6 @@ from pointsman.verbs.rollback_plan import Plan, Request
 from pointsman.workspace import Workspace
 
 __all__ = ["Request", "roll_back"]
-_TRIES = 12
 _LINES = 20  # of a commit's message
 _SHOWN = 3  # targets
 
@@ -33,15 +32,8 @@ def roll_back(workspace: Workspace, request: Request) -> Outcome:
     Of targets that nobody named, those with nothing earlier are left, and exit is 5.
     """
     _check_request(request)
-    for again in range(_TRIES):
-        try:
-            workspace.repo.refresh()
-            return _roll_back(workspace, request)
-        except MovedFirst:
-            if again == _TRIES - 1:
-                raise
-            pause(again)
-    raise AssertionError("unreachable")
+    workspace.repo.refresh()
+    return until_settled(workspace.repo, lambda: _roll_back(workspace, request))
 
 
 def _check_request(request: Request) -> None:

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
-from pointsman.history.targets import nearest
-from pointsman.history.versions import alike, recorded
+from pointsman.history.versions import find_version_of
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import Manifest, Record
-from pointsman.state.names import Target, is_version
+from pointsman.state.names import Target
 from pointsman.verbs import publish
 from pointsman.workspace import Workspace
-
-_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +66,8 @@ def ship(workspace: Workspace, request: Request) -> Outcome:
 
 def _record(gate: Gate, head: Snapshot, target: Target, slot: str, text: str) -> Record:
     """The record of the one version of a type that begins with `text`; Problem, with the nearest, if none does."""
-    names = head.files(f"registry/{target}/{slot}")
-    found = [name[:-5] for name in names if name.startswith(text) and is_version(name.removesuffix(".json"))]
-    if len(found) > 1:
-        some = ", ".join(version[: len(text) + 4] for version in sorted(found)[:_SHOWN])
-        raise Problem(f"{text} begins {len(found)} versions of {target} {slot} ({some}): give more digits")
-    if not found:
-        slots = head.names(f"registry/{target}")
-        if not slots:
-            known = sorted({str(each.target) for each in recorded(head)})
-            raise Problem(f"no version of {target} is recorded{nearest(str(target), known)}")
-        if slot not in slots:
-            raise Problem(f"no {slot} of {target} is recorded{nearest(slot, slots)}")
-        others = sorted({f"{each.target} {each.slot}" for each in recorded(head) if each.version.startswith(text)})
-        if others:
-            raise Problem(f"{text} is a version of {' and of '.join(others[:_SHOWN])}, not of {target} {slot}")
-        near = ", ".join(name[:12] for name in sorted(names, key=lambda name: -alike(name, text))[:_SHOWN])
-        raise Problem(f"no version {text} of {target} {slot} is recorded; the nearest are {near}")
-    record = gate.documents.record(head, target, slot, found[0])
+    found = find_version_of(head, text, target, slot)
+    record = gate.documents.record(head, target, slot, found.version)
     if record is None:
-        raise Problem(f"the record {target.record_path(slot, found[0])} cannot be read: pointsman check says why")
+        raise Problem(f"the record {target.record_path(slot, found.version)} cannot be read: pointsman check says why")
     return record

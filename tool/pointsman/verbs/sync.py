@@ -24,7 +24,6 @@ from pointsman.serving.pointers import drift, ever_had, pointers
 from pointsman.settings import Settings
 from pointsman.state.names import Target
 from pointsman.state.objects import Entry, Oid
-from pointsman.state.paths import is_target
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
 from pointsman.workspace import Workspace
@@ -154,12 +153,9 @@ def _move_fence(gate: Gate, store: Store, fence: Fence, main: Oid, orders: Order
 
 def _standing(head: Snapshot) -> Iterator[tuple[Target, Entry]]:
     """Every target of main, and what stands where its manifest belongs, a plain file or not."""
-    for tenant in head.names("manifests"):
-        for surface in head.names(f"manifests/{tenant}"):
-            if is_target(tenant, surface):
-                target = Target(tenant, surface)
-                if (entry := head.entry(target.manifest_path)) is not None:
-                    yield target, entry
+    for target in head.targets("manifests"):
+        if (entry := head.entry(target.manifest_path)) is not None:
+            yield target, entry
 
 
 def _differing(

@@ -1,0 +1,80 @@
+"""Which of several open ship pull requests of a target stays: the newest that covers the others.
+
+They are totally ordered by (newest window end, newest updated_at, branch), so that of any two that see each other one
+gives way, whoever looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pointsman.errors import MovedFirst
+from pointsman.repo.retry import TRIES, pause
+from pointsman.repo.snapshot import Snapshot
+from pointsman.shipping import merge, pulls
+from pointsman.shipping.pulls import Pull
+from pointsman.state.times import window_instant
+from pointsman.workspace import Workspace
+
+
+class Superseding:
+    """Closes what gives way, and says so in `notes`."""
+
+    def __init__(self, workspace: Workspace, notes: list[str]) -> None:
+        self.workspace = workspace
+        self.repo = workspace.repo
+        self.notes = notes
+
+    def look_again(self, opened: Sequence[Pull]) -> set[str]:
+        """The targets whose pull requests gave way to what others opened meanwhile: of two, the later one sees both."""
+        for again in range(TRIES if opened else 0):
+            self.repo.refresh()
+            try:
+                gone = [pull for pull in opened if self.give_way(pull)]
+                return {str(target) for pull in gone for target in pull.targets}
+            except MovedFirst:  # the other of two that see each other did the same
+                pause(again)
+        return set()
+
+    def give_way(self, mine: Pull) -> str | None:
+        """Close lower pull requests that ours covers, or ours, as "superseded", where a higher one covers it."""
+        there = mine.opened.ref in self.repo.heads
+        if not there and merge.landed_as(self.repo, self.repo.main, mine) is not None:
+            return None
+        rank = self._rank(mine)
+        places = tuple(f"ship/{place}/" for place in ("run", *(target.place for target in mine.targets)))
+        heads = (ref.removeprefix("refs/heads/") for ref in self.repo.heads)
+        branches = [branch for branch in heads if branch.startswith(places) and branch != mine.branch]
+        for other in pulls.open_pulls(self.workspace, branches):
+            if not set(other.targets) & set(mine.targets):
+                continue
+            if there and _covers(mine, other) and self._rank(other) < rank:
+                pulls.close_pull(self.workspace, other, f"superseded by {mine.branch}")
+                self.notes.append(f"closed {other.branch}: {mine.branch} supersedes it")
+            elif _covers(other, mine) and self._rank(other) > rank:
+                if there:
+                    pulls.close_pull(self.workspace, mine, f"superseded by {other.branch}")
+                self.notes.append(f"closed {mine.branch}: {other.branch}, which is open, has a newer window")
+                return "superseded"
+        return None
+
+    def _rank(self, pull: Pull) -> tuple[tuple[int, int], str, str]:
+        """(newest window end, newest updated_at, branch)."""
+        documents, head = self.workspace.gate.documents, Snapshot(self.repo, pull.head)
+        base = Snapshot(self.repo, self.repo.main)
+        ends, updated = [(0, 0)], [""]
+        for said in pull.message.said:
+            records = (documents.record(base, said.target, slot, version) for slot, version in said.records.items())
+            ends += [window_instant(record.window_end) or (0, 0) for record in records if record is not None]
+            manifest = documents.manifest(head, said.target)
+            updated.append(manifest.updated_at if manifest else "")
+        return max(ends), max(updated), pull.branch
+
+
+def _covers(one: Pull, other: Pull) -> bool:
+    """Whether every target and type that `other` changes is one that `one` changes."""
+    mine, theirs = (
+        {(said.target, slot, slot in said.drops) for said in each.message.said for slot in {*said.records, *said.drops}}
+        for each in (one, other)
+    )
+    return bool(theirs) and theirs <= mine
