@@ -112,7 +112,6 @@ def test_help_imports_no_git_no_schemas_and_no_verb() -> None:
     assert {name for name in out if name.startswith("pointsman")} == {
         "pointsman",
         "pointsman.cli",
-        "pointsman.cli.arguments",
         "pointsman.cli.console",
         "pointsman.cli.main",
         "pointsman.errors",
