@@ -373,14 +373,14 @@ def test_an_adoption_that_was_reverted_comes_back_only_when_asked(shop: Old, tmp
 def test_a_main_that_moves_meanwhile_is_adopted_on(shop: Old, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for surface in ("home", "cart"):
         shop.pipelines.publish(popularity(tmp_path / f"{surface}.json", 9, surface=surface))
-    records = landing.Landing.records
+    records = landing.Recording.records
 
     def overtaken(*words: Any, **more: Any) -> None:
         monkeypatch.undo()
         shop.publish(popularity(tmp_path / "many.json", 90), merge=True)
         records(*words, **more)
 
-    monkeypatch.setattr(landing.Landing, "records", overtaken)
+    monkeypatch.setattr(landing.Recording, "records", overtaken)
     done = shop.adopt()
     assert outcomes(done) == {"grocer/home": "left", "grocer/cart": "opened"}, "home lost 90 % of its items meanwhile"
     assert [pull["targets"] for pull in shop.pulls()] == [["grocer/cart"]]

@@ -16,16 +16,18 @@ from runner import lint, slow
 
 from pointsman.cli import init as module
 from pointsman.errors import Problem
+from pointsman.forge.open import KINDS, open_forge
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
-from pointsman.settings import read_settings
+from pointsman.settings import FORGES, read_settings
 from pointsman.state.names import Target
 from pointsman.verbs.check import check
-from pointsman.verbs.init import TEMPLATES, init
+from pointsman.verbs.init import init, templates
 from pointsman.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
+TEMPLATES = templates("github")
 
 
 def make(directory: Path, *sets: tuple[str, str], **more: Any) -> Outcome:
@@ -37,9 +39,9 @@ def git(directory: Path, *words: str) -> str:
 
 
 def test_what_init_writes_is_what_this_repository_uses_itself() -> None:
-    templates = resources.files("pointsman").joinpath("templates")
+    there = resources.files("pointsman").joinpath("templates")
     for path in sorted({*TEMPLATES} - {"README.md", ".gitignore", ".pre-commit-config.yaml", "pyproject.toml"}):
-        same = templates.joinpath(TEMPLATES[path]).read_bytes() == (ROOT / path).read_bytes()
+        same = there.joinpath(TEMPLATES[path]).read_bytes() == (ROOT / path).read_bytes()
         assert same, f"cp {path} tool/pointsman/templates/{TEMPLATES[path]}"
 
 
@@ -137,13 +139,13 @@ def test_settings_are_read_back_as_they_were_given(tmp_path: Path) -> None:
         ((("polcy.items_drop", "0.4"),), {}, "did you mean policy"),
         ((("policy.items_drop", "a lot"),), {}, "share between 0 and 1"),
         ((("policy", "0.4"),), {}, "is a table"),
-        ((("forge.kind", "gitlab"),), {}, "not honoured"),
+        ((("forge.kind", "gitlab"),), {}, "this version knows only"),
         ((("no key at all", "1"),), {}, "is no key"),
         ((("", "1"),), {}, "is no key"),
         ((("store.url", "ftp://bucket"),), {}, "not a store"),
         ((), {"store": "relative/path"}, "not a store"),
         ((), {"serving": "file:///srv/live/{tenant}.json"}, "{surface}"),
-        ((), {"forge": "gitlab"}, "speaks local and github"),
+        ((), {"forge": "gitlab"}, "knows local and github"),
     ],
 )
 def test_wrong_settings_are_told_before_anything_is_written(
@@ -240,3 +242,21 @@ def test_the_text_for_people_names_the_next_step(tmp_path: Path) -> None:
     assert "push -u origin main" in said
     assert ".github/ruleset.json" in said
     assert "docs/github.md" in said
+
+
+def test_a_kind_of_forge_that_only_the_settings_know_is_refused_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tuple(KINDS) == FORGES
+    made = make(tmp_path / "shop")
+    monkeypatch.setattr("pointsman.settings.FORGES", (*FORGES, "gitlab"))
+    with pytest.raises(Problem, match="this version knows local and github"):
+        make(tmp_path / "other", forge="gitlab")
+    settings = Path(made.document["directory"]) / "pointsman.toml"
+    settings.write_text(settings.read_text().replace('kind = "local"', 'kind = "gitlab"'))
+    who = ("-c", "user.name=u", "-c", "user.email=u@example.org")
+    git(settings.parent, *who, "commit", "-qam", "another forge")
+    with open_repository(str(settings.parent)) as repo:
+        repo.refresh()
+        with pytest.raises(Problem, match=r"forge\.kind is 'gitlab', which this version"):
+            open_forge(repo)

@@ -27,11 +27,8 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     "audit": ("since", "allowed_signers", "signed"),
     "notify": ("command", "webhook"),
 }
-FORGES = ("local", "github")
-# Known keys whose only value that this version can honour is the one that asks for nothing.
-_NOT_YET: dict[tuple[str, str], tuple[Any, ...]] = {
-    ("forge", "kind"): FORGES,
-}
+FORGES = ("local", "github")  # forge.open says what each is
+_PLAIN = "local"  # the one where nobody merges but a command
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class Settings:
     access: Access = Access()  # noqa: RUF009 - frozen
     former: tuple[str, ...] = ()
     serving: str = ""
-    forge: str = "local"
+    forge: str = _PLAIN
     records: str = "push"
     group: str = "target"
     auto_merge: bool = False
@@ -138,8 +135,11 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
 
 def _forge(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     """[forge], whose records go where the forge lets them: by pull requests of their own where there are such."""
-    kind, group = table.get("kind", "local"), table.get("group", "target")
-    records = table.get("records", "push" if kind == "local" else "pull-request")
+    kind, group = table.get("kind", _PLAIN), table.get("group", "target")
+    if kind not in FORGES:
+        known = " or ".join(f'"{each}"' for each in FORGES)
+        raise Problem(f"{where}: [forge] kind is {kind!r}, and this version knows only {known}")
+    records = table.get("records", records_by_default(kind))
     auto_merge = table.get("auto_merge", False)
     if group not in ("target", "run"):
         raise Problem(f'{where}: [forge] group must be "target" or "run"')
@@ -147,10 +147,15 @@ def _forge(table: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise Problem(f'{where}: [forge] records must be "push" or "pull-request"')
     if not isinstance(auto_merge, bool):
         raise Problem(f"{where}: [forge] auto_merge must be true or false")
-    if kind == "local" and (records != "push" or auto_merge):
+    if kind == _PLAIN and (records != "push" or auto_merge):
         says = 'records = "pull-request" and auto_merge = true need a forge that merges by itself, and kind is "local"'
         raise Problem(f"{where}: [forge] {says}: take them out, or publish with --merge")
     return {"forge": kind, "records": records, "group": group, "auto_merge": auto_merge}
+
+
+def records_by_default(kind: str) -> str:
+    """How records go to main: pushed, or by pull requests of their own where a forge merges these by itself."""
+    return "push" if kind == _PLAIN else "pull-request"
 
 
 def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
@@ -162,18 +167,14 @@ def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
         for key, value in table.items():
             if name == "policy" and "/" in key and isinstance(value, dict):
                 for inner in value:
-                    _refuse_key("policy", inner, value[inner], f'[policy."{key}"]', where)
+                    _refuse_key("policy", inner, f'[policy."{key}"]', where)
             else:
-                _refuse_key(name, key, value, f"[{name}]", where)
+                _refuse_key(name, key, f"[{name}]", where)
 
 
-def _refuse_key(table: str, key: str, value: object, place: str, where: str) -> None:
+def _refuse_key(table: str, key: str, place: str, where: str) -> None:
     if key not in _KNOWN[table]:
         raise Problem(f"{where}: unknown key {key} in {place}{did_you_mean(key, _KNOWN[table])}")
-    allowed = _NOT_YET.get((table, key))
-    if allowed is not None and value not in allowed:
-        only = f" (only {' or '.join(map(repr, allowed))} works)" if allowed and allowed[0] else ""
-        raise Problem(f"{where}: {key} in {place} is not honoured by this version{only}: take it out")
 
 
 def _url(value: object, key: str, where: str) -> str:

@@ -20,15 +20,31 @@ def _github(repo: Repository) -> Forge:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of forge: how it is opened, and what its pull requests are, in a sentence."""
+    """One kind of forge: how it is opened, what its pull requests are, in a sentence, and what it needs."""
 
     open: Callable[[Repository], Forge]
     pulls: str
+    files: Mapping[str, str]  # what `init` writes for it: path in the new repository → its file under templates/
 
 
+_GITHUB_FILES = {
+    ".github/install.sh": "github/install.sh",
+    ".github/ruleset.json": "github/ruleset.json",
+    ".github/workflows/audit.yml": "github/workflows/audit.yml",
+    ".github/workflows/check.yml": "github/workflows/check.yml",
+    ".github/workflows/drift.yml": "github/workflows/drift.yml",
+    ".github/workflows/publish.yml": "github/workflows/publish.yml",
+    ".github/workflows/refresh.yml": "github/workflows/refresh.yml",
+    ".github/workflows/revert.yml": "github/workflows/revert.yml",
+    ".github/workflows/rollback.yml": "github/workflows/rollback.yml",
+    ".github/workflows/ship.yml": "github/workflows/ship.yml",
+    "docs/github.md": "github.md",
+}
+
+# By the name in `[forge] kind`, which `settings.FORGES` lists. A local repository may be pushed to GitHub one day.
 KINDS: Mapping[str, Kind] = {
-    "local": Kind(LocalForge, "its branches"),
-    "github": Kind(_github, "those of GitHub"),
+    "local": Kind(LocalForge, "its branches", _GITHUB_FILES),
+    "github": Kind(_github, "those of GitHub", _GITHUB_FILES),
 }
 
 

@@ -24,7 +24,7 @@ from pointsman.timeouts import remote_timeout
 MAIN = "refs/heads/main"
 PULL_BRANCHES = ("refs/heads/ship/", "refs/heads/rollback/", "refs/heads/hold/")
 RECORD_BRANCHES = "refs/heads/records/"  # pull requests of records, which merge by themselves
-REVERT_BRANCHES = "refs/heads/revert-"  # what GitHub's Revert button makes
+REVERT_BRANCHES = "refs/heads/revert-"  # what a forge's Revert button makes
 _BRANCHES = (*PULL_BRANCHES, RECORD_BRANCHES, REVERT_BRANCHES)
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"

@@ -49,7 +49,7 @@ def record_of(source: Source, settings: Settings, run: str, now: str) -> Record:
     )
 
 
-class Landing:
+class Recording:
     """Puts blobs and lands records of one repository, in the order in which it is asked."""
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:

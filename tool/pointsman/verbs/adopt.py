@@ -19,7 +19,7 @@ from pointsman.intake.staging import load_types
 from pointsman.outcome import Outcome, told
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
-from pointsman.shipping.records import Landing, Standing, record_of
+from pointsman.shipping.records import Recording, Standing, record_of
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import Record, moment, read_record
 from pointsman.state.message import check_value
@@ -70,7 +70,7 @@ def adopt(workspace: Workspace, request: Request) -> Outcome:
     _part_twins(base, registry)
     believed = sorted(slot for slot in registry.places if slot not in registry.wrong)
     verdicts = recsys_registry.verify(registry, believed, settings.access, types, settings.artifact_bytes, progress)
-    landing = Landing(workspace, settings)
+    landing = Recording(workspace, settings)
     taken = _taken(landing, settings, registry, verdicts, request.run, moment(workspace.clock()))
     wants, unchanged = _wants(workspace, settings, registry, taken)
     note = f"Adopted from {where}."
@@ -170,7 +170,7 @@ def _leave(registry: Registry, target: Target, fault: Fault) -> None:
 
 
 def _taken(
-    landing: Landing,
+    landing: Recording,
     settings: Settings,
     registry: Registry,
     verdicts: Mapping[Slot, Verified | list[Fault]],

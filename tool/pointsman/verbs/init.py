@@ -15,31 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from pointsman.errors import Problem
+from pointsman.forge.open import KINDS
 from pointsman.outcome import Outcome
 from pointsman.repo.git import Git
 from pointsman.repo.open import open_repository
 from pointsman.repo.origin import MAIN, Move
-from pointsman.settings import FORGES, SETTINGS_PATH, read_settings
+from pointsman.settings import SETTINGS_PATH, read_settings, records_by_default
 
 # Path in the new repository → its file under templates/, whose name means nothing to git and other tools there.
-TEMPLATES = {
+_FILES = {
     "CODEOWNERS": "CODEOWNERS",
     "LICENSE": "LICENSE",
     "README.md": "README.md",
     ".gitattributes": "gitattributes",
-    ".github/install.sh": "github/install.sh",
-    ".github/ruleset.json": "github/ruleset.json",
-    ".github/workflows/audit.yml": "github/workflows/audit.yml",
-    ".github/workflows/check.yml": "github/workflows/check.yml",
-    ".github/workflows/drift.yml": "github/workflows/drift.yml",
-    ".github/workflows/publish.yml": "github/workflows/publish.yml",
-    ".github/workflows/refresh.yml": "github/workflows/refresh.yml",
-    ".github/workflows/revert.yml": "github/workflows/revert.yml",
-    ".github/workflows/rollback.yml": "github/workflows/rollback.yml",
-    ".github/workflows/ship.yml": "github/workflows/ship.yml",
     ".gitignore": "gitignore",
     ".pre-commit-config.yaml": "pre-commit-config.yaml",
-    "docs/github.md": "github.md",
     "manifests/README.md": "manifests.md",
     "pyproject.toml": "pyproject",
     "registry/README.md": "registry.md",
@@ -57,10 +47,8 @@ def init(
     directory: str, *, store: str | None, serving: str | None, forge: str, sets: Sequence[tuple[str, str]]
 ) -> Outcome:
     """Make a manifest repository in a new or empty directory, its first commit on main; nothing is left if it fails."""
-    if forge not in FORGES:
-        raise Problem(
-            f"--forge {forge}: this version speaks {' and '.join(FORGES)} (local: a branch is a pull request)"
-        )
+    if forge not in KINDS:
+        raise Problem(f"--forge {forge}: this version knows {' and '.join(KINDS)} (local: a branch is a pull request)")
     root = Path(os.path.abspath(directory))
     tables = _tables(root, store, serving, forge, sets)
     try:
@@ -73,7 +61,7 @@ def init(
     package = resources.files("pointsman")
     # The gate runs the tool of the base of a change, so the repository holds its own.
     files = {f"tool/pointsman/{path}": data for path, data in _files(package)}
-    files |= {path: package.joinpath("templates", name).read_bytes() for path, name in TEMPLATES.items()}
+    files |= {path: package.joinpath("templates", name).read_bytes() for path, name in templates(forge).items()}
     made = _claim(root, directory)
     try:
         commit = _first_commit(str(root), {**files, SETTINGS_PATH: text})
@@ -81,6 +69,11 @@ def init(
         _clear(root, made)
         raise
     return Outcome({"directory": str(root), "commit": commit, "settings": tables})
+
+
+def templates(forge: str) -> Mapping[str, str]:
+    """Path in a new repository → its file under templates/, for one kind of forge."""
+    return {**_FILES, **KINDS[forge].files}
 
 
 def _files(directory: Traversable) -> Iterator[tuple[str, bytes]]:
@@ -146,7 +139,7 @@ def _tables(
     tables: dict[str, Any] = {"store": {"url": store or f"file://{root / _OWN_STORE}"}}
     if serving is not None:
         tables["serving"] = {"manifest": serving}
-    records = "push" if forge == "local" else "pull-request"
+    records = records_by_default(forge)
     tables["forge"] = {"kind": forge, "records": records, "group": "target"}
     for key, value in sets:
         _merge(tables, _parse(key, value))

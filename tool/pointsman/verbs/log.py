@@ -48,7 +48,7 @@ def log(workspace: Workspace, query: Query) -> Outcome:
 def with_approvals(forge: Forge, told: Sequence[Event]) -> list[Event]:
     """The events with who approved the pull requests that they came from; Problem where nobody can approve any."""
     if not forge.knows_approvals:
-        raise Problem('forge.kind is "local": there is no forge that knows who approved')
+        raise Problem('forge.kind is "local": nobody can approve a pull request there, so nothing is known of it')
     known: dict[Oid, tuple[str, ...] | None] = {}
     for event in told:
         if event.commit.oid not in known:

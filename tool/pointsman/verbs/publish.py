@@ -18,7 +18,7 @@ from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
-from pointsman.shipping.records import Landing, record_of
+from pointsman.shipping.records import Recording, record_of
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import moment
 from pointsman.state.message import check_value, parse
@@ -56,7 +56,7 @@ def publish(workspace: Workspace, request: Request) -> Outcome:
         raise Problem("nothing to publish: name artifact files or a staging directory, or --drop TARGET:TYPE")
     wants = _wants(workspace, request, sources, settings)
     progress(f"read {len(sources)} artifacts for {len(wants)} targets")
-    landing = Landing(workspace, settings)
+    landing = Recording(workspace, settings)
     at_hand = {source.artifact.version: source.payload for source in sources}
     shipping = Shipping(workspace, settings, _terms(request, settings), at_hand)
     groups = [wants] if settings.group == "run" else [[want] for want in wants]
