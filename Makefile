@@ -40,7 +40,7 @@ define make_venv
 	@pwd -P >$(VENV)/made-in
 endef
 
-.PHONY: help demo test test-github lint bench clean requirements remake
+.PHONY: help demo test test-github lint docs bench clean requirements remake
 .DEFAULT_GOAL := help
 
 help: ## say what there is
@@ -69,6 +69,9 @@ $(NPM): .ci/package-lock.json
 	@npm ci --prefix .ci --silent
 	@rm -f .ci/node_modules/@octokit/openapi/generated/*.deref.json
 	@touch $@
+
+docs: $(VENV)/dev ## write the parts of the docs that come from the code
+	@$(BIN)/python tests/test_rules_doc.py
 
 bench: $(VENV)/dev ## measure, as ratios within one run
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m bench $(ARGS)

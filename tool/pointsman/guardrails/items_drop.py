@@ -27,8 +27,8 @@ GUARDRAIL = Guardrail(
     "items-drop",
     stops="a type that loses more of its items, rows or users than a share",
     stopped_if=(
-        "a type loses more than this share of its items (popularity, content_sim), rows (cooc) or users (implicit, "
-        "session_seq); of your own type: of any top-level list"
+        "a type loses more than this share of its items (popularity, content_sim), rows (cooc) or users "
+        "(implicit, session_seq); of your own type: of any top-level list"
     ),
     default=0.5,
     reads=share,

@@ -18,8 +18,8 @@ GUARDRAIL = Guardrail(
     "kept-low",
     stops="a type that keeps less of its ids than a share",
     stopped_if=(
-        "less than this share of the ids that a type had is still there: items, anchors of cooc, users; of your "
-        "own type: the texts in its lists, or the `item_id`, `user_id` or `id` of their objects"
+        "a type keeps less than this share of its ids: items, anchors of cooc, users; of your own type: the "
+        "texts in its lists, or the `item_id`, `user_id` or `id` of their objects"
     ),
     default=0.3,
     reads=floor,

@@ -18,8 +18,8 @@ GUARDRAIL = Guardrail(
     "overlap-low",
     stops="a type that has less in common with its predecessor, at the top, than a share",
     stopped_if=(
-        "a type has less than this share in common with its predecessor at the top: of the twenty highest of "
-        "popularity together, of the first twenty of each row on average"
+        "the top of a type has less than this share in common with the top before: the twenty highest of "
+        "popularity, or the first twenty of each row on average"
     ),
     default=False,
     reads=floor,

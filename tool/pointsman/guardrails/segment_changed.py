@@ -20,7 +20,7 @@ def judge(limit: Limit, step: Step) -> Iterator[Finding]:
 GUARDRAIL = Guardrail(
     "segment-changed",
     stops="a slot of one segment that is taken over by another",
-    stopped_if="a slot of one segment is taken over by another",
+    stopped_if="the version of one segment is replaced by a version of another segment",
     default=True,
     reads=on_or_off,
     judge=judge,

@@ -51,8 +51,8 @@ GUARDRAIL = Guardrail(
     "size-jump",
     stops="a blob that shrinks or grows beyond a factor",
     stopped_if=(
-        "a blob is more than so many times smaller or larger than the one it replaces; a side that is left out has "
-        "its default"
+        "a blob is more than `shrink` times smaller or more than `grow` times larger than the one it "
+        "replaces; a side that is left out has its default"
     ),
     default=DEFAULT,
     reads=_jump,

@@ -20,7 +20,7 @@ GUARDRAIL = Guardrail(
     "too-large-to-serve",
     stops="a blob larger than serving loads",
     stopped_if=(
-        "a blob has more bytes than this. It is what recsys-service loads unless told otherwise: raise it together "
+        "a blob has more bytes than this. The default is the default of recsys-service. Raise it together "
         "with `[limits] artifact_bytes`, which stops `publish` earlier and cannot be accepted"
     ),
     default=10_000_000,

@@ -19,7 +19,7 @@ def judge(limit: Limit, step: Step) -> Iterator[Finding]:
 GUARDRAIL = Guardrail(
     "type-missing",
     stops="a type that the settings require and the manifest lacks",
-    stopped_if="one of these types is not in the manifest, whether the ship is to blame or not",
+    stopped_if="one of these types is not in the manifest, also if it was missing before the ship",
     default=(),
     reads=types,
     judge=judge,

@@ -25,8 +25,8 @@ GUARDRAIL = Guardrail(
     "window-stale",
     stops="a type whose window ended longer ago than allowed, by the commit's clock",
     stopped_if=(
-        "a type's window ended longer ago than this by the clock of the commit, at a merge by the clock of the "
-        'merge: `"90m"`, `"36h"`, `"3d"`, `"2w"`'
+        "a type's window ended longer ago than this, by the clock of the commit, or at a merge by the clock "
+        'of the merge: `"90m"`, `"36h"`, `"3d"`, `"2w"`'
     ),
     default=False,
     reads=age,
