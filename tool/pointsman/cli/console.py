@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -140,7 +140,6 @@ def example(text: str) -> str:
     return f"\b\nExample:\n  {text}"
 
 
-def need_reason(accept: Sequence[str], reason: str | None) -> None:
-    """Wrong usage unless what is accepted has a reason."""
-    if accept and not reason:
-        raise click.UsageError("--accept needs --reason: say why the guardrail may be broken, reviewers will read it")
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that have a value: the others keep the default of what is asked for."""
+    return {name: value for name, value in options.items() if value is not None}

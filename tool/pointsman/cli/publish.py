@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pointsman.cli.arguments import DROP, RULE, TEXT
-from pointsman.cli.console import Answer, Call, example, json_option, need_reason
+from pointsman.cli.arguments import DROP, TEXT
+from pointsman.cli.console import Answer, Call, example, given, json_option
+from pointsman.cli.ship_options import ship_options
 from pointsman.outcome import fault_line
 
 if TYPE_CHECKING:
@@ -22,24 +23,16 @@ if TYPE_CHECKING:
     "--window", metavar="START_END", type=TEXT, help="This staged window; default: the newest of each target."
 )
 @click.option("--drop", "drops", metavar="TARGET:TYPE", type=DROP, multiple=True, help="Take a type out.")
-@click.option("--merge", is_flag=True, help="Merge at once what the gate passes.")
-@click.option("--reship", is_flag=True, help="Ship versions again that a rollback took out.")
-@click.option("--accept", metavar="RULE", type=RULE, multiple=True, help="Ship although this guardrail objects.")
-@click.option("--reason", metavar="TEXT", type=TEXT, help="Why; the reviewer and git log will read it.")
-@click.option("--dry-run", is_flag=True, help="Judge everything, write nothing.")
+@ship_options
 @json_option
 @click.pass_obj
 def publish(
     call: Call,
+    /,
     paths: tuple[str, ...],
-    run: str | None,
     window: str | None,
     drops: tuple[tuple[Target, str], ...],
-    merge: bool,
-    reship: bool,
-    accept: tuple[str, ...],
-    reason: str | None,
-    dry_run: bool,
+    **options: Any,
 ) -> Answer:
     """Store artifacts, open a pull request per target.
 
@@ -50,19 +43,13 @@ def publish(
         raise click.UsageError("nothing to publish: name artifact files or a staging directory, or --drop TARGET:TYPE")
     if window is not None and not paths:
         raise click.UsageError("--window chooses among staged artifacts: name a staging directory")
-    need_reason(accept, reason)
     from pointsman.verbs import publish as verb
 
     request = verb.Request(
         paths=paths,
-        run=run or "",
         window=window,
         drops=drops,
-        merge=merge,
-        reship=reship,
-        accept=accept,
-        reason=reason or "",
-        dry_run=dry_run,
+        **given(options),
     )
     with call.workspace() as workspace:
         return Answer(verb.publish(workspace, request), render)

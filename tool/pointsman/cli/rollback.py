@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pointsman.cli.arguments import RULE, TARGETS, TEXT
-from pointsman.cli.console import Answer, Call, example, json_option, need_reason
+from pointsman.cli.console import Answer, Call, example, json_option
 
 if TYPE_CHECKING:
     from pointsman.state.names import Pattern, Target
@@ -44,9 +44,6 @@ def rollback(
 
     All targets in one commit, or none. 'bookshop/*' is every target of bookshop.
     """
-    if now and not reason:
-        raise click.UsageError("--now goes to main without a review: it needs --reason, which git log will show")
-    need_reason(accept, reason)
     from pointsman.verbs import rollback as verb
 
     call.refusal = "nothing was rolled back"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pointsman.cli import publish
-from pointsman.cli.arguments import RULE, TARGET, TEXT, VERSION_OF
-from pointsman.cli.console import Answer, Call, example, json_option, need_reason
+from pointsman.cli.arguments import TARGET, TEXT, VERSION_OF
+from pointsman.cli.console import Answer, Call, example, given, json_option
+from pointsman.cli.ship_options import ship_options
 
 if TYPE_CHECKING:
     from pointsman.state.names import Target
@@ -19,40 +20,26 @@ if TYPE_CHECKING:
 @click.argument("target", type=TARGET)
 @click.argument("versions", metavar="TYPE@VERSION...", nargs=-1, required=True, type=VERSION_OF)
 @click.option("--run", metavar="URL", type=TEXT, help="The run that asks for it; the commit names it.")
-@click.option("--merge", is_flag=True, help="Merge at once what the gate passes.")
-@click.option("--reship", is_flag=True, help="Ship versions again that a rollback took out.")
-@click.option("--accept", metavar="RULE", type=RULE, multiple=True, help="Ship although this guardrail objects.")
-@click.option("--reason", metavar="TEXT", type=TEXT, help="Why; the reviewer and git log will read it.")
-@click.option("--dry-run", is_flag=True, help="Judge everything, write nothing.")
+@ship_options
 @json_option
 @click.pass_obj
 def ship(
     call: Call,
+    /,
     target: Target,
     versions: tuple[tuple[str, str], ...],
-    run: str | None,
-    merge: bool,
-    reship: bool,
-    accept: tuple[str, ...],
-    reason: str | None,
-    dry_run: bool,
+    **options: Any,
 ) -> Answer:
     """Make recorded versions current, without their files.
 
     The first digits of a version do, if they name one.
     """
-    need_reason(accept, reason)
     from pointsman.verbs import ship as verb
 
     request = verb.Request(
         target=target,
         versions=versions,
-        run=run or "",
-        merge=merge,
-        reship=reship,
-        accept=accept,
-        reason=reason or "",
-        dry_run=dry_run,
+        **given(options),
     )
     with call.workspace() as workspace:
         return Answer(verb.ship(workspace, request), render)

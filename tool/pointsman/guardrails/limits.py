@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from pointsman.errors import Problem
 from pointsman.state.names import is_name
-
-_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_DURATION = re.compile(r"([1-9][0-9]{0,5})([mhdw])")
+from pointsman.state.times import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +83,10 @@ def whole_number(what: str) -> Callable[[object, str], Limit]:
 
 def age(value: object, name: str) -> Limit:
     """An age such as "36h"."""
-    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    seconds = duration(value) if isinstance(value, str) else None
+    if seconds is None or not isinstance(value, str):
         raise Problem(f'{name} must be an age such as "3d", "36h" or "2w", or false, not {value!r}')
-    return Age(int(found[1]) * _UNITS[found[2]], found[0])
+    return Age(seconds, value)
 
 
 def types(value: object, name: str) -> Limit:

@@ -20,6 +20,7 @@ from pointsman.report.review import commit_message
 from pointsman.report.review.document import describe
 from pointsman.settings import Settings
 from pointsman.shipping import merge, pulls
+from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.pulls import Pull
 from pointsman.shipping.supersede import Superseding
 from pointsman.state.documents import Manifest, Record, later_moment
@@ -34,12 +35,8 @@ class Terms:
     """How to ship: what the message says beside the versions, and what may happen."""
 
     command: str  # the command that is to be run again after a lost race
+    asked: ShipOptions
     together: bool = False  # one pull request of a run, whatever its targets, not one of a target
-    run: str = ""
-    merge: bool = False
-    reship: bool = False
-    accept: tuple[str, ...] = ()
-    reason: str = ""
     note: str = ""  # prose of the commit's message
 
 
@@ -145,7 +142,7 @@ class Shipping:
         pull, outcome = self._open(ship)
         outcome = self._superseding.give_way(pull) or outcome
         commit = None
-        if self.terms.merge and outcome != "superseded":
+        if self.terms.asked.merge and outcome != "superseded":
             commit, outcome = merge.merge_pull(self.workspace, pull), "merged"
         elif self.settings.auto_merge and outcome != "superseded":
             commit = merge.merge_when_ready(self.workspace, pull)
@@ -214,7 +211,7 @@ class Shipping:
         vouched = hashlib.sha256(after.render()).hexdigest()
         said = Said(target, vouched, last.commit.oid if last else "none", changed)
         said.drops = {slot for slot in want.drops if slot in current}
-        if self.terms.reship:
+        if self.terms.asked.reship:
             said.reships = {(slot, changed[slot]) for slot in self.gate.past.taken_out(main, target, changed)}
         return said
 
@@ -224,13 +221,13 @@ class Shipping:
         base = Snapshot(self.repo, ship.main)
         records = {path: data for path, data in records.items() if base.entry(path) is None}
         verdict = self.gate.judge_proposed(ship.main, records, ship.files, ship.message)
-        stopping = [fault for fault in verdict.faults if fault.rule not in self.terms.accept]
+        stopping = [fault for fault in verdict.faults if fault.rule not in self.terms.asked.accept]
         if stopping:
             raise Refused(stopping)
         self.notes += [note for note in map(str, verdict.notes) if note not in self.notes]
         for target in ship.manifests:
             broken = {fault.rule for fault in verdict.faults if fault.path == target.manifest_path}
-            self._accepted[target] = dict.fromkeys(sorted(broken), self.terms.reason)
+            self._accepted[target] = dict.fromkeys(sorted(broken), self.terms.asked.reason)
         self._reports[tuple(ship.manifests)] = commit_message.render(
             describe(self.gate, ship.main, None, verdict, brief=True)
         )
@@ -239,12 +236,12 @@ class Shipping:
         slots = [(each.target, slot, version) for each in said for slot, version in sorted(each.records.items())]
         gone = [f"without {slot}" for each in said for slot in sorted(each.drops)]
         subject = f"ship: {subject_of(slots, gone, [each.target for each in said])}"
-        reason = self.terms.reason if any(each.accepts or each.reships for each in said) else ""
+        reason = self.terms.asked.reason if any(each.accepts or each.reships for each in said) else ""
         names = "\n".join(f"{each.target}\n" + "\n".join(each.rebuildable) for each in said)
         place = "run" if self.terms.together else said[0].target.place
         branch = f"ship/{place}/{hashlib.sha256(names.encode()).hexdigest()[:12]}"
         note = "\n\n".join(filter(None, (self.terms.note, self._reports.get(tuple(manifests)))))
-        message = compose(subject, said, run=self.terms.run, reason=reason, note=note)
+        message = compose(subject, said, run=self.terms.asked.run, reason=reason, note=note)
         return Ship(main, manifests, tuple(said), message, branch)
 
     def _open(self, ship: Ship) -> tuple[Pull, str]:

@@ -11,6 +11,9 @@ _RFC3339 = re.compile(
     r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
 )
 
+_DURATION = re.compile(r"([1-9][0-9]{0,5})([mhdw])")
+_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}  # seconds
+
 Instant: TypeAlias = tuple[int, int]  # seconds since year 1 (UTC), nanoseconds
 
 
@@ -40,3 +43,9 @@ def rfc3339_instant(text: str) -> Instant | None:
         return None
     offset = (ahead[0] * 3600 + ahead[1] * 60) * (-1 if sign == "-" else 1)
     return days * 86400 + hour * 3600 + minute * 60 + second - offset, int((fraction or "0").ljust(9, "0"))
+
+
+def duration(text: str) -> int | None:
+    """Seconds of a length of time such as 90m, 36h, 3d or 2w; None for any other text."""
+    found = _DURATION.fullmatch(text)
+    return int(found[1]) * _UNITS[found[2]] if found else None

@@ -19,6 +19,7 @@ from pointsman.intake.staging import load_types
 from pointsman.outcome import Outcome, told
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
+from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.records import Recording, Standing, record_of
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import Record, moment, read_record
@@ -74,7 +75,7 @@ def adopt(workspace: Workspace, request: Request) -> Outcome:
     taken = _taken(landing, settings, registry, verdicts, request.run, moment(workspace.clock()))
     wants, unchanged = _wants(workspace, settings, registry, taken)
     note = f"Adopted from {where}."
-    terms = Terms("pointsman adopt …", together=True, run=request.run, reship=request.reship, note=note)
+    terms = Terms("pointsman adopt …", ShipOptions(run=request.run, reship=request.reship), together=True, note=note)
     at_hand = {each.verified.source.artifact.version: each.verified.source.payload for each in taken.values()}
     shipping = Shipping(workspace, settings, terms, at_hand)
     wants = _settle(shipping, registry, wants)

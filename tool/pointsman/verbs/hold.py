@@ -7,7 +7,6 @@ what is asked last takes its place.
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,15 +19,15 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping import pulls
+from pointsman.shipping.options import check_now, check_words
 from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.state.message import check_value, compose
 from pointsman.state.names import Target, branch_place
 from pointsman.state.objects import PLAIN_FILE, Entry, Oid
+from pointsman.state.times import duration
 from pointsman.workspace import Workspace
 
 _TRIES = 12
-_RELATIVE = re.compile(r"([1-9]\d{0,5})([mhdw])")
-_SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SHOWN = 3  # targets
 _MINUTE = 60  # what "2h" means is rounded up to it, so that asking again is asking for the same
 
@@ -42,17 +41,18 @@ class Request:
     reason: str = ""
     now: bool = False
 
+    def __post_init__(self) -> None:
+        check_words("", (), self.reason)
+        check_now(self.now, self.reason)
+
 
 def read_until(text: str, clock: int) -> str:
     """The moment that a user means by "2h", "3d" or a time, as a hold has it; Problem if it is past or none.
 
     `clock`: seconds since 1970. A date alone is its first second.
     """
-    found = _RELATIVE.fullmatch(text)
-    if found:
-        end: int | None = -(-(clock + int(found[1]) * _SECONDS[found[2]]) // _MINUTE) * _MINUTE
-    else:
-        end = read_time(text)
+    seconds = duration(text)
+    end = read_time(text) if seconds is None else -(-(clock + seconds) // _MINUTE) * _MINUTE
     if end is None:
         raise Problem(f"--until {text} is no time: write 2h, 3d, 2026-03-01 or 2026-03-01T05:10:00Z")
     if end <= clock:
@@ -82,14 +82,9 @@ def standing(repo: Repository, entry: Entry | None, path: str) -> Hold | None:
 
 def change_hold(workspace: Workspace, request: Request) -> Outcome:
     """Set or release a hold. Main, or its pull request, that says so already stays as it is."""
-    if request.now and not request.reason:
-        raise Problem("--now goes to main without a review: it needs --reason, which git log will show")
+    wanted: Hold | None = None
     if request.until is not None:
-        wanted: Hold | None = hold_on(request.target, request.until, request.reason, workspace.now)
-    else:
-        wanted = None
-        if request.reason:
-            check_value(request.reason, "--reason")
+        wanted = hold_on(request.target, request.until, request.reason, workspace.now)
     workspace.repo.refresh()
     return Outcome(until_settled(workspace.repo, lambda: _change(workspace, request, wanted)))
 

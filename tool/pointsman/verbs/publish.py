@@ -12,39 +12,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointsman.errors import Problem, Refused
-from pointsman.guardrails.table import GUARDRAILS
 from pointsman.intake.staging import Source, load_types, read_sources
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
+from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.records import Recording, record_of
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import moment
-from pointsman.state.message import check_value, parse
+from pointsman.state.message import parse
 from pointsman.state.names import Target
-from pointsman.state.suggest import did_you_mean
 from pointsman.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(ShipOptions):
     """What to publish: files and directories, and slots to take out."""
 
     paths: tuple[str, ...] = ()
-    run: str = ""
     window: str | None = None
     drops: tuple[tuple[Target, str], ...] = ()
-    merge: bool = False
-    reship: bool = False
-    accept: tuple[str, ...] = ()
-    reason: str = ""
-    dry_run: bool = False
 
 
 def publish(workspace: Workspace, request: Request) -> Outcome:
     """Publish artifacts and open (or merge) a ship pull request for each target; Refused with nothing written."""
-    check_words(request.run, request.accept, request.reason)
     repo, progress = workspace.repo, workspace.progress
     main = repo.refresh()
     settings = Snapshot(repo, main).settings()
@@ -58,7 +50,9 @@ def publish(workspace: Workspace, request: Request) -> Outcome:
     progress(f"read {len(sources)} artifacts for {len(wants)} targets")
     landing = Recording(workspace, settings)
     at_hand = {source.artifact.version: source.payload for source in sources}
-    shipping = Shipping(workspace, settings, _terms(request, settings), at_hand)
+    shipping = Shipping(
+        workspace, settings, Terms("pointsman publish …", request, together=settings.group == "run"), at_hand
+    )
     groups = [wants] if settings.group == "run" else [[want] for want in wants]
     shipping.judge(groups)
     if request.dry_run:
@@ -88,31 +82,6 @@ def exit_code(outcomes: Sequence[Mapping[str, Any]]) -> int:
     """What a command ends with that shipped: 0 all, 1 refused, 4 overtaken, 5 some of several."""
     codes = {1 if each["outcome"] == "refused" else 4 if "says" in each else 0 for each in outcomes}
     return codes.pop() if len(codes) == 1 else 5 if 0 in codes else max(codes)
-
-
-def _terms(request: Request, settings: Settings) -> Terms:
-    return Terms(
-        "pointsman publish …",
-        together=settings.group == "run",
-        run=request.run,
-        merge=request.merge,
-        reship=request.reship,
-        accept=request.accept,
-        reason=request.reason,
-    )
-
-
-def check_words(run: str, accept: Sequence[str], reason: str) -> None:
-    """Problem unless these words of a request may stand in a commit's message, and each rule is a guardrail."""
-    if run:
-        check_value(run, "--run")
-    if reason:
-        check_value(reason, "--reason")
-    if accept and not reason:
-        raise Problem("--accept needs --reason: say why the guardrail may be broken, the reviewer will read it")
-    for rule in accept:
-        if rule not in GUARDRAILS:
-            raise Problem(f"no guardrail is called {rule!r}{did_you_mean(rule, GUARDRAILS)}")
 
 
 def _wants(workspace: Workspace, request: Request, sources: Sequence[Source], settings: Settings) -> list[Want]:

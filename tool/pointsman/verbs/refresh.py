@@ -19,6 +19,7 @@ from pointsman.repo.retry import pause
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.markdown import fenced
 from pointsman.shipping import merge, pulls
+from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.pulls import Pull
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.message import Said
@@ -131,14 +132,13 @@ def _terms(pull: Pull, lost: Sequence[str]) -> Terms:
     """The terms under which it was made: what it accepted, it may accept again."""
     accepts = {rule: reason for said in pull.message.said for rule, reason in said.accepts.items()}
     note = f"Left out, as a rollback took them out: {', '.join(lost)}." if lost else ""
-    return Terms(
-        f"pointsman pr refresh {pull.id}",
+    asked = ShipOptions(
         run=pull.message.run,
         reship=any(said.reships for said in pull.message.said),
         accept=tuple(sorted(accepts)),
         reason=pull.message.reason or next(iter(accepts.values()), ""),
-        note=note,
     )
+    return Terms(f"pointsman pr refresh {pull.id}", asked, note=note)
 
 
 def _same_acceptance(pull: Pull, said: Sequence[Said]) -> None:

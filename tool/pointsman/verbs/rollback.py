@@ -15,7 +15,7 @@ from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.shipping import pulls
-from pointsman.state.message import check_value, compose
+from pointsman.state.message import compose
 from pointsman.state.objects import Entry
 from pointsman.verbs import rollback_plan
 from pointsman.verbs.rollback_plan import Plan, Request
@@ -31,28 +31,8 @@ def roll_back(workspace: Workspace, request: Request) -> Outcome:
 
     Of targets that nobody named, those with nothing earlier are left, and exit is 5.
     """
-    _check_request(request)
     workspace.repo.refresh()
     return until_settled(workspace.repo, lambda: _roll_back(workspace, request))
-
-
-def _check_request(request: Request) -> None:
-    if not request.targets and request.run is None:
-        raise Problem("name the target to roll back, such as grocer/home, or the run with --run")
-    if request.to is not None and request.run is not None:
-        raise Problem("--run goes back to what stood before the run: leave --to out")
-    if request.run is not None:
-        check_value(request.run, "--run")
-    if request.reason:
-        check_value(request.reason, "--reason")
-    if request.accept and not request.reason:
-        raise Problem("--accept needs --reason: say why the guardrail may be broken")
-    if request.now and not request.reason:
-        raise Problem("--now goes to main without a review: it needs --reason, which git log will show")
-    if request.hold and not request.reason:
-        raise Problem("--hold needs --reason: whoever is stopped will read it")
-    if request.until is not None and not request.hold:
-        raise Problem("--until is when a hold ends: it needs --hold")
 
 
 def _roll_back(workspace: Workspace, request: Request) -> Outcome:

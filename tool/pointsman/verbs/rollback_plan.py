@@ -12,6 +12,7 @@ from pointsman.history.earlier_states import EarlierState, EarlierStates, NoEarl
 from pointsman.history.targets import choose
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.shipping.options import check_now, check_words
 from pointsman.state.documents import Hold, Manifest, later_moment, read_manifest
 from pointsman.state.message import Said
 from pointsman.state.names import Pattern, Target
@@ -25,7 +26,7 @@ _SHOWN = 3  # targets
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Which targets to put back, to what, and how."""
+    """Which targets to put back, to what, and how. Problem, when it is made, for words that cannot stand together."""
 
     targets: tuple[Target | Pattern, ...] = ()
     to: str | None = None
@@ -36,6 +37,18 @@ class Request:
     until: str | None = None  # when the hold ends
     reason: str = ""
     accept: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.targets and self.run is None:
+            raise Problem("name the target to roll back, such as grocer/home, or the run with --run")
+        if self.to is not None and self.run is not None:
+            raise Problem("--run goes back to what stood before the run: leave --to out")
+        check_words(self.run or "", self.accept, self.reason)
+        check_now(self.now, self.reason)
+        if self.hold and not self.reason:
+            raise Problem("--hold needs --reason: whoever is stopped will read it")
+        if self.until is not None and not self.hold:
+            raise Problem("--until is when a hold ends: it needs --hold")
 
 
 @dataclass(frozen=True, slots=True)

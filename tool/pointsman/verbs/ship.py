@@ -9,6 +9,7 @@ from pointsman.gate.gate import Gate
 from pointsman.history.versions import find_version_of
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
+from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.names import Target
@@ -17,22 +18,15 @@ from pointsman.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(ShipOptions):
     """What to make current: types and the first digits of one version of each."""
 
     target: Target
     versions: tuple[tuple[str, str], ...]
-    run: str = ""
-    merge: bool = False
-    reship: bool = False
-    accept: tuple[str, ...] = ()
-    reason: str = ""
-    dry_run: bool = False
 
 
 def ship(workspace: Workspace, request: Request) -> Outcome:
     """Open (or merge) a ship pull request of recorded versions, after proving their blobs; Refused, nothing written."""
-    publish.check_words(request.run, request.accept, request.reason)
     repo, gate = workspace.repo, workspace.gate
     head = Snapshot(repo, repo.refresh())
     settings = head.settings()
@@ -49,15 +43,7 @@ def ship(workspace: Workspace, request: Request) -> Outcome:
     if faults:
         raise Refused(faults)
     workspace.progress(f"proved {len(uris)} blobs")
-    terms = Terms(
-        "pointsman ship …",
-        run=request.run,
-        merge=request.merge,
-        reship=request.reship,
-        accept=request.accept,
-        reason=request.reason,
-    )
-    shipping = Shipping(workspace, settings, terms)
+    shipping = Shipping(workspace, settings, Terms("pointsman ship …", request))
     shipping.judge([[want]])
     targets = shipping.preview([want]) if request.dry_run else shipping.ship([[want]])
     document = {"versions": versions, "targets": targets}

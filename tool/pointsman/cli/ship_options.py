@@ -1,0 +1,29 @@
+"""Options of the commands that ship: `publish` and `ship`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from pointsman.cli.arguments import RULE, TEXT
+
+_Any = TypeVar("_Any", bound=Callable[..., Any])
+
+
+def ship_options(function: _Any) -> _Any:
+    """The options that `ShipOptions` has a field for, but for --run."""
+    for option in reversed(
+        (
+            click.option("--merge", is_flag=True, help="Merge at once what the gate passes."),
+            click.option("--reship", is_flag=True, help="Ship versions again that a rollback took out."),
+            click.option(
+                "--accept", metavar="RULE", type=RULE, multiple=True, help="Ship although this guardrail objects."
+            ),
+            click.option("--reason", metavar="TEXT", type=TEXT, help="Why; the reviewer and git log will read it."),
+            click.option("--dry-run", is_flag=True, help="Judge everything, write nothing."),
+        )
+    ):
+        function = option(function)
+    return function
