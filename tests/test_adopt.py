@@ -15,7 +15,6 @@ import pytest
 import world
 from bucketshop import POINTER, BucketShop
 from pipelines import Pipelines, below, recommendations, staged
-from runner import slow
 from seaweed import BUCKET, Server
 from shop import Shop, artifact, cooc, git, popularity
 from test_output_schemas import validate
@@ -131,7 +130,7 @@ def test_serving_has_the_same_recommendations_before_and_after(shop: Old) -> Non
     assert shop.everything() == state
 
 
-@slow
+@pytest.mark.slow
 def test_an_earlier_version_can_be_published_or_rolled_back_to_without_its_old_blob(shop: Old, tmp_path: Path) -> None:
     for day in (1, 2):
         shop.pipelines.publish(*staged("grocer/home", day))
@@ -144,7 +143,7 @@ def test_an_earlier_version_can_be_published_or_rolled_back_to_without_its_old_b
     assert shop.roll_back(now=True, reason="the day after was right").document["targets"][0]["outcome"] == "merged"
 
 
-@slow
+@pytest.mark.slow
 def test_a_registry_on_a_bucket_is_taken_over_as_one_on_a_disk(tmp_path: Path, s3: Server) -> None:
     old = f"s3://{BUCKET}/out-{tmp_path.name}-{random.randrange(10**9)}"
     template = f'[serving]\nmanifest = "{old}/registry/current/{{tenant}}/{{surface}}/manifest.json"\n'
@@ -253,7 +252,7 @@ def damage(shop: Old, tmp_path: Path) -> dict[str, set[str]]:
     return expected
 
 
-@slow
+@pytest.mark.slow
 def test_what_does_not_verify_is_listed_with_its_reason_and_left_and_the_rest_goes_on(tmp_path: Path) -> None:
     shop = Old(tmp_path / "shop", "[limits]\nartifact_bytes = 8000\n")
     expected = damage(shop, tmp_path)
@@ -340,7 +339,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(shop: Old) -> None
     assert (shop.everything(), files(shop.out)) == (before, old)
 
 
-@slow
+@pytest.mark.slow
 def test_adopting_again_never_goes_back_behind_what_main_has_shipped_since(shop: Old, tmp_path: Path) -> None:
     shop.pipelines.publish(popularity(tmp_path / "1.json", 50))
     shop.adopt()
@@ -369,7 +368,7 @@ def test_an_adoption_that_was_reverted_comes_back_only_when_asked(shop: Old, tmp
     assert outcomes(shop.adopt(reship=True)) == {"grocer/home": "opened"}
 
 
-@slow
+@pytest.mark.slow
 def test_a_main_that_moves_meanwhile_is_adopted_on(shop: Old, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for surface in ("home", "cart"):
         shop.pipelines.publish(popularity(tmp_path / f"{surface}.json", 9, surface=surface))
@@ -411,7 +410,7 @@ def adopting(repo: Repository) -> Outcome:
     return adopt.adopt(Workspace(repo), adopt.Request(run="https://ci.example/run/7"))
 
 
-@slow
+@pytest.mark.slow
 def test_killed_before_any_step_serving_is_as_it_was_and_adopting_again_finishes(
     tmp_path: Path, dice: random.Random
 ) -> None:
@@ -478,7 +477,7 @@ def test_a_registry_elsewhere_is_named_and_one_without_records_will_do(tmp_path:
     assert outcomes(shop.adopt(registry=f"file://{tmp_path}/copied")) == {"grocer/home": "opened"}
 
 
-@slow
+@pytest.mark.slow
 def test_a_store_moves_by_naming_the_former_one_and_adopting_from_it(shop: Old, tmp_path: Path) -> None:
     shop = Shop(tmp_path / "own")  # type: ignore[assignment]
     shop.publish(day=1, merge=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import slow
 from shop import GROCER, Shop, cooc, popularity
 
 from pointsman.outcome import Outcome
@@ -107,7 +106,7 @@ def test_the_cache_is_told_which_types_of_which_surface_changed_with_headers_of_
     assert state(shop) == {"v": 1, "owed": {}, "told": {}}
 
 
-@slow
+@pytest.mark.slow
 def test_a_cache_that_fails_blocks_no_pointer_is_reported_and_is_told_by_the_next_sync(
     open_shop: Callable[[str], Shop], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,7 +126,7 @@ def test_a_cache_that_fails_blocks_no_pointer_is_reported_and_is_told_by_the_nex
     assert shop.sync().document["calls"] == []
 
 
-@slow
+@pytest.mark.slow
 def test_a_sync_that_dies_after_the_pointer_leaves_the_call_to_the_next(
     open_shop: Callable[[str], Shop], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +169,7 @@ def test_the_calls_of_a_run_share_one_budget() -> None:
     assert "used up" in made.run("true", {})
 
 
-@slow
+@pytest.mark.slow
 def test_every_ship_and_rollback_since_what_is_served_is_told_once_oldest_first(
     open_shop: Callable[[str], Shop], receiver: Receiver, tmp_path: Path
 ) -> None:
@@ -190,7 +189,7 @@ def test_every_ship_and_rollback_since_what_is_served_is_told_once_oldest_first(
     assert set(ship["changes"]) == {"popularity"}
 
 
-@slow
+@pytest.mark.slow
 def test_a_refusal_is_told_once_as_long_as_it_lasts_and_again_when_it_comes_back(
     open_shop: Callable[[str], Shop], receiver: Receiver
 ) -> None:
@@ -211,7 +210,7 @@ def test_a_refusal_is_told_once_as_long_as_it_lasts_and_again_when_it_comes_back
         assert events[-1]["faults"][0]["rule"] == "unvouched-manifest"
 
 
-@slow
+@pytest.mark.slow
 def test_a_drift_is_told_with_its_difference_once_while_it_is_kept_and_when_it_was_healed(
     open_shop: Callable[[str], Shop], receiver: Receiver
 ) -> None:
@@ -277,7 +276,7 @@ def test_without_anyone_to_call_nothing_is_written_beside_the_fence(tmp_path: Pa
     assert not (shop.store / "registry" / "current" / notify.KEY).exists()
 
 
-@slow
+@pytest.mark.slow
 def test_what_stands_there_and_is_of_no_use_is_written_anew(
     open_shop: Callable[[str], Shop], receiver: Receiver
 ) -> None:

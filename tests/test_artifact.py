@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from runner import slow
 
 from pointsman import artifact
 from pointsman.artifact import Artifact, Reference, built_in, go_json
@@ -319,7 +318,7 @@ def values_in(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from values_in(inner)
 
 
-@slow
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(documents(), st.randoms(use_true_random=False), st.data())
 def test_the_quick_and_the_exact_reading_agree_about_any_bytes(

@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 import pytest
-from runner import slow
 from shop import GROCER, Kept, Shop, cooc, git, popularity, refused, twice_shipped
 
 from pointsman.errors import Refused
@@ -39,7 +38,7 @@ def ship_by_hand(shop: Shop, content: str, *lines: str) -> None:
     shop.push("ship: by hand\n\n" + "\n".join(said))
 
 
-@slow
+@pytest.mark.slow
 def test_a_manifest_padded_over_the_limit_is_read_all_the_same(shop: Shop) -> None:
     served = shop.serving
     text = (shop.desk / GROCER.manifest_path).read_text().replace("file://", "https://evil.example")
@@ -62,7 +61,7 @@ def test_a_store_that_moved_without_naming_its_former_place_is_not_served(shop: 
     assert rules(outcome) == {"foreign-uri"}
 
 
-@slow
+@pytest.mark.slow
 def test_a_guardrail_is_not_passed_by_comparing_with_a_state_that_lacks_the_type(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     shop.publish(cooc(tmp_path / "c1.json", 100), merge=True)

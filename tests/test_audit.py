@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import slow
 from shop import GROCER, Kept, Shop, cooc, git, popularity, refused, twice_shipped
 
 from pointsman.errors import Problem, Refused
@@ -146,7 +145,7 @@ def adopted(shop: Shop) -> None:
     shop.push("audit from here on")
 
 
-@slow
+@pytest.mark.slow
 def test_from_since_on_the_past_is_taken_as_it_stands(shop: Shop, tmp_path: Path) -> None:
     by_hand(shop)
     assert shop.check() == ["unvouched-manifest"]
@@ -288,7 +287,7 @@ def test_a_ship_on_a_ship_on_a_hand_edit_is_told_where_it_began_and_what_mends_i
     assert shop.sync().exit_code == 0
 
 
-@slow
+@pytest.mark.slow
 def test_a_merge_that_makes_main_a_side_is_taken_for_a_rewrite(shop: Shop, tmp_path: Path) -> None:
     other = tmp_path / "other"
     git(tmp_path, "clone", "-q", str(shop.origin), str(other))

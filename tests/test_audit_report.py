@@ -14,7 +14,6 @@ import pytest
 import test_review_html
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser
-from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.cli.main import main
@@ -72,7 +71,7 @@ def document(kept: Kept) -> dict[str, Any]:
     return reported(kept.fresh())
 
 
-@slow
+@pytest.mark.slow
 def test_what_happened_is_told_in_order_and_counted(kept: Kept, document: dict[str, Any]) -> None:
     assert document["counts"] == {
         "ship": 3, "restore": 2, "removal": 1, "edit": 1, "hold": 1, "release": 1, "now": 1, "accepted": 2, "broken": 1,
@@ -91,7 +90,7 @@ def test_what_happened_is_told_in_order_and_counted(kept: Kept, document: dict[s
     assert document["signatures"] is None
 
 
-@slow
+@pytest.mark.slow
 def test_an_audit_and_a_log_tell_the_same(kept: Kept, document: dict[str, Any]) -> None:
     with kept.fresh().open() as repo:
         told = log.log(Workspace(repo), log.Query()).document["events"]
@@ -203,7 +202,7 @@ def test_a_hostile_history_is_text_in_html(document: dict[str, Any]) -> None:
         assert text in page.words
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("texts", ["ordinary", "hostile"])
 def test_the_page_needs_nothing_and_fits_every_screen(
     browser: Browser,

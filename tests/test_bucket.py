@@ -20,7 +20,6 @@ import proxy
 import pytest
 import world
 from proxy import FAULTS, Call, Proxy
-from runner import slow
 from seaweed import BUCKET, Server
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
@@ -145,7 +144,7 @@ def contents(server: Server, url: str) -> dict[str, bytes]:
     return {path: bytes(obstore.get(client, path).bytes()) for path in paths}
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_that_passes_is_ridden_out_and_everything_is_done_once(
     s3: Server, url: str, between: Proxy, fault: str, monkeypatch: pytest.MonkeyPatch, dice: random.Random
@@ -165,7 +164,7 @@ def test_a_fault_that_passes_is_ridden_out_and_everything_is_done_once(
         assert contents(s3, url) == AFTER.get(name, {OLD: WAS}), name
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_that_lasts_is_a_problem_in_the_end_and_nothing_is_done_by_halves(
     s3: Server, url: str, between: Proxy, fault: str, monkeypatch: pytest.MonkeyPatch, dice: random.Random
@@ -268,7 +267,7 @@ def test_every_trouble_has_its_own_sentence_that_says_what_to_check(
     assert f"{nobody}: nothing answers there: check [store] endpoint" in says(at(s3, url, nobody))
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "status,code,sentence",
     [
@@ -358,7 +357,7 @@ def test_an_endpoint_of_the_settings_wins_over_the_environment(
 # what it costs
 
 
-@slow
+@pytest.mark.slow
 def test_a_large_object_is_hashed_in_little_memory(s3: Server, url: str) -> None:
     size = 64 << 20
     obstore.put(s3.client(url.rpartition("/")[2]), OLD, bytes(size), mode="create")
@@ -377,7 +376,7 @@ def test_a_large_object_is_hashed_in_little_memory(s3: Server, url: str) -> None
     assert int(grown) < size // 2
 
 
-@slow
+@pytest.mark.slow
 def test_a_large_object_that_is_always_cut_short_is_given_up_although_bytes_keep_coming(
     s3: Server, url: str, between: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,6 @@ import pytest
 import world
 from bucketshop import FENCE, POINTER, BucketShop
 from proxy import FAULTS, Call, Proxy
-from runner import slow
 from seaweed import Seaweed, Server
 from shop import DAYS, GROCER, STAGING, cooc, git, popularity, refused
 
@@ -82,7 +81,7 @@ def test_publish_merge_sync_rollback_and_status_work_as_on_a_disk(shop: BucketSh
     shop.sound()
 
 
-@slow
+@pytest.mark.slow
 def test_a_pointer_whose_target_is_gone_is_pruned_when_asked(shop: BucketShop) -> None:
     shop.publish(day=1, merge=True)
     shop.sync()
@@ -94,7 +93,7 @@ def test_a_pointer_whose_target_is_gone_is_pruned_when_asked(shop: BucketShop) -
     assert POINTER not in shop.objects()
 
 
-@slow
+@pytest.mark.slow
 def test_blobs_and_pointers_may_stand_in_stores_of_different_kinds(tmp_path: Path, s3: Server) -> None:
     served = f'[serving]\nmanifest = "file://{tmp_path}/served/{{tenant}}/{{surface}}.json"\n'
     shop = BucketShop(tmp_path / "shop", s3, settings=served)
@@ -104,7 +103,7 @@ def test_blobs_and_pointers_may_stand_in_stores_of_different_kinds(tmp_path: Pat
     assert all(key.startswith("grocer/home/") for key in shop.objects())
 
 
-@slow
+@pytest.mark.slow
 def test_an_altered_and_a_missing_blob_are_found_by_publish_check_and_sync(shop: BucketShop) -> None:
     shop.publish(day=1, merge=True)
     uri = json.loads(shop.manifest)["current"]["popularity"]
@@ -127,7 +126,7 @@ def test_an_altered_and_a_missing_blob_are_found_by_publish_check_and_sync(shop:
     assert outcomes(shop.sync()) == {"grocer/home": "written"}
 
 
-@slow
+@pytest.mark.slow
 def test_status_says_unknown_of_a_store_that_does_not_answer(shop: BucketShop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.publish(day=1, merge=True)
     shop.pull()
@@ -143,7 +142,7 @@ def test_status_says_unknown_of_a_store_that_does_not_answer(shop: BucketShop, m
 # no lock, and yet nobody's write is lost
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [FENCE.rpartition("/")[2], POINTER.rpartition("/")[2]])
 @pytest.mark.parametrize("then", ["ships", "rolls back"])
 def test_a_sync_that_is_overtaken_starts_over_and_serving_ends_as_main_is(
@@ -180,7 +179,7 @@ def test_a_sync_that_is_overtaken_starts_over_and_serving_ends_as_main_is(
     assert bool(lost) == (at == "sync.json" or then == "ships")  # a restored pointer has its earlier tag again
 
 
-@slow
+@pytest.mark.slow
 def test_syncs_that_run_at_once_leave_serving_as_main_is(shop: BucketShop, tmp_path: Path, rounds: int) -> None:
     command = [sys.executable, "-m", "pointsman", "-C", str(shop.origin), "sync"]
     env = {**os.environ, "PYTHONPATH": str(Path(pointsman.__file__).parent.parent)}
@@ -204,7 +203,7 @@ def pointsman_says(shop: BucketShop, *words: str, **environment: str) -> subproc
     return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
 
 
-@slow
+@pytest.mark.slow
 def test_credentials_are_never_said_nor_written_down(shop: BucketShop, s3: Server, tmp_path: Path) -> None:
     wrong = {"AWS_ACCESS_KEY_ID": "AKIDTHATISWRONG", "AWS_SECRET_ACCESS_KEY": "a-secret-that-is-wrong"}
     token = {"AWS_SESSION_TOKEN": "a-token-that-is-a-secret"}
@@ -266,7 +265,7 @@ def left(shop: BucketShop) -> dict[str, Any]:
     }
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VERBS)
 def test_whatever_fault_any_call_meets_nothing_is_left_by_halves_and_running_again_converges(
     tmp_path: Path, s3: Server, between: Proxy, name: str, dice: random.Random, monkeypatch: pytest.MonkeyPatch
@@ -328,7 +327,7 @@ def test_other_bytes_that_appear_under_the_name_of_a_blob_are_told_and_never_ove
     assert shop.main == main, "nothing is recorded"
 
 
-@slow
+@pytest.mark.slow
 def test_a_store_that_is_killed_in_the_middle_of_a_publish_and_comes_back_lets_the_next_run_finish(
     tmp_path: Path, s3: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from runner import slow
 from shop import GROCER, Shop, cooc, git, popularity
 
 from pointsman.cli import check as check_command
@@ -183,7 +182,7 @@ ATTACKS = [
 ]
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("rules,attack", ATTACKS, ids=[attack.__name__ for _, attack in ATTACKS])
 def test_an_attack_is_stopped_by_its_rule_at_every_gate_that_holds_it(
     shop: Shop, rules: set[str], attack: Callable[[Shop], None]

@@ -16,7 +16,6 @@ from typing import Any
 
 import click
 import pytest
-from runner import slow
 
 import pointsman
 from pointsman.cli.console import Call
@@ -282,7 +281,7 @@ def test_a_reader_that_goes_away_is_no_trouble(words: tuple[str, ...]) -> None:
     assert ran.stderr == b""
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 def test_any_file_name_can_be_said_in_any_encoding(tmp_path: Path, encoding: str) -> None:
     artifact = next(STAGING.rglob("popularity/*/*.json"))
@@ -421,7 +420,7 @@ def test_drop_takes_a_type_out(run: Run, shop: str) -> None:
     assert "cooc" not in manifest["current"]
 
 
-@slow
+@pytest.mark.slow
 def test_rollback_puts_the_day_before_back(run: Run, shop: str) -> None:
     path = Path(shop) / "manifests/grocer/home/manifest.json"
     for day in (DAY_1, DAY_2):

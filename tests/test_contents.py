@@ -16,7 +16,6 @@ import proxy
 import pytest
 from bucketshop import BucketShop
 from proxy import Proxy
-from runner import slow
 from seaweed import BUCKET, Server
 from shop import STAGING, git, popularity
 
@@ -178,7 +177,7 @@ def blobs(between: Proxy) -> list[str]:
     return [call.path for call in between.calls if call.method == "GET" and "/grocer/" in call.path]
 
 
-@slow
+@pytest.mark.slow
 def test_a_bucket_is_asked_once_and_what_is_kept_needs_it_no_more(bucket: Bucket, between: Proxy, cache: Path) -> None:
     made = bucket.put(payload("a"))
     for _ in range(2):
@@ -190,7 +189,7 @@ def test_a_bucket_is_asked_once_and_what_is_kept_needs_it_no_more(bucket: Bucket
     assert cache.stat().st_mode & 0o777 == 0o700
 
 
-@slow
+@pytest.mark.slow
 def test_a_spoilt_entry_of_the_cache_is_fetched_again(bucket: Bucket, between: Proxy, cache: Path) -> None:
     made = bucket.put(payload("a"))
     Contents().read(bucket.settings, made)
@@ -252,7 +251,7 @@ def test_a_store_that_does_not_answer_is_asked_once(bucket: Bucket, monkeypatch:
     assert reader.read(away, replace(made, version="0" * 64, uri=made.uri.replace(made.version, "0" * 64))) is first
 
 
-@slow
+@pytest.mark.slow
 def test_check_fetches_each_blob_once_and_still_proves_what_the_store_has(
     s3: Server, between: Proxy, tmp_path: Path
 ) -> None:

@@ -21,7 +21,6 @@ from attacks.gates import ROWS, Stage, without
 from attacks.plain_git import EXECUTABLE, make_repository
 from attacks.states import manifest_path
 from conftest import REQUIRE_ALL, ROUNDS
-from runner import slow
 
 from pointsman.rules.evidence import Checkpoint
 from pointsman.rules.table import BY_NAME, RULES
@@ -50,7 +49,7 @@ def _chosen(case: Case, gate: str, of_96: int = ROUNDS if REQUIRE_ALL else 0) ->
 
 
 def _marked(case: Case) -> list[pytest.MarkDecorator]:
-    return [] if _chosen(case, "PR", 24) else [slow]
+    return [] if _chosen(case, "PR", 24) else [pytest.mark.slow]
 
 
 FIRST = {case.rule: case for case in reversed(ATTACKS)}
@@ -67,7 +66,7 @@ def test_an_attack_is_stopped_as_a_pull_request_by_its_rule_and_by_no_other(stag
         assert stage.judged(case, work).rules == {case.rule} | case.also
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case,gate",
     [pytest.param(case, gate, id=f"{gate} {_named(case)}") for case, gate in BEYOND],
@@ -167,7 +166,7 @@ def test_the_corpus_is_as_large_as_promised_and_forgets_no_rule() -> None:
     assert {rule.name for rule in RULES} - alone == set()
 
 
-@slow
+@pytest.mark.slow
 def test_the_corpus_touches_every_kind_of_path(stage: Stage) -> None:
     shapes = [case for case in ATTACKS if case.rule in ("bad-path", "not-a-plain-file", "mixed-change")]
     for cases, bad in ((shapes, {"bad"}), (INNOCENTS, set())):

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 import pytest
 import world
-from runner import slow
 from world import HOME, SHAPES, VERBS, Ended, Templates, Verb, World
 
 from pointsman.errors import Unreachable
@@ -160,7 +159,7 @@ def listed(there: World, verb: Verb) -> Ended:
     return world.Child(action).wait()
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("shape,name", CASES)
 def test_a_step_that_was_done_but_whose_answer_was_lost_is_done_once(
     shelves: dict[str, Templates], shape: str, name: str, dice: random.Random, request: pytest.FixtureRequest
@@ -221,7 +220,7 @@ def shim(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("shape,name", KILLED_GIT)
 def test_when_git_is_killed_at_work_one_sentence_says_what_to_mend_and_running_again_converges(
     shelves: dict[str, Templates],

@@ -18,7 +18,6 @@ from typing import Any
 
 import obstore
 import pytest
-from runner import slow
 from seaweed import BUCKET, Server
 
 import pointsman
@@ -37,7 +36,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], Map
     return root, lines, demo(str(root), lines.append).document
 
 
-@slow
+@pytest.mark.slow
 def test_the_story_goes_as_it_should(told: tuple[Path, list[str], Mapping[str, Any]]) -> None:
     _, lines, document = told
     text = "\n".join(lines)
@@ -73,7 +72,7 @@ def test_what_it_prints_after_a_dollar_can_be_typed(told: tuple[Path, list[str],
     assert shlex.quote(str(root / "manifests")) in shown
 
 
-@slow
+@pytest.mark.slow
 def test_its_commands_repeat_the_story_in_a_plain_shell(
     told: tuple[Path, list[str], Mapping[str, Any]], tmp_path: Path
 ) -> None:
@@ -148,7 +147,7 @@ def test_the_samples_are_those_of_three_days_with_a_broken_third() -> None:
         assert pointer.with_name(f"{pointer.read_text().strip()}.json").is_file()
 
 
-@slow
+@pytest.mark.slow
 def test_the_story_goes_the_same_way_in_a_bucket_below_which_nothing_stood(tmp_path: Path, s3: Server) -> None:
     url = f"s3://{BUCKET}/demo-{uuid.uuid4().hex}"
     document = demo(str(tmp_path / "one"), lambda line: None, store=url, endpoint=s3.endpoint).document

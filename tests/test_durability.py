@@ -16,7 +16,6 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 import world
-from runner import slow
 from world import SHAPES, Templates, World
 
 CALLS = "openat,mkdir,mkdirat,link,linkat,rename,renameat,renameat2,unlink,unlinkat,rmdir,fsync,fdatasync,write,chdir"
@@ -222,7 +221,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], tup
     return run
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("shape,name", world.shapes_and(TRACED))
 def test_nothing_is_named_before_it_is_on_the_disk_and_all_of_it_is_when_the_command_returns(
     traced: Callable[[str, str], tuple[World, list[Call]]], shape: str, name: str
@@ -239,7 +238,7 @@ def test_nothing_is_named_before_it_is_on_the_disk_and_all_of_it_is_when_the_com
     assert not lost(there, calls)
 
 
-@slow
+@pytest.mark.slow
 def test_without_any_one_kind_of_fsync_something_would_be_lost(
     traced: Callable[[str, str], tuple[World, list[Call]]],
 ) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from clocks import clock_at
-from runner import slow
 from shop import GROCER, Shop, cooc, git, popularity
 
 from pointsman.cli import at as at_command
@@ -128,7 +127,7 @@ def test_what_was_taken_out_by_then_has_no_manifest(shop: Shop, tmp_path: Path) 
     assert "took it out" in at_command.render(found)
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "when, target, says",
     [
@@ -147,7 +146,7 @@ def test_at_says_what_is_wrong_and_what_is_near(shop: Shop, tmp_path: Path, when
         looked_at(shop, when, Target.parse(target))
 
 
-@slow
+@pytest.mark.slow
 def test_a_commit_that_a_merge_brought_in_was_never_current(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
     shop.pull()

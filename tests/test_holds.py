@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from clocks import clock_at
-from runner import slow
 from shop import GROCER, Kept, Shop, git, refused, twice_shipped
 
 from pointsman.cli.main import main
@@ -55,7 +54,7 @@ def release(shop: Shop, target: str = "grocer/home", **more: Any) -> dict[str, A
     return ask(shop, target, **{"reason": "mended", "now": True, **more})
 
 
-@pytest.mark.parametrize("target", ["grocer/home", pytest.param("all", marks=slow)])
+@pytest.mark.parametrize("target", ["grocer/home", pytest.param("all", marks=pytest.mark.slow)])
 def test_a_hold_stops_ships_open_ones_too_and_lets_restores_pass_until_it_is_released(shop: Shop, target: str) -> None:
     third(shop)
     assert hold(shop, target)["outcome"] == "merged"
@@ -73,7 +72,7 @@ def test_a_hold_stops_ships_open_ones_too_and_lets_restores_pass_until_it_is_rel
     assert not git(shop.origin, "ls-tree", "-r", "main", "holds/")
 
 
-@slow
+@pytest.mark.slow
 def test_a_hold_is_a_pull_request_unless_it_is_wanted_now_and_binds_once_merged(shop: Shop) -> None:
     opened = hold(shop, now=False)
     assert opened["outcome"] == "opened"
@@ -95,7 +94,7 @@ def test_a_hold_is_a_pull_request_unless_it_is_wanted_now_and_binds_once_merged(
     assert shop.check() == []
 
 
-@slow
+@pytest.mark.slow
 def test_what_is_asked_last_takes_the_place_of_the_pull_request_and_of_the_hold(shop: Shop) -> None:
     hold(shop, now=False)
     longer = hold(shop, now=False, reason="worse than we thought")
@@ -111,7 +110,7 @@ def test_what_is_asked_last_takes_the_place_of_the_pull_request_and_of_the_hold(
     }  # fmt: skip
 
 
-@slow
+@pytest.mark.slow
 def test_a_pull_request_that_main_has_overtaken_is_built_anew(shop: Shop) -> None:
     hold(shop)
     stale = release(shop, now=False)
@@ -126,7 +125,7 @@ def test_a_pull_request_that_main_has_overtaken_is_built_anew(shop: Shop) -> Non
     assert not git(shop.origin, "ls-tree", "-r", "main", "holds/")
 
 
-@slow
+@pytest.mark.slow
 def test_a_branch_with_the_work_of_others_is_left_alone(shop: Shop) -> None:
     opened = hold(shop, now=False)
     branch = opened["pull_request"]["branch"]
@@ -140,7 +139,7 @@ def test_a_branch_with_the_work_of_others_is_left_alone(shop: Shop) -> None:
         hold(shop, now=False, reason="another")
 
 
-@slow
+@pytest.mark.slow
 def test_relative_times_asked_again_within_the_minute_are_the_same_hold(shop: Shop) -> None:
     assert hold(shop, until="2h", clock=NOON + 1)["hold"]["until"] == "2026-03-04T14:01:00Z"
     before = shop.main
@@ -170,14 +169,14 @@ def test_what_is_past_or_no_time_is_one_sentence(text: str) -> None:
         read_until(text, NOON)
 
 
-@slow
+@pytest.mark.slow
 def test_a_hold_that_has_ended_stops_nothing_and_can_be_set_anew(shop: Shop) -> None:
     hold(shop, until="1h")
     assert third(shop, merge=True).document["targets"][0]["outcome"] == "merged"
     assert hold(shop)["was"]["until"] == "2026-03-04T13:00:00Z"
 
 
-@slow
+@pytest.mark.slow
 def test_the_review_of_a_hold_says_on_what_until_when_and_why(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     opened = hold(shop, now=False, reason="<b>bad</b> feed")["pull_request"]["id"]
     for kind, reason in (
@@ -208,7 +207,7 @@ def test_releasing_nothing_is_a_sentence_that_names_the_hold_on_everything(
     )
 
 
-@slow
+@pytest.mark.slow
 def test_a_release_says_what_else_holds(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     hold(shop, "all")
     hold(shop)
@@ -245,7 +244,7 @@ def test_what_is_wrongly_said_is_one_sentence(shop: Shop, capsys: pytest.Capture
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-@slow
+@pytest.mark.slow
 def test_a_hold_that_a_hand_made_unreadable_can_be_replaced(shop: Shop) -> None:
     (shop.desk / "holds/grocer").mkdir(parents=True)
     (shop.desk / GROCER.hold_path).write_text("{}")
@@ -257,7 +256,7 @@ def test_a_hold_that_a_hand_made_unreadable_can_be_replaced(shop: Shop) -> None:
         third(shop)
 
 
-@slow
+@pytest.mark.slow
 def test_two_who_hold_the_same_at_the_same_moment_leave_one_hold_and_are_both_right(shop: Shop, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", str(shop.origin), "second")
     words = ["hold", "grocer/home", "--until", FOREVER, "--reason", "the feed is broken", "--now", "--json"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import lint, slow
+from runner import lint
 
 from pointsman.cli import init as module
 from pointsman.errors import Problem
@@ -75,7 +75,7 @@ def test_a_new_repository_is_clean_passes_the_check_and_can_be_pushed(tmp_path: 
     assert git(origin, "rev-parse", "main") == document["commit"]
 
 
-@slow
+@pytest.mark.slow
 def test_an_installed_tool_makes_the_same_repository(tmp_path: Path) -> None:
     source, site, made = tmp_path / "source", tmp_path / "site", tmp_path / "made"
     shutil.copytree(ROOT / "tool", source / "tool", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -91,7 +91,7 @@ def test_an_installed_tool_makes_the_same_repository(tmp_path: Path) -> None:
     assert git(made, "rev-parse", "main^{tree}") == git(tmp_path / "same", "rev-parse", "main^{tree}")
 
 
-@slow
+@pytest.mark.slow
 def test_the_workflows_of_a_new_repository_lint_clean(tmp_path: Path) -> None:
     make(tmp_path / "shop")
     lint(tmp_path / "shop")
@@ -179,7 +179,7 @@ def test_an_empty_directory_will_do_also_the_current_one(tmp_path: Path, monkeyp
     assert git(tmp_path, "status", "--porcelain") == ""
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("existing", [True, False])
 @pytest.mark.parametrize("failure", [Problem("no"), KeyboardInterrupt()])
 def test_nothing_is_left_behind_when_it_fails_half_way(

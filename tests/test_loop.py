@@ -10,7 +10,6 @@ from subprocess import Popen
 
 import pytest
 from clocks import clock_at
-from runner import slow
 from shop import DAYS, GROCER, STAGING, Kept, Shop, cooc, git, popularity, refused
 
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
@@ -76,7 +75,7 @@ def test_a_plain_revert_restores_the_same_bytes_and_deletes_no_record(shop: Shop
     assert outcomes(shop.publish(day=2, merge=True)) == ["unchanged"]
 
 
-@slow
+@pytest.mark.slow
 def test_the_revert_of_a_revert_passes_and_ships_go_on_from_it(shop: Shop) -> None:
     for day in (1, 2):
         shop.publish(day=day, merge=True)
@@ -92,7 +91,7 @@ def test_the_revert_of_a_revert_passes_and_ships_go_on_from_it(shop: Shop) -> No
         shop.publish(day=1, merge=True)  # the second revert left day 1, so it took its versions out
 
 
-@slow
+@pytest.mark.slow
 def test_the_revert_of_a_first_ship_passes_and_a_removal_by_hand_does_not(shop: Shop) -> None:
     shop.publish(day=1, merge=True)
     shop.pull()
@@ -108,7 +107,7 @@ def test_the_revert_of_a_first_ship_passes_and_a_removal_by_hand_does_not(shop: 
     assert shop.check("origin/main", "HEAD") == []
 
 
-@slow
+@pytest.mark.slow
 def test_a_broken_day_is_stopped_and_shipped_only_by_name_with_a_reason(shop: Shop) -> None:
     for day in (1, 2):
         assert outcomes(shop.publish(day=day, merge=True)) == ["merged"]
@@ -125,7 +124,7 @@ def test_a_broken_day_is_stopped_and_shipped_only_by_name_with_a_reason(shop: Sh
     assert "Accept: grocer/home items-drop a clearance sale" in git(shop.origin, "log", "-1", "--format=%B", "main")
 
 
-@slow
+@pytest.mark.slow
 def test_a_repair_passes_against_the_last_ship_that_accepted_nothing(shop: Shop, tmp_path: Path) -> None:
     for count in (40, 400, 100):
         popularity(tmp_path / f"{count}.json", count)
@@ -159,7 +158,7 @@ def test_publishing_again_before_or_after_the_merge_changes_nothing_anywhere(sho
     assert shop.everything() == before
 
 
-@slow
+@pytest.mark.slow
 def test_a_branch_that_main_was_forwarded_to_is_taken_away_by_publishing_again(shop: Shop) -> None:
     shop.publish(day=1)
     pull = shop.pulls()[0]
@@ -273,7 +272,7 @@ def test_one_pull_request_per_run_moves_all_targets_in_one_commit(tmp_path: Path
 # what a naive stale-base lets through
 
 
-@slow
+@pytest.mark.slow
 def test_main_merged_into_the_ship_branch_with_its_own_side_kept_is_stale(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 5), merge=True)
     shop.publish(popularity(tmp_path / "q.json", 6))
@@ -286,7 +285,7 @@ def test_main_merged_into_the_ship_branch_with_its_own_side_kept_is_stale(shop: 
     assert shop.check("origin/main", "mine") == ["stale-base"]
 
 
-@slow
+@pytest.mark.slow
 def test_the_second_of_two_equal_pull_requests_is_stale_after_the_first_was_merged_and_reverted(shop: Shop) -> None:
     shop.publish(day=1, merge=True)
     shop.publish(day=2)
@@ -327,12 +326,12 @@ def blend(shop: Shop, tmp_path: Path) -> str:
     return git(shop.desk, "rev-parse", "HEAD")
 
 
-@slow
+@pytest.mark.slow
 def test_two_ships_with_equal_updated_at_lines_blend_cleanly_and_are_stopped(shop: Shop, tmp_path: Path) -> None:
     assert "unvouched-manifest" in shop.check("origin/main", blend(shop, tmp_path))
 
 
-@slow
+@pytest.mark.slow
 def test_a_blend_on_main_is_not_built_on_not_served_and_revertable(shop: Shop, tmp_path: Path) -> None:
     head = blend(shop, tmp_path)
     shop.sync()
@@ -397,7 +396,7 @@ def test_rollback_now_goes_straight_to_main_and_says_so(shop: Shop) -> None:
     assert said.reason == "wrong prices"
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["commit", "version", "prefix", "time"])
 def test_rollback_goes_to_a_commit_a_version_or_a_moment(shop: Shop, what: str) -> None:
     shop.publish(day=1, merge=True)
@@ -415,7 +414,7 @@ def test_rollback_goes_to_a_commit_a_version_or_a_moment(shop: Shop, what: str) 
     assert now == json.loads(first)["current"] or what == "time"
 
 
-@slow
+@pytest.mark.slow
 def test_rollback_refuses_what_is_not_there(shop: Shop) -> None:
     with pytest.raises(Problem, match="never shipped"):
         shop.roll_back()
@@ -428,7 +427,7 @@ def test_rollback_refuses_what_is_not_there(shop: Shop) -> None:
             shop.roll_back(to=to)
 
 
-@slow
+@pytest.mark.slow
 def test_rollback_proves_every_blob_before_anything_moves(shop: Shop) -> None:
     shop.publish(day=1, merge=True)
     victim = Path(next(iter(current(shop).values())).removeprefix("file://"))
@@ -477,7 +476,7 @@ def test_a_dirty_worktree_stays_untouched(shop: Shop) -> None:
     assert (shop.desk / "pointsman.toml").read_text() == "# half done\n"
 
 
-@pytest.mark.parametrize("origin", ["another", pytest.param("its own", marks=slow)])
+@pytest.mark.parametrize("origin", ["another", pytest.param("its own", marks=pytest.mark.slow)])
 def test_below_the_top_of_a_checkout_every_path_is_what_it_is_at_the_top(shop: Shop, origin: str) -> None:
     shop.publish(day=1, merge=True)
     shop.pull()
@@ -500,7 +499,7 @@ def test_below_the_top_of_a_checkout_every_path_is_what_it_is_at_the_top(shop: S
 
 
 @pytest.mark.parametrize(
-    "name", ["a..b/x..", *(pytest.param(name, marks=slow) for name in ("run/home...", "HEAD/all", "a./b"))]
+    "name", ["a..b/x..", *(pytest.param(name, marks=pytest.mark.slow) for name in ("run/home...", "HEAD/all", "a./b"))]
 )
 def test_every_name_of_the_grammar_goes_all_the_way(shop: Shop, tmp_path: Path, name: str) -> None:
     target = Target.parse(name)
@@ -581,7 +580,9 @@ fsckObjects = true
 """
 
 
-@pytest.mark.parametrize("where", ["checkout", pytest.param("bare", marks=slow), pytest.param("url", marks=slow)])
+@pytest.mark.parametrize(
+    "where", ["checkout", pytest.param("bare", marks=pytest.mark.slow), pytest.param("url", marks=pytest.mark.slow)]
+)
 def test_nothing_that_a_user_configures_for_git_changes_what_is_read_and_written(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -601,7 +602,7 @@ def test_nothing_that_a_user_configures_for_git_changes_what_is_read_and_written
     assert shop.serving == git(shop.origin, "--git-dir=.", "show", f"main:{GROCER.manifest_path}").encode() + b"\n"
 
 
-@slow
+@pytest.mark.slow
 def test_a_checkout_that_is_its_own_origin_is_brought_along_only_if_clean(shop: Shop) -> None:
     git(shop.desk, "remote", "remove", "origin")
     with shop.open() as repo:
@@ -670,7 +671,7 @@ def test_refs_move_only_from_where_they_were(shop: Shop) -> None:
             assert shop.main == main
 
 
-@slow
+@pytest.mark.slow
 def test_judging_the_tenth_ship_runs_no_more_git_than_judging_the_fourth(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import click
 import pytest
 from jsonschema import Draft202012Validator
-from runner import slow
 from shop import git
 
 from pointsman.cli.main import cli, main
@@ -83,7 +82,7 @@ def test_every_schema_is_one_and_bites(file: Path) -> None:
     assert not Draft202012Validator(schema).is_valid({})
 
 
-@slow
+@pytest.mark.slow
 def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any], tmp_path: Path) -> None:
     shop = ("-C", str(tmp_path / "shop"))
     say("init", "init", str(tmp_path / "shop"), "--set", 'policy."grocer/home".items_drop=0.5')
@@ -180,7 +179,7 @@ def test_hash_documents_fit_their_schema(say: Callable[..., Any], tmp_path: Path
     assert say("hash", "hash", str(tmp_path / "bad.json"), ends=1)["faults"]
 
 
-@slow
+@pytest.mark.slow
 def test_the_demo_s_document_fits_its_schema_and_stands_alone_on_stdout(
     say: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import slow
 from shop import Shop, git, popularity
 
 from pointsman.repo.repository import Repository
@@ -51,7 +50,9 @@ VERBS: dict[str, Callable[[Repository], None]] = {
 }
 
 
-@pytest.mark.parametrize("verb", [verb if verb == "sync" else pytest.param(verb, marks=slow) for verb in VERBS])
+@pytest.mark.parametrize(
+    "verb", [verb if verb == "sync" else pytest.param(verb, marks=pytest.mark.slow) for verb in VERBS]
+)
 def test_what_many_targets_need_is_fetched_together(shop: Shop, tmp_path: Path, verb: str) -> None:
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{shop.origin}", str(clone))

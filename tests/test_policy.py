@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runner import slow
 from shop import GROCER, STAGING, Kept, Shop, artifact, cooc, git, popularity, refused
 
 from pointsman import artifact as reader
@@ -255,7 +254,7 @@ def test_a_stricter_share_lets_nothing_more_through(was: int, now: int, one: flo
     assert bool(says("items-drop", ship, limit=strict)) >= bool(says("items-drop", ship, limit=lax))
 
 
-@slow
+@pytest.mark.slow
 @given(states, states, states)
 def test_one_more_state_to_compare_with_never_stops_a_ship(
     current: list[Record], earlier: list[Record], new: list[Record]
@@ -387,7 +386,7 @@ def test_a_swap_of_segments_a_window_that_goes_back_and_an_exchanged_catalogue_a
     shop.publish(popularity(tmp_path / "7.json", 100, day=6), merge=True)
 
 
-@slow
+@pytest.mark.slow
 def test_limits_of_a_target_stop_what_those_of_the_repository_let_pass(tmp_path: Path) -> None:
     policy = 'windows_differ = true\nitems_floor = 90\noverlap_low = 0.9\ntype_missing = ["cooc"]\nkept_low = false\n'
     shop = Shop(tmp_path / "shop", f'[policy."grocer/home"]\n{policy}')
@@ -401,7 +400,7 @@ def test_limits_of_a_target_stop_what_those_of_the_repository_let_pass(tmp_path:
     shop.publish(popularity(tmp_path / "5.json", 80, surface="cart", salt="x"), accept=("kept-low",), reason="new")
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("size,rules", [(10_000_000, set()), (10_000_001, {"too-large-to-serve"})])
 def test_a_blob_of_one_byte_more_than_serving_loads_is_stopped(tmp_path: Path, size: int, rules: set[str]) -> None:
     shop = Shop(tmp_path / "shop", f"[limits]\nartifact_bytes = 11000000\n{STRICT}")
@@ -420,7 +419,7 @@ def test_a_blob_of_one_byte_more_than_serving_loads_is_stopped(tmp_path: Path, s
         shop.publish(file, dry_run=True)
 
 
-@slow
+@pytest.mark.slow
 def test_a_users_own_type_is_guarded_by_the_ids_and_lists_that_it_has(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop", STRICT)
     pack = {"type": "object", "properties": {"id": {"type": "string"}, "n": {"type": "integer"}}}
@@ -452,7 +451,7 @@ def notes(document: Mapping[str, Any]) -> dict[str, str]:
     return {note["rule"]: note["says"] for note in document["notes"]}
 
 
-@slow
+@pytest.mark.slow
 def test_a_revert_is_told_what_is_unusual_about_it_and_passes(grocer: Kept) -> None:
     shop = grocer.fresh()
     shop.publish(day=3, accept=BROKEN, reason="a sale", merge=True)
@@ -491,7 +490,7 @@ def test_a_restore_of_a_bad_day_is_told_by_contents_too(grocer: Kept) -> None:
     assert "| note | `kept-low` | " in table
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["offline", "gone", "altered"])
 def test_contents_that_cannot_be_had_are_told_and_stop_nothing(shop: Shop, tmp_path: Path, wrong: str) -> None:
     shop.publish(popularity(tmp_path / "1.json", 100), merge=True)
@@ -534,7 +533,7 @@ def reads(shop: Shop, base: str, head: str, **more: Any) -> list[str]:
     return contents.asked
 
 
-@slow
+@pytest.mark.slow
 def test_no_contents_are_read_that_no_limit_asks_for(tmp_path: Path) -> None:
     for number, policy in enumerate(("kept_low = false", "kept_low = 0\noverlap_low = 0", "items_drop = 0.5")):
         shop = Shop(tmp_path / f"shop{number}", f"[policy]\n{policy}\n")
@@ -545,7 +544,7 @@ def test_no_contents_are_read_that_no_limit_asks_for(tmp_path: Path) -> None:
         assert reads(shop, "origin/main", head) == []
 
 
-@slow
+@pytest.mark.slow
 def test_an_earlier_state_is_read_only_where_the_current_one_is_too_different(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "1.json", 100), merge=True)
     shop.publish(popularity(tmp_path / "2.json", 100, salt="x"), accept=("kept-low",), reason="new", merge=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from runner import ROOT, registry_answers, slow
+from runner import ROOT, registry_answers
 from shop import git
 
 from pointsman.verbs.init import init
@@ -38,7 +38,7 @@ def stage_a_stray_file(desk: Path) -> None:
     git(desk, "add", "-A")
 
 
-@slow
+@pytest.mark.slow
 def test_an_installed_hook_stops_what_breaks_a_rule_and_nothing_else(desk: Path) -> None:
     assert pre_commit(desk, "install").returncode == 0
     before = git(desk, "rev-parse", "HEAD")
@@ -57,7 +57,7 @@ def test_an_installed_hook_stops_what_breaks_a_rule_and_nothing_else(desk: Path)
     assert git(desk, "rev-parse", "HEAD~1") == before
 
 
-@slow
+@pytest.mark.slow
 def test_any_repository_can_try_the_hook_of_this_one(desk: Path, tmp_path: Path) -> None:
     ours = tmp_path / "pointsman"
     shutil.copytree(ROOT / "tool", ours / "tool", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from runner import slow
 from shop import Shop, popularity
 
 from pointsman.cli.progress_bar import Bar
@@ -58,7 +57,7 @@ def test_a_short_work_shows_none(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().err == ""
 
 
-@slow
+@pytest.mark.slow
 def test_lines_are_for_who_asks_and_a_log_stays_empty(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     shop.publish(popularity(tmp_path / "p.json", 3), merge=True)

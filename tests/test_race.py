@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import world
-from runner import slow
 from world import DAYS, HOME, SAMPLES, SHAPES, Child, Ended, World, git, objects
 
 KINDS = ("popularity", "cooc")
@@ -113,7 +112,7 @@ def started(tmp_path: Path, shape: str) -> tuple[World, list[Path]]:
     return there, [there.where, there.where if shape == SHAPES[0] else there.clone("second clone")]
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_of_two_that_publish_different_types_at_the_same_moment_none_is_lost(
     tmp_path: Path, shape: str, dice: random.Random, request: pytest.FixtureRequest
@@ -165,7 +164,7 @@ def test_many_that_publish_the_same_files_at_the_same_moment_leave_one_record_an
     there.check()
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_ship_comes_after_a_hold_that_was_set_while_others_published(
     tmp_path: Path, shape: str, dice: random.Random

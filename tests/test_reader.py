@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 import reader
 from bucketshop import BucketShop
-from runner import slow
 from seaweed import Server
 from shop import CALM, GROCER, STAGING, Shop, git, popularity
 
@@ -47,7 +46,7 @@ def endpoint(request: pytest.FixtureRequest, shop: Shop) -> str:
     return server.endpoint
 
 
-@slow
+@pytest.mark.slow
 def test_everything_that_is_mirrored_can_be_served(make: Make, request: pytest.FixtureRequest) -> None:
     shop = make(settings=f"{CALM}items_drop = false\n")
     fetch = reader.from_bucket(endpoint(request, shop))
@@ -148,7 +147,7 @@ def is_in_order(seen: list[str], line: list[str]) -> bool:
     return all(any(each == one for one in left) for each in seen)
 
 
-@slow
+@pytest.mark.slow
 def test_a_reader_sees_main_s_states_whole_and_in_order_while_mirrors_race_and_die(
     make: Make, request: pytest.FixtureRequest, tmp_path: Path, dice: random.Random, rounds: int
 ) -> None:

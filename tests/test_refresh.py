@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import slow
 from shop import GROCER, Kept, Shop, cooc, git, popularity
 
 from pointsman.shipping import pulls
@@ -51,7 +50,7 @@ def refreshed(shop: Shop, named: str | None = None) -> dict[str, tuple[str, str]
     return {each["branch"]: (each["outcome"], each["says"]) for each in told}
 
 
-@slow
+@pytest.mark.slow
 def test_nothing_is_rebuilt_that_main_has_not_overtaken(shop: Shop) -> None:
     before = shop.everything()
     assert {outcome for outcome, _ in refreshed(shop).values()} == {"fresh"}
@@ -77,13 +76,13 @@ def test_a_stale_one_is_built_on_what_main_has_now_with_the_same_lines(shop: Sho
     assert f"{manifest.versions['popularity']}" in git(shop.origin, "show", "main~1")
 
 
-@slow
+@pytest.mark.slow
 def test_one_alone_is_refreshed_where_it_is_named(shop: Shop) -> None:
     merged_popularity(shop)
     assert refreshed(shop, "grocer/home").keys() == {of_cooc(shop)["branch"]}
 
 
-@slow
+@pytest.mark.slow
 def test_a_commit_of_somebody_else_stops_it(shop: Shop) -> None:
     pull = of_cooc(shop)
     git(shop.desk, "fetch", "-q", "origin")
@@ -101,7 +100,7 @@ def test_a_commit_of_somebody_else_stops_it(shop: Shop) -> None:
     assert git(shop.origin, "rev-parse", pull["branch"]) == head
 
 
-@slow
+@pytest.mark.slow
 def test_a_version_that_a_rollback_took_out_meanwhile_is_left_out(shop: Shop) -> None:
     popular, together = shop.root / "popularity.json", shop.root / "cooc.json"
     shop.publish(popular, together)
@@ -145,7 +144,7 @@ def test_what_the_gate_does_not_pass_any_more_stays_as_it_is(shop: Shop) -> None
     assert git(shop.origin, "rev-parse", pull["branch"]) == head
 
 
-@slow
+@pytest.mark.slow
 def test_a_rollback_is_left_to_whoever_asked_for_it(shop: Shop) -> None:
     merged_popularity(shop)
     shop.roll_back()

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
-from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.cli.main import main
@@ -95,7 +94,7 @@ def test_a_ship_says_what_changes_for_each_type(shop: Shop, tmp_path: Path) -> N
     assert "██▇█ 40 to 50, now 50" in forms(document)["terminal"]
 
 
-@slow
+@pytest.mark.slow
 def test_entered_and_left_are_mirrored_when_the_two_sides_are_swapped(shop: Shop, tmp_path: Path) -> None:
     for day, salt in ((4, "-a"), (5, "-b")):
         shop.publish(popularity(tmp_path / f"{day}.json", 40, day=day, salt=salt), merge=True)
@@ -198,7 +197,7 @@ def test_a_version_seen_before_says_since_when(shop: Shop) -> None:
     assert about["first_shipped"] is not None
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["offline", "gone", "altered", "store away"])
 def test_what_cannot_be_had_is_said_and_stops_no_review(shop: Shop, tmp_path: Path, how: str) -> None:
     measured(shop)
@@ -225,7 +224,7 @@ def test_what_cannot_be_had_is_said_and_stops_no_review(shop: Shop, tmp_path: Pa
         assert form == "short" or "not available" in text
 
 
-@slow
+@pytest.mark.slow
 def test_owners_are_those_of_the_base(shop: Shop, tmp_path: Path) -> None:
     (shop.desk / "CODEOWNERS").write_text("* @all\nmanifests/ @reviewers @second\n")
     shop.push("owners")
@@ -235,7 +234,7 @@ def test_owners_are_those_of_the_base(shop: Shop, tmp_path: Path) -> None:
     assert "@reviewers" in forms(document)["terminal"]
 
 
-@slow
+@pytest.mark.slow
 def test_records_alone_are_said_to_change_no_manifest(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "a.json", 40, day=4))
     landed = git(shop.origin, "log", "-1", "--format=%H", "main")
@@ -313,7 +312,7 @@ def test_hostile_texts_are_no_markup_in_markdown(shop: Shop) -> None:
     assert not re.search("[\u202a-\u202e\u200b]", text)
 
 
-@slow
+@pytest.mark.slow
 def test_a_report_over_the_limit_is_cut_with_every_fold_closed(shop: Shop) -> None:
     document = hostile(reviewed(shop))
     whole = markdown.render(document, limit=10**7)
@@ -324,7 +323,7 @@ def test_a_report_over_the_limit_is_cut_with_every_fold_closed(shop: Shop) -> No
         assert "pointsman review" in text
 
 
-@slow
+@pytest.mark.slow
 def test_two_hundred_targets_stay_readable(tmp_path: Path) -> None:
     shop = Shop(tmp_path, "[forge]\ngroup = 'run'\n")
     for day, items in ((1, 40), (2, 42)):

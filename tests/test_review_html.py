@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from runner import slow
 from test_review import HOSTILE, hostile, reviewed, twice_shipped
 
 from pointsman.report.review import html
@@ -79,7 +78,7 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("texts", ["ordinary", "hostile"])
 def test_the_page_needs_nothing_and_fits_every_screen(
     browser: Browser, document: dict[str, Any], tmp_path: Path, texts: str

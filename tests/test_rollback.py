@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from clocks import clock_at
-from runner import slow
 from shop import Kept, Shop, cooc, git, popularity, refused
 
 from pointsman.cli.main import main
@@ -109,7 +108,7 @@ def test_all_that_a_run_shipped_goes_back_in_one_commit_byte_for_byte(shop: Shop
     assert "nothing that this run shipped" in again.document["targets"][0]["says"]
 
 
-@slow
+@pytest.mark.slow
 def test_a_run_goes_back_in_one_pull_request_of_which_there_is_one(shop: Shop) -> None:
     done = back(shop, run=RUNS[2])
     assert set(outcomes(done).values()) == {"opened"}
@@ -120,7 +119,7 @@ def test_a_run_goes_back_in_one_pull_request_of_which_there_is_one(shop: Shop) -
     assert bytes_of(shop, KIDS) == bytes_of(shop, KIDS, first(shop, KIDS))
 
 
-@slow
+@pytest.mark.slow
 def test_what_others_shipped_since_a_run_stays(shop: Shop) -> None:
     ship(shop, 3, KIDS, run=RUNS[3])
     ship(shop, 3, GROCER, run=RUNS[3], only="cooc")
@@ -135,7 +134,7 @@ def test_what_others_shipped_since_a_run_stays(shop: Shop) -> None:
     assert shop.sync().exit_code == 0
 
 
-@slow
+@pytest.mark.slow
 def test_of_a_run_those_with_nothing_earlier_are_left_and_said(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     new = Target("bakery", "home")
     ship(shop, 3, KIDS, new, run=RUNS[3])
@@ -148,7 +147,7 @@ def test_of_a_run_those_with_nothing_earlier_are_left_and_said(shop: Shop, capsy
     assert "nothing earlier" in capsys.readouterr().err
 
 
-@slow
+@pytest.mark.slow
 def test_of_a_run_only_the_targets_that_are_named_go_back(shop: Shop) -> None:
     done = now(shop, BOOKSHOP, run=RUNS[2])
     assert outcomes(done) == {"bookshop/home": "merged", "bookshop/kids": "merged"}
@@ -168,7 +167,7 @@ def test_every_blob_of_a_run_is_proven_before_anything_moves(shop: Shop) -> None
     assert shop.everything() == before
 
 
-@slow
+@pytest.mark.slow
 def test_a_blob_is_read_once_for_a_rollback(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     from pointsman.store.directory import FileStore
 
@@ -184,7 +183,7 @@ def test_a_blob_is_read_once_for_a_rollback(shop: Shop, monkeypatch: pytest.Monk
     assert len(read) == len(set(read)) == 6
 
 
-@slow
+@pytest.mark.slow
 def test_a_run_whose_ship_a_merge_brought_in_is_found(shop: Shop) -> None:
     ship(shop, 3, KIDS, run=RUNS[3], merge=False)
     shop.pull()
@@ -200,14 +199,14 @@ def test_a_run_whose_ship_a_merge_brought_in_is_found(shop: Shop) -> None:
 # patterns
 
 
-@slow
+@pytest.mark.slow
 def test_a_pattern_is_every_target_that_it_matches(shop: Shop) -> None:
     done = now(shop, BOOKSHOP)
     assert outcomes(done) == {"bookshop/home": "merged", "bookshop/kids": "merged"}
     assert bytes_of(shop, BOOKS) == bytes_of(shop, BOOKS, first(shop, BOOKS))
 
 
-@slow
+@pytest.mark.slow
 def test_a_partial_clone_fetches_what_it_needs_together(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop", '[forge]\nkind = "local"\ngroup = "run"\n')
     shelves = [Target("library", f"shelf-{number}") for number in range(20)]
@@ -247,7 +246,7 @@ def test_one_type_goes_back_and_the_others_stay(shop: Shop) -> None:
     assert refused(error.value) == {"rolled-back"}
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["version", "commit", "time"])
 def test_one_type_goes_to_a_version_a_commit_or_a_moment(shop: Shop, what: str) -> None:
     ship(shop, 3, GROCER, run=RUNS[3])
@@ -266,7 +265,7 @@ def test_one_type_goes_to_a_version_a_commit_or_a_moment(shop: Shop, what: str) 
     assert set(outcomes(now(shop, GROCER, slot="cooc", to=to)).values()) == {"unchanged"}
 
 
-@slow
+@pytest.mark.slow
 def test_a_type_that_was_dropped_comes_back(shop: Shop) -> None:
     was = versions(shop, GROCER)
     with shop.open() as repo:
@@ -279,7 +278,7 @@ def test_a_type_that_was_dropped_comes_back(shop: Shop) -> None:
     assert versions(shop, GROCER) == was
 
 
-@slow
+@pytest.mark.slow
 def test_one_type_of_what_a_run_shipped_goes_back(shop: Shop) -> None:
     was = versions(shop, KIDS)
     now(shop, BOOKSHOP, run=RUNS[2], slot="popularity")
@@ -302,7 +301,7 @@ def test_a_hold_is_set_by_the_same_commit_for_a_day(shop: Shop) -> None:
     assert set(outcomes(now(shop, BOOKSHOP, hold=True)).values()) == {"unchanged"}
 
 
-@slow
+@pytest.mark.slow
 def test_ships_are_refused_after_a_rollback_with_a_hold(shop: Shop) -> None:
     now(shop, GROCER, hold=True, until="2999-01-01")
     with pytest.raises(Refused) as error:
@@ -312,7 +311,7 @@ def test_ships_are_refused_after_a_rollback_with_a_hold(shop: Shop) -> None:
     assert shop.sync().exit_code == 0
 
 
-@slow
+@pytest.mark.slow
 def test_a_hold_rides_in_the_pull_request_too_and_a_longer_one_stays(shop: Shop) -> None:
     back(shop, GROCER, hold=True, until="2999-01-01", reason="a bad feed")
     shop.merge("grocer/home")
@@ -350,7 +349,7 @@ def test_what_is_wrongly_asked_is_one_sentence_with_what_was_meant(
     assert shop.everything() == before
 
 
-@slow
+@pytest.mark.slow
 def test_a_run_that_shipped_only_other_targets_says_which(shop: Shop) -> None:
     ship(shop, 3, KIDS, run=RUNS[3])
     with pytest.raises(Problem, match="shipped none of these targets, but bookshop/kids"):
@@ -360,7 +359,7 @@ def test_a_run_that_shipped_only_other_targets_says_which(shop: Shop) -> None:
 # at once
 
 
-@slow
+@pytest.mark.slow
 def test_two_on_call_roll_back_at_the_same_moment_and_one_finds_it_done(shop: Shop, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", str(shop.origin), "second")
     began = shop.main

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from clocks import clock_at
-from runner import slow
 from shop import GROCER, Kept, Shop, git, refused, twice_shipped
 
 from pointsman.cli.main import main
@@ -42,7 +41,7 @@ def versions(shop: Shop, when: str = "now") -> dict[str, str]:
         return dict(versions_in(repo, Snapshot(repo, repo.resolve(commit)).entry(GROCER.manifest_path)))
 
 
-@slow
+@pytest.mark.slow
 def test_recorded_versions_are_opened_merged_and_then_unchanged(shop: Shop) -> None:
     was, first = versions(shop), versions(shop, "first")
     opened = make_current(shop)
@@ -59,14 +58,14 @@ def test_recorded_versions_are_opened_merged_and_then_unchanged(shop: Shop) -> N
     )
 
 
-@slow
+@pytest.mark.slow
 def test_a_dry_run_writes_nothing(shop: Shop) -> None:
     before = shop.everything()
     assert make_current(shop, dry_run=True).document["targets"][0]["outcome"] == "dry-run"
     assert shop.everything() == before
 
 
-@slow
+@pytest.mark.slow
 def test_what_a_rollback_took_out_rolls_forward_only_by_name(shop: Shop) -> None:
     bad = versions(shop)
     shop.roll_back(now=True, reason="a bad feed")
@@ -76,7 +75,7 @@ def test_what_a_rollback_took_out_rolls_forward_only_by_name(shop: Shop) -> None
     assert versions(shop)["cooc"] == bad["cooc"]
 
 
-@pytest.mark.parametrize("spoil", [pytest.param("missing", marks=slow), "altered"])
+@pytest.mark.parametrize("spoil", [pytest.param("missing", marks=pytest.mark.slow), "altered"])
 def test_a_blob_that_is_gone_or_altered_stops_it_before_anything_is_written(shop: Shop, spoil: str) -> None:
     blob = shop.store / GROCER.blob_key("cooc", versions(shop, "first")["cooc"])
     blob.chmod(0o644)
@@ -88,7 +87,7 @@ def test_a_blob_that_is_gone_or_altered_stops_it_before_anything_is_written(shop
     assert shop.everything() == before
 
 
-@slow
+@pytest.mark.slow
 def test_a_hold_stops_it(shop: Shop) -> None:
     from pointsman.verbs import hold
 
@@ -124,7 +123,7 @@ def test_what_is_wrongly_asked_is_one_sentence_with_what_was_meant(
         assert len(said.splitlines()) == 1
 
 
-@slow
+@pytest.mark.slow
 def test_an_ambiguous_prefix_names_the_versions_that_it_begins(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     cooc = versions(shop)["cooc"]
     shop.pull()

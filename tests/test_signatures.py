@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from clocks import clock_at
-from runner import slow
 from shop import GROCER, Kept, Shop, git, popularity
 from test_output_schemas import validate
 
@@ -115,7 +114,7 @@ def test_what_came_before_the_policy_and_what_it_does_not_name_needs_no_signatur
     assert (before, unsigned(shop)) == (0, {})
 
 
-@slow
+@pytest.mark.slow
 def test_a_key_counts_for_what_and_as_long_as_the_file_says(
     shop: Shop, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +175,7 @@ def twice(content: bytes) -> bytes:
     return content.replace(head, head + head, 1)
 
 
-@slow
+@pytest.mark.slow
 def test_a_commit_that_is_another_than_was_signed_is_found(shop: Shop, keys: Path) -> None:
     changes: list[tuple[Callable[[bytes], bytes], str]] = [
         (lambda content: content.replace(b"\nhold", b"\nhold it"), "not one of this commit"),
@@ -269,7 +268,7 @@ def test_without_ssh_keygen_the_sentence_says_what_to_install(
         unsigned(shop)
 
 
-@slow
+@pytest.mark.slow
 def test_ships_and_rollbacks_of_whoever_signs_by_configuration_are_signed(
     shop: Shop, keys: Path, tmp_path: Path
 ) -> None:
@@ -303,7 +302,7 @@ def test_settings_that_could_not_be_honoured_are_refused(audit_table: str, says:
     assert says in str(error.value)
 
 
-@slow
+@pytest.mark.slow
 def test_a_directory_a_file_or_everything_must_be_signed(shop: Shop, keys: Path) -> None:
     text = (shop.desk / "pointsman.toml").read_text()
     asked = {}

@@ -16,7 +16,6 @@ import httpx
 import pytest
 from clocks import clock_at
 from prometheus_client.parser import text_string_to_metric_families
-from runner import slow
 from shop import GROCER, Shop, git, popularity
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
@@ -61,7 +60,7 @@ def state(shop: Shop, clock: str | None = None) -> dict[str, Any]:
     return dict(found)
 
 
-@slow
+@pytest.mark.slow
 def test_the_age_of_a_window_is_told_and_held_against_the_policy_of_its_target(shop: Shop) -> None:
     for clock, stale in (("2026-03-04T00:00:00Z", []), ("2026-03-04T00:00:01Z", ["popularity"])):
         window = state(shop, clock)["window"]
@@ -72,7 +71,7 @@ def test_the_age_of_a_window_is_told_and_held_against_the_policy_of_its_target(s
     assert "older than 2.0 days: popularity" in status_text.render(looked(shop, GROCER).document)
 
 
-@slow
+@pytest.mark.slow
 def test_behind_counts_from_the_first_commit_that_serving_lacks(shop: Shop, tmp_path: Path) -> None:
     shop.sync()
     served = pointer(shop).read_bytes()
@@ -94,7 +93,7 @@ def test_behind_counts_from_the_first_commit_that_serving_lacks(shop: Shop, tmp_
     assert (absent["serving"], absent["behind"]["since"]["commit"]) == ("absent", shop.main)
 
 
-@slow
+@pytest.mark.slow
 def test_drift_names_the_difference_the_time_and_the_hand(shop: Shop) -> None:
     shop.sync()
     manifest = json.loads(pointer(shop).read_text())
@@ -148,7 +147,7 @@ def test_patterns_name_targets_of_main_and_each_is_shown_once(shop: Shop) -> Non
         names(Pattern.parse("baker/*"))
 
 
-@slow
+@pytest.mark.slow
 def test_one_target_is_looked_up_without_listing_serving(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.sync()
     pointer(shop, CART).unlink()
@@ -173,7 +172,7 @@ def test_waiting_ends_as_soon_as_serving_has_what_main_has(shop: Shop) -> None:
     assert pauses == [0.25, 0.5, 1.0]
 
 
-@slow
+@pytest.mark.slow
 def test_waiting_in_vain_ends_with_4_and_names_who_lacks_what(shop: Shop) -> None:
     shop.sync()
     pointer(shop).write_text("{}")
@@ -190,7 +189,7 @@ def test_waiting_in_vain_ends_with_4_and_names_who_lacks_what(shop: Shop) -> Non
         assert watch.wait(Workspace(repo), (GROCER,), 0).exit_code == 3
 
 
-@slow
+@pytest.mark.slow
 def test_waiting_goes_on_while_the_origin_is_silent_and_ends_with_its_words(shop: Shop) -> None:
     shop.sync()
     away = shop.origin.with_name("away.git")
@@ -209,7 +208,7 @@ def test_waiting_goes_on_while_the_origin_is_silent_and_ends_with_its_words(shop
         watch.wait(Workspace(repo), (), 0)
 
 
-@slow
+@pytest.mark.slow
 def test_watching_shows_every_look_goes_on_after_trouble_and_stops_when_told(shop: Shop) -> None:
     shop.sync()
     away = shop.origin.with_name("away.git")
@@ -239,7 +238,7 @@ def test_watching_shows_every_look_goes_on_after_trouble_and_stops_when_told(sho
     assert len(missed) == 1
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["SIGTERM", "an interrupt of all, git too"])
 def test_the_command_watches_says_what_is_new_serves_metrics_and_ends_with_0(shop: Shop, by: str) -> None:
     shop.sync()
@@ -262,7 +261,7 @@ def test_the_command_watches_says_what_is_new_serves_metrics_and_ends_with_0(sho
     assert 'pointsman_serving{state="in-sync",target="grocer/home"} 1.0' in metrics
 
 
-@slow
+@pytest.mark.slow
 def test_prometheus_reads_what_it_is_told(shop: Shop, tmp_path: Path) -> None:
     shop.sync()
     ship(shop, popularity(tmp_path / "p2.json", 11, day=2))

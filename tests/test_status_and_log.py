@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import slow
 from shop import GROCER, Shop, git, popularity
 
 from pointsman.errors import Problem
@@ -48,7 +47,7 @@ def test_serving_is_absent_then_in_sync_then_behind_then_drifted(shop: Shop, tmp
     assert state(shop)["serving"] == "unknown"
 
 
-@slow
+@pytest.mark.slow
 def test_status_fails_on_what_it_is_asked_to_fail_on_and_on_nothing_else(shop: Shop, tmp_path: Path) -> None:
     def codes() -> list[int]:
         with shop.open() as repo:

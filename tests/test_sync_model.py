@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
-from runner import slow
 from schedules import Bucket, Explored, Run, World, explore
 from shop import GROCER, Shop, git, popularity
 
@@ -138,7 +137,7 @@ def test_in_some_schedules_serving_settles_on_what_main_is(
     assert found.wrong == "", found.schedule
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("word,syncs,more", CASES)
 def test_in_many_schedules_serving_settles_on_what_main_is(
     lines: Callable[[str], Line],
@@ -153,7 +152,7 @@ def test_in_many_schedules_serving_settles_on_what_main_is(
     assert found.wrong == "", found.schedule
 
 
-@slow
+@pytest.mark.slow
 def test_in_every_schedule_of_one_sync_it_does_and_those_are_all(
     lines: Callable[[str], Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,7 +211,7 @@ MUTANTS = [
 ]
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("kind,mutate,word,world", MUTANTS)
 def test_without_one_of_its_safeguards_some_schedule_ends_wrong(
     lines: Callable[[str], Line],

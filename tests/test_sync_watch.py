@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import slow
 from shop import GROCER, Shop, git, popularity
 
 from pointsman.errors import Problem, Refused
@@ -111,7 +110,7 @@ def test_it_stops_between_two_pointers(shop: Shop, tmp_path: Path, monkeypatch: 
     assert pointer(shop).read_bytes() == shop.manifest
 
 
-@slow
+@pytest.mark.slow
 def test_pass_after_pass_holds_no_more_files_open(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_REMEMBER", 5)
     counts: list[int] = []
@@ -148,7 +147,7 @@ def test_the_command_says_a_document_a_pass_and_ends_with_0_when_told_to_stop(sh
     assert [each["targets"][0]["outcome"] for each in documents] == ["written", "unchanged", "unchanged"]
 
 
-@slow
+@pytest.mark.slow
 def test_in_words_it_says_only_what_is_new(shop: Shop, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pointsman", "-C", str(shop.origin), "sync", "--watch", "0.01"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from bucketshop import BucketShop
-from runner import slow
 from seaweed import Server
 from shop import GROCER, Shop, popularity
 
@@ -27,7 +26,7 @@ def rules(outcome: Outcome) -> list[str]:
     return [fault["rule"] for fault in outcome.document["faults"]]
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["directory", "bucket"])
 def test_what_is_current_or_everything_is_hashed_and_what_is_wrong_is_told(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest
@@ -59,7 +58,7 @@ def test_what_is_current_or_everything_is_hashed_and_what_is_wrong_is_told(
     assert told["blob-missing"].startswith(f"registry/{gone}")
 
 
-@slow
+@pytest.mark.slow
 def test_shards_are_everything_once_and_a_sample_is_as_large_as_asked(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop", '[forge]\ngroup = "run"\n')
     shop.publish(*(popularity(tmp_path / f"{n}.json", 3, surface=f"s{n}") for n in range(9)), merge=True)

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from runner import slow
 from shop import Shop, cooc, git, popularity, refused
 from world import how_many
 
@@ -357,7 +356,7 @@ def walk(root: Path, dice: random.Random) -> Walk:
     return found
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("path", range(how_many(2)))
 def test_gate_sync_and_audit_agree_on_every_walk(
     tmp_path: Path, dice: random.Random, monkeypatch: pytest.MonkeyPatch, path: int

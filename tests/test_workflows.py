@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import INSTALL, ROOT, Job, Runner, evaluate, load, registry_answers, slow
+from runner import INSTALL, ROOT, Job, Runner, evaluate, load, registry_answers
 from shop import GROCER, STAGING, Shop, git, popularity
 
 from pointsman import __version__
@@ -179,7 +179,7 @@ def forge(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Forge:
     return Forge(tmp_path, tmp_path_factory.getbasetemp() / "tools")
 
 
-@slow
+@pytest.mark.slow
 def test_a_day_from_publish_over_check_and_ship_to_drift_and_rollback(forge: Forge) -> None:
     head = forge.published(1)
     by = git(forge.origin, "log", "-1", "--format=%cn <%ce>%n%B", head)
@@ -224,7 +224,7 @@ def test_a_day_from_publish_over_check_and_ship_to_drift_and_rollback(forge: For
     assert audit.code == 0, audit.out
 
 
-@slow
+@pytest.mark.slow
 def test_a_pipeline_in_the_same_run_hands_its_artifact_over(forge: Forge) -> None:
     inputs = {"artifact": "staging", "accept": "items-drop", "reason": "a smaller shop"}
     job = forge.runner.run("publish.yml", inputs=inputs, artifacts={"staging": STAGING})
@@ -271,7 +271,7 @@ def test_nothing_of_a_hostile_change_runs_and_it_is_refused(forge: Forge, tmp_pa
     assert git(judged.workspace, "status", "--porcelain") == ""
 
 
-@slow
+@pytest.mark.slow
 def test_a_change_of_the_tool_alone_is_judged_by_the_tool_of_main_and_passes(forge: Forge, tmp_path: Path) -> None:
     marker = tmp_path / "executed"
     for module in (forge.desk / "tool" / "pointsman").glob("*.py"):
@@ -281,7 +281,7 @@ def test_a_change_of_the_tool_alone_is_judged_by_the_tool_of_main_and_passes(for
     assert not marker.exists()
 
 
-@slow
+@pytest.mark.slow
 def test_the_tool_of_a_new_repository_is_installed_as_the_workflows_do_it(forge: Forge) -> None:
     job = forge.runner.run("audit.yml", install=True)
     if job.code != 0 and not registry_answers(forge.root):

@@ -30,7 +30,6 @@ from typing import Any, Self
 
 import pytest
 from clocks import clock_at
-from runner import slow
 
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
@@ -53,7 +52,9 @@ _SET = os.environ.get("POINTSMAN_ROUNDS", "")
 def shapes_and(names: Iterable[str], everyday: Collection[str] | None = None) -> list[Any]:
     """Every shape with every name; every day the first shape alone, and of the names only those of `everyday`."""
     return [
-        pytest.param(shape, name, marks=() if shape == SHAPES[0] and (everyday is None or name in everyday) else slow)
+        pytest.param(
+            shape, name, marks=() if shape == SHAPES[0] and (everyday is None or name in everyday) else pytest.mark.slow
+        )
         for shape in SHAPES
         for name in names
     ]

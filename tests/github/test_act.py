@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import ROOT, slow
+from runner import ROOT
 from shop import CALM, GROCER, git
 
 from github.hub import API, TOKEN, Hub
@@ -128,7 +128,7 @@ def pull_event(hub: Hub, number: int) -> dict[str, Any]:
     }
 
 
-@slow
+@pytest.mark.slow
 def test_check_ship_and_rollback_run_under_act_green_and_red(act: Act, hub: Hub) -> None:
     everything = []
 

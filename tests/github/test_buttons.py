@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from runner import slow
 from shop import GROCER
 
 from github.hub import Hub
@@ -28,7 +27,7 @@ def judged(team: Team, base: str) -> set[str]:
         return seen | {fault["rule"] for fault in audit.audit(Workspace(repo)).document["faults"]}
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["squash", "merge", "rebase"])
 @pytest.mark.parametrize("commits", [1, 2])
 def test_each_button_makes_a_ship_that_is_served_and_audited_and_that_the_revert_button_undoes(
@@ -60,7 +59,7 @@ def test_each_button_makes_a_ship_that_is_served_and_audited_and_that_the_revert
     assert team.sync() == before
 
 
-@slow
+@pytest.mark.slow
 def test_a_squash_that_lost_the_lines_is_not_served_until_a_rollback_and_a_ship_make_up_for_it(
     team: Team, hub: Hub
 ) -> None:

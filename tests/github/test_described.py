@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from runner import slow
 
 from github import described
 from github.hub import API, Hub
@@ -56,7 +55,7 @@ def test_an_answer_that_github_does_not_give_is_found(
     assert says in described.wrong_answer(method, f"{API}{path}", {}, body, code, whole)
 
 
-@slow
+@pytest.mark.slow
 @needs_descriptions
 def test_what_is_asked_in_graphql_is_in_githubs_schema(team: Team, hub: Hub) -> None:
     settings = team.desk / "pointsman.toml"

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from clocks import clock_at
-from runner import slow
 from shop import GROCER, cooc, git, popularity
 from world import how_many
 
@@ -72,7 +71,7 @@ def test_the_whole_loop_and_back_to_the_same_bytes(team: Team, hub: Hub) -> None
     assert first != number
 
 
-@slow
+@pytest.mark.slow
 def test_a_joint_ship_of_twenty_targets_goes_all_the_way_and_back(tmp_path: Path, hub: Hub) -> None:
     team = Team(tmp_path, hub, SETTINGS.replace("[forge]\n", '[forge]\ngroup = "run"\n'))
 
@@ -116,7 +115,7 @@ def test_a_joint_ship_of_twenty_targets_goes_all_the_way_and_back(tmp_path: Path
         assert audit.audit(Workspace(repo)).exit_code == 0
 
 
-@slow
+@pytest.mark.slow
 def test_merge_squashes_what_was_judged_and_main_keeps_its_lines(team: Team, hub: Hub) -> None:
     number = int(team.publish(team.day(1)).document["targets"][0]["pull_request"]["id"])
     hub.approve(number)
@@ -130,7 +129,7 @@ def test_merge_squashes_what_was_judged_and_main_keeps_its_lines(team: Team, hub
     assert hub.head(hub.pulls[number]["ref"]) == ""
 
 
-@slow
+@pytest.mark.slow
 def test_auto_merge_waits_for_the_approval_and_merges_at_once_where_none_is_needed(tmp_path: Path, hub: Hub) -> None:
     team = Team(tmp_path, hub, SETTINGS.replace('"github"\n', '"github"\nauto_merge = true\n'))
     (told,) = team.publish(team.day(1)).document["targets"]
@@ -156,7 +155,7 @@ def test_records_that_wait_for_someone_end_publish_with_what_to_do_next(
     assert hub.numbers("records/") == [1]
 
 
-@slow
+@pytest.mark.slow
 def test_a_branch_of_records_that_holds_something_else_is_not_merged(team: Team, hub: Hub) -> None:
     hub.records_need_review = True
     with pytest.MonkeyPatch.context() as patch:
@@ -173,7 +172,7 @@ def test_a_branch_of_records_that_holds_something_else_is_not_merged(team: Team,
         team.publish(team.day(1))
 
 
-@slow
+@pytest.mark.slow
 def test_a_newer_window_closes_the_older_one_and_says_so(team: Team, hub: Hub) -> None:
     team.publish(team.day(1))
     (older,) = hub.numbers("ship/")
@@ -186,7 +185,7 @@ def test_a_newer_window_closes_the_older_one_and_says_so(team: Team, hub: Hub) -
     assert hub.numbers("ship/", "open") == [newer]
 
 
-@slow
+@pytest.mark.slow
 def test_what_main_has_overtaken_is_built_anew_and_says_which_approval_that_costs(team: Team, hub: Hub) -> None:
     team.publish(team.day(1))
     team.publish(cooc(team.root / "cooc.json", 30))
@@ -207,7 +206,7 @@ def test_what_main_has_overtaken_is_built_anew_and_says_which_approval_that_cost
     assert b"cooc" in team.sync()
 
 
-@slow
+@pytest.mark.slow
 def test_a_merge_while_a_refresh_runs_wins_and_leaves_no_branch(team: Team, hub: Hub) -> None:
     team.publish(team.day(1))
     team.publish(cooc(team.root / "cooc.json", 30))
@@ -230,7 +229,7 @@ def test_a_merge_while_a_refresh_runs_wins_and_leaves_no_branch(team: Team, hub:
     assert len(hub.numbers("ship/")) == 2
 
 
-@slow
+@pytest.mark.slow
 def test_closed_by_hand_it_is_opened_anew_and_without_its_branch_it_is_closed(team: Team, hub: Hub) -> None:
     team.publish(team.day(1))
     (number,) = hub.numbers("ship/")
@@ -248,7 +247,7 @@ def test_closed_by_hand_it_is_opened_anew_and_without_its_branch_it_is_closed(te
     assert hub.head(hub.pulls[third]["ref"]) == ""
 
 
-@slow
+@pytest.mark.slow
 def test_rollback_opens_a_pull_request_and_finds_it_again(team: Team, hub: Hub) -> None:
     team.shipped(1)
     team.shipped(2)
@@ -260,7 +259,7 @@ def test_rollback_opens_a_pull_request_and_finds_it_again(team: Team, hub: Hub) 
     assert hub.pulls[int(told["pull_request"]["id"])]["labels"] == ["rollback", "grocer/home"]
 
 
-@slow
+@pytest.mark.slow
 def test_a_hold_is_a_pull_request_with_a_label_of_its_own_and_is_found_again(team: Team, hub: Hub) -> None:
     from pointsman.verbs import hold
 
@@ -278,7 +277,7 @@ def test_a_hold_is_a_pull_request_with_a_label_of_its_own_and_is_found_again(tea
         assert hold.change_hold(Workspace(repo, clock=clock_at(0)), request).document["outcome"] == "unchanged"
 
 
-@slow
+@pytest.mark.slow
 def test_status_shows_what_it_can_where_github_does_not_answer(team: Team, hub: Hub) -> None:
     team.publish(team.day(1))
     with team.open() as repo:
@@ -408,9 +407,9 @@ def forge(
         yield adapter, adapter.open("ship/grocer/home/one", head, Page("title", lambda: "body"))
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("kind", ["cut after", *(pytest.param(kind, marks=slow) for kind in KINDS)])
+@pytest.mark.parametrize("kind", ["cut after", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS)])
 def test_a_call_whose_answer_is_lost_takes_place_once(
     forge: tuple[GitHub, Opened], hub: Hub, call: str, kind: str
 ) -> None:
@@ -433,7 +432,7 @@ def test_a_call_whose_answer_is_lost_takes_place_once(
     assert all(len(said) == 1 for said in hub.comments.values())
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("kind", ["500", "cut", "malformed", "limited", "401"])
 def test_a_call_that_never_succeeds_ends_with_3_and_names_what_to_do(
@@ -479,7 +478,7 @@ def test_auto_merge_that_is_off_is_said_with_where_to_turn_it_on(forge: tuple[Gi
         adapter.auto_merge(opened, "title\n")
 
 
-@slow
+@pytest.mark.slow
 def test_a_run_with_a_fault_at_any_call_converges_when_it_is_run_again(team: Team, hub: Hub) -> None:
     hub.calls.clear()
     team.publish(team.day(1))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import slow
 from shop import GROCER, cooc, git, popularity
 
 from github.hub import Hub
@@ -45,7 +44,7 @@ def again(team: Team, files: Sequence[Path], first: Sequence[tuple[int, dict[str
             assert team.publish(file).exit_code == 0
 
 
-@slow
+@pytest.mark.slow
 def test_of_many_bots_that_publish_the_same_artifact_one_opens_its_pull_request(team: Team, hub: Hub) -> None:
     file = team.day(1)
     told = ended([publishing(team, file) for _ in range(MANY)])
@@ -59,7 +58,7 @@ def test_of_many_bots_that_publish_the_same_artifact_one_opens_its_pull_request(
     assert outcomes(team.publish(file)) == ["unchanged"]
 
 
-@slow
+@pytest.mark.slow
 def test_of_many_bots_that_publish_days_of_one_target_the_newest_stays_and_two_never_close_each_other(
     team: Team, hub: Hub
 ) -> None:
@@ -74,7 +73,7 @@ def test_of_many_bots_that_publish_days_of_one_target_the_newest_stays_and_two_n
     assert newest.encode() in team.sync()
 
 
-@slow
+@pytest.mark.slow
 def test_many_bots_that_publish_different_targets_open_one_pull_request_each(team: Team, hub: Hub) -> None:
     files = [popularity(team.root / f"s{place}.json", 20, surface=f"s{place}") for place in range(MANY)]
     told = ended([publishing(team, file) for file in files])
@@ -88,7 +87,7 @@ def test_many_bots_that_publish_different_targets_open_one_pull_request_each(tea
     assert shipped == [f"manifests/grocer/s{place}/manifest.json" for place in range(MANY)]
 
 
-@slow
+@pytest.mark.slow
 def test_where_main_is_protected_the_bot_goes_by_pull_requests_and_now_is_refused(team: Team, hub: Hub) -> None:
     hub.protect()
     team.shipped(1)
@@ -106,7 +105,7 @@ def test_where_main_is_protected_the_bot_goes_by_pull_requests_and_now_is_refuse
     assert team.sync() == before
 
 
-@slow
+@pytest.mark.slow
 def test_a_commit_of_a_human_on_a_ship_branch_stays_and_stops_the_refresh(team: Team, hub: Hub) -> None:
     team.publish(team.day(1))
     team.publish(cooc(team.root / "cooc.json", 30))
@@ -124,7 +123,7 @@ def test_a_commit_of_a_human_on_a_ship_branch_stays_and_stops_the_refresh(team: 
     assert hub.numbers("ship/", "open") == [together]
 
 
-@slow
+@pytest.mark.slow
 def test_records_that_others_land_meanwhile_in_their_own_words_are_records_all_the_same(team: Team, hub: Hub) -> None:
     def land(method: str, path: str) -> str | None:
         """The same version, recorded by another run, comes to main just before ours."""
