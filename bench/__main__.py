@@ -277,7 +277,7 @@ class Bench:
     def verify(self) -> list[Figure]:
         """Every recorded blob read again, against plainly reading and hashing the same, locally and on an S3 server."""
         # Imported late: what a process holds when it starts another is counted as the other's peak.
-        sys.path.insert(0, str(HERE.parent / "tests"))
+        sys.path.insert(0, str(HERE.parent / "tests" / "support"))
         from seaweed import BUCKET, Seaweed
 
         from pointsman.state.store_url import Access

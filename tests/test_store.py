@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import full_disk
 import pytest
 from shop import Shop, popularity
 
@@ -113,7 +114,7 @@ def test_a_disk_that_is_full_is_said_leaves_no_half_a_blob_and_running_again_fin
     shop = Shop(tmp_path / "shop")
     shop.store.mkdir()
     paths = [str(popularity(tmp_path / f"{number}.json", 200 * number, surface=f"s{number}")) for number in (1, 5)]
-    script = [sys.executable, str(Path(__file__).parent / "full_disk.py"), str(shop.store), str(shop.desk), *paths]
+    script = [sys.executable, full_disk.__file__, str(shop.store), str(shop.desk), *paths]
     ran = subprocess.run(
         [*own_mounts(), *script],
         capture_output=True,

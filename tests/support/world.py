@@ -42,7 +42,7 @@ from pointsman.workspace import Workspace
 HOME = Target("grocer", "home")
 DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03")
 TYPES = ("popularity", "cooc")
-SAMPLES = Path(__file__).parent / "samples" / "recsys-pipelines" / "staging" / "grocer" / "home" / "default"
+SAMPLES = Path(__file__).parents[1] / "samples" / "recsys-pipelines" / "staging" / "grocer" / "home" / "default"
 FOREVER = "2999-01-01"
 SHAPES = ("own-origin bare", "checkout with a bare origin")
 

