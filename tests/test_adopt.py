@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import world
 from bucketshop import POINTER, BucketShop
+from output_schemas import validate
 from pipelines import Pipelines, below, recommendations, staged
 from seaweed import BUCKET, Server
 from shop import Shop, artifact, cooc, git, popularity
-from test_output_schemas import validate
 from world import SHAPES, World
 
 from pointsman.cli import adopt as adopt_command

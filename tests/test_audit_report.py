@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import browsing
 import pytest
-import test_review_html
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser
 from shop import GROCER, Kept, Shop, git, popularity
@@ -27,7 +27,7 @@ HOSTILE = (
     "{{ 7 * 7 }}", "\u202eesrever", "\x1b[31mred", "&amp;", "</details></td>", "#1", "--> -->", "*bold* _it_",
 )  # fmt: skip
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u200b\u2028\u2029\ufeff]")
-browser = test_review_html.browser
+browser = browsing.browser
 FORMS = {"text": terminal, "markdown": markdown, "html": audit_html}
 
 
@@ -214,7 +214,7 @@ def test_the_page_needs_nothing_and_fits_every_screen(
     file = tmp_path / "audit.html"
     file.write_text(audit_html.render(shown), "utf-8")
     for scheme, width in (("light", 1200), ("dark", 360)):
-        found = test_review_html.looked_at(browser, file, width, scheme)
+        found = browsing.looked_at(browser, file, width, scheme)
         assert (found["requests"], found["said"]) == ([file.as_uri()], [])
         assert (found["scripts"], found["loads"], found["handlers"], found["unheaded"]) == (0, 0, [], 0)
         assert found["wide"] <= width

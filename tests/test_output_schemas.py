@@ -5,43 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 from jsonschema import Draft202012Validator
+from output_schemas import PACKAGE, SCHEMAS, validate
 from shop import git
 
 from pointsman.cli.main import cli, main
 
-PACKAGE = Path(str(resources.files("pointsman")))
 STAGING = PACKAGE / "demo_data" / "staging"
-SCHEMAS = PACKAGE / "schemas" / "output"
 DAY_1, DAY_2, DAY_3 = "2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04"
-
-
-def closed(schema: Any) -> Any:
-    """The schema, but with no member that it does not name: clients may see more one day, documentation may not lag."""
-    if isinstance(schema, list):
-        return [closed(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    inner = {
-        key: {name: closed(each) for name, each in value.items()} if key in ("properties", "$defs") else closed(value)
-        for key, value in schema.items()
-    }
-    return {"additionalProperties": False, **inner} if "properties" in schema and not _is_open(schema) else inner
-
-
-def _is_open(schema: dict[str, Any]) -> bool:
-    return bool(schema.get("description") == "the tables of pointsman.toml")
-
-
-def validate(name: str, document: Any) -> None:
-    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text("utf-8"))
-    Draft202012Validator(closed(schema)).validate(document)
 
 
 @pytest.fixture

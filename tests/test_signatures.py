@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from clocks import clock_at
+from output_schemas import validate
 from shop import GROCER, Kept, Shop, git, popularity
-from test_output_schemas import validate
 
 from pointsman.errors import Problem
 from pointsman.report.audit import html as audit_html
