@@ -14,7 +14,6 @@ from pathlib import Path
 
 import grimp
 import pytest
-from runner import slow
 
 import pointsman
 
@@ -94,7 +93,7 @@ def add(path: Path, line: str) -> None:
     path.write_text(path.read_text("utf-8") + f"\n\ndef _late() -> None:\n    {line}\n", "utf-8")
 
 
-@slow
+@pytest.mark.slow
 def test_the_contracts_are_kept_as_things_are(house: Path) -> None:
     code, out = contracts(house)
     assert code == 0, out
@@ -108,7 +107,7 @@ def test_a_rule_may_not_reach_a_process_by_way_of_a_helper(house: Path) -> None:
     assert "Rules, guardrails, artifacts and values do no I/O BROKEN (1 ignored import)" in lines(out)
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module,line,broken",
     [
@@ -126,7 +125,7 @@ def test_an_import_that_goes_the_wrong_way_is_refused(house: Path, module: str, 
     assert any(said.startswith(f"{broken} BROKEN") for said in lines(out)), out
 
 
-@slow
+@pytest.mark.slow
 def test_a_new_package_must_be_placed(house: Path) -> None:
     (house / "pointsman" / "retention").mkdir()
     (house / "pointsman" / "retention" / "__init__.py").write_text('"""New."""\n')
