@@ -71,7 +71,7 @@ $(NPM): .ci/package-lock.json
 	@touch $@
 
 docs: $(VENV)/dev ## write the parts of the docs that come from the code
-	@$(BIN)/python tests/test_rules_doc.py
+	@$(BIN)/python tests/project/test_rules_doc.py
 
 bench: $(VENV)/dev ## measure, as ratios within one run
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m bench $(ARGS)

@@ -17,7 +17,7 @@ import pytest
 
 import pointsman
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(pointsman.__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 LONGEST_MODULE = 350  # lines

@@ -13,7 +13,7 @@ from pointsman.guardrails.table import GUARDRAILS
 from pointsman.rules.evidence import Checkpoint
 from pointsman.rules.table import RULES
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def rules() -> str:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from attacks.corpus import Case, Work
-from attacks.gates import Stage
-from attacks.states import HOME, Artifact, manifest_path, rendered
 from conftest import ROUNDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from attacks.corpus import Case, Work
+from attacks.gates import Stage
+from attacks.states import HOME, Artifact, manifest_path, rendered
 
 RECORD = Artifact.named("popularity.8")
 MANIFEST = manifest_path(HOME)

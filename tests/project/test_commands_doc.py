@@ -14,7 +14,7 @@ import pytest
 
 from pointsman.cli.main import cli
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 SCHEMAS = ROOT / "tool" / "pointsman" / "schemas" / "output"
 PARTS = ["What", "When", "Options", "Exit codes", "JSON", "Example"]

@@ -13,7 +13,7 @@ from pointsman import artifact
 from pointsman.artifact import Artifact, Reference
 from pointsman.errors import Fault
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[2]
 VECTORS = HERE / "conformance"
 SAMPLES = sorted((HERE / "samples").glob("**/*.json"))
 INDEX: dict[str, Any] = json.loads((VECTORS / "index.json").read_text())

@@ -18,7 +18,7 @@ from pointsman import artifact
 from pointsman.artifact import metrics
 from pointsman.artifact.content import Content, Rows, decode
 
-SAMPLES = Path(__file__).parent / "samples" / "recsys-pipelines" / "staging"
+SAMPLES = Path(__file__).parents[2] / "samples" / "recsys-pipelines" / "staging"
 ROWS = {"popularity": "items", "cooc": "neighbors", "implicit": "users", "session_seq": "users", "content_sim": "items"}
 
 

@@ -26,7 +26,7 @@ from pointsman.verbs.check import check
 from pointsman.verbs.init import init, templates
 from pointsman.workspace import Workspace
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TEMPLATES = templates("github")
 
 

@@ -15,13 +15,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from conftest import REQUIRE_ALL, ROUNDS
+
 from attacks import builders, corpus
 from attacks.corpus import Case, Work
 from attacks.gates import ROWS, Stage, without
 from attacks.plain_git import EXECUTABLE, make_repository
 from attacks.states import manifest_path
-from conftest import REQUIRE_ALL, ROUNDS
-
 from pointsman.rules.evidence import Checkpoint
 from pointsman.rules.table import BY_NAME, RULES
 from pointsman.state.paths import DOCUMENTS, path_kind

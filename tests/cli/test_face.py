@@ -15,8 +15,8 @@ from pointsman.cli.console import Call
 from pointsman.cli.main import main
 
 FACE = Path(__file__).parent / "face"
-ROOT = Path(__file__).parent.parent
-AGAIN = "python tests/test_face.py writes the pages anew; look at the difference before you commit it"
+ROOT = Path(__file__).parents[2]
+AGAIN = "python tests/cli/test_face.py writes the pages anew; look at the difference before you commit it"
 
 
 def pages() -> Iterator[tuple[str, str]]:
