@@ -20,7 +20,7 @@ from pointsman.workspace import Workspace
 SETTINGS = f'[forge]\nkind = "github"\n{CALM}'
 
 
-def outcomes(outcome: Outcome) -> list[str]:
+def outcomes(outcome: Outcome[Any]) -> list[str]:
     return [each["outcome"] for each in outcome.document["targets"]]
 
 
@@ -49,7 +49,7 @@ class Team:
         with open_repository(where or str(self.desk), credentials) as repo:
             yield repo
 
-    def publish(self, *paths: Path, **more: Any) -> Outcome:
+    def publish(self, *paths: Path, **more: Any) -> Outcome[Any]:
         with self.open() as repo:
             return publish.publish(Workspace(repo), publish.Request(tuple(map(str, paths)), **more))
 

@@ -33,7 +33,7 @@ def shop(tmp_path: Path, s3: Server) -> BucketShop:
     return BucketShop(tmp_path / "shop", s3)
 
 
-def outcomes(outcome: Outcome) -> dict[str, str]:
+def outcomes(outcome: Outcome[Any]) -> dict[str, str]:
     return {each["target"]: each["outcome"] for each in outcome.document["targets"]}
 
 
@@ -230,15 +230,15 @@ def test_credentials_are_never_said_nor_written_down(shop: BucketShop, s3: Serve
 # a store that fails
 
 
-def publishing(shop: BucketShop) -> Outcome:
+def publishing(shop: BucketShop) -> Outcome[Any]:
     return shop.publish(day=2, merge=True, where=shop.origin)
 
 
-def syncing(shop: BucketShop) -> Outcome:
+def syncing(shop: BucketShop) -> Outcome[Any]:
     return shop.sync(where=shop.origin)
 
 
-VERBS: dict[str, Callable[[BucketShop], Outcome]] = {"publish --merge": publishing, "sync": syncing}
+VERBS: dict[str, Callable[[BucketShop], Outcome[Any]]] = {"publish --merge": publishing, "sync": syncing}
 
 
 @pytest.fixture
@@ -247,7 +247,7 @@ def between(s3: Server) -> Iterator[Proxy]:
         yield running
 
 
-def ended(verb: Callable[[BucketShop], Outcome], shop: BucketShop) -> int:
+def ended(verb: Callable[[BucketShop], Outcome[Any]], shop: BucketShop) -> int:
     try:
         return verb(shop).exit_code
     except Problem as problem:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shop import GROCER, Kept, Shop, cooc, git, popularity, refused, twice_shipped
@@ -25,7 +26,7 @@ def shop(kept: Kept) -> Shop:
     return kept.fresh()
 
 
-def rules(outcome: Outcome) -> set[str]:
+def rules(outcome: Outcome[Any]) -> set[str]:
     return {fault["rule"] for each in outcome.document["targets"] for fault in each["faults"]}
 
 

@@ -155,7 +155,7 @@ class Run:
         actor.heard.append(f"{label}: {found!r}")
         return found
 
-    def _sync(self, repo: Repository) -> Outcome:
+    def _sync(self, repo: Repository) -> Outcome[Any]:
         def refresh() -> Oid:
             at: int = self.step("fetch", lambda answer: answer)
             repo.heads = {MAIN: self.world.commits[at]}

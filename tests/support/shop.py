@@ -106,13 +106,15 @@ class Shop:
 
     # verbs
 
-    def publish(self, *paths: Path, day: int | None = None, where: Path | str | None = None, **more: Any) -> Outcome:
+    def publish(
+        self, *paths: Path, day: int | None = None, where: Path | str | None = None, **more: Any
+    ) -> Outcome[Any]:
         if day is not None:
             paths, more = (STAGING / "grocer",), {"window": DAYS[day], **more}
         with self.open(where) as repo:
             return publish.publish(Workspace(repo), publish.Request(tuple(map(str, paths)), **more))
 
-    def merge(self, pull: str = "grocer/home", where: Path | str | None = None) -> Outcome:
+    def merge(self, pull: str = "grocer/home", where: Path | str | None = None) -> Outcome[Any]:
         with self.open(where) as repo:
             return pr.merge(Workspace(repo), pull)
 
@@ -121,11 +123,11 @@ class Shop:
             listed: list[dict[str, Any]] = pr.list_pulls(Workspace(repo)).document["pull_requests"]
             return listed
 
-    def roll_back(self, *targets: Target, where: Path | str | None = None, **more: Any) -> Outcome:
+    def roll_back(self, *targets: Target, where: Path | str | None = None, **more: Any) -> Outcome[Any]:
         with self.open(where) as repo:
             return rollback.roll_back(Workspace(repo), rollback.Request(targets or (GROCER,), **more))
 
-    def sync(self, where: Path | str | None = None, **more: Any) -> Outcome:
+    def sync(self, where: Path | str | None = None, **more: Any) -> Outcome[Any]:
         from pointsman.verbs import sync
 
         with self.open(where) as repo:

@@ -77,7 +77,7 @@ def artifact_files(day: str, *types: str) -> tuple[str, ...]:
 
 # what is run
 
-Verb = Callable[[Repository], Outcome]
+Verb = Callable[[Repository], Outcome[Any]]
 
 
 def publishing(*paths: str, merge: bool = False, run: int = 7) -> Verb:

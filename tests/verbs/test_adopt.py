@@ -45,7 +45,7 @@ class Old(Shop):
         super().__init__(root, serving + settings, **more)
         self.pipelines = Pipelines(below(self.out), f"file://{self.out}/objectstore")
 
-    def adopt(self, **more: Any) -> Outcome:
+    def adopt(self, **more: Any) -> Outcome[Any]:
         with self.open() as repo:
             outcome = adopt.adopt(Workspace(repo), adopt.Request(**more))
         validate("adopt", outcome.document)
@@ -64,7 +64,7 @@ def shop(tmp_path: Path) -> Old:
     return Old(tmp_path / "shop")
 
 
-def outcomes(outcome: Outcome) -> dict[str, str]:
+def outcomes(outcome: Outcome[Any]) -> dict[str, str]:
     return {each["target"]: each["outcome"] for each in outcome.document["targets"]}
 
 
@@ -406,7 +406,7 @@ class Ruin(World):
         return (self.root / "out/registry/current/grocer/home/manifest.json").read_bytes()
 
 
-def adopting(repo: Repository) -> Outcome:
+def adopting(repo: Repository) -> Outcome[Any]:
     return adopt.adopt(Workspace(repo), adopt.Request(run="https://ci.example/run/7"))
 
 

@@ -33,12 +33,12 @@ def once_audited(root: Path) -> Shop:
     return shop
 
 
-def audited(shop: Shop, **more: Any) -> Outcome:
+def audited(shop: Shop, **more: Any) -> Outcome[Any]:
     with shop.open() as repo:
         return audit.audit(Workspace(repo), **more)
 
 
-def told(outcome: Outcome) -> set[tuple[str, str]]:
+def told(outcome: Outcome[Any]) -> set[tuple[str, str]]:
     """(rule, commit) of every fault that is not accepted."""
     return {(each["rule"], each.get("commit", "")) for each in outcome.document["faults"] if not each["accepted"]}
 

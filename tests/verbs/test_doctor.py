@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bucketshop import BucketShop
@@ -21,12 +22,12 @@ from pointsman.verbs import doctor
 from pointsman.workspace import Workspace
 
 
-def examine(shop: Shop) -> Outcome:
+def examine(shop: Shop) -> Outcome[Any]:
     with shop.open() as repo:
         return doctor.doctor(Workspace(repo))
 
 
-def bad(outcome: Outcome) -> dict[str, str]:
+def bad(outcome: Outcome[Any]) -> dict[str, str]:
     return {each["name"]: each["says"] for each in outcome.document["checks"] if not each["ok"]}
 
 

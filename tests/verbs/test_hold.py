@@ -45,7 +45,7 @@ def hold(shop: Shop, target: str = "grocer/home", **more: Any) -> dict[str, Any]
     return ask(shop, target, **{"until": FOREVER, "reason": "the feed is broken", "now": True, **more})
 
 
-def third(shop: Shop, **more: Any) -> Outcome:
+def third(shop: Shop, **more: Any) -> Outcome[Any]:
     """The day of a clearance sale."""
     return shop.publish(day=3, accept=("items-drop",), reason="a sale", **more)
 

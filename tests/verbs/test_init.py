@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 TEMPLATES = templates("github")
 
 
-def make(directory: Path, *sets: tuple[str, str], **more: Any) -> Outcome:
+def make(directory: Path, *sets: tuple[str, str], **more: Any) -> Outcome[Any]:
     return init(str(directory), **{"store": None, "serving": None, "forge": "local", "sets": sets, **more})
 
 

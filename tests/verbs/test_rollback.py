@@ -61,16 +61,16 @@ def shop(kept: Kept) -> Shop:
     return kept.fresh()
 
 
-def back(shop: Shop, *targets: Target | Pattern, where: Path | None = None, **more: Any) -> Outcome:
+def back(shop: Shop, *targets: Target | Pattern, where: Path | None = None, **more: Any) -> Outcome[Any]:
     with shop.open(where) as repo:
         return rollback.roll_back(Workspace(repo, clock=clock_at(NOON)), rollback.Request(targets, **more))
 
 
-def now(shop: Shop, *targets: Target | Pattern, where: Path | None = None, **more: Any) -> Outcome:
+def now(shop: Shop, *targets: Target | Pattern, where: Path | None = None, **more: Any) -> Outcome[Any]:
     return back(shop, *targets, where=where, now=True, reason="a bad feed", **more)
 
 
-def outcomes(outcome: Outcome) -> dict[str, str]:
+def outcomes(outcome: Outcome[Any]) -> dict[str, str]:
     return {each["target"]: each["outcome"] for each in outcome.document["targets"]}
 
 

@@ -26,7 +26,7 @@ def shop(kept: Kept) -> Shop:
     return kept.fresh()
 
 
-def make_current(shop: Shop, **more: Any) -> Outcome:
+def make_current(shop: Shop, **more: Any) -> Outcome[Any]:
     """Roll forward to the first day's popularity and cooc, named by their first digits."""
     wanted = tuple((slot, versions(shop, "first")[slot][:8]) for slot in ("popularity", "cooc"))
     with shop.open() as repo:

@@ -46,7 +46,7 @@ def ship(shop: Shop, file: Path) -> None:
     shop.publish(file, merge=True, accept=("window-stale",), reason="old samples")
 
 
-def looked(shop: Shop, *named: Target | Pattern, clock: str | None = None, **more: Any) -> Outcome:
+def looked(shop: Shop, *named: Target | Pattern, clock: str | None = None, **more: Any) -> Outcome[Any]:
     with shop.open() as repo:
         return status.status(
             Workspace(repo, clock=clock_at(read_time(clock) if clock else None)),

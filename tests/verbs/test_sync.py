@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shop import GROCER, STAGING, Kept, Shop, git, popularity, refused
@@ -32,7 +33,7 @@ def once_shipped(root: Path) -> Shop:
     return shop
 
 
-def outcomes(outcome: Outcome) -> dict[str, str]:
+def outcomes(outcome: Outcome[Any]) -> dict[str, str]:
     return {each["target"]: each["outcome"] for each in outcome.document["targets"]}
 
 

@@ -84,7 +84,7 @@ def state(shop: Shop) -> Any:
     return json.loads((shop.store / "registry" / "current" / notify.KEY).read_text())
 
 
-def failures(outcome: Outcome) -> list[str]:
+def failures(outcome: Outcome[Any]) -> list[str]:
     return [call["says"] for call in outcome.document["calls"] if not call["ok"]]
 
 

@@ -30,7 +30,7 @@ class Seen:
         self.passes: list[Any] = []
         self._story = list(story)
 
-    def done(self, outcome: Outcome) -> None:
+    def done(self, outcome: Outcome[Any]) -> None:
         self._went({each["target"]: each["outcome"] for each in outcome.document["targets"]})
 
     def failed(self, problem: Problem) -> None:

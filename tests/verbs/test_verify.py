@@ -17,12 +17,12 @@ from pointsman.verbs.verify import Choice, read_shard, verify
 from pointsman.workspace import Workspace
 
 
-def verified(shop: Shop, *targets: Target, **choice: Any) -> Outcome:
+def verified(shop: Shop, *targets: Target, **choice: Any) -> Outcome[Any]:
     with shop.open() as repo:
         return verify(Workspace(repo), targets, Choice(**choice))
 
 
-def rules(outcome: Outcome) -> list[str]:
+def rules(outcome: Outcome[Any]) -> list[str]:
     return [fault["rule"] for fault in outcome.document["faults"]]
 
 

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _Any = TypeVar("_Any", bound=Callable[..., Any])
+_Value = TypeVar("_Value")
 
 
 @dataclass(slots=True)
@@ -79,13 +81,16 @@ class Lines:
         return
 
 
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command ends with, and how a person reads it."""
+    """What a command ends with, and how a person reads it.
 
-    outcome: Outcome
-    render: Callable[[Mapping[str, Any]], str]
-    drawn: bool = False  # it has colours, and nothing from outside in it that a terminal would obey
+    `drawn`: it has colours, and nothing from outside in it that a terminal would obey.
+    """
+
+    def __init__(self, outcome: Outcome[_Value], render: Callable[[_Value], str], *, drawn: bool = False) -> None:
+        self.outcome: Outcome[Any] = outcome
+        self.drawn = drawn
+        self.text = partial(render, outcome.value)
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import TEXT
 from pointsman.cli.console import Answer, Call, example, json_option, say_bytes
+
+if TYPE_CHECKING:
+    from pointsman.verbs.get import Fetched
 
 
 @click.command(epilog=example("pointsman get 3f2a91c0d4e5 -o popularity.json"))
@@ -33,9 +35,8 @@ def get(call: Call, version: str, file: str | None, offline: bool) -> Answer:
     return Answer(outcome, render)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(fetched: Fetched) -> str:
     """One line for a file that was written; nothing where the blob itself went to stdout."""
-    if document["file"] is None:
+    if not fetched.file:
         return ""
-    what = f"{document['target']} {document['type']} {document['version'][:12]}"
-    return f"{what}: {document['size']} bytes in {document['file']}"
+    return f"{fetched.target} {fetched.type} {fetched.version[:12]}: {fetched.size} bytes in {fetched.file}"

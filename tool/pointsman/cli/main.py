@@ -118,7 +118,7 @@ def _answer(call: Call, answer: Answer) -> int:
         say(note, err=True)
     if call.json:
         say_document(answer.outcome.document)
-    elif text := answer.render(answer.outcome.document):
+    elif text := answer.text():
         click.echo(text, nl=not text.endswith("\n")) if answer.drawn else say(text)
     sys.stdout.flush()
     return answer.outcome.exit_code

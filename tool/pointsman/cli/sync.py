@@ -55,7 +55,7 @@ class Passes:
         self._json = call.json
         self._lasting: object = None
 
-    def done(self, outcome: Outcome) -> None:
+    def done(self, outcome: Outcome[Mapping[str, Any]]) -> None:
         from pointsman.verbs import sync as verb
 
         if self._json:

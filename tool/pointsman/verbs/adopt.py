@@ -53,7 +53,7 @@ class Taken:
     standing: Standing
 
 
-def adopt(workspace: Workspace, request: Request) -> Outcome:
+def adopt(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
     """Put canonical blobs, land records and open one pull request for every target that verifies.
 
     Exit 5 if something was left and something not, 1 if nothing verifies. Problem, with nothing written, if there is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pointsman.errors import Problem
@@ -15,7 +16,7 @@ from pointsman.state.objects import Commit
 from pointsman.workspace import Workspace
 
 
-def at(workspace: Workspace, when: str, target: Target) -> Outcome:
+def at(workspace: Workspace, when: str, target: Target) -> Outcome[Mapping[str, Any]]:
     """The manifest in force at `when`, a time (that second included) or a commit of main.
 
     A manifest of None was taken out by then. Problem for what was not shipped yet, with when it was.

@@ -7,7 +7,8 @@ How the report reads is for `audit_text`, `audit_markdown` and `audit_html`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.history.signatures import Signatures
@@ -26,7 +27,7 @@ from pointsman.workspace import Workspace
 _TOGETHER = 512  # commits whose documents are read at once
 
 
-def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome:
+def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Mapping[str, Any]]:
     """Judge the commits of main after `[audit] since`, or all, and report what they did. Exit 1 if one broke a rule
     that it did not accept.
 

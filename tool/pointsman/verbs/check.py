@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pointsman.errors import Fault
 from pointsman.outcome import Outcome, told
 from pointsman.repo.snapshot import Snapshot
@@ -14,7 +17,7 @@ def check(
     base: str | None = None,
     head: str | None = None,
     staged: bool = False,
-) -> Outcome:
+) -> Outcome[Mapping[str, Any]]:
     """Judge the index, a change, or, without `base`, all that stands at `head`. Exit 1 if a fault is not accepted."""
     repo, gate = workspace.repo, workspace.gate
     if repo.worktree is None:

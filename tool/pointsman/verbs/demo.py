@@ -103,7 +103,7 @@ class _Story:
 
 def demo(
     directory: str | None, say: Callable[[str], None], *, store: str | None = None, endpoint: str | None = None
-) -> Outcome:
+) -> Outcome[Mapping[str, Any]]:
     """Tell the story in `directory`, which must be new or empty, or in a new temporary one. It is kept either way.
 
     `store` is a URL below which nothing stands yet, `endpoint` where its bucket is; default: a directory in there.

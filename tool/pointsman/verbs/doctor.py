@@ -39,7 +39,7 @@ class _Finding(Exception):
     says: str
 
 
-def doctor(workspace: Workspace) -> Outcome:
+def doctor(workspace: Workspace) -> Outcome[Mapping[str, Any]]:
     """Try the stores of the settings on main. Exit 1 if one cannot be relied on, 3 if one cannot be reached."""
     repo, progress = workspace.repo, workspace.progress
     checks: list[dict[str, Any]] = [{"name": "git", "ok": True, "says": require_git()}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pointsman.errors import one_line
 from pointsman.history.events import Event, events
@@ -28,7 +29,7 @@ _VERBS = {
 }
 
 
-def explain(workspace: Workspace, revision: str, *, approvals: bool = False) -> Outcome:
+def explain(workspace: Workspace, revision: str, *, approvals: bool = False) -> Outcome[Mapping[str, Any]]:
     """The events of a commit of main and a paragraph about them; Problem for a commit that main never stood at."""
     repo = workspace.repo
     main = repo.refresh()

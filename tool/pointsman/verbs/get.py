@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 
 from pointsman.errors import Problem, Unreachable
@@ -11,10 +12,23 @@ from pointsman.gate.payloads import Missing
 from pointsman.history.versions import find_version
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
+from pointsman.values import ArtifactType, Count, TargetName, Version
 from pointsman.workspace import Workspace
 
 
-def get(workspace: Workspace, text: str, file: str | None) -> tuple[Outcome, bytes]:
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One artifact version; `file` is "" where its bytes went to stdout."""
+
+    version: Version
+    target: TargetName
+    type: ArtifactType
+    uri: str
+    size: Count
+    file: str
+
+
+def get(workspace: Workspace, text: str, file: str | None) -> tuple[Outcome[Fetched], bytes]:
     """The blob of a recorded version, and its document; written to `file` if one is named, in one piece.
 
     Unreachable if the blob cannot be had, Problem for a version that nobody recorded.
@@ -30,15 +44,8 @@ def get(workspace: Workspace, text: str, file: str | None) -> tuple[Outcome, byt
         raise Unreachable(f"{found.target} {found.slot} {found.version[:12]} is not available: {data.why}")
     if file is not None:
         _write(Path(file), data)
-    document = {
-        "version": found.version,
-        "target": str(found.target),
-        "type": found.slot,
-        "uri": record.uri,
-        "size": len(data),
-        "file": file,
-    }
-    return Outcome(document), data
+    fetched = Fetched(found.version, str(found.target), found.slot, record.uri, len(data), file or "")
+    return Outcome(fetched), data
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -16,7 +16,7 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 
 
-def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome:
+def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome[Mapping[str, Any]]:
     """The version of every artifact, the documents alone judged. `repo` lends its own types."""
     types: Mapping[str, UserType] = {}
     if repo is not None and repo.worktree is not None:

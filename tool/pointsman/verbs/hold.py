@@ -7,6 +7,7 @@ what is asked last takes its place.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -80,7 +81,7 @@ def standing(repo: Repository, entry: Entry | None, path: str) -> Hold | None:
     return found if isinstance(found, Hold) else None
 
 
-def change_hold(workspace: Workspace, request: Request) -> Outcome:
+def change_hold(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
     """Set or release a hold. Main, or its pull request, that says so already stays as it is."""
     wanted: Hold | None = None
     if request.until is not None:

@@ -45,7 +45,7 @@ _HEADER = """\
 
 def init(
     directory: str, *, store: str | None, serving: str | None, forge: str, sets: Sequence[tuple[str, str]]
-) -> Outcome:
+) -> Outcome[Mapping[str, Any]]:
     """Make a manifest repository in a new or empty directory, its first commit on main; nothing is left if it fails."""
     if forge not in KINDS:
         raise Problem(f"--forge {forge}: this version knows {' and '.join(KINDS)} (local: a branch is a pull request)")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pointsman.errors import Problem
 from pointsman.forge.base import Forge
@@ -28,7 +29,7 @@ class Query:
     approvals: bool = False  # ask the forge who approved
 
 
-def log(workspace: Workspace, query: Query) -> Outcome:
+def log(workspace: Workspace, query: Query) -> Outcome[Mapping[str, Any]]:
     """The events asked for, newest first, one per commit and target."""
     since = _moment(query.since, "--since")
     until = _moment(query.until, "--until", whole_day=True)

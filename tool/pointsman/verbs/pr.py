@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pointsman.gate.gate import Gate
@@ -12,7 +13,7 @@ from pointsman.state.objects import Oid
 from pointsman.workspace import Workspace
 
 
-def list_pulls(workspace: Workspace) -> Outcome:
+def list_pulls(workspace: Workspace) -> Outcome[Mapping[str, Any]]:
     """All open pull requests."""
     main = workspace.repo.refresh()
     gate = workspace.gate
@@ -32,7 +33,7 @@ def _listed(gate: Gate, main: Oid, pull: Pull) -> dict[str, Any]:
     }
 
 
-def show(workspace: Workspace, text: str) -> Outcome:
+def show(workspace: Workspace, text: str) -> Outcome[Mapping[str, Any]]:
     """One pull request, what it changes, and what the gate says of it."""
     main = workspace.repo.refresh()
     gate = workspace.gate
@@ -52,7 +53,7 @@ def show(workspace: Workspace, text: str) -> Outcome:
     )
 
 
-def merge(workspace: Workspace, text: str) -> Outcome:
+def merge(workspace: Workspace, text: str) -> Outcome[Mapping[str, Any]]:
     """Merge one pull request; Refused by the gate, MovedFirst if only its base is stale."""
     workspace.repo.refresh()
     pull = find(workspace, text)
@@ -60,7 +61,7 @@ def merge(workspace: Workspace, text: str) -> Outcome:
     return Outcome({"commit": commit, "targets": [str(target) for target in pull.targets]})
 
 
-def close(workspace: Workspace, text: str) -> Outcome:
+def close(workspace: Workspace, text: str) -> Outcome[Mapping[str, Any]]:
     """Close one pull request: its branch goes, main and the records stay."""
     workspace.repo.refresh()
     pull = find(workspace, text)

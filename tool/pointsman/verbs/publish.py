@@ -35,7 +35,7 @@ class Request(ShipOptions):
     drops: tuple[tuple[Target, str], ...] = ()
 
 
-def publish(workspace: Workspace, request: Request) -> Outcome:
+def publish(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
     """Publish artifacts and open (or merge) a ship pull request for each target; Refused with nothing written."""
     repo, progress = workspace.repo, workspace.progress
     main = repo.refresh()

@@ -7,7 +7,7 @@ left out; commits that someone else put on the branch stop the rebuild, and so d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class Refreshed:
     faults: tuple[Fault, ...] = ()
 
 
-def refresh(workspace: Workspace, text: str | None = None) -> Outcome:
+def refresh(workspace: Workspace, text: str | None = None) -> Outcome[Mapping[str, Any]]:
     """Rebuild the stale one that is named, or all. Exit 1 if the gate lets none of them be rebuilt, 5 if not all."""
     repo, progress = workspace.repo, workspace.progress
     repo.refresh()

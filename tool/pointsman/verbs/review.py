@@ -6,7 +6,9 @@ review says so instead of failing. How a review reads is for `review_terminal`, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pointsman.errors import Problem
 from pointsman.gate.gate import Gate, Verdict
@@ -32,7 +34,9 @@ class Subject:
     target: Target | None = None
 
 
-def review(workspace: Workspace, named: str | None, *, base: str | None = None, head: str | None = None) -> Outcome:
+def review(
+    workspace: Workspace, named: str | None, *, base: str | None = None, head: str | None = None
+) -> Outcome[Mapping[str, Any]]:
     """What a pull request, a change or the way from an earlier state of a target to another means.
 
     `named`: a pull request, or a target, for which `base` may be a commit, a version or a time. Without it `head`

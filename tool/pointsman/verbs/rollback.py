@@ -26,7 +26,7 @@ _LINES = 20  # of a commit's message
 _SHOWN = 3  # targets
 
 
-def roll_back(workspace: Workspace, request: Request) -> Outcome:
+def roll_back(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
     """Restore an earlier manifest of each target, by a pull request or, with `now`, on main: all of them or none.
 
     Of targets that nobody named, those with nothing earlier are left, and exit is 5.
@@ -35,7 +35,7 @@ def roll_back(workspace: Workspace, request: Request) -> Outcome:
     return until_settled(workspace.repo, lambda: _roll_back(workspace, request))
 
 
-def _roll_back(workspace: Workspace, request: Request) -> Outcome:
+def _roll_back(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
     repo, gate = workspace.repo, workspace.gate
     main = repo.main
     plans = list(rollback_plan.plans(workspace, request))
@@ -97,7 +97,9 @@ def _note(request: Request, plans: Sequence[Plan]) -> str:
     return "\n".join(lines)
 
 
-def _outcome(repo: Repository, plans: Sequence[Plan], done: Mapping[str, Any], outcome: str, *, left: bool) -> Outcome:
+def _outcome(
+    repo: Repository, plans: Sequence[Plan], done: Mapping[str, Any], outcome: str, *, left: bool
+) -> Outcome[Mapping[str, Any]]:
     told = []
     for plan in plans:
         mine = done if plan.moves or plan.hold is not None else {}

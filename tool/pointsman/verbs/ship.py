@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
@@ -25,7 +27,7 @@ class Request(ShipOptions):
     versions: tuple[tuple[str, str], ...]
 
 
-def ship(workspace: Workspace, request: Request) -> Outcome:
+def ship(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
     """Open (or merge) a ship pull request of recorded versions, after proving their blobs; Refused, nothing written."""
     repo, gate = workspace.repo, workspace.gate
     head = Snapshot(repo, repo.refresh())

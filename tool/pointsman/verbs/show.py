@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pointsman.errors import Problem, Unreachable
@@ -17,7 +18,7 @@ from pointsman.state.objects import Commit
 from pointsman.workspace import Workspace
 
 
-def show(workspace: Workspace, text: str) -> Outcome:
+def show(workspace: Workspace, text: str) -> Outcome[Mapping[str, Any]]:
     """The record of the version that begins with `text`; Problem if none or several do, with the nearest."""
     repo, gate = workspace.repo, workspace.gate
     main = repo.refresh()

@@ -31,7 +31,9 @@ from pointsman.workspace import Workspace
 FAILURES = {"drift": ("drifted",), "behind": ("behind", "absent"), "stale": ()}
 
 
-def status(workspace: Workspace, named: Sequence[Target | Pattern], *, fail_on: Collection[str] = ()) -> Outcome:
+def status(
+    workspace: Workspace, named: Sequence[Target | Pattern], *, fail_on: Collection[str] = ()
+) -> Outcome[Mapping[str, Any]]:
     """The state of the targets named, of all without any. Whatever it shows is success, unless it is in `fail_on`.
 
     With `fail_on`: exit 1 if a target is so, 3 if nobody can tell because serving cannot be read.

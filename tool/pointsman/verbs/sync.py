@@ -43,7 +43,7 @@ class Orders:
     stopped: Callable[[], bool] = lambda: False  # asked between two pointers
 
 
-def sync(workspace: Workspace, orders: Orders = Orders()) -> Outcome:
+def sync(workspace: Workspace, orders: Orders = Orders()) -> Outcome[Mapping[str, Any]]:
     """Mirror the manifests of main to serving. Exit 5 if a target was refused and keeps its last good pointer.
 
     Whom the settings name is called afterwards; what went wrong with that is in the document and the notes.

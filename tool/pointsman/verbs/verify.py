@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from pointsman.errors import Fault, Problem
 from pointsman.gate.documents import Documents
@@ -39,7 +40,7 @@ def read_shard(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> Outcome:
+def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> Outcome[Mapping[str, Any]]:
     """Hash the chosen blobs of the targets named, of all without any. Exit 1 if one is missing or altered."""
     repo, progress = workspace.repo, workspace.progress
     head = Snapshot(repo, repo.refresh())

@@ -45,7 +45,7 @@ def wait(
     fail_on: Collection[str] = (),
     pause: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> Outcome:
+) -> Outcome[Mapping[str, Any]]:
     """The state of the targets as soon as serving has all that main has; exit 4 if it has not after so many seconds.
 
     Exit 3 if by then nobody can tell. A store or an origin that does not answer is asked again until then.
@@ -82,7 +82,7 @@ def _lacks(each: Mapping[str, Any]) -> bool:
 class Passes(Protocol):
     """Who is told of each pass of a watching sync."""
 
-    def done(self, outcome: Outcome) -> None: ...
+    def done(self, outcome: Outcome[Mapping[str, Any]]) -> None: ...
 
     def failed(self, problem: Problem) -> None: ...
 

@@ -1,0 +1,50 @@
+"""Values that the documents of several commands have in common, and what schemas say of them beyond their types.
+
+The JSON Schemas in `schemas/output/` are written from such types. There the second argument of `Annotated` is what a
+member means, or the `Shape` of a text or a number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
+
+from pointsman.errors import Fault
+from pointsman.state.names import NAME, VERSION
+from pointsman.state.objects import Oid
+
+
+class Shape(NamedTuple):
+    """What a schema says of a text or a number beyond its type; `name` is what its `$defs` call it."""
+
+    name: str = ""
+    says: str = ""
+    pattern: str = ""
+    format: str = ""
+    minimum: int | None = None
+
+
+ArtifactType = Annotated[str, Shape("type", "an artifact type", f"^{NAME}$")]
+CommitId = Annotated[Oid, Shape("commit", "a commit's id", "^([0-9a-f]{40}|[0-9a-f]{64})$")]
+Count = Annotated[int, Shape(minimum=0)]
+Moment = Annotated[str, Shape("moment", "RFC 3339, UTC", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$")]
+Sha256 = Annotated[str, Shape("sha256", pattern=f"^{VERSION}$")]
+TargetName = Annotated[str, Shape("target", "tenant/surface", f"^{NAME}/{NAME}$")]
+Version = Annotated[str, Shape("version", "the SHA-256 of an artifact's blob", f"^{VERSION}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class ToldFault:
+    """A fault as documents have it."""
+
+    rule: str
+    path: str
+    says: Annotated[str, "what is wrong and how to mend it"]
+
+    def __str__(self) -> str:
+        return str(Fault(self.path, self.rule, self.says))
+
+
+def told(fault: Fault) -> ToldFault:
+    """A fault as documents have it."""
+    return ToldFault(fault.rule, fault.path, fault.says)
