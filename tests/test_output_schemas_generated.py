@@ -14,13 +14,14 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 import pytest
 
 from pointsman.values import Shape
-from pointsman.verbs import get
+from pointsman.verbs import at, get
 
 FOLDER = Path(str(resources.files("pointsman"))) / "schemas" / "output"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
 VALUES: dict[str, type] = {
+    "at": at.InForce,
     "get": get.Fetched,
 }
 SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}

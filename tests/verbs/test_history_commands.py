@@ -124,7 +124,8 @@ def test_what_was_taken_out_by_then_has_no_manifest(shop: Shop, tmp_path: Path) 
     gone = shop.push("gone")
     found = looked_at(shop, "main")
     assert (found["manifest"], found["commit"]) == (None, gone)
-    assert "took it out" in at_command.render(found)
+    with shop.open() as repo:
+        assert "took it out" in at_command.render(at.at(Workspace(repo), "main", GROCER).value)
 
 
 @pytest.mark.slow

@@ -34,6 +34,15 @@ Version = Annotated[str, Shape("version", "the SHA-256 of an artifact's blob", f
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A commit of main, when it came into force, and its author."""
+
+    commit: CommitId
+    at: Moment
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToldFault:
     """A fault as documents have it."""
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +12,7 @@ from pointsman.cli.console import Answer, Call, example, json_option
 
 if TYPE_CHECKING:
     from pointsman.state.names import Target
+    from pointsman.verbs.at import InForce
 
 
 @click.command("at", epilog=example("pointsman at 2026-03-03T12:00:00+01:00 grocer/home"))
@@ -32,13 +32,11 @@ def at_(call: Call, when: str, target: Target) -> Answer:
         return Answer(verb.at(workspace, when, target), render)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(found: InForce) -> str:
     """Who put it there, until when it stood, and the manifest as the file is."""
-    by = f"{document['commit'][:12]} of {document['at']} by {document['by']}"
-    until = document["until"]
-    stood = f"until {until['commit'][:12]} of {until['at']} by {until['by']}" if until else "and is current now"
-    if document["manifest"] is None:
-        return f"{document['target']} had no manifest: {by} took it out, {stood}"
-    shown = document["manifest"]
-    text = shown if isinstance(shown, str) else json.dumps(shown, indent=2)
-    return f"{document['target']} since {by}, {stood}\n{text}"
+    by, until = f"{found.commit[:12]} of {found.at} by {found.by}", found.until
+    stood = f"until {until.commit[:12]} of {until.at} by {until.by}" if until else "and is current now"
+    if found.manifest is None:
+        return f"{found.target} had no manifest: {by} took it out, {stood}"
+    text = found.manifest if isinstance(found.manifest, str) else json.dumps(found.manifest, indent=2)
+    return f"{found.target} since {by}, {stood}\n{text}"

@@ -11,6 +11,7 @@ from pointsman.errors import Problem
 from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
 from pointsman.state.objects import Commit, Oid
+from pointsman.values import Step
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?")
 _DAY = len("2026-03-01")
@@ -39,6 +40,10 @@ class CommitTimes:
         place = self.place(commit)
         assert place is not None
         return self._clocks[place]
+
+    def step(self, commit: Commit) -> Step:
+        """A commit of main as documents tell of it."""
+        return Step(commit.oid, rfc3339(self.of(commit.oid)), commit.author)
 
     def commit_at(self, when: str) -> Oid:
         """The commit that was in force at a time, that second included, or that other words of a user name.

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from pointsman.errors import Problem
 from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.times import CommitTimes, read_time
 from pointsman.outcome import Outcome
-from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
-from pointsman.state.objects import Commit
+from pointsman.values import CommitId, Moment, Step, TargetName
 from pointsman.workspace import Workspace
 
 
-def at(workspace: Workspace, when: str, target: Target) -> Outcome[Mapping[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What a target had at a moment, by whose commit, and until when."""
+
+    target: TargetName
+    main: Annotated[CommitId, "where main stood"]
+    commit: Annotated[CommitId, "who put it there"]
+    at: Moment
+    by: str
+    manifest: Annotated[
+        Mapping[str, object] | str | None, "the manifest; null: taken out; a string: what no one can read as JSON"
+    ]
+    until: Annotated[Step | None, "what ended it; null: nothing has"]
+
+
+def at(workspace: Workspace, when: str, target: Target) -> Outcome[InForce]:
     """The manifest in force at `when`, a time (that second included) or a commit of main.
 
     A manifest of None was taken out by then. Problem for what was not shipped yet, with when it was.
@@ -33,24 +48,16 @@ def at(workspace: Workspace, when: str, target: Target) -> Outcome[Mapping[str, 
     if by is None:
         if later is None:
             raise Problem(unknown(target, shipped_ever(repo, main)))
-        first = _told(moments, later.commit)
-        raise Problem(f"{target} was not shipped yet at {when}: {first['commit'][:12]} shipped it first, {first['at']}")
+        first = moments.step(later.commit)
+        raise Problem(f"{target} was not shipped yet at {when}: {first.commit[:12]} shipped it first, {first.at}")
     data = repo.content(by.after)
     ahead = time is not None and time > workspace.now
+    step, manifest = moments.step(by.commit), _read(data) if data is not None else None
+    until = moments.step(later.commit) if later is not None else None
     return Outcome(
-        {
-            "target": str(target),
-            "main": commit,
-            **_told(moments, by.commit),
-            "manifest": _read(data) if data is not None else None,
-            "until": _told(moments, later.commit) if later is not None else None,
-        },
+        InForce(str(target), commit, step.commit, step.at, step.by, manifest, until),
         notes=(f"{when} is still to come: this is what is current now",) if ahead else (),
     )
-
-
-def _told(moments: CommitTimes, commit: Commit) -> dict[str, Any]:
-    return {"commit": commit.oid, "at": rfc3339(moments.of(commit.oid)), "by": commit.author}
 
 
 def _read(data: bytes) -> Any:
