@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 import pytest
 
 from pointsman.values import Shape
-from pointsman.verbs import at, get
+from pointsman.verbs import at, get, verify
 
 FOLDER = Path(str(resources.files("pointsman"))) / "schemas" / "output"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -23,6 +23,7 @@ Schema = dict[str, Any]
 VALUES: dict[str, type] = {
     "at": at.InForce,
     "get": get.Fetched,
+    "verify": verify.Verified,
 }
 SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 

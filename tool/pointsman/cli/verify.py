@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import COUNT, TARGET, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
-from pointsman.outcome import fault_line
 
 if TYPE_CHECKING:
     from pointsman.state.names import Target
+    from pointsman.verbs.verify import Verified
 
 
 @click.command(epilog=example("pointsman verify --all --shard 1/4"))
@@ -31,9 +30,7 @@ def verify(call: Call, targets: tuple[Target, ...], every: bool, sample: int | N
         return Answer(verb.verify(workspace, targets, choice), render)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(found: Verified) -> str:
     """One line per fault, and how much was read."""
-    faults = document["faults"]
-    lines = [fault_line(fault) for fault in faults]
-    bad = f"{len(faults)} of them bad" if faults else "all as they should be"
-    return "\n".join([*lines, f"{document['blobs']} blobs, {document['bytes']} bytes: {bad}"])
+    bad = f"{len(found.faults)} of them bad" if found.faults else "all as they should be"
+    return "\n".join([*map(str, found.faults), f"{found.blobs} blobs, {found.bytes} bytes: {bad}"])

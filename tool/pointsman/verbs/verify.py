@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Annotated
 
 from pointsman.errors import Fault, Problem
 from pointsman.gate.documents import Documents
 from pointsman.history.events import unknown
-from pointsman.outcome import Outcome, told
+from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.names import Target, is_name, is_version
+from pointsman.values import Count, ToldFault, told
 from pointsman.workspace import Workspace
 
 _BATCH = 1024  # records read before their blobs are; memory follows this, not the number of blobs
@@ -32,6 +33,15 @@ class Choice:
     shard: tuple[int, int] = (1, 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was read again, and what of it is not as it should be."""
+
+    blobs: Annotated[Count, "how many were read"]
+    bytes: Annotated[Count, "of all that were read"]
+    faults: Sequence[ToldFault]
+
+
 def read_shard(text: str) -> tuple[int, int]:
     """The i and n of "i/n"; Problem unless 1 ≤ i ≤ n."""
     found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
@@ -40,7 +50,7 @@ def read_shard(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> Outcome[Mapping[str, Any]]:
+def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> Outcome[Verified]:
     """Hash the chosen blobs of the targets named, of all without any. Exit 1 if one is missing or altered."""
     repo, progress = workspace.repo, workspace.progress
     head = Snapshot(repo, repo.refresh())
@@ -67,8 +77,7 @@ def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> O
             faults += _judge(slot, record, (blob.size, blob.sha256) if blob is not None else None)
         progress(f"read {blobs} blobs, {size} bytes")
         progress.counted("blobs read", blobs, None)
-    document = {"blobs": blobs, "bytes": size, "faults": [told(fault) for fault in sorted(faults)]}
-    return Outcome(document, 1 if faults else 0)
+    return Outcome(Verified(blobs, size, list(map(told, sorted(faults)))), 1 if faults else 0)
 
 
 def _is_own(slot: _Slot, record: Record, settings: Settings) -> bool:
