@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 import pytest
 
 from pointsman.values import Shape
-from pointsman.verbs import at, get, verify
+from pointsman.verbs import at, get, show, verify
 
 FOLDER = Path(str(resources.files("pointsman"))) / "schemas" / "output"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -23,6 +23,7 @@ Schema = dict[str, Any]
 VALUES: dict[str, type] = {
     "at": at.InForce,
     "get": get.Fetched,
+    "show": show.Shown,
     "verify": verify.Verified,
 }
 SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
@@ -47,13 +48,13 @@ class Schemas:
             return {"type": "array", "prefixItems": list(map(self.of, parts)), "minItems": len(parts), "items": False}
         if origin in (tuple, list, Sequence):
             return {"type": "array", "items": self.of(parts[0])}
-        if origin in (dict, Mapping):
+        if origin is Mapping:
             return self._mapping(*parts)
         if isinstance(kind, NewType):
             return self.of(kind.__supertype__)
         if isinstance(kind, type) and is_dataclass(kind):
             return self._reference(re.sub(r"(?<!^)([A-Z])", r"_\1", kind.__name__).lower(), self.object(kind))
-        return {} if kind is object else {"type": SIMPLE[kind]}
+        return {} if kind in (object, Any) else {"type": SIMPLE[kind]}
 
     def object(self, kind: Any) -> Schema:
         """The schema of a dataclass: a member that is None by default may be left out, and never is null."""

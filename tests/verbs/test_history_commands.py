@@ -343,7 +343,8 @@ def test_the_blob_of_a_version_is_told_to_be_missing_or_altered(shop: Shop, tmp_
     shop.publish(popularity(tmp_path / "p1.json", 10))
     (blob,) = (path for path in shop.store.rglob("*.json") if path.parent.name == "popularity")
     assert shown(shop, blob.stem)["current"] == []
-    assert "never current on main" in show_command.render(shown(shop, blob.stem))
+    with shop.open() as repo:
+        assert "never current on main" in show_command.render(show.show(Workspace(repo), blob.stem).value)
     blob.chmod(0o644)
     blob.write_bytes(b"{}")
     assert shown(shop, blob.stem)["blob"] == "altered"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
+
+if TYPE_CHECKING:
+    from pointsman.verbs.show import Shown
 
 
 @click.command(epilog=example("pointsman show 6ce09c2f"))
@@ -27,21 +29,21 @@ def show(call: Call, version: str, offline: bool) -> Answer:
         return Answer(verb.show(workspace, version), render)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(shown: Shown) -> str:
     """The version, its record, and when it was current."""
-    record, recorded = document["record"], document["recorded"]
-    by = f" by {recorded['by']}, {recorded['commit'][:12]}" if recorded else ""
+    record, recorded = shown.record, shown.recorded
+    by = f" by {recorded.by}, {recorded.commit[:12]}" if recorded else ""
     lines = [
-        f"{document['target']} {document['type']} {document['version']}",
+        f"{shown.target} {shown.type} {shown.version}",
         f"  window {record['window']['start']} to {record['window']['end']}, segment {record['segment']}",
         f"  {', '.join(f'{name} {figure}' for name, figure in record['summary'].items())}; {record['size']} bytes",
-        f"  blob {document['blob']}: {record['uri']}",
-        f"  recorded {recorded['at'] if recorded else 'at no known moment'}{by}",
+        f"  blob {shown.blob}: {record['uri']}",
+        f"  recorded {recorded.at if recorded else 'at no known moment'}{by}",
         *([f"  run {record['producer']['run']}"] if record["producer"]["run"] else []),
-        *([f"  retired: {document['retired']['reason']}"] if document["retired"] else []),
+        *([f"  retired: {shown.retired['reason']}"] if shown.retired else []),
     ]
-    for period in document["current"]:
-        start, end = period["from"], period["to"]
-        until = f"until {end['at']}, {end['commit'][:12]} by {end['by']}" if end else "and is now"
-        lines.append(f"  current from {start['at']}, {start['commit'][:12]} by {start['by']}, {until}")
-    return "\n".join(lines if document["current"] else [*lines, "  never current on main"])
+    for period in shown.current:
+        start, end = period.from_, period.to
+        until = f"until {end.at}, {end.commit[:12]} by {end.by}" if end else "and is now"
+        lines.append(f"  current from {start.at}, {start.commit[:12]} by {start.by}, {until}")
+    return "\n".join(lines if shown.current else [*lines, "  never current on main"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.gate.gate import Gate
@@ -13,12 +14,35 @@ from pointsman.history.times import CommitTimes
 from pointsman.history.versions import Recorded, find_version
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
-from pointsman.state.documents import rfc3339
-from pointsman.state.objects import Commit
+from pointsman.values import ArtifactType, Step, TargetName, Version
 from pointsman.workspace import Workspace
 
+Blob = Literal["present", "missing", "altered", "unknown", "not asked"]
 
-def show(workspace: Workspace, text: str) -> Outcome[Mapping[str, Any]]:
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A time that main pointed to a version; `to` is None for now."""
+
+    from_: Step
+    to: Step | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One recorded version, and what became of it."""
+
+    version: Version
+    target: TargetName
+    type: ArtifactType
+    record: Annotated[Mapping[str, Any], "the record as the file has it"]
+    recorded: Annotated[Step | None, "by which commit"]
+    current: Annotated[Sequence[Period], "each time that main pointed to it, the latest first"]
+    retired: Annotated[Mapping[str, Any] | None, "its tombstone"]
+    blob: Annotated[Blob, "by its size; pointsman verify hashes it"]
+
+
+def show(workspace: Workspace, text: str) -> Outcome[Shown]:
     """The record of the version that begins with `text`; Problem if none or several do, with the nearest."""
     repo, gate = workspace.repo, workspace.gate
     main = repo.refresh()
@@ -28,17 +52,17 @@ def show(workspace: Workspace, text: str) -> Outcome[Mapping[str, Any]]:
     data = head.read(path) or b""
     tombstone = head.read(found.target.tombstone_path(found.slot, found.version))
     landed = next(iter(repo.history(main, path)), None)
-    document = {
-        "version": found.version,
-        "target": str(found.target),
-        "type": found.slot,
-        "record": _read(data, path),
-        "recorded": _told(moments, landed) if landed is not None else None,
-        "current": _periods(gate.lineage(main, found.target), moments, found),
-        "retired": _read(tombstone, path) if tombstone is not None else None,
-        "blob": "not asked" if workspace.offline else _blob(gate, head, found),
-    }
-    return Outcome(document)
+    shown = Shown(
+        version=found.version,
+        target=str(found.target),
+        type=found.slot,
+        record=_read(data, path),
+        recorded=moments.step(landed) if landed is not None else None,
+        current=_periods(gate.lineage(main, found.target), moments, found),
+        retired=_read(tombstone, path) if tombstone is not None else None,
+        blob="not asked" if workspace.offline else _blob(gate, head, found),
+    )
+    return Outcome(shown)
 
 
 def _read(data: bytes, path: str) -> Any:
@@ -48,26 +72,21 @@ def _read(data: bytes, path: str) -> Any:
         raise Problem(f"{path} cannot be read: pointsman check --base main~1 --head main says why") from error
 
 
-def _told(moments: CommitTimes, commit: Commit) -> dict[str, Any]:
-    return {"commit": commit.oid, "at": rfc3339(moments.of(commit.oid)), "by": commit.author}
-
-
-def _periods(lineage: Lineage, moments: CommitTimes, found: Recorded) -> list[dict[str, Any]]:
-    """From and to of each time that main pointed to the version, the latest first; `to` is None for now."""
-    periods: list[dict[str, Any]] = []
-    later: Commit | None = None
+def _periods(lineage: Lineage, moments: CommitTimes, found: Recorded) -> list[Period]:
+    """Each time that main pointed to the version, the latest first."""
+    periods: list[Period] = []
+    later: Step | None = None
     inside = False
-    for step in lineage:
-        had = step.versions.get(found.slot) == found.version
-        if had and not inside:
-            periods.append({"from": None, "to": _told(moments, later) if later is not None else None})
+    for each in lineage:
+        had, step = each.versions.get(found.slot) == found.version, moments.step(each.commit)
         if had:
-            periods[-1]["from"] = _told(moments, step.commit)
-        inside, later = had, step.commit
+            end = periods.pop().to if inside else later
+            periods.append(Period(step, end))
+        inside, later = had, step
     return periods
 
 
-def _blob(gate: Gate, head: Snapshot, found: Recorded) -> str:
+def _blob(gate: Gate, head: Snapshot, found: Recorded) -> Blob:
     record = gate.documents.record(head, found.target, found.slot, found.version)
     if record is None:
         return "unknown"
