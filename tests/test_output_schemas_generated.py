@@ -15,6 +15,7 @@ import pytest
 
 from pointsman.values import Shape
 from pointsman.verbs import at, get, show, verify
+from pointsman.verbs import hash as hashing
 
 FOLDER = Path(str(resources.files("pointsman"))) / "schemas" / "output"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -23,6 +24,7 @@ Schema = dict[str, Any]
 VALUES: dict[str, type] = {
     "at": at.InForce,
     "get": get.Fetched,
+    "hash": hashing.Hashes,
     "show": show.Shown,
     "verify": verify.Verified,
 }

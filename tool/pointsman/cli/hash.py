@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.console import Answer, Call, example, json_option, say
+
+if TYPE_CHECKING:
+    from pointsman.verbs.hash import Hashes
 
 
 @click.command("hash", epilog=example("pointsman hash staging/"))
@@ -17,7 +19,6 @@ from pointsman.cli.console import Answer, Call, example, json_option, say
 @click.pass_obj
 def hash_(call: Call, paths: tuple[str, ...]) -> Answer:
     """Print the version of each artifact, as sha256sum prints."""
-    from pointsman.outcome import fault_line
     from pointsman.verbs import hash as verb
 
     spec = call.spec if call.spec is not None else _manifest_repository()
@@ -27,8 +28,8 @@ def hash_(call: Call, paths: tuple[str, ...]) -> Answer:
         with call.repository(spec) as repo:
             outcome = verb.hash_files(paths, repo)
     if not call.json:
-        for fault in outcome.document["faults"]:
-            say(fault_line(fault), err=True)
+        for fault in outcome.value.faults:
+            say(str(fault), err=True)
     return Answer(outcome, render)
 
 
@@ -43,6 +44,6 @@ def _manifest_repository() -> str | None:
     return directory if os.path.exists(os.path.join(directory, ".git")) else None
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(hashes: Hashes) -> str:
     """`<version>  <path>` lines, as sha256sum prints."""
-    return "\n".join(f"{each['version']}  {each['path']}" for each in document["artifacts"])
+    return "\n".join(f"{each.version}  {each.path}" for each in hashes.artifacts)

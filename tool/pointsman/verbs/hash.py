@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from pointsman import artifact
 from pointsman.artifact import user_type
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
 from pointsman.intake.staging import find_files, load_types, read_file
-from pointsman.outcome import Outcome, told
+from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.values import ToldFault, Version, told
 
 
-def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome[Mapping[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """The version of one artifact."""
+
+    path: str
+    target: Annotated[str, "tenant/surface as the document has them: they may be outside the grammar of names"]
+    type: str
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """The artifacts that have a version, and what is wrong with the other files."""
+
+    artifacts: Sequence[Hashed]
+    faults: Sequence[ToldFault]
+
+
+def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome[Hashes]:
     """The version of every artifact, the documents alone judged. `repo` lends its own types."""
     types: Mapping[str, UserType] = {}
     if repo is not None and repo.worktree is not None:
         types = _types_of_checkout(repo.worktree)
     elif repo is not None:
         types = load_types(Snapshot(repo, repo.refresh()))
-    artifacts: list[dict[str, Any]] = []
+    artifacts: list[Hashed] = []
     faults: list[Fault] = []
     files, wrong, _ = find_files(paths, None)
     faults += wrong
@@ -32,9 +52,8 @@ def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome[Mapping
         if isinstance(read, Fault):
             faults.append(read)
         else:
-            target = f"{read.tenant}/{read.surface}"
-            artifacts.append({"path": path, "target": target, "type": read.type, "version": read.version})
-    return Outcome({"artifacts": artifacts, "faults": [told(fault) for fault in faults]}, 1 if faults else 0)
+            artifacts.append(Hashed(path, f"{read.tenant}/{read.surface}", read.type, read.version))
+    return Outcome(Hashes(artifacts, list(map(told, faults))), 1 if faults else 0)
 
 
 def _types_of_checkout(worktree: Path) -> Mapping[str, UserType]:
