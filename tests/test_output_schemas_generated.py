@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 import pytest
 
 from pointsman.values import Shape
-from pointsman.verbs import at, get, show, verify
+from pointsman.verbs import at, check, doctor, get, show, verify
 from pointsman.verbs import hash as hashing
 
 FOLDER = Path(str(resources.files("pointsman"))) / "schemas" / "output"
@@ -23,6 +23,8 @@ Schema = dict[str, Any]
 
 VALUES: dict[str, type] = {
     "at": at.InForce,
+    "check": check.Checked,
+    "doctor": doctor.Examined,
     "get": get.Fetched,
     "hash": hashing.Hashes,
     "show": show.Shown,

@@ -387,20 +387,20 @@ def test_faults_are_told_to_github_on_their_lines_and_nothing_in_them_is_markup(
     git(shop.desk, "add", "-A")
     git(shop.desk, "commit", "-q", "-m", "hostile")
     with shop.open() as repo:
-        document = check.check(Workspace(repo), base="origin/main", head="HEAD").document
-    bad, hand = document["faults"][1], document["faults"][0]
-    assert (hand["rule"], hand["line"]) == ("unvouched-manifest", len(shop.manifest.splitlines()) - 1)
-    lines = check_command.github(document).splitlines()
-    assert len(lines) == len(document["faults"]) + 1
+        found = check.check(Workspace(repo), base="origin/main", head="HEAD").value
+    hand, bad = found.faults
+    assert (hand.rule, hand.line) == ("unvouched-manifest", len(shop.manifest.splitlines()) - 1)
+    lines = check_command.github(found).splitlines()
+    assert len(lines) == 3
     assert lines[1].startswith(
         "::error file=registry/grocer/home/x%25%2C%3A%0A%3A%3Awarning%3A%3Ay/<b>|`.json,line=1,title=bad-path::"
     )
-    assert bad["path"] == path
-    cells = check_command.summary(document)
+    assert bad.path == path
+    cells = check_command.summary(found)
     assert "<b>" not in cells
     assert "|`" not in cells
     assert all(line.startswith(("|", "**", "")) for line in cells.splitlines())
-    assert len(check_command.render(document).splitlines()) == len(document["faults"]) + 1
+    assert len(check_command.render(found).splitlines()) == 3
 
 
 def test_the_summary_of_a_job_is_written_where_github_wants_it_and_accepted_faults_stand_first(

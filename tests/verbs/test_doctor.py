@@ -73,7 +73,7 @@ def test_a_store_that_ignores_conditions_is_unmasked_and_what_it_ignores_is_name
     )
     assert found["store replace-if-unchanged"].startswith("the store ignores If-Match and lets writers overwrite")
     assert "were told that they had won" in found["store race of creates"]
-    assert all(line.startswith(("ok ", "BAD ")) for line in doctor_command.render(outcome.document).splitlines())
+    assert all(line.startswith(("ok ", "BAD ")) for line in doctor_command.render(outcome.value).splitlines())
 
 
 def test_on_such_a_store_publish_does_not_write_over_other_bytes_unnoticed(tmp_path: Path, rclone: Server) -> None:

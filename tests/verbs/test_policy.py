@@ -22,6 +22,7 @@ from pointsman.gate.payloads import Contents, Missing
 from pointsman.guardrails.comparison import Finding, Likeness, Step
 from pointsman.guardrails.limits import Age, Jump, Limit
 from pointsman.guardrails.table import DEFAULTS, GUARDRAILS, judge, sentence
+from pointsman.outcome import Outcome
 from pointsman.settings import Settings, read_settings
 from pointsman.state.documents import Record
 from pointsman.state.names import Target
@@ -442,9 +443,13 @@ def test_a_users_own_type_is_guarded_by_the_ids_and_lists_that_it_has(tmp_path: 
 # what is said and stops nothing
 
 
-def judged(shop: Shop, base: str, head: str, **how: Any) -> Mapping[str, Any]:
+def checked(shop: Shop, base: str, head: str, **how: Any) -> Outcome[check.Checked]:
     with shop.open() as repo:
-        return check.check(Workspace(repo, **how), base=base, head=head).document
+        return check.check(Workspace(repo, **how), base=base, head=head)
+
+
+def judged(shop: Shop, base: str, head: str, **how: Any) -> Mapping[str, Any]:
+    return checked(shop, base, head, **how).document
 
 
 def notes(document: Mapping[str, Any]) -> dict[str, str]:
@@ -477,13 +482,13 @@ def test_a_restore_of_a_bad_day_is_told_by_contents_too(grocer: Kept) -> None:
     for _ in range(2):  # the second revert brings the bad day back
         git(shop.desk, "revert", "--no-edit", "HEAD")
         git(shop.desk, "push", "-q", "origin", "main")
-    document = judged(shop, "HEAD~1", "HEAD")
-    assert document["faults"] == []
-    assert set(notes(document)) == set(BROKEN)
+    outcome = checked(shop, "HEAD~1", "HEAD")
+    assert outcome.value.faults == []
+    assert set(notes(outcome.document)) == set(BROKEN)
     text, annotated, table = (
-        check_command.render(document),
-        check_command.github(document),
-        check_command.summary(document),
+        check_command.render(outcome.value),
+        check_command.github(outcome.value),
+        check_command.summary(outcome.value),
     )
     assert "note: manifests/grocer/home/manifest.json: kept-low: " in text
     assert "::notice file=manifests/grocer/home/manifest.json,line=" in annotated

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
-from pointsman.outcome import fault_line
 from pointsman.report.markdown import plain
+
+if TYPE_CHECKING:
+    from pointsman.verbs.check import Checked
 
 
 @click.command(epilog=example("pointsman check --base origin/main --head HEAD"))
@@ -44,53 +45,47 @@ def check(call: Call, base: str | None, head: str | None, staged: bool, offline:
         outcome = verb.check(workspace, base=base, head=head, staged=staged)
     if form == "github" and (page := os.environ.get("GITHUB_STEP_SUMMARY")):
         with open(page, "a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(summary(outcome.document))
+            file.write(summary(outcome.value))
     return Answer(outcome, github if form == "github" else render)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(found: Checked) -> str:
     """One line per fault and one verdict."""
-    lines = [
-        fault_line(fault) + (f" (accepted: {fault['reason']})" if fault["accepted"] else "")
-        for fault in document["faults"]
-    ]
-    lines += [f"note: {fault_line(note)}" for note in document["notes"]]
-    return "\n".join([*lines, _sentence(document)])
+    lines = [str(fault) + (f" (accepted: {fault.reason})" if fault.accepted else "") for fault in found.faults]
+    lines += [f"note: {note}" for note in found.notes]
+    return "\n".join([*lines, _sentence(found)])
 
 
-def github(document: Mapping[str, Any]) -> str:
+def github(found: Checked) -> str:
     """The same as GitHub's workflow commands, which show on the lines of a pull request, and one verdict."""
     lines = [
-        f"::{'notice' if fault['accepted'] else 'error'} file={_property(fault['path'])},line={fault['line']},"
-        f"title={_property(fault['rule'])}::{_data(fault['says'])}"
-        + (_data(f" (accepted: {fault['reason']})") if fault["accepted"] else "")
-        for fault in document["faults"]
+        f"::{'notice' if fault.accepted else 'error'} file={_property(fault.path)},line={fault.line},"
+        f"title={_property(fault.rule)}::{_data(fault.says)}"
+        + (_data(f" (accepted: {fault.reason})") if fault.accepted else "")
+        for fault in found.faults
     ]
     lines += [
-        f"::notice file={_property(note['path'])},line={note['line']},title={_property(note['rule'])}::"
-        + _data(note["says"])
-        for note in document["notes"]
+        f"::notice file={_property(note.path)},line={note.line},title={_property(note.rule)}::" + _data(note.says)
+        for note in found.notes
     ]
-    return "\n".join([*lines, _sentence(document)])
+    return "\n".join([*lines, _sentence(found)])
 
 
-def summary(document: Mapping[str, Any]) -> str:
+def summary(found: Checked) -> str:
     """The same as Markdown, for a job's summary. What the change accepts stands first: reviewers approve it, too."""
-    order = sorted(document["faults"], key=lambda fault: not fault["accepted"])
+    order = sorted(found.faults, key=lambda fault: not fault.accepted)
     rows = [
-        f"| {'accepted' if fault['accepted'] else 'refused'} | `{fault['rule']}` | {plain(fault['path'])} | "
-        f"{plain(fault['says'])}{plain(' Accepted: ' + fault['reason']) if fault['accepted'] else ''} |"
+        f"| {'accepted' if fault.accepted else 'refused'} | `{fault.rule}` | {plain(fault.path)} | "
+        f"{plain(fault.says)}{plain(f' Accepted: {fault.reason}') if fault.accepted else ''} |"
         for fault in order
     ]
-    rows += [
-        f"| note | `{note['rule']}` | {plain(note['path'])} | {plain(note['says'])} |" for note in document["notes"]
-    ]
+    rows += [f"| note | `{note.rule}` | {plain(note.path)} | {plain(note.says)} |" for note in found.notes]
     table = ["", "| | rule | path | |", "|---|---|---|---|", *rows] if rows else []
-    return "\n".join([f"**pointsman check**: {_sentence(document)}", *table]) + "\n"
+    return "\n".join([f"**pointsman check**: {_sentence(found)}", *table]) + "\n"
 
 
-def _sentence(document: Mapping[str, Any]) -> str:
-    broken = sum(not fault["accepted"] for fault in document["faults"])
+def _sentence(found: Checked) -> str:
+    broken = sum(not fault.accepted for fault in found.faults)
     return f"{broken} fault{'s' if broken > 1 else ''}: this may not be current" if broken else "nothing is wrong"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.console import Answer, Call, example, json_option
+
+if TYPE_CHECKING:
+    from pointsman.verbs.doctor import Examined
 
 
 @click.command(epilog=example("pointsman doctor"))
@@ -25,6 +27,6 @@ def doctor(call: Call) -> Answer:
         return Answer(verb.doctor(workspace), render)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(found: Examined) -> str:
     """One line per check."""
-    return "\n".join(f"{'ok ' if each['ok'] else 'BAD'} {each['name']}: {each['says']}" for each in document["checks"])
+    return "\n".join(f"{'ok ' if each.ok else 'BAD'} {each.name}: {each.says}" for each in found.checks)

@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 from pointsman.errors import Fault
-from pointsman.outcome import Outcome, told
+from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
+from pointsman.values import CommitId, Shape, ToldFault
 from pointsman.workspace import Workspace
+
+Line = Annotated[int, Shape(says="where the file begins to differ from the base", minimum=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedFault(ToldFault):
+    """A fault, where it is, and why it is accepted if it is."""
+
+    accepted: Annotated[bool, "the change accepts this fault by name"]
+    line: Line
+    reason: Annotated[str | None, "why it is accepted"] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note(ToldFault):
+    """What a guardrail says that stops nothing, and where."""
+
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the gate says of the index, a change or a tree."""
+
+    base: CommitId | None
+    head: CommitId | None
+    faults: Sequence[JudgedFault]
+    notes: Annotated[Sequence[Note], "what guardrails say that stops nothing"]
 
 
 def check(
@@ -17,7 +47,7 @@ def check(
     base: str | None = None,
     head: str | None = None,
     staged: bool = False,
-) -> Outcome[Mapping[str, Any]]:
+) -> Outcome[Checked]:
     """Judge the index, a change, or, without `base`, all that stands at `head`. Exit 1 if a fault is not accepted."""
     repo, gate = workspace.repo, workspace.gate
     if repo.worktree is None:
@@ -30,14 +60,13 @@ def check(
         verdict = gate.judge_change(old, new) if old is not None else gate.judge_tree(new)
     before, after = Snapshot(repo, old), Snapshot(repo, new)
 
-    def place(fault: Fault) -> dict[str, int]:
-        return {"line": _first_change(before.read(fault.path), after.read(fault.path))}
+    def told(fault: Fault, reason: str | None = None) -> JudgedFault:
+        line = _first_change(before.read(fault.path), after.read(fault.path))
+        return JudgedFault(fault.rule, fault.path, fault.says, reason is not None, line, reason)
 
-    faults = [{**told(fault, accepted=False), **place(fault)} for fault in verdict.faults]
-    accepted = [{**told(fault, accepted=True), **place(fault), "reason": why} for fault, why in verdict.accepted]
-    notes = [{**told(fault), **place(fault)} for fault in verdict.notes]
-    document = {"base": old, "head": new, "faults": faults + accepted, "notes": notes}
-    return Outcome(document, 1 if verdict.faults else 0)
+    faults = [*map(told, verdict.faults), *(told(fault, reason) for fault, reason in verdict.accepted)]
+    notes = [Note(each.rule, each.path, each.says, each.line) for each in map(told, verdict.notes)]
+    return Outcome(Checked(old, new, faults, notes), 1 if verdict.faults else 0)
 
 
 def _first_change(old: bytes | None, new: bytes | None) -> int:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import time
-from typing import Any
+from typing import Annotated
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.open import KINDS
@@ -39,25 +39,41 @@ class _Finding(Exception):
     says: str
 
 
-def doctor(workspace: Workspace) -> Outcome[Mapping[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was tried."""
+
+    name: str
+    ok: bool
+    says: Annotated[str, "what is wrong and what to do, or that it works"]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """All that was tried."""
+
+    checks: Sequence[Check]
+
+
+def doctor(workspace: Workspace) -> Outcome[Examined]:
     """Try the stores of the settings on main. Exit 1 if one cannot be relied on, 3 if one cannot be reached."""
     repo, progress = workspace.repo, workspace.progress
-    checks: list[dict[str, Any]] = [{"name": "git", "ok": True, "says": require_git()}]
+    checks = [Check("git", True, require_git())]
     where = repo.remote or str(repo.git_dir)
     try:
         settings = Snapshot(repo, repo.refresh()).settings()
     except Unreachable as error:
-        return Outcome({"checks": [*checks, {"name": "origin", "ok": False, "says": str(error)}]}, error.exit_code)
-    says = f"{where} answers; ship pull requests are {KINDS[settings.forge].pulls}"
-    checks.append({"name": "origin", "ok": True, "says": says})
+        return Outcome(Examined([*checks, Check("origin", False, str(error))]), error.exit_code)
+    pulls = KINDS[settings.forge].pulls
+    checks.append(Check("origin", True, f"{where} answers; ship pull requests are {pulls}"))
     checks += _history(repo)
     unreachable = False
     progress("asking the forge how it is set up")
     try:
         for name, wrong in workspace.forge.protection():
-            checks.append({"name": f"forge {name}", "ok": not wrong, "says": wrong or "set up as it should be"})
+            checks.append(Check(f"forge {name}", not wrong, wrong or "set up as it should be"))
     except Problem as error:
-        checks.append({"name": "forge reached", "ok": False, "says": str(error)})
+        checks.append(Check("forge reached", False, str(error)))
         unreachable = isinstance(error, Unreachable)
     stores = {"store": settings.store}
     if not f"{settings.serving_root}/".startswith(f"{settings.store}/"):
@@ -66,23 +82,23 @@ def doctor(workspace: Workspace) -> Outcome[Mapping[str, Any]]:
         progress(f"trying {url}")
         try:
             for name, wrong in _examine(open_store(url, settings.access)):
-                checks.append({"name": f"{role} {name}", "ok": not wrong, "says": wrong or f"{url} does it"})
+                checks.append(Check(f"{role} {name}", not wrong, wrong or f"{url} does it"))
         except Unreachable as error:
-            checks.append({"name": f"{role} reached", "ok": False, "says": str(error)})
+            checks.append(Check(f"{role} reached", False, str(error)))
             unreachable = True
-    failed = any(not check["ok"] for check in checks)
-    return Outcome({"checks": checks}, 3 if unreachable else 1 if failed else 0)
+    failed = any(not check.ok for check in checks)
+    return Outcome(Examined(checks), 3 if unreachable else 1 if failed else 0)
 
 
-def _history(repo: Repository) -> list[dict[str, Any]]:
+def _history(repo: Repository) -> list[Check]:
     """Whether a long history has what makes it quick to look up one target; advice, never a failure."""
     length = int(repo.git.ask("rev-list", "--count", "--first-parent", repo.main))
     if length < _LONG:
         return []
     if has_path_filters(repo.git_dir):
-        return [{"name": "commit-graph", "ok": True, "says": f"{length} commits on main, with changed-path filters"}]
+        return [Check("commit-graph", True, f"{length} commits on main, with changed-path filters")]
     says = f"{length} commits on main without changed-path filters: {WRITE} in {repo.git_dir} makes log and at quicker"
-    return [{"name": "commit-graph", "ok": True, "says": says}]
+    return [Check("commit-graph", True, says)]
 
 
 def _examine(store: Store) -> Iterator[tuple[str, str]]:
