@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 import pytest
 
 from pointsman.values import Shape
-from pointsman.verbs import at, check, doctor, get, show, verify
+from pointsman.verbs import at, check, doctor, get, hold, rollback, show, verify
 from pointsman.verbs import hash as hashing
 
 FOLDER = Path(str(resources.files("pointsman"))) / "schemas" / "output"
@@ -27,6 +27,9 @@ VALUES: dict[str, type] = {
     "doctor": doctor.Examined,
     "get": get.Fetched,
     "hash": hashing.Hashes,
+    "hold": hold.HoldChange,
+    "release": hold.HoldChange,
+    "rollback": rollback.RolledBack,
     "show": show.Shown,
     "verify": verify.Verified,
 }

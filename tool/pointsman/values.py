@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 from pointsman.errors import Fault
+from pointsman.state.documents import Hold
 from pointsman.state.names import NAME, VERSION
 from pointsman.state.objects import Oid
 
@@ -40,6 +41,28 @@ class Step:
     commit: CommitId
     at: Moment
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """An open pull request as other documents refer to it."""
+
+    id: Annotated[str, "what pr merge takes"]
+    url: Annotated[str | None, "null on the local forge"]
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTerms:
+    """Until when a hold stops ships, and why."""
+
+    until: Annotated[str, Shape(format="date-time")]
+    reason: str
+
+    @classmethod
+    def of(cls, hold: Hold | None) -> HoldTerms | None:
+        """The terms of a hold; None of none."""
+        return cls(hold.until, hold.reason) if hold is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import HOLDABLE, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
+
+if TYPE_CHECKING:
+    from pointsman.verbs.hold import HoldChange
 
 
 @click.command(epilog=example('pointsman hold grocer/home --until 3d --now --reason "the feed is broken"'))
@@ -45,20 +47,20 @@ def release(call: Call, target: str, reason: str | None, now: bool) -> Answer:
         return Answer(verb.change_hold(workspace, request), render)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(told: HoldChange) -> str:
     """What became of the hold, whether it binds already, and what to do next."""
-    hold, was, pull, outcome = (document[name] for name in ("hold", "was", "pull_request", "outcome"))
-    on = "everything" if document["target"] == "all" else document["target"]
-    held = f"on hold until {hold['until']} ({hold['reason']})" if hold else "no hold"
-    before = f"; it was on hold until {was['until']} ({was['reason']})" if was and outcome != "unchanged" else ""
-    others = f"; {document['says']}" if "says" in document else ""
+    hold, was, pull, outcome = told.hold, told.was, told.pull_request, told.outcome
+    on = "everything" if told.target == "all" else told.target
+    held = f"on hold until {hold.until} ({hold.reason})" if hold else "no hold"
+    before = f"; it was on hold until {was.until} ({was.reason})" if was and outcome != "unchanged" else ""
+    others = f"; {told.says}" if told.says else ""
     if outcome == "merged":
-        commit = document["commit"][:12]
+        commit = (told.commit or "")[:12]
         if hold:
             return f"{on}: {held}, on main as {commit}: ships are refused from now on, restores pass{before}"
         return f"{on}: released on main as {commit}{'' if others else ': ships pass again'}{before}{others}"
     if pull is None:
         return f"{on}: unchanged, {held} on main{others}"
-    done = f"unchanged, {pull['branch']} is open" if outcome == "unchanged" else f"{outcome} {pull['branch']}"
+    done = f"unchanged, {pull.branch} is open" if outcome == "unchanged" else f"{outcome} {pull.branch}"
     means = f"{held} once it is merged" if hold else "released once it is merged"
-    return f"{on}: {done}: {means}{before}{others}; next: pointsman pr merge {pull['id']}"
+    return f"{on}: {done}: {means}{before}{others}; next: pointsman pr merge {pull.id}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +11,7 @@ from pointsman.cli.console import Answer, Call, example, json_option
 
 if TYPE_CHECKING:
     from pointsman.state.names import Pattern, Target
+    from pointsman.verbs.rollback import Restored, RolledBack
 
 
 @click.command(epilog=example('pointsman rollback grocer/home --now --reason "half the items are gone"'))
@@ -62,21 +62,21 @@ def rollback(
         return Answer(verb.roll_back(workspace, request), render)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(done: RolledBack) -> str:
     """One line per target and what to do next."""
-    return "\n".join(f"{each['target']}: {_line(each)}" for each in document["targets"])
+    return "\n".join(f"{each.target}: {_line(each)}" for each in done.targets)
 
 
-def _line(each: Mapping[str, Any]) -> str:
-    pull, hold = each["pull_request"], each.get("hold")
-    held = f", on hold until {hold['until']}" if hold else ""
-    match each["outcome"]:
+def _line(each: Restored) -> str:
+    pull = each.pull_request
+    held = f", on hold until {each.hold.until}" if each.hold else ""
+    match each.outcome:
         case "merged":
-            return f"rolled back on main as {each['commit'][:12]}{held}; next: pointsman sync"
-        case "opened":
-            return f"opened {pull['branch']}{held}; next: pointsman pr merge {pull['id']}"
+            return f"rolled back on main as {(each.commit or '')[:12]}{held}; next: pointsman sync"
+        case "opened" if pull is not None:
+            return f"opened {pull.branch}{held}; next: pointsman pr merge {pull.id}"
         case "left":
-            return f"left as it is: {each['says']}"
+            return f"left as it is: {each.says}"
         case _ if pull is not None:
-            return f"unchanged, {pull['branch']} is open; next: pointsman pr merge {pull['id']}"
-    return f"unchanged, {each.get('says', 'main has this manifest already')}"
+            return f"unchanged, {pull.branch} is open; next: pointsman pr merge {pull.id}"
+    return f"unchanged, {each.says or 'main has this manifest already'}"

@@ -22,6 +22,7 @@ from pointsman.state.message import Message, parse
 from pointsman.state.names import Target, branch_place
 from pointsman.state.objects import Oid
 from pointsman.state.paths import path_kind
+from pointsman.values import PullRequest
 from pointsman.workspace import Workspace
 
 _SHOWN = 10  # pull requests
@@ -130,6 +131,11 @@ def find(workspace: Workspace, text: str) -> Pull:
     if named:
         raise Problem(f"{text} names {len(named)} open pull requests, say which: {known}{more}")
     raise Problem(f"no open pull request {text}: {f'open are {known}{more}' if pulls else 'none is open'}")
+
+
+def reference(pull: Pull) -> PullRequest:
+    """A pull request as other documents refer to it."""
+    return PullRequest(pull.id, pull.opened.url, pull.branch)
 
 
 def document(pull: Pull) -> dict[str, Any]:

@@ -7,10 +7,9 @@ what is asked last takes its place.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Literal
 
 from pointsman.errors import Problem, Refused
 from pointsman.history.times import read_time
@@ -21,11 +20,13 @@ from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping import pulls
 from pointsman.shipping.options import check_now, check_words
+from pointsman.shipping.pulls import Pull
 from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.state.message import check_value, compose
-from pointsman.state.names import Target, branch_place
+from pointsman.state.names import NAME, Target, branch_place
 from pointsman.state.objects import PLAIN_FILE, Entry, Oid
 from pointsman.state.times import duration
+from pointsman.values import CommitId, HoldTerms, PullRequest, Shape
 from pointsman.workspace import Workspace
 
 _TRIES = 12
@@ -45,6 +46,27 @@ class Request:
     def __post_init__(self) -> None:
         check_words("", (), self.reason)
         check_now(self.now, self.reason)
+
+
+Became = Annotated[
+    Literal["opened", "updated", "merged", "unchanged"],
+    "it binds, or is released, once it is on main: with merged, or with unchanged where pull_request is null",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldChange:
+    """What became of the hold on a target, or on all."""
+
+    target: Annotated[str, Shape("", "tenant/surface, or all", f"^(all|{NAME}/{NAME})$")]
+    hold: Annotated[HoldTerms | None, "the hold that was asked for, or that stands if nothing changed; null: none"]
+    was: Annotated[HoldTerms | None, "the hold on main before"]
+    pull_request: PullRequest | None
+    commit: CommitId | None
+    says: Annotated[
+        str | None, "of a release: what else stops ships of the target; of all, which targets have a hold of their own"
+    ] = None
+    outcome: Became
 
 
 def read_until(text: str, clock: int) -> str:
@@ -81,7 +103,7 @@ def standing(repo: Repository, entry: Entry | None, path: str) -> Hold | None:
     return found if isinstance(found, Hold) else None
 
 
-def change_hold(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
+def change_hold(workspace: Workspace, request: Request) -> Outcome[HoldChange]:
     """Set or release a hold. Main, or its pull request, that says so already stays as it is."""
     wanted: Hold | None = None
     if request.until is not None:
@@ -90,31 +112,34 @@ def change_hold(workspace: Workspace, request: Request) -> Outcome[Mapping[str, 
     return Outcome(until_settled(workspace.repo, lambda: _change(workspace, request, wanted)))
 
 
-def _change(workspace: Workspace, request: Request, wanted: Hold | None) -> dict[str, Any]:
+def _change(workspace: Workspace, request: Request, wanted: Hold | None) -> HoldChange:
     repo = workspace.repo
     main, path = repo.main, HOLD_ON_ALL if request.target == "all" else Target.parse(request.target).hold_path
     base = Snapshot(repo, main)
     entry = base.entry(path)
     was = standing(repo, entry, path)
-    told: dict[str, Any] = {
-        "target": request.target,
-        "hold": _told(wanted),
-        "was": _told(was),
-        "pull_request": None,
-        "commit": None,
-    }
     if entry is None or (wanted is not None and is_same(was, wanted)):
         _known(repo, base, request.target)
-    if wanted is None:
-        told |= {"says": says} if (says := _others(repo, base, request.target, workspace.now)) else {}
+    others = _others(repo, base, request.target, workspace.now) if wanted is None else ""
+
+    def told(hold: Hold | None, outcome: Became, commit: Oid | None = None, pull: Pull | None = None) -> HoldChange:
+        return HoldChange(
+            target=request.target,
+            hold=HoldTerms.of(hold),
+            was=HoldTerms.of(was),
+            pull_request=pulls.reference(pull) if pull is not None else None,
+            commit=commit,
+            says=others or None,
+            outcome=outcome,
+        )
+
     if (entry is None) if wanted is None else is_same(was, wanted):
-        return {**told, "hold": _told(was), "outcome": "unchanged"}
+        return told(was, "unchanged")
     branch = f"hold/{branch_place(request.target)}/{hashlib.sha256(f'hold {request.target}'.encode()).hexdigest()[:12]}"
     ref = f"refs/heads/{branch}"
     there = repo.heads.get(ref)
     if there is not None and not request.now and _asks_for(repo, there, path, entry, wanted):
-        pull = pulls.show_on_forge(workspace, branch, there)
-        return {**told, "outcome": "unchanged", "pull_request": pulls.document(pull), "commit": there}
+        return told(wanted, "unchanged", there, pulls.show_on_forge(workspace, branch, there))
     commit = _commit(repo, main, request, path, wanted)
     verdict = workspace.gate.judge_change(main, commit, notes=False)
     if verdict.faults:
@@ -122,11 +147,10 @@ def _change(workspace: Workspace, request: Request, wanted: Hold | None) -> dict
     if request.now:
         overtaken = [Move(ref, None, there)] if there is not None else []
         repo.move([Move(MAIN, commit, main), *overtaken])
-        return {**told, "outcome": "merged", "commit": commit}
+        return told(wanted, "merged", commit)
     repo.move([Move(ref, commit, there)])
     pull = pulls.show_on_forge(workspace, branch, commit, updated=there is not None)
-    outcome = "opened" if there is None else "updated"
-    return {**told, "outcome": outcome, "pull_request": pulls.document(pull), "commit": commit}
+    return told(wanted, "opened" if there is None else "updated", commit, pull)
 
 
 def _asks_for(repo: Repository, there: Oid, path: str, on_main: Entry | None, wanted: Hold | None) -> bool:
@@ -183,7 +207,3 @@ def _known(repo: Repository, base: Snapshot, text: str) -> None:
     known = shipped_ever(repo, repo.main)
     if str(target) not in known:
         raise Problem(unknown(target, known))
-
-
-def _told(hold: Hold | None) -> dict[str, str] | None:
-    return {"until": hold.until, "reason": hold.reason} if hold is not None else None

@@ -6,8 +6,9 @@ All targets of one rollback move in one commit, of one pull request or straight 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
@@ -16,7 +17,8 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.shipping import pulls
 from pointsman.state.message import compose
-from pointsman.state.objects import Entry
+from pointsman.state.objects import Entry, Oid
+from pointsman.values import CommitId, HoldTerms, PullRequest, Sha256, TargetName
 from pointsman.verbs import rollback_plan
 from pointsman.verbs.rollback_plan import Plan, Request
 from pointsman.workspace import Workspace
@@ -25,8 +27,31 @@ __all__ = ["Request", "roll_back"]
 _LINES = 20  # of a commit's message
 _SHOWN = 3  # targets
 
+Became = Literal["opened", "merged", "unchanged", "left"]
 
-def roll_back(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What became of one target."""
+
+    target: TargetName
+    from_: Annotated[Sha256 | None, "SHA-256 of the manifest on main"]
+    to: Annotated[Sha256 | None, "SHA-256 of the manifest that is put back"]
+    outcome: Annotated[Became, "left: of a target that was not named there was nothing earlier; exit 5"]
+    pull_request: PullRequest | None
+    commit: CommitId | None
+    hold: Annotated[HoldTerms | None, "the hold that is set with it"] = None
+    says: Annotated[str | None, "why it stays as it is"] = None
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """What became of all targets of a rollback."""
+
+    targets: Sequence[Restored]
+
+
+def roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
     """Restore an earlier manifest of each target, by a pull request or, with `now`, on main: all of them or none.
 
     Of targets that nobody named, those with nothing earlier are left, and exit is 5.
@@ -35,7 +60,7 @@ def roll_back(workspace: Workspace, request: Request) -> Outcome[Mapping[str, An
     return until_settled(workspace.repo, lambda: _roll_back(workspace, request))
 
 
-def _roll_back(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
+def _roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
     repo, gate = workspace.repo, workspace.gate
     main = repo.main
     plans = list(rollback_plan.plans(workspace, request))
@@ -43,16 +68,15 @@ def _roll_back(workspace: Workspace, request: Request) -> Outcome[Mapping[str, A
     rollback_plan.prove(gate, moving)
     said = [plan.said for plan in moving]
     changed = [plan for plan in plans if plan.moves or plan.hold is not None]
-    left = any(plan.left for plan in plans)
-    if left and all(plan.left for plan in plans):
+    if plans and all(plan.left for plan in plans):
         raise Problem(plans[0].says)
     if not changed:
-        return _outcome(repo, plans, {}, "unchanged", left=left)
+        return _outcome(repo, plans, "unchanged")
     branch = _branch(request, changed)
     ref = f"refs/heads/{branch}"
     if not request.now and (there := repo.heads.get(ref)) is not None:
-        pull = pulls.document(pulls.show_on_forge(workspace, branch, there))
-        return _outcome(repo, plans, {"pull_request": pull, "commit": there}, "unchanged", left=left)
+        pull = pulls.reference(pulls.show_on_forge(workspace, branch, there))
+        return _outcome(repo, plans, "unchanged", there, pull)
     files: dict[str, bytes | Entry | None] = {plan.target.manifest_path: plan.after for plan in moving}
     files |= {plan.hold.path: plan.hold.render() for plan in plans if plan.hold is not None}
     text = compose(_subject(changed), said, reason=request.reason, note=_note(request, plans))
@@ -62,10 +86,10 @@ def _roll_back(workspace: Workspace, request: Request) -> Outcome[Mapping[str, A
         raise Refused(verdict.faults)
     if request.now:
         repo.move([Move(MAIN, commit, main)])
-        return _outcome(repo, plans, {"commit": commit}, "merged", left=left)
+        return _outcome(repo, plans, "merged", commit)
     repo.move([Move(ref, commit, None)])
-    pull = pulls.document(pulls.show_on_forge(workspace, branch, commit))
-    return _outcome(repo, plans, {"pull_request": pull, "commit": commit}, "opened", left=left)
+    pull = pulls.reference(pulls.show_on_forge(workspace, branch, commit))
+    return _outcome(repo, plans, "opened", commit, pull)
 
 
 # what is said of it
@@ -98,22 +122,28 @@ def _note(request: Request, plans: Sequence[Plan]) -> str:
 
 
 def _outcome(
-    repo: Repository, plans: Sequence[Plan], done: Mapping[str, Any], outcome: str, *, left: bool
-) -> Outcome[Mapping[str, Any]]:
-    told = []
-    for plan in plans:
-        mine = done if plan.moves or plan.hold is not None else {}
-        document = {
-            "target": str(plan.target),
-            "from": _sha256(repo, plan.before),
-            "to": _sha256(repo, plan.before if plan.after is None else plan.after),
-            "outcome": "left" if plan.left else outcome if mine else "unchanged",
-            "pull_request": mine.get("pull_request"),
-            "commit": mine.get("commit"),
-        }
-        document |= {"hold": {"until": plan.hold.until, "reason": plan.hold.reason}} if plan.hold is not None else {}
-        told.append(document | ({"says": plan.says} if plan.says else {}))
-    return Outcome({"targets": told}, 5 if left else 0)
+    repo: Repository,
+    plans: Sequence[Plan],
+    outcome: Became,
+    commit: Oid | None = None,
+    pull: PullRequest | None = None,
+) -> Outcome[RolledBack]:
+    """What became of each target; `commit` and `pull` are of those that changed."""
+
+    def told(plan: Plan) -> Restored:
+        mine = commit is not None and (plan.moves or plan.hold is not None)
+        return Restored(
+            target=str(plan.target),
+            from_=_sha256(repo, plan.before),
+            to=_sha256(repo, plan.before if plan.after is None else plan.after),
+            outcome="left" if plan.left else outcome if mine else "unchanged",
+            pull_request=pull if mine else None,
+            commit=commit if mine else None,
+            hold=HoldTerms.of(plan.hold),
+            says=plan.says or None,
+        )
+
+    return Outcome(RolledBack(list(map(told, plans))), 5 if any(plan.left for plan in plans) else 0)
 
 
 def _sha256(repo: Repository, state: Entry | bytes | None) -> str | None:
