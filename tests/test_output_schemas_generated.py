@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 import pytest
 
 from pointsman.values import Shape
-from pointsman.verbs import at, check, doctor, get, hold, rollback, show, verify
+from pointsman.verbs import at, check, doctor, get, hold, pr, refresh, rollback, show, verify
 from pointsman.verbs import hash as hashing
 
 FOLDER = Path(str(resources.files("pointsman"))) / "schemas" / "output"
@@ -28,6 +28,11 @@ VALUES: dict[str, type] = {
     "get": get.Fetched,
     "hash": hashing.Hashes,
     "hold": hold.HoldChange,
+    "pr-close": pr.Closed,
+    "pr-list": pr.Listed,
+    "pr-merge": pr.Merged,
+    "pr-refresh": refresh.Refreshed,
+    "pr-show": pr.Shown,
     "release": hold.HoldChange,
     "rollback": rollback.RolledBack,
     "show": show.Shown,

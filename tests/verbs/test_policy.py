@@ -468,11 +468,11 @@ def test_a_revert_is_told_what_is_unusual_about_it_and_passes(grocer: Kept) -> N
     with shop.open() as repo:
         main = git(shop.origin, "rev-list", "-4", "main", "--", GROCER.manifest_path).splitlines()
         rollback.roll_back(Workspace(repo), rollback.Request((GROCER,), to=main[3]))
-        shown = pr.show(Workspace(repo), "grocer/home").document
-    assert shown["faults"] == []
-    assert set(notes(shown)) == {"window-regressed", "size-jump"}
-    assert f"note: {GROCER.manifest_path}: window-regressed: " in pr_command.render(shown)
-    assert "the gate passes it" in pr_command.render(shown)
+        shown = pr.show(Workspace(repo), "grocer/home")
+    assert shown.value.faults == []
+    assert set(notes(shown.document)) == {"window-regressed", "size-jump"}
+    assert f"note: {GROCER.manifest_path}: window-regressed: " in pr_command.render_shown(shown.value)
+    assert "the gate passes it" in pr_command.render_shown(shown.value)
 
 
 def test_a_restore_of_a_bad_day_is_told_by_contents_too(grocer: Kept) -> None:

@@ -77,6 +77,19 @@ class ToldFault:
         return str(Fault(self.path, self.rule, self.says))
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedFault(ToldFault):
+    """A fault of a change that may accept it."""
+
+    accepted: Annotated[bool, "the change accepts this fault by name"]
+    reason: Annotated[str | None, "why it is accepted"] = None
+
+
 def told(fault: Fault) -> ToldFault:
     """A fault as documents have it."""
     return ToldFault(fault.rule, fault.path, fault.says)
+
+
+def judged(fault: Fault, reason: str | None = None) -> JudgedFault:
+    """The same of a fault that a change breaks, or that it accepts for a reason."""
+    return JudgedFault(fault.rule, fault.path, fault.says, reason is not None, reason)

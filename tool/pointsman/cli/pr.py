@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import TEXT
 from pointsman.cli.console import Answer, Call, Commands, example, json_option
-from pointsman.outcome import fault_line
+
+if TYPE_CHECKING:
+    from pointsman.verbs.pr import Closed, Listed, ListedPullRequest, Merged, Shown
+    from pointsman.verbs.refresh import Refreshed
 
 
 @click.group("pr", cls=Commands, no_args_is_help=False, epilog=example("pointsman pr merge grocer/home"))
@@ -28,7 +30,7 @@ def pr_list(call: Call) -> Answer:
     from pointsman.verbs import pr as pulls
 
     with call.workspace() as workspace:
-        return Answer(pulls.list_pulls(workspace), render)
+        return Answer(pulls.list_pulls(workspace), render_list)
 
 
 @pr.command("show", epilog=example("pointsman pr show grocer/home"))
@@ -40,7 +42,7 @@ def pr_show(call: Call, pull: str) -> Answer:
     from pointsman.verbs import pr as pulls
 
     with call.workspace() as workspace:
-        return Answer(pulls.show(workspace, pull), render)
+        return Answer(pulls.show(workspace, pull), render_shown)
 
 
 @pr.command("merge", epilog=example("pointsman pr merge grocer/home"))
@@ -53,7 +55,7 @@ def pr_merge(call: Call, pull: str) -> Answer:
 
     call.refusal = "nothing was merged"
     with call.workspace() as workspace:
-        return Answer(pulls.merge(workspace, pull), render)
+        return Answer(pulls.merge(workspace, pull), render_merged)
 
 
 @pr.command("close", epilog=example("pointsman pr close grocer/home"))
@@ -65,7 +67,7 @@ def pr_close(call: Call, pull: str) -> Answer:
     from pointsman.verbs import pr as pulls
 
     with call.workspace() as workspace:
-        return Answer(pulls.close(workspace, pull), render)
+        return Answer(pulls.close(workspace, pull), render_closed)
 
 
 @pr.command("refresh", epilog=example("pointsman pr refresh"))
@@ -83,33 +85,40 @@ def pr_refresh(call: Call, pull: str | None) -> Answer:
         return Answer(refresh.refresh(workspace, pull), render_refreshed)
 
 
-def render(outcome: Mapping[str, Any]) -> str:
-    """Any of the four documents, for a person."""
-    if "pull_requests" in outcome:
-        lines = [_line(pull) for pull in outcome["pull_requests"]]
-        return "\n".join(lines) or "no open pull requests"
-    if "closed" in outcome:
-        return f"closed {outcome['closed']['branch']}"
-    if "commit" in outcome:
-        what = ", ".join(outcome["targets"]) or "the hold"
-        return f"merged {what} as {outcome['commit'][:12]}"
-    faults = [f"  {'accepted' if fault['accepted'] else 'refused'}: {fault_line(fault)}" for fault in outcome["faults"]]
-    notes = [f"  note: {fault_line(note)}" for note in outcome["notes"]]
-    passes = [] if any(not fault["accepted"] for fault in outcome["faults"]) else ["  the gate passes it"]
-    return "\n".join([_line(outcome), *(f"  {said}" for said in outcome["says"]), *faults, *notes, *passes])
+def render_list(listed: Listed) -> str:
+    """One line per pull request."""
+    return "\n".join(map(_line, listed.pull_requests)) or "no open pull requests"
 
 
-def _line(pull: Mapping[str, Any]) -> str:
-    stale = "  (stale: main moved; next: pointsman pr refresh)" if pull["stale"] else ""
-    targets = f"{', '.join(pull['targets'])}  " if pull["targets"] else ""  # a hold's own has none
-    return f"{pull['id']}  {targets}{pull['title']}  by {pull['author']}, {pull['opened_at']}{stale}"
+def render_shown(pull: Shown) -> str:
+    """The pull request, its lines of exact grammar, and what the gate says of it."""
+    faults = [f"  {'accepted' if fault.accepted else 'refused'}: {fault}" for fault in pull.faults]
+    notes = [f"  note: {note}" for note in pull.notes]
+    passes = [] if any(not fault.accepted for fault in pull.faults) else ["  the gate passes it"]
+    return "\n".join([_line(pull), *(f"  {said}" for said in pull.says), *faults, *notes, *passes])
 
 
-def render_refreshed(outcome: Mapping[str, Any]) -> str:
+def render_merged(merged: Merged) -> str:
+    """What was merged, and as which commit."""
+    return f"merged {', '.join(merged.targets) or 'the hold'} as {merged.commit[:12]}"
+
+
+def render_closed(closed: Closed) -> str:
+    """Which branch went."""
+    return f"closed {closed.closed.branch}"
+
+
+def _line(pull: ListedPullRequest) -> str:
+    stale = "  (stale: main moved; next: pointsman pr refresh)" if pull.stale else ""
+    targets = f"{', '.join(pull.targets)}  " if pull.targets else ""  # a hold's own has none
+    return f"{pull.id}  {targets}{pull.title}  by {pull.author}, {pull.opened_at}{stale}"
+
+
+def render_refreshed(refreshed: Refreshed) -> str:
     """One line per pull request, and what stops those that were refused."""
     lines = []
-    for each in outcome["pull_requests"]:
-        says = f": {each['says']}" if each["says"] else ""
-        lines.append(f"{each['id']}  {', '.join(each['targets'])}  {each['outcome']}{says}")
-        lines += [f"  {fault_line(fault)}" for fault in each["faults"]]
+    for each in refreshed.pull_requests:
+        says = f": {each.says}" if each.says else ""
+        lines.append(f"{each.id}  {', '.join(each.targets)}  {each.outcome}{says}")
+        lines += [f"  {fault}" for fault in each.faults]
     return "\n".join(lines) or "no open pull requests"

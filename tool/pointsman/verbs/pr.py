@@ -2,68 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 from pointsman.gate.gate import Gate
-from pointsman.outcome import Outcome, told
+from pointsman.outcome import Outcome
 from pointsman.shipping.merge import merge_pull
-from pointsman.shipping.pulls import Pull, close_pull, document, find, is_stale, open_pulls
+from pointsman.shipping.pulls import Pull, close_pull, find, is_stale, open_pulls, reference
 from pointsman.state.objects import Oid
+from pointsman.values import CommitId, JudgedFault, Moment, PullRequest, TargetName, ToldFault, judged, told
 from pointsman.workspace import Workspace
 
 
-def list_pulls(workspace: Workspace) -> Outcome[Mapping[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class ListedPullRequest(PullRequest):
+    """An open pull request, by whom it is, and whether main has overtaken it."""
+
+    targets: Sequence[TargetName]
+    title: str
+    opened_at: Moment
+    author: str
+    stale: Annotated[bool, "main moved a manifest that it replaces"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """All that are open."""
+
+    pull_requests: Sequence[ListedPullRequest]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(ListedPullRequest):
+    """One of them, what it changes, and what the gate says of it."""
+
+    head: CommitId
+    says: Annotated[Sequence[str], "the lines of exact grammar in its message"]
+    faults: Sequence[JudgedFault]
+    notes: Annotated[Sequence[ToldFault], "what guardrails say that stops nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What became of it on main; without targets it was that of a hold."""
+
+    commit: CommitId
+    targets: Sequence[TargetName]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Which one was closed."""
+
+    closed: PullRequest
+    targets: Sequence[TargetName]
+
+
+def list_pulls(workspace: Workspace) -> Outcome[Listed]:
     """All open pull requests."""
     main = workspace.repo.refresh()
-    gate = workspace.gate
     found = open_pulls(workspace)
     workspace.repo.expect(sum(len(pull.targets) for pull in found))
-    return Outcome({"pull_requests": [_listed(gate, main, pull) for pull in found]})
+    return Outcome(Listed([_listed(workspace.gate, main, pull) for pull in found]))
 
 
-def _listed(gate: Gate, main: Oid, pull: Pull) -> dict[str, Any]:
-    return {
-        **document(pull),
-        "targets": [str(target) for target in pull.targets],
-        "title": pull.title,
-        "opened_at": pull.opened_at,
-        "author": pull.author,
-        "stale": is_stale(gate, main, pull),
-    }
-
-
-def show(workspace: Workspace, text: str) -> Outcome[Mapping[str, Any]]:
-    """One pull request, what it changes, and what the gate says of it."""
-    main = workspace.repo.refresh()
-    gate = workspace.gate
-    pull = find(workspace, text)
-    verdict = gate.judge_change(main, pull.head)
-    faults = [told(fault, accepted=False) for fault in verdict.faults]
-    faults += [{**told(fault, accepted=True), "reason": why} for fault, why in verdict.accepted]
-    said = [line for each in pull.message.said for line in each.lines()]
-    return Outcome(
-        {
-            **_listed(gate, main, pull),
-            "head": pull.head,
-            "says": said,
-            "faults": faults,
-            "notes": list(map(told, verdict.notes)),
-        }
+def _listed(gate: Gate, main: Oid, pull: Pull) -> ListedPullRequest:
+    return ListedPullRequest(
+        id=pull.id,
+        url=pull.opened.url,
+        branch=pull.branch,
+        targets=_targets(pull),
+        title=pull.title,
+        opened_at=pull.opened_at,
+        author=pull.author,
+        stale=is_stale(gate, main, pull),
     )
 
 
-def merge(workspace: Workspace, text: str) -> Outcome[Mapping[str, Any]]:
+def _targets(pull: Pull) -> list[str]:
+    return list(map(str, pull.targets))
+
+
+def show(workspace: Workspace, text: str) -> Outcome[Shown]:
+    """One pull request, what it changes, and what the gate says of it."""
+    main = workspace.repo.refresh()
+    pull = find(workspace, text)
+    listed = _listed(workspace.gate, main, pull)
+    verdict = workspace.gate.judge_change(main, pull.head)
+    shown = Shown(
+        id=listed.id,
+        url=listed.url,
+        branch=listed.branch,
+        targets=listed.targets,
+        title=listed.title,
+        opened_at=listed.opened_at,
+        author=listed.author,
+        stale=listed.stale,
+        head=pull.head,
+        says=[line for each in pull.message.said for line in each.lines()],
+        faults=[*map(judged, verdict.faults), *(judged(fault, reason) for fault, reason in verdict.accepted)],
+        notes=list(map(told, verdict.notes)),
+    )
+    return Outcome(shown)
+
+
+def merge(workspace: Workspace, text: str) -> Outcome[Merged]:
     """Merge one pull request; Refused by the gate, MovedFirst if only its base is stale."""
     workspace.repo.refresh()
     pull = find(workspace, text)
-    commit = merge_pull(workspace, pull)
-    return Outcome({"commit": commit, "targets": [str(target) for target in pull.targets]})
+    return Outcome(Merged(merge_pull(workspace, pull), _targets(pull)))
 
 
-def close(workspace: Workspace, text: str) -> Outcome[Mapping[str, Any]]:
+def close(workspace: Workspace, text: str) -> Outcome[Closed]:
     """Close one pull request: its branch goes, main and the records stay."""
     workspace.repo.refresh()
     pull = find(workspace, text)
     close_pull(workspace, pull)
-    return Outcome({"closed": document(pull), "targets": [str(target) for target in pull.targets]})
+    return Outcome(Closed(reference(pull), _targets(pull)))

@@ -7,13 +7,13 @@ left out; commits that someone else put on the branch stop the rebuild, and so d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Literal
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
 from pointsman.gate.gate import Gate
-from pointsman.outcome import Outcome, told
+from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import pause
 from pointsman.repo.snapshot import Snapshot
@@ -23,22 +23,31 @@ from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.pulls import Pull
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.message import Said
+from pointsman.values import PullRequest, TargetName, ToldFault, told
 from pointsman.workspace import Workspace
 
 _TRIES = 12
+Became = Literal["fresh", "rebuilt", "merged", "closed", "left", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshedPullRequest(PullRequest):
+    """What became of one pull request, and why."""
+
+    targets: Sequence[TargetName]
+    outcome: Became
+    says: Annotated[str, "why it is so"]
+    faults: Annotated[Sequence[ToldFault], "of a refused one"]
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What became of one pull request: fresh, rebuilt, closed, merged, left or refused, and why."""
+    """What became of each."""
 
-    pull: Pull
-    outcome: str
-    says: str = ""
-    faults: tuple[Fault, ...] = ()
+    pull_requests: Sequence[RefreshedPullRequest]
 
 
-def refresh(workspace: Workspace, text: str | None = None) -> Outcome[Mapping[str, Any]]:
+def refresh(workspace: Workspace, text: str | None = None) -> Outcome[Refreshed]:
     """Rebuild the stale one that is named, or all. Exit 1 if the gate lets none of them be rebuilt, 5 if not all."""
     repo, progress = workspace.repo, workspace.progress
     repo.refresh()
@@ -54,10 +63,10 @@ def refresh(workspace: Workspace, text: str | None = None) -> Outcome[Mapping[st
         progress(f"{done[-1].outcome} {pull.branch}")
     refused = [each for each in done if each.outcome == "refused"]
     code = 0 if not refused else 1 if not any(each.outcome in ("rebuilt", "merged") for each in done) else 5
-    return Outcome({"pull_requests": [_told(each) for each in done]}, code)
+    return Outcome(Refreshed(done), code)
 
 
-def _refresh(workspace: Workspace, pull: Pull) -> Refreshed:
+def _refresh(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
     repo = workspace.repo
     for again in range(_TRIES):
         try:
@@ -65,34 +74,34 @@ def _refresh(workspace: Workspace, pull: Pull) -> Refreshed:
         except Refused as error:
             says = "Main moved, and the gate does not pass this on main as it is now. Publish again, or close it.\n\n"
             workspace.forge.comment(pull.opened, "refresh", says + fenced("\n".join(map(str, error.faults))))
-            return Refreshed(pull, "refused", "the gate does not pass it on main as it is now", tuple(error.faults))
+            return _told(pull, "refused", "the gate does not pass it on main as it is now", error.faults)
         except MovedFirst:
             pause(again)
             repo.refresh()
             now = pulls.open_pulls(workspace, [pull.branch])
             if not now:
-                return Refreshed(pull, "left", "it was merged or closed meanwhile")
+                return _told(pull, "left", "it was merged or closed meanwhile")
             pull = now[0]
     raise MovedFirst(f"main moved at every try to rebuild {pull.branch}: run pointsman pr refresh {pull.id}")
 
 
-def _one(workspace: Workspace, pull: Pull) -> Refreshed:
+def _one(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
     repo, gate = workspace.repo, workspace.gate
     if pull.is_revert:
         pulls.describe_revert(workspace, pull)
     if not pulls.is_stale(gate, repo.main, pull):
-        return Refreshed(pull, "fresh")
+        return _told(pull, "fresh")
     if not pull.branch.startswith("ship/"):
-        return Refreshed(pull, "left", "main moved what it restores: run pointsman rollback again, and close this")
+        return _told(pull, "left", "main moved what it restores: run pointsman rollback again, and close this")
     if other := pulls.others_work(repo, pull):
-        return Refreshed(pull, "left", f"it has a commit that is not of a publish ({other}): close it, publish again")
+        return _told(pull, "left", f"it has a commit that is not of a publish ({other}): close it, publish again")
     wants, lost = _wants(repo, gate, pull)
     shipping = Shipping(workspace, Snapshot(repo, repo.main).settings(), _terms(pull, lost))
     ship = shipping.rebuilt(wants) if wants else None
     if ship is None:
         why = "a rollback took out what it ships" if lost else "main has what it ships"
         pulls.close_pull(workspace, pull, f"Closed: {why}.")
-        return Refreshed(pull, "closed", why)
+        return _told(pull, "closed", why)
     _same_acceptance(pull, ship.said)
     approved = workspace.forge.approvals(pull.opened)
     rebuilt = shipping.push(ship, pull)
@@ -101,8 +110,8 @@ def _one(workspace: Workspace, pull: Pull) -> Refreshed:
     says += f"; approvals for what it was before do not count: {', '.join(map(one_line, approved))}" if approved else ""
     workspace.forge.comment(rebuilt.opened, "refresh", fenced(says))
     if shipping.settings.auto_merge and merge.merge_when_ready(workspace, rebuilt) is not None:
-        return Refreshed(rebuilt, "merged", says)
-    return Refreshed(rebuilt, "rebuilt", says)
+        return _told(rebuilt, "merged", says)
+    return _told(rebuilt, "rebuilt", says)
 
 
 def _wants(repo: Repository, gate: Gate, pull: Pull) -> tuple[list[Want], list[str]]:
@@ -154,11 +163,13 @@ def _same_acceptance(pull: Pull, said: Sequence[Said]) -> None:
         raise Refused(new)
 
 
-def _told(each: Refreshed) -> dict[str, Any]:
-    return {
-        **pulls.document(each.pull),
-        "targets": [str(target) for target in each.pull.targets],
-        "outcome": each.outcome,
-        "says": each.says,
-        "faults": [told(fault) for fault in each.faults],
-    }
+def _told(pull: Pull, outcome: Became, says: str = "", faults: Sequence[Fault] = ()) -> RefreshedPullRequest:
+    return RefreshedPullRequest(
+        id=pull.id,
+        url=pull.opened.url,
+        branch=pull.branch,
+        targets=list(map(str, pull.targets)),
+        outcome=outcome,
+        says=says,
+        faults=list(map(told, faults)),
+    )
