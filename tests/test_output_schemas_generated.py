@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 import pytest
 
 from pointsman.values import Shape
-from pointsman.verbs import at, check, doctor, get, hold, pr, refresh, rollback, show, verify
+from pointsman.verbs import adopt, at, check, doctor, get, hold, pr, publish, refresh, rollback, ship, show, verify
 from pointsman.verbs import hash as hashing
 
 FOLDER = Path(str(resources.files("pointsman"))) / "schemas" / "output"
@@ -22,6 +22,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
 VALUES: dict[str, type] = {
+    "adopt": adopt.Adopted,
     "at": at.InForce,
     "check": check.Checked,
     "doctor": doctor.Examined,
@@ -33,8 +34,10 @@ VALUES: dict[str, type] = {
     "pr-merge": pr.Merged,
     "pr-refresh": refresh.Refreshed,
     "pr-show": pr.Shown,
+    "publish": publish.Published,
     "release": hold.HoldChange,
     "rollback": rollback.RolledBack,
+    "ship": ship.Shipped,
     "show": show.Shown,
     "verify": verify.Verified,
 }

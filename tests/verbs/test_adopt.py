@@ -49,7 +49,7 @@ class Old(Shop):
         with self.open() as repo:
             outcome = adopt.adopt(Workspace(repo), adopt.Request(**more))
         validate("adopt", outcome.document)
-        assert adopt_command.render(outcome.document)
+        assert adopt_command.render(outcome.value)
         return outcome
 
     def pointer(self, target: str) -> bytes:

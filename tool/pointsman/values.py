@@ -6,8 +6,9 @@ member means, or the `Shape` of a text or a number.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pointsman.errors import Fault
 from pointsman.state.documents import Hold
@@ -31,6 +32,8 @@ Count = Annotated[int, Shape(minimum=0)]
 Moment = Annotated[str, Shape("moment", "RFC 3339, UTC", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$")]
 Sha256 = Annotated[str, Shape("sha256", pattern=f"^{VERSION}$")]
 TargetName = Annotated[str, Shape("target", "tenant/surface", f"^{NAME}/{NAME}$")]
+BlobOutcome = Annotated[Literal["created", "present"] | None, "null in a dry run"]
+ShipOutcome = Literal["opened", "updated", "unchanged", "merged", "superseded", "dry-run", "refused", "moved-first"]
 Version = Annotated[str, Shape("version", "the SHA-256 of an artifact's blob", f"^{VERSION}$")]
 
 
@@ -75,6 +78,19 @@ class ToldFault:
 
     def __str__(self) -> str:
         return str(Fault(self.path, self.rule, self.says))
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedTarget:
+    """What a ship made of one target."""
+
+    target: TargetName
+    outcome: ShipOutcome
+    pull_request: PullRequest | None
+    manifest_sha256: Sha256 | None
+    commit: CommitId | None
+    faults: Annotated[Sequence[ToldFault] | None, "of a refused target, where others were done"] = None
+    says: Annotated[str | None, "of a target that moved first"] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
-from pointsman.outcome import fault_line
+
+if TYPE_CHECKING:
+    from pointsman.verbs.adopt import Adopted, AdoptedTarget
 
 
 @click.command(epilog=example("pointsman adopt --run https://ci.example/runs/7"))
@@ -42,31 +43,33 @@ def adopt(call: Call, registry: str | None, blobs: str | None, run: str | None, 
         return Answer(verb.adopt(workspace, request), render)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(adopted: Adopted) -> str:
     """One line per target, what was left with its reasons, and what to do next."""
-    lines = []
-    targets, artifacts = document["targets"], document["artifacts"]
-    for each in targets:
-        match each["outcome"]:
-            case _ if "says" in each:
-                lines.append(f"{each['target']}: {each['says']}")
-            case "left":
-                lines.append(f"{each['target']}: left as it is")
-                lines += [f"  {fault_line(fault)}" for fault in each["faults"]]
-            case "dry-run":
-                lines.append(f"{each['target']}: would be taken over (dry run, nothing written)")
-            case "unchanged" if each["pull_request"] is None:
-                lines.append(f"{each['target']}: unchanged, main has had it")
-            case outcome:
-                lines.append(f"{each['target']}: {outcome}, in {each['pull_request']['branch']}")
-    if document["faults"]:
+    lines = [line for each in adopted.targets for line in _target_lines(each)]
+    if adopted.faults:
         lines.append("left beside these:")
-        lines += [f"  {fault_line(fault)}" for fault in document["faults"]]
-    made = sum(each["blob"] == "created" for each in artifacts)
-    recorded = sum(each["recorded"] for each in artifacts)
-    lines.append(f"{len(artifacts)} versions verified, {made} blobs stored, {recorded} on record")
-    pulls = {each["pull_request"]["id"]: None for each in targets if each["pull_request"] is not None}
-    if pulls:
-        steps = "pointsman pr merge {0}, then pointsman sync, which replaces the old pointers"
-        lines += [f"next: pointsman pr show {pull}; {steps.format(pull)}" for pull in pulls]
+        lines += [f"  {fault}" for fault in adopted.faults]
+    made = sum(each.blob == "created" for each in adopted.artifacts)
+    recorded = sum(each.recorded for each in adopted.artifacts)
+    lines.append(f"{len(adopted.artifacts)} versions verified, {made} blobs stored, {recorded} on record")
+    pulls = dict.fromkeys(each.pull_request.id for each in adopted.targets if each.pull_request is not None)
+    steps = "pointsman pr merge {0}, then pointsman sync, which replaces the old pointers"
+    lines += [f"next: pointsman pr show {pull}; {steps.format(pull)}" for pull in pulls]
     return "\n".join(lines)
+
+
+def _target_lines(each: AdoptedTarget) -> list[str]:
+    faults = [f"  {fault}" for fault in each.faults] if each.outcome == "left" else []
+    return [f"{each.target}: {each.says or _became(each)}", *faults]
+
+
+def _became(each: AdoptedTarget) -> str:
+    match each.outcome:
+        case "left":
+            return "left as it is"
+        case "dry-run":
+            return "would be taken over (dry run, nothing written)"
+        case "unchanged" if each.pull_request is None:
+            return "unchanged, main has had it"
+    assert each.pull_request is not None
+    return f"{each.outcome}, in {each.pull_request.branch}"

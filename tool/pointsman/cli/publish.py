@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import DROP, TEXT
 from pointsman.cli.console import Answer, Call, example, given, json_option
 from pointsman.cli.ship_options import ship_options
-from pointsman.outcome import fault_line
 
 if TYPE_CHECKING:
     from pointsman.state.names import Target
+    from pointsman.values import ShippedTarget
+    from pointsman.verbs.publish import Published
 
 
 @click.command(epilog=example("pointsman publish staging/ --run https://ci.example/runs/7"))
@@ -55,37 +56,38 @@ def publish(
         return Answer(verb.publish(workspace, request), render)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(published: Published) -> str:
     """One line per artifact and per target, and what to do next."""
     lines = []
-    for each in document["artifacts"]:
-        blob = {"created": "stored", "present": "already stored", None: "not stored (dry run)"}[each["blob"]]
-        lines.append(f"{each['target']}  {each['type']}  {each['version'][:12]}  {blob}")
-    return "\n".join([*lines, *target_lines(document["targets"])])
+    for each in published.artifacts:
+        blob = {"created": "stored", "present": "already stored", None: "not stored (dry run)"}[each.blob]
+        lines.append(f"{each.target}  {each.type}  {each.version[:12]}  {blob}")
+    return "\n".join([*lines, *target_lines(published.targets)])
 
 
-def target_lines(targets: Sequence[Mapping[str, Any]]) -> list[str]:
+def target_lines(targets: Sequence[ShippedTarget]) -> list[str]:
     """What became of each target, and what to do next."""
-    lines = []
-    for each in targets:
-        pull = each["pull_request"]
-        match each["outcome"]:
-            case _ if "says" in each:
-                lines.append(f"{each['target']}: {each['says']}")
-            case "opened" | "updated" as outcome:
-                lines.append(f"{each['target']}: {outcome} {pull['branch']}; next: pointsman pr merge {pull['id']}")
-            case "unchanged" if pull is not None:
-                lines.append(
-                    f"{each['target']}: unchanged, {pull['branch']} is open; next: pointsman pr merge {pull['id']}"
-                )
-            case "unchanged":
-                lines.append(f"{each['target']}: unchanged, this is what main has")
-            case "merged":
-                lines.append(f"{each['target']}: merged as {each['commit'][:12]}; next: pointsman sync")
-            case "superseded":
-                lines.append(f"{each['target']}: superseded by a newer open pull request")
-            case "dry-run":
-                lines.append(f"{each['target']}: would be shipped (dry run, nothing written)")
-            case "refused":
-                lines += [fault_line(fault) for fault in each["faults"]]
-    return lines
+    return [line for each in targets for line in _target_lines(each)]
+
+
+def _target_lines(each: ShippedTarget) -> list[str]:
+    if each.outcome == "refused":
+        return list(map(str, each.faults or ()))
+    return [f"{each.target}: {each.says or _became(each)}"]
+
+
+def _became(each: ShippedTarget) -> str:
+    pull = each.pull_request
+    match each.outcome:
+        case "unchanged" if pull is not None:
+            return f"unchanged, {pull.branch} is open; next: pointsman pr merge {pull.id}"
+        case "unchanged":
+            return "unchanged, this is what main has"
+        case "merged":
+            return f"merged as {(each.commit or '')[:12]}; next: pointsman sync"
+        case "superseded":
+            return "superseded by a newer open pull request"
+        case "dry-run":
+            return "would be shipped (dry run, nothing written)"
+    assert pull is not None
+    return f"{each.outcome} {pull.branch}; next: pointsman pr merge {pull.id}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +13,7 @@ from pointsman.cli.ship_options import ship_options
 
 if TYPE_CHECKING:
     from pointsman.state.names import Target
+    from pointsman.verbs.ship import Shipped
 
 
 @click.command(epilog=example("pointsman ship grocer/home popularity@3f2a91c0 cooc@77b0aa12"))
@@ -45,6 +45,6 @@ def ship(
         return Answer(verb.ship(workspace, request), render)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(shipped: Shipped) -> str:
     """One line per target, and what to do next."""
-    return "\n".join(publish.target_lines(document["targets"]))
+    return "\n".join(publish.target_lines(shipped.targets))

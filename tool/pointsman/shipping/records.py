@@ -21,6 +21,7 @@ from pointsman.state.documents import Record
 from pointsman.store.base import Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
+from pointsman.values import BlobOutcome
 from pointsman.workspace import Workspace
 
 Standing = tuple[int, str] | None  # size in bytes and SHA-256 of what stands under a key, None if nothing does
@@ -68,7 +69,7 @@ class Recording:
         """Why nothing can be put where a blob belongs: other bytes stand there."""
         return None if stands is None or stands[1] == source.artifact.version else self._altered(_key(source))
 
-    def put(self, sources: Sequence[Source], standing: Sequence[Standing]) -> list[str]:
+    def put(self, sources: Sequence[Source], standing: Sequence[Standing]) -> list[BlobOutcome]:
         """Put each blob, create-only, and prove what is stored by its own bytes, whoever put it there.
 
         `standing` is what was seen there; Refused, with nothing put, if that is not what belongs there.
@@ -78,7 +79,7 @@ class Recording:
         if wrong:
             raise Refused(wrong)
         puts = [(source, stands is not None) for source, stands in seen]
-        outcomes = []
+        outcomes: list[BlobOutcome] = []
         for source, created in zip(sources, ask_all(self._put, puts, at_once=self.store.at_once), strict=True):
             outcomes.append("created" if created else "present")
             self.progress.counted("blobs put", len(outcomes), len(sources))

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge.base import Opened
-from pointsman.outcome import told
 from pointsman.repo.origin import Move
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
@@ -27,6 +25,7 @@ from pointsman.state.documents import Manifest, Record, later_moment
 from pointsman.state.message import Said, compose, subject_of
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
+from pointsman.values import ShipOutcome, ShippedTarget, told
 from pointsman.workspace import Workspace
 
 
@@ -107,7 +106,7 @@ class Shipping:
         if faults:
             raise Refused(faults)
 
-    def preview(self, group: Sequence[Want]) -> list[dict[str, Any]]:
+    def preview(self, group: Sequence[Want]) -> list[ShippedTarget]:
         ship = self._next(group)
         if ship is None:
             return [self._told(want.target, "unchanged") for want in group]
@@ -117,13 +116,13 @@ class Shipping:
 
     # the pull request
 
-    def ship(self, groups: Sequence[Sequence[Want]]) -> list[dict[str, Any]]:
+    def ship(self, groups: Sequence[Sequence[Want]]) -> list[ShippedTarget]:
         """Open, adopt or rebuild the pull request of each group of targets, and merge it if asked."""
         told = [each for group in groups for each in self._ship(group)]
         gone = self._superseding.look_again(self._opened)
-        return [{**each, "outcome": "superseded"} if each["target"] in gone else each for each in told]
+        return [replace(each, outcome="superseded") if each.target in gone else each for each in told]
 
-    def _ship(self, group: Sequence[Want]) -> list[dict[str, Any]]:
+    def _ship(self, group: Sequence[Want]) -> list[ShippedTarget]:
         try:
             return until_settled(self.repo, lambda: self._try(group))
         except _OthersWork as error:
@@ -134,7 +133,7 @@ class Shipping:
         except Refused as error:
             return [self._told(want.target, "refused", faults=error.faults) for want in group]
 
-    def _try(self, group: Sequence[Want]) -> list[dict[str, Any]]:
+    def _try(self, group: Sequence[Want]) -> list[ShippedTarget]:
         ship = self._next(group)
         if ship is None:
             self.close_landed({want.target for want in group})
@@ -244,7 +243,7 @@ class Shipping:
         message = compose(subject, said, run=self.terms.asked.run, reason=reason, note=note)
         return Ship(main, manifests, tuple(said), message, branch)
 
-    def _open(self, ship: Ship) -> tuple[Pull, str]:
+    def _open(self, ship: Ship) -> tuple[Pull, ShipOutcome]:
         ref = f"refs/heads/{ship.branch}"
         was = self.repo.heads.get(ref)
         if was is not None:
@@ -288,31 +287,28 @@ class Shipping:
     def _told(
         self,
         target: Target,
-        outcome: str,
+        outcome: ShipOutcome,
         ship: Ship | None = None,
         pull: Pull | None = None,
         commit: Oid | None = None,
         *,
         faults: Sequence[Fault] = (),
         says: str = "",
-    ) -> dict[str, Any]:
+    ) -> ShippedTarget:
         data = ship.files.get(target.manifest_path) if ship is not None else None
         if pull is not None and outcome != "merged":
             data = Snapshot(self.repo, pull.head).read(target.manifest_path)
         if data is None:
             data = Snapshot(self.repo, self.repo.main).read(target.manifest_path)
-        document: dict[str, Any] = {
-            "target": str(target),
-            "outcome": outcome,
-            "pull_request": pulls.document(pull) if pull is not None else None,
-            "manifest_sha256": hashlib.sha256(data).hexdigest() if data is not None else None,
-            "commit": commit or (pull.head if pull is not None else self.repo.main if outcome == "unchanged" else None),
-        }
-        if faults:
-            document["faults"] = [told(fault) for fault in faults]
-        if says:
-            document["says"] = says
-        return document
+        return ShippedTarget(
+            target=str(target),
+            outcome=outcome,
+            pull_request=pulls.reference(pull) if pull is not None else None,
+            manifest_sha256=hashlib.sha256(data).hexdigest() if data is not None else None,
+            commit=commit or (pull.head if pull is not None else self.repo.main if outcome == "unchanged" else None),
+            faults=list(map(told, faults)) or None,
+            says=says or None,
+        )
 
 
 class _OthersWork(Exception):

@@ -7,6 +7,7 @@ gives way, whoever looks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from pointsman.errors import MovedFirst
 from pointsman.repo.retry import TRIES, pause
@@ -36,7 +37,7 @@ class Superseding:
                 pause(again)
         return set()
 
-    def give_way(self, mine: Pull) -> str | None:
+    def give_way(self, mine: Pull) -> Literal["superseded"] | None:
         """Close lower pull requests that ours covers, or ours, as "superseded", where a higher one covers it."""
         there = mine.opened.ref in self.repo.heads
         if not there and merge.landed_as(self.repo, self.repo.main, mine) is not None:

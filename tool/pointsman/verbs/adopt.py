@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Literal
 
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.gate.lineage import Lineage
 from pointsman.intake import recsys_registry
 from pointsman.intake.recsys_registry import Registry, Slot, Verified
 from pointsman.intake.staging import load_types
-from pointsman.outcome import Outcome, told
+from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.shipping.options import ShipOptions
@@ -26,6 +26,17 @@ from pointsman.state.documents import Record, moment, read_record
 from pointsman.state.message import check_value
 from pointsman.state.names import Target
 from pointsman.state.paths import folded
+from pointsman.values import (
+    ArtifactType,
+    BlobOutcome,
+    CommitId,
+    PullRequest,
+    ShippedTarget,
+    TargetName,
+    ToldFault,
+    Version,
+    told,
+)
 from pointsman.workspace import Workspace
 
 _TRIES = 4
@@ -53,7 +64,45 @@ class Taken:
     standing: Standing
 
 
-def adopt(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
+AdoptOutcome = Literal["opened", "updated", "unchanged", "merged", "superseded", "dry-run", "left"]
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedTarget:
+    """What became of one target."""
+
+    target: TargetName
+    outcome: AdoptOutcome
+    pull_request: PullRequest | None
+    commit: CommitId | None
+    faults: Annotated[Sequence[ToldFault], "why the target was left"]
+    says: Annotated[str | None, "of targets whose pull request lost every race"] = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedArtifact:
+    """One version that was verified."""
+
+    uri: Annotated[str, "where the canonical blob belongs"]
+    from_: Annotated[str, "where the old blob stands"]
+    target: TargetName
+    type: ArtifactType
+    version: Version
+    blob: BlobOutcome
+    recorded: Annotated[bool, "whether main has its record now"]
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What was taken over of a registry, and what was left."""
+
+    from_: Annotated[str, "the URL of the registry"]
+    targets: Sequence[AdoptedTarget]
+    artifacts: Annotated[Sequence[AdoptedArtifact], "every version that was verified"]
+    faults: Annotated[Sequence[ToldFault], "what was left beside the current versions of targets"]
+
+
+def adopt(workspace: Workspace, request: Request) -> Outcome[Adopted]:
     """Put canonical blobs, land records and open one pull request for every target that verifies.
 
     Exit 5 if something was left and something not, 1 if nothing verifies. Problem, with nothing written, if there is
@@ -79,7 +128,7 @@ def adopt(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
     at_hand = {each.verified.source.artifact.version: each.verified.source.payload for each in taken.values()}
     shipping = Shipping(workspace, settings, terms, at_hand)
     wants = _settle(shipping, registry, wants)
-    blobs: list[str | None] = [None] * len(taken)
+    blobs: list[BlobOutcome] = [None] * len(taken)
     if request.dry_run:
         shipped = shipping.preview(wants) if wants else []
     else:
@@ -89,46 +138,41 @@ def adopt(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
         landing.look_again(sources)
         shipping.close_landed(set(unchanged))
         shipped = _ship(shipping, registry, wants)
-    targets = [{"faults": [], **{key: each[key] for key in _TOLD if key in each}} for each in shipped]
+    targets = list(map(_adopted, shipped))
     targets += [_told(target, "unchanged", main) for target in unchanged]
     targets += [_told(target, "left", None, faults) for target, faults in registry.left.items()]
     faults = sorted({*registry.faults, *(fault for each in registry.wrong.values() for fault in each)})
-    document = {
-        "from": where,
-        "targets": sorted(targets, key=lambda each: str(each["target"])),
-        "artifacts": _artifacts(Snapshot(repo, repo.main), taken, blobs),
-        "faults": [told(fault) for fault in faults],
-    }
+    artifacts = _artifacts(Snapshot(repo, repo.main), taken, blobs)
+    adopted = Adopted(where, sorted(targets, key=lambda each: each.target), artifacts, list(map(told, faults)))
     code = 0 if not faults and not registry.left else 5 if taken else 1
-    return Outcome(document, 4 if any("says" in each for each in targets) else code, tuple(shipping.notes))
+    return Outcome(adopted, 4 if any(each.says for each in targets) else code, tuple(shipping.notes))
 
 
-def _artifacts(main: Snapshot, taken: Mapping[Slot, Taken], blobs: Sequence[str | None]) -> list[dict[str, Any]]:
+def _artifacts(main: Snapshot, taken: Mapping[Slot, Taken], blobs: Sequence[BlobOutcome]) -> list[AdoptedArtifact]:
     return [
-        {
-            "uri": each.record.uri,
-            "from": each.verified.source.path,
-            "target": str(slot.target),
-            "type": slot.type,
-            "version": slot.version,
-            "blob": blob,
-            "recorded": main.entry(each.record.path) is not None,
-        }
+        AdoptedArtifact(
+            uri=each.record.uri,
+            from_=each.verified.source.path,
+            target=str(slot.target),
+            type=slot.type,
+            version=slot.version,
+            blob=blob,
+            recorded=main.entry(each.record.path) is not None,
+        )
         for (slot, each), blob in zip(taken.items(), blobs, strict=True)
     ]
 
 
-_TOLD = ("target", "outcome", "pull_request", "commit", "says")
+def _adopted(each: ShippedTarget) -> AdoptedTarget:
+    assert each.outcome != "refused"
+    assert each.outcome != "moved-first"
+    return AdoptedTarget(each.target, each.outcome, each.pull_request, each.commit, [], each.says)
 
 
-def _told(target: Target, outcome: str, commit: str | None, faults: Iterable[Fault] = ()) -> dict[str, Any]:
-    return {
-        "target": str(target),
-        "outcome": outcome,
-        "pull_request": None,
-        "commit": commit,
-        "faults": [told(fault) for fault in sorted(set(faults))],
-    }
+def _told(
+    target: Target, outcome: AdoptOutcome, commit: CommitId | None, faults: Iterable[Fault] = ()
+) -> AdoptedTarget:
+    return AdoptedTarget(str(target), outcome, None, commit, list(map(told, sorted(set(faults)))))
 
 
 def _registry_of(settings: Settings) -> str:
@@ -274,11 +318,11 @@ def _settle(shipping: Shipping, registry: Registry, wants: Sequence[Want]) -> li
     return staying
 
 
-def _ship(shipping: Shipping, registry: Registry, wants: list[Want]) -> list[dict[str, Any]]:
+def _ship(shipping: Shipping, registry: Registry, wants: list[Want]) -> list[ShippedTarget]:
     """One pull request; again without those that were refused because main moved meanwhile."""
     for _ in range(_TRIES):
         outcomes = shipping.ship([wants]) if wants else []
-        if not any(each["outcome"] == "refused" for each in outcomes):
+        if not any(each.outcome == "refused" for each in outcomes):
             return outcomes
         wants = _settle(shipping, registry, wants)
     raise Problem("main moved at every try to open the pull request: run the command again")

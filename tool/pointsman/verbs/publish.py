@@ -7,9 +7,8 @@ finishes the job.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pointsman.errors import Problem, Refused
 from pointsman.intake.staging import Source, load_types, read_sources
@@ -23,6 +22,7 @@ from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import moment
 from pointsman.state.message import parse
 from pointsman.state.names import Target
+from pointsman.values import ArtifactType, BlobOutcome, ShippedTarget, TargetName, Version
 from pointsman.workspace import Workspace
 
 
@@ -35,7 +35,27 @@ class Request(ShipOptions):
     drops: tuple[tuple[Target, str], ...] = ()
 
 
-def publish(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class PublishedArtifact:
+    """One artifact, and whether its blob was stored now."""
+
+    path: str
+    target: TargetName
+    type: ArtifactType
+    version: Version
+    uri: str
+    blob: BlobOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of each artifact and of each target."""
+
+    artifacts: Sequence[PublishedArtifact]
+    targets: Sequence[ShippedTarget]
+
+
+def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     """Publish artifacts and open (or merge) a ship pull request for each target; Refused with nothing written."""
     repo, progress = workspace.repo, workspace.progress
     main = repo.refresh()
@@ -56,31 +76,25 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]
     groups = [wants] if settings.group == "run" else [[want] for want in wants]
     shipping.judge(groups)
     if request.dry_run:
-        blobs: list[str | None] = [None] * len(sources)
+        blobs: list[BlobOutcome] = [None] * len(sources)
         outcomes = [each for group in groups for each in shipping.preview(group)]
     else:
         blobs = [*landing.put(sources, landing.standing(sources))]
         landing.records([record for want in wants for record in want.records.values()], run=request.run)
         landing.look_again(sources)
         outcomes = shipping.ship(groups)
-    artifacts = [
-        {
-            "path": source.path,
-            "target": str(source.target),
-            "type": source.artifact.type,
-            "version": source.artifact.version,
-            "uri": settings.uri(source.target, source.artifact.type, source.artifact.version),
-            "blob": blob,
-        }
-        for source, blob in zip(sources, blobs, strict=True)
-    ]
-    document = {"artifacts": artifacts, "targets": outcomes}
-    return Outcome(document, exit_code(outcomes), (*notes, *shipping.notes))
+    artifacts = [_told(source, blob, settings) for source, blob in zip(sources, blobs, strict=True)]
+    return Outcome(Published(artifacts, outcomes), exit_code(outcomes), (*notes, *shipping.notes))
 
 
-def exit_code(outcomes: Sequence[Mapping[str, Any]]) -> int:
+def _told(source: Source, blob: BlobOutcome, settings: Settings) -> PublishedArtifact:
+    target, slot, version = source.target, source.artifact.type, source.artifact.version
+    return PublishedArtifact(source.path, str(target), slot, version, settings.uri(target, slot, version), blob)
+
+
+def exit_code(outcomes: Sequence[ShippedTarget]) -> int:
     """What a command ends with that shipped: 0 all, 1 refused, 4 overtaken, 5 some of several."""
-    codes = {1 if each["outcome"] == "refused" else 4 if "says" in each else 0 for each in outcomes}
+    codes = {1 if each.outcome == "refused" else 4 if each.says is not None else 0 for each in outcomes}
     return codes.pop() if len(codes) == 1 else 5 if 0 in codes else max(codes)
 
 

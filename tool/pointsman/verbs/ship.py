@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
@@ -15,6 +15,7 @@ from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.names import Target
+from pointsman.values import ShippedTarget, Version
 from pointsman.verbs import publish
 from pointsman.workspace import Workspace
 
@@ -27,7 +28,15 @@ class Request(ShipOptions):
     versions: tuple[tuple[str, str], ...]
 
 
-def ship(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What was named, and what became of its target."""
+
+    versions: Annotated[Mapping[str, Version], "artifact type → the whole version that was named"]
+    targets: Sequence[ShippedTarget]
+
+
+def ship(workspace: Workspace, request: Request) -> Outcome[Shipped]:
     """Open (or merge) a ship pull request of recorded versions, after proving their blobs; Refused, nothing written."""
     repo, gate = workspace.repo, workspace.gate
     head = Snapshot(repo, repo.refresh())
@@ -48,8 +57,7 @@ def ship(workspace: Workspace, request: Request) -> Outcome[Mapping[str, Any]]:
     shipping = Shipping(workspace, settings, Terms("pointsman ship …", request))
     shipping.judge([[want]])
     targets = shipping.preview([want]) if request.dry_run else shipping.ship([[want]])
-    document = {"versions": versions, "targets": targets}
-    return Outcome(document, publish.exit_code(targets), tuple(shipping.notes))
+    return Outcome(Shipped(versions, targets), publish.exit_code(targets), tuple(shipping.notes))
 
 
 def _record(gate: Gate, head: Snapshot, target: Target, slot: str, text: str) -> Record:
