@@ -72,7 +72,7 @@ $(NPM): .ci/package-lock.json
 
 docs: $(VENV)/dev ## write the parts of the docs that come from the code
 	@$(BIN)/python tests/project/test_rules_doc.py
-	@$(BIN)/python tests/test_output_schemas_generated.py
+	@$(BIN)/python tests/cli/test_output_schemas_generated.py
 
 bench: $(VENV)/dev ## measure, as ratios within one run
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m bench $(ARGS)
