@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from pointsman.forge.base import Forge
-from pointsman.forge.open import open_forge
-from pointsman.gate.gate import Gate
 from pointsman.progress import SILENCE, Progress
-from pointsman.repo.repository import Repository
-from pointsman.rules.rule import Rule
-from pointsman.rules.table import RULES
+
+# Gate and forge are imported when they are asked for: together they cost 20 ms, and not every command needs them.
+if TYPE_CHECKING:
+    from pointsman.forge.base import Forge
+    from pointsman.gate.gate import Gate
+    from pointsman.repo.repository import Repository
+    from pointsman.rules.rule import Rule
 
 
 def system_clock() -> datetime:
@@ -25,23 +27,28 @@ def system_clock() -> datetime:
 class Workspace:
     """Made once for a command. The gate remembers what it read, the forge what it counts.
 
-    `offline` leaves the store alone. `rules` are all there are, but for tests that leave one out.
+    `offline` leaves the store alone. `rules`: all there are, unless a test leaves one out.
     """
 
     repo: Repository
     clock: Callable[[], datetime] = system_clock
     progress: Progress = SILENCE
     offline: bool = False
-    rules: Sequence[Rule] = RULES
+    rules: Sequence[Rule] | None = None
 
     @cached_property
     def gate(self) -> Gate:
         """The gate of the repository."""
-        return Gate(self.repo, offline=self.offline, rules=self.rules)
+        from pointsman.gate.gate import Gate
+        from pointsman.rules.table import RULES
+
+        return Gate(self.repo, offline=self.offline, rules=RULES if self.rules is None else self.rules)
 
     @cached_property
     def forge(self) -> Forge:
         """The forge that the settings on main name; Problem if it cannot be used."""
+        from pointsman.forge.open import open_forge
+
         return open_forge(self.repo)
 
     @property

@@ -10,8 +10,6 @@ from functools import partial
 from typing import Any
 
 from pointsman.errors import Problem
-from pointsman.gate.documents import Documents
-from pointsman.gate.lineage import Past
 from pointsman.history.times import CommitTimes
 from pointsman.repo.commit_graph import has_path_filters
 from pointsman.repo.repository import Repository
@@ -130,7 +128,6 @@ class Teller:
     def __init__(self, repo: Repository, moments: CommitTimes) -> None:
         self.repo = repo
         self.moments = moments
-        self._past = Past(repo, Documents(repo))
         self._left: dict[tuple[str, Entry], Commit | None] = {}  # by the commit that left it; None: vouched for
         self._versions: dict[Entry, Mapping[str, str]] = {}
 
@@ -184,7 +181,11 @@ class Teller:
         by = self._left[change.path, change.new]
         if by is None:
             return True
-        lineage = self._past.lineage(self.repo.main, target_of(change.path))
+        # Imported here: it costs 20 ms, and most histories need none.
+        from pointsman.gate.documents import Documents
+        from pointsman.gate.lineage import Past
+
+        lineage = Past(self.repo, Documents(self.repo)).lineage(self.repo.main, target_of(change.path))
         return lineage.is_within_since(by.oid) and lineage.of(by.oid).is_trusted
 
     def _read(self, entry: Entry | None) -> Mapping[str, str]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pointsman.errors import Problem
-from pointsman.forge.base import Forge
 from pointsman.history.events import Event, events
 from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 from pointsman.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pointsman.forge.base import Forge
 
 
 @dataclass(frozen=True, slots=True)
