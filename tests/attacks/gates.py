@@ -15,6 +15,7 @@ from attacks.plain_git import make_repository, set_ref
 from attacks.states import Artifact, Ground, State
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate.gate import Gate
+from pointsman.guardrails.table import GUARDRAILS
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
 from pointsman.rules.rule import Rule
@@ -49,18 +50,7 @@ ROWS: Mapping[str, str] = {
     "retired": "PR SY",
     "rewritten-history": "SY AU",
     "unsigned": "AU",
-    "items-drop": "PR",
-    "type-dropped": "PR",
-    "type-missing": "PR",
-    "items-floor": "PR",
-    "kept-low": "PR",
-    "overlap-low": "PR",
-    "size-jump": "PR",
-    "too-large-to-serve": "PR",
-    "window-regressed": "PR",
-    "window-stale": "PR",
-    "windows-differ": "PR",
-    "segment-changed": "PR",
+    **dict.fromkeys(GUARDRAILS, "PR"),
 }
 BRANCH = "ship/grocer/home/0123456789ab"
 

@@ -501,20 +501,6 @@ STATES: dict[str, Callable[[State], State]] = {
     "later-window": _later_window,
     "good-day-rolled-back": _good_day_rolled_back,
     "accepted-type": _accepted_type,
-    **{
-        f"policy {policy}": functools.partial(_unusual, policy=policy)
-        for policy in (
-            'type_missing = ["implicit"]',
-            'type_missing = ["popularity"]',
-            "items_floor = 55",
-            "items_floor = 56",
-            "too_large_to_serve = 700",
-            "too_large_to_serve = 699",
-            'window_stale = "1d"',
-            'window_stale = "5000w"',
-            "windows_differ = true",
-        )
-    },
     "policy overlap_low": lambda state: _unusual(state, "kept_low = false\noverlap_low = 0.1\nsize_jump = false").ship(
         "third-ship", HOME, "popularity.18", "cooc.1"
     ),
@@ -540,4 +526,6 @@ class Ground:
         self.state = functools.cache(self._state)
 
     def _state(self, name: str) -> State:
-        return STATES[name](State(self.root / "states" / f"{name}.git", self.store))
+        """A state of the table; "policy" and a line of `[policy]` is the unusual one under that limit."""
+        state = State(self.root / "states" / f"{name}.git", self.store)
+        return STATES[name](state) if name in STATES else _unusual(state, name.removeprefix("policy "))
