@@ -145,7 +145,7 @@ def test_settings_are_read_back_as_they_were_given(tmp_path: Path) -> None:
         ((("store.url", "ftp://bucket"),), {}, "not a store"),
         ((), {"store": "relative/path"}, "not a store"),
         ((), {"serving": "file:///srv/live/{tenant}.json"}, "{surface}"),
-        ((), {"forge": "gitlab"}, "knows local and github"),
+        ((), {"forge": "gitlab"}, "--forge gitlab: this version knows local and"),
     ],
 )
 def test_wrong_settings_are_told_before_anything_is_written(
@@ -250,7 +250,7 @@ def test_a_kind_of_forge_that_only_the_settings_know_is_refused_everywhere(
     assert tuple(KINDS) == FORGES
     made = make(tmp_path / "shop")
     monkeypatch.setattr("pointsman.settings.FORGES", (*FORGES, "gitlab"))
-    with pytest.raises(Problem, match="this version knows local and github"):
+    with pytest.raises(Problem, match="this version knows local and"):
         make(tmp_path / "other", forge="gitlab")
     settings = Path(made.document["directory"]) / "pointsman.toml"
     settings.write_text(settings.read_text().replace('kind = "local"', 'kind = "gitlab"'))
