@@ -18,6 +18,9 @@ REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SEED = int(os.environ.get("POINTSMAN_SEED") or random.SystemRandom().randrange(2**32))
 ROUNDS = int(os.environ.get("POINTSMAN_ROUNDS") or 0) or (4 if REQUIRE_ALL else 1)
 
+# Their asserts show values, as those of tests do.
+pytest.register_assert_rewrite("store_suite", "forge_suite")
+
 # A slow machine is no fault of the code; a failure says how to see it again.
 hypothesis.settings.register_profile("pointsman", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("pointsman")

@@ -1,4 +1,4 @@
-"""The store on a local disk: create-only, conditional, whole or not there at all."""
+"""A directory as a store: what it does beyond what every store does (test_stores)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from pathlib import Path
 
 import full_disk
 import pytest
+from locks import is_locked, other_process
 from shop import Shop, popularity
 
-from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.errors import Problem, Unreachable
 from pointsman.store.directory import FileStore
 from pointsman.store.open import open_store
 
@@ -27,15 +28,6 @@ def store(tmp_path: Path) -> FileStore:
     return opened
 
 
-def test_a_create_happens_once_and_never_overwrites(store: FileStore) -> None:
-    assert store.create("a/b/c/1.json", b"one") is True
-    assert store.create("a/b/c/1.json", b"two") is False
-    assert store.digest("a/b/c/1.json") == (3, "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed")
-    assert store.size("a/b/c/1.json") == 3
-    assert store.digest("a/b/c/2.json") is None
-    assert store.size("a/b/c/2.json") is None
-
-
 def test_a_create_without_nameless_files_leaves_nothing_else_behind(
     store: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,32 +35,6 @@ def test_a_create_without_nameless_files_leaves_nothing_else_behind(
     assert store.create("a/b/c/1.json", b"one") is True
     assert store.create("a/b/c/1.json", b"two") is False
     assert [path.name for path in store.root.rglob("*") if path.is_file()] == ["1.json"]
-
-
-def test_a_replace_needs_the_tag_that_was_read(store: FileStore) -> None:
-    with store.locked(""):
-        store.replace("t/s/m.json", b"one", was=None)
-        first = store.read("t/s/m.json")
-        assert first is not None
-        store.replace("t/s/m.json", b"two", was=first.tag)
-        with pytest.raises(MovedFirst):
-            store.replace("t/s/m.json", b"three", was=first.tag)
-        with pytest.raises(MovedFirst):
-            store.replace("t/s/m.json", b"three", was=None)
-        with pytest.raises(MovedFirst):
-            store.delete("t/s/m.json", was=first.tag)
-        second = store.read("t/s/m.json")
-        assert second is not None
-        assert second.data == b"two"
-        store.delete("t/s/m.json", was=second.tag)
-        assert store.read("t/s/m.json") is None
-
-
-def test_listing_goes_as_deep_as_asked_and_skips_what_is_not_ours(store: FileStore) -> None:
-    for key in ("t/s/m.json", "t/r/m.json", "t/top.json", "t/s/x/deep.json", ".pointsman/sync.json"):
-        store.create(key, b"x")
-    assert list(store.keys("", 3)) == ["t/r/m.json", "t/s/m.json"]
-    assert list(store.keys("nowhere/", 3)) == []
 
 
 def test_what_the_system_refuses_names_the_store_and_the_key(store: FileStore, tmp_path: Path) -> None:
@@ -158,7 +124,20 @@ def test_a_file_that_may_not_grow_so_large_is_said_and_leaves_nothing_behind(sto
     assert store.create("t/1.json", bytes(2000)) is True
 
 
-def test_a_key_that_is_kept_stands_there(store: FileStore) -> None:
+def test_what_is_gone_cannot_be_kept(store: FileStore) -> None:
     assert store.keep("t/1.json") is False
-    store.create("t/1.json", b"x")
-    assert store.keep("t/1.json") is True
+
+
+def test_only_one_process_at_a_time_writes_pointers(store: FileStore) -> None:
+    with store.locked(""):
+        assert is_locked(store.url)
+    assert not is_locked(store.url)
+
+
+def test_a_process_that_is_killed_leaves_no_lock_behind(store: FileStore) -> None:
+    with other_process(store.url) as (went, process):
+        assert went == "in"
+        assert is_locked(store.url)
+        process.kill()
+        process.wait()
+        assert not is_locked(store.url)

@@ -179,6 +179,32 @@ def test_a_sync_that_is_overtaken_starts_over_and_serving_ends_as_main_is(
     assert bool(lost) == (at == "sync.json" or then == "ships")  # a restored pointer has its earlier tag again
 
 
+def test_a_pointer_that_was_as_main_has_it_and_is_overwritten_meanwhile_is_written_anew(
+    shop: BucketShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sync of an older main writes its pointer late, after this sync has read that nothing differs."""
+    shop.publish(popularity(tmp_path / "1.json", 10), merge=True)
+    shop.sync()
+    older = shop.objects()[POINTER]
+    shop.publish(popularity(tmp_path / "2.json", 11), merge=True)
+    shop.sync()
+    shop.pull()
+    shop.push("a commit that touches no manifest")
+    replace = Bucket.replace
+    late: list[str] = []
+
+    def overtaken(bucket: Bucket, key: str, data: bytes, *, was: str | None) -> None:
+        replace(bucket, key, data, was=was)
+        if key == FENCE.removeprefix("registry/current/") and not late:
+            late.append(key)
+            shop.put(POINTER, older)
+
+    monkeypatch.setattr(Bucket, "replace", overtaken)
+    shop.sync()
+    assert late
+    assert shop.serving == shop.manifest != older
+
+
 @pytest.mark.slow
 def test_syncs_that_run_at_once_leave_serving_as_main_is(shop: BucketShop, tmp_path: Path, rounds: int) -> None:
     command = [sys.executable, "-m", "pointsman", "-C", str(shop.origin), "sync"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from locks import is_locked
 from shop import GROCER, STAGING, Kept, Shop, git, popularity, refused
 
 from pointsman.cli import sync
@@ -190,6 +191,19 @@ def test_the_fence_moves_before_any_pointer(shop: Shop, monkeypatch: pytest.Monk
     monkeypatch.setattr(FileStore, "replace", noted)
     shop.sync()
     assert written == [SYNCED, "grocer/home/manifest.json"]
+
+
+def test_no_other_process_may_write_pointers_while_a_sync_does(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked: list[bool] = []
+    replace = FileStore.replace
+
+    def noted(store: FileStore, key: str, data: bytes, *, was: str | None) -> None:
+        locked.append(is_locked(store.url))
+        replace(store, key, data, was=was)
+
+    monkeypatch.setattr(FileStore, "replace", noted)
+    shop.sync()
+    assert locked == [True, True]
 
 
 def test_serving_may_stand_elsewhere(tmp_path: Path) -> None:
