@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 import pytest
 
 from pointsman.values import Shape
-from pointsman.verbs import adopt, at, check, doctor, get, hold, pr, publish, refresh, rollback, ship, show, verify
+from pointsman.verbs import adopt, at, check, doctor, get, hold, log, pr, publish, refresh, rollback, ship, show, verify
 from pointsman.verbs import hash as hashing
 
 FOLDER = Path(str(resources.files("pointsman"))) / "schemas" / "output"
@@ -29,6 +29,7 @@ VALUES: dict[str, type] = {
     "get": get.Fetched,
     "hash": hashing.Hashes,
     "hold": hold.HoldChange,
+    "log": log.Log,
     "pr-close": pr.Closed,
     "pr-list": pr.Listed,
     "pr-merge": pr.Merged,

@@ -296,13 +296,13 @@ def test_log_tells_who_approved_where_it_is_asked_to(team: Team, hub: Hub) -> No
     hub.reviews[number].append({"state": "CHANGES_REQUESTED", "user": {"login": "cem"}})
     ship = hub.head("main")
     with team.open() as repo:
-        told = log.log(Workspace(repo), log.Query(approvals=True)).document
-        (event,) = told["events"]
-        assert event["approved_by"] == ["ann", "bea"]
+        told = log.log(Workspace(repo), log.Query(approvals=True)).value
+        (event,) = told.events
+        assert event.approved_by == ("ann", "bea")
         assert "    approved by: ann, bea" in log_command.render(told).splitlines()
         assert log_command.render_csv(told).splitlines()[1].endswith('"ann, bea"')
         assert "It was approved by ann, bea." in log_command.render_explained(
-            explain.explain(Workspace(repo), ship, approvals=True).document
+            explain.explain(Workspace(repo), ship, approvals=True).value
         )
         hub.calls.clear()
         assert "approved_by" not in log.log(Workspace(repo), log.Query()).document["events"][0]

@@ -291,10 +291,10 @@ def test_a_table_has_a_row_for_each_type_and_no_cell_is_a_formula(shop: Shop, tm
     files = popularity(tmp_path / "p.json", 10), cooc(tmp_path / "c.json", 5)
     shop.publish(*files, merge=True, run='=HYPERLINK("https://evil.example")')
     with shop.open() as repo:
-        document = log.log(Workspace(repo), log.Query()).document
-    rows = list(csv.DictReader(io.StringIO(log_command.render_csv(document))))
+        found = log.log(Workspace(repo), log.Query()).value
+    rows = list(csv.DictReader(io.StringIO(log_command.render_csv(found))))
     assert [(row["type"], row["from"]) for row in rows] == [("cooc", ""), ("popularity", "")]
-    assert {row["to"] for row in rows} == {new for _, new in document["events"][0]["changes"].values()}
+    assert {row["to"] for row in rows} == {new for _, new in found.events[0].changes.values()}
     assert {row["run"] for row in rows} == {'\'=HYPERLINK("https://evil.example")'}
 
 

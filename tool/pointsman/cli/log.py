@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +14,9 @@ from pointsman.cli.console import Answer, Call, example, json_option
 from pointsman.errors import one_line
 
 if TYPE_CHECKING:
+    from pointsman.history.events import LoggedEvent
     from pointsman.state.names import Target
+    from pointsman.verbs.log import Log
 
 
 @click.command(epilog=example("pointsman log grocer/home --since 2026-03-01 --format csv"))
@@ -46,8 +48,8 @@ def log(call: Call, /, targets: tuple[Target, ...], form: str, explain: str | No
         return Answer(outcome, render_csv if form == "csv" else render)
 
 
-def render_explained(document: Mapping[str, Any]) -> str:
-    return str(document["explanation"])
+def render_explained(log: Log) -> str:
+    return log.explanation or ""
 
 
 _COLUMNS = (
@@ -57,42 +59,46 @@ _COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute at the beginning of a cell
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(log: Log) -> str:
     """A block of lines per event, newest first."""
-    lines = []
-    for event in document["events"]:
-        lines.append(f"{event['at']}  {event['kind']:<8} {event['target']}  {event['commit'][:12]}  by {event['by']}")
-        for slot, (old, new) in event["changes"].items():
-            lines.append(f"    {slot}: {(old or 'nothing')[:12]} → {(new or 'nothing')[:12]}")
-        lines += [f"    accepted {rule}: {reason}" for rule, reason in event.get("accepts", {}).items()]
-        lines += ["    straight to main, without a review"] if event.get("now") else []
-        lines += [f"    {name}: {event[name]}" for name in ("until", "run", "reason") if event.get(name)]
-        if (approved := event.get("approved_by")) is not None:
-            lines.append(f"    approved by: {', '.join(map(one_line, approved)) or 'nobody'}")
-        lines += [f"    merged by: {event['committer']}"] if event["committer"] != event["by"] else []
-    return "\n".join(lines) or "no events"
+    return "\n".join(line for event in log.events for line in _lines(event)) or "no events"
 
 
-def render_csv(document: Mapping[str, Any]) -> str:
+def _lines(event: LoggedEvent) -> Iterator[str]:
+    yield f"{event.at}  {event.kind:<8} {event.target}  {event.commit[:12]}  by {event.by}"
+    for slot, (old, new) in event.changes.items():
+        yield f"    {slot}: {(old or 'nothing')[:12]} → {(new or 'nothing')[:12]}"
+    for rule, reason in (event.accepts or {}).items():
+        yield f"    accepted {rule}: {reason}"
+    if event.now:
+        yield "    straight to main, without a review"
+    for name, text in (("until", event.until), ("run", event.run), ("reason", event.reason)):
+        if text:
+            yield f"    {name}: {text}"
+    if event.approved_by is not None:
+        yield f"    approved by: {', '.join(map(one_line, event.approved_by)) or 'nobody'}"
+    if event.committer != event.by:
+        yield f"    merged by: {event.committer}"
+
+
+def render_csv(log: Log) -> str:
     """A row per event and type that it changes, a line each; no cell is a formula."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(_COLUMNS)
-    for event in document["events"]:
-        changes: Sequence[tuple[str, Sequence[str | None]]] = list(event["changes"].items()) or [("", ("", ""))]
-        for slot, (old, new) in changes:
-            accepts = "; ".join(f"{rule}: {reason}" for rule, reason in event.get("accepts", {}).items())
-            approved = ", ".join(event.get("approved_by", ()))
-            row = {
-                **event,
-                "type": slot,
-                "from": old or "",
-                "to": new or "",
-                "accepts": accepts,
-                "approved_by": approved,
-            }
-            rows.writerow([_cell(str(row.get(column, ""))) for column in _COLUMNS])
+    rows.writerows([_cell(each or "") for each in row] for event in log.events for row in _rows(event))
     return text.getvalue().removesuffix("\n")
+
+
+def _rows(event: LoggedEvent) -> Iterator[Sequence[str | None]]:
+    """The cells of an event, by column, for each type that it changes; one row if it changes none."""
+    accepts = "; ".join(f"{rule}: {reason}" for rule, reason in (event.accepts or {}).items())
+    approved = ", ".join(event.approved_by or ())
+    for slot, (old, new) in event.changes.items() or [("", ("", ""))]:
+        yield (
+            event.at, event.kind, event.target, slot, old, new, event.commit, event.by, event.committer, event.run,
+            event.reason, accepts, event.until, approved,
+        )  # fmt: skip
 
 
 def _cell(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Annotated, Literal
 
 from pointsman.errors import Problem
 from pointsman.history.times import CommitTimes
@@ -20,9 +20,42 @@ from pointsman.state.names import Target
 from pointsman.state.objects import Change, Commit, Entry, Oid
 from pointsman.state.paths import path_kind, target_of
 from pointsman.state.suggest import did_you_mean
+from pointsman.values import CommitId, Moment, SlotName, TargetName, Version
 
 _FEW = 16  # paths
 _REMEMBERED = 4096  # manifests
+
+Kind = Literal["ship", "restore", "removal", "edit", "hold", "release", "record"]
+Versions = Annotated[tuple[Version | None, Version | None], "the version before and after"]
+Changes = Mapping[SlotName, Versions]
+Now = Annotated[Literal[True] | None, "a rollback or a hold that went straight to main"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToldEvent:
+    """What documents tell of every event."""
+
+    commit: CommitId
+    at: Moment
+    by: str
+    committer: Annotated[str, "who merged it, where that is not the author"]
+    kind: Kind
+    target: Annotated[TargetName | Literal["all"], '"all": a hold on everything']
+    changes: Changes
+    run: str
+    reason: str
+    accepts: Annotated[Mapping[str, str] | None, "rule → reason, of what the commit accepts"] = None
+    until: Annotated[str | None, "of a hold: when it ends, RFC 3339"] = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent(ToldEvent):
+    """An event as log tells it."""
+
+    approved_by: Annotated[
+        Sequence[str] | None, "with --approvals: who approved the pull request that it came from"
+    ] = None
+    now: Now = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,32 +64,33 @@ class Event:
 
     commit: Commit
     at: int  # when the commit came into force, seconds since 1970
-    kind: str  # ship, restore, removal, edit, hold, release or record
+    kind: Kind
     target: str
     run: str = ""
     reason: str = ""
-    changes: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)  # type → version before, after
+    changes: Changes = field(default_factory=dict)
     accepts: Mapping[str, str] = field(default_factory=dict)  # rule → reason
     until: str | None = None  # of a hold
     now: bool = False  # a rollback or a hold that went to main without a review
     approved_by: tuple[str, ...] | None = None  # as the forge tells; None: it was not asked, or knows no pull request
 
-    def document(self) -> dict[str, Any]:
-        document: dict[str, Any] = {
-            "commit": self.commit.oid,
-            "at": rfc3339(self.at),
-            "by": self.commit.author,
-            "committer": self.commit.committer,
-            "kind": self.kind,
-            "target": self.target,
-            "changes": {slot: list(versions) for slot, versions in self.changes.items()},
-            "run": self.run,
-            "reason": self.reason,
-        }
-        document |= {"accepts": dict(self.accepts)} if self.accepts else {}
-        document |= {"until": self.until} if self.until is not None else {}
-        document |= {"approved_by": list(self.approved_by)} if self.approved_by is not None else {}
-        return document | ({"now": True} if self.now else {})
+    def told(self) -> LoggedEvent:
+        """The event as log tells it."""
+        return LoggedEvent(
+            commit=self.commit.oid,
+            at=rfc3339(self.at),
+            by=self.commit.author,
+            committer=self.commit.committer,
+            kind=self.kind,
+            target=self.target,
+            changes=self.changes,
+            run=self.run,
+            reason=self.reason,
+            accepts=self.accepts or None,
+            until=self.until,
+            approved_by=self.approved_by,
+            now=True if self.now else None,
+        )
 
 
 def events(repo: Repository, targets: Sequence[Target] = (), *, records: bool = False) -> list[Event]:
@@ -152,6 +186,7 @@ class Teller:
         old, new = self._read(change.old), self._read(change.new)
         data = self.repo.content(change.new)
         said = vouching(message, target, data) if data is not None else None
+        kind: Kind
         if change.new is None:
             kind = "removal"
         elif said is not None:

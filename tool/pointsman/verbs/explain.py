@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pointsman.errors import one_line
 from pointsman.history.events import Event, events
@@ -13,7 +12,7 @@ from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
-from pointsman.verbs.log import with_approvals
+from pointsman.verbs.log import Log, with_approvals
 from pointsman.workspace import Workspace
 
 _FEW = 16  # targets whose histories are walked rather than all of it
@@ -29,7 +28,7 @@ _VERBS = {
 }
 
 
-def explain(workspace: Workspace, revision: str, *, approvals: bool = False) -> Outcome[Mapping[str, Any]]:
+def explain(workspace: Workspace, revision: str, *, approvals: bool = False) -> Outcome[Log]:
     """The events of a commit of main and a paragraph about them; Problem for a commit that main never stood at."""
     repo = workspace.repo
     main = repo.refresh()
@@ -40,7 +39,7 @@ def explain(workspace: Workspace, revision: str, *, approvals: bool = False) -> 
     mine = with_approvals(workspace.forge, mine) if approvals else mine
     later = {target: _next(told, commit.oid, target) for target in {event.target for event in mine}}
     text = _paragraph(commit, CommitTimes(repo, main).of(commit.oid), mine, later)
-    return Outcome({"events": [event.document() for event in mine], "explanation": text})
+    return Outcome(Log([event.told() for event in mine], text))
 
 
 def _target(path: str) -> Target | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pointsman.errors import Problem
-from pointsman.history.events import Event, events
+from pointsman.history.events import Event, LoggedEvent, events
 from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
 from pointsman.state.names import Target
@@ -31,7 +31,15 @@ class Query:
     approvals: bool = False  # ask the forge who approved
 
 
-def log(workspace: Workspace, query: Query) -> Outcome[Mapping[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Events, and what was made of them in words if one commit was to be explained."""
+
+    events: Annotated[Sequence[LoggedEvent], "newest first, one event per commit and target"]
+    explanation: Annotated[str | None, "with --explain: one paragraph"] = None
+
+
+def log(workspace: Workspace, query: Query) -> Outcome[Log]:
     """The events asked for, newest first, one per commit and target."""
     since = _moment(query.since, "--since")
     until = _moment(query.until, "--until", whole_day=True)
@@ -45,7 +53,7 @@ def log(workspace: Workspace, query: Query) -> Outcome[Mapping[str, Any]]:
         if (since is None or since <= event.at) and (until is None or event.at <= until) and _matches(event, query)
     ]
     told = with_approvals(workspace.forge, told) if query.approvals else told
-    return Outcome({"events": [event.document() for event in told]})
+    return Outcome(Log([event.told() for event in told]))
 
 
 def with_approvals(forge: Forge, told: Sequence[Event]) -> list[Event]:

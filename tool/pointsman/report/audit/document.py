@@ -13,7 +13,7 @@ from pointsman.gate.lineage import Past
 from pointsman.history.events import Event, Teller
 from pointsman.history.signatures import Signatures
 from pointsman.history.times import CommitTimes
-from pointsman.outcome import told
+from pointsman.outcome import as_document, told
 from pointsman.state.documents import rfc3339
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
@@ -92,7 +92,7 @@ class Report:
     def _event(self, event: Event) -> dict[str, Any]:
         signature = self._signatures.of(event.commit.oid)
         signed = {"signature": asdict(signature)} if signature is not None else {}
-        return {**event.document(), "subject": _subject(event.commit), **signed}
+        return {**as_document(event.told()), "subject": _subject(event.commit), **signed}
 
     def _people(self) -> list[dict[str, Any]]:
         """Who made and who committed what, those first who did most. After a squash the committer is who merged."""
