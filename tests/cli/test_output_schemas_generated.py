@@ -13,8 +13,25 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 
 import pytest
 
+from pointsman.report import target_state
 from pointsman.values import Shape
-from pointsman.verbs import adopt, at, check, doctor, get, hold, log, pr, publish, refresh, rollback, ship, show, verify
+from pointsman.verbs import (
+    adopt,
+    at,
+    check,
+    doctor,
+    get,
+    hold,
+    log,
+    pr,
+    publish,
+    refresh,
+    rollback,
+    ship,
+    show,
+    sync,
+    verify,
+)
 from pointsman.verbs import hash as hashing
 
 FOLDER = Path(str(resources.files("pointsman"))) / "schemas" / "output"
@@ -40,6 +57,8 @@ VALUES: dict[str, type] = {
     "rollback": rollback.RolledBack,
     "ship": ship.Shipped,
     "show": show.Shown,
+    "status": target_state.Status,
+    "sync": sync.Synced,
     "verify": verify.Verified,
 }
 SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}

@@ -22,6 +22,7 @@ from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
 from pointsman.report import status as status_text
+from pointsman.report.target_state import Status
 from pointsman.state.names import Pattern, Target
 from pointsman.verbs import status, watch
 from pointsman.workspace import Workspace
@@ -68,7 +69,7 @@ def test_the_age_of_a_window_is_told_and_held_against_the_policy_of_its_target(s
         assert (window["stale"], window["limit_seconds"]) == (stale, 2 * 86400)
         assert looked(shop, clock=clock, fail_on=("stale",)).exit_code == int(bool(stale))
         assert looked(shop, CART, clock="2099-01-01", fail_on=("stale",)).exit_code == 0
-    assert "older than 2.0 days: popularity" in status_text.render(looked(shop, GROCER).document)
+    assert "older than 2.0 days: popularity" in status_text.render(looked(shop, GROCER).value)
 
 
 @pytest.mark.slow
@@ -109,7 +110,7 @@ def test_drift_names_the_difference_the_time_and_the_hand(shop: Shop) -> None:
         "changes": {"popularity": [mine, "f" * 64]},
     }
     pointer(shop).write_text("gone")
-    assert "it cannot be read as a manifest" in status_text.render(looked(shop, GROCER).document)
+    assert "it cannot be read as a manifest" in status_text.render(looked(shop, GROCER).value)
     shop.sync()
     assert state(shop)["drift"] is None
 
@@ -216,9 +217,9 @@ def test_watching_shows_every_look_goes_on_after_trouble_and_stops_when_told(sho
     missed: list[str] = []
     stop = threading.Event()
 
-    def see(document: Any) -> None:
-        (each,) = document["targets"]
-        seen.append(each["serving"])
+    def see(found: Status) -> None:
+        (each,) = found.targets
+        seen.append(each.serving)
         match len(seen):
             case 1:
                 pointer(shop).write_text("{}")
@@ -265,9 +266,9 @@ def test_the_command_watches_says_what_is_new_serves_metrics_and_ends_with_0(sho
 def test_prometheus_reads_what_it_is_told(shop: Shop, tmp_path: Path) -> None:
     shop.sync()
     ship(shop, popularity(tmp_path / "p2.json", 11, day=2))
-    document = looked(shop, clock="2026-03-10").document
+    found_by = looked(shop, clock="2026-03-10").value
     families = {
-        family.name: family for family in text_string_to_metric_families(status_text.render_prometheus(document))
+        family.name: family for family in text_string_to_metric_families(status_text.render_prometheus(found_by))
     }
     found = {
         (name, tuple(sorted(sample.labels.items()))): sample.value

@@ -59,7 +59,7 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(shop: Shop) -> None
     before = shop.everything()
     would = shop.sync(dry_run=True)
     assert outcomes(would) == {"grocer/home": "written"}
-    assert sync.render(would.document).startswith("grocer/home: would be written\na dry run, nothing was written; ")
+    assert sync.render(would.value).startswith("grocer/home: would be written\na dry run, nothing was written; ")
     assert shop.everything() == before
     assert not (shop.store / "registry").exists()
 
@@ -73,7 +73,7 @@ def test_a_pointer_edited_by_hand_is_healed_or_kept_as_asked(shop: Shop) -> None
     assert shop.serving == b"{}"
     healed = shop.sync()
     assert outcomes(healed) == {"grocer/home": "healed"}
-    assert "cannot be read as a manifest" in sync.render(healed.document)
+    assert "cannot be read as a manifest" in sync.render(healed.value)
     assert shop.serving == shop.manifest
 
 

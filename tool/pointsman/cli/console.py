@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -90,7 +89,7 @@ class Answer:
     def __init__(self, outcome: Outcome[_Value], render: Callable[[_Value], str], *, drawn: bool = False) -> None:
         self.outcome: Outcome[Any] = outcome
         self.drawn = drawn
-        self.text = partial(render, outcome.value)
+        self.text: Callable[[], str] = lambda: render(outcome.value)
 
 
 def say(text: str, *, err: bool = False) -> None:

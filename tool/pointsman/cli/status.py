@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +12,7 @@ from pointsman.cli.arguments import ADDRESS, DEADLINE, FAIL_ON, TARGETS
 from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
 
 if TYPE_CHECKING:
+    from pointsman.report.target_state import Status
     from pointsman.state.names import Pattern, Target
     from pointsman.workspace import Workspace
 
@@ -64,22 +64,23 @@ def _watch(
     call: Call, workspace: Workspace, targets: tuple[Target | Pattern, ...], listen: tuple[str, int] | None
 ) -> None:
     """Draw every look anew on a terminal; elsewhere say a line, or print a document, where something is new."""
+    from pointsman.outcome import as_document
     from pointsman.report import status as status_text
     from pointsman.verbs.watch import stopped, watch
 
     told: dict[str, str] = {}
 
-    def seen(document: Mapping[str, Any]) -> None:
-        metrics.document = document
-        now = {each["target"]: status_text.standing(each) for each in document["targets"]}
+    def seen(found: Status) -> None:
+        metrics.status = found
+        now = {each.target: status_text.standing(each) for each in found.targets}
         news = [target for target in sorted({*told, *now}) if told.get(target) != now.get(target)]
         if sys.stdout.isatty() and not call.json:
             click.clear()
-            say(f"{document['at']}  main {document['commit'][:12]}\n{status_text.render(document)}")
+            say(f"{found.at}  main {found.commit[:12]}\n{status_text.render(found)}")
         elif news and call.json:
-            say_document(document, line=True)
+            say_document(as_document(found), line=True)
         elif news:
-            say("\n".join(f"{document['at']}  {target}: {now.get(target, 'gone')}" for target in news))
+            say("\n".join(f"{found.at}  {target}: {now.get(target, 'gone')}" for target in news))
         sys.stdout.flush()
         told.clear()
         told.update(now)

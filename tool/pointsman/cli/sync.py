@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,8 @@ from pointsman.cli.console import Answer, Call, example, json_option, say, say_d
 if TYPE_CHECKING:
     from pointsman.errors import Problem
     from pointsman.outcome import Outcome
+    from pointsman.serving.outcomes import SyncedTarget
+    from pointsman.verbs.sync import Synced
 
 
 @click.command(epilog=example("pointsman sync --watch 30"))
@@ -55,16 +57,16 @@ class Passes:
         self._json = call.json
         self._lasting: object = None
 
-    def done(self, outcome: Outcome[Mapping[str, Any]]) -> None:
+    def done(self, outcome: Outcome[Synced]) -> None:
         from pointsman.verbs import sync as verb
 
         if self._json:
             say_document(outcome.document, line=True)
         else:
-            told = [each for each in outcome.document["targets"] if each["outcome"] != "unchanged"]
-            lasting = [each for each in told if each["outcome"] not in verb.DID]
+            told = [each for each in outcome.value.targets if each.outcome != "unchanged"]
+            lasting = [each for each in told if each.outcome not in verb.DID]
             if len(told) > len(lasting) or lasting != self._lasting:
-                say(render(outcome.document))
+                say(render(outcome.value))
             self._lasting = lasting
         for note in outcome.notes:
             say(note, err=True)
@@ -78,27 +80,29 @@ class Passes:
         say(f"pointsman: {problem}", err=True)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(synced: Synced) -> str:
     """One line per target that is not as it was, faults below it."""
-    would = "would be " if document["dry_run"] else ""
-    lines = []
-    for each in document["targets"]:
-        if each["outcome"] != "unchanged":
-            since = each.get("refused")
-            kept = f", serving keeps what it has; main is at {since['commit'][:12]} by {since['by']}" if since else ""
-            seen = each.get("visible_after_seconds")
-            after = f", {seen:.0f} s after the commit" if seen is not None else ""
-            lines.append(f"{each['target']}: {would}{each['outcome']}{kept}{after}")
-        lines += [f"  {fault['rule']}: {fault['says']}" for fault in each["faults"]]
-        by_hand = each.get("drift", {"readable": True, "changes": {}})
-        lines += [] if by_hand["readable"] else ["  what was served cannot be read as a manifest"]
-        for slot, (wanted, served) in by_hand["changes"].items() if by_hand["readable"] else ():
-            lines.append(f"  {slot}: main has {(wanted or 'nothing')[:12]}, served was {(served or 'nothing')[:12]}")
-    same = sum(each["outcome"] == "unchanged" for each in document["targets"])
-    refused = sum(each["outcome"] == "refused" for each in document["targets"])
+    lines = [line for each in synced.targets for line in _lines(each, synced.dry_run)]
+    same = sum(each.outcome == "unchanged" for each in synced.targets)
+    refused = sum(each.outcome == "refused" for each in synced.targets)
     lines += [f"{same} unchanged"] if same else []
     but = f", but for {refused} refused" if refused else ""
-    ending = f"a dry run, nothing was written; main is at {document['commit'][:12]}"
-    if not would:
-        ending = f"serving follows main at {document['commit'][:12]}{but}"
+    ending = f"serving follows main at {synced.commit[:12]}{but}"
+    if synced.dry_run:
+        ending = f"a dry run, nothing was written; main is at {synced.commit[:12]}"
     return "\n".join([*lines, ending] if lines else ["no target on main yet"])
+
+
+def _lines(each: SyncedTarget, dry_run: bool) -> Iterator[str]:
+    if each.outcome != "unchanged":
+        since, seen = each.refused, each.visible_after_seconds
+        kept = f", serving keeps what it has; main is at {since.commit[:12]} by {since.by}" if since else ""
+        after = f", {seen:.0f} s after the commit" if seen is not None else ""
+        yield f"{each.target}: {'would be ' if dry_run else ''}{each.outcome}{kept}{after}"
+    for fault in each.faults:
+        yield f"  {fault.rule}: {fault.says}"
+    if each.drift is not None and not each.drift.readable:
+        yield "  what was served cannot be read as a manifest"
+    elif each.drift is not None:
+        for slot, (wanted, served) in each.drift.changes.items():
+            yield f"  {slot}: main has {(wanted or 'nothing')[:12]}, served was {(served or 'nothing')[:12]}"

@@ -3,73 +3,74 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, get_args
 
 from pointsman.errors import Problem
+from pointsman.report.target_state import Serving, Status, TargetState
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Metric
 
-_STATES = ("in-sync", "behind", "drifted", "absent", "unknown")
+_STATES = get_args(Serving)
 _SHOWN = 12  # digits of a version or a commit
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(status: Status) -> str:
     """A block of lines per target."""
-    return "\n".join(line for each in document["targets"] for line in lines_of(each)) or "nothing was shipped yet"
+    return "\n".join(line for each in status.targets for line in lines_of(each)) or "nothing was shipped yet"
 
 
-def lines_of(each: Mapping[str, Any]) -> list[str]:
+def lines_of(each: TargetState) -> list[str]:
     """What one target is like: the first line says whether anyone need read the others."""
-    window, shipped, drift = each["window"], each["shipped"], each["drift"]
-    lines = [f"{each['target']}: serving is {summary(each)}"]
+    window, shipped, drift = each.window, each.shipped, each.drift
+    lines = [f"{each.target}: serving is {summary(each)}"]
     if shipped:
-        merged = f", merged by {shipped['committer']}" if shipped["by"] != shipped["committer"] else ""
-        run = f", run {shipped['run']}" if shipped["run"] else ""
-        lines.append(f"  since {shipped['at']}, {shipped['commit'][:_SHOWN]} by {shipped['by']}{merged}{run}")
+        merged = f", merged by {shipped.committer}" if shipped.by != shipped.committer else ""
+        run = f", run {shipped.run}" if shipped.run else ""
+        lines.append(f"  since {shipped.at}, {shipped.commit[:_SHOWN]} by {shipped.by}{merged}{run}")
     if window:
-        age = f", ended {length(window['age_seconds'])} ago" if window["age_seconds"] is not None else ""
-        lines.append(f"  window {window['start']} to {window['end']}{age}")
-        if window["stale"]:
-            lines.append(f"  older than {length(window['limit_seconds'])}: {', '.join(window['stale'])}")
-    lines += [f"  {slot} {version[:_SHOWN]}" for slot, version in sorted(each["current"].items())]
+        age = f", ended {length(window.age_seconds)} ago" if window.age_seconds is not None else ""
+        lines.append(f"  window {window.start} to {window.end}{age}")
+        if window.stale and window.limit_seconds is not None:
+            lines.append(f"  older than {length(window.limit_seconds)}: {', '.join(window.stale)}")
+    lines += [f"  {slot} {version[:_SHOWN]}" for slot, version in sorted(each.current.items())]
     if drift:
-        by = f" by {drift['by']}" if drift["by"] else ""
-        lines.append(f"  someone wrote what is served at {drift['at']}{by}; pointsman sync heals it")
-        lines += [] if drift["readable"] else ["    it cannot be read as a manifest"]
-        for slot, (wanted, served) in drift["changes"].items() if drift["readable"] else ():
+        by = f" by {drift.by}" if drift.by else ""
+        lines.append(f"  someone wrote what is served at {drift.at}{by}; pointsman sync heals it")
+        lines += [] if drift.readable else ["    it cannot be read as a manifest"]
+        for slot, (wanted, served) in drift.changes.items() if drift.readable else ():
             lines.append(f"    {slot}: main has {_short(wanted)}, served is {_short(served)}")
-    lines += [f"  sync refuses main's: {fault['rule']}: {fault['says']}" for fault in each["refused"]]
-    lines += [f"  on hold until {hold['until']} ({hold['target']}): {hold['reason']}" for hold in each["holds"]]
-    if each["pull_requests"]:
-        lines.append(f"  open pull requests: {', '.join(pull['id'] for pull in each['pull_requests'])}")
+    lines += [f"  sync refuses main's: {fault.rule}: {fault.says}" for fault in each.refused]
+    lines += [f"  on hold until {hold.until} ({hold.target}): {hold.reason}" for hold in each.holds]
+    if each.pull_requests:
+        lines.append(f"  open pull requests: {', '.join(pull.id for pull in each.pull_requests)}")
     return lines
 
 
-def summary(each: Mapping[str, Any]) -> str:
+def summary(each: TargetState) -> str:
     """One phrase: how serving stands to main."""
-    behind = each["behind"]
-    what = "" if each["current"] else ", and main has no manifest of it"
-    if each["serving"] == "behind" and behind:
-        commits = f"{behind['commits']} commit{'s' if behind['commits'] != 1 else ''}"
-        return f"behind by {commits}, since {behind['since']['at']} ({length(behind['seconds'])}){what}"
-    if each["serving"] == "absent" and not each["current"]:
+    behind = each.behind
+    what = "" if each.current else ", and main has no manifest of it"
+    if each.serving == "behind" and behind:
+        commits = f"{behind.commits} commit{'s' if behind.commits != 1 else ''}"
+        return f"behind by {commits}, since {behind.since.at} ({length(behind.seconds)}){what}"
+    if each.serving == "absent" and not each.current:
         return "absent: main has no manifest of it"
-    if each["serving"] == "absent" and behind:
-        return f"absent: never synced, for {length(behind['seconds'])}"
-    return f"{each['serving']}{what}"
+    if each.serving == "absent" and behind:
+        return f"absent: never synced, for {length(behind.seconds)}"
+    return f"{each.serving}{what}"
 
 
-def standing(each: Mapping[str, Any]) -> str:
+def standing(each: TargetState) -> str:
     """One line that stays the same as long as nothing happens."""
-    commit = f", main since {each['shipped']['at']} at {each['shipped']['commit'][:_SHOWN]}" if each["shipped"] else ""
-    more = [f"refused by {fault['rule']}" for fault in each["refused"]]
-    more += [f"on hold until {hold['until']}" for hold in each["holds"]]
-    more += [f"stale: {', '.join(each['window']['stale'])}"] if each["window"] and each["window"]["stale"] else []
-    more += [f"pull request {pull['id']}" for pull in each["pull_requests"]]
-    return "; ".join([f"serving is {each['serving']}{commit}", *more])
+    commit = f", main since {each.shipped.at} at {each.shipped.commit[:_SHOWN]}" if each.shipped else ""
+    more = [f"refused by {fault.rule}" for fault in each.refused]
+    more += [f"on hold until {hold.until}" for hold in each.holds]
+    more += [f"stale: {', '.join(each.window.stale)}"] if each.window and each.window.stale else []
+    more += [f"pull request {pull.id}" for pull in each.pull_requests]
+    return "; ".join([f"serving is {each.serving}{commit}", *more])
 
 
 def length(seconds: int) -> str:
@@ -84,14 +85,14 @@ def _short(version: str | None) -> str:
     return version[:_SHOWN] if version else "nothing"
 
 
-def render_prometheus(document: Mapping[str, Any]) -> str:
+def render_prometheus(status: Status) -> str:
     """Prometheus' text format."""
     from prometheus_client import generate_latest
 
-    return generate_latest(registry_of(document)).decode().removesuffix("\n")
+    return generate_latest(registry_of(status)).decode().removesuffix("\n")
 
 
-def registry_of(document: Mapping[str, Any]) -> CollectorRegistry:
+def registry_of(status: Status) -> CollectorRegistry:
     """The gauges of one look. Their names are part of what is promised to users."""
     from prometheus_client import CollectorRegistry, Gauge
 
@@ -101,7 +102,7 @@ def registry_of(document: Mapping[str, Any]) -> CollectorRegistry:
         return Gauge(f"pointsman_{name}", says, labels, registry=registry)
 
     looked = gauge("status_timestamp_seconds", "When this was looked at, in seconds since 1970.", ())
-    looked.set(datetime.fromisoformat(document["at"]).timestamp())
+    looked.set(datetime.fromisoformat(status.at).timestamp())
     serving = gauge("serving", "1 for what serving is of a target, 0 for what it is not.", ("target", "state"))
     shipped = gauge("shipped_timestamp_seconds", "When main last changed a target's manifest, in seconds since 1970.")
     behind = gauge("behind_seconds", "How long serving has been without what main has; 0 if it has it.")
@@ -110,19 +111,19 @@ def registry_of(document: Mapping[str, Any]) -> CollectorRegistry:
     refused = gauge("refused_faults", "How many rules main's manifest breaks, so that sync keeps the last good one.")
     held = gauge("holds", "How many holds stop ships of a target.")
     pulls = gauge("open_pull_requests", "How many pull requests that change a target are open.")
-    for each in document["targets"]:
-        target = each["target"]
+    for each in status.targets:
+        target = each.target
         for state in _STATES:
-            serving.labels(target, state).set(each["serving"] == state)
-        if each["shipped"]:
-            shipped.labels(target).set(datetime.fromisoformat(each["shipped"]["at"]).timestamp())
-        behind.labels(target).set(each["behind"]["seconds"] if each["behind"] and each["current"] else 0)
-        if each["window"] and each["window"]["age_seconds"] is not None:
-            ended.labels(target).set(each["window"]["age_seconds"])
-        stale.labels(target).set(len(each["window"]["stale"]) if each["window"] else 0)
-        refused.labels(target).set(len(each["refused"]))
-        held.labels(target).set(len(each["holds"]))
-        pulls.labels(target).set(len(each["pull_requests"]))
+            serving.labels(target, state).set(each.serving == state)
+        if each.shipped:
+            shipped.labels(target).set(datetime.fromisoformat(each.shipped.at).timestamp())
+        behind.labels(target).set(each.behind.seconds if each.behind and each.current else 0)
+        if each.window and each.window.age_seconds is not None:
+            ended.labels(target).set(each.window.age_seconds)
+        stale.labels(target).set(len(each.window.stale) if each.window else 0)
+        refused.labels(target).set(len(each.refused))
+        held.labels(target).set(len(each.holds))
+        pulls.labels(target).set(len(each.pull_requests))
     return registry
 
 
@@ -130,10 +131,10 @@ class Metrics:
     """What Prometheus is told of the last look."""
 
     def __init__(self) -> None:
-        self.document: Mapping[str, Any] | None = None
+        self.status: Status | None = None
 
     def collect(self) -> Iterable[Metric]:
-        return registry_of(self.document).collect() if self.document is not None else ()
+        return registry_of(self.status).collect() if self.status is not None else ()
 
     @contextlib.contextmanager
     def served(self, host: str, port: int) -> Generator[int]:

@@ -17,7 +17,9 @@ from typing import Any, TypeAlias
 from pointsman.errors import MovedFirst
 from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Lineage, Step
+from pointsman.outcome import as_document
 from pointsman.serving.calls import INVALIDATE_HEADERS, NOTIFY_HEADERS, Calls
+from pointsman.serving.outcomes import CallResult, SyncedTarget
 from pointsman.settings import Settings
 from pointsman.state.documents import Manifest, read_manifest, rfc3339
 from pointsman.state.names import Target
@@ -63,21 +65,21 @@ class Notices:
         if owed != state.owed:
             self._write(state, owed, state.told)
 
-    def deliver(self, gate: Gate, main: Oid, done: Mapping[Target, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def deliver(self, gate: Gate, main: Oid, done: Mapping[Target, SyncedTarget]) -> list[CallResult]:
         """Do what is owed for targets that serving now has as main does, and tell what was refused or kept, once."""
         if not self.wanted:
             return []
         state, hooks = self._read(), Calls()
         settled: dict[str, dict[str, Any]] = {}
         told: dict[str, str] = {}
-        results: list[dict[str, Any]] = []
+        results: list[CallResult] = []
         for target, each in done.items():
             name, lasting = str(target), _lasting(each)
             if lasting and state.told.get(name) != lasting:
                 made = self._tell(hooks, target, [_trouble(gate, main, target, each)])
                 results += made
                 told |= {name: lasting} if _all_well(made) else {}
-            elif name in state.owed and each["outcome"] in _DONE:
+            elif name in state.owed and each.outcome in _DONE:
                 due = state.owed[name]
                 made = [*self._invalidate(hooks, target, due["types"]), *self._tell(hooks, target, due["events"])]
                 results += made
@@ -96,21 +98,21 @@ class Notices:
         types = sorted(slot for slot in {*was, *now} if was.get(slot) != now.get(slot)) or sorted(now)
         return {"types": types, "events": list(_events(lineage, held, was))}
 
-    def _invalidate(self, hooks: Calls, target: Target, types: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def _invalidate(self, hooks: Calls, target: Target, types: Sequence[str]) -> Iterator[CallResult]:
         if self._settings.invalidate and types:
             url = self._settings.invalidate.replace("{tenant}", target.tenant).replace("{surface}", target.surface)
             wrong = hooks.post(url, {"targets": list(types), "surface": target.surface}, INVALIDATE_HEADERS)
-            yield _result("invalidate", target, wrong)
+            yield CallResult("invalidate", str(target), not wrong, wrong)
 
-    def _tell(self, hooks: Calls, target: Target, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        made = []
+    def _tell(self, hooks: Calls, target: Target, events: Sequence[Mapping[str, Any]]) -> list[CallResult]:
+        made: list[CallResult] = []
         for event in events:
             if self._settings.notify_webhook:
-                made.append(
-                    _result("webhook", target, hooks.post(self._settings.notify_webhook, event, NOTIFY_HEADERS))
-                )
+                wrong = hooks.post(self._settings.notify_webhook, event, NOTIFY_HEADERS)
+                made.append(CallResult("webhook", str(target), not wrong, wrong))
             if self._settings.notify_command:
-                made.append(_result("command", target, hooks.run(self._settings.notify_command, event)))
+                wrong = hooks.run(self._settings.notify_command, event)
+                made.append(CallResult("command", str(target), not wrong, wrong))
         return made
 
     # the object
@@ -186,24 +188,21 @@ def _event(
     }
 
 
-def _lasting(each: Mapping[str, Any]) -> str:
+def _lasting(each: SyncedTarget) -> str:
     """What is wrong with a target as long as nobody mends it, "" if nothing is."""
-    rules = [f"{fault['rule']} {fault['says']}" for fault in each["faults"]]
-    what = json.dumps([each["outcome"], each.get("refused"), each.get("drift"), rules], sort_keys=True)
-    kept = each["outcome"] == "kept" and any(fault["rule"] == "drifted" for fault in each["faults"])
-    return hashlib.sha256(what.encode()).hexdigest() if each["outcome"] == "refused" or kept else ""
+    if each.outcome != "refused" and not each.is_drift:
+        return ""
+    rules = [f"{fault.rule} {fault.says}" for fault in each.faults]
+    what = json.dumps(as_document([each.outcome, each.refused, each.drift, rules]), sort_keys=True)
+    return hashlib.sha256(what.encode()).hexdigest()
 
 
-def _trouble(gate: Gate, main: Oid, target: Target, each: Mapping[str, Any]) -> dict[str, Any]:
+def _trouble(gate: Gate, main: Oid, target: Target, each: SyncedTarget) -> dict[str, Any]:
     last = gate.lineage(main, target).last
-    kind = "refusal" if each["outcome"] == "refused" else "drift"
-    changes = each.get("drift", {}).get("changes", {})
-    return {**_event(kind, target, last, {}, {}), "changes": changes, "faults": list(each["faults"])}
+    kind = "refusal" if each.outcome == "refused" else "drift"
+    changes = as_document(each.drift.changes if each.drift is not None else {})
+    return {**_event(kind, target, last, {}, {}), "changes": changes, "faults": as_document(each.faults)}
 
 
-def _result(what: str, target: Target, wrong: str) -> dict[str, Any]:
-    return {"what": what, "target": str(target), "ok": not wrong, "says": wrong}
-
-
-def _all_well(made: Sequence[Mapping[str, Any]]) -> bool:
-    return all(each["ok"] for each in made)
+def _all_well(made: Sequence[CallResult]) -> bool:
+    return all(each.ok for each in made)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated
 
 from pointsman.gate.documents import Documents
 from pointsman.gate.lineage import Lineage
@@ -16,6 +17,14 @@ from pointsman.store.base import Held, Store
 from pointsman.store.parallel import ask_all
 
 
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What someone wrote by hand, as far as it can be read as a manifest."""
+
+    readable: bool
+    changes: Annotated[Mapping[str, tuple[str | None, str | None]], "type → version on main and in serving"]
+
+
 def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held]]:
     """What serving holds, by target."""
     found = {key: settings.serving_target(key) for key in store.keys("", settings.serving_depth)}
@@ -25,19 +34,13 @@ def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held]]:
             yield target, held
 
 
-def drift(documents: Documents, head: Snapshot, target: Target, held: Held) -> dict[str, Any]:
-    """What is served that main never had: whether it can be read, and type → version on main and in serving."""
+def drift(documents: Documents, head: Snapshot, target: Target, held: Held) -> Drift:
+    """What is served that main never had."""
     there, mine = read_manifest(held.data, ""), documents.manifest(head, target)
     served = there.versions if isinstance(there, Manifest) else {}
     wanted = mine.versions if mine is not None else {}
-    return {
-        "readable": isinstance(there, Manifest),
-        "changes": {
-            slot: [wanted.get(slot), served.get(slot)]
-            for slot in sorted({*wanted, *served})
-            if wanted.get(slot) != served.get(slot)
-        },
-    }
+    slots = (slot for slot in sorted({*wanted, *served}) if wanted.get(slot) != served.get(slot))
+    return Drift(isinstance(there, Manifest), {slot: (wanted.get(slot), served.get(slot)) for slot in slots})
 
 
 def ever_had(lineage: Lineage, data: bytes) -> bool:

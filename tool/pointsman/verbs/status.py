@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
-from pointsman.errors import Problem, Unreachable
+from pointsman.errors import Fault, Problem, Unreachable
 from pointsman.gate.lineage import Lineage
 from pointsman.guardrails.comparison import window_age
 from pointsman.guardrails.limits import Age
 from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.targets import choose, current_targets
 from pointsman.history.times import CommitTimes
-from pointsman.outcome import Outcome, told
+from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
+from pointsman.report.target_state import (
+    Behind,
+    BindingHold,
+    CommittedStep,
+    ServedDrift,
+    Serving,
+    ShippedStep,
+    Status,
+    TargetState,
+    Window,
+)
 from pointsman.serving.pointers import drift, pointers
 from pointsman.settings import Settings
-from pointsman.shipping.pulls import document, seen_pulls
+from pointsman.shipping.pulls import reference, seen_pulls
 from pointsman.state.documents import Record, rfc3339
 from pointsman.state.message import parse
 from pointsman.state.names import Pattern, Target
@@ -25,6 +36,7 @@ from pointsman.state.times import window_instant
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
+from pointsman.values import told
 from pointsman.workspace import Workspace
 
 # What may be asked to be no success → what serving then is. The age of a window is asked for apart.
@@ -33,7 +45,7 @@ FAILURES = {"drift": ("drifted",), "behind": ("behind", "absent"), "stale": ()}
 
 def status(
     workspace: Workspace, named: Sequence[Target | Pattern], *, fail_on: Collection[str] = ()
-) -> Outcome[Mapping[str, Any]]:
+) -> Outcome[Status]:
     """The state of the targets named, of all without any. Whatever it shows is success, unless it is in `fail_on`.
 
     With `fail_on`: exit 1 if a target is so, 3 if nobody can tell because serving cannot be read.
@@ -41,17 +53,26 @@ def status(
     main = workspace.repo.refresh()
     look = _Look(workspace, main)
     shown = [look.at(target) for target in look.chosen(named)]
-    return Outcome({"commit": main, "at": rfc3339(look.clock), "targets": shown}, exit_code(shown, fail_on))
+    return Outcome(Status(main, rfc3339(look.clock), shown), exit_code(shown, fail_on))
 
 
-def exit_code(shown: Sequence[Mapping[str, Any]], fail_on: Collection[str]) -> int:
+def exit_code(shown: Sequence[TargetState], fail_on: Collection[str]) -> int:
     """What a command ends with that shows these targets."""
-    if {"drift", "behind"} & set(fail_on) and any(each["serving"] == "unknown" for each in shown):
+    if {"drift", "behind"} & set(fail_on) and any(each.serving == "unknown" for each in shown):
         return Unreachable.exit_code
     fails = {serving for name in fail_on for serving in FAILURES[name]}
-    wanting = (each["serving"] for each in shown if each["current"] or each["serving"] == "drifted")
-    stale = "stale" in fail_on and any(each["window"] and each["window"]["stale"] for each in shown)
+    wanting = (each.serving for each in shown if each.current or each.serving == "drifted")
+    stale = "stale" in fail_on and any(each.window and each.window.stale for each in shown)
     return int(stale or any(serving in fails for serving in wanting))
+
+
+class _Served(NamedTuple):
+    """What serving has of a target, against what main has."""
+
+    serving: Serving
+    refused: Sequence[Fault] = ()
+    behind: Behind | None = None
+    drift: ServedDrift | None = None
 
 
 class _Look:
@@ -107,32 +128,34 @@ class _Look:
         if str(target) not in (known := shipped_ever(self.repo, self.main)):
             raise Problem(unknown(target, known))
 
-    def at(self, target: Target) -> dict[str, Any]:
+    def at(self, target: Target) -> TargetState:
         """Everything about one target."""
         documents = self.gate.documents
         manifest = documents.manifest(self.head, target)
         lineage = self.gate.lineage(self.main, target)
-        commit = lineage.last.commit if lineage.last is not None else None
-        return {
-            "target": str(target),
-            "current": manifest.versions if manifest else {},
-            "window": self._window(target, documents.records(self.head, target, manifest)),
-            "shipped": {**self._told(commit), "run": parse(self.repo.words(commit)).run} if commit else None,
-            **self._serving(lineage),
-            "holds": [
-                {"target": hold.target, "until": hold.until, "reason": hold.reason}
+        served = self._serving(lineage)
+        return TargetState(
+            target=str(target),
+            current=manifest.versions if manifest else {},
+            window=self._window(target, documents.records(self.head, target, manifest)),
+            shipped=self._shipped(lineage.last.commit) if lineage.last is not None else None,
+            serving=served.serving,
+            behind=served.behind,
+            drift=served.drift,
+            refused=list(map(told, served.refused)),
+            holds=[
+                BindingHold(hold.target, hold.until, hold.reason)
                 for hold in documents.holds(self.head, target).values()
                 if hold is not None and hold.binds(self.clock)
             ],
-            "pull_requests": [document(pull) for pull in self.pulls if target in pull.targets],
-        }
+            pull_requests=[reference(pull) for pull in self.pulls if target in pull.targets],
+        )
 
-    def _told(self, commit: Commit) -> dict[str, Any]:
-        at = rfc3339(self.moments.of(commit.oid))
-        return {"commit": commit.oid, "at": at, "by": commit.author, "committer": commit.committer}
+    def _shipped(self, commit: Commit) -> ShippedStep:
+        step = self.moments.step(commit)
+        return ShippedStep(step.commit, step.at, step.by, commit.committer, parse(self.repo.words(commit)).run)
 
-    def _window(self, target: Target, records: Mapping[str, Record]) -> dict[str, Any] | None:
-        """From the earliest start to the latest end of what is current, and the types that are older than allowed."""
+    def _window(self, target: Target, records: Mapping[str, Record]) -> Window | None:
         if not records:
             return None
         first = min(records.values(), key=lambda record: window_instant(record.window_start) or (0, 0))
@@ -140,50 +163,39 @@ class _Look:
         limit = self.settings.limit(target, "window_stale")
         ages = {slot: window_age(record, self.clock) for slot, record in records.items()}
         old = [slot for slot, age in ages.items() if isinstance(limit, Age) and (age is None or age > limit.seconds)]
-        return {
-            "start": first.window_start,
-            "end": last.window_end,
-            "age_seconds": window_age(last, self.clock),
-            "limit_seconds": limit.seconds if isinstance(limit, Age) else None,
-            "stale": sorted(old),
-        }
+        most = limit.seconds if isinstance(limit, Age) else None
+        return Window(first.window_start, last.window_end, window_age(last, self.clock), most, sorted(old))
 
-    def _serving(self, lineage: Lineage) -> dict[str, Any]:
+    def _serving(self, lineage: Lineage) -> _Served:
         """What serving has, and what is behind it where that is not what main has."""
         target = lineage.target
-        told_of: dict[str, Any] = {"serving": "unknown", "behind": None, "drift": None, "refused": []}
         if self.store is None:
-            return told_of
+            return _Served("unknown")
         key = self.settings.serving_key(target)
         try:
             held = self.served.get(target) or self.store.read(key)
         except Unreachable:  # something stands there that is no pointer
-            return told_of
+            return _Served("unknown")
         if held is not None and held.data == (self.head.read(target.manifest_path) or b""):
-            return {**told_of, "serving": "in-sync"}
-        told_of["refused"] = [told(fault) for fault in self.gate.faults_of_current(self.main, target)]
+            return _Served("in-sync")
+        refused = self.gate.faults_of_current(self.main, target)
         if held is None:
             last = lineage.last
-            return {**told_of, "serving": "absent", "behind": self._since(last.commit, 1) if last is not None else None}
+            return _Served("absent", refused, self._since(last.commit, 1) if last is not None else None)
         oid, missing = object_id("blob", held.data, len(self.main)), None
         for step in lineage:
             if step.after is not None and step.after.oid == oid:
-                return {**told_of, "serving": "behind", "behind": self._since(missing or step.commit, step.place)}
+                return _Served("behind", refused, self._since(missing or step.commit, step.place))
             if step.before is not None and step.before.oid == oid:
-                return {**told_of, "serving": "behind", "behind": self._since(step.commit, step.place + 1)}
+                return _Served("behind", refused, self._since(step.commit, step.place + 1))
             missing = step.commit
-        return {**told_of, "serving": "drifted", "drift": self._drift(self.store, target, key, held)}
+        return _Served("drifted", refused, drift=self._drift(self.store, target, key, held))
 
-    def _since(self, commit: Commit, commits: int) -> dict[str, Any]:
-        """How long serving has been without a commit, the first of so many that it lacks."""
-        seconds = max(self.clock - self.moments.of(commit.oid), 0)
-        return {"since": self._told(commit), "seconds": seconds, "commits": commits}
+    def _since(self, commit: Commit, commits: int) -> Behind:
+        step, seconds = self.moments.step(commit), max(self.clock - self.moments.of(commit.oid), 0)
+        return Behind(CommittedStep(step.commit, step.at, step.by, commit.committer), seconds, commits)
 
-    def _drift(self, store: Store, target: Target, key: str, held: Held) -> dict[str, Any]:
-        """What stands there that main never had, who wrote it and when, as far as the store tells."""
-        written = store.written(key)
-        return {
-            "by": store.writer(key),
-            "at": rfc3339(int(written)) if written is not None else None,
-            **drift(self.gate.documents, self.head, target, held),
-        }
+    def _drift(self, store: Store, target: Target, key: str, held: Held) -> ServedDrift:
+        written, found = store.written(key), drift(self.gate.documents, self.head, target, held)
+        at = rfc3339(int(written)) if written is not None else None
+        return ServedDrift(store.writer(key), at, found.readable, found.changes)

@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.gate.documents import Documents
 from pointsman.gate.gate import Gate
-from pointsman.outcome import Outcome, told
+from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.fence import SYNCED, Fence, behind, move_fence, read_fence
 from pointsman.serving.notify import Notices
+from pointsman.serving.outcomes import CallResult, Committer, SyncedTarget, SyncOutcome
 from pointsman.serving.pointers import drift, ever_had, pointers
 from pointsman.settings import Settings
 from pointsman.state.names import Target
-from pointsman.state.objects import Entry, Oid
+from pointsman.state.objects import Commit, Entry, Oid
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
+from pointsman.values import CommitId, told
 from pointsman.workspace import Workspace
 
 _TRIES = 12
@@ -43,7 +45,17 @@ class Orders:
     stopped: Callable[[], bool] = lambda: False  # asked between two pointers
 
 
-def sync(workspace: Workspace, orders: Orders = Orders()) -> Outcome[Mapping[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What became of the pointers, and who was called."""
+
+    commit: CommitId
+    dry_run: Annotated[bool, "nothing was written: the outcomes are what would be"]
+    targets: Sequence[SyncedTarget]
+    calls: Annotated[Sequence[CallResult], "who was called; what failed is tried again by the next sync"]
+
+
+def sync(workspace: Workspace, orders: Orders = Orders()) -> Outcome[Synced]:
     """Mirror the manifests of main to serving. Exit 5 if a target was refused and keeps its last good pointer.
 
     Whom the settings name is called afterwards; what went wrong with that is in the document and the notes.
@@ -51,22 +63,21 @@ def sync(workspace: Workspace, orders: Orders = Orders()) -> Outcome[Mapping[str
     repo = workspace.repo
     opened = Snapshot(repo, repo.refresh()).settings()
     store = open_store(opened.serving_root, opened.access)
-    done: dict[Target, dict[str, Any]] = {}
+    done: dict[Target, SyncedTarget] = {}
     with contextlib.nullcontext() if orders.dry_run else store.locked(""):
         main = _follow(workspace, store, opened, orders, done)
-    calls: list[dict[str, Any]] = []
+    calls: list[CallResult] = []
     if not orders.dry_run:
         settings = Snapshot(repo, main).settings()
         calls = Notices(store, settings).deliver(workspace.gate, main, done)
     targets = [done[target] for target in sorted(done)]
-    refused = any(each["outcome"] == "refused" for each in targets)
-    notes = tuple(f"{call['what']} of {call['target']} failed: {call['says']}" for call in calls if not call["ok"])
-    document = {"commit": main, "dry_run": orders.dry_run, "targets": targets, "calls": calls}
-    return Outcome(document, 5 if refused else 0, notes)
+    refused = any(each.outcome == "refused" for each in targets)
+    notes = tuple(f"{call.what} of {call.target} failed: {call.says}" for call in calls if not call.ok)
+    return Outcome(Synced(main, orders.dry_run, targets, calls), 5 if refused else 0, notes)
 
 
 def _follow(
-    workspace: Workspace, store: Store, opened: Settings, orders: Orders, done: dict[Target, dict[str, Any]]
+    workspace: Workspace, store: Store, opened: Settings, orders: Orders, done: dict[Target, SyncedTarget]
 ) -> Oid:
     """Passes until one ends on the main that it began with; that main."""
     repo = workspace.repo
@@ -82,14 +93,14 @@ def _follow(
 
 
 def _once(
-    workspace: Workspace, store: Store, opened: Settings, orders: Orders, done: dict[Target, dict[str, Any]]
+    workspace: Workspace, store: Store, opened: Settings, orders: Orders, done: dict[Target, SyncedTarget]
 ) -> Oid:
     """One pass over the store that `opened` names.
 
     `done` gathers outcomes: what an earlier pass did stays told, what it only found does not.
     """
     repo, gate = workspace.repo, workspace.gate
-    for target in [target for target, each in done.items() if each["outcome"] not in DID]:
+    for target in [target for target, each in done.items() if each.outcome not in DID]:
         del done[target]
     fence = read_fence(store, SYNCED)
     listed_by = Snapshot(repo, repo.main).settings()
@@ -118,29 +129,42 @@ def _once(
         if orders.stopped():
             break
         held, data = serving.get(target), wanted.get(target)
+        outcome: SyncOutcome
+        faults: tuple[Fault, ...]
         if target not in wanted:
             outcome, faults = _gone(gate, store, settings, main, target, held, orders)
         elif held is not None and held.data == data:
             outcome, faults = "unchanged", ()
         else:
             outcome, faults = _differs(gate, store, settings, main, target, held, data, orders)
-        drifted = outcome == "healed" or any(fault.rule == "drifted" for fault in faults)
-        earlier = done[target]["outcome"] if target in done else None
+        earlier = done[target].outcome if target in done else None
         if earlier is None or (earlier, outcome) not in (*((did, "unchanged") for did in DID), ("healed", "written")):
-            done[target] = {"target": str(target), "outcome": outcome, "faults": [told(fault) for fault in faults]}
-            if drifted and held is not None:
-                done[target] |= {"drift": drift(gate.documents, head, target, held)}
-            if outcome == "written" and not orders.dry_run:
-                done[target] |= {"visible_after_seconds": _visible_after(gate, main, target)}
-            if outcome == "refused" and (last := gate.lineage(main, target).last) is not None:
-                done[target] |= {"refused": {"commit": last.commit.oid, "by": last.commit.committer}}
+            made = _told(gate, head, target, held, outcome, faults)
+            done[target] = replace(made, visible_after_seconds=None) if orders.dry_run else made
     return main
 
 
-def _visible_after(gate: Gate, main: Oid, target: Target) -> float | None:
-    """Seconds from the commit of what was just written, by its committer's clock, until now."""
-    last = gate.lineage(main, target).last
-    return round(max(time.time() - last.commit.time, 0.0), 1) if last is not None else None
+def _told(
+    gate: Gate, head: Snapshot, target: Target, held: Held | None, outcome: SyncOutcome, faults: Sequence[Fault]
+) -> SyncedTarget:
+    """What was done, with what a reader wants to know of a pointer that was drifted, written or refused."""
+    drifted = outcome == "healed" or any(fault.rule == "drifted" for fault in faults)
+    last = gate.lineage(head.commit, target).last if outcome in ("written", "refused") else None
+    return SyncedTarget(
+        target=str(target),
+        outcome=outcome,
+        faults=list(map(told, faults)),
+        drift=drift(gate.documents, head, target, held) if drifted and held is not None else None,
+        visible_after_seconds=_seconds_since(last.commit) if last is not None and outcome == "written" else None,
+        refused=Committer(last.commit.oid, last.commit.committer)
+        if last is not None and outcome == "refused"
+        else None,
+    )
+
+
+def _seconds_since(commit: Commit) -> float:
+    """Seconds from a commit, by its committer's clock, until now."""
+    return round(max(time.time() - commit.time, 0.0), 1)
 
 
 def _move_fence(gate: Gate, store: Store, fence: Fence, main: Oid, orders: Orders) -> None:
@@ -186,7 +210,7 @@ def _gone(
     target: Target,
     held: Held | None,
     orders: Orders,
-) -> tuple[str, tuple[Fault, ...]]:
+) -> tuple[SyncOutcome, tuple[Fault, ...]]:
     if faults := gate.faults_of_current(main, target):  # a removal that broke a rule takes nothing away
         return "refused", faults
     if gate.lineage(main, target).last is None:
@@ -210,7 +234,7 @@ def _differs(
     held: Held | None,
     data: bytes | None,
     orders: Orders,
-) -> tuple[str, tuple[Fault, ...]]:
+) -> tuple[SyncOutcome, tuple[Fault, ...]]:
     faults = tuple(dict.fromkeys(gate.faults_of_current(main, target, store=True)))
     if data is None and not faults:
         faults = (Fault(target.manifest_path, "not-a-plain-file", "no plain file stands here: remove it by a commit"),)

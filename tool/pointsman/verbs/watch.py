@@ -8,15 +8,16 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.outcome import Outcome
+from pointsman.report.target_state import Status, TargetState
 from pointsman.state.names import Pattern, Target
 from pointsman.verbs.status import status
-from pointsman.verbs.sync import Orders, sync
+from pointsman.verbs.sync import Orders, Synced, sync
 from pointsman.workspace import Workspace
 
 EVERY = 5.0  # seconds between two looks
@@ -45,7 +46,7 @@ def wait(
     fail_on: Collection[str] = (),
     pause: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> Outcome[Mapping[str, Any]]:
+) -> Outcome[Status]:
     """The state of the targets as soon as serving has all that main has; exit 4 if it has not after so many seconds.
 
     Exit 3 if by then nobody can tell. A store or an origin that does not answer is asked again until then.
@@ -56,7 +57,7 @@ def wait(
         outcome = None
         try:
             outcome = status(workspace.again(), named, fail_on=fail_on)
-            lacking = [each for each in outcome.document["targets"] if _lacks(each)]
+            lacking = [each for each in outcome.value.targets if _lacks(each)]
             if not lacking:
                 return outcome
         except Unreachable as error:
@@ -66,23 +67,23 @@ def wait(
             if outcome is None:
                 assert trouble is not None
                 raise trouble
-            states = ", ".join(f"{each['target']} ({each['serving']})" for each in lacking)
-            code = 3 if any(each["serving"] == "unknown" for each in lacking) else MovedFirst.exit_code
+            states = ", ".join(f"{each.target} ({each.serving})" for each in lacking)
+            code = 3 if any(each.serving == "unknown" for each in lacking) else MovedFirst.exit_code
             says = f"after {seconds:g} s serving does not have what main has: {states}"
             return replace(outcome, exit_code=code, notes=(*outcome.notes, says))
         pause(min(rest, left))
         rest = min(2 * rest, EVERY)
 
 
-def _lacks(each: Mapping[str, Any]) -> bool:
+def _lacks(each: TargetState) -> bool:
     """Whether serving has something else than main; what is kept without a manifest on main does not count."""
-    return bool(each["serving"] != "in-sync" and (each["current"] or each["serving"] in ("drifted", "unknown")))
+    return bool(each.serving != "in-sync" and (each.current or each.serving in ("drifted", "unknown")))
 
 
 class Passes(Protocol):
     """Who is told of each pass of a watching sync."""
 
-    def done(self, outcome: Outcome[Mapping[str, Any]]) -> None: ...
+    def done(self, outcome: Outcome[Synced]) -> None: ...
 
     def failed(self, problem: Problem) -> None: ...
 
@@ -114,22 +115,22 @@ def keep_syncing(
 def watch(
     workspace: Workspace,
     named: Sequence[Target | Pattern],
-    seen: Callable[[Mapping[str, Any]], None],
+    seen: Callable[[Status], None],
     missed: Callable[[str], None],
     stop: threading.Event,
     *,
     every: float = EVERY,
 ) -> None:
-    """Look every so many seconds until `stop` is set. `seen` gets each document, `missed` why there is none."""
-    seen(status(workspace.again(), named).document)  # what is wrong with the question is said at once
+    """Look every so many seconds until `stop` is set. `seen` gets what each look found, `missed` why there is none."""
+    seen(status(workspace.again(), named).value)  # what is wrong with the question is said at once
     for count in itertools.count(1):
         if stop.wait(every):
             return
         if count % _REMEMBER == 0:
             workspace.repo.forget()
         try:
-            document = status(workspace.again(), named).document
+            found = status(workspace.again(), named).value
         except Problem as problem:
             missed(str(problem))
         else:
-            seen(document)
+            seen(found)

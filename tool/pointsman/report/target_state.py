@@ -1,0 +1,89 @@
+"""What status tells of each target, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pointsman.values import CommitId, Moment, PullRequest, SlotName, Step, TargetName, ToldFault, Version
+
+Serving = Literal["in-sync", "behind", "drifted", "absent", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedStep(Step):
+    """A commit of main, and who committed it."""
+
+    committer: Annotated[str, "who merged it, where that is not the author"]
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedStep(CommittedStep):
+    """The commit that made main's manifest what it is."""
+
+    run: Annotated[str, 'the run that shipped it, "" for none']
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From the earliest start to the latest end of what is current, and the types that are older than allowed."""
+
+    start: str
+    end: str
+    age_seconds: Annotated[int | None, "since its end; null: no calendar has it"]
+    limit_seconds: Annotated[int | None, "window_stale; null: off"]
+    stale: Annotated[Sequence[str], "the types that are older"]
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """How long serving has been without a commit, the first of so many that it lacks."""
+
+    since: Annotated[CommittedStep, "the first commit that serving lacks"]
+    seconds: int
+    commits: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServedDrift:
+    """What is served that main never had, who wrote it and when, as far as the store tells."""
+
+    by: Annotated[str | None, "who wrote it, where the store tells"]
+    at: Moment | None
+    readable: bool
+    changes: Mapping[SlotName, Annotated[tuple[str | None, str | None], "the version on main and in serving"]]
+
+
+@dataclass(frozen=True, slots=True)
+class BindingHold:
+    """A hold that stops ships of a target now; `target` is what it is on."""
+
+    target: str
+    until: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """Everything about one target."""
+
+    target: TargetName
+    current: Mapping[SlotName, Version]
+    window: Window | None
+    shipped: ShippedStep | None
+    serving: Serving
+    behind: Behind | None
+    drift: ServedDrift | None
+    refused: Annotated[Sequence[ToldFault], "rules that main's manifest breaks: sync keeps the last good one"]
+    holds: Sequence[BindingHold]
+    pull_requests: Sequence[PullRequest]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of some targets at a moment."""
+
+    commit: CommitId
+    at: Annotated[Moment, "when this was looked at"]
+    targets: Sequence[TargetState]

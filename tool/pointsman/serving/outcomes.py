@@ -1,0 +1,52 @@
+"""What sync did for each target, and who was called, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pointsman.serving.pointers import Drift
+from pointsman.values import CommitId, TargetName, ToldFault
+
+SyncOutcome = Literal["written", "unchanged", "healed", "refused", "kept", "pruned"]
+Called = Literal["invalidate", "webhook", "command"]
+
+
+@dataclass(frozen=True, slots=True)
+class Committer:
+    """A commit of main, and its committer."""
+
+    commit: CommitId
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedTarget:
+    """What sync did, or would do, for one target."""
+
+    target: TargetName
+    outcome: SyncOutcome
+    faults: Sequence[ToldFault]
+    drift: Annotated[Drift | None, "what someone wrote there by hand"] = None
+    visible_after_seconds: Annotated[
+        float | None, "of a pointer that was written: the time since its commit, by the committer's clock"
+    ] = None
+    refused: Annotated[Committer | None, "the commit of main that made the manifest what it is, and its committer"] = (
+        None
+    )
+
+    @property
+    def is_drift(self) -> bool:
+        """Whether serving was left with what someone wrote by hand."""
+        return self.outcome == "kept" and any(fault.rule == "drifted" for fault in self.faults)
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """One call to whom the settings name."""
+
+    what: Called
+    target: TargetName
+    ok: bool
+    says: Annotated[str, "what went wrong"]
