@@ -148,7 +148,7 @@ def test_the_list_of_commands_says_of_each_what_its_own_help_says_first() -> Non
         (("rollback", "grocer"), "not a target"),
         (("rollback", "-x/y"), "No such option"),
         (("rollback", "grocer/home", "--now"), "needs --reason"),
-        (("status", "registry/home"), "no tenant can be called 'registry'"),
+        (("status", "registry/home"), "a tenant cannot be called 'registry'"),
         (("status", "--fail-on", "drift,slow"), "'slow' is not one of drift, behind, stale"),
         (("status", "--watch", "--wait", "3"), "--watch goes on until it is interrupted"),
         (("status", "--listen", "9464"), "--listen serves what --watch sees"),

@@ -60,7 +60,7 @@ def test_only_absolute_paths_and_buckets_are_stores() -> None:
         "az://b/%2e%2e",
         "s3://b//x",
     ):
-        with pytest.raises(Problem, match="not a store this version can use"):
+        with pytest.raises(Problem, match="this version cannot use"):
             open_store(url)
 
 

@@ -387,8 +387,8 @@ def test_a_member_that_stands_twice_is_refused_wherever_it_is(artifact_type: str
         for name in list(each):
             each["twice"] = each[name]
             data = dumped(document).replace(b'"twice"', json.dumps(name).encode())
-            refused(data, "bad-json", f'"{name}" stands twice; keep one')
-            refused(data.replace(b'"v"', b'"\\u0076"'), "bad-json", "stands twice; keep one")
+            refused(data, "bad-json", f'"{name}" appears twice; keep one')
+            refused(data.replace(b'"v"', b'"\\u0076"'), "bad-json", "appears twice; keep one")
             del each["twice"]
 
 

@@ -1,1 +1,1 @@
-"""Values: names, paths, documents, commit messages, what git keeps. Nothing here reads or writes anything."""
+"""Values: names, paths, documents, commit messages, git objects. No I/O but for the package's own schemas."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 HOLD_ON_ALL = "holds/all.json"
-_LAST_MOMENT = "9999-12-31"
+_LATEST_UPDATE = "9999-12-31"
 _VERSION_IN_URI = re.compile(r"/([0-9a-f]{64})\.json\Z")
 
 
@@ -34,7 +34,7 @@ class Manifest:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Artifact type → version, for every slot whose URI ends in one."""
+        """Artifact type → version, for each slot with a version at the end of its URI."""
         found = ((slot, _VERSION_IN_URI.search(uri)) for slot, uri in self.current.items())
         return {slot: match[1] for slot, match in found if match is not None}
 
@@ -52,7 +52,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One artifact version: where its blob stands and what is worth knowing without fetching it."""
+    """One artifact version: where its blob is, and what readers need to know without fetching it."""
 
     tenant: str
     surface: str
@@ -102,7 +102,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """One artifact version taken out of use for good: nothing may point to it any more."""
+    """One artifact version taken out of use for good. No manifest may point to it any more."""
 
     tenant: str
     surface: str
@@ -140,7 +140,7 @@ class Hold:
         return HOLD_ON_ALL if self.target == "all" else Target.parse(self.target).hold_path
 
     def binds(self, clock: int) -> bool:
-        """Whether a ship committed at `clock`, seconds since 1970, is under this hold."""
+        """Whether this hold stops a ship committed at `clock`, in seconds since 1970."""
         return clock < datetime.fromisoformat(self.until).timestamp()
 
     def render(self) -> bytes:
@@ -148,35 +148,35 @@ class Hold:
 
 
 def read_manifest(data: bytes, path: str) -> Manifest | list[Fault]:
-    """The manifest in `data`, or every fault of its JSON or schema. `path` only names it."""
+    """The manifest in `data`, or all faults of its JSON and schema. `path` is used only in the faults."""
     document = _read(data, path, "manifest")
     if isinstance(document, list):
         return document
-    if fault := _no_moment(document["updated_at"], "$.updated_at", path):
+    if fault := _invalid_date(document["updated_at"], "$.updated_at", path):
         return [fault]
-    if document["updated_at"] >= _LAST_MOMENT:
-        return [Fault(path, "schema", "$.updated_at: no later manifest could follow this one: write when it was made")]
+    if document["updated_at"] >= _LATEST_UPDATE:
+        return [Fault(path, "schema", "$.updated_at: no later manifest could follow this one; write the current time")]
     return Manifest(document["tenant"], document["surface"], document["current"], document["updated_at"])
 
 
 def read_record(data: bytes, path: str) -> Record | list[Fault]:
-    """The record in `data`, or every fault of its JSON or schema. `path` only names it."""
+    """The record in `data`, or all faults of its JSON and schema. `path` is used only in the faults."""
     document = _read(data, path, "record")
     if isinstance(document, list):
         return document
     window, producer = document.pop("window"), document.pop("producer")
-    if fault := _no_moment(document["recorded_at"], "$.recorded_at", path):
+    if fault := _invalid_date(document["recorded_at"], "$.recorded_at", path):
         return [fault]
     for end, text in window.items():
-        # Of years an artifact may name any, calendars or not; 2000 has every day.
-        if fault := _no_moment(text, f"$.window.{end}", path, checked=f"2000{text[4:]}"):
+        # Any year is allowed here, even 0000, which Python refuses. So the rest is checked in 2000, a leap year.
+        if fault := _invalid_date(text, f"$.window.{end}", path, checked=f"2000{text[4:]}"):
             return [fault]
     del document["v"]
     return Record(**document, window_start=window["start"], window_end=window["end"], **producer)
 
 
 def read_tombstone(data: bytes, path: str) -> Tombstone | list[Fault]:
-    """The tombstone in `data`, or every fault of its JSON or schema. `path` only names it."""
+    """The tombstone in `data`, or all faults of its JSON and schema. `path` is used only in the faults."""
     document = _read(data, path, "tombstone")
     if isinstance(document, list):
         return document
@@ -185,11 +185,11 @@ def read_tombstone(data: bytes, path: str) -> Tombstone | list[Fault]:
 
 
 def read_hold(data: bytes, path: str) -> Hold | list[Fault]:
-    """The hold in `data`, or every fault of its JSON or schema. `path` only names it."""
+    """The hold in `data`, or all faults of its JSON and schema. `path` is used only in the faults."""
     document = _read(data, path, "hold")
     if isinstance(document, list):
         return document
-    if fault := _no_moment(document["until"], "$.until", path):
+    if fault := _invalid_date(document["until"], "$.until", path):
         return [fault]
     del document["v"]
     return Hold(**document)
@@ -200,39 +200,39 @@ def _read(data: bytes, path: str, kind: str) -> Any:
     if isinstance(document, Fault):
         return [document]
     if _validator(kind).is_valid(document):
-        # To JSON Schema 1.0 is an integer; Go, which serves, cannot read it as one.
-        double = _double(document, "$")
+        # JSON Schema takes 1.0 for an integer. Go, which reads the pointers, does not.
+        double = _first_double(document, "$")
         return (
             [Fault(path, "schema", f"{double}: write a whole number without point or exponent")] if double else document
         )
-    # The quick validator says whether; the slow one, which costs 50 ms to import, says why.
+    # The fast validator says only whether a document is valid. The slow one says why; its import costs 50 ms.
     from jsonschema import Draft202012Validator
 
     errors = Draft202012Validator(_schema(kind)).iter_errors(document)
     faults = [Fault(path, "schema", f"{error.json_path}: {error.message}") for error in errors]
-    return faults or [Fault(path, "schema", f"this is no {kind}: a name or a time ends in a line break")]
+    return faults or [Fault(path, "schema", f"this is not a {kind}: a name or a time ends in a line break")]
 
 
-def _double(value: object, place: str) -> str | None:
-    """Where the first number is that was not written as an integer: no state document has another."""
+def _first_double(value: object, place: str) -> str | None:
+    """The place of the first number with a point or an exponent. State documents have only integers."""
     if isinstance(value, float):
         return place
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return next((found for name, each in inner if (found := _double(each, f"{place}.{name}"))), None)
+    return next((found for name, each in inner if (found := _first_double(each, f"{place}.{name}"))), None)
 
 
-def _no_moment(text: str, place: str, path: str, *, checked: str | None = None) -> Fault | None:
-    """A fault for a text that has the form of a time, but is on no calendar."""
+def _invalid_date(text: str, place: str, path: str, *, checked: str | None = None) -> Fault | None:
+    """A fault for a text that has the form of a time, but a day or an hour that does not exist."""
     try:
         datetime.fromisoformat(checked or text)
     except ValueError:
-        return Fault(path, "schema", f"{place}: {text} is on no calendar")
+        return Fault(path, "schema", f"{place}: {text} is not a valid date")
     return None
 
 
 @cache
 def _schema(kind: str) -> Any:
-    # Beside this file, and read as one: importlib.resources would cost every command 13 ms.
+    # Opened as a plain file: importlib.resources would cost every command 13 ms.
     with open(os.path.join(os.path.dirname(os.path.dirname(__file__)), "schemas", f"{kind}.schema.json"), "rb") as file:
         return json.load(file)
 
@@ -249,18 +249,18 @@ def _render(document: Mapping[str, object]) -> bytes:
 
 
 def moment(time: datetime) -> str:
-    """RFC 3339 in UTC with six digits, zero microseconds included."""
+    """RFC 3339 in UTC, always with six digits of fraction."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def rfc3339(seconds: int) -> str:
-    """A git time in UTC; one that no calendar has is the last second of year 9999."""
+    """A git time in UTC, without fraction. A time before 1970 or after 9999 becomes the nearest one between."""
     clamped = min(max(seconds, 0), 253402300799)
     return datetime.fromtimestamp(clamped, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def later_moment(now: datetime, than: str | None) -> str:
-    """`now`, or just after `than` where the clock is behind it: `updated_at` grows with every ship."""
+    """`now`, or one microsecond after `than` if the clock is not past it: `updated_at` grows with every ship."""
     if than is not None and moment(now) <= than:
         now = datetime.strptime(than, "%Y-%m-%dT%H:%M:%S.%f%z") + timedelta(microseconds=1)
     return moment(now)

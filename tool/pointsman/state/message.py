@@ -1,7 +1,8 @@
-"""Commit messages: the lines in which a change says what it ships, what it replaces and what it accepts.
+"""Commit messages: the lines that say what a change ships, what it replaces and what it accepts.
 
-The lines have an exact grammar and are read anywhere in a message, because forges add text around them when they
-squash. `Manifest:` opens what is said of one target; the lines of that target up to its next `Manifest:` belong to it.
+The lines have an exact grammar. They are found anywhere in a message, because forges add text around them when they
+squash. A `Manifest:` line starts a block about one target. Later lines about that target belong to the block, up to
+its next `Manifest:` line.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pointsman.state.names import NAME, VERSION, Target
 _T = rf"(?P<target>{NAME}/{NAME})"
 _RULE = r"[a-z]+(?:-[a-z]+)*"
 _CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
-_TEXT = rf"[^\s{_CONTROLS}][^{_CONTROLS}]*"  # they would forge what a reviewer sees
+_TEXT = rf"[^\s{_CONTROLS}][^{_CONTROLS}]*"  # control characters could hide or forge a line
 _LINES = {
     "manifest": rf"Manifest: {_T} sha256:(?P<value>{VERSION})",
     "supersedes": rf"Supersedes: {_T} (?P<value>none|[0-9a-f]{{40}}|[0-9a-f]{{64}})",
@@ -38,7 +39,7 @@ _CONTROL = re.compile(f"[{_CONTROLS}]")
 
 @dataclass(slots=True)
 class Said:
-    """What a message says of one target's change. `manifest` is the SHA-256 of the file it vouches for, or ""."""
+    """One block: what a message says about one target. `manifest`: SHA-256 of the manifest it vouches for, or ""."""
 
     target: Target
     manifest: str = ""
@@ -52,7 +53,7 @@ class Said:
 
     @property
     def rebuildable(self) -> list[str]:
-        """The lines that say what this change is, wherever it is built: they name its branch."""
+        """The lines that stay the same if the change is rebuilt. The branch is named by their hash."""
         return [
             *(f"Record: {self.target} {slot}@{version}" for slot, version in sorted(self.records.items())),
             *(f"Drop: {self.target} {slot}" for slot in sorted(self.drops)),
@@ -70,34 +71,34 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Everything that the messages of one change say."""
+    """All that the commit messages of one change say."""
 
     said: tuple[Said, ...] = ()
     run: str = ""
     reason: str = ""
-    held_now: frozenset[str] = frozenset()  # "tenant/surface" or "all": a hold set or released without a review
+    held_now: frozenset[str] = frozenset()  # "tenant/surface" or "all": hold set or released without review
 
     def of(self, target: Target, manifest: str) -> Said | None:
-        """What vouches for these bytes (their SHA-256) of a target, None if nothing does."""
+        """The block that vouches for the manifest with this SHA-256; None if there is none."""
         return next((said for said in self.said if said.target == target and said.manifest == manifest), None)
 
     def accepts(self, target: Target, manifest: str = "") -> Mapping[str, str]:
-        """Rule → reason, for all that the change accepts for a target.
+        """Rule → reason, for each rule that the change may break for a target.
 
-        `manifest`: the SHA-256 of the bytes that it leaves; what was accepted for other bytes then does not count.
+        `manifest`: SHA-256 of the manifest that the change leaves. If given, blocks about other bytes do not count.
         """
-        mine = (
+        blocks = (
             said for said in self.said if said.target == target and (not manifest or said.manifest in ("", manifest))
         )
-        return {rule: reason for said in mine for rule, reason in said.accepts.items()}
+        return {rule: reason for said in blocks for rule, reason in said.accepts.items()}
 
     def about(self, target: Target) -> Said | None:
-        """The last thing said of a target."""
+        """The last block about a target; None if there is none."""
         return next((said for said in reversed(self.said) if said.target == target), None)
 
 
 def parse(text: str) -> Message:
-    """Read the lines of exact grammar out of a message; everything else is prose."""
+    """Read the lines of the grammar from a message. All other lines are prose and are ignored."""
     blocks: list[Said] = []
     latest: dict[Target, Said] = {}
     run = reason = ""
@@ -149,24 +150,24 @@ def _add(said: Said, kind: str, value: str, found: re.Match[str]) -> None:
 
 
 def vouching(message: Message, target: Target, data: bytes) -> Said | None:
-    """What a message says in vouching for these bytes of a target's manifest, None if it does not."""
+    """The block that vouches for `data` as the manifest of `target`; None if there is none."""
     return message.of(target, hashlib.sha256(data).hexdigest())
 
 
 def is_restore(said: Said, before: Mapping[str, str], after: Mapping[str, str]) -> bool:
-    """Whether every slot that changes between two states (slot → version) is one that the message says it restores."""
+    """Whether the block restores every slot that changes. States are slot → version. False if nothing changes."""
     slots = {slot for slot in {*before, *after} if before.get(slot) != after.get(slot)}
     return bool(slots) and all(slot in after and said.restores.get(slot) == after[slot] for slot in slots)
 
 
 def check_value(text: str, what: str) -> str:
-    """`text` if it may stand in a line of a message; Problem if it could forge one."""
+    """`text` if it fits into one line of a message; Problem if not, because it could forge a line."""
     if _CONTROL.search(text):
-        raise Problem(f"{what} has a line break or another control character: it must be one line of text")
+        raise Problem(f"{what} has a line break or another control character: write it as one line of text")
     if not text.strip() or text != text.strip():
-        raise Problem(f"{what} is empty or begins or ends with white space")
+        raise Problem(f"{what} is empty, or begins or ends with white space: write it without")
     if len(text) > 1000:
-        raise Problem(f"{what} has {len(text)} characters: 1000 at most")
+        raise Problem(f"{what} has {len(text)} characters: write at most 1000")
     return text
 
 
@@ -185,7 +186,7 @@ def compose(
 def subject_of(
     slots: Sequence[tuple[Target, str, str]], gone: Sequence[str] = (), targets: Sequence[Target] = ()
 ) -> str:
-    """What a subject says of slots: the target and its versions, or how many targets where that would not fit."""
+    """The part of a subject about slots: one target and its versions, or the number of targets and the first three."""
     every = list(dict.fromkeys([*(target for target, _, _ in slots), *targets]))
     if len(every) > 1:
         return f"{len(every)} targets, {', '.join(map(str, every[:3]))}{' …' if len(every) > 3 else ''}"

@@ -31,7 +31,7 @@ def is_version(text: str) -> bool:
 
 
 def check_name(text: str, what: str) -> str:
-    """`text` itself if it may name a `what`; Problem if not."""
+    """`text` if it is a valid name. Problem if not; `what` says in the message what it would name."""
     if not is_name(text):
         raise Problem(
             f"not a name for a {what}: {text!r} (letters, digits, '.', '_', '-'; it begins with a letter or digit, "
@@ -41,13 +41,13 @@ def check_name(text: str, what: str) -> str:
 
 
 def branch_place(name: str) -> str:
-    """A name as it stands in a branch: git takes no two dots side by side there."""
+    """A name as part of a branch name, where git does not allow `..`."""
     return name.replace("..", ".%2E")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
-    """One tenant's one surface: what a manifest is current for."""
+    """One tenant and one surface. Each target has one manifest."""
 
     tenant: str
     surface: str
@@ -56,12 +56,12 @@ class Target:
         check_name(self.tenant, "tenant")
         check_name(self.surface, "surface")
         if self.tenant.casefold() in ("registry", "schemas"):
-            stand = "the serving pointers" if self.tenant.casefold() == "registry" else "artifact schemas"
-            raise Problem(f"no tenant can be called {self.tenant!r}: {stand} stand there")
+            user = "the serving pointers" if self.tenant.casefold() == "registry" else "artifact schemas"
+            raise Problem(f"a tenant cannot be called {self.tenant!r}: {user} use this name; choose another")
 
     @classmethod
     def parse(cls, text: str) -> Target:
-        """The target that `text` names as tenant/surface; Problem if it is none."""
+        """The target written as tenant/surface; Problem if `text` has another form."""
         tenant, slash, surface = text.partition("/")
         if not slash or "/" in surface:
             raise Problem(f"not a target: {text!r} (write tenant/surface, such as grocer/home)")
@@ -72,7 +72,7 @@ class Target:
 
     @property
     def place(self) -> str:
-        """Where its branches stand, below ship/, rollback/ and hold/."""
+        """The part of its branch names after ship/, rollback/ or hold/."""
         return branch_place(str(self))
 
     @property
@@ -95,14 +95,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Targets whose names are alike, such as bookshop/*: `*` is any letters but a slash, `?` is one."""
+    """A pattern of targets, such as bookshop/*. `*` is any characters, `?` is one; neither is a slash."""
 
     tenant: str
     surface: str
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
-        """The pattern that `text` names as tenant/surface; Problem if it is none."""
+        """The pattern written as tenant/surface; Problem if `text` has another form."""
         tenant, slash, surface = text.partition("/")
         if not slash or not _pattern.fullmatch(tenant) or not _pattern.fullmatch(surface):
             raise Problem(

@@ -1,4 +1,4 @@
-"""What git keeps, as values: ids, entries of trees, changes and commits."""
+"""Git objects as values: ids, tree entries, changes and commits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One path that differs between two trees; the empty mode and id stand for "not there"."""
+    """One path that differs between two trees. None: the path is not in that tree."""
 
     path: str
     old: Entry | None
@@ -33,11 +33,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit of a first-parent walk, with what it changed against its first parent among the paths walked."""
+    """One commit of a first-parent walk. `changes`: compared with its first parent, only the paths of the walk."""
 
     oid: Oid
     parents: tuple[Oid, ...]
-    time: int  # committer's clock, seconds since 1970
+    time: int  # of the committer's clock, seconds since 1970
     committer: str
     author: str
     message: str
@@ -45,9 +45,10 @@ class Commit:
 
 
 def object_id(kind: str, content: bytes, length: int = 40) -> Oid:
-    """The id git gives to an object of this kind and content (gitformat-loose: SHA of "<kind> <size>\\0<content>")."""
+    """The id that git gives an object of `length` hex digits: hash of "<kind> <size>\\0<content>" (gitformat-loose)."""
     return Oid(hasher(length)(b"%s %d\0" % (kind.encode(), len(content)) + content).hexdigest())
 
 
 def hasher(length: int) -> Callable[[bytes], hashlib._Hash]:
+    """The hash function of a repository with ids of `length` hex digits."""
     return hashlib.sha1 if length == 40 else hashlib.sha256

@@ -1,4 +1,4 @@
-"""Paths of a manifest repository: what stands where, and which names a file system takes for one."""
+"""Paths of a manifest repository: what belongs where, and which names a file system takes for the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DOCUMENTS = ("manifest", "record", "tombstone", "hold")  # kinds of paths that h
 
 
 def path_kind(path: str) -> str:
-    """What stands at a path: one of DOCUMENTS, schema, readme, other (no state) or bad (state where none belongs)."""
+    """What belongs at a path: one of DOCUMENTS, schema, readme, other (not state) or bad (no place for state)."""
     parts = path.split("/")
     if parts[0] not in STATE_ROOTS:
         return "other"
@@ -53,10 +53,10 @@ def target_of(path: str) -> Target:
 
 
 def folded(name: str) -> str:
-    """What a file system that ignores case, and Unicode's ways to write an accent, takes a name for."""
+    """The same text for all names that a file system may take for one: it ignores case and Unicode normal forms."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def prefixes(path: str) -> Iterator[str]:
-    """A path and every directory of it, outermost first."""
+    """Every directory of a path, outermost first, then the path itself."""
     return itertools.accumulate(path.split("/"), lambda directory, name: f"{directory}/{name}")

@@ -1,4 +1,4 @@
-"""URLs of stores: which there are, and how each is reached."""
+"""URLs of stores: the schemes, and how to reach buckets."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _FORMS = "file:///absolute/path, s3://bucket/prefix, gs://bucket/prefix or az://
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """Scheme and rest of a store URL; Problem for one that cannot be used. Credentials in it are not repeated."""
+    """Scheme and rest of a store URL. Problem if it cannot be used; the message does not repeat credentials."""
     scheme, found, rest = url.partition("://")
     if scheme != "file" and re.search("[@?#]", rest):
-        raise Problem("the URL has credentials, a query or a fragment in it: credentials come from the environment")
+        raise Problem("take credentials, query and fragment out of the URL: credentials come from the environment")
     if not found or scheme not in SCHEMES or (scheme == "file" and not rest.startswith("/")):
-        raise Problem(f"not a store this version can use: {url!r} (write {_FORMS})")
+        raise Problem(f"this version cannot use {url!r} as a store: write {_FORMS}")
     if scheme != "file" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._=-]+)*/?", rest):
         letters = "letters, digits, '.', '_', '-' and, after the bucket, '='"
-        raise Problem(f"not a store this version can use: {url!r} (names in a bucket's URL have {letters})")
+        raise Problem(f"this version cannot use {url!r} as a store: a bucket's URL has only {letters}")
     return scheme, rest
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to get to the buckets of `s3://` URLs, empty where the platform's defaults hold. Never credentials."""
+    """How to reach buckets of `s3://` URLs. Empty values: the platform's defaults. Never credentials."""
 
     endpoint: str = ""
     region: str = ""
@@ -35,5 +35,5 @@ class Access:
 
 
 def can_be_asked(url: str) -> bool:
-    """Whether a URL is of a kind that this version can read; a former store may be of another."""
+    """Whether this version can read a store with this URL's scheme. A former store may have another scheme."""
     return url.partition("://")[0] in SCHEMES

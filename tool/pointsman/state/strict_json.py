@@ -1,7 +1,7 @@
-"""JSON read so that no two readers can disagree about what a document says.
+"""A strict JSON reader: it refuses every document that two readers could understand differently.
 
 RFC 8259 leaves open what duplicate names, lone surrogates and huge numbers mean, and readers differ: most keep the last
-of two equal names, and Go takes `Count` for `count`. Whatever is ambiguous is refused here, with its place.
+of two equal names, and Go takes `Count` for `count`. Each fault says the place.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pointsman.errors import Fault
 MAX_DEPTH = 64
 TOO_DEEP = f"lists and objects nest deeper than {MAX_DEPTH} levels; flatten the document"
 
-# Where a value stands, innermost step last: (((), "items"), 3). Cheap to carry; rendered only when something is wrong.
+# The path to a value, innermost step last: (((), "items"), 3). Cheap to carry; it becomes text only in a fault.
 Trail: TypeAlias = tuple[()] | tuple["Trail", str | int]
 
 _plain_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -29,12 +29,12 @@ _lone_surrogate = re.compile("[\ud800-\udfff]")
 
 
 class MinusZero(int):
-    """The token `-0` of a document read exactly: zero for an integer, but a double of that spelling keeps its sign."""
+    """The token `-0` as `read_exactly` returns it. An integer takes it as 0, a double keeps the sign."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Flaw:
-    """Stands in the parsed tree where something was refused; a walk then finds its place."""
+    """Replaces a refused value in the parsed tree. A later walk of the tree finds its place."""
 
     says: str
 
@@ -42,21 +42,22 @@ class _Flaw:
 def read(data: bytes, path: str) -> object | Fault:
     """The document in `data`, or a `bad-json` fault about `path`. For small documents: manifests, records, schemas.
 
-    Refused are: anything but UTF-8, a byte order mark, names that are equal (also but for case or Unicode
-    compatibility), NaN and Infinity, integers outside int64, doubles that overflow, lone surrogates, nesting deeper
-    than 64, trailing data. Never raises, whatever the bytes.
+    Refused are: anything but UTF-8, a byte order mark, names that are equal if case or Unicode compatibility is
+    ignored, NaN and Infinity, integers outside int64, doubles that overflow, lone surrogates, nesting deeper than 64,
+    trailing data. Never raises, whatever the bytes.
     """
     tree = _parse(data, path, _Tokens(exact=False))
-    # Nothing nests deeper than it has brackets, and nearly every small document has few.
+    # A document cannot nest deeper than its number of brackets, and most small documents have few.
     if isinstance(tree, Fault) or data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return tree
     return next((bad_json(path, says) for says in _too_deep(tree)), tree)
 
 
 def read_exactly(data: bytes, path: str) -> object | Fault:
-    """As `read`, but `-0` stays MinusZero and integers may be as large as a double: a type decides what they mean.
+    """Like `read`, for artifacts: `-0` becomes MinusZero, and integers may be as large as the largest double.
 
-    For artifacts. Nesting is bounded by the interpreter alone; a caller that keeps unknown members minds their depth.
+    The artifact type decides what the numbers mean. Only the interpreter limits the nesting: a caller that keeps
+    unknown members must check their depth.
     """
     return _parse(data, path, _Tokens(exact=True))
 
@@ -83,13 +84,13 @@ def place(trail: Trail) -> str:
 
 
 def shown(value: object) -> str:
-    """`value` as JSON in ASCII, cut to what fits into a sentence."""
+    """`value` as JSON in ASCII, cut to 80 characters."""
     text = json.dumps(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def folded(name: str) -> str:
-    """What a reader that ignores case, or normalises, may take `name` for."""
+    """The same text for all names that a reader may take for one, because it ignores case or normalises."""
     if name.isascii():
         return name.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
@@ -136,7 +137,7 @@ class _Tokens:
     def _object(self, pairs: list[tuple[str, object]]) -> object:
         members = dict(pairs)
         names = tuple(members)
-        # Rows share their names and are worth remembering; maps keyed by ids are not and would only fill the memory.
+        # All rows have the same names, so the answer is cached. Maps keyed by ids would only fill the cache.
         is_unambiguous = _is_known_unambiguous if len(names) <= 16 else _is_unambiguous
         if len(names) == len(pairs) and is_unambiguous(names):
             return members
@@ -145,7 +146,7 @@ class _Tokens:
     def _integer(self, digits: str) -> object:
         if digits == "-0":
             return MinusZero() if self._exact else 0
-        # Beyond some length Python itself refuses, by an exception that would lose the place.
+        # Python refuses very long numbers with an exception that does not say the place.
         if len(digits) > 20:
             if self._exact and not math.isinf(float(digits)):
                 return int(digits)
@@ -170,7 +171,7 @@ def _overflow(digits: str) -> str:
 
 
 def _outside_int64(digits: str) -> str:
-    return f"{_cut(digits)} is outside the 64-bit integers; write a smaller number or a string"
+    return f"{_cut(digits)} is outside the range of 64-bit integers; write a smaller number or a string"
 
 
 def _cut(digits: str) -> str:
@@ -178,7 +179,7 @@ def _cut(digits: str) -> str:
 
 
 def _clash(names: Iterable[str]) -> str:
-    """Which of `names` is taken twice; there is one such."""
+    """What is wrong with `names`, two of which are equal or look equal to some readers."""
     first: dict[str, str] = {}
     for name in names:
         key = folded(name)
@@ -186,8 +187,8 @@ def _clash(names: Iterable[str]) -> str:
             break
         first[key] = name
     if first[key] == name:
-        return f"the member {shown(name)} stands twice; keep one"
-    return f"the members {shown(first[key])} and {shown(name)} are one to readers that ignore case; keep one"
+        return f"the member {shown(name)} appears twice; keep one"
+    return f"the members {shown(first[key])} and {shown(name)} are the same to readers that ignore case; keep one"
 
 
 def _flaws(tree: object) -> Iterator[str]:
@@ -227,16 +228,16 @@ def _children(trail: Trail, value: dict[str, object] | list[object]) -> Iterator
 
 
 def _reason(error: json.JSONDecodeError) -> str:
-    """What the parser found, with the likely cause where it names only a symptom."""
+    """What the parser found, or the likely cause where the parser names only a symptom."""
     if not error.doc.strip():
         return "the file is empty; write one JSON document"
     if error.msg == "Extra data":
         return "more data follows the document; keep one document"
     if error.msg.startswith("Invalid control character"):
-        return "a raw control character stands in a string; write it as an escape such as \\n"
+        return "a string has a raw control character; write it as an escape such as \\n"
     if error.msg.startswith("Unterminated string") or error.pos >= len(error.doc.rstrip()):
         return f"the document ends too early ({error.msg}); was it cut off?"
-    return f"not JSON ({error.msg}); mend the syntax"
+    return f"not JSON ({error.msg}); fix the syntax"
 
 
 def _line_and_column(data: bytes, offset: int) -> str:

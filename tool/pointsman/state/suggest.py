@@ -1,26 +1,26 @@
-"""What a user probably meant: one wording for all that cannot be found."""
+"""What a user probably meant: the same words wherever a name is not found."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-_NEAR = 0.5  # of difflib's ratio, from which two names are alike
+_SIMILAR = 0.5  # from this difflib ratio on, two names are similar
 
 
 def did_you_mean(text: str, known: Iterable[object], *, most: int = 1, always: bool = True) -> str:
-    """ ": did you mean a, b or c?" with the nearest in spelling, `most` of them at most.
+    """ ": did you mean a, b or c?" with at most `most` names, those of the most similar spelling first.
 
-    Where nothing is near: "", or with `always` the least far.
+    If none is similar: the closest ones with `always`, otherwise "".
     """
-    from difflib import get_close_matches  # costs 3 ms, and most commands find what they are asked for
+    from difflib import get_close_matches  # imported late: it costs 3 ms, and most commands need no suggestion
 
     every = list(map(str, known))
-    near = get_close_matches(text, every, n=most, cutoff=_NEAR)
-    return ask(near or (get_close_matches(text, every, n=most, cutoff=0) or every[:most] if always else ()))
+    similar = get_close_matches(text, every, n=most, cutoff=_SIMILAR)
+    return ask(similar or (get_close_matches(text, every, n=most, cutoff=0) or every[:most] if always else ()))
 
 
 def ask(names: Sequence[str]) -> str:
-    """ ": did you mean a, b or c?", "" without any."""
+    """ ": did you mean a, b or c?"; "" if `names` is empty."""
     if not names:
         return ""
     *others, last = names

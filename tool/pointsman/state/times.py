@@ -1,4 +1,4 @@
-"""Times as artifacts and settings write them."""
+"""Times as artifacts write them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Instant: TypeAlias = tuple[int, int]  # seconds since year 1 (UTC), nanoseconds
 
 
 def window_instant(text: str) -> Instant | None:
-    """The RFC 3339 instant `text` as seconds since year 1 (UTC) and nanoseconds; None if it is none.
+    """The RFC 3339 time `text` as seconds since year 1 (UTC) and nanoseconds; None if it is not one.
 
-    As strict as Go writes: capital T and Z, seconds to 59, at most nine digits after a point. Go's zero time, which
-    counts as unset, is None too.
+    As strict as Go's own output: capital T and Z, seconds up to 59, at most nine digits after the point. Go's zero time
+    is None too, because it counts as unset.
     """
     instant = rfc3339_instant(text)
     return None if instant == (0, 0) else instant
 
 
 def rfc3339_instant(text: str) -> Instant | None:
-    """The same, Go's zero time included."""
+    """Like `window_instant`, but Go's zero time is (0, 0)."""
     found = _RFC3339.fullmatch(text)
     if not found:
         return None
