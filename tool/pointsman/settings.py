@@ -27,48 +27,48 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     "audit": ("since", "allowed_signers", "signed"),
     "notify": ("command", "webhook"),
 }
-FORGES = ("local", "github")  # forge.open says what each is
-_PLAIN = "local"  # the one where nobody merges but a command
+FORGES = ("local", "github")  # forge.open describes each
+_LOCAL = "local"  # the forge where only commands merge, and nothing is merged by itself
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a manifest repository says about itself. URLs have no trailing slash."""
+    """The settings of one manifest repository. URLs have no trailing slash."""
 
     store: str
     access: Access = Access()  # noqa: RUF009 - frozen
     former: tuple[str, ...] = ()
     serving: str = ""
-    forge: str = _PLAIN
+    forge: str = _LOCAL
     records: str = "push"
     group: str = "target"
     auto_merge: bool = False
-    artifact_bytes: int = 10_000_000  # what recsys-service loads
+    artifact_bytes: int = 10_000_000  # the most that recsys-service loads
     state_file_bytes: int = 65536
-    audit_since: str = ""  # this commit and all before it are taken as they stand
-    allowed_signers: str = ""  # a file of main
-    signed: tuple[str, ...] = ()  # files and directories, "." for all
-    invalidate: str = ""  # URL with {tenant}, and {surface} if wanted
+    audit_since: str = ""  # audit does not judge this commit and those before it
+    allowed_signers: str = ""  # path of a file on main
+    signed: tuple[str, ...] = ()  # paths of files and directories, "." for all
+    invalidate: str = ""  # URL with {tenant}, optionally {surface}
     notify_command: str = ""
     notify_webhook: str = ""
     policy: Mapping[str, Limit] = field(default_factory=dict)
     target_policy: Mapping[Target, Mapping[str, Limit]] = field(default_factory=dict)
 
     def limit(self, target: Target, name: str) -> Limit:
-        """The value of one guardrail's setting for one target."""
+        """The limit of the guardrail `name` for one target."""
         return self.target_policy.get(target, {}).get(name, self.policy.get(name, DEFAULTS[name]))
 
     def uri(self, target: Target, artifact_type: str, version: str) -> str:
-        """Where the blob of a version stands."""
+        """The URI of the blob of a version, in the current store."""
         return f"{self.store}/{target.blob_key(artifact_type, version)}"
 
     def places(self, target: Target, artifact_type: str, version: str) -> tuple[str, ...]:
-        """Every URI under which the blob of a version may stand: in the store first, then in former ones."""
+        """All URIs that the blob of a version may have: first in the store, then in the former ones."""
         return tuple(f"{store}/{target.blob_key(artifact_type, version)}" for store in (self.store, *self.former))
 
     @property
     def serving_root(self) -> str:
-        """The constant directory of the serving template, with no trailing slash."""
+        """The directory of the serving template that all targets share, without a trailing slash."""
         return self.serving[: self.serving.index("{")].rpartition("/")[0]
 
     def serving_key(self, target: Target) -> str:
@@ -84,7 +84,7 @@ class Settings:
         return self._serving_rest.count("/") + 1
 
     def serving_target(self, key: str) -> Target | None:
-        """The target whose pointer stands under a key below `serving_root`, None if it is nobody's."""
+        """The target whose pointer has this key below `serving_root`; None if no target has it."""
         pattern = re.escape(self._serving_rest).replace(r"\{tenant\}", f"(?P<tenant>{NAME})")
         found = re.fullmatch(pattern.replace(r"\{surface\}", f"(?P<surface>{NAME})"), key)
         try:
@@ -94,7 +94,7 @@ class Settings:
 
 
 def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
-    """Settings from the text of a `pointsman.toml`; Problem that names the key and how to mend it."""
+    """Settings from the text of a `pointsman.toml`. Problem, with the key and how to fix it, if one is wrong."""
     try:
         tables = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -104,7 +104,9 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
     _refuse_unknown(tables, where)
     store = tables.get("store", {})
     if "url" not in store:
-        raise Problem(f'{where}: [store] url is missing: say where blobs stand, such as url = "file:///srv/recsys"')
+        raise Problem(
+            f'{where}: [store] url is missing: say where blobs are stored, such as url = "file:///srv/recsys"'
+        )
     url = _url(store["url"], "[store] url", where)
     former = store.get("former", [])
     if not isinstance(former, list):
@@ -134,8 +136,8 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
 
 
 def _forge(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """[forge], whose records go where the forge lets them: by pull requests of their own where there are such."""
-    kind, group = table.get("kind", _PLAIN), table.get("group", "target")
+    """The fields of [forge]."""
+    kind, group = table.get("kind", _LOCAL), table.get("group", "target")
     if kind not in FORGES:
         known = " or ".join(f'"{each}"' for each in FORGES)
         raise Problem(f"{where}: [forge] kind is {kind!r}, and this version knows only {known}")
@@ -147,15 +149,15 @@ def _forge(table: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise Problem(f'{where}: [forge] records must be "push" or "pull-request"')
     if not isinstance(auto_merge, bool):
         raise Problem(f"{where}: [forge] auto_merge must be true or false")
-    if kind == _PLAIN and (records != "push" or auto_merge):
+    if kind == _LOCAL and (records != "push" or auto_merge):
         says = 'records = "pull-request" and auto_merge = true need a forge that merges by itself, and kind is "local"'
         raise Problem(f"{where}: [forge] {says}: take them out, or publish with --merge")
     return {"forge": kind, "records": records, "group": group, "auto_merge": auto_merge}
 
 
 def records_by_default(kind: str) -> str:
-    """How records go to main: pushed, or by pull requests of their own where a forge merges these by itself."""
-    return "push" if kind == _PLAIN else "pull-request"
+    """How records reach main: "pull-request" on a forge that merges by itself, "push" on one that does not."""
+    return "push" if kind == _LOCAL else "pull-request"
 
 
 def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
@@ -179,7 +181,7 @@ def _refuse_key(table: str, key: str, place: str, where: str) -> None:
 
 def _url(value: object, key: str, where: str) -> str:
     if not isinstance(value, str):
-        raise Problem(f"{where}: {key} must be a text")
+        raise Problem(f"{where}: {key} must be a string")
     try:
         split_url(value)
     except Problem as error:
@@ -188,7 +190,9 @@ def _url(value: object, key: str, where: str) -> str:
     if url == "file:":
         raise Problem(f"{where}: {key}: {value!r} is the root of the file system: name a directory in it")
     if re.search(r"[\x00-\x1f\x7f{}]|//|/\.{1,2}(/|$)", url.partition("://")[2]):
-        raise Problem(f"{where}: {key}: {value!r} has an empty or dotted part, a brace or a control character")
+        raise Problem(
+            f"{where}: {key}: {value!r} has an empty or dotted part, a brace or a control character: take it out"
+        )
     return url
 
 
@@ -201,20 +205,24 @@ def _former(value: object, where: str) -> str:
 
 
 def _access(table: Mapping[str, Any], urls: Sequence[str], where: str) -> Access:
-    """How to reach the buckets of s3:// URLs. Problem for what nothing here would use."""
+    """How to reach the buckets of s3:// URLs. Problem if a key is set that no URL here uses."""
     access = Access(
         _text(table, "endpoint", where).rstrip("/"), _text(table, "region", where), table.get("allow_http", False)
     )
     if not isinstance(access.allow_http, bool):
         raise Problem(f"{where}: [store] allow_http must be true or false")
     if access != Access() and not any(url.startswith("s3://") for url in urls):
-        raise Problem(f"{where}: endpoint, region and allow_http in [store] are for s3:// URLs, and there is none here")
+        raise Problem(
+            f"{where}: endpoint, region and allow_http in [store] are for s3:// URLs: take them out, there is none here"
+        )
     if re.search("[@?#]", access.endpoint):
-        raise Problem(f"{where}: [store] endpoint has credentials or a query in it: they come from the environment")
+        raise Problem(
+            f"{where}: [store] endpoint has credentials or a query: take them out, they come from the environment"
+        )
     if access.endpoint and not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._/-]*)?", access.endpoint):
         raise Problem(f"{where}: [store] endpoint must be like https://host:port, not {access.endpoint!r}")
     if access.endpoint.startswith("http://") != access.allow_http:
-        says = "an http:// endpoint and allow_http = true go together: what is sent can be read on its way"
+        says = "an http:// endpoint needs allow_http = true, and only such an endpoint: others can read what is sent"
         raise Problem(f"{where}: [store] endpoint: {says}")
     if not re.fullmatch(r"[A-Za-z0-9-]*", access.region):
         raise Problem(f"{where}: [store] region must be a name such as us-east-1, not {access.region!r}")
@@ -224,7 +232,7 @@ def _access(table: Mapping[str, Any], urls: Sequence[str], where: str) -> Access
 def _text(table: Mapping[str, Any], key: str, where: str) -> str:
     value = table.get(key, "")
     if not isinstance(value, str):
-        raise Problem(f"{where}: [store] {key} must be a text")
+        raise Problem(f"{where}: [store] {key} must be a string")
     return value
 
 
@@ -232,7 +240,7 @@ def _template(value: object, store: str, where: str) -> str:
     if value is None:
         return f"{store}/registry/current/{{tenant}}/{{surface}}/manifest.json"
     if not isinstance(value, str):
-        raise Problem(f"{where}: [serving] manifest must be a text")
+        raise Problem(f"{where}: [serving] manifest must be a string")
     if (
         value.count("{tenant}") != 1
         or value.count("{surface}") != 1
@@ -248,7 +256,7 @@ def _template(value: object, store: str, where: str) -> str:
         _url(value.replace("{tenant}", "t").replace("{surface}", "s"), "[serving] manifest", where)
         if constant.count("/") < 3:
             raise Problem(
-                f"{where}: [serving] manifest: the name of the bucket cannot have a name in braces: {value!r}"
+                f"{where}: [serving] manifest: the bucket name cannot contain {{tenant}} or {{surface}}: {value!r}"
             )
     return value
 
@@ -263,7 +271,7 @@ def _count(table: Mapping[str, Any], key: str, default: int, where: str) -> int:
 def _audit(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     since, signers, signed = table.get("since", ""), table.get("allowed_signers", ""), table.get("signed", [])
     if since != "" and not (isinstance(since, str) and re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", since)):
-        raise Problem(f"{where}: [audit] since must be a full commit id, such as git rev-parse prints, not {since!r}")
+        raise Problem(f"{where}: [audit] since must be a full commit id, as git rev-parse prints it, not {since!r}")
     if signers != "" and not _is_path(signers):
         says = 'must be the path of a file of this repository, such as "allowed_signers"'
         raise Problem(f"{where}: [audit] allowed_signers {says}, not {signers!r}")
@@ -271,12 +279,12 @@ def _audit(table: Mapping[str, Any], where: str) -> dict[str, Any]:
         says = 'must be a list of files and directories of this repository, such as ["manifests/"]'
         raise Problem(f"{where}: [audit] signed {says}, not {signed!r}")
     if signed and not signers:
-        raise Problem(f"{where}: [audit] signed needs allowed_signers: name the file of those who may sign")
+        raise Problem(f"{where}: [audit] signed needs allowed_signers: set it to the file that lists who may sign")
     return {"audit_since": since, "allowed_signers": signers, "signed": tuple(signed)}
 
 
 def _hooks(serving: Mapping[str, Any], notify: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Whom sync calls."""
+    """The fields about the calls of sync: [serving] invalidate and [notify]."""
     invalidate = serving.get("invalidate", "")
     if invalidate != "":
         _hook(invalidate, "[serving] invalidate", where)
@@ -284,7 +292,9 @@ def _hooks(serving: Mapping[str, Any], notify: Mapping[str, Any], where: str) ->
         if names.count("tenant") != 1 or names.count("surface") > 1 or {*names} - {"tenant", "surface"}:
             raise Problem(f"{where}: [serving] invalidate must have {{tenant}} once, and may have {{surface}} once")
         if "{" in invalidate[: invalidate.index("/", invalidate.index("://") + 3)]:
-            raise Problem(f"{where}: [serving] invalidate: no host can have a name in braces: {invalidate!r}")
+            raise Problem(
+                f"{where}: [serving] invalidate: the host cannot contain {{tenant}} or {{surface}}: {invalidate!r}"
+            )
     command, webhook = notify.get("command", ""), notify.get("webhook", "")
     if webhook != "":
         _hook(webhook, "[notify] webhook", where)
@@ -306,7 +316,7 @@ def _hook(url: object, key: str, where: str) -> None:
 
 
 def _is_path(value: object) -> bool:
-    """Whether a value names a file or directory of a repository, as git writes its path."""
+    """Whether a value is the path of a file or directory in a repository, as git writes it."""
     return isinstance(value, str) and not re.search(r"^$|^/|//|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f*?\[\\]", value)
 
 
