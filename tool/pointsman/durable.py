@@ -1,4 +1,4 @@
-"""What it takes for a name on this machine's disk to outlive a power cut: fsync the file, then every new directory."""
+"""Files and names that survive a power cut: fsync the file first, then each directory with a new name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in one directory durable; a directory that is not there has none."""
+    """Make the names in one directory durable. Does nothing if there is no such directory."""
     with contextlib.suppress(FileNotFoundError):
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -24,7 +24,7 @@ def sync_directories(paths: Iterable[Path]) -> None:
 
 
 def make_directory(path: Path) -> None:
-    """`mkdir -p`, each new directory durable in its parent before anything is put into it."""
+    """Like `mkdir -p`. Each new directory is durable in its parent before anything is put into it."""
     if path.is_dir():
         return
     make_directory(path.parent)

@@ -1,7 +1,7 @@
-"""The two kinds of trouble: a problem stops a command, a fault is a finding about the data.
+"""Problems and faults. A problem stops a command. A fault is a broken rule in the data.
 
 Exit codes: 0 done · 1 a rule is broken · 2 wrong usage or settings · 3 the store or the forge cannot be reached ·
-4 someone moved first, run again · 5 some targets done, some refused.
+4 someone else was faster, run again · 5 some targets done, some refused.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import category
 
-_OBEYED = ("Cc", "Cf", "Zl", "Zp")  # controls, directions of writing, separators of lines
+_CONTROLS = ("Cc", "Cf", "Zl", "Zp")  # Unicode categories: controls, writing directions, line and paragraph separators
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One broken rule: which, where, and what is wrong with how to mend it."""
+    """One broken rule: its name, the path, and a sentence that says what is wrong and how to fix it."""
 
     path: str
     rule: str
@@ -26,12 +26,12 @@ class Fault:
 
 
 def one_line(text: str) -> str:
-    """Text with line breaks and what else a screen obeys shown, not obeyed: it may name something from outside."""
-    return "".join(f"\\u{ord(each):04x}" if category(each) in _OBEYED else each for each in text)
+    """`text` with line breaks and control characters escaped, because text from outside may try to fool the screen."""
+    return "".join(f"\\u{ord(each):04x}" if category(each) in _CONTROLS else each for each in text)
 
 
 class Problem(Exception):
-    """Something its reader can mend, said in one sentence."""
+    """One sentence about something that stops a command and that the user can fix."""
 
     exit_code = 2
 
@@ -47,12 +47,12 @@ class Refused(Problem):
 
 
 class Unreachable(Problem):
-    """The store or the remote did not answer, or said no; nothing is known to have changed."""
+    """The store, the remote or the forge did not answer, or said no. Nothing is known to have changed."""
 
     exit_code = 3
 
 
 class MovedFirst(Problem):
-    """A compare-and-swap was lost; reading again and retrying is right."""
+    """A compare-and-swap failed because someone else was faster. Read again and retry."""
 
     exit_code = 4

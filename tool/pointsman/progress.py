@@ -1,25 +1,22 @@
-"""How a long work tells that it goes on: lines for those who ask, a bar for those who look."""
+"""How a long command reports progress: lines with --verbose, a bar on a terminal."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    pass
+from typing import Protocol
 
 
 class Progress(Protocol):
-    """What a verb says while it works."""
+    """Receives the progress of a verb."""
 
     def __call__(self, line: str) -> None:
-        """Something was done."""
+        """One step is done; `line` says which."""
 
     def counted(self, what: str, done: int, total: int | None) -> None:
-        """So many of `what` are done, of `total`, or of who knows how many."""
+        """`done` of `total` are done; `what` is a plural such as "blobs read". `total` is None if it is not known."""
 
 
 class Silence:
-    """Says nothing."""
+    """Ignores all progress."""
 
     def __call__(self, line: str) -> None:
         return

@@ -1,4 +1,4 @@
-"""How long Pointsman waits, in seconds: what the environment says, and what holds where it says nothing."""
+"""How long Pointsman waits, in seconds. Each limit has an environment variable and a default."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pointsman.errors import Problem
 
 
 def remote_timeout() -> float:
-    """What one conversation with a git remote may take (POINTSMAN_REMOTE_TIMEOUT)."""
+    """The longest time for one git command with a remote (POINTSMAN_REMOTE_TIMEOUT)."""
     return _seconds("POINTSMAN_REMOTE_TIMEOUT", 300)
 
 
 def store_timeout() -> float:
-    """What one call of a store may go unanswered, all tries together (POINTSMAN_STORE_TIMEOUT).
+    """The longest time without an answer for one call to a store, all tries together (POINTSMAN_STORE_TIMEOUT).
 
-    With Python's and git's own time a dead endpoint is reported within ten seconds.
+    With the default, a command reports a dead endpoint within ten seconds, the start of Python and git included.
     """
     return _seconds("POINTSMAN_STORE_TIMEOUT", 8)
 
 
 def forge_patience() -> float:
-    """What one run waits for a forge in all, when that asks for it; 0: not at all (POINTSMAN_FORGE_PATIENCE)."""
+    """The longest time in all that one run waits if a forge asks it to; 0: not at all (POINTSMAN_FORGE_PATIENCE)."""
     return _seconds("POINTSMAN_FORGE_PATIENCE", 1800, zero=True)
 
 
 def records_timeout() -> float:
-    """What a publish waits for its records' pull request; 0: it looks once (POINTSMAN_RECORDS_TIMEOUT)."""
+    """The longest time that publish waits for its records' pull request; 0: look once (POINTSMAN_RECORDS_TIMEOUT)."""
     return _seconds("POINTSMAN_RECORDS_TIMEOUT", 600, zero=True)
 
 

@@ -1,4 +1,4 @@
-"""What a command works with: one repository, its gate, its forge, a clock, and who is told how far it is."""
+"""What a command works with: one repository, its gate, its forge, a clock, and where progress is reported."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def system_clock() -> datetime:
 
 @dataclass(frozen=True)
 class Workspace:
-    """Made once for a command. The gate remembers what it read, the forge what it counts.
+    """Made once for a command, because the gate caches what it reads and the forge counts its calls.
 
-    `offline` leaves the store alone. `rules`: all there are, unless a test leaves one out.
+    `offline`: do not read the store. `rules`: all of them, except in tests that leave one out.
     """
 
     repo: Repository
@@ -57,7 +57,7 @@ class Workspace:
         return int(self.clock().timestamp())
 
     def again(self) -> Workspace:
-        """The same with a gate that remembers nothing, for whoever looks again and again."""
+        """A copy with the same forge and a gate with empty caches, for commands that look repeatedly."""
         new = replace(self)
         if "forge" in self.__dict__:
             new.__dict__["forge"] = self.forge
