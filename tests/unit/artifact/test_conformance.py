@@ -32,7 +32,7 @@ REASONS = {
     r"invalid \w+ artifact json": ("bad-json", ""),
     r"unsupported \w+ artifact version": ("schema", r"\$\.v: "),
     r"\w+ artifact_type mismatch": ("wrong-place", r"\$\.artifact_type: "),
-    r"artifact version mismatch": ("version-mismatch", r"\$\.build\.version: .* stands as"),
+    r"artifact version mismatch": ("version-mismatch", r"\$\.build\.version: .* its path or record says"),
     r"artifact key mismatch": ("wrong-place", r"\$\.(tenant|surface|segment): "),
     r"artifact window mismatch": ("wrong-place", r"\$\.window\.(start|end): "),
     r"invalid window.start": ("schema", r"\$\.window\.start: .*RFC 3339"),

@@ -520,7 +520,7 @@ def test_a_false_claim_is_refused() -> None:
 def test_an_artifact_that_claims_nothing_has_no_place_of_its_own_to_stand_at() -> None:
     document = plain()
     assert as_read(dumped(document)).claimed_version == ""
-    refused(document, "version-mismatch", "stands as", reference=standing(document))
+    refused(document, "version-mismatch", "its path or record says", reference=standing(document))
     assert as_read(dumped(claiming(document)), reference=standing(document)).version == standing(document).version
 
 
@@ -539,14 +539,14 @@ def test_a_reference_needs_all_but_a_segment() -> None:
     without = {name: value for name, value in plain().items() if name != "segment"}
     reference = standing({**without, "segment": ""}, version=claiming(without)["build"]["version"])
     assert as_read(dumped(claiming(without)), reference=reference).segment == ""
-    refused(claiming(plain()), "version-mismatch", "stands as", reference=reference)
+    refused(claiming(plain()), "version-mismatch", "its path or record says", reference=reference)
 
 
 @pytest.mark.parametrize(
     "start, end, words",
     [
-        ("", "2026-01-02T00:00:00Z", "no RFC 3339 instant"),
-        ("2026-01-01T00:00:00Z", "2026-01-02", "no RFC 3339 instant"),
+        ("", "2026-01-02T00:00:00Z", "not an RFC 3339 time"),
+        ("2026-01-01T00:00:00Z", "2026-01-02", "not an RFC 3339 time"),
         ("0001-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "counts as unset"),
         ("2026-01-01T00:00:00Z", "0001-01-01T00:00:00+00:00", "counts as unset"),
         ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "must be after"),
@@ -586,7 +586,7 @@ def test_of_several_faults_the_original_s_first_is_told(quick: bool, exactly: Ca
     for mended, rule, words in [
         ({}, "schema", r"\$\.v: "),
         ({"v": 1}, "wrong-place", r"\$\.artifact_type: "),
-        ({"artifact_type": "popularity", "items": right["items"]}, "version-mismatch", "stands as"),
+        ({"artifact_type": "popularity", "items": right["items"]}, "version-mismatch", "its path or record says"),
         ({"build": right["build"]}, "wrong-place", r"\$\.tenant: "),
         ({"tenant": "demo"}, "wrong-place", r"\$\.segment: "),
         ({"segment": "default"}, "schema", r"\$\.window\.end: "),

@@ -1,4 +1,4 @@
-"""Artifacts: read strictly, named by the hash of their canonical payload, compared by what is in them. No I/O."""
+"""Artifacts: read strictly, named by the hash of their canonical form, compared by content. No I/O."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ __all__ = ["Artifact", "Reference", "read"]
 
 
 def __getattr__(name: str) -> object:
-    """The library, imported when it is used: what decodes costs every other command 20 ms."""
+    """Import the library on first use: its decoders would cost every other command 20 ms."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from pointsman.artifact import reader

@@ -1,8 +1,7 @@
-"""The built-in artifact types, and their quick reading.
+"""The built-in artifact types, and the fast way to read them.
 
-A plain artifact is decoded straight into structs, which costs a third of the memory of dicts. Whatever is not plainly
-right (a fault, or a spelling that structs lose) is left to artifact_exact: nothing is refused here, so nothing is
-explained here.
+Most artifacts are decoded directly into structs, which need a third of the memory of dicts. `artifact.exact` reads the
+others: those with a fault, and those with a spelling that structs lose. So this module reports no faults.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pointsman.artifact import go_json
 Id = Annotated[str, Meta(min_length=1)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-# An integer token stays an integer, which Go spells alike; beyond these bounds the spellings part.
+# An integer token stays an integer, and Go writes it alike. Beyond these bounds Go writes numbers differently.
 Score = Annotated[int, Meta(ge=0, lt=2**53)] | Annotated[float, Meta(ge=0, lt=1e16)]
 
 
@@ -99,14 +98,14 @@ Document: TypeAlias = Popularity | Cooc | Users | ContentSim
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a built-in type keeps its rows, and what stands in them."""
+    """Where a built-in type has its rows, and what a row has."""
 
     document: type[Document]
     rows: str
     row_id: str
     leaves: str | None
     number: str | None
-    counted: tuple[str, ...]  # what a summary and the limits call the rows, and the leaves of a row
+    counted: tuple[str, ...]  # the names of rows, and of leaves, in summaries and limits
 
 
 LAYOUTS = {
@@ -127,12 +126,12 @@ _minus_zero = re.compile(rb":[ \t\r\n]*-0[ \t\r\n,}]")
 _escaped_quote = re.compile(rb'\\["\\]')
 _small_score = re.compile(rb'"score":([0-9])(?:\.([0-9]+))?\Z')
 
-# No string can hold a quote that is not escaped, so these stand only where a score ends.
+# A string has no unescaped quote inside, so these bytes come only after a score.
 _after_a_score = (b'},{"item_id"', b'}]},{"user_id"', b'}]}],"build"')
 
 
 def decode(data: bytes) -> tuple[Document, Sequence[int]] | None:
-    """The document, and how many leaves each of its rows has; None if the exact reading must decide about it."""
+    """The document and the number of leaves of each row; None if `artifact.exact` must read it."""
     try:
         layout = LAYOUTS[_artifact_type(data)]
         document = _decode(data, layout.document)
@@ -140,14 +139,14 @@ def decode(data: bytes) -> tuple[Document, Sequence[int]] | None:
         return None
     leaves = leaves_per_row(document, layout)
     if _unescaped_quotes(data) != _quotes(document, layout, leaves):
-        return None  # some member stands twice
+        return None  # some member appears twice
     if layout.number == "score" and _minus_zero.search(data):
         return None  # the struct has lost a sign
     return document, leaves
 
 
 def canonical(document: Document) -> bytes:
-    """The bytes that are hashed; `document` itself is changed on the way."""
+    """The bytes that are hashed. Changes `document`."""
     layout = LAYOUTS[document.artifact_type]
     document.build = Build("", "")
     document.segment = document.segment or UNSET
@@ -161,7 +160,7 @@ def _artifact_type(data: bytes) -> str:
 
 
 def _decode(data: bytes, kind: type[Document]) -> Document:
-    """A hundred megabytes hold a million lists and no cycle: the collector would only walk them again and again."""
+    """Decode without garbage collection: it would walk a million lists repeatedly and find no cycle."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -184,7 +183,7 @@ def leaves_per_row(document: Document, layout: Layout) -> Sequence[int]:
 
 
 def _quotes(document: Document, layout: Layout, leaves: Sequence[int]) -> int:
-    """How many quotes the document has when every member stands once: two for each name and each string value."""
+    """The number of quotes if every member appears once: two for each name and each string value."""
     build = document.build
     envelope = 36 + 4 * (document.segment is not UNSET) + 4 * (build.source_hash is not UNSET)
     return envelope + 6 * len(leaves) + (6 if layout.number else 2) * sum(leaves)
@@ -193,13 +192,13 @@ def _quotes(document: Document, layout: Layout, leaves: Sequence[int]) -> int:
 def _unescaped_quotes(data: bytes) -> int:
     quotes = data.count(b'"')
     if b"\\" in data and _escaped_quote.search(data):
-        # Backslashes come in pairs but for the one that escapes.
+        # Without the escaped backslashes, a backslash before a quote always escapes it.
         quotes -= data.replace(rb"\\", b"").count(rb"\"")
     return quotes
 
 
 def _respell_scores(encoded: bytes) -> bytes:
-    """Scores as Go spells them: 1 for 1.0, 0.000001 for 1e-6. All others that `Score` lets in are spelled alike."""
+    """Scores as Go writes them: 1 for 1.0, 0.000001 for 1e-6. Go and msgspec write all other scores alike."""
     if b".0}" in encoded:
         for end in _after_a_score:
             encoded = encoded.replace(b".0" + end, end)
@@ -207,7 +206,7 @@ def _respell_scores(encoded: bytes) -> bytes:
 
 
 def _shift_small_scores(encoded: bytes) -> bytes:
-    """`e-6` is the one exponent that Go writes out. It is rare, and finding it thrice as fast as matching scores."""
+    """Scores without the exponent -6, which Go never writes. Searching for it is three times as fast as a regex."""
     parts: list[bytes] = []
     done = 0
     end = encoded.find(b"e-6}")

@@ -1,6 +1,6 @@
-"""The content of one artifact, as comparing needs it: rows with their leaves, or the lists of a user's own type.
+"""The content of one artifact, for comparisons: rows with their leaves, or the lists of a user's own type.
 
-A stored blob is canonical and proven by its hash, so nothing is judged here: numbers may be as large as they like.
+A stored blob is canonical and its hash was checked, so nothing is validated here. Numbers may have any size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from pointsman.artifact.built_in import LAYOUTS
 
-_ID_NAMES = ("item_id", "user_id", "id")  # what an object in a list of a user's own type may be called by
+_ID_NAMES = ("item_id", "user_id", "id")  # the member that is an object's id in a user's own type
 
 
 class Leaf(Struct, gc=False):
@@ -63,7 +63,7 @@ class Rows:
 
     @property
     def ranking(self) -> Sequence[str]:
-        """All ids, the highest count first, of equal ones the first by id. Sorted once."""
+        """All ids, the highest count first, equal counts by id. Sorted once."""
         if not self._ranking:
             self._ranking.extend(sorted(sorted(self.rows), key=lambda each: self.rows[each].count, reverse=True))
         return self._ranking
@@ -71,7 +71,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """The top-level lists of a user's own type: how long each is, and the ids in it where its elements have some."""
+    """The top-level lists of a user's own type: the length of each, and its ids if its elements have ids."""
 
     type: str
     sizes: Mapping[str, int]
@@ -82,9 +82,9 @@ Content: TypeAlias = Rows | Lists
 
 
 def decode(artifact_type: str, data: bytes, *, leaves: bool = True) -> Content | None:
-    """The content of a canonical payload; None if it is nothing that this version can read.
+    """The content of a canonical payload; None if this version cannot read it.
 
-    Without `leaves` the rows of a built-in type are empty but for their ids, which takes a fraction of the time.
+    Without `leaves`, rows of a built-in type have nothing but their ids. That takes a fraction of the time.
     """
     try:
         if artifact_type not in LAYOUTS:
@@ -112,7 +112,7 @@ def _lists(artifact_type: str, document: object) -> Lists | None:
 
 
 def _ids(elements: Sequence[object]) -> list[str]:
-    """The ids of a list's elements: texts themselves, or what objects are called by; none unless all have one."""
+    """The ids of a list's elements: strings themselves, or one member of objects. Empty unless all have one."""
     if all(isinstance(element, str) for element in elements):
         return [str(element) for element in elements]
     for name in _ID_NAMES:

@@ -1,6 +1,6 @@
-"""The exact reading of an artifact: slower than decoding into structs, it keeps every sign and finds the words.
+"""The exact way to read an artifact: slower than structs, but it keeps every sign and explains every fault.
 
-A `Refusal` unwinds the walk; it leaves this module as the fault that `claims` and `body` return.
+A `Refusal` ends the walk. `claims` and `body` turn it into the fault that they return.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What an artifact says of itself outside its body: right in kind, not yet judged."""
+    """What an artifact says about itself outside its body. The types are right; the values are not checked yet."""
 
     v: int
     type: str
@@ -50,9 +50,9 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A built-in type's rows, ready to be encoded, and how many leaves each of them has.
+    """The rows of a built-in type, ready to be encoded, and the number of leaves of each.
 
-    `broken` is the first value of the right kind that no artifact may have, such as a negative count.
+    `broken`: the first value that has the right type but is not allowed, such as a negative count.
     """
 
     members: Mapping[str, object]
@@ -61,7 +61,7 @@ class Body:
 
 
 def claims(tree: dict[str, object], path: str) -> Claims | Fault:
-    """The members of `tree` that artifacts of all types have, or a fault about the first that is not right."""
+    """The members that artifacts of all types have, or a fault about the first wrong one."""
     try:
         members = _with((), tree, _required)
         window = _closed(((), "window"), members["window"], ("start", "end"))
@@ -83,7 +83,7 @@ def claims(tree: dict[str, object], path: str) -> Claims | Fault:
 
 
 def body(tree: object, layout: Layout, path: str) -> Body | Fault:
-    """The body of a document whose `claims` were read, or a fault about its first member of a wrong kind."""
+    """The body of a document, or a fault about its first member of a wrong type. Read the `claims` first."""
     walk = _Walk(layout)
     try:
         document = _closed((), tree, (*_required, layout.rows), ("segment",))
@@ -93,15 +93,15 @@ def body(tree: object, layout: Layout, path: str) -> Body | Fault:
     return Body({layout.rows: rows}, walk.leaves, walk.broken.fault(path) if walk.broken else None)
 
 
-def canonical(said: Claims, body_members: Mapping[str, object]) -> bytes:
-    """The bytes that are hashed. Members stand as they are given, their doubles `spelled`."""
+def canonical(claimed: Claims, body_members: Mapping[str, object]) -> bytes:
+    """The bytes that are hashed. The members of the body keep their order; their doubles must be `spelled`."""
     document = {
-        "v": said.v,
-        "artifact_type": said.type,
-        "tenant": said.tenant,
-        "surface": said.surface,
-        **({"segment": said.segment} if said.segment else {}),
-        "window": {"start": said.window_start, "end": said.window_end},
+        "v": claimed.v,
+        "artifact_type": claimed.type,
+        "tenant": claimed.tenant,
+        "surface": claimed.surface,
+        **({"segment": claimed.segment} if claimed.segment else {}),
+        "window": {"start": claimed.window_start, "end": claimed.window_end},
         **body_members,
         "build": {"built_at": "", "version": ""},
     }
@@ -109,29 +109,31 @@ def canonical(said: Claims, body_members: Mapping[str, object]) -> bytes:
 
 
 def spelled(value: float) -> int | msgspec.Raw:
-    """The double `value` so that msgspec, which spells some doubles otherwise, encodes it as Go does."""
+    """`value` in a form that msgspec encodes as Go does. Msgspec writes some doubles differently."""
     text = go_json.number(value)
     return int(text) if text.isdigit() and len(text) < 16 else msgspec.Raw(text.encode())
 
 
 def integer(trail: Trail, value: object) -> int:
-    """The int64 that `value` is; a Refusal if it is none."""
+    """`value` as an int64; Refusal if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise Refusal(trail, f"is {kind(value)}; write an integer without fraction or exponent")
     if not is_int64(value):
-        raise Refusal(trail, f"{shown(value)} is outside the 64-bit integers; write a smaller number", "bad-json")
+        raise Refusal(
+            trail, f"{shown(value)} is outside the range of 64-bit integers; write a smaller number", "bad-json"
+        )
     return int(value)
 
 
 def double(trail: Trail, value: object) -> float:
-    """The double that `value` is, however its token was written; a Refusal if it is no number."""
+    """`value` as a double, also if it was written as an integer; Refusal if it is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refusal(trail, f"is {kind(value)}; write a number")
     return -0.0 if isinstance(value, MinusZero) else float(value)
 
 
 def kind(value: object) -> str:
-    """What `value` is, as a sentence names it."""
+    """What `value` is, in words for a message."""
     match value:
         case None | bool():
             return shown(value)
@@ -153,7 +155,7 @@ def unknown_member(trail: Trail, name: str, known: tuple[str, ...]) -> Refusal:
 
 
 class _Walk:
-    """One pass over a body: refuses wrong kinds at once, remembers the first wrong value."""
+    """One pass over a body. A wrong type raises Refusal at once; the first wrong value is kept in `broken`."""
 
     def __init__(self, layout: Layout) -> None:
         self.leaves: list[int] = []

@@ -1,10 +1,10 @@
-"""The spelling of Go's encoding/json, which is what versions are hashed over."""
+"""JSON as Go's encoding/json writes it. Versions are hashes of this text."""
 
 from __future__ import annotations
 
 
 def number(value: float) -> str:
-    """The finite `value` in its shortest digits: plain for 1e-6 <= |value| < 1e21, else such as 1e-7 and 1.5e+300."""
+    """The finite `value` with the fewest digits: plain for 1e-6 <= |value| < 1e21, else like 1e-7 and 1.5e+300."""
     text = repr(value).removesuffix(".0")
     mantissa, _, exponent = text.partition("e")
     if not exponent:
@@ -20,7 +20,7 @@ def number(value: float) -> str:
 
 
 def html_safe(document: bytes) -> bytes:
-    """The JSON text `document` with `<`, `>`, `&`, U+2028 and U+2029 escaped; they can only stand inside strings."""
+    """The JSON text `document` with `<`, `>`, `&`, U+2028 and U+2029 escaped. They are found only inside strings."""
     document = document.replace(b"<", rb"\u003c").replace(b">", rb"\u003e").replace(b"&", rb"\u0026")
     if document.isascii():
         return document

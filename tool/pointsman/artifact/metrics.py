@@ -1,6 +1,6 @@
 """Metrics: how two versions of an artifact differ, in figures. Pure functions on decoded contents.
 
-Formulas and names: docs/review.md. Shares lie between 0 and 1; a share of nothing is 1 where both are empty.
+Formulas and names: docs/review.md. Shares are between 0 and 1. A share of nothing is 1.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from itertools import chain
 
 from pointsman.artifact.content import Content, Lists, Row, Rows
 
-TOP = 20  # how many of a list a person looks at
+TOP = 20  # how many entries of a list people look at
 PERSISTENCE = {20: 0.9, 100: 0.98}  # depth → p of rank-biased overlap: the first tenth weighs two thirds of all
-Metrics = Mapping[str, float | list[float]]  # [before, after] for figures of either
+Metrics = Mapping[str, float | list[float]]  # [before, after] for figures of each version
 
 
 def ids(content: Content) -> Collection[str]:
-    """The ids of what an artifact has: items, anchors or users; of a user's own type those of all its lists."""
+    """The ids of the rows: items, anchors or users. For a user's own type: the ids in all its lists."""
     if isinstance(content, Lists):
         return {f"{name}/{each}" for name, found in content.ids.items() for each in found}
     return content.rows.keys()
@@ -30,7 +30,7 @@ def kept(before: Content, after: Content) -> float:
 
 
 def overlap(before: Content, after: Content) -> float:
-    """How alike the two are at the top, the figure of `overlap-low`: `jaccard_20` or the type's mean overlap."""
+    """How similar the first entries are: `jaccard_20` or the type's mean overlap. `overlap-low` judges this figure."""
     if isinstance(before, Lists) or isinstance(after, Lists):
         return jaccard(ids(before), ids(after))
     if before.type == "popularity":
@@ -53,13 +53,13 @@ def compare(before: Content, after: Content) -> Metrics:
 
 
 def jaccard(one: Iterable[str], other: Iterable[str]) -> float:
-    """Of all that either has, the share that both have."""
+    """The share that both have, of all that one or the other has."""
     first, second = set(one), set(other)
     return len(first & second) / len(first | second) if first or second else 1.0
 
 
 def rank_biased_overlap(one: Sequence[str], other: Sequence[str], depth: int) -> float:
-    """Rank-biased overlap of two rankings without repetition, cut at `depth` and scaled so that equal ones have 1.
+    """Rank-biased overlap of two rankings without repetition, cut at `depth` and scaled so that equal rankings have 1.
 
     The sum over d of p^(d-1) times the share of the first d that both have, divided by the sum of p^(d-1), with
     `PERSISTENCE[depth]` for p; d runs to `depth`, or to the end of the longer list (Webber, Moffat and Zobel 2010,
@@ -80,7 +80,7 @@ def rank_biased_overlap(one: Sequence[str], other: Sequence[str], depth: int) ->
 
 
 def both(before: Rows, after: Rows) -> list[str]:
-    """The ids of rows that both have, in the order of `before`."""
+    """The ids of the rows that both have, in the order of `before`."""
     return [each for each in before.rows if each in after.rows]
 
 
@@ -157,7 +157,7 @@ def _mean_length(content: Rows) -> float:
 
 
 def _head(row: Row) -> list[str]:
-    """What stands first in a row: its tags, or the ids of the highest counts or scores, the first of equals by id."""
+    """The entries of a row to compare: all tags, or the TOP ids of the highest counts or scores, equal ones by id."""
     if row.items is None:
         return row.tags or []
     if len(row.items) <= TOP:
@@ -172,6 +172,6 @@ def _share(before: Collection[str], after: Collection[str]) -> float:
 
 
 def _mean(figures: Iterable[float]) -> float:
-    """1 for none: two without a row in common differ by `kept`, not by this."""
+    """The mean. 1 for no figures: `kept` already shows that the two have no row in common."""
     every = list(figures)
     return sum(every) / len(every) if every else 1.0

@@ -1,4 +1,4 @@
-"""Artifacts: read strictly, held against where they are to stand, named by the hash of their canonical payload."""
+"""Artifacts: read strictly, compared with their place, named by the hash of their canonical form."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _limit_names = tuple(f"max_{name}_{what}" for name, layout in LAYOUTS.items() fo
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A document that was read: every value is of its type, and `version` is the SHA-256 of `canonical`.
+    """A document that was read. Every value has the right type, and `version` is the SHA-256 of `canonical`.
 
-    Its names may be outside the grammar of names; a publisher checks them.
+    Its names may break the grammar of names: check them before publishing it.
     """
 
     tenant: str
     surface: str
-    segment: str  # empty where there is none
+    segment: str  # empty if there is none
     type: str
     window_start: str  # as written: the text is hashed, not the instant
     window_end: str
@@ -37,13 +37,13 @@ class Artifact:
     canonical: bytes
     built_at: str
     source_hash: str
-    claimed_version: str  # what build.version said: empty or `version`
+    claimed_version: str  # the value of build.version: empty or `version`
     summary: Mapping[str, int]  # rows first, then leaves over all rows: {"users": 10, "items": 200}
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where an artifact is to stand, as a staged path or a record says it. Windows are RFC 3339 instants."""
+    """The place of an artifact, from a staged path or a record. Windows are RFC 3339 times."""
 
     tenant: str
     surface: str
@@ -54,7 +54,7 @@ class Reference:
     window_end: str
 
     def fault(self, path: str) -> Fault | None:
-        """Why nothing can stand there, whatever the artifact: a `bad-path` fault."""
+        """A `bad-path` fault if no artifact at all can have this place."""
         for what in ("tenant", "surface", "segment", "type", "version"):
             name: str = getattr(self, what)
             if not name and what == "segment":
@@ -62,7 +62,7 @@ class Reference:
             if not name.strip():
                 return Fault(path, "bad-path", f"the reference's {what} must be set; it is {shown(name)}")
             if "/" in name or "\\" in name or ".." in name or _control.search(name):
-                says = f"{shown(name)} is no path segment; use no slashes, '..' or control characters"
+                says = f"{shown(name)} cannot be a part of a path; use no slashes, '..' or control characters"
                 return Fault(path, "bad-path", f"the reference's {what} {says}")
         wrong = _window_trouble(self.window_start, self.window_end)
         return Fault(path, "bad-path", f"the reference's {wrong}") if wrong else None
@@ -77,14 +77,14 @@ def read(
     limits: Mapping[str, int] | None = None,
     any_source_hash: bool = False,
 ) -> Artifact | Fault:
-    """The artifact in `data`, or the first fault about it; `path` only says where in the fault.
+    """The artifact in `data`, or the first fault about it. `path` is used only in the fault.
 
-    Faults have the rules `bad-json`, `schema`, `wrong-place` (it says other than `reference`), `version-mismatch` (it
-    claims another version than it has) and `bad-path` (`reference` itself). `limits` bound list lengths, 0 for no
-    bound: max_popularity_items, max_cooc_rows, max_cooc_neighbors, and so on for `LAYOUTS[...].counted`. A false
-    `build.source_hash` is a fault unless `any_source_hash`: the hash of the document does not depend on it.
+    Faults have the rules `bad-json`, `schema`, `wrong-place` (the document differs from `reference`),
+    `version-mismatch` (the document claims a version that it does not have) and `bad-path` (`reference` is wrong).
+    `limits` bound list lengths, 0 for no bound: max_popularity_items, max_cooc_rows, max_cooc_neighbors, and so on for
+    `LAYOUTS[...].counted`. A wrong `build.source_hash` is a fault unless `any_source_hash`: it is not part of the hash.
 
-    `data` is let go once it is decoded. That saves its size only if the caller keeps no name for it either:
+    `data` is freed after decoding. That saves memory only if the caller keeps no reference to it:
     `read(file.read_bytes(), …)`.
     """
     judge = _Judge(path, types or {}, reference, limits or {}, any_source_hash)
@@ -101,7 +101,7 @@ def read(
 
 
 def _of_document(document: Document, leaves: Sequence[int], judge: _Judge) -> Artifact | Fault:
-    said = Claims(
+    claims = Claims(
         v=document.v,
         type=document.artifact_type,
         tenant=document.tenant,
@@ -113,31 +113,31 @@ def _of_document(document: Document, leaves: Sequence[int], judge: _Judge) -> Ar
         version=document.build.version,
         source_hash=document.build.source_hash or "",
     )
-    fault = judge.of_kind(said) or judge.of_place(said) or judge.of_lengths(said.type, leaves)
-    return fault or judge.of_hash(said, built_in.canonical(document), _summary(said.type, leaves))
+    fault = judge.of_kind(claims) or judge.of_place(claims) or judge.of_lengths(claims.type, leaves)
+    return fault or judge.of_hash(claims, built_in.canonical(document), _summary(claims.type, leaves))
 
 
 def _of_tree(tree: object, judge: _Judge) -> Artifact | Fault:
     if not isinstance(tree, dict):
         return judge.fault("schema", f"$: is {exact.kind(tree)}; an artifact is an object")
-    said = exact.claims(tree, judge.path)
-    if isinstance(said, Fault):
-        return said
-    fault = judge.of_kind(said)
+    claims = exact.claims(tree, judge.path)
+    if isinstance(claims, Fault):
+        return claims
+    fault = judge.of_kind(claims)
     if fault:
         return fault
-    if said.type not in LAYOUTS:
-        members = judge.types[said.type].body(tree, judge.path)
+    if claims.type not in LAYOUTS:
+        members = judge.types[claims.type].body(tree, judge.path)
         if isinstance(members, Fault):
             return members
         summary = {name: len(value) for name, value in members.items() if isinstance(value, list)}
-        return judge.of_place(said) or judge.of_hash(said, exact.canonical(said, members), summary)
-    body = exact.body(tree, LAYOUTS[said.type], judge.path)
+        return judge.of_place(claims) or judge.of_hash(claims, exact.canonical(claims, members), summary)
+    body = exact.body(tree, LAYOUTS[claims.type], judge.path)
     if isinstance(body, Fault):
         return body
-    fault = judge.of_place(said) or judge.of_lengths(said.type, body.leaves) or body.broken
-    canonical = exact.canonical(said, body.members)
-    return fault or judge.of_hash(said, canonical, _summary(said.type, body.leaves))
+    fault = judge.of_place(claims) or judge.of_lengths(claims.type, body.leaves) or body.broken
+    canonical = exact.canonical(claims, body.members)
+    return fault or judge.of_hash(claims, canonical, _summary(claims.type, body.leaves))
 
 
 def _summary(artifact_type: str, leaves: Sequence[int]) -> dict[str, int]:
@@ -146,7 +146,7 @@ def _summary(artifact_type: str, leaves: Sequence[int]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """What a document is held against, in the original validator's order: reference, v, type, version, key, window."""
+    """The checks of a document, in the order of recsys-pipelines: reference, v, type, version, key, window."""
 
     path: str
     types: Mapping[str, UserType]
@@ -162,19 +162,19 @@ class _Judge:
             return None
         return self.reference.fault(self.path) or self._unknown(self.reference.type, "the reference's type")
 
-    def of_kind(self, said: Claims) -> Fault | None:
-        if said.v != 1:
-            return self.fault("schema", f"$.v: is {shown(said.v)}; only artifacts of v 1 are known")
-        if self.reference and said.type != self.reference.type:
-            return self._misplaced("artifact_type", said.type, self.reference.type)
-        return self._unknown(said.type, "$.artifact_type")
+    def of_kind(self, claims: Claims) -> Fault | None:
+        if claims.v != 1:
+            return self.fault("schema", f"$.v: is {shown(claims.v)}; this version reads only artifacts with v 1")
+        if self.reference and claims.type != self.reference.type:
+            return self._misplaced("artifact_type", claims.type, self.reference.type)
+        return self._unknown(claims.type, "$.artifact_type")
 
-    def of_place(self, said: Claims) -> Fault | None:
-        window = said.window_start, said.window_end
-        return self._of_claimed_version(said) or self._of_key(said) or self._of_window(*window)
+    def of_place(self, claims: Claims) -> Fault | None:
+        window = claims.window_start, claims.window_end
+        return self._of_claimed_version(claims) or self._of_key(claims) or self._of_window(*window)
 
     def of_lengths(self, artifact_type: str, leaves: Sequence[int]) -> Fault | None:
-        """Whether the rows, and the leaves of each row, are within the limits."""
+        """A fault if there are more rows, or more leaves in a row, than the limits allow."""
         layout = LAYOUTS[artifact_type]
         rows, *inner = (self.limits.get(f"max_{artifact_type}_{what}", 0) for what in layout.counted)
         if 0 < rows < len(leaves):
@@ -188,37 +188,39 @@ class _Judge:
                 return self.fault("schema", f"{where}: {says}; shorten the list or raise the limit")
         return None
 
-    def of_hash(self, said: Claims, canonical: bytes, summary: Mapping[str, int]) -> Artifact | Fault:
-        """The artifact, if it claims no other version than it has."""
+    def of_hash(self, claims: Claims, canonical: bytes, summary: Mapping[str, int]) -> Artifact | Fault:
+        """The artifact, or a fault if it claims a version that it does not have."""
         version = hashlib.sha256(canonical).hexdigest()
-        for member, claimed in (("version", said.version), ("source_hash", said.source_hash)):
+        for member, claimed in (("version", claims.version), ("source_hash", claims.source_hash)):
             if claimed not in ("", version) and not (member == "source_hash" and self.any_source_hash):
                 says = f"$.build.{member}: is {shown(claimed)}, but the document hashes to {version}; build it again"
                 return self.fault("version-mismatch", says)
         return Artifact(
-            tenant=said.tenant,
-            surface=said.surface,
-            segment=said.segment,
-            type=said.type,
-            window_start=said.window_start,
-            window_end=said.window_end,
+            tenant=claims.tenant,
+            surface=claims.surface,
+            segment=claims.segment,
+            type=claims.type,
+            window_start=claims.window_start,
+            window_end=claims.window_end,
             version=version,
             canonical=canonical,
-            built_at=said.built_at,
-            source_hash=said.source_hash,
-            claimed_version=said.version,
+            built_at=claims.built_at,
+            source_hash=claims.source_hash,
+            claimed_version=claims.version,
             summary=summary,
         )
 
-    def _of_claimed_version(self, said: Claims) -> Fault | None:
-        if self.reference is None or said.version == self.reference.version:
+    def _of_claimed_version(self, claims: Claims) -> Fault | None:
+        if self.reference is None or claims.version == self.reference.version:
             return None
-        says = f"$.build.version: is {shown(said.version)}, but stands as {shown(self.reference.version)}"
+        says = (
+            f"$.build.version: is {shown(claims.version)}, but its path or record says {shown(self.reference.version)}"
+        )
         return self.fault("version-mismatch", f"{says}; move it to its own place or build it again")
 
-    def _of_key(self, said: Claims) -> Fault | None:
+    def _of_key(self, claims: Claims) -> Fault | None:
         for member in ("tenant", "surface", "segment"):
-            name: str = getattr(said, member)
+            name: str = getattr(claims, member)
             if not name and member != "segment":
                 return self.fault("schema", f"$.{member}: is empty; name the {member}")
             if self.reference and name != getattr(self.reference, member):
@@ -244,7 +246,7 @@ class _Judge:
         return self.fault("schema", f"{where}: unknown artifact type {shown(artifact_type)}; known are {known}")
 
     def _misplaced(self, member: str, found: str, expected: str) -> Fault:
-        says = f"$.{member}: is {shown(found)}, but it stands as {shown(expected)}; move it to its own place"
+        says = f"$.{member}: is {shown(found)}, but its path or record says {shown(expected)}; move it to its own place"
         return self.fault("wrong-place", says)
 
     def fault(self, rule: str, says: str) -> Fault:
@@ -252,11 +254,11 @@ class _Judge:
 
 
 def _window_trouble(start: str, end: str) -> str | None:
-    """What is wrong with a window, beginning with the member's name."""
+    """What is wrong with a window, with the member's name first; None if nothing is."""
     for member, text in (("start", start), ("end", end)):
         instant = rfc3339_instant(text)
         if instant is None:
-            return f"window.{member}: {shown(text)} is no RFC 3339 instant; write it as 2026-01-01T00:00:00Z"
+            return f"window.{member}: {shown(text)} is not an RFC 3339 time; write it as 2026-01-01T00:00:00Z"
         if instant == (0, 0):
             return f"window.{member}: the zero time counts as unset; set it"
     if (rfc3339_instant(start) or ()) >= (rfc3339_instant(end) or ()):

@@ -1,7 +1,7 @@
-"""What a JSON Schema declares at each place of a document, whichever branches of it turn out to hold.
+"""What a JSON Schema declares at each place of a document, no matter which of its branches apply.
 
-A place is the set of schemas that speak about a value: `allOf`, `anyOf`, `oneOf` and `$ref` all add theirs. Values that
-the same schemas speak about stand at one place, so that a recursive schema has finitely many.
+A place is the set of schemas that describe a value. `allOf`, `anyOf`, `oneOf` and `$ref` all add schemas to it. Values
+with the same set have the same place, so a recursive schema has a finite number of places.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pointsman.state.strict_json import shown
 # JSON pointers of schemas, such as #/properties/rows.
 Place: TypeAlias = frozenset[str]
 
-_at_root = {"$schema", "$id"}
-_known = {
+_root_keywords = {"$schema", "$id"}
+_keywords = {
     *("$ref", "$defs", "allOf", "anyOf", "oneOf"),
     *("properties", "patternProperties", "additionalProperties", "prefixItems", "items"),
     *("type", "enum", "const", "required", "dependentRequired", "pattern", "format", "uniqueItems"),
@@ -27,22 +27,22 @@ _known = {
     *("contentEncoding", "contentMediaType"),
 }
 _most_places = 4096
-_most_remembered = 65536
+_most_cached = 65536
 
 
 class Unclear(Exception):
-    """The schema leaves open which numbers are integers: where, why, and how to mend it."""
+    """The schema does not say which numbers are integers. The message says where, why, and how to fix it."""
 
 
 class Matches(Protocol):
-    """Whether a name matches a regular expression, in the dialect of whatever validates the document."""
+    """Whether a name matches a regular expression, in the dialect of the validator."""
 
     def __call__(self, pattern: str, name: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Schema:
-    """One schema, the others that it holds given by their pointers."""
+    """One schema. Schemas inside it are given by their JSON pointers."""
 
     anything: bool  # it is `true`
     numbers: tuple[str, ...]
@@ -56,7 +56,7 @@ class _Schema:
 
 
 class Places:
-    """The places of one schema, which conforms to its meta-schema; Unclear if a place leaves open what a number is."""
+    """The places of one valid schema. Unclear if a place does not say whether a number is an integer."""
 
     def __init__(self, schema: object, matches: Matches) -> None:
         self._matches = matches
@@ -69,17 +69,17 @@ class Places:
         self._refuse_mixed_numbers()
 
     def member(self, place: Place, name: str) -> Place | None:
-        """Where a member called `name` of an object at `place` stands; None if nothing declares it."""
+        """The place of the member `name` of an object at `place`; None if no schema declares it."""
         key = place, name
         if key not in self._known:
-            if len(self._known) >= _most_remembered:
+            if len(self._known) >= _most_cached:
                 self._known.clear()
             found = [pointer for each in place for pointer in self._declarations(each, name)]
             self._known[key] = self._place(found) if found else None
         return self._known[key]
 
     def element(self, place: Place, index: int) -> Place:
-        """Where the element `index` of a list at `place` stands; nothing need speak about it."""
+        """The place of the element `index` of a list at `place`; empty if no schema describes it."""
         found = []
         for each in place:
             schema = self._schemas[each]
@@ -92,7 +92,7 @@ class Places:
         return self._place(found)
 
     def longest_prefix(self, place: Place) -> int:
-        """From which index on all elements of a list at `place` stand at one place."""
+        """The index from which on all elements of a list at `place` have the same place."""
         return max((len(self._schemas[each].prefix) for each in place), default=0)
 
     def numbers(self, place: Place) -> frozenset[str]:
@@ -100,7 +100,7 @@ class Places:
         return frozenset(kind for each in place for kind in self._schemas[each].numbers)
 
     def named_at_root(self) -> frozenset[str]:
-        """The members of the document that its schema speaks about by name."""
+        """The members of the document that the schema names."""
         return frozenset().union(*(self._schemas[each].names for each in self.root))
 
     def _collect(self, pointer: str, schema: object) -> None:
@@ -108,8 +108,8 @@ class Places:
             self._schemas[pointer] = _Schema(schema is True, (), frozenset(), (), {}, {}, None, (), None)
             return
         for keyword in schema:
-            if keyword not in _known and not (pointer == "#" and keyword in _at_root):
-                says = "is not known, or leaves open which numbers are integers; leave it out"
+            if keyword not in _keywords and not (pointer == "#" and keyword in _root_keywords):
+                says = "is unknown, or does not say which numbers are integers; remove it"
                 raise Unclear(f"{pointer}: the keyword {shown(keyword)} {says}")
 
         def one(keyword: str) -> str | None:
@@ -148,9 +148,9 @@ class Places:
         while ahead:
             each = ahead.pop()
             if each not in self._schemas:
-                raise Unclear(f"{pointer}/$ref: {shown(each)} leads to no schema of this file; mend the pointer")
+                raise Unclear(f"{pointer}/$ref: {shown(each)} points to no schema of this file; fix the pointer")
             if each == pointer:
-                raise Unclear(f"{pointer}: leads back to itself and never to a value; break the loop")
+                raise Unclear(f"{pointer}: refers back to itself and never to a value; break the loop")
             if each not in seen:
                 seen.add(each)
                 ahead.extend(self._schemas[each].same_place)
@@ -175,17 +175,17 @@ class Places:
         return found or ([schema.additional] if schema.additional else [])
 
     def _refuse_mixed_numbers(self) -> None:
-        """Looks at every place that can be told from the schema alone.
+        """Unclear if a place declares both kinds of numbers. Checks every place that the schema alone shows.
 
-        A name that several patterns match cannot; whoever reads a document asks `numbers` there.
+        If a name matches several patterns, only a document shows its place: its reader asks `numbers` there.
         """
         ahead = [self.root]
         seen = {self.root}
         while ahead:
             place = ahead.pop()
             if len(self.numbers(place)) > 1:
-                told = [f"{each} says {kind}" for each in sorted(place) for kind in self._schemas[each].numbers]
-                raise Unclear(f"{', '.join(told)} of one value; declare it either integer or number")
+                kinds = [f"{each} says {kind}" for each in sorted(place) for kind in self._schemas[each].numbers]
+                raise Unclear(f"{', '.join(kinds)} for the same value; declare it either integer or number")
             for inner in self._below(place):
                 if inner not in seen:
                     seen.add(inner)

@@ -1,7 +1,7 @@
 """A user's own artifact type, declared by a JSON Schema of the whole artifact document.
 
-The schema says what is valid and which numbers are integers. All else is the canonical form's, so that rewording or
-reordering a schema changes no version.
+The schema says what is valid and which numbers are integers. The canonical form decides everything else, so rewording
+or reordering a schema changes no version.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator, ValidationError
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_MASK = "\ufffc"  # stands for the value in the validator's words, which would otherwise quote all of it
+_MASK = "\ufffc"  # replaces the value in the validator's message, which would quote all of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UserType:
-    """A type as its schema declares it; made by `load`."""
+    """One type that a schema declares. `load` makes it."""
 
     name: str
     _places: Places = field(repr=False)
@@ -36,7 +36,7 @@ class UserType:
     def body(self, tree: Mapping[str, object], path: str) -> Mapping[str, object] | Fault:
         """The type's own members of the document `tree`, sorted and ready to be encoded; a fault if they are not valid.
 
-        The members that artifacts of all types have, which the caller has read, are validated if the schema names them.
+        The caller has read the members that all artifacts have. They are validated here if the schema names them.
         """
         walk = _Walk(self._places)
         try:
@@ -54,14 +54,14 @@ class UserType:
         try:
             self._validator.validate(document)
         except ValidationError as error:
-            return Fault(path, "schema", _told(error))
+            return Fault(path, "schema", _explain(error))
         return None
 
 
 def load(type_name: str, schema_bytes: bytes, path: str) -> UserType | Fault:
-    """The type that the JSON Schema (draft 2020-12) in `schema_bytes` declares; a `schema` or `bad-json` fault if none.
+    """The type that the JSON Schema (draft 2020-12) in `schema_bytes` declares, or a `schema` or `bad-json` fault.
 
-    Every number is declared `integer` or `number`, never both; keywords that would leave it open are refused.
+    Every number must be declared `integer` or `number`, never both. Keywords that do not say which are refused.
     """
     if not is_name(type_name) or type_name.casefold() in BUILT_IN_TYPES:
         return Fault(path, "schema", f"{shown(type_name)} cannot name a user's type; choose another name")
@@ -81,17 +81,17 @@ def _load(type_name: str, schema: dict[str, object], path: str) -> UserType | Fa
     try:
         jsonschema_rs.meta.validate(schema)
         places = Places(schema, _matches())
-        # References stay in the file whatever its $id: another schema may go by the same one.
+        # Without its $id references stay in the file: another schema may have the same $id.
         nameless = {keyword: value for keyword, value in schema.items() if keyword != "$id"}
         return UserType(type_name, places, jsonschema_rs.Draft202012Validator(nameless, mask=_MASK))
     except jsonschema_rs.ValidationError as error:
-        return Fault(path, "schema", f"not a JSON Schema: {_told(error)}")
+        return Fault(path, "schema", f"not a JSON Schema: {_explain(error)}")
     except Unclear as unclear:
         return Fault(path, "schema", str(unclear))
 
 
 class _Walk:
-    """One pass over a body: refuses what the schema does not declare, sorts members, settles what each number is."""
+    """One pass over a body: refuses undeclared members, sorts members, decides whether each number is an integer."""
 
     def __init__(self, places: Places) -> None:
         self.doubles = False
@@ -100,7 +100,7 @@ class _Walk:
 
     def members(self, trail: Trail, value: dict[str, Any], at: Place) -> dict[str, object]:
         result = {}
-        for name in sorted(value):  # by code points, which is by UTF-8 bytes
+        for name in sorted(value):  # by code points, the same order as by UTF-8 bytes
             inside = self._places.member(at, name)
             if inside is None:
                 raise unknown_member(trail, name, ())
@@ -135,7 +135,7 @@ class _Walk:
             self.doubles = True
             return double(trail, value)
         if declared:
-            raise Refusal(trail, "the schema declares it both integer and number; mend the schema")
+            raise Refusal(trail, "the schema declares it both integer and number; fix the schema")
         raise Refusal(trail, f"is {kind(value)}, but the schema declares no number here; declare it or remove it")
 
 
@@ -148,7 +148,7 @@ def _spelled(value: object) -> object:
 
 
 def _matches() -> Matches:
-    """Names are matched by what validates the document, so that the two cannot disagree about a pattern."""
+    """A matcher that uses the validator of documents, so that both read a pattern in the same way."""
     from jsonschema_rs import Draft202012Validator
 
     @functools.cache
@@ -156,16 +156,16 @@ def _matches() -> Matches:
         try:
             return Draft202012Validator({"type": "string", "pattern": pattern})
         except ValueError:
-            raise Unclear(f"{shown(pattern)} is no regular expression; mend it") from None
+            raise Unclear(f"{shown(pattern)} is not a regular expression; fix it") from None
 
     return lambda pattern, name: validator(pattern).is_valid(name)
 
 
-def _told(error: ValidationError) -> str:
+def _explain(error: ValidationError) -> str:
     trail: Trail = ()
     for step in error.instance_path:
         trail = trail, step
     found = error.instance
     value = "the value" if isinstance(found, dict | list) else shown(found)
     rule = "/".join(map(str, error.schema_path))
-    return f"{place(trail)}: {error.message[:200].replace(_MASK, value, 1)} (#/{rule}); mend it or the schema"
+    return f"{place(trail)}: {error.message[:200].replace(_MASK, value, 1)} (#/{rule}); fix it or the schema"
