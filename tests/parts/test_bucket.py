@@ -202,7 +202,7 @@ def test_every_trouble_has_its_own_sentence_that_says_what_to_check(
         "bucket by size": says(at(s3, "s3://no-such-bucket/x"), lambda bucket: bucket.size(NEW)),
         "bucket by list": says(at(s3, "s3://no-such-bucket/x"), lambda bucket: list(bucket.keys("", 3))),
     }
-    assert all("there is no bucket 'no-such-bucket': create it, or mend the URL" in each for each in found.values())
+    assert all("there is no bucket 'no-such-bucket': create it, or correct the URL" in each for each in found.values())
     assert all(f" at {s3.endpoint}: " in each for each in found.values())
     for name, value in (("AWS_SECRET_ACCESS_KEY", "wrong-and-secret"), ("AWS_ACCESS_KEY_ID", "AKIDWRONG")):
         with monkeypatch.context() as patch:
@@ -230,12 +230,12 @@ def test_every_trouble_has_its_own_sentence_that_says_what_to_check(
     [
         (429, "", "the store is throttling requests (429)"),
         (503, "SlowDown", "the store is throttling requests (503 SlowDown)"),
-        (500, "InternalError", "an error of its own (500 InternalError)"),
+        (500, "InternalError", "an internal error (500 InternalError)"),
         (507, "XMinioStorageFull", "the store is full"),
         (403, "RequestTimeTooSkewed", "clock is wrong"),
         (400, "ExpiredToken", "the credentials are wrong or have expired (400 ExpiredToken)"),
         (400, "AuthorizationHeaderMalformed", "the bucket is in another region"),
-        (404, "", "what answers there is no object store"),
+        (404, "", "the server there is not an object store"),
         (301, "PermanentRedirect", "the bucket is in another region"),
         (418, "Teapot", "the store refuses the request (418 Teapot)"),
     ],
@@ -273,7 +273,7 @@ def test_credentials_that_cannot_be_sent_are_named_and_not_shown(
     s3: Server, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", f"{s3.key}\n")
-    with pytest.raises(Problem, match="AWS_ACCESS_KEY_ID has a blank or a line break in it") as error:
+    with pytest.raises(Problem, match="AWS_ACCESS_KEY_ID has a space or a line break in it") as error:
         at(s3, url).size(NEW)
     assert s3.key not in str(error.value)
 

@@ -1,4 +1,7 @@
-"""What every store promises, whether it is a directory or a bucket, and how to ask one for many things at once."""
+"""The interface of every store, a directory or a bucket.
+
+`create` never overwrites, `replace` depends on what was read, and both are durable on return.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a key held when it was read: its bytes and a tag that a write of other bytes changes."""
+    """The object under a key when it was read: its bytes, and a tag that any write of other bytes changes."""
 
     data: bytes
     tag: str
 
 
 class Store(Protocol):
-    """Blobs and pointers by key under one URL. Every call raises Unreachable if it cannot be done or be known."""
+    """Blobs and pointers by key under one URL. Each call raises Unreachable if it fails or its result is unknown."""
 
     @property
     def url(self) -> str:
@@ -25,44 +28,44 @@ class Store(Protocol):
 
     @property
     def at_once(self) -> int:
-        """How many writes at once are worth it."""
+        """How many writes at the same time are useful."""
 
     @property
     def reads_at_once(self) -> int:
-        """How many blobs read at once are worth it."""
+        """How many reads of blobs at the same time are useful."""
 
     def read(self, key: str) -> Held | None:
-        """What stands under `key`, None if nothing does."""
+        """The object under `key`; None if there is none."""
 
     def digest(self, key: str) -> tuple[int, str] | None:
-        """Size in bytes and SHA-256 of what stands under `key`, read in pieces; None if nothing does."""
+        """Size in bytes and SHA-256 of the object under `key`, read in pieces; None if there is none."""
 
     def size(self, key: str) -> int | None:
-        """Size in bytes of what stands under `key`, None if nothing does."""
+        """Size in bytes of the object under `key`; None if there is none."""
 
     def written(self, key: str) -> float | None:
-        """When what stands under `key` was written, in seconds since 1970 by the store's clock; None for nothing."""
+        """When the object under `key` was written, seconds since 1970 by the store's clock; None if there is none."""
 
     def writer(self, key: str) -> str | None:
-        """Whose what stands under `key` is, where the store tells; None if it does not or nothing stands there."""
+        """The owner of the object under `key`; None if there is none or the store does not say."""
 
     def create(self, key: str, data: bytes) -> bool:
-        """Put `data` under a key that holds nothing. False if it holds something: read it. Durable either way."""
+        """Put `data` under `key` if there is no object. False if there is one: read it. Durable either way."""
 
     def keep(self, key: str) -> bool:
-        """Make what stands under `key`, and was read, as durable as if this had put it. False if nothing does."""
+        """Make the object under `key`, which was read, durable as if we had put it there. False if there is none."""
 
     def replace(self, key: str, data: bytes, *, was: str | None) -> None:
-        """Put `data` under `key` if its tag is still `was` (None: nothing there); MovedFirst if not. Durable."""
+        """Put `data` under `key` if its tag is still `was` (None: no object); MovedFirst if not. Durable on return."""
 
     def delete(self, key: str, *, was: str) -> None:
-        """Take away what stands under `key` if its tag is still `was`; MovedFirst if not. Durable on return."""
+        """Delete the object under `key` if its tag is still `was`; MovedFirst if not. Durable on return."""
 
     def locked(self, directory: str) -> AbstractContextManager[None]:
-        """Be the only writer of pointers below `directory` (a key prefix), where conditions alone would not do."""
+        """Be the only writer of pointers below `directory` (a key prefix), in a store without conditional writes."""
 
     def still(self, tags: Mapping[str, str]) -> bool:
-        """Whether each key still has the tag that it was read with, where `locked` does not see to that."""
+        """Whether each key still has the tag it was read with, in a store where `locked` does not ensure it."""
 
     def keys(self, prefix: str, depth: int) -> Iterator[str]:
-        """Every key exactly `depth` names below the directory `prefix`; names that begin with a dot are not ours."""
+        """Every key exactly `depth` names below the directory `prefix`. Names that begin with a dot are left out."""

@@ -1,9 +1,8 @@
-"""Buckets: `s3://`, `gs://` and `az://` through obstore, which is imported when the first request is made.
+"""Buckets: `s3://`, `gs://` and `az://` through obstore, which is imported with the first request.
 
-What a request answers is never taken for what it did. A write may have happened although an error came back, "already
-exists" may be our own write whose answer was lost, and a conflict may mean that nothing is there. So after any of these
-the key is read back, and what stands there decides. obstore's own retries are off: they would hide which of these it
-was.
+The answer to a write may be misleading. An error may come back although the write happened. "Already exists" may mean
+our own write, if its first answer was lost. A conflict may mean that there is no object. So after each of these the key
+is read back, and the object decides. obstore's own retries are off, because they would hide which case it was.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
-_TRIES = 10
-_RATE = 1 << 20  # bytes a second: the slowest line, shared by all uploads, on which none of them is given up
-_CHUNK = 1 << 20
+_CALL_TRIES = 10
+_SLOWEST = 1 << 20  # bytes a second, shared by all uploads; on a slower line an upload may be given up
+_CHUNK = 1 << 20  # bytes
 _Answer = TypeVar("_Answer")
 
 
 class _Patience:
-    """How long one call is tried, and how often: what always breaks off after a while never runs out of time."""
+    """How long and how often one call is tried. A call that always fails late would otherwise be retried for ever."""
 
     def __init__(self, seconds: float, extra: float = 0.0) -> None:
         self._seconds = seconds
@@ -44,14 +43,14 @@ class _Patience:
         self._tries = 0
 
     def allow(self, seconds: float) -> None:
-        """Time that went by usefully does not count."""
+        """Do not count these seconds: data came in them."""
         self._until += seconds
 
     def again(self) -> bool:
-        """Wait a little, and True; False at once if the budget would not hold another try."""
+        """Wait a little and return True. False at once if there is no time for another try."""
         self._tries += 1
         pause = min(self._seconds / 8, self._seconds / 80 * 2 ** (self._tries - 1)) * random.uniform(0.5, 1)
-        if self._tries == _TRIES or time.monotonic() + pause + _one_try(self._seconds) > self._until:
+        if self._tries == _CALL_TRIES or time.monotonic() + pause + _one_try(self._seconds) > self._until:
             return False
         time.sleep(pause)
         return True
@@ -62,7 +61,7 @@ def _one_try(seconds: float) -> float:
 
 
 class Bucket:
-    """A prefix of a bucket, by conditional requests alone. Nothing is contacted before the first call."""
+    """A prefix of a bucket, with conditional requests instead of locks. Nothing is contacted before the first call."""
 
     at_once = reads_at_once = 8
 
@@ -78,41 +77,41 @@ class Bucket:
     # reading
 
     def read(self, key: str) -> Held | None:
-        """What stands under `key`, None if nothing does."""
+        """The object under `key`; None if there is none."""
         return self._ask("read", key, lambda: self._fetch(key))
 
     def digest(self, key: str) -> tuple[int, str] | None:
-        """Size in bytes and SHA-256 of what stands under `key`, read in pieces; None if nothing does."""
+        """Size in bytes and SHA-256 of the object under `key`, read in pieces; None if there is none."""
         patience = _Patience(self._timeout)
         return self._ask("read", key, lambda: self._hash(key, patience), patience)
 
     def size(self, key: str) -> int | None:
-        """Size in bytes of what stands under `key`, None if nothing does."""
+        """Size in bytes of the object under `key`; None if there is none."""
         meta = self._ask("read", key, lambda: self._head(key))
         return meta["size"] if meta is not None else None
 
     def written(self, key: str) -> float | None:
-        """When what stands under `key` was written, by the store's clock; None if nothing does."""
+        """When the object under `key` was written, by the store's clock; None if there is none."""
         meta = self._ask("read", key, lambda: self._head(key))
         return meta["last_modified"].timestamp() if meta is not None else None
 
     def writer(self, key: str) -> str | None:
-        """None: buckets tell who owns an object, which is the bucket's owner, not who wrote it."""
+        """None: a bucket says that its owner owns all objects, not who wrote them."""
         return None
 
     def still(self, tags: Mapping[str, str]) -> bool:
-        """Whether each key still has the tag that it was read with, told by a listing where that has tags."""
+        """Whether each key still has the tag it was read with. A listing answers it if listings have tags."""
         if not tags:
             return True
         listed = self._list("")
         if any(key not in listed for key in tags):
             return False
-        return all((listed[key][self._scheme.tag] or self._now(key)) == tag for key, tag in tags.items())
+        return all((listed[key][self._scheme.tag] or self._current_tag(key)) == tag for key, tag in tags.items())
 
     def keys(self, prefix: str, depth: int) -> Iterator[str]:
-        """Every key exactly `depth` names below the directory `prefix`; names that begin with a dot are not ours.
+        """Every key exactly `depth` names below the directory `prefix`. Names that begin with a dot are left out.
 
-        Reads the whole listing below `prefix`, a thousand keys to a request.
+        Reads the whole listing below `prefix`, a thousand keys per request.
         """
         for found in sorted(self._list(prefix)):
             parts = found.split("/")
@@ -120,7 +119,7 @@ class Bucket:
                 yield prefix + found
 
     def _list(self, prefix: str) -> dict[str, ObjectMeta]:
-        """What stands below the directory `prefix`, by the rest of its key."""
+        """The objects below the directory `prefix`: rest of the key → metadata."""
         base = self._path(prefix).rstrip("/")
 
         def fetch() -> dict[str, ObjectMeta]:
@@ -129,15 +128,15 @@ class Bucket:
 
         return self._ask("list", prefix, fetch) or {}
 
-    def _now(self, key: str) -> str | None:
+    def _current_tag(self, key: str) -> str | None:
         meta = self._ask("read", key, lambda: self._head(key))
         return self._tag(meta) if meta is not None else None
 
     # writing
 
     def create(self, key: str, data: bytes) -> bool:
-        """Put `data` under a key that holds nothing. False if it holds something: read it. Durable either way."""
-        patience = _Patience(self._timeout, self._on_its_way(data))
+        """Put `data` under `key` if there is no object. False if there is one: read it. Durable either way."""
+        patience = _Patience(self._timeout, self._upload_time(data))
         may_be_ours = False
         while True:
             trouble = self._put(key, data, "create")
@@ -146,25 +145,25 @@ class Bucket:
             if trouble.kind in ("lasting", "absent"):
                 self._fail("write", key, trouble)
             may_be_ours = may_be_ours or trouble.kind == "passing"
-            there = self._ask("write", key, lambda: self._hash(key, patience), patience)
-            if there is not None:
-                return may_be_ours and there == (len(data), hashlib.sha256(data).hexdigest())
+            stored = self._ask("write", key, lambda: self._hash(key, patience), patience)
+            if stored is not None:
+                return may_be_ours and stored == (len(data), hashlib.sha256(data).hexdigest())
             if not patience.again():
                 self._fail("write", key, trouble)
 
     def keep(self, key: str) -> bool:
-        """What a bucket lets one read is durable already."""
+        """True: what can be read from a bucket is durable already."""
         return True
 
     def replace(self, key: str, data: bytes, *, was: str | None) -> None:
-        """Put `data` under `key` if its tag is still `was` (None: nothing there); MovedFirst if not. Durable.
+        """Put `data` under `key` if its tag is still `was` (None: no object); MovedFirst if not. Durable on return.
 
-        Also done if these very bytes stand there: whoever put them.
+        Also succeeds if the object has exactly these bytes, no matter who put them there.
         """
         mode: PutMode = (
             "create" if was is None else {"version": was} if self._scheme.tag == "version" else {"e_tag": was}
         )
-        patience = _Patience(self._timeout, self._on_its_way(data))
+        patience = _Patience(self._timeout, self._upload_time(data))
         while (trouble := self._put(key, data, mode)) is not None:
             if trouble.kind == "lasting":
                 self._fail("write", key, trouble)
@@ -177,10 +176,10 @@ class Bucket:
                 self._fail("write", key, trouble)
 
     def delete(self, key: str, *, was: str) -> None:
-        """Take away what stands under `key` if its tag is still `was`; MovedFirst if not. Durable on return.
+        """Delete the object under `key` if its tag is still `was`; MovedFirst if not. Durable on return.
 
-        Buckets have no conditional delete through obstore: a write between the look and the delete is lost. Sync, the
-        one caller, looks at main once more afterwards and puts back what belongs there.
+        obstore has no conditional delete, so a write between the look and the delete is lost. Sync, the only caller,
+        reads main again afterwards and puts back what belongs there.
         """
         patience, asked = _Patience(self._timeout), False
         while True:
@@ -197,7 +196,7 @@ class Bucket:
                 self._fail("delete", key, trouble)
 
     def locked(self, directory: str) -> contextlib.AbstractContextManager[None]:
-        """Nothing to wait for: every write is conditional on what was read."""
+        """No lock: every write is conditional on what was read."""
         return contextlib.nullcontext()
 
     # one request
@@ -205,7 +204,7 @@ class Bucket:
     def _ask(
         self, verb: str, key: str, fetch: Callable[[], _Answer], patience: _Patience | None = None
     ) -> _Answer | None:
-        """The answer to a request that changes nothing, asked again while that may help; None: no such object."""
+        """The answer to a request that only reads, retried while that may help; None if there is no such object."""
         patience = patience or _Patience(self._timeout)
         while True:
             answer = self._try(fetch)
@@ -226,7 +225,7 @@ class Bucket:
         for chunk in got.stream(min_chunk_size=_CHUNK):
             hashed.update(chunk)
             size += len(chunk)
-            patience.allow(len(chunk) / _RATE)
+            patience.allow(len(chunk) / _SLOWEST)
         return size, hashed.hexdigest()
 
     def _head(self, key: str) -> ObjectMeta:
@@ -234,18 +233,18 @@ class Bucket:
             head: ObjectMeta = self._obstore.head(self._client(), self._path(key))
             return head
         except (FileNotFoundError, self._errors.PermissionDeniedError):
-            # The answer to a HEAD has no body, and only the body says what is missing or wrong.
+            # Only the body of an answer says what is missing or wrong, and the answer to a HEAD has none.
             meta: ObjectMeta = self._obstore.get(self._client(), self._path(key)).meta
             return meta
 
     def _put(self, key: str, data: bytes, mode: PutMode) -> Trouble | None:
-        client = self._client(self._on_its_way(data))
+        client = self._client(self._upload_time(data))
         put = self._try(lambda: self._obstore.put(client, self._path(key), data, mode=mode))
         return put if isinstance(put, Trouble) else None
 
-    def _on_its_way(self, data: bytes) -> int:
-        """Whole seconds that data may take to the store, while as much of others' goes the same way."""
-        return math.floor(len(data) * self.at_once / _RATE)
+    def _upload_time(self, data: bytes) -> int:
+        """Whole seconds that an upload may take if `at_once` uploads of this size share the line."""
+        return math.floor(len(data) * self.at_once / _SLOWEST)
 
     def _try(self, request: Callable[[], _Answer]) -> _Answer | Trouble:
         try:
@@ -255,7 +254,7 @@ class Bucket:
         except BaseException as error:
             if type(error).__name__ != "PanicException":
                 raise
-            # obstore's way of saying that what it was given makes no request at all.
+            # obstore panics if it cannot make a request from its input.
             return Trouble(f"the request cannot be made: {self._scheme.credentials} for stray characters", "lasting")
 
     def _fail(self, verb: str, key: str, trouble: Trouble) -> NoReturn:
@@ -269,7 +268,7 @@ class Bucket:
     def _tag(self, meta: ObjectMeta) -> str:
         tag = meta[self._scheme.tag]
         if not tag:
-            says = "the store gives no entity tags, without which no write can be made conditional: use another store"
+            says = "the store gives no entity tags, but conditional writes need them: use another store"
             raise Unreachable(f"cannot use {self.url}: {says}")
         return tag
 
@@ -288,7 +287,7 @@ class Bucket:
         return exceptions
 
     def _client(self, extra: int = 0) -> ObjectStore:
-        """A client that gives an answer `extra` seconds more, for what takes long to send."""
+        """A client that waits `extra` seconds longer for an answer, because the upload takes long."""
         if extra not in self._clients:
             self._clients[extra] = self._open(_one_try(self._timeout) + extra)
         return self._clients[extra]
@@ -298,15 +297,14 @@ class Bucket:
         options: ClientConfig = {
             "connect_timeout": timedelta(seconds=_one_try(self._timeout)),
             "read_timeout": timedelta(seconds=silence),
-            "timeout": timedelta(days=1),  # of a whole transfer, which may be long as long as something comes
+            "timeout": timedelta(days=1),  # of a whole transfer: it may take long if data keeps coming
         }
         retry: RetryConfig = {"max_retries": 0, "retry_timeout": timedelta(seconds=self._timeout)}
         try:
             return self._scheme.open(self._name, self._access, options, retry)
         except (self._errors.BaseError, ValueError) as error:
             if "Account must be specified" in str(error):
-                raise Problem(
-                    f"{self.url}: set AZURE_STORAGE_ACCOUNT_NAME: az:// URLs do not name the account"
-                ) from None
-            # Not its text: it may quote the environment.
-            raise Problem(f"{self.url} cannot be opened with these settings and this environment") from None
+                says = "set AZURE_STORAGE_ACCOUNT_NAME: az:// URLs do not name the account"
+            else:  # without the error's text, which may quote the environment
+                says = f"check [store] in pointsman.toml, and {self._scheme.credentials}"
+            raise Problem(f"cannot open {self.url}: {says}") from None

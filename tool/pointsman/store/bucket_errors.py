@@ -1,7 +1,7 @@
 """What an error of obstore means, in a sentence that says what to check.
 
-Of its text nothing is passed on but numbers, codes and the host that was asked: an answer may quote what was signed, so
-its text belongs into no log.
+Only numbers, codes and the host are taken from the error's text. The text may quote what was signed, so it must not
+get into a log.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Trouble:
 
 
 def trouble_of(error: BaseException, scheme: Scheme, bucket: str) -> Trouble:
-    """What an error of obstore means to one who asked a bucket of a scheme."""
+    """What went wrong with a request to `bucket`, from the error that obstore raised."""
     text = str(error)
     asked = re.search(r"Error performing \w+ (https?://\S+) in ", text)
     where = host(asked[1]) if asked else ""
-    # What went to another place than the bucket was sent to get credentials: to a metadata service, say.
+    # A request that did not go to the bucket was for credentials, for example to a metadata service.
     if "Error performing token request" in text or (asked is not None and f"/{bucket}" not in asked[1]):
         return Trouble(f"no credentials were found: {scheme.credentials}", "lasting")
     found = re.search(r"\bstatus(?: code)?: (\d{3})\b", text)
@@ -60,13 +60,13 @@ def trouble_of(error: BaseException, scheme: Scheme, bucket: str) -> Trouble:
 def _refused(status: int, code: str, scheme: Scheme, bucket: str) -> tuple[str, Kind]:
     said = f"{status} {code}".rstrip()
     if code in _NO_BUCKET:
-        return f"there is no bucket {bucket!r}: create it, or mend the URL in pointsman.toml", "lasting"
+        return f"there is no bucket {bucket!r}: create it, or correct the URL in pointsman.toml", "lasting"
     if status == 404 and (code in _NO_OBJECT or scheme.plain_404):
         return "there is no such object", "absent"
     if code in _WRONG_CREDENTIALS or status == 401:
         return f"the credentials are wrong or have expired ({said}): {scheme.credentials}", "lasting"
     if code == "RequestTimeTooSkewed":
-        return f"this machine's clock is wrong, the store refuses its signatures ({said}): set it", "lasting"
+        return f"this machine's clock is wrong, so the store refuses its signatures ({said}): set the clock", "lasting"
     if status == 403:
         return f"no permission ({said}): the credentials must allow to read, list and write objects there", "lasting"
     if status in (409, 412):
@@ -76,11 +76,11 @@ def _refused(status: int, code: str, scheme: Scheme, bucket: str) -> tuple[str, 
     if status == 429 or code in _THROTTLED:
         return f"the store is throttling requests ({said}): run the command again later", "passing"
     if status >= 500 or status == 408 or code == "RequestTimeout":
-        return f"the store answers with an error of its own ({said}): look at the store, then run again", "passing"
+        return f"the store has an internal error ({said}): look at the store, then run again", "passing"
     if status in (301, 307) or code in _WRONG_REGION:
         return f"{_REGION} ({said}): set [store] region in pointsman.toml", "lasting"
     if status == 404:
-        return "what answers there is no object store (404 without a code): check [store] endpoint", "lasting"
+        return "the server there is not an object store (404 without a code): check [store] endpoint", "lasting"
     return f"the store refuses the request ({said}): check [store] in pointsman.toml", "lasting"
 
 
@@ -88,7 +88,7 @@ def _broken(text: str) -> tuple[str, Kind]:
     if "redirect without LOCATION" in text or "BareRedirect" in text:
         return f"{_REGION}: set [store] region in pointsman.toml", "lasting"
     if "BadScheme" in text:
-        return "it is plain http: only [store] endpoint with allow_http = true permits that", "lasting"
+        return "the URL is plain http, which needs [store] endpoint with allow_http = true", "lasting"
     if re.search(r"kind: (ConnectionRefused|NetworkUnreachable|HostUnreachable)", text):
         return "nothing answers there: check [store] endpoint, the network, and that the store is running", "passing"
     if "dns error" in text:
@@ -97,11 +97,11 @@ def _broken(text: str) -> tuple[str, Kind]:
         return "no secure connection can be made: check [store] endpoint, its certificate and https", "lasting"
     if re.search(r"kind: Timeout|TimedOut|timed out", text):
         more = "POINTSMAN_STORE_TIMEOUT=<seconds> gives it more time"
-        return f"no answer: check [store] endpoint, the network, and that the store is well; {more}", "passing"
+        return f"no answer: check [store] endpoint, the network, and that the store is running; {more}", "passing"
     return "the connection broke off: check the network and the store, then run again", "passing"
 
 
 def host(url: str) -> str:
-    """Scheme, host and port of a URL: what names an endpoint, without anything that could be a secret."""
+    """Scheme, host and port of a URL: enough to name an endpoint, and nothing that could be a secret."""
     split = urlsplit(url)
     return f"{split.scheme}://{split.netloc.rpartition('@')[2]}" if split.netloc else ""

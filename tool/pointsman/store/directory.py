@@ -17,9 +17,9 @@ from pointsman.store.base import Held
 
 
 class FileStore:
-    """A directory. Keys are checked names joined by slashes; the path is the URL's, raw, not percent-decoded."""
+    """A directory. Keys are valid names joined by slashes. The path is that of the URL, not percent-decoded."""
 
-    at_once = 1  # the disk is one, and the order of its fsyncs is what tests hold it to
+    at_once = 1  # there is one disk, and tests check the order of its fsyncs
     reads_at_once = 4
 
     def __init__(self, root: Path, url: str) -> None:
@@ -30,7 +30,7 @@ class FileStore:
         return self.root / key
 
     def read(self, key: str) -> Held | None:
-        """What stands under `key`, None if nothing does."""
+        """The object under `key`; None if there is none."""
         with self._trouble("read", key):
             try:
                 fd = os.open(self._path(key), os.O_RDONLY)
@@ -40,7 +40,7 @@ class FileStore:
                 return Held(file.read(), _tag(os.fstat(fd)))
 
     def digest(self, key: str) -> tuple[int, str] | None:
-        """Size in bytes and SHA-256 of what stands under `key`, read in pieces; None if nothing does."""
+        """Size in bytes and SHA-256 of the object under `key`, read in pieces; None if there is none."""
         with self._trouble("read", key):
             try:
                 fd = os.open(self._path(key), os.O_RDONLY)
@@ -50,7 +50,7 @@ class FileStore:
                 return os.fstat(fd).st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
     def size(self, key: str) -> int | None:
-        """Size in bytes of what stands under `key`, None if nothing does."""
+        """Size in bytes of the object under `key`; None if there is none."""
         with self._trouble("read", key):
             try:
                 return self._path(key).stat().st_size
@@ -58,7 +58,7 @@ class FileStore:
                 return None
 
     def written(self, key: str) -> float | None:
-        """When what stands under `key` was written, by the file system's clock; None if nothing does."""
+        """When the object under `key` was written, by the file system's clock; None if there is none."""
         with self._trouble("read", key):
             try:
                 return self._path(key).stat().st_mtime
@@ -66,7 +66,7 @@ class FileStore:
                 return None
 
     def writer(self, key: str) -> str | None:
-        """The user who owns the file under `key`, None if there is none."""
+        """The user who owns the file under `key`; None if there is none."""
         with self._trouble("read", key):
             try:
                 owner = self._path(key).stat().st_uid
@@ -80,7 +80,7 @@ class FileStore:
             return f"uid {owner}"
 
     def create(self, key: str, data: bytes) -> bool:
-        """Put `data` under a key that holds nothing. False if it holds something: read it. Durable either way."""
+        """Put `data` under `key` if there is no object. False if there is one: read it. Durable either way."""
         path = self._path(key)
         with self._trouble("write", key):
             make_directory(path.parent)
@@ -91,7 +91,7 @@ class FileStore:
             return created
 
     def keep(self, key: str) -> bool:
-        """Make what stands under `key`, and was read, as durable as if this had put it. False if nothing does."""
+        """Make the object under `key`, which was read, durable as if we had put it there. False if there is none."""
         path = self._path(key)
         with self._trouble("write", key):
             try:
@@ -102,7 +102,7 @@ class FileStore:
             return True
 
     def _create(self, path: Path, data: bytes) -> bool:
-        # A file without a name until it is whole: a crash leaves nothing behind.
+        # The file has no name until it is complete, so a crash leaves nothing behind.
         try:
             fd = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o644)
         except (AttributeError, OSError):
@@ -110,7 +110,7 @@ class FileStore:
         try:
             write_durably(fd, data)
             try:
-                # Given a directory, Python calls linkat(AT_SYMLINK_FOLLOW), which /proc needs; link() would not do.
+                # With src_dir_fd Python calls linkat(AT_SYMLINK_FOLLOW), which /proc needs. link() would fail.
                 os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
             except FileExistsError:
                 return False
@@ -119,7 +119,7 @@ class FileStore:
             os.close(fd)
 
     def _create_named(self, path: Path, data: bytes) -> bool:
-        # Where the system has no O_TMPFILE: whole under another name first, in a place where nobody looks for blobs.
+        # Without O_TMPFILE: the file is completed under another name, in a directory where nobody looks for blobs.
         scratch = self.root / ".pointsman" / "scratch"
         make_directory(scratch)
         temporary = scratch / secrets.token_hex(8)
@@ -140,7 +140,7 @@ class FileStore:
     # serving pointers; the caller holds `locked`
 
     def replace(self, key: str, data: bytes, *, was: str | None) -> None:
-        """Put `data` under `key` if its tag is still `was` (None: nothing there); MovedFirst if not. Durable."""
+        """Put `data` under `key` if its tag is still `was` (None: no object); MovedFirst if not. Durable on return."""
         path = self._path(key)
         with self._trouble("write", key):
             now = self._tag_of(path)
@@ -157,7 +157,7 @@ class FileStore:
             sync_directory(path.parent)
 
     def delete(self, key: str, *, was: str) -> None:
-        """Take away what stands under `key` if its tag is still `was`; MovedFirst if not. Durable on return."""
+        """Delete the object under `key` if its tag is still `was`; MovedFirst if not. Durable on return."""
         path = self._path(key)
         with self._trouble("write", key):
             if self._tag_of(path) != was:
@@ -175,7 +175,7 @@ class FileStore:
 
     @contextlib.contextmanager
     def locked(self, directory: str) -> Iterator[None]:
-        """Be the only writer of pointers below `directory` (a key prefix); waits for its turn."""
+        """Be the only writer of pointers below `directory` (a key prefix). Waits for the lock."""
         self._lock_directory = f"{directory}.pointsman"
         with self._trouble("lock", directory):
             make_directory(self._path(self._lock_directory))
@@ -187,11 +187,11 @@ class FileStore:
             os.close(fd)
 
     def still(self, tags: Mapping[str, str]) -> bool:
-        """True: whoever writes pointers holds the lock."""
+        """True, because every writer of pointers holds the lock."""
         return True
 
     def keys(self, prefix: str, depth: int) -> Iterator[str]:
-        """Every key exactly `depth` names below the directory `prefix`; names that begin with a dot are not ours."""
+        """Every key exactly `depth` names below the directory `prefix`. Names that begin with a dot are left out."""
         with self._trouble("list", prefix):
             yield from self._keys(prefix, depth)
 
@@ -212,7 +212,7 @@ class FileStore:
 
     @contextlib.contextmanager
     def _trouble(self, verb: str, key: str) -> Iterator[None]:
-        """What the operating system says, as a problem that names the store."""
+        """Turn an OSError into Unreachable with the key and what to do."""
         try:
             yield
         except OSError as error:
@@ -222,14 +222,14 @@ class FileStore:
                 errno.EDQUOT: "the quota is used up: make room and run again",
                 errno.EACCES: "no permission: check the owner and mode of the directory",
                 errno.EPERM: "no permission: check the owner and mode of the directory",
-                errno.EROFS: "the file system is read-only",
+                errno.EROFS: "the file system is read-only: mount it for writing and run again",
                 errno.ENAMETOOLONG: "the name is too long for this file system",
             }.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
             raise Unreachable(f"cannot {verb} {self.url}/{key}: {hint}") from error
 
 
 def _sync_file(path: Path) -> None:
-    """Another process may have put it there a moment ago: what we build on must be durable too."""
+    """Make a file durable that another process may just have written: what we write next depends on it."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())
 

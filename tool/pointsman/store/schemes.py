@@ -1,4 +1,4 @@
-"""What differs between the kinds of buckets: one entry for each scheme of `state.store_url.BUCKETS`."""
+"""The differences between the kinds of buckets: one entry for each scheme of `state.store_url.BUCKETS`."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ Open = Callable[[str, Access, "ClientConfig", "RetryConfig"], "ObjectStore"]
 class Scheme:
     """One kind of bucket."""
 
-    credentials: str  # what to check where they are wrong, as a sentence goes on
-    secrets: tuple[str, ...]  # variables of the environment that obstore sends as they are
-    tag: Literal["version", "e_tag"]  # what of an object's metadata a conditional write names
-    open: Open  # a client of the bucket of a name
-    plain_404: bool = True  # 404 without a code means that there is no such object, not that nothing there is a store
+    credentials: str  # what to check if they are wrong, as the end of a sentence
+    secrets: tuple[str, ...]  # environment variables that obstore sends as they are
+    tag: Literal["version", "e_tag"]  # the part of the metadata that a conditional write names
+    open: Open  # makes a client for the bucket with this name
+    plain_404: bool = True  # whether a 404 without a code means "no such object", not "no store here"
 
     def check_environment(self) -> None:
-        """Problem for a secret that no request can carry."""
+        """Problem if a secret has characters that a request cannot carry."""
         for name in self.secrets:
             if re.search(r"[\s\x00-\x1f\x7f]", os.environ.get(name, "")):
-                raise Problem(f"{name} has a blank or a line break in it: take it out")
+                raise Problem(f"{name} has a space or a line break in it: take it out")
 
 
 def _s3(name: str, access: Access, options: ClientConfig, retry: RetryConfig) -> ObjectStore:
     from obstore.store import S3Store
 
     more: dict[str, Any] = {"region": access.region} if access.region else {}
-    if access.endpoint:  # under both names: the environment may have the second, which would win
+    if access.endpoint:  # under both names, because the second may be set in the environment and would win
         more |= {"endpoint": access.endpoint, "aws_endpoint_url_s3": access.endpoint}
         options["allow_http"] = access.allow_http
     more |= {"conditional_put": "etag", "virtual_hosted_style_request": False, "disable_bulk_delete": True}
