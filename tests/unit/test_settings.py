@@ -59,7 +59,7 @@ def test_a_bucket_is_reached_as_the_settings_say() -> None:
         (STORE + b"[policy]\nitems_drop = '0.5'\n", "share between 0 and 1"),
         (STORE + b"[policy]\nkept_low = -0.1\n", "share between 0 and 1"),
         (STORE + b"[policy]\nsize_jump = 3\n", "like { shrink = 3, grow = 10 }"),
-        (STORE + b"[policy]\nsize_jump = { shrink = 0.5 }\n", "a factor is a number from 1 on"),
+        (STORE + b"[policy]\nsize_jump = { shrink = 0.5 }\n", "a factor must be at least 1"),
         (STORE + b"[policy]\nsize_jump = { shirnk = 3 }\n", "like { shrink = 3, grow = 10 }"),
         (STORE + b"[policy]\nsize_jump = {}\n", "like { shrink = 3, grow = 10 }"),
         (STORE + b"[policy]\ntype_missing = 'popularity'\n", "a list of artifact types"),

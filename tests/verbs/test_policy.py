@@ -76,7 +76,7 @@ def says(rule: str, *steps: Step, limit: Limit | None = None) -> str:
     [
         ("type-dropped", True, step([RECORD, record("cooc")], [RECORD]),
          step([RECORD, record("cooc")], [RECORD], drops=["cooc"]), "cooc disappeared"),
-        ("type-missing", ("cooc",), step([], [RECORD]), step([], [RECORD, record("cooc")]), "cooc, which the settings"),
+        ("type-missing", ("cooc",), step([], [RECORD]), step([], [RECORD, record("cooc")]), "cooc not in the manifest"),
         ("items-drop", 0.5, step([RECORD], [record(summary={"items": 49})]),
          step([RECORD], [record(summary={"items": 50})]), "falls from 100 to 49 items (51% less, the limit is 50%)"),
         ("items-floor", 20, step([], [record(summary={"items": 19})]), step([], [record(summary={"items": 20})]),
@@ -96,7 +96,7 @@ def says(rule: str, *steps: Step, limit: Limit | None = None) -> str:
         ("window-stale", Age(43200, "12h"), step([], [RECORD], clock=NOON_ON_2_MARCH + 1), step([], [RECORD]),
          "ended 12.0 hours ago"),
         ("window-stale", Age(43200, "12h"), step([], [record(window_end="2026-02-29T00:00:00Z")]),
-         step([], [record(window_end="2026-03-09T00:00:00Z")]), "at no time there is"),
+         step([], [record(window_end="2026-03-09T00:00:00Z")]), "with an end that is not a valid date"),
         ("windows-differ", True, step([], [RECORD, record("cooc", window_start="2026-02-28T00:00:00Z")]),
          step([], [RECORD, record("cooc", window_start="2026-03-01T01:00:00+01:00")]), "from different windows"),
         ("segment-changed", True, step([RECORD], [record(segment="night")]), step([], [record(segment="night")]),
@@ -209,7 +209,7 @@ def test_what_holds_for_several_types_is_said_once() -> None:
 def test_a_share_is_told_with_enough_digits_to_see_that_it_is_beyond_its_limit() -> None:
     less = step([record(version="c", summary={"items": 1000})], [record(summary={"items": 497})])
     assert "(50.3% less, the limit is 50.0%)" in says("items-drop", less)
-    assert "keeps 29.996% of what it had, the floor is 30.000%" in says(
+    assert "keeps 29.996% of its ids, the floor is 30.000%" in says(
         "kept-low", step([RECORD], [record()], kept=0.29996)
     )
 

@@ -1,1 +1,1 @@
-"""Guardrails: what an unusual ship looks like. One file for each; they read and write nothing."""
+"""Guardrails: rules about unusual data, each in its own file. They read and write nothing."""

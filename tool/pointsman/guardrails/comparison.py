@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pointsman.state.documents import Record
 from pointsman.state.times import window_instant
 
-# What one type's size is counted in; a user's own type counts every top-level list it has.
+# The lists that are counted to measure a type. For a user's own type, it is every top-level list.
 MEASURES = {
     "popularity": ("items",),
     "cooc": ("rows",),
@@ -17,27 +17,27 @@ MEASURES = {
     "session_seq": ("users",),
     "content_sim": ("items",),
 }
-_YEAR_ONE = int(datetime(1, 1, 1, tzinfo=UTC).timestamp())  # what window_instant counts from, seconds since 1970
+_YEAR_ONE = int(datetime(1, 1, 1, tzinfo=UTC).timestamp())  # the zero of window_instant, in seconds since 1970
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How much two versions of a type have in common; None where their contents are not available, with the reason."""
+    """How alike two versions of a type are. None: the contents are not available, and `why` says the reason."""
 
     kept: float | None = None  # share of the earlier ids that are still there
-    overlap: float | None = None  # of what stands at the top
+    overlap: float | None = None  # share of the top entries that both have
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a ship makes of a state: slot → record, before and after, and what is known beside."""
+    """A ship, compared with one earlier state of its target. `before` and `after` are slot → record."""
 
     before: Mapping[str, Record]
     after: Mapping[str, Record]
-    changed: Collection[str]  # slots that the ship points elsewhere
+    changed: Collection[str]  # slots that point to another version after the ship
     slots: Collection[str] = ()  # all slots of the manifest after it, with a record or without
-    dropped: Collection[str] = ()  # slots that its message says it drops
+    dropped: Collection[str] = ()  # slots that its message drops
     clock: int = 0  # the commit's, seconds since 1970
     likeness: Mapping[tuple[str, str], Likeness] = field(default_factory=dict)  # versions before and after
 
@@ -50,10 +50,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a guardrail found: the slot it looked at (None: all), its figure, and what is wrong, "" for nothing.
+    """What a guardrail found in one slot, or in the whole manifest (`slot` is None).
 
-    A figure of None was not to be had, `says` then tells why. What may hold for several slots alike is said, after the
-    slot's name, in words that fit one and many: `sentence` says it once.
+    `says` is what is wrong, "" if nothing is. If the figure is None, `says` is why it is not known. It begins with the
+    slot's name; the words after the name must fit several slots, too, because `sentence` joins equal ones.
     """
 
     slot: str | None
@@ -68,11 +68,11 @@ def changed(step: Step) -> Iterator[tuple[str, Record]]:
 
 
 def window_age(record: Record, clock: int) -> int | None:
-    """Seconds from the end of a version's window to `clock`; None for an end that is no time."""
+    """Seconds from the end of a version's window to `clock`; None if the end is not a valid date."""
     end = window_instant(record.window_end)
     return None if end is None else clock - (end[0] + _YEAR_ONE)
 
 
 def days(seconds: int) -> str:
-    """A length of time as people say it."""
+    """A length of time in words. Below two days it is in hours."""
     return f"{seconds / 86400:.1f} days" if seconds >= 2 * 86400 else f"{seconds / 3600:.1f} hours"

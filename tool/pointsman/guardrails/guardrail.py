@@ -1,4 +1,4 @@
-"""What a guardrail declares: its setting, what it reads there, what it compares, and how it judges."""
+"""What a guardrail declares: its setting, how the setting is read, what is compared, and how it judges."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pointsman.guardrails.limits import Limit
 
 
 class Compares(Enum):
-    """What a guardrail needs of the contents of two versions."""
+    """The part of two versions' contents that a guardrail compares."""
 
     IDS = "ids"
-    TOP = "what stands at the top"
+    TOP = "top"
 
 
 @dataclass(frozen=True, slots=True)
 class Guardrail:
-    """One guardrail. Its name is for ever: faults, `Accept:` lines, settings and pages show it.
+    """One guardrail. Its name never changes: faults, `Accept:` lines, settings and pages show it.
 
-    `judge` yields one finding for everything that it looked at, within the limit or not, so that a review can show the
-    figure. It is only asked where the limit is in force.
+    `judge` yields one finding for each thing that it looked at, also if nothing is wrong, so that a review can show the
+    figure. It is called only if the limit is on.
     """
 
     name: str
     stops: str
     stopped_if: str  # for the page on settings: "a ship is stopped if …"
     default: Limit
-    reads: Callable[[object, str], Limit]  # a value other than false, and its name in messages; Problem if it is none
+    reads: Callable[[object, str], Limit]  # from a value other than false, and its name for messages; Problem if wrong
     judge: Callable[[Limit, Step], Iterator[Finding]]
     compares: Compares | None = None
 

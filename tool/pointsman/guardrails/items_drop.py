@@ -25,7 +25,7 @@ def judge(limit: Limit, step: Step) -> Iterator[Finding]:
 
 GUARDRAIL = Guardrail(
     "items-drop",
-    stops="a type that loses more of its items, rows or users than a share",
+    stops="a type that loses too large a share of its items, rows or users",
     stopped_if=(
         "a type loses more than this share of its items (popularity, content_sim), rows (cooc) or users "
         "(implicit, session_seq); of your own type: of any top-level list"

@@ -20,7 +20,7 @@ def judge(limit: Limit, step: Step) -> Iterator[Finding]:
 
 GUARDRAIL = Guardrail(
     "items-floor",
-    stops="a popularity with fewer items than a floor",
+    stops="a popularity with too few items",
     stopped_if="a popularity has fewer items than this",
     default=False,
     reads=whole_number("items"),

@@ -11,12 +11,12 @@ from pointsman.guardrails.limits import Limit, floor
 
 
 def judge(limit: Limit, step: Step) -> Iterator[Finding]:
-    yield from under_floor(limit, step, lambda like: like.kept, "keeps {} of what it had")
+    yield from under_floor(limit, step, lambda like: like.kept, "keeps {} of its ids")
 
 
 GUARDRAIL = Guardrail(
     "kept-low",
-    stops="a type that keeps less of its ids than a share",
+    stops="a type that keeps too few of its ids",
     stopped_if=(
         "a type keeps less than this share of its ids: items, anchors of cooc, users; of your own type: the "
         "texts in its lists, or the `item_id`, `user_id` or `id` of their objects"

@@ -1,4 +1,4 @@
-"""What `kept-low` and `overlap-low` share: a floor under how much two versions have in common."""
+"""What `kept-low` and `overlap-low` share: two versions must be at least this much alike."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pointsman.guardrails.limits import Limit, number
 
 
 def under_floor(limit: Limit, step: Step, measure: Callable[[Likeness], float | None], words: str) -> Iterator[Finding]:
-    """One finding for each changed slot; `words` have a place for the share."""
+    """One finding for each changed slot. `words` has one {}, for the share."""
     for slot, old, new in step.pairs():
         like = step.likeness.get((old.version, new.version))
         figure = measure(like) if like is not None else None
         if figure is None:
-            why = like.why if like is not None and like.why else "the contents were not looked at"
+            why = like.why if like is not None and like.why else "the contents were not read"
             yield Finding(slot, None, False, f"{slot} not judged: {why}")
             continue
         broken = figure < number(limit)
@@ -23,6 +23,6 @@ def under_floor(limit: Limit, step: Step, measure: Callable[[Likeness], float | 
 
 
 def shares(figure: float, limit: float) -> tuple[str, str]:
-    """A share and its limit in per cent, with as many digits as it takes to tell the two apart, three at most."""
+    """A share and its limit in per cent, with as few digits as show that they differ, at most three."""
     pairs = ((f"{figure:.{digits}%}", f"{limit:.{digits}%}") for digits in (0, 1, 2))
     return next((pair for pair in pairs if pair[0] != pair[1]), (f"{figure:.3%}", f"{limit:.3%}"))

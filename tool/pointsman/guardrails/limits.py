@@ -1,4 +1,4 @@
-"""Limits: the values of guardrails in `[policy]` of pointsman.toml, and how each kind is read."""
+"""Limits: the values of guardrails in `[policy]` of pointsman.toml, and the readers of each kind of value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pointsman.state.times import duration
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """By what factor a size may shrink and grow."""
+    """The factors by which a size may shrink and grow."""
 
     shrink: float
     grow: float
@@ -24,7 +24,7 @@ class Jump:
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """The oldest that something may be, in seconds, and as it was written."""
+    """The greatest age allowed: in seconds, and as the settings write it."""
 
     seconds: int
     text: str
@@ -33,7 +33,7 @@ class Age:
         return self.text
 
 
-# False: off. True: on, for guardrails that know no more.
+# False: off. True: on, for guardrails that have no number.
 Limit: TypeAlias = bool | int | float | Jump | Age | tuple[str, ...]
 
 
@@ -43,16 +43,16 @@ def is_on(limit: Limit) -> bool:
 
 
 def number(limit: Limit) -> float:
-    """The number in a limit that is one."""
+    """A limit that is a number, as one."""
     assert isinstance(limit, int | float)
     return limit
 
 
-# How a value is read; `name` says where it stands. Every reader raises Problem for a value that is none.
+# Readers. `name` says in messages which setting it is. Each reader raises Problem for a wrong value.
 
 
 def on_or_off(value: object, name: str) -> Limit:
-    """True."""
+    """The value true."""
     if value is not True:
         raise Problem(f"{name} must be true or false, not {value!r}")
     return True
@@ -66,7 +66,7 @@ def share(value: object, name: str) -> Limit:
 
 
 def floor(value: object, name: str) -> Limit:
-    """A share that nothing may be under; a floor of 0 is off."""
+    """A share that must be reached; 0 means off."""
     return share(value, name) or False
 
 
@@ -90,7 +90,7 @@ def age(value: object, name: str) -> Limit:
 
 
 def types(value: object, name: str) -> Limit:
-    """Artifact types; none is off."""
+    """A list of artifact types; an empty list means off."""
     if not isinstance(value, list) or not all(isinstance(each, str) and is_name(each) for each in value):
         raise Problem(f'{name} must be a list of artifact types such as ["popularity"], not {value!r}')
     return tuple(value)

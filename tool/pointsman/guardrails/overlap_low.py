@@ -11,12 +11,13 @@ from pointsman.guardrails.limits import Limit, floor
 
 
 def judge(limit: Limit, step: Step) -> Iterator[Finding]:
-    yield from under_floor(limit, step, lambda like: like.overlap, "has {} in common with what it had at the top")
+    words = "has {} of its top entries in common with the version before"
+    yield from under_floor(limit, step, lambda like: like.overlap, words)
 
 
 GUARDRAIL = Guardrail(
     "overlap-low",
-    stops="a type that has less in common with its predecessor, at the top, than a share",
+    stops="a type whose top entries differ too much from those of the version before",
     stopped_if=(
         "the top of a type has less than this share in common with the top before: the twenty highest of "
         "popularity, or the first twenty of each row on average"

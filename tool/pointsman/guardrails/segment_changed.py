@@ -19,7 +19,7 @@ def judge(limit: Limit, step: Step) -> Iterator[Finding]:
 
 GUARDRAIL = Guardrail(
     "segment-changed",
-    stops="a slot of one segment that is taken over by another",
+    stops="a version of one segment that is replaced by a version of another segment",
     stopped_if="the version of one segment is replaced by a version of another segment",
     default=True,
     reads=on_or_off,

@@ -17,7 +17,7 @@ def judge(limit: Limit, step: Step) -> Iterator[Finding]:
     assert isinstance(limit, Jump)
     for slot, old, new in step.pairs():
         if not old.size or _is_empty(old):
-            continue  # what had nothing in it has no size to compare with
+            continue  # an empty version has no size to compare with
         shrinks, grows = new.size * limit.shrink < old.size, new.size > old.size * limit.grow
         if shrinks or grows:
             factor, allowed = (
@@ -43,13 +43,13 @@ def _jump(value: object, name: str) -> Limit:
         raise Problem(says)
     for factor in value.values():
         if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < 1e9:
-            raise Problem(f"{says}: a factor is a number from 1 on")
+            raise Problem(f"{says}: a factor must be at least 1")
     return Jump(float(value.get("shrink", DEFAULT.shrink)), float(value.get("grow", DEFAULT.grow)))
 
 
 GUARDRAIL = Guardrail(
     "size-jump",
-    stops="a blob that shrinks or grows beyond a factor",
+    stops="a blob that becomes many times smaller or larger",
     stopped_if=(
         "a blob is more than `shrink` times smaller or more than `grow` times larger than the one it "
         "replaces; a side that is left out has its default"

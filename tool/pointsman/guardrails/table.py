@@ -1,4 +1,4 @@
-"""The guardrails, in the order in which pages show them, and how one judges a ship."""
+"""The guardrails in the order of the pages, and how one of them judges a ship."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _BY_SETTING: Mapping[str, Guardrail] = {each.setting: each for each in _ALL}
 
 
 def read_limits(table: Mapping[str, Any], place: str, where: str) -> Mapping[str, Limit]:
-    """The limits in one table of settings, whose keys are known; `false` switches a guardrail off.
+    """The limits in one table of settings; `false` switches a guardrail off.
 
-    Problem for a value that is none.
+    Every key must be that of a guardrail. Problem for a wrong value.
     """
     return {
         key: False if value is False else _BY_SETTING[key].reads(value, f"{where}: {key} in {place}")
@@ -54,9 +54,9 @@ def read_limits(table: Mapping[str, Any], place: str, where: str) -> Mapping[str
 
 
 def judge(guardrail: Guardrail, limit: Limit, steps: Sequence[Step]) -> list[Finding]:
-    """What one guardrail finds, the ship compared with each state that it may be compared with.
+    """What one guardrail finds in a ship. `steps` compare the ship with several states, the current one first.
 
-    A ship passes when it is within its limit against any of `steps`; what is told is of the first, the current state.
+    A ship passes if any of `steps` is within the limit. The figures are always those of the first one.
     """
     if not is_on(limit):
         return []
@@ -71,7 +71,7 @@ def judge(guardrail: Guardrail, limit: Limit, steps: Sequence[Step]) -> list[Fin
 
 
 def sentence(findings: Iterable[Finding]) -> str:
-    """What findings say, slots of which the same is to be said together: "cooc, popularity went back from …; …"."""
+    """What findings say, in one line. Slots with the same words are joined: "cooc, popularity went back from …"."""
     slots: dict[str, list[str]] = {}
     for each in findings:
         named = each.slot is not None and each.says.startswith(f"{each.slot} ")

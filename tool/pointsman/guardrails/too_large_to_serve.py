@@ -18,7 +18,7 @@ def judge(limit: Limit, step: Step) -> Iterator[Finding]:
 
 GUARDRAIL = Guardrail(
     "too-large-to-serve",
-    stops="a blob larger than serving loads",
+    stops="a blob that is too large for serving to load",
     stopped_if=(
         "a blob has more bytes than this. The default is the default of recsys-service. Raise it together "
         "with `[limits] artifact_bytes`, which stops `publish` earlier and cannot be accepted"

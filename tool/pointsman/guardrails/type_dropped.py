@@ -13,7 +13,7 @@ def judge(limit: Limit, step: Step) -> Iterator[Finding]:
     for slot in sorted(step.before):
         gone = slot not in step.slots and slot not in step.dropped
         if gone:
-            yield Finding(slot, "dropped", True, f"{slot} disappeared, and nothing says that it shall (publish --drop)")
+            yield Finding(slot, "dropped", True, f"{slot} disappeared without publish --drop")
 
 
 GUARDRAIL = Guardrail(

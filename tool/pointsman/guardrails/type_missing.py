@@ -12,13 +12,13 @@ from pointsman.guardrails.limits import Limit, types
 def judge(limit: Limit, step: Step) -> Iterator[Finding]:
     for slot in limit if isinstance(limit, tuple) else ():
         there = slot in step.slots
-        says = "" if there else f"{slot}, which the settings require, is not there"
+        says = "" if there else f"{slot} not in the manifest, but required by [policy] type_missing"
         yield Finding(slot, "there" if there else "missing", not there, says)
 
 
 GUARDRAIL = Guardrail(
     "type-missing",
-    stops="a type that the settings require and the manifest lacks",
+    stops="a manifest without a type that the settings require",
     stopped_if="one of these types is not in the manifest, also if it was missing before the ship",
     default=(),
     reads=types,

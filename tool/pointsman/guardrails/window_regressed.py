@@ -12,7 +12,7 @@ from pointsman.state.times import window_instant
 
 def judge(limit: Limit, step: Step) -> Iterator[Finding]:
     for slot, old, new in step.pairs():
-        # An end that is on no calendar comes before all others.
+        # An end that is not a valid date counts as earlier than all others.
         was, now = (window_instant(each.window_end) or (0, 0) for each in (old, new))
         broken = now < was
         says = f"{slot} went back from the window that ends {old.window_end} to the one that ends {new.window_end}"

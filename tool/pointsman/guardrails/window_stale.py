@@ -14,7 +14,8 @@ def judge(limit: Limit, step: Step) -> Iterator[Finding]:
     for slot, record in changed(step):
         age = window_age(record, step.clock)
         if age is None:
-            yield Finding(slot, record.window_end, True, f"{slot} came from a window that ended at no time there is")
+            says = f"{slot} came from a window with an end that is not a valid date"
+            yield Finding(slot, record.window_end, True, says)
             continue
         broken = age > limit.seconds
         says = f"{slot} came from a window that ended {days(age)} ago ({record.window_end}), the limit is {limit}"
