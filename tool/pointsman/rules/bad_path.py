@@ -15,17 +15,17 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         new = document.change.new
         if document.kind == "bad" and new is not None and new.mode == PLAIN_FILE:
             says = (
-                "no file belongs here: state stands at manifests/<tenant>/<surface>/manifest.json, "
-                "registry/<tenant>/<surface>/<type>/<version>.json and holds/<tenant>/<surface>.json, names are "
-                "letters, digits, '.', '_', '-'; move it"
+                "no file belongs here: state is in manifests/<tenant>/<surface>/manifest.json, "
+                "registry/<tenant>/<surface>/<type>/<version>.json and holds/<tenant>/<surface>.json, and names have "
+                "only letters, digits, '.', '_' and '-'; move or rename this file"
             )
             yield Fault(document.path, "bad-path", says)
 
 
 RULE = Rule(
     "bad-path",
-    stops="a file under `manifests/`, `registry/` or `holds/` where none belongs, or a name outside the grammar",
-    mend="move it, or choose a name of letters, digits, `.`, `_` and `-`",
+    stops="a file under `manifests/`, `registry/` or `holds/` where none belongs, or a name that is not allowed",
+    mend="move it, or choose a name that has only letters, digits, `.`, `_` and `-`",
     at=(
         Checkpoint.STAGED,
         Checkpoint.CHANGE,

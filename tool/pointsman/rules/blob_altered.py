@@ -12,7 +12,10 @@ from pointsman.rules.rule import Rule
 def judge(evidence: Evidence) -> Iterator[Fault]:
     for path, slot, record, blob in evidence.seen_blobs():
         if blob.sha256 is not None and blob.sha256 != record.version:
-            says = f"{slot}: the bytes at {record.uri} are not those of its version: the store was altered, restore it"
+            says = (
+                f"{slot}: the bytes at {record.uri} do not hash to their version: someone changed the store; delete "
+                "the blob and publish its artifact again"
+            )
             yield Fault(path, "blob-altered", says)
 
 

@@ -14,14 +14,17 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         if blob.size is None:
             yield Fault(path, "blob-missing", f"{slot}: no blob at {record.uri}: publish its artifact again")
         elif blob.size != record.size:
-            says = f"{slot}: the blob at {record.uri} has {blob.size} bytes, its record says {record.size}: restore it"
+            says = (
+                f"{slot}: the blob at {record.uri} has {blob.size} bytes, but its record says {record.size}: delete it "
+                "and publish its artifact again"
+            )
             yield Fault(path, "blob-missing", says)
 
 
 RULE = Rule(
     "blob-missing",
-    stops="a blob that is not there, or not of the recorded size",
-    mend="publish its artifact again",
+    stops="a blob that is missing, or has another size than its record says",
+    mend="delete a blob of the wrong size; publish its artifact again",
     at=(
         Checkpoint.CHANGE,
         Checkpoint.SYNC,

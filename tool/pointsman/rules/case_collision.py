@@ -11,13 +11,13 @@ from pointsman.rules.rule import Rule
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
     for path, twin in evidence.twins.items():
-        says = f"a clone on macOS or Windows would merge it with {twin}, which differs only in case: rename it"
+        says = f"it differs from {twin} only in case, and a clone on macOS or Windows can have only one: rename it"
         yield Fault(path, "case-collision", says)
 
 
 RULE = Rule(
     "case-collision",
-    stops="two paths that differ only in case: a clone on macOS or Windows would merge them",
+    stops="two paths that differ only in case: a clone on macOS or Windows can have only one of them",
     mend="choose another name",
     at=(
         Checkpoint.STAGED,

@@ -1,4 +1,4 @@
-"""One change, as the rules see it: facts that are already read, and the words for them."""
+"""The evidence of one change: all facts that the rules judge by, read before they are asked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Checkpoint(Enum):
 
 
 class Kind(Enum):
-    """What a change does to one target (design: ships vouch for new bytes, restores put good earlier bytes back)."""
+    """What a change does to a manifest: vouch for new bytes, put a good state back, delete it, or none of these."""
 
     SHIP = "ship"
     RESTORE = "restore"
@@ -39,7 +39,7 @@ State = Manifest | Record | Tombstone | Hold
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One path that the change leaves behind; `kind` is what `path_kind` says of it."""
+    """One changed path; `kind` is that of `path_kind`."""
 
     path: str
     kind: str
@@ -47,39 +47,44 @@ class Document:
     size: int = 0
     value: State | None = None
     faults: tuple[Fault, ...] = ()
-    formatted: bool = True  # its bytes are the canonical rendering of what they say
+    formatted: bool = True  # its bytes are what pointsman would write
 
 
 @dataclass(frozen=True, slots=True)
 class TargetChange:
-    """What the change does to one target's manifest, with everything on the base that the rules compare it with."""
+    """What the change does to one target's manifest, and all that the rules compare it with on the base."""
 
     target: Target
     kind: Kind
     before: Manifest | None  # on the base's tip
     after: Manifest | None  # None: removed, or not readable
-    said: Said | None  # what the change's message says of it
+    said: Said | None  # what the change's message says about it
     last: Oid | None  # the commit on the base that last changed it
-    undoes_first: bool = False  # a removal that puts back "was never shipped"
+    undoes_first: bool = False  # a removal that undoes the first ship
     records: Mapping[str, Record | None] = field(default_factory=dict)  # slot → record on the base, for `after`
     references: Sequence[Mapping[str, Record]] = ()  # states that guardrails compare with, slot → record
-    likeness: Mapping[tuple[str, str], Likeness] = field(default_factory=dict)  # of versions in them and in `records`
-    taken_out: frozenset[str] = frozenset()  # changed slots that a restore took out and no Reship: puts back
-    built_on: tuple[Fault, ...] = ()  # faults of the commit that last changed it: a ship would launder them
+    likeness: Mapping[tuple[str, str], Likeness] = field(default_factory=dict)  # of an earlier and a new version
+    taken_out: frozenset[str] = frozenset()  # changed slots: a restore took their version out, and no Reship: line
+    built_on: tuple[Fault, ...] = ()  # faults of the commit that last changed it: a ship may not hide them
     restores_known: bool = True  # every Restores: line names a version that the slot had before
     retired: frozenset[str] = frozenset()  # slots of `after` whose version has a tombstone on the base
     holds: Mapping[str, Hold | None] = field(default_factory=dict)  # path → hold on the base; None: not readable
 
     @property
+    def way_back(self) -> str:
+        """Advice for a fault that is found after the merge."""
+        return f"if it is on main already, run pointsman rollback {self.target} first"
+
+    @property
     def changed(self) -> list[str]:
-        """The slots that point somewhere else than on the base."""
+        """The slots that point to another place than on the base."""
         before = self.before.current if self.before else {}
         return [slot for slot, uri in self.after.current.items() if before.get(slot) != uri] if self.after else []
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """What stands under one URI: size in bytes, and SHA-256 where it was read."""
+    """What the store has under one URI: its size in bytes, None if nothing, and its SHA-256 if it was read."""
 
     size: int | None
     sha256: str | None = None
@@ -100,11 +105,11 @@ class Evidence:
     pointed_to: frozenset[str] = frozenset()  # tombstones of versions that a manifest on the base points to
     unrecorded: frozenset[str] = frozenset()  # tombstones of versions without a record on the base
     lost: Mapping[str, Oid] = field(default_factory=dict)  # who saw it → a commit that main no longer descends from
-    unsigned: Mapping[str, str] = field(default_factory=dict)  # path that must be signed → why nobody has signed it
+    unsigned: Mapping[str, str] = field(default_factory=dict)  # path → why its signature is missing
 
     @property
     def restored(self) -> set[str]:
-        """Manifests that have been right before: going back must always be possible."""
+        """The manifests of restores. Some rules let them pass, because going back must always be possible."""
         return {change.target.manifest_path for change in self.targets if change.kind is Kind.RESTORE}
 
     def seen_blobs(self) -> Iterator[tuple[str, str, Record, Blob]]:

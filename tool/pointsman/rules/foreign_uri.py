@@ -31,18 +31,19 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
 def _foreign(
     evidence: Evidence, document: Document, target: Target, slots: Mapping[str, tuple[str, str]], changed: Sequence[str]
 ) -> Iterator[Fault]:
-    """Faults of `slots` (slot → URI and version); what a ship changes may not point to a former store."""
+    """The faults of `slots` (slot → URI, version). The `changed` ones may not point to a former store."""
     for slot, (uri, version) in slots.items():
         places = evidence.settings.places(target, slot, version or "<version>")
         if uri not in places[: 1 if slot in changed else None]:
-            wanted = places[0]
-            says = f"{slot} points to {uri}: only {wanted} is served, publish it there"
+            says = f"{slot} points to {uri}, but only {places[0]} is allowed: publish its artifact to this store"
+            if isinstance(document.value, Manifest):
+                says += f"; if it is on main already, run pointsman rollback {target} first"
             yield Fault(document.path, "foreign-uri", says)
 
 
 RULE = Rule(
     "foreign-uri",
-    stops="a URI that is not exactly the store's own for that version; a former store's passes in records and restores",
+    stops="a URI that is not exactly that of its version in the store; records and restores may name a former store",
     mend="publish the artifact to the store of this repository",
     at=(
         Checkpoint.STAGED,

@@ -1,4 +1,4 @@
-"""Guardrails as rules: what stops a ship is a fault, and on a restore it is a note."""
+"""Guardrails as rules: what they find is a fault of a ship, and a note on a restore."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pointsman.rules.rule import Rule
 
 
 def rule_of(guardrail: Guardrail) -> Rule:
-    """The rule that a guardrail makes."""
+    """A guardrail as a rule."""
 
     def faults(evidence: Evidence) -> Iterator[Fault]:
         for change in evidence.targets:
@@ -33,7 +33,7 @@ def rule_of(guardrail: Guardrail) -> Rule:
 
 
 def notes(evidence: Evidence, guardrail: Guardrail) -> Iterator[Fault]:
-    """What a guardrail has to say and stops nothing: all of it on a restore, and what it could not look at."""
+    """What a guardrail says that stops nothing: all that it finds in a restore, and what it could not compare."""
     for change in evidence.targets:
         restored = change.kind is Kind.RESTORE
         found = findings(evidence, change, guardrail) if restored or change.kind is Kind.SHIP else ()
@@ -42,14 +42,14 @@ def notes(evidence: Evidence, guardrail: Guardrail) -> Iterator[Fault]:
 
 
 def findings(evidence: Evidence, change: TargetChange, guardrail: Guardrail) -> list[Finding]:
-    """What a guardrail finds in what a change makes of one target."""
+    """What a guardrail finds in the change of one target."""
     if change.after is None:
         return []
     return judge(guardrail, evidence.settings.limit(change.target, guardrail.setting), steps(evidence, change))
 
 
 def steps(evidence: Evidence, change: TargetChange) -> list[Step]:
-    """What a change makes of each state that it may be compared with, the current one first."""
+    """The change, compared with each state that counts, the current one first."""
     after = {slot: record for slot, record in change.records.items() if record is not None}
     slots = tuple(change.after.current) if change.after is not None else ()
     dropped = tuple(change.said.drops) if change.said is not None else ()

@@ -13,17 +13,17 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
     for change in evidence.targets:
         if change.kind is Kind.REMOVAL and not change.undoes_first:
             says = (
-                "the manifest is removed: serving would have nothing; to take out one type use pointsman publish "
-                "--drop, to undo a ship git revert; if it is meant, the message says "
-                f"'Accept: {change.target} manifest-removed <why>'"
+                "the manifest is deleted, and serving would have nothing: put it back, with git revert if this is on "
+                "main already; to take out one type, use pointsman publish --drop; to delete the manifest, write "
+                f"'Accept: {change.target} manifest-removed <why>' into the commit message"
             )
             yield Fault(change.target.manifest_path, "manifest-removed", says)
 
 
 RULE = Rule(
     "manifest-removed",
-    stops="a manifest that is deleted; the revert of a target's first ship passes",
-    mend="`git revert` the commit, or say `Accept: <target> manifest-removed <why>` in its message",
+    stops="a deleted manifest; the revert of a target's first ship passes",
+    mend="`git revert` the commit, or write `Accept: <target> manifest-removed <why>` into its message",
     at=(
         Checkpoint.CHANGE,
         Checkpoint.SYNC,

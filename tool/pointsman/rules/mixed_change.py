@@ -18,29 +18,30 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
     state = [path for kind, path in first.items() if kind != "other"]
     if state and "other" in first:
         path = first["other"]
-        says = f"one change may not touch state ({state[0]}) and anything else: put {path} into a change of its own"
+        says = f"state ({state[0]}) may not change together with anything else: put {path} into a change of its own"
         yield Fault(path, "mixed-change", says)
     if "manifest" in first and "record" in first:
         says = (
-            "records and manifests may not change together, a revert of the ship would delete a record: land it first"
+            "records and manifests may not change together, because a revert of the ship would delete a record: "
+            "merge the record first"
         )
         yield Fault(first["record"], "mixed-change", says)
     for kind in ("tombstone", "hold"):
-        rides = kind == "hold" and all(
+        with_restores = kind == "hold" and all(
             change.kind is Kind.RESTORE or change.undoes_first for change in evidence.targets
         )
-        beside = {kind, *(["manifest"] if rides else [])}
+        beside = {kind, *(["manifest"] if with_restores else [])}
         others = [path for other, path in first.items() if other in DOCUMENTS and other not in beside]
         if kind in first and others:
-            alone = "by itself or with restores" if kind == "hold" else "by itself"
-            says = f"a {kind} is decided {alone}: {others[0]} is another matter, put it into a change of its own"
+            alone = "alone or with restores" if kind == "hold" else "alone"
+            says = f"a {kind} must come {alone}: put {others[0]} into a change of its own"
             yield Fault(first[kind], "mixed-change", says)
 
 
 RULE = Rule(
     "mixed-change",
-    stops="state changed together with anything else, or records with manifests; a hold may ride with a restore",
-    mend="make two changes of it",
+    stops="state that changes together with anything else, or records with manifests; a hold may come with a restore",
+    mend="split it into two changes",
     at=(
         Checkpoint.CHANGE,
         Checkpoint.AUDIT,

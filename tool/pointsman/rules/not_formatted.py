@@ -14,15 +14,15 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
     for document in evidence.documents:
         if not document.formatted and document.path not in restored:
             says = (
-                "its bytes are not the canonical rendering of what it says (two-space indent, members in their order, "
-                "one final newline), so that a diff would show more or less than what changes: let pointsman write it"
+                "it is not formatted as pointsman writes it (two-space indent, members in their order, one final "
+                "newline), so a diff would not show exactly what changes: let pointsman write it"
             )
             yield Fault(document.path, "not-formatted", says)
 
 
 RULE = Rule(
     "not-formatted",
-    stops="a state document whose bytes are not the canonical rendering of what it says; restores pass",
+    stops="a state document that is not formatted as pointsman writes it; restores pass",
     mend="let pointsman write it",
     at=(
         Checkpoint.STAGED,

@@ -13,19 +13,22 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
     for change in evidence.targets:
         for path, hold in change.holds.items() if change.kind is Kind.SHIP else ():
             if hold is None:
-                says = f"the hold {path} cannot be read, and may be one on {change.target}: mend or remove it first"
+                says = (
+                    f"the hold {path} cannot be read, so it may be one on {change.target}: correct or remove it; "
+                    f"{change.way_back}"
+                )
                 yield Fault(change.target.manifest_path, "on-hold", says)
             elif hold.binds(evidence.clock):
                 says = (
-                    f"{change.target} is on hold until {hold.until} ({hold.reason}): ship it later, or end it before "
-                    f"its time with pointsman release {hold.target}; restores pass"
+                    f"{change.target} is on hold until {hold.until} ({hold.reason}): wait, or end the hold with "
+                    f"pointsman release {hold.target}; {change.way_back}, which passes in a hold"
                 )
                 yield Fault(change.target.manifest_path, "on-hold", says)
 
 
 RULE = Rule(
     "on-hold",
-    stops="a ship of a target under a hold that has not expired by the commit's clock; restores pass",
+    stops="a ship of a target during a hold, by the commit's clock; restores pass",
     mend="wait, or end the hold with `release`",
     at=(
         Checkpoint.CHANGE,

@@ -12,8 +12,8 @@ from pointsman.rules.rule import Rule
 def judge(evidence: Evidence) -> Iterator[Fault]:
     for document in evidence.documents:
         if document.kind in ("record", "tombstone") and document.change.old is not None:
-            did = "deletes" if document.change.new is None else "changes"
-            says = f"the change {did} a {document.kind}: records and tombstones are append-only, take this out"
+            does = "deletes" if document.change.new is None else "changes"
+            says = f"this change {does} a {document.kind}: records and tombstones are only ever added, so take this out"
             yield Fault(document.path, "record-changed", says)
 
 

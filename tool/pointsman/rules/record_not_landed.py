@@ -15,7 +15,10 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
             if record is None and change.after is not None and slot in change.after.versions:
                 version = change.after.versions[slot]
                 place = change.target.record_path(slot, version)
-                says = f"{slot} {version[:12]} has no record on main ({place}): publish it first"
+                says = (
+                    f"{slot} {version[:12]} has no record on main ({place}): publish its artifact, which adds the "
+                    f"record; {change.way_back}"
+                )
                 yield Fault(change.target.manifest_path, "record-not-landed", says)
     for path in sorted(evidence.unrecorded):
         yield Fault(path, "record-not-landed", "main has no record of this version: there is nothing to retire")
@@ -23,8 +26,8 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
 
 RULE = Rule(
     "record-not-landed",
-    stops="a manifest that points to a version without a record on main, or a tombstone of one",
-    mend="publish it: that lands the record first",
+    stops="a manifest that points to a version without a record on main, or a tombstone of such a version",
+    mend="publish the artifact: this adds the record first",
     at=(
         Checkpoint.CHANGE,
         Checkpoint.SYNC,

@@ -14,10 +14,10 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         for slot in sorted(change.retired):
             version = change.after.versions[slot] if change.after is not None else ""
             place = change.target.tombstone_path(slot, version)
-            says = f"{slot} {version[:12]} was retired ({place}): use another version"
+            says = f"{slot} {version[:12]} was retired ({place}): publish another version; {change.way_back}"
             yield Fault(change.target.manifest_path, "retired", says)
     for path in sorted(evidence.pointed_to):
-        yield Fault(path, "retired", "main's manifest points to this version: ship another before retiring it")
+        yield Fault(path, "retired", "the manifest on main points to this version: ship another version first")
 
 
 RULE = Rule(

@@ -12,9 +12,9 @@ from pointsman.rules.rule import Rule
 def judge(evidence: Evidence) -> Iterator[Fault]:
     for seen_by, commit in evidence.lost.items():
         says = (
-            f"main did not grow from {commit[:12]}, {seen_by}: it was rewritten, or a merge was pushed that has it "
-            "as a side (git pull without --rebase), or the remote answered with an old state; find out which, then "
-            "--accept-rewrite goes on from what main is now"
+            f"the history of main does not contain {commit[:12]}, {seen_by}: main was rewritten, or someone pushed a "
+            "merge with main as its second parent (git pull without --rebase), or the remote answered with an old "
+            "state; find out which, then use --accept-rewrite to go on with main as it is now"
         )
         yield Fault("main", "rewritten-history", says)
 
@@ -22,7 +22,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
 RULE = Rule(
     "rewritten-history",
     stops="main no longer descends from what was synced or audited last",
-    mend="find out who rewrote it; `--accept-rewrite` goes on from what main is now",
+    mend="find out who rewrote it; then `--accept-rewrite` goes on with main as it is now",
     at=(
         Checkpoint.SYNC,
         Checkpoint.AUDIT,

@@ -14,14 +14,17 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         if change.kind is Kind.SHIP and change.after is not None:
             for slot in sorted(change.taken_out):
                 version = change.after.versions[slot]
-                says = f"{slot} {version[:12]} was rolled back: publish with --reship if it is good after all"
+                says = (
+                    f"{slot} {version[:12]} was rolled back: if it is good after all, publish it with --reship; "
+                    f"{change.way_back}"
+                )
                 yield Fault(change.target.manifest_path, "rolled-back", says)
 
 
 RULE = Rule(
     "rolled-back",
     stops="a ship of a version that a restore took out",
-    mend="publish with `--reship` if it is good after all",
+    mend="if it is good after all, publish it with `--reship`",
     at=(
         Checkpoint.CHANGE,
         Checkpoint.SYNC,

@@ -11,7 +11,7 @@ from pointsman.rules.evidence import Checkpoint, Evidence
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. Its name is for ever: faults, `Accept:` lines and pages show it."""
+    """One rule. Its name never changes: faults, `Accept:` lines and pages show it."""
 
     name: str
     stops: str

@@ -16,7 +16,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
 RULE = Rule(
     "schema",
     stops="a document that is no manifest, record, tombstone, hold or artifact schema, or settings that cannot be read",
-    mend="the fault names the member and what it must be",
+    mend="the fault says which member is wrong and what it must be",
     at=(
         Checkpoint.STAGED,
         Checkpoint.CHANGE,

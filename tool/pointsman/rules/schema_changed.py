@@ -12,15 +12,15 @@ from pointsman.rules.rule import Rule
 def judge(evidence: Evidence) -> Iterator[Fault]:
     for document in evidence.documents:
         if document.change.old is not None and (record := evidence.in_use.get(document.path)) is not None:
-            did = "deletes" if document.change.new is None else "changes"
-            says = f"the change {did} the schema of a type that has records ({record}): it is frozen, make a new type"
+            does = "deletes" if document.change.new is None else "changes"
+            says = f"this change {does} the schema of a type that has records ({record}): keep it, declare a new type"
             yield Fault(document.path, "schema-changed", says)
 
 
 RULE = Rule(
     "schema-changed",
-    stops="the schema of a user's artifact type changed after a record of that type exists",
-    mend="declare a new type",
+    stops="a changed or deleted schema of an artifact type that has records",
+    mend="keep the schema and declare a new type",
     at=(
         Checkpoint.STAGED,
         Checkpoint.CHANGE,

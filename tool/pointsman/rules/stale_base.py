@@ -15,10 +15,11 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
             continue
         replaces, last = change.said.supersedes, change.last or "none"
         if replaces != last:
-            again = "publish" if change.kind is Kind.SHIP else "roll back"
+            is_ship = change.kind is Kind.SHIP
+            again = f"publish again; {change.way_back}" if is_ship else f"run pointsman rollback {change.target} again"
             says = (
                 f"{change.target} was built on a manifest that is no longer current (it replaces "
-                f"{(replaces or 'nothing it names')[:12]}, main has {last[:12]}): {again} again"
+                f"{replaces[:12] if replaces else 'no commit that it names'}, main has {last[:12]}): {again}"
             )
             yield Fault(change.target.manifest_path, "stale-base", says)
 
@@ -26,7 +27,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
 RULE = Rule(
     "stale-base",
     stops="a ship whose `Supersedes:` is not the commit that last changed its manifest: someone was faster",
-    mend="publish again",
+    mend="publish again, or `pointsman pr refresh`",
     at=(
         Checkpoint.CHANGE,
         Checkpoint.SYNC,

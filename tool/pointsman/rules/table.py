@@ -1,4 +1,4 @@
-"""The rules, in the order in which pages show them, and how they judge a change."""
+"""The rules in the order of the pages, and how they judge a change."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ BY_NAME = {rule.name: rule for rule in RULES}
 
 
 def judge(evidence: Evidence, rules: Sequence[Rule] = RULES) -> list[Fault]:
-    """Every fault of a change, at its checkpoint."""
+    """All faults of a change, by the rules of its checkpoint."""
     found = {fault for rule in rules if evidence.checkpoint in rule.at for fault in rule.judge(evidence)}
     # Against a manifest that moved, guardrails would compare slots that the ship does not mean to change.
     stale = {fault.path for fault in found if fault.rule == stale_base.RULE.name}
@@ -75,6 +75,6 @@ def judge(evidence: Evidence, rules: Sequence[Rule] = RULES) -> list[Fault]:
 
 
 def notes(evidence: Evidence, rules: Sequence[Rule] = RULES) -> list[Fault]:
-    """What guardrails have to say and stops nothing."""
+    """What guardrails say that stops nothing."""
     in_force = [rule.name for rule in rules if rule.name in GUARDRAILS and evidence.checkpoint in rule.at]
     return sorted({note for name in in_force for note in notes_of_guardrail(evidence, GUARDRAILS[name])})

@@ -15,23 +15,23 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
     for change in evidence.targets:
         if change.kind is Kind.EDIT and change.after is not None:
             says = (
-                "nothing vouches for these bytes: no Manifest: line of the change names them and main never had them "
-                "in a good state (a hand edit, a merge that blended two ships, or a squash that lost the message): "
-                "make changes with pointsman publish, and put back what is on main with pointsman rollback"
+                "this manifest was not made by pointsman: no Manifest: line names it, and it is no earlier good state "
+                "(an edit by hand, a squash that lost the message, or two ships that git merged into one): use "
+                f"pointsman publish to change it, pointsman rollback {change.target} to restore it"
             )
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
         elif (
             change.kind is Kind.SHIP and change.after is not None and (slot := _contradicts(change.after, change.said))
         ):
-            says = f"its message says something else of {slot} than its bytes: publish it again"
+            says = f"its message and its bytes differ about {slot}: publish it again; {change.way_back}"
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
         elif not change.restores_known:
-            says = "a Restores: line names a version that this slot never had: use pointsman rollback"
+            says = "a Restores: line names a version that its slot never had: use pointsman rollback"
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
 
 
 def _contradicts(after: Manifest | None, said: Said | None) -> str | None:
-    """The first slot that a message speaks of in a Record: or Drop: line otherwise than the manifest does."""
+    """The first slot with a Record: or Drop: line that does not fit the manifest."""
     if said is None or after is None:
         return None
     wrong = [slot for slot, version in said.records.items() if after.versions.get(slot) != version]
@@ -40,8 +40,8 @@ def _contradicts(after: Manifest | None, said: Said | None) -> str | None:
 
 RULE = Rule(
     "unvouched-manifest",
-    stops="manifest bytes that neither a `Manifest:` line of the change nor a good earlier state vouches for",
-    mend="use `pointsman publish` or `rollback`; on main, `git revert` the commit",
+    stops="a manifest that no `Manifest:` line of the change names, and that is no earlier good state",
+    mend="use `pointsman publish` to change it, `pointsman rollback` to restore it",
     at=(
         Checkpoint.CHANGE,
         Checkpoint.SYNC,

@@ -9,6 +9,7 @@ from pointsman.rules.evidence import Checkpoint, Evidence, State
 from pointsman.rules.rule import Rule
 from pointsman.state.documents import Manifest
 from pointsman.state.names import Target
+from pointsman.state.paths import target_of
 
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
@@ -17,13 +18,15 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
             continue
         belongs = expected_path(document.value)
         if belongs != document.path:
-            where = f"it belongs at {belongs}" if belongs else "its own names are no names"
-            says = f"what it says of itself does not fit its path ({where}): mend the document or move the file"
+            where = f"it belongs at {belongs}" if belongs else "they are not valid names"
+            says = f"the names in it do not fit its path ({where}): correct the document or move the file"
+            if isinstance(document.value, Manifest):
+                says += f"; if it is on main already, run pointsman rollback {target_of(document.path)}"
             yield Fault(document.path, "wrong-place", says)
 
 
 def expected_path(value: State) -> str:
-    """Where a document that says this of itself belongs; "" where its names are no names."""
+    """The path where a document belongs by the names in it; "" if they are not valid."""
     try:
         return Target(value.tenant, value.surface).manifest_path if isinstance(value, Manifest) else value.path
     except Problem:
@@ -32,8 +35,8 @@ def expected_path(value: State) -> str:
 
 RULE = Rule(
     "wrong-place",
-    stops="a document that says something else of itself than its path",
-    mend="mend the document or move the file",
+    stops="a document that names another tenant, surface, type or version than its path",
+    mend="correct the document or move the file",
     at=(
         Checkpoint.STAGED,
         Checkpoint.CHANGE,
