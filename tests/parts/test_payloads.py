@@ -104,7 +104,7 @@ def test_what_cannot_be_had_is_said_with_the_reason(place: Place) -> None:
     assert why(Contents(offline=True).read(place.settings, made)) == "the store was not asked (--offline)"
     assert why(Contents().read(place.settings, absent)) == f"no blob at {absent.uri}"
     place.path(made).write_bytes(payload("c"))
-    assert why(Contents().read(place.settings, made)) == f"the bytes at {made.uri} are not those of its version"
+    assert why(Contents().read(place.settings, made)) == f"the bytes at {made.uri} do not hash to their version"
     assert "cannot be compared" in why(Contents().read(place.settings, place.put(b"[]")))
 
 
@@ -217,7 +217,7 @@ def test_a_cache_that_cannot_be_written_is_none(bucket: Bucket, cache: Path, cau
 def test_the_cache_is_bounded_and_what_was_unused_for_longest_goes(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(payloads, "_KEPT", 250)
+    monkeypatch.setattr(payloads, "_CACHE_BYTES", 250)
     datas = [bytes([number]) * 100 for number in range(4)]
     versions = [hashlib.sha256(data).hexdigest() for data in datas]
     for number, (version, data) in enumerate(zip(versions, datas, strict=True)):

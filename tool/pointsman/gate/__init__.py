@@ -1,1 +1,1 @@
-"""The gate: may this change be current? It reads what the rules need to know, and asks them."""
+"""The gate: may this change become current? It reads the facts that the rules need, and asks the rules."""

@@ -1,4 +1,4 @@
-"""Blobs that a change names: whether they are there, what they hash to, and how alike two of them are."""
+"""The blobs that a change names: their sizes, their hashes, and how alike two of them are."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BLOB_KEY = re.compile(rf"{NAME}/{NAME}/{NAME}/{VERSION}\.json")
 
 
 class Blobs:
-    """Looks at blobs. `contents` reads what guardrails compare, and says whether the store is asked at all."""
+    """Looks at blobs. `contents` reads those that guardrails compare. If it is offline, no store is asked at all."""
 
     def __init__(self, contents: Contents) -> None:
         self.contents = contents
@@ -36,25 +36,25 @@ class Blobs:
         self._hashed: dict[str, Blob] = {}
 
     def compared(self, settings: Settings, changes: Sequence[TargetChange]) -> list[TargetChange]:
-        """The same changes with how alike their versions are to earlier ones, as far as a guardrail in force asks."""
+        """The same changes with `likeness`, as far as guardrails that are on need it."""
         first = [pair for change in changes for pair in _pairs(settings, change, 0)]
         alike = self.contents.likeness(settings, first)
-        # What is like the current version passes: only where it is not, an earlier state has to be read.
+        # A version that is like the current one passes. Only for the others is an earlier state read.
         unlike = [change for change in changes if _is_unlike(settings, change, alike)]
         alike |= self.contents.likeness(settings, [pair for each in unlike for pair in _pairs(settings, each, 1)])
         return [replace(change, likeness=alike) for change in changes]
 
     def look_ahead(self, settings: Settings, uris: Iterable[str]) -> None:
-        """Ask now for the sizes of blobs that the gate is going to ask for one target at a time."""
+        """Ask the store for many sizes together. The gate asks for one target at a time, and finds them here."""
         self._sizes = {}
         self._sizes = self.look(settings, dict.fromkeys(uris, False))
 
     def remember(self, hashed: Mapping[str, Blob]) -> None:
-        """What these blobs hashed to just now is not read again."""
+        """Use these hashes from now on, and do not read the blobs again."""
         self._hashed |= hashed
 
     def look(self, settings: Settings, wanted: Mapping[str, bool]) -> dict[str, Blob]:
-        """What stands under URIs (URI → whether to hash it); those that are of none of the repository's stores lack."""
+        """What the stores have under URIs (`wanted`: URI → whether to hash it). URIs of no store are left out."""
         found: dict[str, Blob] = {}
         for url in (settings.store, *settings.former):
             mine = [uri for uri in wanted if uri not in found and _is_blob(url, uri)]
@@ -80,7 +80,7 @@ class Blobs:
     def of_change(
         self, checkpoint: Checkpoint, settings: Settings, documents: Iterable[Document], targets: Iterable[TargetChange]
     ) -> dict[str, Blob]:
-        """What stands under every URI of a changed manifest (changed slots hashed), and of records added alone."""
+        """The blobs of changed manifests, hashed for changed slots, or of records if no manifest changes."""
         wanted = {
             uri: checkpoint is Checkpoint.TREE or slot in change.changed
             for change in targets
@@ -100,13 +100,13 @@ class Blobs:
 
 
 def _limits(settings: Settings, target: Target, what: Compares) -> list[float]:
-    """The limits in force for a target of the guardrails that compare this much of the contents."""
+    """The limits of the guardrails that are on for a target and compare this part of the contents."""
     asking = (guardrail.setting for guardrail in GUARDRAILS.values() if guardrail.compares is what)
     return [number(limit) for limit in (settings.limit(target, setting) for setting in asking) if is_on(limit)]
 
 
 def _pairs(settings: Settings, change: TargetChange, reference: int) -> Iterator[Pair]:
-    """Earlier and new version of each changed slot that guardrails in force compare by their contents."""
+    """The versions that guardrails compare by their contents, for each changed slot. `reference`: 0 is current."""
     kept, tops = (_limits(settings, change.target, what) for what in (Compares.IDS, Compares.TOP))
     for before in change.references[reference : reference + 1] if kept or tops else ():
         for slot in change.changed:
@@ -123,5 +123,5 @@ def _is_unlike(settings: Settings, change: TargetChange, alike: Mapping[tuple[st
 
 
 def _is_blob(store: str, uri: str) -> bool:
-    """Whether a URI can be a blob of a store: nothing else that it may name is ever opened."""
+    """Whether a URI can be a blob of a store. No other URI is ever opened."""
     return uri.startswith(f"{store}/") and _BLOB_KEY.fullmatch(uri, len(store) + 1) is not None

@@ -1,4 +1,4 @@
-"""Names that differ only in case: a file system that ignores case would take one for the other."""
+"""Names that differ only in case. A file system that ignores case takes them for the same name."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pointsman.state.paths import STATE_ROOTS, folded
 
 
 def case_twins(base: Snapshot, changes: Sequence[Change], index: HistoryIndex | None) -> dict[str, str]:
-    """Added path → a path that will stand beside it, or beside a directory of it, and differs only in case.
+    """Added path → a path that differs only in case from it, or from a directory above it.
 
-    `index`: the history that the changes are of, where it was read: it knows every spelling.
+    `index`: the history that was read, if any. It knows every spelling that was ever used.
     """
     gone = {change.path for change in changes if change.new is None}
     spellings: dict[str, dict[str, dict[str, str]]] = {}  # directory → folded name → name → the path that adds it
@@ -31,7 +31,7 @@ def case_twins(base: Snapshot, changes: Sequence[Change], index: HistoryIndex | 
             directory = f"{directory}{name}/"
     twins: dict[str, str] = {}
     for directory, same in spellings.items():
-        if not directory:  # the roots of state are taken, whether anything stands there yet or not
+        if not directory:  # the roots of state are reserved, even if they do not exist yet
             for root in STATE_ROOTS:
                 same.setdefault(folded(root), {}).setdefault(root, root)
         for names in same.values():
@@ -44,6 +44,6 @@ def case_twins(base: Snapshot, changes: Sequence[Change], index: HistoryIndex | 
 
 
 def _stays(base: Snapshot, path: str, gone: set[str]) -> bool:
-    """Whether a file or anything in a directory is left when those that are `gone` are taken away."""
+    """Whether a path, or any file below it, exists without the files that are `gone`."""
     below = base.listing(path)
     return any(_stays(base, f"{path}/{name}", gone) for name in below) if below else path not in gone

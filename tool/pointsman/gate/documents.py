@@ -1,4 +1,4 @@
-"""State documents: manifests, records, tombstones, holds, schemas and settings, as git holds them. Judges nothing."""
+"""Reads state documents from git: manifests, records, tombstones, holds, schemas and settings. Judges nothing."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from pointsman.state.names import Target
 from pointsman.state.objects import PLAIN_FILE, TREE, Change, Entry, Oid
 from pointsman.state.paths import path_kind, target_of
 
-_READ_AT_MOST = 1 << 24  # bytes of a state file, whatever [limits] says; its own limit is the rule too-large
-_REMEMBERED = 4096  # documents
+_LARGEST_READ = 1 << 24  # bytes; no setting raises it. The rule too-large has its own limit, in [limits]
+_DOCUMENTS_CACHED = 4096
 _READERS: Mapping[str, Any] = {
     "manifest": read_manifest,
     "record": read_record,
@@ -43,7 +43,7 @@ class Documents:
     def __init__(self, repo: Repository) -> None:
         self.repo = repo
         self._settings: dict[str, Settings] = {}
-        self._values: dict[tuple[str, Oid], State | list[Fault]] = {}  # (path, id of the content) → what it says
+        self._values: dict[tuple[str, Oid], State | list[Fault]] = {}  # (path, id of the content) → the document
 
     # settings
 
@@ -56,7 +56,7 @@ class Documents:
         return self._settings[key]
 
     def settings_then(self, base: Snapshot, head: Snapshot) -> Settings:
-        """The settings that a commit of the past was made under; today's where those cannot be read any more."""
+        """The settings before an old commit. If they cannot be read: those after it, else those of main now."""
         wrong = None
         for snapshot in (base, head, Snapshot(self.repo, self.repo.heads.get(MAIN))):
             try:
@@ -66,7 +66,7 @@ class Documents:
         assert wrong is not None
         raise wrong
 
-    # what a snapshot has
+    # one document of a snapshot
 
     def manifest(self, snapshot: Snapshot, target: Target) -> Manifest | None:
         """The manifest of a target in a snapshot; None if there is none or it cannot be read."""
@@ -80,17 +80,17 @@ class Documents:
         return found if isinstance(found, Record) else None
 
     def slots(self, snapshot: Snapshot, target: Target, manifest: Manifest | None) -> dict[str, Record | None]:
-        """Slot → record, for every slot of a manifest; None for one that has no record."""
+        """Slot → record, for every slot of a manifest; None if a slot has no record."""
         versions = manifest.versions if manifest is not None else {}
         return {slot: self.record(snapshot, target, slot, version) for slot, version in versions.items()}
 
     def records(self, snapshot: Snapshot, target: Target, manifest: Manifest | None) -> dict[str, Record]:
-        """Slot → record, for every slot of a manifest that has one."""
+        """Slot → record, for the slots of a manifest that have a record."""
         found = self.slots(snapshot, target, manifest)
         return {slot: record for slot, record in found.items() if record is not None}
 
     def holds(self, base: Snapshot, target: Target) -> dict[str, Hold | None]:
-        """Path → hold, for the holds on a target and on everything; None for one that cannot be read."""
+        """Path → hold, for the holds on a target and on all targets; None if a hold cannot be read."""
         found: dict[str, Hold | None] = {}
         for path in (target.hold_path, HOLD_ON_ALL):
             entry = base.entry(path)
@@ -107,20 +107,20 @@ class Documents:
     def _value(
         self, path: str, kind: str, entry: Entry | None, data: bytes | None = None
     ) -> State | list[Fault] | None:
-        """What a state document says, or its faults; None if no plain file stands there. Read once."""
+        """A state document, or its faults; None if there is no plain file. Read once."""
         if entry is None or entry.mode != PLAIN_FILE:
             return None
         key = path, entry.oid
         if key not in self._values:
-            if len(self._values) >= _REMEMBERED:
+            if len(self._values) >= _DOCUMENTS_CACHED:
                 del self._values[next(iter(self._values))]
             self._values[key] = _READERS[kind](self.repo.git.blob(entry.oid) if data is None else data, path)
         return self._values[key]
 
-    # of many at once
+    # many documents at once
 
     def fetch_ahead(self, snapshot: Snapshot, targets: Iterable[Target]) -> None:
-        """In a partial clone, fetch together the manifests of targets and the records that they point or pointed to."""
+        """In a partial clone, fetch together the manifests of targets and their records of now and of lately."""
         if not self.repo.is_partial:
             return
         every = list(targets)
@@ -129,7 +129,7 @@ class Documents:
         self.repo.fetch_ahead(snapshot.entry(target.record_path(*slot)) for target, slot in slots)
 
     def _lately(self, snapshot: Snapshot, target: Target) -> set[tuple[str, str]]:
-        """Slot and version of what a manifest points to, and of its last states where history was read."""
+        """The slots and versions of a manifest, and of its last states if the history was read."""
         entries = [snapshot.entry(target.manifest_path)]
         index, tip = self.repo.history_index, snapshot.commit
         if index is not None and tip is not None and tip in index:
@@ -138,26 +138,26 @@ class Documents:
         return {slot for entry in entries for slot in versions_in(self.repo, entry).items()}
 
     def read_ahead(self, snapshot: Snapshot, paths: Iterable[str]) -> None:
-        """Read together the documents that are going to be asked for one at a time."""
+        """Read together the documents that will be asked for one by one."""
         entries = [snapshot.entry(path) for path in paths]
         self.repo.fetch_ahead(entries)
         self.repo.git.read_ahead(entry.oid for entry in entries if entry is not None and entry.mode == PLAIN_FILE)
 
-    # what a change leaves
+    # the documents of a change
 
     def document(self, change: Change, *, formatted: bool) -> Document:
-        """One changed path, read as far as its kind has a form; with `formatted`, whether its bytes are canonical."""
+        """One changed path, with its document if its kind has one. `formatted`: check the format of its bytes."""
         path, kind, new = change.path, path_kind(change.path), change.new
         if path == SETTINGS_PATH:
             return Document(path, kind, change, faults=self._settings_faults(change))
         data = self.repo.content(new) if kind == "schema" or kind in _READERS else None
         if data is None:
             return Document(path, kind, change)
-        if len(data) > _READ_AT_MOST:
-            fault = Fault(path, "schema", f"{len(data)} bytes: no state file is that large")
+        if len(data) > _LARGEST_READ:
+            fault = Fault(path, "schema", f"{len(data)} bytes: a state file is never that large, make it smaller")
             return Document(path, kind, change, len(data), faults=(fault,))
         if kind == "schema":
-            from pointsman.artifact import user_type  # what reads schemas costs 25 ms, and schemas change rarely
+            from pointsman.artifact import user_type  # this import costs 25 ms, and schemas change rarely
 
             loaded = user_type.load(path.rpartition("/")[2].removesuffix(".schema.json"), data, path)
             return Document(path, kind, change, len(data), faults=(loaded,) if isinstance(loaded, Fault) else ())
@@ -167,9 +167,9 @@ class Documents:
         return Document(path, kind, change, len(data), value, formatted=not formatted or value.render() == data)
 
     def _settings_faults(self, change: Change) -> tuple[Fault, ...]:
-        """What would stop every later command: settings that are gone or cannot be read."""
+        """Settings that are deleted or cannot be read: they would stop every later command."""
         if change.new is None:
-            return (Fault(change.path, "schema", "a manifest repository cannot do without its settings: keep them"),)
+            return (Fault(change.path, "schema", "no command works without the settings: do not delete them"),)
         try:
             read_settings(self.repo.content(change.new) or b"")
         except Problem as error:
@@ -177,7 +177,7 @@ class Documents:
         return ()
 
     def tombstones(self, base: Snapshot, documents: Iterable[Document]) -> tuple[frozenset[str], frozenset[str]]:
-        """Of the tombstones that a change adds: those of versions that main points to, those without a record."""
+        """Two sets of the tombstones that a change adds: of versions that are current, of versions without a record."""
         pointed_to, unrecorded = set(), set()
         for document in documents:
             if document.kind == "tombstone" and document.change.new is not None:
@@ -191,7 +191,7 @@ class Documents:
         return frozenset(pointed_to), frozenset(unrecorded)
 
     def in_use(self, base: Snapshot, documents: Iterable[Document]) -> dict[str, str]:
-        """Path of a changed schema → a record of its type. Looks at every target: schemas change rarely."""
+        """Path of a changed schema → a record of its type, if any. It looks at every target; schemas change rarely."""
         found: dict[str, str] = {}
         for document in documents:
             if document.kind == "schema" and document.change.old is not None:

@@ -1,7 +1,7 @@
-"""The gate: may this change be current? Gathers the evidence of a change and asks the rules.
+"""The gate: may this change become current? It gathers the evidence of a change and asks the rules.
 
-The same judge stands before a merge, in CI, in pre-commit, in sync and in audit. It reads git objects and blobs, never
-a worktree, and costs what the change costs.
+The same gate is used in pre-commit, in CI, before a merge, in sync and in audit. It reads git objects and blobs, never
+a worktree. Its cost depends on the size of the change, not of the repository.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pointsman.gate.case_twins import case_twins
 from pointsman.gate.documents import Documents
 from pointsman.gate.lineage import Lineage, Past, Step
 from pointsman.gate.payloads import Contents
-from pointsman.gate.target_change import TargetChanges, laundered
+from pointsman.gate.target_change import TargetChanges, inherited
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Checkpoint, Evidence, Kind
@@ -33,18 +33,18 @@ from pointsman.state.paths import path_kind, target_of
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The faults of a change: those that stop it, and those that it accepts by name, with the reason; and notes."""
+    """What the rules say of a change: faults that stop it, faults that it accepts, each with the reason, and notes."""
 
     faults: tuple[Fault, ...]
     accepted: tuple[tuple[Fault, str], ...] = ()
-    notes: tuple[Fault, ...] = ()  # what guardrails say that stops nothing
+    notes: tuple[Fault, ...] = ()  # what guardrails say without stopping the change
     evidence: Evidence | None = field(default=None, compare=False, repr=False)  # what was judged
 
 
 class Gate:
-    """Judges changes of one repository by `rules`. `offline` leaves the store alone.
+    """Judges changes of one repository by `rules`. `offline`: do not ask the store.
 
-    `contents` reads what guardrails compare, and remembers what it found from one gate to the next.
+    `contents` reads what guardrails compare. It keeps what it found, so several gates can share one.
     """
 
     def __init__(
@@ -65,16 +65,16 @@ class Gate:
         self._ships: set[tuple[Oid, Target]] = set()
 
     def lineage(self, tip: Oid | None, target: Target) -> Lineage:
-        """The commits that made a target's manifest what it is at `tip`, and whether each was good."""
+        """The commits that changed a target's manifest, up to `tip`, and whether each of them was good."""
         return self.past.lineage(tip, target)
 
     # at each checkpoint
 
     def judge_change(self, base: Oid, head: Oid, *, clock: int | None = None, notes: bool = True) -> Verdict:
-        """Judge what lies between the merge base and `head`, against the tip of `base` and with its settings.
+        """Judge the change from the merge base to `head`, against the tip of `base` and with its settings.
 
-        `clock`: when it would be committed, seconds since 1970; the head's own time unless given. Without `notes`
-        nothing is read that could only become one: a restore does not wait for its contents to be compared.
+        `clock`: the time of the merge, seconds since 1970; default: the time of `head`. Without `notes`, nothing is
+        read that could only become a note: so a restore does not wait for contents to be compared.
         """
         fork = self.repo.merge_base(base, head)
         if fork is None:
@@ -95,9 +95,9 @@ class Gate:
     def judge_proposed(
         self, base: Oid, records: Mapping[str, bytes], manifests: Mapping[str, bytes], message: str
     ) -> Verdict:
-        """Judge manifests not committed yet, on `base` as it would be with `records` landed.
+        """Judge manifests that are not committed yet, as if `records` were on `base` already.
 
-        Whether their blobs stand in the store is not asked: they may be put there later.
+        The store is not asked for their blobs: these may be stored later.
         """
         self.repo.expect(len(manifests), base)
         landed: dict[str, Entry | None] = {path: self.repo.git.keep(data) for path, data in records.items()}
@@ -116,18 +116,18 @@ class Gate:
         return self._verdict(self._evidence(Checkpoint.STAGED, before, after, changes, Message(), 0), Message())
 
     def judge_tree(self, head: Oid) -> Verdict:
-        """Judge everything that stands at `head`, and the commit that made each manifest what it is."""
+        """Judge everything on the commit `head`, and for each manifest the commit that last changed it."""
         after = Snapshot(self.repo, head)
         changes = self.repo.git.differences(object_id("tree", b"", len(head)), head)
         self.repo.fetch_ahead(change.new for change in changes)
         verdict = self._verdict(self._evidence(Checkpoint.TREE, after, after, changes, Message(), 0), Message())
         targets = [target_of(change.path) for change in changes if path_kind(change.path) == "manifest"]
         self.repo.expect(len(targets), head)
-        made = [fault for target in targets for fault in self.faults_of_current(head, target)]
-        return replace(verdict, faults=tuple(sorted({*verdict.faults, *made})))
+        of_commits = [fault for target in targets for fault in self.faults_of_current(head, target)]
+        return replace(verdict, faults=tuple(sorted({*verdict.faults, *of_commits})))
 
     def faults_of_current(self, tip: Oid, target: Target, *, store: bool = False) -> tuple[Fault, ...]:
-        """The faults of the commit that last changed a target's manifest; with `store`, as sync asks, of its blobs."""
+        """The faults of the commit that last changed a target's manifest. `store`: also of its blobs, for sync."""
         last = self.lineage(tip, target).last
         if last is None:
             return ()
@@ -139,9 +139,9 @@ class Gate:
     def faults_of_pointers(
         self, tip: Oid, manifests: Mapping[Target, Manifest], *, hashed: bool = True, remember: bool = False
     ) -> tuple[Fault, ...]:
-        """The faults of the records and tombstones on `tip` of what manifests point to, and of the blobs.
+        """The faults of what manifests point to: of records and tombstones on `tip`, and of blobs.
 
-        `hashed`: every blob is read and hashed, not only looked at. `remember`: this gate does not hash it again.
+        `hashed`: read and hash every blob; otherwise only ask for its size. `remember`: do not hash it again later.
         """
         snapshot = Snapshot(self.repo, tip)
         settings = self.documents.settings(snapshot)
@@ -153,21 +153,25 @@ class Gate:
         for target, manifest in manifests.items():
             for slot, uri in manifest.current.items():
                 if uri not in settings.places(target, slot, manifest.versions.get(slot, "")) or uri not in blobs:
-                    says = f"{slot} points to {uri}, which no store in the settings of main can hold: name it in former"
+                    says = (
+                        f"{slot} points to {uri}, which is in none of this repository's stores; if it is an old store, "
+                        "add its URL to [store] former"
+                    )
                     foreign.append(Fault(target.manifest_path, "foreign-uri", says))
                     break
         if foreign:
             return tuple(foreign)
         changes = [
-            self._changes.standing(snapshot, target, manifest, manifest) for target, manifest in manifests.items()
+            self._changes.without_history(snapshot, target, manifest, manifest)
+            for target, manifest in manifests.items()
         ]
         checkpoint = Checkpoint.TREE if hashed else Checkpoint.SYNC
         return tuple(judge(Evidence(checkpoint, settings, (), changes, blobs), self._rules))
 
     def judge_commit(self, tip: Oid, commit: Commit, unsigned: Mapping[str, str] | None = None) -> Verdict:
-        """Judge one commit of the history of `tip`, all that it changed, against its first parent.
+        """Judge all changes of one commit in the history of `tip`, against its first parent.
 
-        `unsigned`: the paths that nobody has signed who may, and why; nobody else looks at signatures.
+        `unsigned`: path → why its signature is missing. Only audit passes this.
         """
         message = self.past.message(commit)
         base, head = self._before_and_after(commit)
@@ -175,24 +179,24 @@ class Gate:
         return self._verdict(replace(evidence, unsigned=unsigned) if unsigned else evidence, message)
 
     def faults_of_rewrite(self, checkpoint: Checkpoint, lost: Mapping[str, Oid]) -> tuple[Fault, ...]:
-        """The faults of a main that no longer descends from commits that someone saw on it (who → commit)."""
+        """The faults of a main that no longer descends from commits that were seen on it (`lost`: who → commit)."""
         return tuple(judge(Evidence(checkpoint, Settings(""), lost=lost), self._rules))
 
     # the past
 
     def own_faults(self, step: Step) -> tuple[Fault, ...]:
-        """The faults of one commit of a lineage alone, as sync judges it, without the store. Remembered."""
+        """The faults of one commit of a lineage alone, judged as sync does, without the store. Judged once."""
         key = (step.commit.oid, step.lineage.target)
         if key not in self._own_faults:
             self._own_faults[key] = () if step.is_trusted else self._judge_step(step)
         return self._own_faults[key]
 
     def faults_below(self, step: Step) -> tuple[Fault, ...]:
-        """The faults of what a commit was built on, if it is a ship."""
+        """If a commit is a ship: the faults of the commit that it was built on."""
         self.own_faults(step)
         if (step.commit.oid, step.lineage.target) not in self._ships or (below := step.older) is None:
             return ()
-        return tuple(laundered(fault, below.commit.oid) for fault in self.own_faults(below))
+        return tuple(inherited(fault, below.commit.oid) for fault in self.own_faults(below))
 
     def _judge_step(self, step: Step) -> tuple[Fault, ...]:
         commit = step.commit
@@ -201,11 +205,11 @@ class Gate:
         settings = self.documents.settings_then(base, head)
         document = self.documents.document(change, formatted=False)
         if self.repo.history_index is None:
-            head.listing("")  # a tree that git misreads ends here
-        made = self._changes.of(step.lineage, step.place + 1, base, document, step.message)
-        if made.kind is Kind.SHIP:
+            head.listing("")  # raises for a tree that git cannot read
+        on_target = self._changes.of(step.lineage, step.place + 1, base, document, step.message)
+        if on_target.kind is Kind.SHIP:
             self._ships.add((commit.oid, step.lineage.target))
-        evidence = Evidence(Checkpoint.SYNC, settings, [document], [made], clock=commit.time)
+        evidence = Evidence(Checkpoint.SYNC, settings, [document], [on_target], clock=commit.time)
         accepts = _accepts(evidence, step.message)
         return tuple(fault for fault in judge(evidence, self._rules) if _accepted(fault, accepts) is None)
 
@@ -240,7 +244,7 @@ class Gate:
         notes: bool = True,
         tip: Oid | None = None,
     ) -> Evidence:
-        """The evidence of a change from `base` to `head`; with `tip`, of a commit `head` in its history."""
+        """The evidence of a change from `base` to `head`. With `tip`, `head` is a commit in the history of `tip`."""
         reads, past = self.documents, checkpoint is Checkpoint.AUDIT
         settings = (
             reads.settings_then(base, head)
@@ -255,13 +259,13 @@ class Gate:
                 continue
             if checkpoint is Checkpoint.TREE:
                 after = document.value if isinstance(document.value, Manifest) else None
-                targets.append(self._changes.standing(base, target_of(document.path), None, after))
+                targets.append(self._changes.without_history(base, target_of(document.path), None, after))
                 continue
             lineage = self.lineage(tip if past else base.commit, target_of(document.path))
             place = lineage.of(head.commit).place + 1 if past and head.commit is not None else 0
             change = self._changes.of(lineage, place, base, document, message)
             if checkpoint is Checkpoint.CHANGE:
-                change = self._changes.at_the_gate(change, lineage, base, notes=notes)
+                change = self._changes.before_merge(change, lineage, base, notes=notes)
             targets.append(change)
         if checkpoint is Checkpoint.CHANGE:
             targets = self.blobs.compared(settings, targets)
@@ -282,7 +286,7 @@ class Gate:
 
 
 def _accepts(evidence: Evidence, message: Message) -> Mapping[str, Mapping[str, str]]:
-    """Path → rule → reason, for what a change accepts; of a ship, for the bytes that it vouches for."""
+    """Path → rule → reason, for the faults that a change accepts. Those of a ship count for its own bytes only."""
     bytes_of = {
         each.target: each.said.manifest if each.kind is Kind.SHIP and each.said else "" for each in evidence.targets
     }
@@ -290,5 +294,5 @@ def _accepts(evidence: Evidence, message: Message) -> Mapping[str, Mapping[str, 
 
 
 def _accepted(fault: Fault, accepts: Mapping[str, Mapping[str, str]]) -> str | None:
-    """The reason for which a change accepts a fault, None if it does not or the rule cannot be accepted."""
+    """Why a change accepts a fault; None if it does not, or if nobody may accept this rule."""
     return accepts.get(fault.path, {}).get(fault.rule) if BY_NAME[fault.rule].acceptable else None

@@ -1,4 +1,4 @@
-"""The lineage of a target: the commits that made its manifest what it is, newest first, and what each of them did."""
+"""The lineage of a target: the commits of main that changed its manifest, newest first, and what each of them did."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from pointsman.state.message import Message, Said, is_restore, parse, vouching
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Entry, Oid
 
-_REMEMBERED = 4096  # messages
+_MESSAGES_CACHED = 4096
 
 
 class Judge(Protocol):
-    """Who says what rules a step broke."""
+    """Says which rules a step broke. The gate is one."""
 
     def own_faults(self, step: Step) -> tuple[Fault, ...]:
-        """The faults of that commit alone."""
+        """The faults of this commit alone."""
 
     def faults_below(self, step: Step) -> tuple[Fault, ...]:
-        """The faults of what it was built on, if it is a ship: that would launder them."""
+        """If it is a ship: the faults of the commit that it was built on."""
 
 
 class Step:
-    """One commit of a lineage. What is asked of it is read then, and once."""
+    """One commit of a lineage. Its facts are read when they are first asked for, and once."""
 
     def __init__(self, lineage: Lineage, place: int, commit: Commit) -> None:
         self.lineage = lineage
-        self.place = place  # how many steps before the newest
+        self.place = place  # 0 for the newest step, 1 for the one before it
         self.commit = commit
         change = next(change for change in commit.changes if change.path == lineage.path)
         self.before: Entry | None = change.old
@@ -45,7 +45,7 @@ class Step:
 
     @cached_property
     def versions_before(self) -> Mapping[str, str]:
-        """Artifact type → version, before this commit; nothing where there was no manifest or an unreadable one."""
+        """Artifact type → version, before this commit. Empty if there was no manifest or it cannot be read."""
         return versions_in(self.lineage.repo, self.before)
 
     @cached_property
@@ -55,53 +55,53 @@ class Step:
 
     @property
     def message(self) -> Message:
-        """What the commit says."""
+        """The parsed message of the commit."""
         return self.lineage.past.message(self.commit)
 
     @cached_property
     def said(self) -> Said | None:
-        """What the commit says in vouching for the bytes that it left, None if nothing vouches for them."""
+        """What the message says about the bytes that it vouches for; None if it does not vouch for them."""
         data = self.lineage.repo.content(self.after)
         return vouching(self.message, self.lineage.target, data) if data is not None else None
 
     @property
     def is_ship(self) -> bool:
-        """Whether it vouches for new bytes that are no restore."""
+        """Whether it vouches for new bytes and is no restore."""
         return self.said is not None and not is_restore(self.said, self.versions_before, self.versions)
 
     @property
     def is_accepted_removal(self) -> bool:
-        """Whether it took the manifest away and says that this is meant."""
+        """Whether it deleted the manifest and accepts that in its message."""
         return self.after is None and "manifest-removed" in self.message.accepts(self.lineage.target)
 
     @property
     def is_trusted(self) -> bool:
-        """Whether it made what stood at `[audit] since`, as the tip names it: that is good, whatever it broke."""
+        """Whether it made the manifest that is on the commit `[audit] since`. It counts as good, whatever it broke."""
         return self.lineage.is_within_since(self.commit.oid) and self.place == len(self.lineage.newer_than_since or ())
 
     @property
     def own_faults(self) -> tuple[Fault, ...]:
-        """The rules that it broke itself, as sync judges it, without the store."""
+        """The rules that it broke itself, judged as sync does, without the store."""
         return self.lineage.past.judge.own_faults(self)
 
     @property
     def faults_below(self) -> tuple[Fault, ...]:
-        """If it is a ship, the rules that the step which it replaced broke: it would launder them."""
+        """If it is a ship: the rules that the step before it broke. A ship may not hide them."""
         return self.lineage.past.judge.faults_below(self)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """Both. A ship answers for the step that it replaced, not for those before: judging one would judge all."""
+        """Both. A ship answers for the step before it, and no further: else judging one step would judge them all."""
         return (*self.own_faults, *self.faults_below)
 
     @property
     def is_good(self) -> bool:
-        """Whether it broke no rule: what it left may be put back."""
+        """Whether it broke no rule, so that a restore may go back to it."""
         return not self.faults
 
 
 class Lineage:
-    """The steps of one target up to `tip`, read only as far as asked."""
+    """The steps of one target up to `tip`, read only as far as they are asked for."""
 
     def __init__(self, past: Past, tip: Oid | None, target: Target, *, no_older_than: Oid | None = None) -> None:
         self.past = past
@@ -123,35 +123,35 @@ class Lineage:
         return self.at(0)
 
     def at(self, place: int) -> Step | None:
-        """The step `place` before the newest, None beyond the first."""
+        """The step at a place, 0 for the newest; None if there are not so many."""
         while len(self._read) <= place:
             commit = next(self._coming, None)
             if commit is None:
                 return None
-            if any(change.path == self.path for change in commit.changes):  # not only something below it
+            if any(change.path == self.path for change in commit.changes):  # a change of a path below it does not count
                 self._places[commit.oid] = len(self._read)
                 self._read.append(Step(self, len(self._read), commit))
         return self._read[place]
 
     def of(self, commit: Oid) -> Step:
-        """The step of a commit that changed the manifest."""
+        """The step of a commit. KeyError if that did not change the manifest."""
         while commit not in self._places and self.at(len(self._read)) is not None:
             pass
         return self._read[self._places[commit]]
 
     def since(self, place: int) -> Iterator[Step]:
-        """The steps from that one back to the first."""
+        """The steps from a place back to the oldest."""
         while (step := self.at(place)) is not None:
             yield step
             place += 1
 
     def is_within_since(self, commit: Oid) -> bool:
-        """Whether a commit of the lineage is `[audit] since` or came before it."""
+        """Whether a commit of the lineage is `[audit] since` or older."""
         return self.newer_than_since is not None and commit not in self.newer_than_since
 
     @cached_property
     def newer_than_since(self) -> frozenset[Oid] | None:
-        """The commits that came after `[audit] since`; None if nothing is taken as it stands."""
+        """The commits that are newer than `[audit] since`; None if that is not set."""
         if self.tip is None or (since := self.past.since(self.tip)) is None:
             return None
         commits = self.repo.history(self.tip, self.path, no_older_than=since)
@@ -159,7 +159,7 @@ class Lineage:
 
 
 class Past:
-    """The lineages of one repository, each read once. `judge` is only asked for faults."""
+    """The lineages of one repository, each read once. `judge` is needed only to ask for faults."""
 
     def __init__(self, repo: Repository, documents: Documents, judge: Judge | None = None) -> None:
         self.repo = repo
@@ -167,7 +167,7 @@ class Past:
         self._judge = judge
         self._lineages: dict[tuple[Oid | None, Target], Lineage] = {}
         self._sinces: dict[Oid, Oid | None] = {}
-        self._messages: dict[Oid, Message] = {}  # what a commit says of many targets is asked once for each of them
+        self._messages: dict[Oid, Message] = {}  # one commit is often asked about many targets
 
     @property
     def judge(self) -> Judge:
@@ -175,33 +175,33 @@ class Past:
         return self._judge
 
     def lineage(self, tip: Oid | None, target: Target) -> Lineage:
-        """The steps that made a target's manifest what it is at `tip`."""
+        """The steps of a target's manifest up to `tip`."""
         return self._lineages.setdefault((tip, target), Lineage(self, tip, target))
 
     def message(self, commit: Commit) -> Message:
-        """What a commit of main says. Parsed once."""
+        """The message of a commit of main. Parsed once."""
         if commit.oid not in self._messages:
-            if len(self._messages) >= _REMEMBERED:
+            if len(self._messages) >= _MESSAGES_CACHED:
                 del self._messages[next(iter(self._messages))]
             self._messages[commit.oid] = parse(self.repo.words(commit))
         return self._messages[commit.oid]
 
     def since(self, tip: Oid) -> Oid | None:
-        """The commit that `[audit] since` names, None if it names none of the history of `tip`."""
+        """The commit that `[audit] since` names; None if it is not in the history of `tip`."""
         if tip not in self._sinces:
             since = Oid(self._documents.settings(Snapshot(self.repo, tip)).audit_since)
             self._sinces[tip] = since if since and self.repo.grew_from(since, tip) else None
         return self._sinces[tip]
 
     def since_recorded(self, base: Oid, target: Target, records: Sequence[str]) -> Lineage:
-        """A lineage down to the oldest of the commits that added these records (paths): what came before cannot matter.
+        """A lineage that ends at the oldest of the commits that added these records (paths).
 
-        Nothing older than the commit that added a version's record can have pointed to it.
+        No older commit can have pointed to their versions, because a record comes before every manifest.
         """
         return Lineage(self, base if records else None, target, no_older_than=self._recorded_by(base, records))
 
     def _recorded_by(self, base: Oid, records: Sequence[str]) -> Oid | None:
-        """The oldest of the commits that added these records: one walk, as far as it takes to find them all."""
+        """The oldest of the commits that added these records. One walk, which ends when all are found."""
         missing, oldest = set(records), None
         for commit in self.repo.history(base, *records) if records else ():
             missing -= {change.path for change in commit.changes if change.old is None}
@@ -211,9 +211,9 @@ class Past:
         return oldest
 
     def taken_out(self, base: Oid, target: Target, versions: Mapping[str, str], *, tip: Oid | None = None) -> set[str]:
-        """The slots whose version a restore has taken out, and which nothing on `base` has put back since.
+        """The slots whose version a restore took out, and no later commit up to `base` put back.
 
-        `tip`: the commit that descends from `base` and says what is taken as it stands; `base` itself unless given.
+        `tip`: the descendant of `base` whose settings have `[audit] since`; default: `base` itself.
         """
         there = Snapshot(self.repo, base)
         open_slots = {slot for slot, version in versions.items() if there.entry(target.record_path(slot, version))}
@@ -224,7 +224,7 @@ class Past:
             said = step.said
             restores = not step.is_ship and not step.is_accepted_removal
             if said is None and restores and whole.is_within_since(step.commit.oid):
-                # Nothing vouched for anything then: only what went back to an earlier state took something out.
+                # Up to `[audit] since` no message vouches for anything: a commit counts as a restore if it went back.
                 earlier = (each.after for each in whole.since(whole.of(step.commit.oid).place + 1))
                 restores = step.after is None or step.after in earlier
             for slot in sorted(open_slots):

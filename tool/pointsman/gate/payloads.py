@@ -1,7 +1,7 @@
-"""Contents: what is inside stored artifacts, for those who compare two versions. Fetched once, proven by their hash.
+"""The contents of stored artifacts, to compare two versions. Each blob is fetched once, and its hash is checked.
 
-A blob that cannot be had, or is not what its name says, is no error here: `Missing` says why, and whoever compares
-says that in turn. What comes from a bucket is kept by version in the user's cache directory.
+A blob that is missing or altered is no error here: `Missing` says why, and the comparison reports that. Blobs from a
+bucket are kept in the user's cache directory, by version.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from pointsman.store.base import Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 
-# What decodes is imported by those that decode: it costs 15 ms, and a rollback or a sync compares nothing.
+# The decoder is imported where it is needed: it costs 15 ms, and a rollback or a sync compares nothing.
 if TYPE_CHECKING:
     from pointsman.artifact.content import Content
 
-_KEPT = 1_000_000_000  # bytes in the cache directory; beyond that the versions unused for longest go
+_CACHE_BYTES = 1_000_000_000  # size of the cache directory; above it, the versions unused for longest are deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two versions to compare; with `tops`, also by what stands at the top, which takes all of both to read."""
+    """Two versions to compare. With `tops`, their top entries too, which needs all of both blobs."""
 
     before: Record
     after: Record
@@ -49,22 +49,22 @@ class Pair:
 
 
 class Contents:
-    """Reads contents by record. `at_hand` has payloads by version that need no fetching; `offline` asks no store."""
+    """Reads contents by record. `at_hand`: version → payload that need not be fetched. `offline`: ask no store."""
 
     def __init__(self, *, offline: bool = False, at_hand: Mapping[str, Callable[[], bytes]] | None = None) -> None:
         self.offline = offline
         self._at_hand = dict(at_hand or {})
         self._stores: dict[str, Store] = {}
-        self._down: dict[str, Missing] = {}  # URL of a store that did not answer: asked once
+        self._down: dict[str, Missing] = {}  # URL of a store that did not answer; it is not asked again
         self._alike: dict[tuple[str, str, bool], Likeness] = {}
-        self._proven: dict[str, int] = {}  # URI → size of a blob that its store has just shown to hash to its version
+        self._proven: dict[str, int] = {}  # URI → size of a blob whose hash was right when it was fetched
 
-    def have(self, at_hand: Mapping[str, Callable[[], bytes]]) -> None:
-        """These payloads, by version, need no fetching."""
+    def provide(self, at_hand: Mapping[str, Callable[[], bytes]]) -> None:
+        """Give payloads by version, so that they need not be fetched."""
         self._at_hand |= at_hand
 
     def read(self, settings: Settings, record: Record) -> Content | Missing:
-        """The decoded content of one version, of a kind that `content` knows."""
+        """The decoded content of one version; Missing if it is not available or its type cannot be compared."""
         data = self.payload(settings, record)
         if isinstance(data, Missing):
             return data
@@ -74,15 +74,15 @@ class Contents:
         return content if content is not None else Missing("its content cannot be compared")
 
     def read_all(self, settings: Settings, records: Iterable[Record]) -> Mapping[str, Content | Missing]:
-        """Version → content, fetched from buckets several at a time."""
+        """Version → content. Buckets are read several blobs at a time."""
         every = list({record.version: record for record in records}.values())
         read = ask_all(lambda record: self.read(settings, record), every, at_once=self._at_once(settings))
         return {record.version: content for record, content in zip(every, read, strict=True)}
 
     def likeness(self, settings: Settings, pairs: Iterable[Pair]) -> dict[tuple[str, str], Likeness]:
-        """(Version before, version after) → how much the two have in common. Measured once.
+        """(Version before, version after) → how alike they are. Each pair is measured once.
 
-        No more contents are held at a time than are read at once.
+        Memory holds no more contents at a time than are read at once.
         """
         every = {(pair.before.version, pair.after.version, pair.tops): pair for pair in pairs}
         new = [(key, pair) for key, pair in every.items() if key not in self._alike]
@@ -107,15 +107,15 @@ class Contents:
         if before is None:
             return Likeness(why=f"version {pair.before.version[:12]} cannot be read as {pair.before.type}")
         if after is None:
-            return Likeness(0.0, 0.0)  # whatever it is, nobody finds in it what was there
+            return Likeness(0.0, 0.0)  # an unreadable version keeps nothing of the one before
         return alike(before, after, tops=pair.tops)
 
     def take_proof(self, uri: str) -> int | None:
-        """The size of a blob that was fetched and proven since this was last asked, None if it was not."""
+        """The size of a blob that was fetched and had the right hash; None if it was not fetched. Asked once only."""
         return self._proven.pop(uri, None)
 
     def payload(self, settings: Settings, record: Record) -> bytes | Missing:
-        """The bytes of one version's blob, which hash to it."""
+        """The bytes of one version's blob. Their hash is the version."""
         if record.version in self._at_hand:
             return self._at_hand[record.version]()
         cached = _cached(record.version)
@@ -136,7 +136,7 @@ class Contents:
         if held is None:
             return Missing(f"no blob at {record.uri}")
         if hashlib.sha256(held.data).hexdigest() != record.version:
-            return Missing(f"the bytes at {record.uri} are not those of its version")
+            return Missing(f"the bytes at {record.uri} do not hash to their version")
         self._proven[record.uri] = len(held.data)
         if not url.startswith("file:"):
             _cache(record.version, held.data)
@@ -145,7 +145,7 @@ class Contents:
     def _at_once(self, settings: Settings) -> int:
         most = 1
         for url in (settings.store, *settings.former) if not self.offline else ():
-            with suppress(Problem):  # reading from it will say why it cannot be opened
+            with suppress(Problem):  # reading from that store reports why it cannot be opened
                 most = max(most, self._store(url, settings).reads_at_once)
         return most
 
@@ -156,7 +156,7 @@ class Contents:
 
 
 def alike(before: Content | Missing, after: Content | Missing, *, tops: bool = True) -> Likeness:
-    """How much two contents have in common, or why that cannot be told; without `tops`, only what is kept."""
+    """How alike two contents are, or why that is not known. Without `tops`, only the share of kept ids."""
     for content in (before, after):
         if isinstance(content, Missing):
             return Likeness(why=content.why)
@@ -165,7 +165,7 @@ def alike(before: Content | Missing, after: Content | Missing, *, tops: bool = T
     from pointsman.artifact import metrics
 
     if not metrics.ids(before):
-        return Likeness(1.0, 1.0)  # there is nothing that could be lost
+        return Likeness(1.0, 1.0)  # an empty version has nothing to lose
     return Likeness(metrics.kept(before, after), metrics.overlap(before, after) if tops else None)
 
 
@@ -174,25 +174,25 @@ def _is_in(url: str, record: Record) -> bool:
 
 
 def _directory() -> Path:
-    """Where fetched blobs are kept (XDG Base Directory Specification)."""
+    """The cache directory (XDG Base Directory Specification)."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(home) if os.path.isabs(home) else Path.home() / ".cache") / "pointsman"
 
 
 def _cached(version: str) -> bytes | None:
-    """The kept bytes of a version; whatever else stands there is as good as nothing."""
+    """The cached bytes of a version; None if there are none or their hash is wrong."""
     with suppress(OSError, RuntimeError):
         path = _directory() / f"{version}.json"
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() == version:
-            with suppress(OSError):  # a cache that is shared may be for reading alone
+            with suppress(OSError):  # a shared cache may be read-only
                 os.utime(path)
             return data
     return None
 
 
 def _cache(version: str, data: bytes) -> None:
-    """Keep a version. A cache that cannot be written is none."""
+    """Put a version into the cache. If the cache cannot be written, nothing happens."""
     with suppress(OSError, RuntimeError):
         directory = _directory()
         directory.mkdir(0o700, parents=True, exist_ok=True)
@@ -209,7 +209,7 @@ def _make_room(directory: Path) -> None:
     kept = sorted(((path.stat(), path) for path in directory.iterdir()), key=lambda each: each[0].st_mtime)
     size = sum(stat.st_size for stat, _ in kept)
     for stat, path in kept[:-1]:
-        if size <= _KEPT:
+        if size <= _CACHE_BYTES:
             return
         path.unlink(missing_ok=True)
         size -= stat.st_size

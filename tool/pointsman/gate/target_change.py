@@ -1,4 +1,4 @@
-"""What a change makes of one target, with everything that the rules compare it with."""
+"""What a change does to one target, and all that the rules compare it with."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ from pointsman.state.paths import target_of
 
 
 class TargetChanges:
-    """Gathers what is to be known of changes of manifests."""
+    """Gathers the facts about changes of manifests."""
 
     def __init__(self, documents: Documents, past: Past) -> None:
         self.repo = documents.repo
         self._documents = documents
         self._past = past
 
-    def standing(self, base: Snapshot, target: Target, before: Manifest | None, after: Manifest | None) -> TargetChange:
-        """A manifest that stands where it is: what it points to is judged, not how it came there."""
+    def without_history(
+        self, base: Snapshot, target: Target, before: Manifest | None, after: Manifest | None
+    ) -> TargetChange:
+        """A manifest that is judged only by what it points to, not by how it came onto main."""
         records, retired = self._documents.slots(base, target, after), self._documents.retired(base, target, after)
         return TargetChange(target, Kind.RESTORE, before, after, None, None, records=records, retired=retired)
 
     def of(self, lineage: Lineage, place: int, base: Snapshot, document: Document, message: Message) -> TargetChange:
-        """A change of one manifest whose base is `place` steps back in its lineage."""
+        """A change of one manifest. Its base is the step at `place` in the lineage."""
         documents, change, target = self._documents, document.change, target_of(document.path)
         after = document.value if isinstance(document.value, Manifest) else None
         last = lineage.at(place)
@@ -65,8 +67,8 @@ class TargetChanges:
         put_back = {slot for slot, version in reships if versions.get(slot) == version}
         return replace(found, taken_out=frozenset(taken_out - put_back), holds=documents.holds(base, target))
 
-    def at_the_gate(self, change: TargetChange, lineage: Lineage, base: Snapshot, *, notes: bool) -> TargetChange:
-        """The same with what only a change that is not on main yet is judged by."""
+    def before_merge(self, change: TargetChange, lineage: Lineage, base: Snapshot, *, notes: bool) -> TargetChange:
+        """The same change with the facts that matter only before the merge."""
         if change.after is None:
             return change
         if change.kind is not Kind.SHIP:
@@ -75,11 +77,11 @@ class TargetChanges:
             return replace(change, references=[self._documents.records(base, change.target, change.before)])
         built_on: tuple[Fault, ...] = ()
         if (last := lineage.last) is not None:
-            built_on = (*(laundered(fault, last.commit.oid) for fault in last.own_faults), *last.faults_below)
+            built_on = (*(inherited(fault, last.commit.oid) for fault in last.own_faults), *last.faults_below)
         return replace(change, built_on=built_on, references=self._references(lineage, change, base))
 
     def _references(self, lineage: Lineage, change: TargetChange, base: Snapshot) -> list[Mapping[str, Record]]:
-        """The states a ship is compared with: the current one, and the last one shipped without Accept: lines."""
+        """The states that guardrails compare a ship with: the current one, and the last one without Accept: lines."""
         documents, target = self._documents, change.target
         references: list[Mapping[str, Record]] = [documents.records(base, target, change.before)]
         for step in lineage:
@@ -89,7 +91,7 @@ class TargetChanges:
                 manifest = documents.manifest(shipped, target)
                 if step.place == 0 or manifest is None or base.commit is None:
                     return references
-                # What a restore took out was not good: nothing is measured by it.
+                # A rolled-back version was not good, so nothing is compared with it.
                 bad = self._past.taken_out(base.commit, target, manifest.versions, tip=lineage.tip)
                 records = documents.records(shipped, target, manifest)
                 return [*references, {slot: record for slot, record in records.items() if slot not in bad}]
@@ -111,14 +113,14 @@ def _kind(
         now = after.versions if after else {}
         return Kind.RESTORE if is_restore(said, was, now) else Kind.SHIP
     for step in lineage.since(place):
-        # Only where something vouches for the bytes: a restore in between is as good as what it restored.
+        # A commit that vouches for nothing does not count: if it was a restore, an older step has the same bytes.
         if step.after == new and (step.said is not None or step.is_trusted) and step.is_good:
             return Kind.RESTORE
     return Kind.EDIT
 
 
 def _undoes_first(lineage: Lineage, place: int) -> bool:
-    """Whether what stands `place` steps back is what a first ship left: without it there was nothing, as before."""
+    """Whether the manifest at `place` is the one of a first ship, so that deleting it undoes that ship."""
     last = lineage.at(place)
     for step in lineage.since(place):
         if last is not None and step.before is None:
@@ -130,7 +132,10 @@ def _had(lineage: Lineage, place: int, slot: str, version: str) -> bool:
     return any(step.versions.get(slot) == version and step.is_good for step in lineage.since(place))
 
 
-def laundered(fault: Fault, built_on: Oid) -> Fault:
-    """A fault of what a ship is built on."""
-    back = f"put a good one back before shipping on it, with pointsman rollback {target_of(fault.path)}"
-    return replace(fault, says=f"main's own manifest breaks this rule since {built_on[:12]}: {back} ({fault.says})")
+def inherited(fault: Fault, built_on: Oid) -> Fault:
+    """The fault of a ship that is built on a faulty commit."""
+    says = (
+        f"the manifest on main already breaks this rule (since {built_on[:12]}): run pointsman rollback "
+        f"{target_of(fault.path)} first (the fault there: {fault.says})"
+    )
+    return replace(fault, says=says)

@@ -79,7 +79,7 @@ class Shipping:
         self.workspace = workspace
         self.repo = workspace.repo
         self.gate = workspace.gate
-        self.gate.blobs.contents.have(at_hand or {})
+        self.gate.blobs.contents.provide(at_hand or {})
         self.settings = settings
         self.terms = terms
         self.progress = workspace.progress
