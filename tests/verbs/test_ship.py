@@ -133,5 +133,5 @@ def test_an_ambiguous_prefix_names_the_versions_that_it_begins(shop: Shop, capsy
     shop.push()
     assert main(["-C", str(shop.desk), "ship", "grocer/home", f"cooc@{cooc[:9]}"]) == 2
     said = capsys.readouterr().err
-    assert f"{cooc[:9]} begins 2 versions of grocer/home cooc" in said
+    assert f"2 versions begin with {cooc[:9]}" in said
     assert "give more digits" in said

@@ -22,14 +22,14 @@ from pointsman.state.suggest import ask, did_you_mean
 
 _HEX = re.compile(r"[0-9a-f]{7,64}")
 _COMMIT_DIGITS = 40
-_SHOWN = 3
+_NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierState:
     """An earlier state of a manifest: its tree entry and the commit that made it.
 
-    `slots`: the types to take from it, where the others stay as they are now; without any, all of it is meant.
+    `slots`: the types to take from it; the other types stay as they are now. Empty: all of it.
     """
 
     entry: Entry
@@ -38,7 +38,7 @@ class EarlierState:
 
 
 class NoEarlierState(Problem):
-    """There is no such earlier state of a target; of others there may be."""
+    """One target has no such earlier state. Other targets may have one."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class EarlierStates:
     _runs: dict[str, dict[Target, list[Oid]]] = field(default_factory=dict)
 
     @cached_property
-    def moments(self) -> CommitTimes:
+    def times(self) -> CommitTimes:
         return CommitTimes(self.gate.repo, self.gate.repo.main)
 
     def state(self, target: Target, to: str | None) -> EarlierState:
-        """The state that `to` (a commit, a version or a time) names; without it that before the last ship."""
+        """The state that `to` (a commit, a version or a time) names; default: the one before the last ship."""
         lineage = self._lineage(target)
         if to is None:
             return self._before_last_ship(lineage, target)
@@ -62,7 +62,7 @@ class EarlierStates:
         return self._at(lineage, target, to)
 
     def slot(self, target: Target, slot: str, to: str | None) -> EarlierState:
-        """A state whose version of one type is to be put back: what `to` names, or that before its last ship."""
+        """The state to put one type back from: the one that `to` names; default: before the last ship of the type."""
         lineage = self._lineage(target)
         if to is not None:
             if _HEX.fullmatch(to) and (found := self._by_version(lineage, target, to, slot)) is not None:
@@ -78,20 +78,20 @@ class EarlierStates:
             if old.get(slot) == new.get(slot) or not step.is_ship:
                 continue
             if slot not in old:
-                says = f"to take it out, pointsman publish --drop {target}:{slot}"
+                says = f"to take it out, run pointsman publish --drop {target}:{slot}"
                 raise NoEarlierState(
                     f"{slot} of {target} was first shipped by {step.commit.oid[:12]}, there is nothing earlier: {says}"
                 )
             found = _state(target, step.older)
             return EarlierState(found.entry, found.commit, (slot,))
         if ever:
-            raise NoEarlierState(f"no ship of {slot} of {target} is on main: say with --to what to restore")
+            raise NoEarlierState(f"no ship of {slot} of {target} is on main: name the state to restore with --to")
         raise NoEarlierState(
-            f"{target} never had a {slot}{did_you_mean(slot, sorted(self._slots(lineage)), most=_SHOWN)}"
+            f"{target} never had a {slot}{did_you_mean(slot, sorted(self._slots(lineage)), most=_NAMES_SHOWN)}"
         )
 
     def shipped_by(self, run: str) -> list[Target]:
-        """The targets that a pipeline run shipped; Problem, with the nearest runs, if it shipped none."""
+        """The targets that a pipeline run shipped. Problem if it shipped none; it names the nearest runs."""
         repo = self.gate.repo
         repo.deepen_to_first()
         ships: dict[Target, list[Oid]] = {}
@@ -105,31 +105,30 @@ class EarlierStates:
         if not ships:
             shipping = repo.git.first_parents(repo.main, "manifests", saying="Run: ")
             runs = dict.fromkeys(parse(commit.message).run for commit in shipping)
-            raise Problem(
-                f"no ship on main is of the run {run}{did_you_mean(run, [each for each in runs if each], most=_SHOWN)}"
-            )
+            near = did_you_mean(run, [each for each in runs if each], most=_NAMES_SHOWN)
+            raise Problem(f"no ship on main is from the run {run}{near}")
         repo.fetch_ahead(entries)
         self._runs[run] = ships
         return sorted(ships)
 
     def _saying(self, line: str) -> list[Commit]:
-        """The commits of main that have this in their message; a merge speaks for the side that it brought in."""
+        """The commits of main that may have this line: if a merge brought it in, all that changed manifests."""
         git, main = self.gate.repo.git, self.gate.repo.main
         found = list(git.first_parents(main, saying=line))
         beside = set(git.saying(main, line)) - {commit.oid for commit in found}
         return list(git.first_parents(main, "manifests")) if beside else found
 
     def tops(self, targets: Iterable[Target]) -> Iterator[Entry | None]:
-        """What the last commits of targets left, and what was there before: what is read to find what to put back."""
+        """The manifests before and after the last commit of each target, to fetch them together."""
         for target in targets:
             last = self.gate.lineage(self.gate.repo.main, target).last
             yield from (last.before, last.after) if last is not None else ()
 
     def before_run(self, target: Target, run: str, slot: str | None = None) -> EarlierState | None:
-        """What stood before a run shipped a target; None if nothing that it shipped is current any more.
+        """The state before a run shipped a target; None if nothing that the run shipped is current any more.
 
-        Where later ships changed other types, only those of the run are meant; with `slot`, that one alone.
-        `shipped_by` comes first.
+        If later ships changed other types, only the types of the run go back; with `slot`, only that one.
+        Call `shipped_by` before.
         """
         lineage = self._lineage(target)
         mine = sorted(map(lineage.of, self._runs[run].get(target, ())), key=lambda step: step.place)
@@ -145,35 +144,35 @@ class EarlierStates:
         slots = {
             each
             for step in ships
-            for each, left in _left(step).items()
-            if now.get(each) == left and old.get(each) != left and slot in (None, each)
+            for each, version in _changed_slots(step).items()
+            if now.get(each) == version and old.get(each) != version and slot in (None, each)
         }
         if not slots:
             return None
         if before is None:
             raise NoEarlierState(
                 f"{target} was first shipped by this run, there is nothing earlier to restore: to take it out of "
-                f"serving, git revert {first.commit.oid[:12]}"
+                f"serving, run git revert {first.commit.oid[:12]}"
             )
         assert first.older is not None
-        made = first.older.commit.oid
+        commit = first.older.commit.oid
         wanted = {each: version for each, version in now.items() if each not in slots}
         wanted |= {each: old[each] for each in slots if each in old}
         if wanted == old and slot is None:
-            return EarlierState(before, made)
+            return EarlierState(before, commit)
         if new := sorted(slots - set(old)):
-            says = f"to take it out, pointsman publish --drop {target}:{new[0]}"
+            says = f"to take it out, run pointsman publish --drop {target}:{new[0]}"
             raise NoEarlierState(
-                f"{new[0]} of {target} was first shipped by this run, and others were shipped since: {says}"
+                f"{new[0]} of {target} was first shipped by this run, and other types were shipped since: {says}"
             )
-        return EarlierState(before, made, tuple(sorted(slots)))
+        return EarlierState(before, commit, tuple(sorted(slots)))
 
     def _lineage(self, target: Target) -> Lineage:
         repo = self.gate.repo
         lineage = self.gate.lineage(repo.main, target)
         if lineage.last is None:
             known = current_targets(Snapshot(repo, repo.main))
-            near = did_you_mean(str(target), known, most=_SHOWN)
+            near = did_you_mean(str(target), known, most=_NAMES_SHOWN)
             raise Problem(f"{target} was never shipped, there is nothing to roll back{near}")
         return lineage
 
@@ -185,12 +184,12 @@ class EarlierStates:
 
     def _at(self, lineage: Lineage, target: Target, to: str) -> EarlierState:
         try:
-            commit = self.moments.commit_at(to)
+            commit = self.times.commit_at(to)
         except Problem as problem:
             if not _HEX.fullmatch(to):
                 raise
             raise Problem(
-                f"{to} is no commit of main, nor a version that {target} had{self._near(lineage, to)}"
+                f"{to} is neither a commit of main nor a version that {target} had{self._near(lineage, to)}"
             ) from problem
         entry = Snapshot(self.gate.repo, commit).entry(target.manifest_path)
         if entry is None:
@@ -200,15 +199,15 @@ class EarlierStates:
     def _by_version(
         self, lineage: Lineage, target: Target, prefix: str, slot: str | None = None
     ) -> EarlierState | None:
-        """The last state that had a version of these first digits; None if none had, and it may be a commit."""
+        """The last state with a version that begins with these digits; None if there is none: it may be a commit."""
         found: dict[str, Step] = {}
         for step in lineage:
             for of, version in step.versions.items():
                 if version.startswith(prefix) and slot in (None, of):
                     found.setdefault(version, step)
         if len(found) > 1:
-            some = ", ".join(version[: len(prefix) + 4] for version in sorted(found)[:_SHOWN])
-            raise Problem(f"{prefix} begins several versions of {target} ({some}): give more digits")
+            some = ", ".join(version[: len(prefix) + 4] for version in sorted(found)[:_NAMES_SHOWN])
+            raise Problem(f"several versions of {target} begin with {prefix} ({some}): give more digits")
         if found:
             return _state(target, next(iter(found.values())))
         if len(prefix) > _COMMIT_DIGITS:
@@ -221,12 +220,12 @@ class EarlierStates:
             for of, version in step.versions.items():
                 if slot in (None, of):
                     every.setdefault(f"{of} {version[:12]}", version)
-        near = sorted(every, key=lambda each: -alike(prefix, every[each]))[:_SHOWN]
+        near = sorted(every, key=lambda each: -alike(prefix, every[each]))[:_NAMES_SHOWN]
         return ask(near)
 
     def _before_last_ship(self, lineage: Lineage, target: Target) -> EarlierState:
         if lineage.last is not None and not lineage.last.is_good:
-            # A hand edit or worse is on top: what it left was never good, what it covered was.
+            # The newest state is not good, for example an edit by hand. The good one below it is the one to restore.
             for step in lineage.since(1):
                 if step.after is not None and step.is_good:
                     return _state(target, step)
@@ -235,19 +234,19 @@ class EarlierStates:
                 if step.before is None:
                     raise NoEarlierState(
                         f"{target} was first shipped by {step.commit.oid[:12]}, there is nothing earlier to restore: "
-                        f"to take it out of serving, git revert {step.commit.oid[:12]}"
+                        f"to take it out of serving, run git revert {step.commit.oid[:12]}"
                     )
                 return _state(target, step.older)
-        raise NoEarlierState(f"no ship of {target} is on main: say with --to what to restore")
+        raise NoEarlierState(f"no ship of {target} is on main: name the state to restore with --to")
 
 
 def earlier(gate: Gate, target: Target, to: str | None) -> EarlierState:
-    """The state of a target that `to` (a commit, a version or a time) names; without it that before the last ship."""
+    """The state of a target that `to` (a commit, a version or a time) names; default: before the last ship."""
     return EarlierStates(gate).state(target, to)
 
 
-def _left(step: Step) -> dict[str, str | None]:
-    """Slot → the version that a commit left there (None: it took the slot out), for each that it changed."""
+def _changed_slots(step: Step) -> dict[str, str | None]:
+    """Slot → version after a commit (None: dropped), for each slot that the commit changed."""
     old, new = step.versions_before, step.versions
     return {slot: new.get(slot) for slot in {*old, *new} if old.get(slot) != new.get(slot)}
 

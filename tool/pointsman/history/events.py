@@ -22,8 +22,8 @@ from pointsman.state.paths import path_kind, target_of
 from pointsman.state.suggest import did_you_mean
 from pointsman.values import CommitId, Moment, SlotName, TargetName, Version
 
-_FEW = 16  # paths
-_REMEMBERED = 4096  # manifests
+_FEW_PATHS = 16
+_MANIFESTS_CACHED = 4096
 
 Kind = Literal["ship", "restore", "removal", "edit", "hold", "release", "record"]
 Versions = Annotated[tuple[Version | None, Version | None], "the version before and after"]
@@ -63,7 +63,7 @@ class Event:
     """What one commit did to one target. `target` is "tenant/surface", or "all" for a hold on everything."""
 
     commit: Commit
-    at: int  # when the commit came into force, seconds since 1970
+    at: int  # when the commit took effect, seconds since 1970
     kind: Kind
     target: str
     run: str = ""
@@ -72,7 +72,7 @@ class Event:
     accepts: Mapping[str, str] = field(default_factory=dict)  # rule → reason
     until: str | None = None  # of a hold
     now: bool = False  # a rollback or a hold that went to main without a review
-    approved_by: tuple[str, ...] | None = None  # as the forge tells; None: it was not asked, or knows no pull request
+    approved_by: tuple[str, ...] | None = None  # None: the forge was not asked, or knows no pull request
 
     def told(self) -> LoggedEvent:
         """The event as log tells it."""
@@ -94,24 +94,24 @@ class Event:
 
 
 def events(repo: Repository, targets: Sequence[Target] = (), *, records: bool = False) -> list[Event]:
-    """Events of the targets (of all without any) on main as last seen, newest first, one for a commit and target.
+    """The events of the targets on main as last fetched, newest first, one for each commit and target.
 
-    Holds on everything are events of each target. With `records`, so is what was recorded. Problem for a target that
-    never was, with the nearest that were.
+    Without targets: of all. A hold on all targets is an event of each. `records`: also the events of records. Problem
+    for a target that was never shipped; it names the nearest targets.
     """
     main = repo.main
-    moments, commits = _walked(repo, _paths(targets, records=records))
-    teller = Teller(repo, moments)
+    times, commits = _commits_and_times(repo, _paths(targets, records=records))
+    reader = EventReader(repo, times)
     changes = (change for commit in commits for change in commit.changes if path_kind(change.path) != "record")
     repo.fetch_ahead(entry for change in changes for entry in (change.old, change.new))
-    told = [event for commit in commits for event in teller.tell(commit)][::-1]
+    found = [event for commit in commits for event in reader.of(commit)][::-1]
     wanted = {"all", *map(str, targets)}
-    told = [event for event in told if not targets or event.target in wanted]
-    known = {event.target for event in told}
+    found = [event for event in found if not targets or event.target in wanted]
+    known = {event.target for event in found}
     for target in targets:
         if str(target) not in known:
             raise Problem(unknown(target, shipped_ever(repo, main)))
-    return told
+    return found
 
 
 def _paths(targets: Sequence[Target], *, records: bool) -> list[str]:
@@ -124,21 +124,21 @@ def _paths(targets: Sequence[Target], *, records: bool) -> list[str]:
     ]
 
 
-def _walked(repo: Repository, paths: Sequence[str]) -> tuple[CommitTimes, list[Commit]]:
-    """The commits of main that changed one of the paths, oldest first, and the moments of all.
+def _commits_and_times(repo: Repository, paths: Sequence[str]) -> tuple[CommitTimes, list[Commit]]:
+    """The commits of main that changed one of the paths, oldest first, and the times of main.
 
-    Git has filters for one path at a time: where it has any, a walk for each is quicker than one for all.
+    Git's path filters work for one path at a time. If there are any, one walk for each path is faster than one walk.
     """
     repo.deepen_to_first()
-    apart = len(paths) <= _FEW and has_path_filters(repo.git_dir)
+    apart = len(paths) <= _FEW_PATHS and has_path_filters(repo.git_dir)
     found: dict[Oid, Commit] = {}
     with ThreadPoolExecutor() as pool:
         walks = pool.map(partial(_walk, repo), [(path,) for path in paths] if apart else [paths])
-        moments = CommitTimes(repo, repo.main)
+        times = CommitTimes(repo, repo.main)
         for commit in itertools.chain.from_iterable(walks):
             known = found.get(commit.oid)
             found[commit.oid] = replace(known, changes=known.changes + commit.changes) if known else commit
-    return moments, sorted(found.values(), key=lambda commit: moments.place(commit.oid) or 0)
+    return times, sorted(found.values(), key=lambda commit: times.place(commit.oid) or 0)
 
 
 def _walk(repo: Repository, paths: Sequence[str]) -> list[Commit]:
@@ -146,7 +146,7 @@ def _walk(repo: Repository, paths: Sequence[str]) -> list[Commit]:
 
 
 def unknown(target: Target, known: Sequence[str]) -> str:
-    """The sentence for a target that never was, with the nearest that are."""
+    """The message for a target that was never shipped; it names the nearest."""
     return f"{target} was never shipped here{did_you_mean(str(target), known, most=3) or ': nothing was'}"
 
 
@@ -156,19 +156,19 @@ def shipped_ever(repo: Repository, main: Oid) -> list[str]:
     return sorted({str(target_of(change.path)) for change in changes if path_kind(change.path) == "manifest"})
 
 
-class Teller:
-    """Tells commits in their order, the oldest first: what vouched for a manifest before makes it known later."""
+class EventReader:
+    """Turns commits into events, oldest first. A state that was vouched for once counts as known later."""
 
-    def __init__(self, repo: Repository, moments: CommitTimes) -> None:
+    def __init__(self, repo: Repository, times: CommitTimes) -> None:
         self.repo = repo
-        self.moments = moments
-        self._left: dict[tuple[str, Entry], Commit | None] = {}  # by the commit that left it; None: vouched for
+        self.times = times
+        self._left: dict[tuple[str, Entry], Commit | None] = {}  # state → its commit; None: vouched for
         self._versions: dict[Entry, Mapping[str, str]] = {}
 
-    def tell(self, commit: Commit, message: Message | None = None) -> Iterator[Event]:
-        """The events of one commit, its records first: read backwards, they come last. `message`: if it is parsed."""
+    def of(self, commit: Commit, message: Message | None = None) -> Iterator[Event]:
+        """The events of one commit, its records first: reversed, they come last. `message`: if it is parsed already."""
         message = message or parse(self.repo.words(commit))
-        at = self.moments.of(commit.oid)
+        at = self.times.of(commit.oid)
         recorded: list[Event] = []
         others: list[Event] = []
         for change in commit.changes:
@@ -210,7 +210,7 @@ class Teller:
         )
 
     def _is_known(self, change: Change) -> bool:
-        """Whether these bytes stood there before, vouched for or good as they stood at `[audit] since`."""
+        """Whether the manifest had these bytes before, vouched for or trusted through `[audit] since`."""
         if change.new is None or (change.path, change.new) not in self._left:
             return False
         by = self._left[change.path, change.new]
@@ -224,11 +224,11 @@ class Teller:
         return lineage.is_within_since(by.oid) and lineage.of(by.oid).is_trusted
 
     def _read(self, entry: Entry | None) -> Mapping[str, str]:
-        """The versions in a manifest. What one commit left is what the next one changes: it is read once."""
+        """The versions in a manifest. Read once, because the next commit changes what this one left."""
         if entry is None:
             return {}
         if entry not in self._versions:
-            if len(self._versions) >= _REMEMBERED:
+            if len(self._versions) >= _MANIFESTS_CACHED:
                 self._versions.clear()
             self._versions[entry] = versions_in(self.repo, entry)
         return self._versions[entry]
@@ -238,18 +238,18 @@ class Teller:
         hold = read_hold(data, change.path) if data is not None else None
         on = "all" if change.path == HOLD_ON_ALL else change.path.removeprefix("holds/").removesuffix(".json")
         now = on in message.held_now or any(said.now for said in message.said if str(said.target) == on)
-        if not isinstance(hold, Hold):  # taken away, or no hold that could stop anything
+        if not isinstance(hold, Hold):  # deleted, or not readable as a hold
             return Event(commit, at, "release", on, message.run, message.reason, now=now)
         return Event(commit, at, "hold", on, message.run, hold.reason, until=hold.until, now=now)
 
 
-def _record(told: list[Event], commit: Commit, at: int, change: Change, message: Message) -> None:
-    """Add a record to the event of its target in `told`; a second version of one type needs an event of its own."""
+def _record(events: list[Event], commit: Commit, at: int, change: Change, message: Message) -> None:
+    """Add a record to its target's event in `events`. A second version of a type gets an event of its own."""
     _, tenant, surface, slot, name = change.path.split("/")
     target = f"{tenant}/{surface}"
-    for place, event in enumerate(told):
+    for place, event in enumerate(events):
         if event.target == target and slot not in event.changes:
-            told[place] = replace(event, changes={**event.changes, slot: (None, name.removesuffix(".json"))})
+            events[place] = replace(event, changes={**event.changes, slot: (None, name.removesuffix(".json"))})
             return
     changes = {slot: (None, name.removesuffix(".json"))}
-    told.append(Event(commit, at, "record", target, message.run, message.reason, changes))
+    events.append(Event(commit, at, "record", target, message.run, message.reason, changes))

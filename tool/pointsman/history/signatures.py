@@ -1,8 +1,8 @@
-"""Signatures: whether commits of main are signed by someone whom main's own file of allowed signers names.
+"""Signatures: whether commits of main are signed by someone in main's own file of allowed signers.
 
-SSH signatures as git makes them, over the commit without its signature, in the namespace `git`; ssh-keygen judges them.
-It is asked by itself and not through git, which starts it as often, one commit after the other, and as the repository's
-configuration says. Only what the settings ask for is looked at.
+These are SSH signatures as git makes them: over the commit without its signature, in the namespace `git`. ssh-keygen
+verifies them. It is called directly: git would start it once per commit anyway, and would follow the repository's own
+configuration.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from pointsman.state.paths import path_kind
 
 _SSH, _ENDS = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _SIGNER = re.compile(r'\S.*\s(sk-)?(ssh|ecdsa)-[\w@.-]+\s+"?AAAA[A-Za-z0-9+/]+={0,3}(\s.*)?')
-_TOLD = ("manifest", "hold")
-_PATIENCE = 60  # seconds for one question to ssh-keygen
+_REPORTED_KINDS = ("manifest", "hold")
+_SECONDS = 60  # for one question to ssh-keygen
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a commit's signature is worth: who of the file has signed, or why nobody has."""
+    """The signer of a commit, or why it has no good signature."""
 
-    signer: str = ""  # as the file names them
+    signer: str = ""  # the name in the file
     key: str = ""  # its fingerprint, as ssh-keygen writes it
     says: str = ""
 
 
-_NONE = Signature(says="the commit has no signature")
+_UNSIGNED = Signature(says="the commit has no signature")
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One commit to ask ssh-keygen about. `before`: the file as it was before the commit, which changes it."""
+    """One commit for ssh-keygen to verify. `before`: the file before it, if the commit changes who may sign."""
 
     commit: Oid
     payload: bytes
@@ -56,35 +56,35 @@ class _Question:
 
 
 class Signatures:
-    """The signatures of the commits of main, oldest first, by the file of main as it is now. `clock`: the time now."""
+    """The signatures of commits of main, verified with the file that main has now. `clock`: now, seconds since 1970."""
 
     def __init__(self, documents: Documents, main: Oid, *, clock: int | None = None) -> None:
         self._documents = documents
         self.settings = documents.settings(Snapshot(documents.repo, main))
         self._clock = int(time.time()) if clock is None else clock
         self._latest = 0
-        self._asked: dict[Oid, tuple[str, ...]] = {}
+        self._required: dict[Oid, tuple[str, ...]] = {}
         self._found: dict[Oid, Signature] = {}
-        self._signers: dict[str, str] = {}  # key → whom the file named for it the last time
+        self._signers: dict[str, str] = {}  # key → the signer that it belonged to the last time
         self._file = b""
         if path := self.settings.allowed_signers:
             data = Snapshot(documents.repo, main).read(path)
             if data is None:
-                raise Problem(f"[audit] allowed_signers names {path}, and main has no such file: commit it, or mend it")
+                raise Problem(f"main has no file {path}, which [audit] allowed_signers names: commit that file")
             self._file = _checked(data, path)
 
     def look(self, commits: Sequence[Commit]) -> None:
-        """Look at the signatures of those that must have one or that a report tells of, several at a time."""
+        """Verify the commits that must be signed or that a report shows, several at a time. The oldest come first."""
         questions = []
         for commit in commits:
-            # Who holds an expired key may set a clock back, but not behind what main has already.
+            # The holder of an expired key can set a clock back. So no commit counts as older than those before it.
             self._latest = min(max(self._latest, commit.time), self._clock)
-            asked = self._must(commit)
-            if asked:
-                self._asked[commit.oid] = tuple(asked)
-            elif not (self._file and any(path_kind(change.path) in _TOLD for change in commit.changes)):
+            required = self._must(commit)
+            if required:
+                self._required[commit.oid] = tuple(required)
+            elif not (self._file and any(path_kind(change.path) in _REPORTED_KINDS for change in commit.changes)):
                 continue
-            before = self._before(commit) if any(asked.values()) else None
+            before = self._before(commit) if any(required.values()) else None
             found = self._read(commit, before)
             if isinstance(found, Signature):
                 self._found[commit.oid] = found
@@ -99,22 +99,22 @@ class Signatures:
                     self._found.update(zip((question.commit for question in questions), answers, strict=True))
 
     def of(self, commit: Oid) -> Signature | None:
-        """What was found of a commit, None if it was not looked at."""
+        """The signature of a commit; None if it was not verified."""
         return self._found.get(commit)
 
-    def asked(self, commit: Oid) -> Sequence[str]:
-        """The paths that a commit changed and that must be signed."""
-        return self._asked.get(commit, ())
+    def required(self, commit: Oid) -> Sequence[str]:
+        """The paths that a commit changed and for which it must be signed."""
+        return self._required.get(commit, ())
 
     def missing(self, commit: Oid) -> dict[str, str]:
-        """Path → why nobody has signed it who may, for all that must be signed."""
-        found = self._found.get(commit, _NONE)
-        return {} if found.signer else dict.fromkeys(self.asked(commit), found.says)
+        """Path → why its signature is missing, for the paths that must be signed."""
+        found = self._found.get(commit, _UNSIGNED)
+        return {} if found.signer else dict.fromkeys(self.required(commit), found.says)
 
     def _must(self, commit: Commit) -> dict[str, bool]:
-        """Path → whether it says who may sign, of all that a commit changed and that must be signed.
+        """Path → whether it decides who may sign, for the changed paths that must be signed.
 
-        The settings before the commit decide, and what decides is always asked for: the file, and [audit] itself.
+        The settings before the commit decide. The file of signers and the [audit] settings must always be signed.
         """
         base = Snapshot(self._documents.repo, commit.parents[0] if commit.parents else None)
         head = Snapshot(self._documents.repo, commit.oid)
@@ -131,24 +131,24 @@ class Signatures:
         return found
 
     def _before(self, commit: Commit) -> bytes | None:
-        """The file that the settings before a commit name, as it was before it; None where there was none."""
+        """The file of allowed signers before a commit, by the settings before it; None if there was none."""
         base, head = (Snapshot(self._documents.repo, oid) for oid in (commit.parents[0], commit.oid))
         return base.read(self._documents.settings_then(base, head).allowed_signers)
 
     def _read(self, commit: Commit, before: bytes | None) -> Signature | _Question:
-        """What to ask about a commit, or what is known without."""
+        """The question about a commit for ssh-keygen, or the answer if none is needed."""
         found = self._documents.repo.git.object(commit.oid)
         if found is None or found[0] != "commit":
-            raise Problem(f"{commit.oid} is no commit of this repository")
-        payload, signatures = _parted(found[1], b"gpgsig" if len(commit.oid) == 40 else b"gpgsig-sha256")
+            raise Problem(f"{commit.oid} is not a commit of this repository")
+        payload, signatures = _split_signatures(found[1], b"gpgsig" if len(commit.oid) == 40 else b"gpgsig-sha256")
         if not signatures:
-            return _NONE
+            return _UNSIGNED
         if len(signatures) > 1:
-            return Signature(says=f"the commit has {len(signatures)} signatures: nobody can say which of them counts")
+            return Signature(says=f"the commit has {len(signatures)} signatures: it is not clear which one counts")
         armor = signatures[0].decode("ascii", "replace").strip()
         if not armor.startswith(_SSH) or not armor.endswith(_ENDS):
-            kind = "OpenPGP" if armor.startswith("-----BEGIN PGP") else "another kind"
-            return Signature(says=f"its signature is of {kind}: only SSH signatures are looked at")
+            kind = "an OpenPGP signature" if armor.startswith("-----BEGIN PGP") else "a signature of another kind"
+            return Signature(says=f"it has {kind}: only SSH signatures count")
         if not self._file:
             return Signature(says="main names no file of allowed signers any more")
         return _Question(commit.oid, payload, armor + "\n", self._latest, before)
@@ -161,12 +161,12 @@ class Signatures:
             before = place / f"{question.commit}.before"
             before.write_bytes(question.before)
             if not self._verify(question, signature, before).signer:
-                says = f"it changes who may sign, and {found.signer} with the key {found.key} might not before it"
+                says = f"it changes who may sign, and {found.signer} with the key {found.key} was not allowed to before"
                 return Signature(key=found.key, says=says)
         return found
 
     def _verify(self, question: _Question, signature: Path, signers: Path) -> Signature:
-        """Who of a file has signed, at the time that counts; ssh-keygen looks for whom first, unless that is known."""
+        """The signer by a file of signers, at the time of the question. A signer that is known is tried first."""
         at = time.strftime("%Y%m%d%H%M%S", time.gmtime(question.at))
         words = ("-n", "git", "-s", str(signature), f"-Overify-time={at}")
         key = _key(question.armor)
@@ -178,8 +178,8 @@ class Signatures:
                 self._signers[key] = signer
                 return Signature(signer, key)
         if not _keygen("check-novalidate", *words[:4], given=question.payload)[0]:
-            return Signature(key=key, says="its signature is not one of this commit, as it is now")
-        says = f"it is signed with the key {key}, which that file does not allow to sign a commit of that time"
+            return Signature(key=key, says="its signature does not fit the commit")
+        says = f"it is signed with the key {key}, and the file does not allow that key for a commit of that time"
         return Signature(key=key, says=says)
 
 
@@ -188,14 +188,14 @@ def _audit(settings: Settings) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _is_below(path: str, named: str) -> bool:
-    """Whether a path is what `[audit] signed` names, or stands below it."""
+    """Whether a path is the one that `[audit] signed` names, or is below it."""
     return named == "." or path == named or path.startswith(f"{named.rstrip('/')}/")
 
 
-def _parted(content: bytes, header: bytes) -> tuple[bytes, list[bytes]]:
-    """A commit without its signatures, which is what they sign, and those that stand under one header.
+def _split_signatures(content: bytes, header: bytes) -> tuple[bytes, list[bytes]]:
+    """A commit without its signatures, which is the signed text, and its signatures under one header.
 
-    As git does it (commit.c, parse_signed_commit): a signature for the other hash is left out of what is signed, too.
+    As git does it (commit.c, parse_signed_commit): the signed text has no signature for the other hash, either.
     """
     head, end, body = content.partition(b"\n\n")
     kept: list[bytes] = []
@@ -217,7 +217,7 @@ def _parted(content: bytes, header: bytes) -> tuple[bytes, list[bytes]]:
 
 
 def _key(armor: str) -> str:
-    """The fingerprint of the key that a signature says it is of (OpenSSH, PROTOCOL.sshsig)."""
+    """The fingerprint of the key that a signature names (OpenSSH, PROTOCOL.sshsig)."""
     try:
         blob = base64.b64decode("".join(armor.split("\n")[1:-2]))
     except ValueError:
@@ -227,11 +227,11 @@ def _key(armor: str) -> str:
 
 
 def _checked(data: bytes, path: str) -> bytes:
-    """A file of allowed signers; Problem that names the first line which is none: ssh-keygen would read no further."""
+    """A file of allowed signers, unchanged. Problem for its first wrong line: ssh-keygen would read no further."""
     for number, line in enumerate(map(str.strip, data.decode(errors="replace").split("\n")), 1):
         if line and not line.startswith("#") and _SIGNER.fullmatch(line) is None:
-            says = "is no allowed signer, such as: ann@example.org ssh-ed25519 AAAA… (ssh-keygen(1), ALLOWED SIGNERS)"
-            raise Problem(f"line {number} of {path} on main, which [audit] allowed_signers names, {says}")
+            says = "is not an allowed signer: write it like ann@example.org ssh-ed25519 AAAA… (see man ssh-keygen)"
+            raise Problem(f"line {number} of {path} on main ([audit] allowed_signers) {says}")
     return data
 
 
@@ -240,11 +240,11 @@ def _is_by(signer: str, signers: Path, words: Sequence[str], payload: bytes) -> 
 
 
 def _keygen(what: str, *words: str, given: bytes = b"") -> tuple[bool, str]:
-    """Whether ssh-keygen says yes, and what it prints. Times without a zone, in the file and asked, are UTC."""
+    """Whether ssh-keygen succeeds, and its output. Times without a zone are UTC, in the file and in the question."""
     environment = {**os.environ, "TZ": "UTC", "LC_ALL": "C"}
     try:
         command = ["ssh-keygen", "-Y", what, *words]
-        ran = subprocess.run(command, input=given, env=environment, capture_output=True, timeout=_PATIENCE, check=False)
+        ran = subprocess.run(command, input=given, env=environment, capture_output=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         says = "ssh-keygen cannot be run, and [audit] allowed_signers needs it: install OpenSSH 8.9 or newer"
         raise Problem(says) from error

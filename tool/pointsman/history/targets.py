@@ -1,4 +1,4 @@
-"""Which targets are meant: those that are named, and those of main that a pattern matches."""
+"""The targets of main: all of them, or those that names and patterns choose."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Pattern, Target
 from pointsman.state.suggest import did_you_mean
 
-_SHOWN = 3
+_NAMES_SHOWN = 3
 
 
 def current_targets(head: Snapshot) -> list[Target]:
@@ -20,9 +20,9 @@ def current_targets(head: Snapshot) -> list[Target]:
 
 
 def choose(head: Snapshot, wanted: Iterable[Target | Pattern]) -> list[Target]:
-    """The targets named, whether there are any such or not, and those of `head` that patterns match, each once.
+    """The named targets, even if they do not exist, and the targets of `head` that patterns match, each once.
 
-    Problem for a pattern that matches none, with the nearest.
+    Problem for a pattern that matches none; it names the nearest targets.
     """
     found: dict[Target, None] = {}
     every: list[Target] | None = None
@@ -33,6 +33,6 @@ def choose(head: Snapshot, wanted: Iterable[Target | Pattern]) -> list[Target]:
         every = current_targets(head) if every is None else every
         matching = [target for target in every if each.matches(target)]
         if not matching:
-            raise Problem(f"no target on main matches {each}{did_you_mean(str(each), every, most=_SHOWN)}")
+            raise Problem(f"no target on main matches {each}{did_you_mean(str(each), every, most=_NAMES_SHOWN)}")
         found.update(dict.fromkeys(matching))
     return list(found)

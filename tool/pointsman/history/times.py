@@ -1,4 +1,4 @@
-"""Moments: when each commit of main came into force, by the clocks of committers, which may run backwards."""
+"""When each commit of main took effect. The clocks of committers may run backwards; these times never do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DAY = len("2026-03-01")
 
 
 class CommitTimes:
-    """The commits of main, in order: one is in force from the latest clock that it and those before it were made by."""
+    """The times of main. A commit takes effect at the latest committer time among itself and its predecessors."""
 
     def __init__(self, repo: Repository, main: Oid) -> None:
         self._repo = repo
@@ -30,39 +30,39 @@ class CommitTimes:
         self._place: dict[bytes, int] = {}
 
     def place(self, commit: Oid) -> int | None:
-        """How many commits of main came before this one; None if main never stood at it."""
+        """How many commits of main came before this one; None if it was never the tip of main."""
         if not self._place:
             self._place = dict(zip(self._commits, itertools.count()))
         return self._place.get(commit.encode())
 
     def of(self, commit: Oid) -> int:
-        """When a commit of main came into force, in seconds since 1970."""
+        """When a commit of main took effect, in seconds since 1970."""
         place = self.place(commit)
         assert place is not None
         return self._clocks[place]
 
     def step(self, commit: Commit) -> Step:
-        """A commit of main as documents tell of it."""
+        """A commit of main as documents show it."""
         return Step(commit.oid, rfc3339(self.of(commit.oid)), commit.author)
 
     def commit_at(self, when: str) -> Oid:
-        """The commit that was in force at a time, that second included, or that other words of a user name.
+        """The tip of main at a time, changes of that second included, or the commit that a revision names.
 
-        Problem for a time before the first commit, and for a commit that main never stood at.
+        Problem for a time before the first commit, and for a commit that was never the tip of main.
         """
         time = read_time(when)
         if time is None:
             return on_main(self._repo, self._main, when).oid
         place = bisect_right(self._clocks, time)
         if not place:
-            raise Problem(f"{when} is before the first commit of main, which is of {rfc3339(self._clocks[0])}")
+            raise Problem(f"{when} is before the first commit of main ({rfc3339(self._clocks[0])})")
         return Oid(self._commits[place - 1].decode())
 
 
 def on_main(repo: Repository, main: Oid, revision: str) -> Commit:
-    """The commit that a user's words name, with all that it changed, if main ever stood at it; Problem if not.
+    """The commit of main that a revision names, with all its changes. Problem if it was never the tip of main.
 
-    Their "main" is the one that was looked at, never a branch that a checkout has left behind.
+    A "main" in the revision means `main`, not the branch of a clone, which may be behind.
     """
     try:
         oid = repo.resolve(re.sub(r"^main(?=[~^]|$)", main, revision))
@@ -70,24 +70,24 @@ def on_main(repo: Repository, main: Oid, revision: str) -> Commit:
         raise Problem(f"{problem}; a time is written 2026-03-01 or 2026-03-01T05:10:00Z") from problem
     commit = next(repo.git.first_parents(oid), None) if repo.is_ancestor(oid, main) else None
     if commit is None:
-        raise Problem(f"{revision} is no commit of main: git log --first-parent main shows those")
+        raise Problem(f"{revision} is not a commit of main: git log --first-parent main lists them")
     if not repo.grew_from(oid, main):
         brought = repo.git.ask("rev-list", "--first-parent", "--ancestry-path", main, f"^{oid}").splitlines()[-1]
-        raise Problem(f"main never stood at {revision}: the merge {brought[:12]} brought it in")
+        raise Problem(f"{revision} was never the tip of main: the merge {brought[:12]} brought it in")
     return commit
 
 
 def read_time(text: str, *, whole_day: bool = False) -> int | None:
-    """Seconds since 1970 of a date or a time, None for any other text; without a zone it is UTC.
+    """Seconds since 1970 of a date or a time; None for any other text. Without a zone it is UTC.
 
-    A date alone is its first second, with `whole_day` its last. Problem for a day that no calendar has.
+    A date alone means its first second, with `whole_day` its last. Problem for a date or time that does not exist.
     """
     if not _TIME.fullmatch(text):
         return None
     try:
         time = datetime.fromisoformat(text.upper())
     except ValueError as error:
-        raise Problem(f"{text} is no moment: {error}") from error
+        raise Problem(f"{text} is not a date or time: {error}") from error
     if whole_day and len(text) == _DAY:
         time += timedelta(days=1, seconds=-1)
     return int((time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp())

@@ -1,4 +1,4 @@
-"""Recorded versions: where the records of a version stand on main, found by the first digits of its name."""
+"""The recorded versions of main, found by their first digits."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Target, is_name, is_version
 from pointsman.state.suggest import ask, did_you_mean
 
-_FEWEST = 4  # digits
-_SHOWN = 3
+_FEWEST_DIGITS = 4
+_NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Recorded:
-    """One recorded version. Its name is the hash of what names its target and type, so it has one place."""
+    """One recorded version. It belongs to one target and type, because the bytes that it is the hash of name them."""
 
     version: str
     target: Target
@@ -25,9 +25,9 @@ class Recorded:
 
 
 def find_version(head: Snapshot, text: str) -> Recorded:
-    """The one recorded version that begins with `text`; Problem, with the nearest, if there is none or several."""
+    """The one recorded version that begins with `text`. Problem if there is none or more; it names the nearest."""
     if not re.fullmatch(r"[0-9a-f]{4,64}", text):
-        raise Problem(f"{text!r} is no version: give at least {_FEWEST} of its 64 hex digits")
+        raise Problem(f"{text!r} is not a version: give at least {_FEWEST_DIGITS} of its 64 hex digits")
     every = list(recorded(head))
     found = _one([each for each in every if each.version.startswith(text)], text)
     if found is None:
@@ -36,33 +36,32 @@ def find_version(head: Snapshot, text: str) -> Recorded:
 
 
 def find_version_of(head: Snapshot, text: str, target: Target, slot: str) -> Recorded:
-    """The same among the versions of one type of one target; Problem says which of the three is not there."""
+    """The same for one type of one target. The Problem says which of target, type and version is unknown."""
     here = list(_of_target(head, target))
     if not here:
         known = sorted({str(each.target) for each in recorded(head)})
-        raise Problem(f"no version of {target} is recorded{did_you_mean(str(target), known, most=_SHOWN)}")
+        raise Problem(f"no version of {target} is recorded{did_you_mean(str(target), known, most=_NAMES_SHOWN)}")
     mine = [each for each in here if each.slot == slot]
     if not mine:
         raise Problem(
-            f"no {slot} of {target} is recorded{did_you_mean(slot, {each.slot: 0 for each in here}, most=_SHOWN)}"
+            f"no {slot} of {target} is recorded{did_you_mean(slot, {each.slot: 0 for each in here}, most=_NAMES_SHOWN)}"
         )
     found = _one([each for each in mine if each.version.startswith(text)], text)
     if found is None:
         others = sorted({f"{each.target} {each.slot}" for each in recorded(head) if each.version.startswith(text)})
         if others:
-            raise Problem(f"{text} is a version of {' and of '.join(others[:_SHOWN])}, not of {target} {slot}")
+            raise Problem(f"{text} is a version of {' and of '.join(others[:_NAMES_SHOWN])}, not of {target} {slot}")
         raise Problem(f"no version {text} of {target} {slot} is recorded{_nearest(mine, text)}")
     return found
 
 
 def _one(found: Sequence[Recorded], text: str) -> Recorded | None:
-    """The only one; None if there is none, Problem if there are several."""
+    """The only one; None if there is none, Problem if there are more."""
     if len(found) > 1:
-        some = ", ".join(
-            f"{each.version[: max(12, len(text) + 4)]} ({each.target} {each.slot})" for each in sorted(found)[:_SHOWN]
-        )
-        more = " …" if len(found) > _SHOWN else ""
-        raise Problem(f"{text} begins {len(found)} versions: {some}{more}: give more digits")
+        digits, first = max(12, len(text) + 4), sorted(found)[:_NAMES_SHOWN]
+        some = ", ".join(f"{each.version[:digits]} ({each.target} {each.slot})" for each in first)
+        more = " …" if len(found) > _NAMES_SHOWN else ""
+        raise Problem(f"{len(found)} versions begin with {text} ({some}{more}): give more digits")
     return found[0] if found else None
 
 
@@ -81,12 +80,12 @@ def _of_target(head: Snapshot, target: Target) -> Iterator[Recorded]:
 
 
 def alike(one: str, other: str) -> int:
-    """How many first digits are the same."""
+    """How many digits are the same from the beginning on."""
     return next(
         (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )
 
 
 def _nearest(known: Sequence[Recorded], text: str) -> str:
-    near = sorted(known, key=lambda each: (-alike(each.version, text), each))[:_SHOWN]
+    near = sorted(known, key=lambda each: (-alike(each.version, text), each))[:_NAMES_SHOWN]
     return ask([f"{each.version[:12]} ({each.target} {each.slot})" for each in near])

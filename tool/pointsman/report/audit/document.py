@@ -10,7 +10,7 @@ from typing import Any
 from pointsman.errors import Fault
 from pointsman.gate.gate import Verdict
 from pointsman.gate.lineage import Past
-from pointsman.history.events import Event, Teller
+from pointsman.history.events import Event, EventReader
 from pointsman.history.signatures import Signatures
 from pointsman.history.times import CommitTimes
 from pointsman.outcome import as_document, told
@@ -27,7 +27,7 @@ class Report:
     def __init__(self, past: Past, main: Oid, since: Oid | None, signatures: Signatures) -> None:
         self._past, self._main, self._since, self._signatures = past, main, since, signatures
         self._moments = CommitTimes(past.repo, main)
-        self._teller = Teller(past.repo, self._moments)
+        self._reader = EventReader(past.repo, self._moments)
         self._commits: list[Commit] = []
         self._events: list[dict[str, Any]] = []
         self._faults: list[dict[str, Any]] = []
@@ -46,7 +46,7 @@ class Report:
         """One judged commit."""
         self._commits.append(commit)
         self._events += [self._event(event) for event in self._told(commit)]
-        if self._signatures.asked(commit.oid):
+        if self._signatures.required(commit.oid):
             self._asked.append(commit.oid)
         about = {
             "commit": commit.oid,
@@ -87,7 +87,7 @@ class Report:
         if not changes:
             return []
         told = commit if len(changes) == len(commit.changes) else replace(commit, changes=changes)
-        return [*self._teller.tell(told, self._past.message(commit))][::-1]
+        return [*self._reader.of(told, self._past.message(commit))][::-1]
 
     def _event(self, event: Event) -> dict[str, Any]:
         signature = self._signatures.of(event.commit.oid)
