@@ -19,22 +19,20 @@ if TYPE_CHECKING:
     "registry",
     metavar="URL",
     type=TEXT,
-    help="What has current/ and records/; default: where [serving] manifest stands.",
+    help="The registry, with current/ and records/; default: where [serving] manifest is.",
 )
-@click.option(
-    "--blobs", metavar="URL", type=TEXT, help="Where the blobs stand, if the URIs in the registry do not say."
-)
-@click.option("--run", metavar="URL", type=TEXT, help="The run that adopts; records and commits name it.")
-@click.option("--reship", is_flag=True, help="Take over again what a rollback took out.")
+@click.option("--blobs", metavar="URL", type=TEXT, help="Where the blobs are, if the URIs in the registry do not say.")
+@click.option("--run", metavar="URL", type=TEXT, help="This pipeline run; records and commits name it.")
+@click.option("--reship", is_flag=True, help="Also take over versions that a rollback took out.")
 @click.option("--dry-run", is_flag=True, help="Judge everything, write nothing.")
 @json_option
 @click.pass_obj
 def adopt(call: Call, registry: str | None, blobs: str | None, run: str | None, reship: bool, dry_run: bool) -> Answer:
     """Take over a registry that recsys-pipelines wrote.
 
-    Stores canonical blobs, records every version, opens one pull request with
-    all manifests. What does not verify is listed and left; nothing old is
-    changed or deleted. 5: some of it was left, 1: all of it.
+    Stores canonical blobs, records every version, and opens one pull request
+    with all manifests. Versions that fail verification are listed and skipped.
+    Nothing old is changed or deleted. Exit 5: some were skipped; 1: all were.
     """
     from pointsman.verbs import adopt as verb
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def at_(call: Call, when: str, target: Target) -> Answer:
-    """Tell what was current at a moment, and by whose commit.
+    """Show what was current at a time, and whose commit made it so.
 
-    A time without a zone is UTC, a day alone is 00:00; what came into force in that very second counts.
+    A time without a zone is UTC. A date alone means 00:00. Changes made in that second are included.
     """
 
     from pointsman.verbs import at as verb

@@ -9,14 +9,14 @@ from pointsman.report.audit.forms import FORMS, renderer
 
 
 @click.command(epilog=example("pointsman audit --format html"))
-@click.option("--accept-rewrite", is_flag=True, help="Take main as it is now although it was rewritten.")
-@click.option("--format", "form", type=click.Choice(tuple(FORMS)), default="text", help="How to report it.")
+@click.option("--accept-rewrite", is_flag=True, help="Accept main as it is now although it was rewritten.")
+@click.option("--format", "form", type=click.Choice(tuple(FORMS)), default="text", help="The form of the report.")
 @json_option
 @click.pass_obj
 def audit(call: Call, accept_rewrite: bool, form: str) -> Answer:
-    """Judge every commit of main, and report what happened.
+    """Judge every commit of main and report what happened.
 
-    From the commit after [audit] since, or from the first.
+    Starts after the commit that [audit] since names, or at the first commit.
     """
     if call.json and form != "text":
         raise click.UsageError(f"--json and --format {form} are two forms of one answer: leave one out")

@@ -16,24 +16,26 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog=example("pointsman check --base origin/main --head HEAD"))
-@click.option("--base", metavar="REV", type=TEXT, help="Judge what --head changes against this.")
-@click.option("--head", metavar="REV", type=TEXT, help="Judge this; default: HEAD, or main of a bare repository.")
+@click.option("--base", metavar="REV", type=TEXT, help="Judge what --head changes compared with this revision.")
+@click.option(
+    "--head", metavar="REV", type=TEXT, help="Judge this revision; default: HEAD, or main of a bare repository."
+)
 @click.option("--staged", is_flag=True, help="Judge the index against HEAD.")
-@click.option("--offline", is_flag=True, help="Leave the store alone.")
+@click.option("--offline", is_flag=True, help="Do not read the store.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["text", "github"]),
     default="text",
     show_default=True,
-    help="github: annotations, and a table in $GITHUB_STEP_SUMMARY.",
+    help="github: annotations and a table in $GITHUB_STEP_SUMMARY.",
 )
 @json_option
 @click.pass_obj
 def check(call: Call, base: str | None, head: str | None, staged: bool, offline: bool, form: str) -> Answer:
-    """Say which rules a change breaks.
+    """Judge a change by the rules.
 
-    Without --base or --staged, which rules the whole tree breaks.
+    Without --base and --staged, everything at --head is judged.
     """
     if form == "github" and call.json:
         raise click.UsageError("--json and --format github are two forms of one answer: leave one out")

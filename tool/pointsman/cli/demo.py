@@ -13,14 +13,14 @@ from pointsman.cli.console import Answer, Call, example, json_option, say
 
 @click.command(epilog=example("pointsman demo"))
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path())
-@click.option("--store", metavar="URL", type=TEXT, help="Where blobs shall stand; default: a directory in DIR.")
-@click.option("--endpoint", metavar="URL", type=TEXT, help="Where the bucket of an s3:// URL is; default: AWS.")
+@click.option("--store", metavar="URL", type=TEXT, help="Where blobs are stored; default: a directory in DIR.")
+@click.option("--endpoint", metavar="URL", type=TEXT, help="The endpoint of an s3:// URL; default: AWS.")
 @json_option
 @click.pass_obj
 def demo(call: Call, directory: str | None, store: str | None, endpoint: str | None) -> Answer:
-    """Tell the whole story on real artifacts.
+    """Play the whole story on real artifacts.
 
-    In DIR, which must be empty or new, or in a new temporary directory; either is kept.
+    DIR must be empty or new; default: a new temporary directory. It is kept.
     """
     from pointsman.verbs import demo as verb
 

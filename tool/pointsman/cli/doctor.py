@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def doctor(call: Call) -> Answer:
-    """Try whether the stores can be relied on.
+    """Test whether the stores and the forge work as required.
 
-    Writes and deletes in a scratch place, .pointsman/doctor, and races several
-    writers for one key: one must win. 1: a store cannot be relied on, 3: cannot be reached.
+    Writes and deletes below .pointsman/doctor, and lets several writers race
+    for one key: exactly one must win. Exit 1: a test failed; 3: a store or the
+    forge does not answer.
     """
     from pointsman.verbs import doctor as verb
 

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 @click.command(epilog=example("pointsman get 3f2a91c0d4e5 -o popularity.json"))
 @click.argument("version", metavar="VERSION", type=TEXT)
-@click.option("-o", "file", metavar="FILE", type=click.Path(dir_okay=False), help="Write it here; default: stdout.")
-@click.option("--offline", is_flag=True, help="Only what was fetched before.")
+@click.option(
+    "-o", "file", metavar="FILE", type=click.Path(dir_okay=False), help="Write to this file; default: stdout."
+)
+@click.option("--offline", is_flag=True, help="Use only what was fetched before.")
 @json_option
 @click.pass_obj
 def get(call: Call, version: str, file: str | None, offline: bool) -> Answer:
-    """Fetch one artifact version, proven by its hash.
+    """Fetch one artifact version and check its hash.
 
-    VERSION is recorded on main; its first digits will do.
+    VERSION must be recorded on main. A unique prefix of it is enough.
     """
     if call.json and file is None:
         raise click.UsageError("--json would share stdout with the artifact: name a file with -o")

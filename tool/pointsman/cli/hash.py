@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def hash_(call: Call, paths: tuple[str, ...]) -> Answer:
-    """Print the version of each artifact, as sha256sum prints."""
+    """Print the version of each artifact, in the form of sha256sum."""
     from pointsman.verbs import hash as verb
 
     spec = call.spec if call.spec is not None else _manifest_repository()

@@ -15,15 +15,19 @@ if TYPE_CHECKING:
 
 @click.command(epilog=example('pointsman hold grocer/home --until 3d --now --reason "the feed is broken"'))
 @click.argument("target", metavar="TARGET|all", type=HOLDABLE)
-@click.option("--until", metavar="TIME", type=TEXT, required=True, help="2h, 3d, a date or a time: it ends by itself.")
-@click.option("--reason", metavar="TEXT", type=TEXT, required=True, help="Why; whoever is stopped will read it.")
-@click.option("--now", is_flag=True, help="Straight to main, without a pull request.")
+@click.option(
+    "--until", metavar="TIME", type=TEXT, required=True, help="When it ends by itself: 2h, 3d, a date or a time."
+)
+@click.option(
+    "--reason", metavar="TEXT", type=TEXT, required=True, help="Why; people whose ship is stopped will read it."
+)
+@click.option("--now", is_flag=True, help="Change main at once, without a pull request.")
 @json_option
 @click.pass_obj
 def hold(call: Call, target: str, until: str, reason: str, now: bool) -> Answer:
-    """Stop ships of a target, or of all, for some time.
+    """Stop ships of a target, or of all targets, for some time.
 
-    Restores pass. It binds once it is on main.
+    Restores still pass. The hold works as soon as it is on main.
     """
     from pointsman.verbs import hold as verb
 
@@ -34,12 +38,12 @@ def hold(call: Call, target: str, until: str, reason: str, now: bool) -> Answer:
 
 @click.command(epilog=example('pointsman release grocer/home --now --reason "the feed is mended"'))
 @click.argument("target", metavar="TARGET|all", type=HOLDABLE)
-@click.option("--reason", metavar="TEXT", type=TEXT, help="Why; git log will show it.")
-@click.option("--now", is_flag=True, help="Straight to main, without a pull request; needs --reason.")
+@click.option("--reason", metavar="TEXT", type=TEXT, help="Why; git log shows it.")
+@click.option("--now", is_flag=True, help="Change main at once, without a pull request; needs --reason.")
 @json_option
 @click.pass_obj
 def release(call: Call, target: str, reason: str | None, now: bool) -> Answer:
-    """Take a hold away before its time."""
+    """End a hold before its time."""
     from pointsman.verbs import hold as verb
 
     request = verb.Request(target, reason=reason or "", now=now)

@@ -14,12 +14,26 @@ from pointsman.cli.console import Answer, example, json_option
 
 @click.command(epilog=example("pointsman init /srv/recsys --set policy.items_drop=0.4"))
 @click.argument("directory", metavar="DIR", type=click.Path())
-@click.option("--store", metavar="URL", type=TEXT, help="Where blobs stand; default: file://DIR/.pointsman/store.")
-@click.option("--serving", metavar="TEMPLATE", type=TEXT, help="Where pointers stand, with {tenant} and {surface}.")
+@click.option("--store", metavar="URL", type=TEXT, help="Where blobs are stored; default: file://DIR/.pointsman/store.")
 @click.option(
-    "--forge", metavar="KIND", type=TEXT, default="local", show_default=True, help="Where pull requests live."
+    "--serving", metavar="TEMPLATE", type=TEXT, help="Where serving reads pointers, with {tenant} and {surface}."
 )
-@click.option("--set", "sets", metavar="KEY=VALUE", type=SETTING, multiple=True, help="Any other setting.")
+@click.option(
+    "--forge",
+    metavar="KIND",
+    type=TEXT,
+    default="local",
+    show_default=True,
+    help="Where pull requests are: local or github.",
+)
+@click.option(
+    "--set",
+    "sets",
+    metavar="KEY=VALUE",
+    type=SETTING,
+    multiple=True,
+    help="Any other setting, such as policy.items_drop=0.4.",
+)
 @json_option
 def init(
     directory: str, store: str | None, serving: str | None, forge: str, sets: tuple[tuple[str, str], ...]

@@ -21,20 +21,21 @@ if TYPE_CHECKING:
 
 @click.command(epilog=example("pointsman log grocer/home --since 2026-03-01 --format csv"))
 @click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
-@click.option("--records", is_flag=True, help="Show when artifact versions were recorded, too.")
-@click.option("--since", metavar="TIME", type=TEXT, help="Only from this moment on, as 2026-03-01.")
-@click.option("--until", metavar="TIME", type=TEXT, help="Only up to this moment or day.")
-@click.option("--by", metavar="WHO", type=TEXT, help="Only with this in the author's or committer's name.")
+@click.option("--records", is_flag=True, help="Also show when artifact versions were recorded.")
+@click.option("--since", metavar="TIME", type=TEXT, help="Only from this date or time on, such as 2026-03-01.")
+@click.option("--until", metavar="TIME", type=TEXT, help="Only up to this date or time.")
+@click.option("--by", metavar="WHO", type=TEXT, help="Only commits whose author or committer contains this.")
 @click.option("--run", metavar="URL", type=TEXT, help="Only what this pipeline run shipped.")
-@click.option("--format", "form", type=click.Choice(("text", "csv")), default="text", help="How to print it.")
-@click.option("--approvals", is_flag=True, help="Ask the forge who approved what was merged: two calls a commit.")
-@click.option("--explain", metavar="COMMIT", type=TEXT, help="Say in one paragraph what a commit did.")
+@click.option("--format", "form", type=click.Choice(("text", "csv")), default="text", help="The form of the list.")
+@click.option("--approvals", is_flag=True, help="Ask the forge who approved each merge: two calls per commit.")
+@click.option("--explain", metavar="COMMIT", type=TEXT, help="Explain one commit in one paragraph.")
 @json_option
 @click.pass_obj
 def log(call: Call, /, targets: tuple[Target, ...], form: str, explain: str | None, **query: Any) -> Answer:
-    """Tell every ship, restore, removal, edit and hold, newest first.
+    """List ships, restores, removals, edits and holds, newest first.
 
-    A time without a zone is UTC; a day alone begins at 00:00 for --since and ends with its last second for --until.
+    A time without a zone is UTC. A date alone is a whole day: --since starts at 00:00, --until ends with its last
+    second.
     """
     from pointsman.verbs import explain as explainer
     from pointsman.verbs import log as verb

@@ -27,26 +27,26 @@ _EXITS = (
 # Name → where the command is, and its first line of help: whoever asks for the list imports none of them.
 _COMMANDS = {
     "adopt": ("pointsman.cli.adopt:adopt", "Take over a registry that recsys-pipelines wrote."),
-    "at": ("pointsman.cli.at:at_", "Tell what was current at a moment, and by whose commit."),
-    "audit": ("pointsman.cli.audit:audit", "Judge every commit of main, and report what happened."),
-    "check": ("pointsman.cli.check:check", "Say which rules a change breaks."),
-    "demo": ("pointsman.cli.demo:demo", "Tell the whole story on real artifacts."),
-    "doctor": ("pointsman.cli.doctor:doctor", "Try whether the stores can be relied on."),
-    "get": ("pointsman.cli.get:get", "Fetch one artifact version, proven by its hash."),
-    "hash": ("pointsman.cli.hash:hash_", "Print the version of each artifact, as sha256sum prints."),
-    "hold": ("pointsman.cli.hold:hold", "Stop ships of a target, or of all, for some time."),
+    "at": ("pointsman.cli.at:at_", "Show what was current at a time, and whose commit made it so."),
+    "audit": ("pointsman.cli.audit:audit", "Judge every commit of main and report what happened."),
+    "check": ("pointsman.cli.check:check", "Judge a change by the rules."),
+    "demo": ("pointsman.cli.demo:demo", "Play the whole story on real artifacts."),
+    "doctor": ("pointsman.cli.doctor:doctor", "Test whether the stores and the forge work as required."),
+    "get": ("pointsman.cli.get:get", "Fetch one artifact version and check its hash."),
+    "hash": ("pointsman.cli.hash:hash_", "Print the version of each artifact, in the form of sha256sum."),
+    "hold": ("pointsman.cli.hold:hold", "Stop ships of a target, or of all targets, for some time."),
     "init": ("pointsman.cli.init:init", "Make a manifest repository in DIR, ready to push."),
-    "log": ("pointsman.cli.log:log", "Tell every ship, restore, removal, edit and hold, newest first."),
+    "log": ("pointsman.cli.log:log", "List ships, restores, removals, edits and holds, newest first."),
     "pr": ("pointsman.cli.pr:pr", "List, show, merge, refresh or close ship pull requests."),
-    "publish": ("pointsman.cli.publish:publish", "Store artifacts, open a pull request per target."),
-    "release": ("pointsman.cli.hold:release", "Take a hold away before its time."),
-    "review": ("pointsman.cli.review:review", "Say what a change means for those who get the recommendations."),
+    "publish": ("pointsman.cli.publish:publish", "Store artifacts and open a pull request for each target."),
+    "release": ("pointsman.cli.hold:release", "End a hold before its time."),
+    "review": ("pointsman.cli.review:review", "Show what a change means for the recommendations."),
     "rollback": ("pointsman.cli.rollback:rollback", "Put earlier manifests back, byte for byte."),
     "ship": ("pointsman.cli.ship:ship", "Make recorded versions current, without their files."),
-    "show": ("pointsman.cli.show:show", "Tell what is recorded of a version, and when it was current."),
-    "status": ("pointsman.cli.status:status", "Say what is current and whether serving has it."),
+    "show": ("pointsman.cli.show:show", "Show the record of a version and when it was current."),
+    "status": ("pointsman.cli.status:status", "Show what is current and whether serving has it."),
     "sync": ("pointsman.cli.sync:sync", "Make serving equal to main."),
-    "verify": ("pointsman.cli.verify:verify", "Read stored blobs again and hash them."),
+    "verify": ("pointsman.cli.verify:verify", "Read stored blobs again and check their hashes."),
 }
 
 
@@ -71,7 +71,9 @@ class _Lazy(Commands):
 
 
 @click.group("pointsman", cls=_Lazy, epilog=_EXITS, no_args_is_help=False)
-@click.option("-C", "spec", metavar="REPO", help="A checkout, a bare repository or a URL; default: here.")
+@click.option(
+    "-C", "spec", metavar="REPO", help="A checkout, a bare repository or a URL; default: the current directory."
+)
 @json_option
 @click.option("-v", "verbose", is_flag=True, help="Say on stderr what is being done.")
 @click.version_option(__version__, message="pointsman %(version)s")
@@ -79,7 +81,7 @@ class _Lazy(Commands):
 def cli(call: Call, spec: str | None, verbose: bool) -> None:
     """GitOps for recommendation artifacts.
 
-    Publish opens a pull request, its merge is the swap, git revert undoes it.
+    Publish opens a pull request. Its merge is the swap. git revert undoes it.
     """
     call.spec, call.verbose = spec, verbose
 

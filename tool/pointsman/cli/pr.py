@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def pr() -> None:
     """List, show, merge, refresh or close ship pull requests.
 
-    ID is the id that list shows, a branch, or a target with one open pull request.
+    ID is the id that list shows, a branch, or a target that has one open pull request.
     """
 
 
@@ -38,7 +38,7 @@ def pr_list(call: Call) -> Answer:
 @json_option
 @click.pass_obj
 def pr_show(call: Call, pull: str) -> Answer:
-    """Show one pull request and what the gate says of it."""
+    """Show one pull request and how the gate judges it."""
     from pointsman.verbs import pr as pulls
 
     with call.workspace() as workspace:
@@ -50,7 +50,7 @@ def pr_show(call: Call, pull: str) -> Answer:
 @json_option
 @click.pass_obj
 def pr_merge(call: Call, pull: str) -> Answer:
-    """Check once more, then squash one pull request onto main."""
+    """Judge one pull request again, then squash it onto main."""
     from pointsman.verbs import pr as pulls
 
     call.refusal = "nothing was merged"
@@ -63,7 +63,7 @@ def pr_merge(call: Call, pull: str) -> Answer:
 @json_option
 @click.pass_obj
 def pr_close(call: Call, pull: str) -> Answer:
-    """Close one pull request; main and the records stay."""
+    """Close one pull request. main and the records do not change."""
     from pointsman.verbs import pr as pulls
 
     with call.workspace() as workspace:
@@ -75,9 +75,9 @@ def pr_close(call: Call, pull: str) -> Answer:
 @json_option
 @click.pass_obj
 def pr_refresh(call: Call, pull: str | None) -> Answer:
-    """Build those anew that main has overtaken.
+    """Rebuild the pull requests that are out of date with main.
 
-    Without ID, all of them. A rebuild costs the approvals given before it.
+    Without ID: all of them. A rebuild voids the approvals given before it.
     """
     from pointsman.verbs import refresh
 

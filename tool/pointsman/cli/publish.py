@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 
 @click.command(epilog=example("pointsman publish staging/ --run https://ci.example/runs/7"))
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path())
-@click.option("--run", metavar="URL", type=TEXT, help="The run that built them; records and commits name it.")
+@click.option("--run", metavar="URL", type=TEXT, help="The pipeline run that built them; records and commits name it.")
 @click.option(
-    "--window", metavar="START_END", type=TEXT, help="This staged window; default: the newest of each target."
+    "--window", metavar="START_END", type=TEXT, help="Publish this staged window; default: the newest of each target."
 )
-@click.option("--drop", "drops", metavar="TARGET:TYPE", type=DROP, multiple=True, help="Take a type out.")
+@click.option(
+    "--drop",
+    "drops",
+    metavar="TARGET:TYPE",
+    type=DROP,
+    multiple=True,
+    help="Remove this artifact type from the target.",
+)
 @ship_options
 @json_option
 @click.pass_obj
@@ -35,10 +42,10 @@ def publish(
     drops: tuple[tuple[Target, str], ...],
     **options: Any,
 ) -> Answer:
-    """Store artifacts, open a pull request per target.
+    """Store artifacts and open a pull request for each target.
 
-    PATH is an artifact file or a staging directory. Publishing the same again
-    changes nothing.
+    PATH is an artifact file or a staging directory. Publishing the same
+    artifacts again changes nothing.
     """
     if not paths and not drops:
         raise click.UsageError("nothing to publish: name artifact files or a staging directory, or --drop TARGET:TYPE")

@@ -17,15 +17,21 @@ if TYPE_CHECKING:
 @click.command(epilog=example('pointsman rollback grocer/home --now --reason "half the items are gone"'))
 @click.argument("targets", metavar="[TARGET|PATTERN]...", nargs=-1, type=TARGETS)
 @click.option(
-    "--to", metavar="COMMIT|VERSION|TIME", type=TEXT, help="This state; default: the one before the last ship."
+    "--to", metavar="COMMIT|VERSION|TIME", type=TEXT, help="Put back this state; default: the one before the last ship."
 )
-@click.option("--type", "slot", metavar="TYPE", type=TEXT, help="This artifact type alone; the others stay.")
-@click.option("--run", metavar="URL", type=TEXT, help="What this pipeline run shipped, back to what was before it.")
-@click.option("--now", is_flag=True, help="Straight to main, without a pull request; needs --reason.")
-@click.option("--hold", is_flag=True, help="Stop ships of them, too, for a day; needs --reason.")
+@click.option("--type", "slot", metavar="TYPE", type=TEXT, help="Put back only this artifact type.")
+@click.option("--run", metavar="URL", type=TEXT, help="Undo everything that this pipeline run shipped.")
+@click.option("--now", is_flag=True, help="Change main at once, without a pull request; needs --reason.")
+@click.option("--hold", is_flag=True, help="Also hold the targets for a day: no ships; needs --reason.")
 @click.option("--until", metavar="TIME", type=TEXT, help="When the hold ends: 2h, 3d, a date or a time.")
-@click.option("--accept", metavar="RULE", type=RULE, multiple=True, help="Go on although this guardrail objects.")
-@click.option("--reason", metavar="TEXT", type=TEXT, help="Why; git log will show it.")
+@click.option(
+    "--accept",
+    metavar="RULE",
+    type=RULE,
+    multiple=True,
+    help="Go on although this guardrail is broken; needs --reason.",
+)
+@click.option("--reason", metavar="TEXT", type=TEXT, help="Why; git log shows it.")
 @json_option
 @click.pass_obj
 def rollback(
@@ -42,7 +48,7 @@ def rollback(
 ) -> Answer:
     """Put earlier manifests back, byte for byte.
 
-    All targets in one commit, or none. 'bookshop/*' is every target of bookshop.
+    All targets change in one commit, or none does. 'bookshop/*' means every target of bookshop.
     """
     from pointsman.verbs import rollback as verb
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(epilog=example("pointsman ship grocer/home popularity@3f2a91c0 cooc@77b0aa12"))
 @click.argument("target", type=TARGET)
 @click.argument("versions", metavar="TYPE@VERSION...", nargs=-1, required=True, type=VERSION_OF)
-@click.option("--run", metavar="URL", type=TEXT, help="The run that asks for it; the commit names it.")
+@click.option("--run", metavar="URL", type=TEXT, help="The pipeline run that asks for it; the commit names it.")
 @ship_options
 @json_option
 @click.pass_obj
@@ -32,7 +32,7 @@ def ship(
 ) -> Answer:
     """Make recorded versions current, without their files.
 
-    The first digits of a version do, if they name one.
+    A unique prefix of a version is enough.
     """
     from pointsman.verbs import ship as verb
 

@@ -16,12 +16,16 @@ def ship_options(function: _Any) -> _Any:
     """The options that `ShipOptions` has a field for, but for --run."""
     for option in reversed(
         (
-            click.option("--merge", is_flag=True, help="Merge at once what the gate passes."),
-            click.option("--reship", is_flag=True, help="Ship versions again that a rollback took out."),
+            click.option("--merge", is_flag=True, help="Merge at once if the gate passes it."),
+            click.option("--reship", is_flag=True, help="Also ship versions that a rollback took out."),
             click.option(
-                "--accept", metavar="RULE", type=RULE, multiple=True, help="Ship although this guardrail objects."
+                "--accept",
+                metavar="RULE",
+                type=RULE,
+                multiple=True,
+                help="Ship although this guardrail is broken; needs --reason.",
             ),
-            click.option("--reason", metavar="TEXT", type=TEXT, help="Why; the reviewer and git log will read it."),
+            click.option("--reason", metavar="TEXT", type=TEXT, help="Why; reviewers read it, and git log shows it."),
             click.option("--dry-run", is_flag=True, help="Judge everything, write nothing."),
         )
     ):

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def show(call: Call, version: str, offline: bool) -> Answer:
-    """Tell what is recorded of a version, and when it was current.
+    """Show the record of a version and when it was current.
 
-    The first digits of the version do where no other begins with them.
+    A unique prefix of the version is enough.
     """
     from pointsman.verbs import show as verb
 

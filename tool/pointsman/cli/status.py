@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 @click.command(epilog=example("pointsman status grocer/home --fail-on drift,stale"))
 @click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGETS)
-@click.option("--fail-on", metavar="drift,stale,behind", type=FAIL_ON, help="Exit 1 if a target is so.")
-@click.option("--wait", metavar="SECONDS", type=DEADLINE, help="Until serving has what main has.")
-@click.option("--watch", is_flag=True, help="Look again every 5 seconds, until it is interrupted.")
+@click.option(
+    "--fail-on", metavar="drift,stale,behind", type=FAIL_ON, help="Exit 1 if any target is in one of these states."
+)
+@click.option("--wait", metavar="SECONDS", type=DEADLINE, help="Wait at most SECONDS until serving matches main.")
+@click.option("--watch", is_flag=True, help="Look again every 5 seconds until Ctrl-C.")
 @click.option("--listen", metavar="[HOST:]PORT", type=ADDRESS, help="With --watch: serve /metrics there.")
-@click.option("--format", "form", type=click.Choice(("text", "prometheus")), default="text", help="How to print it.")
+@click.option(
+    "--format", "form", type=click.Choice(("text", "prometheus")), default="text", help="The form of the output."
+)
 @json_option
 @click.pass_obj
 def status(
@@ -35,10 +39,10 @@ def status(
     listen: tuple[str, int] | None,
     form: str,
 ) -> Answer | None:
-    """Say what is current and whether serving has it.
+    """Show what is current and whether serving has it.
 
-    TARGET may be a pattern, such as 'grocer/*'. --wait ends with exit code 4 if
-    serving does not follow main in time.
+    TARGET may be a pattern, such as 'grocer/*'. Exit 4: with --wait, serving
+    did not match main in time.
     """
     if watch and (wait is not None or fail_on or form != "text"):
         raise click.UsageError("--watch goes on until it is interrupted: it goes with no --wait, --fail-on or --format")

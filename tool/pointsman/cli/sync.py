@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog=example("pointsman sync --watch 30"))
-@click.option("--watch", metavar="SECONDS", type=PERIOD, help="Again and again.")
-@click.option("--dry-run", is_flag=True, help="Say what would change, write nothing.")
-@click.option("--no-heal", is_flag=True, help="Leave pointers that someone edited by hand, and report them.")
+@click.option("--watch", metavar="SECONDS", type=PERIOD, help="Repeat every SECONDS until stopped.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, write nothing.")
+@click.option("--no-heal", is_flag=True, help="Report pointers that were edited by hand, and leave them as they are.")
 @click.option("--prune", is_flag=True, help="Delete pointers whose manifest is gone from main.")
-@click.option("--accept-rewrite", is_flag=True, help="Go on although main was rewritten.")
+@click.option("--accept-rewrite", is_flag=True, help="Accept that main was rewritten, and go on.")
 @json_option
 @click.pass_obj
 def sync(
@@ -31,8 +31,8 @@ def sync(
 ) -> Answer | None:
     """Make serving equal to main.
 
-    --watch does so every so many seconds, a tenth more or less, until SIGTERM
-    or an interrupt; it ends with 0 once the pointer in hand is written.
+    --watch repeats every SECONDS (±10 %) until SIGTERM or Ctrl-C, then
+    finishes the current pointer and exits 0.
     """
     if watch is not None and (dry_run or accept_rewrite):
         raise click.UsageError("--watch is for what may be done again and again: not for --dry-run or --accept-rewrite")

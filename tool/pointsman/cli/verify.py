@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @click.command(epilog=example("pointsman verify --all --shard 1/4"))
 @click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
-@click.option("--all", "every", is_flag=True, help="Every recorded version; default: those that are current.")
-@click.option("--sample", metavar="N", type=COUNT, help="Only N of them, chosen at random.")
-@click.option("--shard", metavar="I/N", type=TEXT, default="1/1", help="Only the I-th of N parts of them.")
+@click.option("--all", "every", is_flag=True, help="Check every recorded version; default: the current ones.")
+@click.option("--sample", metavar="N", type=COUNT, help="Check only N of them, chosen at random.")
+@click.option("--shard", metavar="I/N", type=TEXT, default="1/1", help="Check only the I-th of N parts of them.")
 @json_option
 @click.pass_obj
 def verify(call: Call, targets: tuple[Target, ...], every: bool, sample: int | None, shard: str) -> Answer:
-    """Read stored blobs again and hash them."""
+    """Read stored blobs again and check their hashes."""
     from pointsman.verbs import verify as verb
 
     choice = verb.Choice(every, sample, verb.read_shard(shard))
