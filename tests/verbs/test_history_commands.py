@@ -206,7 +206,7 @@ def test_log_is_told_by_time_person_and_run(dated: tuple[Shop, list[str]]) -> No
     assert len(events(shop, GROCER, by="ANN")) == len(commits)
     with pytest.raises(Problem, match="--since 2027-01-02 is after --until 2027-01-01"):
         events(shop, since="2027-01-02", until="2027-01-01")
-    with pytest.raises(Problem, match="--until soon is no moment"):
+    with pytest.raises(Problem, match="--until soon is not a date or time"):
         events(shop, until="soon")
 
 

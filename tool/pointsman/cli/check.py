@@ -88,7 +88,10 @@ def summary(found: Checked) -> str:
 
 def _sentence(found: Checked) -> str:
     broken = sum(not fault.accepted for fault in found.faults)
-    return f"{broken} fault{'s' if broken > 1 else ''}: this may not be current" if broken else "nothing is wrong"
+    if not broken:
+        return "no faults"
+    is_change = found.base is not None or found.head is None  # else everything at a commit was judged
+    return f"{broken} fault{'s' if broken > 1 else ''}{': this change must not be merged' if is_change else ''}"
 
 
 def _data(text: str) -> str:

@@ -1,1 +1,1 @@
-"""Rules: what may not be current. One file for each; they read and write nothing."""
+"""Rules: what must not be on main. One file for each. They read and write nothing."""

@@ -73,7 +73,7 @@ def _moment(text: str | None, option: str, *, whole_day: bool = False) -> int | 
         return None
     found = read_time(text, whole_day=whole_day)
     if found is None:
-        raise Problem(f"{option} {text} is no moment: write 2026-03-01 or 2026-03-01T05:10:00Z")
+        raise Problem(f"{option} {text} is not a date or time: write 2026-03-01 or 2026-03-01T05:10:00Z")
     return found
 
 
