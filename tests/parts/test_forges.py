@@ -1,0 +1,82 @@
+"""Every forge does what every forge must: a local one, from a clone and from itself, and the stand-in for GitHub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from forge_suite import MESSAGE, ForgeSuite, Ground, Shown
+from github import conftest as stand_in
+from github.hub import TOKEN, Hub
+from github.team import Team
+from shop import Shop
+
+from pointsman.errors import MovedFirst
+from pointsman.forge.base import Opened
+from pointsman.forge.github.client import Client, Pacer
+from pointsman.forge.github.pulls import GitHub, open_github
+from pointsman.forge.local import LocalForge
+
+hub = stand_in.hub
+
+
+@contextmanager
+def clone(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    """A local forge, from a clone."""
+    path: Path = request.getfixturevalue("tmp_path")
+    shop = Shop(path / "shop")
+    with shop.open() as repo:
+        repo.refresh()
+        yield Ground(shop.origin, repo, LocalForge(repo))
+
+
+@contextmanager
+def itself(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    """A local forge, from the repository itself."""
+    path: Path = request.getfixturevalue("tmp_path")
+    shop = Shop(path / "shop")
+    with shop.open(shop.origin) as repo:
+        repo.refresh()
+        yield Ground(shop.origin, repo, LocalForge(repo))
+
+
+@contextmanager
+def github(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    """The stand-in for GitHub, which asks for no approval and leaves branches alone; the adapter waits for nothing."""
+    path: Path = request.getfixturevalue("tmp_path")
+    hub: Hub = request.getfixturevalue("hub")
+    hub.needs_review = False
+    hub.settings["delete_branch_on_merge"] = False
+
+    def shown(opened: Opened) -> Shown:
+        pull = hub.pulls[int(opened.number)]
+        said = [each["body"] for each in hub.comments.get(pull["number"], [])]
+        return Shown(pull["title"], pull["body"], pull["labels"], said, pull["state"] == "open")
+
+    with Team(path, hub).open() as repo:
+        repo.refresh()
+        client = Client(open_github(repo).place, lambda: TOKEN, Pacer(sleep=lambda seconds: None, patience=1000))
+        repo.held.callback(client.close)
+        yield Ground(hub.repo, repo, GitHub(repo, client), shown)
+
+
+@pytest.fixture(params=[clone, itself, github], ids=lambda kind: kind.__name__)
+def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    made: AbstractContextManager[Ground] = request.param(request)
+    with made as ground:
+        yield ground
+
+
+class TestForges(ForgeSuite):
+    """Each forge is a line in the fixture."""
+
+
+@pytest.mark.parametrize("ground", [clone, itself], indirect=True, ids=["clone", "itself"])
+def test_the_local_forge_merges_onto_exactly_that_main(ground: Ground) -> None:
+    opened, main = ground.opened(), ground.repo.main
+    moved = ground.push("main", "somebody's")
+    with pytest.raises(MovedFirst):
+        ground.forge.merge(opened, main, MESSAGE, "Ann <ann@example.org>")
+    assert ground.heads() == {"main": moved, opened.branch: opened.head}
