@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 
@@ -19,9 +19,11 @@ from pointsman.verbs import (
     adopt,
     at,
     check,
+    demo,
     doctor,
     get,
     hold,
+    init,
     log,
     pr,
     publish,
@@ -42,10 +44,12 @@ VALUES: dict[str, type] = {
     "adopt": adopt.Adopted,
     "at": at.InForce,
     "check": check.Checked,
+    "demo": demo.Told,
     "doctor": doctor.Examined,
     "get": get.Fetched,
     "hash": hashing.Hashes,
     "hold": hold.HoldChange,
+    "init": init.Made,
     "log": log.Log,
     "pr-close": pr.Closed,
     "pr-list": pr.Listed,
@@ -89,6 +93,9 @@ class Schemas:
             return self.of(kind.__supertype__)
         if isinstance(kind, type) and is_dataclass(kind):
             return self._reference(re.sub(r"(?<!^)([A-Z])", r"_\1", kind.__name__).lower(), self.object(kind))
+        if is_typeddict(kind):
+            members = {name: self.of(hint) for name, hint in get_type_hints(kind).items()}
+            return {"type": "object", "required": list(members), "properties": members}
         return {} if kind in (object, Any) else {"type": SIMPLE[kind]}
 
     def object(self, kind: Any) -> Schema:

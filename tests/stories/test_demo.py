@@ -127,7 +127,7 @@ def test_a_step_that_ends_otherwise_than_told_ends_the_demo(tmp_path: Path) -> N
     story.run("git", "rev-parse", "--verify", "HEAD", ends=128)
     with pytest.raises(Problem, match=r"`git rev-parse --verify HEAD` ended with exit code 128, not 0"):
         story.run("git", "rev-parse", "--verify", "HEAD")
-    assert [step["exit_code"] for step in story.steps] == [128, 128]
+    assert [step.exit_code for step in story.steps] == [128, 128]
 
 
 def test_git_settings_of_the_caller_s_shell_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,7 +237,7 @@ def test_no_hook_is_installed_and_the_user_s_templates_are_left_out(
 
 
 def test_the_text_for_people_names_the_next_step(tmp_path: Path) -> None:
-    said = module.render(make(tmp_path / "shop").document)
+    said = module.render(make(tmp_path / "shop").value)
     assert str(tmp_path / "shop") in said
     assert "push -u origin main" in said
     assert ".github/ruleset.json" in said

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import TEXT
 from pointsman.cli.console import Answer, Call, example, json_option, say
+
+if TYPE_CHECKING:
+    from pointsman.verbs.demo import Told
 
 
 @click.command(epilog=example("pointsman demo"))
@@ -30,6 +32,6 @@ def demo(call: Call, directory: str | None, store: str | None, endpoint: str | N
     return Answer(outcome, render)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(_: Told) -> str:
     """Nothing more to say: the story has been told."""
     return ""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import SETTING, TEXT
 from pointsman.cli.console import Answer, example, json_option
+
+if TYPE_CHECKING:
+    from pointsman.verbs.init import Made
 
 
 @click.command(epilog=example("pointsman init /srv/recsys --set policy.items_drop=0.4"))
@@ -45,12 +47,12 @@ def init(
     return Answer(outcome, render)
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(made: Made) -> str:
     """Where it is and what to do next."""
-    directory, there = document["directory"], shlex.quote(document["directory"])
+    there = shlex.quote(made.directory)
     return "\n".join(
         [
-            f"made a manifest repository in {directory}; blobs will stand in {document['settings']['store']['url']}",
+            f"made a manifest repository in {made.directory}; blobs will stand in {made.settings['store']['url']}",
             f"next: git -C {there} remote add origin URL && git -C {there} push -u origin main",
             "on GitHub: put your teams into CODEOWNERS, then in Settings",
             "  Rules > Rulesets > Import a ruleset: .github/ruleset.json, which protects main",

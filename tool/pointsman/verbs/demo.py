@@ -12,11 +12,11 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import pointsman
 from pointsman.errors import Problem
@@ -24,12 +24,38 @@ from pointsman.outcome import Outcome
 from pointsman.repo.git import require_git
 from pointsman.state.store_url import Access, split_url
 from pointsman.store.open import open_store
+from pointsman.values import Sha256
 
 _DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04")
 _IDENTITY = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL)")
 _NOBODY = {"NAME": "On-call engineer", "EMAIL": "on-call@example.com"}
 _POINTER = "registry/current/grocer/home/manifest.json"
 _ACCEPT = ("--accept", "items-drop", "--accept", "kept-low", "--accept", "size-jump")  # what 3 March breaks
+
+
+@dataclass(frozen=True, slots=True)
+class DemoStep:
+    """A command that was run, and how it ended."""
+
+    command: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The file that serving reads in the end."""
+
+    path: str
+    sha256: Sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Where the story happened, and what was run."""
+
+    directory: Annotated[str, "absolute path"]
+    steps: Sequence[DemoStep]
+    serving: Served
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +90,7 @@ class _Story:
     def __init__(self, root: Path, say: Callable[[str], None]) -> None:
         self.root = root
         self.say = say
-        self.steps: list[dict[str, Any]] = []
+        self.steps: list[DemoStep] = []
         self.directory = root
         self.environment = _environment()
 
@@ -95,7 +121,7 @@ class _Story:
             self.say(said)
         if ran.returncode:
             self.say(f"(exit code {ran.returncode})")
-        self.steps.append({"command": command, "exit_code": ran.returncode})
+        self.steps.append(DemoStep(command, ran.returncode))
         if ran.returncode != ends:
             wrong = f"ended with exit code {ran.returncode}, not {ends}"
             raise Problem(f"the demo stops: `{command}` {wrong} (in {self.directory})")
@@ -103,7 +129,7 @@ class _Story:
 
 def demo(
     directory: str | None, say: Callable[[str], None], *, store: str | None = None, endpoint: str | None = None
-) -> Outcome[Mapping[str, Any]]:
+) -> Outcome[Told]:
     """Tell the story in `directory`, which must be new or empty, or in a new temporary one. It is kept either way.
 
     `store` is a URL below which nothing stands yet, `endpoint` where its bucket is; default: a directory in there.
@@ -128,7 +154,7 @@ def demo(
     _roll_back(story, serving, good)
     _look_back(story)
     digest = hashlib.sha256(good).hexdigest()
-    return Outcome({"directory": str(root), "steps": story.steps, "serving": {"path": serving.place, "sha256": digest}})
+    return Outcome(Told(str(root), story.steps, Served(serving.place, digest)))
 
 
 def _set_up(story: _Story, serving: _Serving) -> None:

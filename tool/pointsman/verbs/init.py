@@ -9,10 +9,11 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict, cast
 
 from pointsman.errors import Problem
 from pointsman.forge.open import KINDS
@@ -21,6 +22,8 @@ from pointsman.repo.git import Git
 from pointsman.repo.open import open_repository
 from pointsman.repo.origin import MAIN, Move
 from pointsman.settings import SETTINGS_PATH, read_settings, records_by_default
+from pointsman.state.objects import Oid
+from pointsman.values import CommitId
 
 # Path in the new repository → its file under templates/, whose name means nothing to git and other tools there.
 _FILES = {
@@ -43,9 +46,30 @@ _HEADER = """\
 """
 
 
+class StoreTable(TypedDict):
+    """The table `[store]`, with at least this in it."""
+
+    url: str
+
+
+class Tables(TypedDict):
+    """The tables of pointsman.toml, with at least this one among them."""
+
+    store: StoreTable
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The repository that was made."""
+
+    directory: Annotated[str, "absolute path"]
+    commit: CommitId
+    settings: Annotated[Tables, "the tables of pointsman.toml"]
+
+
 def init(
     directory: str, *, store: str | None, serving: str | None, forge: str, sets: Sequence[tuple[str, str]]
-) -> Outcome[Mapping[str, Any]]:
+) -> Outcome[Made]:
     """Make a manifest repository in a new or empty directory, its first commit on main; nothing is left if it fails."""
     if forge not in KINDS:
         raise Problem(f"--forge {forge}: this version knows {' and '.join(KINDS)} (local: a branch is a pull request)")
@@ -68,7 +92,7 @@ def init(
     except BaseException:
         _clear(root, made)
         raise
-    return Outcome({"directory": str(root), "commit": commit, "settings": tables})
+    return Outcome(Made(str(root), commit, cast(Tables, tables)))
 
 
 def templates(forge: str) -> Mapping[str, str]:
@@ -85,7 +109,7 @@ def _files(directory: Traversable) -> Iterator[tuple[str, bytes]]:
             yield from ((f"{entry.name}/{path}", data) for path, data in _files(entry))
 
 
-def _first_commit(directory: str, files: Mapping[str, bytes]) -> str:
+def _first_commit(directory: str, files: Mapping[str, bytes]) -> Oid:
     git = Git(directory)
     try:
         git.ask("init", "--quiet", "--initial-branch=main", "--object-format=sha1", "--template=")
