@@ -1,7 +1,7 @@
 """Problems and faults. A problem stops a command. A fault is a broken rule in the data.
 
 Exit codes: 0 done · 1 a rule is broken · 2 wrong usage or settings · 3 the store or the forge cannot be reached ·
-4 someone else was faster, run again · 5 some targets done, some refused.
+4 someone moved first, run again · 5 some targets done, some refused.
 """
 
 from __future__ import annotations
@@ -53,6 +53,6 @@ class Unreachable(Problem):
 
 
 class MovedFirst(Problem):
-    """A compare-and-swap failed because someone else was faster. Read again and retry."""
+    """A compare-and-swap failed because someone else moved first. Read again and retry."""
 
     exit_code = 4

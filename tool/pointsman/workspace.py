@@ -27,7 +27,7 @@ def system_clock() -> datetime:
 class Workspace:
     """Made once for a command, because the gate caches what it reads and the forge counts its calls.
 
-    `offline`: do not read the store. `rules`: all of them, except in tests that leave one out.
+    `offline`: do not read the store. `rules`: None for all of them; tests may leave one out.
     """
 
     repo: Repository

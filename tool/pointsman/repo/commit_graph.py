@@ -1,4 +1,4 @@
-"""Git's commit-graph: whether the commits that touched one path are found without opening all the others.
+"""Git's commit-graph. With path filters in it, git finds the commits of one path without reading all others.
 
 Source of the format: gitformat-commit-graph(5).
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 WRITE = "git commit-graph write --reachable --changed-paths"
 _HEADER = 8  # bytes: signature, version, version of the hash, number of chunks, number of base graphs
-_CHUNK = 12  # bytes: a chunk's name and its place
+_CHUNK = 12  # bytes: the name and the place of a chunk
 _FILTERS = b"BIDX"
 
 

@@ -12,7 +12,7 @@ from pointsman.state.objects import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
 
 
 def encode_tree(entries: Mapping[str, Entry]) -> bytes:
-    """The content of a tree object; git sorts a directory as if its name ended in a slash."""
+    """The content of a tree object. Git sorts a directory as if its name ended in a slash."""
 
     def order(item: tuple[str, Entry]) -> bytes:
         return item[0].encode(errors="surrogateescape") + (b"/" if item[1].mode == TREE else b"")
@@ -24,7 +24,7 @@ def encode_tree(entries: Mapping[str, Entry]) -> bytes:
 
 
 def parse_tree(content: bytes, size: int) -> dict[str, Entry] | None:
-    """The entries of a tree; None for one that git would not write: two readers of git could read it differently."""
+    """The entries of a tree. None if git would not write it so: two programs could read it differently."""
     entries: dict[str, Entry] = {}
     place, last = 0, b""
     for found in re.compile(rb"([1-7][0-7]{4,5}) ([^\0/]+)\0(.{%d})" % size, re.DOTALL).finditer(content):
@@ -39,7 +39,7 @@ def parse_tree(content: bytes, size: int) -> dict[str, Entry] | None:
             return None
         place, last = found.end(), order
         text = mode.decode()
-        if text.startswith("100"):  # git knows no other modes of files
+        if text.startswith("100"):  # git reduces all modes of files to these two
             text = "100755" if int(text, 8) & 0o100 else PLAIN_FILE
         entries[name.decode(errors="surrogateescape")] = Entry(text, Oid(oid.hex()))
     return entries if place == len(content) else None
@@ -49,7 +49,7 @@ _PACK_KINDS = {"commit": 1, "tree": 2, "blob": 3}
 
 
 def pack_entry(kind: str, content: bytes) -> bytes:
-    """One undeltified object as gitformat-pack has it: kind and size in 7-bit groups, then the deflated content."""
+    """One undeltified object as in gitformat-pack: kind and size in 7-bit groups, then the deflated content."""
     size = len(content)
     head = bytearray()
     byte, size = _PACK_KINDS[kind] << 4 | size & 15, size >> 4
@@ -70,7 +70,7 @@ def nul_separated(stream: IO[bytes]) -> Generator[bytes, None, None]:
 
 
 def commits_of(tokens: Iterator[bytes], most: int) -> Iterator[Commit]:
-    """Commits with at most so many changes each (0: any number), told as soon as they are whole."""
+    """Commits with at most `most` changes each (0: any number). Each is yielded as soon as it is complete."""
     token = next(tokens, None)
     while token is not None:
         oid = Oid(token.decode())

@@ -1,8 +1,8 @@
-"""The door to git: one way to run it, one reader of objects, one writer.
+"""The only module that runs git: one way to run it, one reader of objects, one writer.
 
-Everything goes through GitPython's `Git`, with constant verbs, object ids and full ref names; no value from outside
-ever stands where git would read an option. Objects are written by handing one pack to `git unpack-objects`, so that
-permissions, hash and fsync are git's own.
+All calls go through GitPython's `Git`, with constant verbs, object ids and full ref names. A value from outside is
+never in a place where git would read an option. Objects are written as one pack with `git unpack-objects`, so that git
+itself takes care of permissions, hashes and fsync.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 OLDEST_GIT = (2, 38)
-_MOST_TREES = 1 << 16  # remembered; a process may look for days
-_AT_ONCE = 500  # ids in one write: half of what the smallest usual pipe (64 KiB) holds
-_READ_AHEAD = 1 << 25  # bytes
+_MOST_TREES = 1 << 16  # in the cache; a watch runs for days
+_IDS_AT_ONCE = 500  # in one write: half of what the smallest usual pipe (64 KiB) holds
+_MOST_AHEAD = 1 << 25  # bytes in the cache of `read_ahead`
 
 _IDENTITY = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)")
-# Milliseconds for which git waits for another git to let go of a ref; a lock still there after that is a dead one's.
+# Milliseconds that git waits for another git to unlock a ref. A lock older than that is left over from a killed git.
 LOCK_PATIENCE = ("core.filesRefLockTimeout=1000", "core.packedRefsTimeout=1000")
-# What a user's or a repository's configuration may not change about how we read and write.
+# Settings that the configuration of a user or a repository must not change.
 _SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -66,7 +66,7 @@ _ENVIRONMENT = {
 
 
 def _gitpython() -> type[GitPython]:
-    """GitPython's Git, imported late (it costs 80 ms), in an environment free of GIT_* but for the identity."""
+    """GitPython's Git, imported late (it costs 80 ms). Removes GIT_* from the environment, except the identity."""
     for name in list(os.environ):
         if name.startswith("GIT_") and not _IDENTITY.fullmatch(name):
             del os.environ[name]
@@ -85,13 +85,13 @@ def require_git() -> str:
         raise Problem("git cannot be run: install git 2.38 or newer and put it on the PATH") from error
     found = re.search(r"(\d+)\.(\d+)", text)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
-        raise Problem(f"{text.strip()} is too old: Pointsman needs git 2.38 or newer")
+        raise Problem(f"{text.strip()} is too old: install git 2.38 or newer")
     return text.strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What one run of git left: its exit code and both outputs."""
+    """The result of one run of git."""
 
     code: int
     out: bytes
@@ -99,20 +99,20 @@ class Ran:
 
     @property
     def reason(self) -> str:
-        """Git's own last words, on one line."""
+        """Git's error lines, joined to one line."""
         lines = [line.strip() for line in self.err.splitlines() if line.strip()]
-        said = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "!", "ERROR"))] or lines
-        return "; ".join(dict.fromkeys(said)) or f"git ended with exit code {self.code}"
+        errors = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "!", "ERROR"))] or lines
+        return "; ".join(dict.fromkeys(errors)) or f"git ended with exit code {self.code}"
 
 
 class Git:
-    """Git in one repository. `bare`: `directory` is the git directory itself, and need not be discovered as one."""
+    """Git in one repository. `bare`: `directory` is the git directory itself, and git does not search for one."""
 
     def __init__(self, directory: str, *, bare: bool = False) -> None:
         require_git()
         self._git = _gitpython()(directory)
         self._command = [*_COMMAND, "--git-dir=."] if bare else _COMMAND
-        self.credentials: Callable[[], Mapping[str, str]] = dict  # environment that lets git in where a remote asks
+        self.credentials: Callable[[], Mapping[str, str]] = dict  # environment with the credentials for the remote
         self._reader: subprocess.Popen[bytes] | None = None
         self._trees: dict[Oid, dict[str, Entry]] = {}
         self._kept: dict[Oid, bytes] = {}
@@ -127,7 +127,7 @@ class Git:
             assert self._reader.stdout is not None
             self._reader.stdin.close()
             self._reader.stdout.close()
-            with contextlib.suppress(GitCommandError):  # an interrupt in a terminal ends git, too
+            with contextlib.suppress(GitCommandError):  # an interrupt in a terminal ends git too
                 self._reader.wait()
             self._reader = None
 
@@ -149,7 +149,7 @@ class Git:
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Ran:
-        """Run git to its end. Whatever its exit code, it is returned; Unreachable after `timeout` seconds."""
+        """Run git to its end and return the result, whatever its exit code. Unreachable after `timeout` seconds."""
         process = self.start(*words, env=env)
         try:
             out, err = process.communicate(given, timeout)
@@ -157,11 +157,13 @@ class Git:
             process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.communicate(timeout=1)  # git's own children may hold its output open for longer
-            raise Unreachable(f"git {words[0]} did not end within {timeout:g} s: is the remote up?") from error
+            raise Unreachable(
+                f"git {words[0]} did not end within {timeout:g} s: check the network and the remote"
+            ) from error
         return Ran(process.returncode, out, err.decode(errors="replace"))
 
     def ask(self, *words: str, given: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
-        """The output of a git command that must succeed; Problem with git's words if not."""
+        """The output of a git command that must succeed; Problem with git's error if it does not."""
         ran = self.run(*words, given=given, env=env)
         if ran.code != 0:
             raise Problem(f"git {words[0]} failed: {ran.reason}")
@@ -170,11 +172,11 @@ class Git:
     # reading
 
     def object(self, oid: Oid) -> tuple[str, bytes] | None:
-        """Kind and content of one object, None if it is not there."""
+        """Kind and content of one object; None if there is no such object."""
         return next(self._objects([oid]))
 
     def _objects(self, oids: Sequence[Oid]) -> Iterator[tuple[str, bytes] | None]:
-        """One answer for each id; no more ids at once than a pipe holds."""
+        """One answer for each id. Give at most _IDS_AT_ONCE, because more could fill the pipe."""
         if self._reader is None:
             self._reader = self.start("cat-file", "--batch")
         stdin, stdout = self._reader.stdin, self._reader.stdout
@@ -196,19 +198,19 @@ class Git:
         return head[1].decode(), content
 
     def read_ahead(self, oids: Iterable[Oid]) -> None:
-        """Read these file contents together, which costs a tenth of asking for each; keeps the last few megabytes."""
+        """Read these file contents together, at a tenth of the cost of single reads. Caches the last 32 MiB."""
         wanted = [oid for oid in dict.fromkeys(oids) if oid not in self._ahead]
-        for place in range(0, len(wanted), _AT_ONCE):
-            some = wanted[place : place + _AT_ONCE]
-            for oid, found in zip(some, list(self._objects(some)), strict=True):
+        for start in range(0, len(wanted), _IDS_AT_ONCE):
+            ids = wanted[start : start + _IDS_AT_ONCE]
+            for oid, found in zip(ids, list(self._objects(ids)), strict=True):
                 if found is not None and found[0] == "blob":
                     self._ahead[oid] = found[1]
                     self._ahead_bytes += len(found[1])
-        while self._ahead_bytes > _READ_AHEAD:
+        while self._ahead_bytes > _MOST_AHEAD:
             self._ahead_bytes -= len(self._ahead.pop(next(iter(self._ahead))))
 
     def keep(self, content: bytes) -> Entry:
-        """A plain file that is not in the repository, readable by its id as long as this object lives."""
+        """The entry of a plain file that is not in the repository. This object can read it by its id."""
         entry = Entry(PLAIN_FILE, object_id("blob", content))
         self._kept[entry.oid] = content
         return entry
@@ -232,7 +234,9 @@ class Git:
                 raise Problem(f"git has no tree {oid}: the repository is damaged or its remote does not answer")
             parsed = parse_tree(found[1], len(oid) // 2)
             if parsed is None:
-                raise Problem(f"tree {oid} is none that git writes: find out who made it, and make main without it")
+                raise Problem(
+                    f"tree {oid} has a form that git does not write: find out who made it, and rebuild main without it"
+                )
             if len(self._trees) >= _MOST_TREES:
                 self._trees.clear()
             known = self._trees[oid] = parsed
@@ -241,10 +245,10 @@ class Git:
     def first_parents(
         self, tip: Oid, *paths: str, no_older_than: Oid | None = None, saying: str = ""
     ) -> Iterator[Commit]:
-        """The first-parent chain from `tip`, newest first, of commits that changed one of `paths` (all without paths).
+        """The first-parent commits from `tip`, newest first, that changed one of `paths` (no paths: all commits).
 
-        Streamed: stop early and git stops too. `no_older_than` is left out, with all that came before it; so is what
-        has no line with the text `saying` in its message.
+        Streamed: git stops when the caller stops. Left out are `no_older_than` and all commits before it, and, with
+        `saying`, commits without this text in a line of their message.
         """
         words = ["log", "-z", "--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames"]
         words += ["--ignore-submodules=none", "--encoding=UTF-8"]
@@ -257,7 +261,7 @@ class Git:
         assert process.stdout is not None
         tokens = nul_separated(process.stdout)
         try:
-            # Of files each can change once in a commit: with all of them told there is no need to find the next commit.
+            # A commit changes each file once: when all are seen we can yield without reading the next commit.
             yield from commits_of(tokens, len(paths) if all(path.endswith(".json") for path in paths) else 0)
             tokens.close()
             err = process.communicate()[1]
@@ -265,31 +269,31 @@ class Git:
                 raise Problem(f"git log failed: {Ran(process.returncode, b'', err.decode(errors='replace')).reason}")
         finally:
             tokens.close()
-            # Collected in a cycle with this generator, GitPython's object may have ended git and let go of it already.
+            # If the garbage collector was here first, GitPython has ended git already and has no process any more.
             if getattr(process, "proc", process) is not None and process.poll() is None:
                 process.kill()
                 process.communicate()
 
     def saying(self, tip: Oid, text: str) -> list[Oid]:
-        """Every commit that `tip` descends from, sides of merges too, with that text in a line of its message."""
+        """All commits up to `tip`, merged branches included, with this text in a line of their message."""
         return [Oid(line) for line in self.ask("rev-list", "--fixed-strings", f"--grep={text}", tip).splitlines()]
 
     def clocks(self, tip: Oid) -> bytes:
-        """Lines of committer's clock and commit, along the first-parent chain from `tip`, newest first."""
+        """Lines "<committer's clock> <commit>" of the first-parent chain from `tip`, newest first."""
         ran = self.run("rev-list", "--first-parent", "--timestamp", tip, env={"GIT_FLUSH": "0"})
         if ran.code != 0:
             raise Problem(f"git rev-list failed: {ran.reason}")
         return ran.out
 
     def differences(self, old: Oid, new: Oid) -> list[Change]:
-        """Every path that differs between two trees or commits, whatever .gitattributes says."""
+        """Every path that differs between two trees or commits. Ignores .gitattributes."""
         ran = self.run("diff-tree", "-r", *_RAW, old, new)
         if ran.code != 0:
             raise Problem(f"git diff-tree failed: {ran.reason}")
         return changes_of(iter(ran.out.split(b"\0")[:-1]))
 
     def staged(self, head: Oid | None) -> list[Change]:
-        """Every path that the index changes against `head`, or against nothing."""
+        """Every path that differs between `head` (None: an empty tree) and the index."""
         old = head or object_id("tree", b"")
         ran = self.run("diff-index", "--cached", *_RAW, old, "--")
         if ran.code != 0:
@@ -299,7 +303,7 @@ class Git:
     # writing
 
     def write(self, objects: Iterable[tuple[str, bytes]], length: int) -> list[Oid]:
-        """Write (kind, content) objects; ids of `length` hex digits. Their files are durable, their names not yet."""
+        """Write (kind, content) objects, return ids of `length` hex digits. Files are durable, their names not yet."""
         ids: list[Oid] = []
         pack = bytearray()
         for kind, content in objects:

@@ -1,6 +1,6 @@
-"""What main is and was: its commits, read as far as somebody asks, and remembered.
+"""The commits of main, read only as far as needed, and cached.
 
-A shallow clone is deepened on the way, a partial one fetches together what many targets need.
+A shallow clone is deepened when necessary. A partial clone fetches the contents for many targets in one request.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pointsman.repo.history_cache import HistoryIndex, PathWalk
 from pointsman.repo.origin import MAIN, Origin
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 
-_MANY = 16  # paths whose walks cost more than reading everything once
+_MANY = 16  # from more paths or contents than this on, reading all at once is cheaper
 _OPEN_WALKS = 16  # each is a git process with three pipes
-_ALL = 1 << 30  # commits
-LATELY = 4  # changes of a path that whoever judges many of them reads
-_AFTER = 256  # commits beyond what was read, before they are read with it
-_LONG = 4096  # characters of a commit's message
+_ALL = 1 << 30  # commits: more than any history has
+LATELY = 4  # the newest changes of a path, read ahead when many paths are judged
+_MOST_BEYOND = 256  # commits newer than the index; with more of them all is read again
+_LONG_MESSAGE = 4096  # characters
 TRUE = ("true", "yes", "on", "1")  # what git takes for true
 
 
@@ -38,9 +38,9 @@ class History:
         self._origin = Origin(git, git_dir, worktree, self.remote)
         self._settings = settings
         self._written: set[Oid] = set()
-        self._fetched: set[Oid] = set()  # together, into a partial clone
+        self._fetched: set[Oid] = set()  # by `fetch_ahead`
         self.history_index: HistoryIndex | None = None
-        self._newer: dict[Oid, list[Commit] | None] = {}  # tip → what it has beyond the index
+        self._newer: dict[Oid, list[Commit] | None] = {}  # tip → its commits that are newer than the index
         self._walks: dict[str, PathWalk] = {}
         self._open_walks: deque[PathWalk] = deque()
         self._messages: dict[Oid, str] = {}
@@ -58,21 +58,21 @@ class History:
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know of how main was moved."""
+        """Notes for the user about moves of main."""
         return self._origin.notes
 
     def refresh(self) -> Oid:
-        """Learn the origin's heads as they are now, fetch what is new, return main; Unreachable if it is silent."""
+        """Read the heads of the origin, fetch what is new, return main. Unreachable if the origin does not answer."""
         self.heads = self._origin.heads()
         return self.main
 
     @property
     def is_partial(self) -> bool:
-        """Whether contents are fetched as they are read, each by a git of its own."""
+        """Whether this is a partial clone: each content is fetched when it is read, by a git process of its own."""
         return self._settings.get("remote.origin.promisor", "false").lower() in TRUE
 
     def fetch_ahead(self, entries: Iterable[Entry | None]) -> None:
-        """In a partial clone, fetch these contents together if they are many."""
+        """In a partial clone, fetch these contents in one request if there are many."""
         if not self.is_partial:
             return
         oids = {entry.oid for entry in entries if entry is not None and entry.mode == PLAIN_FILE}
@@ -82,15 +82,15 @@ class History:
             self._fetched |= oids
 
     def content(self, entry: Entry | None) -> bytes | None:
-        """The bytes of a plain file; None for nothing and for anything else (a symlink's target is not content)."""
+        """The bytes of a plain file; None for anything else (a symlink's target is not content)."""
         return self.git.blob(entry.oid) if entry is not None and entry.mode == PLAIN_FILE else None
 
     # what was
 
     def history(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
-        """First-parent commits from `tip` that changed a file's path, newest first; deepens a shallow clone on the way.
+        """First-parent commits from `tip` that changed one of `paths` (files), newest first. Deepens a shallow clone.
 
-        One path is walked once: asked again from a later tip, only what is new is walked.
+        One path is walked only once. From a later tip, only the new commits are walked.
         """
         if paths and self.history_index is not None and (newer := self._beyond(tip)) is not None:
             return _from_both(newer, self.history_index, tip, frozenset(paths), no_older_than)
@@ -111,11 +111,11 @@ class History:
         return PathWalk(tip, [], lambda start: self._history(start, path) if start is not None else iter(()))
 
     def history_below(self, tip: Oid, directory: str) -> Iterator[Commit]:
-        """The same for all that stands in a directory."""
+        """Like `history`, for everything in a directory."""
         return self._history(tip, directory)
 
     def read_history(self, tip: Oid | None = None) -> HistoryIndex:
-        """Read all of a history (main's) at once; from now on it answers what `history` is asked."""
+        """Read the whole history of `tip` (default: main) at once. From then on `history` uses it."""
         tip = tip or self.main
         if self.history_index is None or tip not in self.history_index:
             newer = self._beyond(tip)
@@ -126,7 +126,7 @@ class History:
         return self.history_index
 
     def _beyond(self, tip: Oid) -> list[Commit] | None:
-        """What a history has beyond the one that was read, newest first; None if it did not grow from that."""
+        """The commits from `tip` that are newer than the index, newest first; None if `tip` did not grow from it."""
         if self.history_index is None or tip in self.history_index:
             return None if self.history_index is None else []
         if tip not in self._newer:
@@ -140,17 +140,17 @@ class History:
         return self._newer[tip]
 
     def expect(self, paths: int, tip: Oid | None = None) -> None:
-        """Announce that so many paths will be walked from `tip` (main). Above a limit all of history is read in one go.
+        """Announce that `paths` histories will be read from `tip` (default: main).
 
-        Not in a shallow clone, whose history would have to be fetched for it.
+        Above a limit the whole history is read in one git call. A shallow clone is left out: it would have to fetch it.
         """
         if paths > _MANY and not self._shallow():
             newer = self._beyond(tip or self.main)
-            if newer is None or len(newer) > _AFTER:
+            if newer is None or len(newer) > _MOST_BEYOND:
                 self.read_history(tip)
 
     def forget(self) -> None:
-        """Drop what was read of history. Watches that run for days call this."""
+        """Drop cached history. Long-running watches call this."""
         self.history_index = None
         self._newer.clear()
         for walk in self._open_walks:
@@ -159,32 +159,32 @@ class History:
         self._open_walks.clear()
         self._messages.clear()
 
-    def _sharing(self, commit: Commit) -> Commit:
-        """A commit of many targets is met once for each of them: its message is kept once for all."""
+    def _with_shared_message(self, commit: Commit) -> Commit:
+        """A commit of many targets is read once for each of them, but its message is kept only once."""
         return replace(commit, message=self._messages.setdefault(commit.oid, commit.message))
 
     def _history(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
-        told = 0
+        yielded = 0
         depth = 100
         while True:
             cut = self._shallow()
             for place, commit in enumerate(self.git.first_parents(tip, *paths, no_older_than=no_older_than)):
                 if commit.oid in cut:
                     break
-                if place >= told:
-                    told += 1
-                    yield commit if len(commit.message) < _LONG else self._sharing(commit)
+                if place >= yielded:
+                    yielded += 1
+                    yield commit if len(commit.message) < _LONG_MESSAGE else self._with_shared_message(commit)
             else:
                 if not cut:
                     return
             if not self._deepen(depth):
-                raise Problem(f"the history of main ends at {min(cut)[:12]}: origin is a shallow clone itself")
+                raise Problem(f"the history of main ends at {min(cut)[:12]}: origin is a shallow clone, use a full one")
             depth *= 4
 
     # what descends from what
 
     def merge_base(self, one: Oid, other: Oid) -> Oid | None:
-        """The best common ancestor, None if the two share no history."""
+        """The best common ancestor; None if the two have no history in common."""
         while True:
             ran = self.git.run("merge-base", one, other)
             if ran.code == 0:
@@ -199,7 +199,7 @@ class History:
         return found is not None and found[0] == "commit" and self.merge_base(old, new) == old
 
     def grew_from(self, old: Oid, new: Oid) -> bool:
-        """Whether `old` is a commit of the first parent chain of `new`: a merge that makes it a side is a rewrite."""
+        """Whether `old` is on the first-parent chain of `new`. A merge that makes it a side branch rewrites main."""
         if old == new or not self.is_ancestor(old, new):
             return old == new
         lines = self.git.ask("rev-list", "--first-parent", "--parents", new, f"^{old}").splitlines()
@@ -214,20 +214,20 @@ class History:
         return int(committed[1]) if committed else 0
 
     def words(self, commit: Commit) -> str:
-        """All that a commit of main says: a merge commit speaks for the side that it brought in, too."""
+        """The message of a commit of main; for a merge commit with the messages of the commits that it merged."""
         return self.messages(commit.parents[0], commit.oid) if len(commit.parents) > 1 else commit.message
 
     def messages(self, base: Oid, head: Oid) -> str:
-        """The messages of all commits of `head` that `base` has not, oldest first."""
+        """The messages of all commits of `head` that `base` does not have, oldest first."""
         return self.git.ask("log", "--reverse", "--encoding=UTF-8", "--format=%B", head, f"^{base}")
 
     # shallow clones
 
     def deepen_to_first(self) -> None:
-        """Have all of main's history, down to its first commit; Problem if its origin has not."""
+        """Fetch all of main's history, down to its first commit; Problem if the origin does not have it."""
         while cut := self._shallow():
             if not self._deepen(_ALL):
-                raise Problem(f"the history of main ends at {min(cut)[:12]}: origin is a shallow clone itself")
+                raise Problem(f"the history of main ends at {min(cut)[:12]}: origin is a shallow clone, use a full one")
 
     def _shallow(self) -> frozenset[Oid]:
         try:
@@ -236,34 +236,34 @@ class History:
             return frozenset()
 
     def _deepen(self, depth: int) -> bool:
-        """Fetch so many commits more; whether there were any."""
+        """Fetch `depth` more commits. Whether there were any."""
         before = self._shallow()
         if self.remote is None:
-            raise Problem("this shallow repository has no origin to deepen it from: use a full clone")
+            raise Problem("this repository is shallow and has no origin to fetch from: use a full clone")
         self._origin.deepen(depth)
         return self._shallow() != before
 
 
 def _recent(index: HistoryIndex) -> Iterator[Entry | None]:
-    """What each manifest was lately: whoever asks for many of them reads these."""
-    told: Counter[str] = Counter()
+    """Each manifest at its newest changes: judging many targets reads these."""
+    seen: Counter[str] = Counter()
     for commit in index.commits:
         for change in commit.changes:
-            if change.path.startswith("manifests/") and told[change.path] < LATELY:
-                told[change.path] += 1
+            if change.path.startswith("manifests/") and seen[change.path] < LATELY:
+                seen[change.path] += 1
                 yield change.old
                 yield change.new
 
 
 def _grew(newer: Sequence[Commit], old: Oid) -> bool:
-    """Whether commits, newest first, are all of a first parent chain down to `old`."""
+    """Whether `newer`, newest first, are all first-parent commits after `old`."""
     return bool(newer) and newer[-1].parents[:1] == (old,)
 
 
 def _from_both(
     newer: Sequence[Commit], index: HistoryIndex, tip: Oid, paths: frozenset[str], no_older_than: Oid | None
 ) -> Iterator[Commit]:
-    """The commits that changed one of `paths`, of what a history has beyond an index and then of that."""
+    """The commits that changed one of `paths`: first those newer than the index, then those in it."""
     for commit in newer:
         if commit.oid == no_older_than:
             return

@@ -14,43 +14,45 @@ from pointsman.state.paths import folded, prefixes
 
 
 class PathWalk:
-    """The history of one path from one tip, read as far as anyone asked. `start` walks on from a commit."""
+    """The history of one path from one tip, read only as far as needed. `start` continues it at a commit."""
 
     def __init__(self, tip: Oid, read: list[Commit], start: Callable[[Oid | None], Iterator[Commit]]) -> None:
         self.tip = tip
         self._read = read
         self._start = start
-        self._coming = start(tip)
+        self._unread = start(tip)
 
     def __iter__(self) -> Iterator[Commit]:
         for place in itertools.count():
             while len(self._read) <= place:
-                commit = next(self._coming, None)
+                commit = next(self._unread, None)
                 if commit is None:
                     return
                 self._read.append(commit)
             yield self._read[place]
 
     def pause(self) -> None:
-        """End the git that waits to be read on; reading on starts another where this one stopped."""
-        if isinstance(self._coming, Generator):
-            self._coming.close()
+        """End the waiting git process. Further reading starts a new one at the same commit."""
+        if isinstance(self._unread, Generator):
+            self._unread.close()
             last = self._read[-1] if self._read else None
-            self._coming = self._start(self.tip if last is None else last.parents[0] if last.parents else None)
+            self._unread = self._start(self.tip if last is None else last.parents[0] if last.parents else None)
 
     def from_later(self, tip: Oid, newer: Iterable[Commit], path: str) -> PathWalk:
-        """The walk from a later tip, `newer` being all commits since this one's."""
-        touching = [replace(each, changes=_of(each, path)) for each in newer]
+        """The walk from a later tip. `newer`: all commits since the tip of this walk."""
+        touching = [replace(each, changes=_changes_of(each, path)) for each in newer]
         return PathWalk(tip, [each for each in touching if each.changes], lambda _: iter(self))
 
 
 class HistoryIndex:
-    """All of a history, down to its first commit: what each path was at any commit of it, without opening a tree."""
+    """A whole history, down to its first commit. It knows each path at each commit without reading trees."""
 
     def __init__(self, commits: Iterable[Commit]) -> None:
         self.commits = list(commits)  # newest first
         self._place = {commit.oid: place for place, commit in enumerate(self.commits)}
-        self._touching: dict[str, tuple[list[int], list[Change]]] = {}  # path → places and what changed there
+        self._touching: dict[
+            str, tuple[list[int], list[Change]]
+        ] = {}  # path → places of commits, and its changes there
         for place, commit in enumerate(self.commits):
             for change in commit.changes:
                 places, changes = self._touching.setdefault(change.path, ([], []))
@@ -62,14 +64,14 @@ class HistoryIndex:
         return commit in self._place
 
     def spelled_otherwise(self, path: str) -> bool:
-        """Whether a path of this history, or a directory of one, differs from `path` or one of its only in case."""
+        """Whether a path or directory of this history differs from `path`, or a directory of it, only in case."""
         if not self._spellings:
             for prefix in {prefix for each in self._touching for prefix in prefixes(each)}:
                 self._spellings.setdefault(folded(prefix), set()).add(prefix)
         return any(len(self._spellings.get(folded(prefix), ())) > 1 for prefix in prefixes(path))
 
     def history(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
-        """The commits from `tip` that changed one of `paths`, newest first, with those changes alone."""
+        """The commits from `tip` that changed one of `paths`, newest first, with only these changes."""
         end = self._place.get(no_older_than, len(self.commits)) if no_older_than is not None else len(self.commits)
         steps = heapq.merge(*(self._since(self._place[tip], path) for path in paths), key=itemgetter(0))
         for place, touching in itertools.groupby(steps, key=itemgetter(0)):
@@ -78,12 +80,12 @@ class HistoryIndex:
             yield replace(self.commits[place], changes=tuple(change for _, change in touching))
 
     def entry(self, commit: Oid, path: str) -> Entry | None:
-        """What a file's path held at a commit of this history."""
+        """The entry of a file at a commit of this history; None if there was none."""
         step = next(self._since(self._place[commit], path), None)
         return step[1].new if step is not None else None
 
     def is_older(self, one: Oid, other: Oid) -> bool:
-        """Whether `one` comes before `other`, or is it."""
+        """Whether `one` is older than `other`, or the same."""
         return self._place[one] >= self._place[other]
 
     def _since(self, place: int, path: str) -> Iterator[tuple[int, Change]]:
@@ -91,5 +93,5 @@ class HistoryIndex:
         return ((places[step], changes[step]) for step in range(bisect_left(places, place), len(places)))
 
 
-def _of(commit: Commit, path: str) -> tuple[Change, ...]:
+def _changes_of(commit: Commit, path: str) -> tuple[Change, ...]:
     return tuple(change for change in commit.changes if change.path == path)

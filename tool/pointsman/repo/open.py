@@ -1,4 +1,4 @@
-"""Open a repository as a user names it: a checkout, a bare repository or a URL."""
+"""Open the repository that a user names: a checkout, a bare repository or a URL."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pointsman.errors import Problem
 from pointsman.repo.git import Git
 from pointsman.repo.repository import Repository
 
-# A remote's URL → what gives git the environment that lets it in there, None if nothing is needed.
+# A remote's URL → a function that returns the environment with the credentials for git; None if none are needed.
 Credentials = Callable[[str | None], Callable[[], Mapping[str, str]] | None]
-_BARE = "safe.bareRepository"  # a setting that lets git work only in bare repositories that it was told of
+_BARE = "safe.bareRepository"  # a git setting that can forbid bare repositories that are not named explicitly
 
 
 @contextlib.contextmanager
 def open_repository(spec: str, credentials: Credentials = lambda remote: None) -> Iterator[Repository]:
-    """The repository at a path, or a bare partial clone of a URL that lives as long as the context."""
+    """The repository at a path, or a bare partial clone of a URL, which is deleted at the end of the context."""
     with contextlib.ExitStack() as stack:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/]+@[^/]+:", spec) and not os.path.isdir(spec):
             directory = stack.enter_context(
@@ -37,14 +37,14 @@ def open_repository(spec: str, credentials: Credentials = lambda remote: None) -
         stack.callback(git.close)
         where = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository")
         ran = git.run(*where)
-        if ran.code != 0 and _BARE in ran.err and spec != ".":  # found where one stands, it would not be what was named
+        if ran.code != 0 and _BARE in ran.err and spec != ".":  # "." is the default, so nobody named the repository
             git = Git(os.path.abspath(spec), bare=True)
             stack.callback(git.close)
             ran = git.run(*where)
         if ran.code != 0:
             reason = f": {ran.reason}" if "dubious" in ran.err or _BARE in ran.err else ""
             raise Problem(
-                f"{spec} is no git repository{reason}" + ("" if reason else " (pointsman init DIR makes one)")
+                f"{spec} is not a git repository{reason}" + ("" if reason else " (pointsman init DIR makes one)")
             )
         git_dir, bare = ran.out.decode(errors="surrogateescape").splitlines()
         worktree = None
@@ -52,7 +52,7 @@ def open_repository(spec: str, credentials: Credentials = lambda remote: None) -
             top = git.run("rev-parse", "--path-format=absolute", "--show-toplevel")
             worktree = Path(top.out.decode(errors="surrogateescape").removesuffix("\n")) if top.code == 0 else None
         if worktree is not None:
-            git = Git(str(worktree))  # below its top git would take every path for one from there
+            git = Git(str(worktree))  # in a subdirectory git would read paths as relative to it
             stack.callback(git.close)
         lines = git.ask("config", "--list", "-z").split("\0")
         settings = dict(line.partition("\n")[::2] for line in lines if line)

@@ -19,12 +19,12 @@ from pointsman.state.objects import PLAIN_FILE, TREE, Change, Entry, Oid, object
 
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
-_DEEPEST = 200  # directories
-_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # never a branch, whatever branches are called
+_DEEPEST = 200  # directories of one path
+_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # always an id, even if a branch has such a name
 
 
 class Repository(History):
-    """An open repository. `held` ends with it."""
+    """An open repository. When it is closed, `held` is closed too."""
 
     def __init__(self, git: Git, git_dir: Path, *, worktree: Path | None, settings: Mapping[str, str]) -> None:
         super().__init__(git, git_dir, worktree=worktree, settings=settings)
@@ -33,7 +33,7 @@ class Repository(History):
     # refs
 
     def move(self, moves: Sequence[Move]) -> None:
-        """Make all moves or none, each only if its ref is still where it was; MovedFirst if not. Durable on return."""
+        """Make all moves or none, each only if its ref is still at `was`; MovedFirst if not. Durable on return."""
         self._origin.move(moves, self._written)
         for move in moves:
             if move.new is None:
@@ -42,7 +42,7 @@ class Repository(History):
                 self.heads[move.ref] = move.new
 
     def resolve(self, revision: str) -> Oid:
-        """The commit that a user's words name; branches come before tags. Problem if there is none."""
+        """The commit that a user names. A branch comes before a tag. Problem if there is none."""
         if revision.startswith("-") or "\0" in revision or "\n" in revision:
             raise Problem(f"not a revision: {revision!r}")
         name, rest = re.fullmatch(r"([^~^@]*)(.*)", revision, re.DOTALL).groups()  # type: ignore[union-attr]
@@ -55,21 +55,23 @@ class Repository(History):
             ran = self.git.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{text}^{{commit}}")
             if ran.code == 0:
                 return Oid(ran.out.decode().strip())
-        raise Problem(f"no such revision: {revision} (a branch, a commit id or git's own words such as main~2)")
+        raise Problem(
+            f"no such revision: {revision} (write a branch, a commit id, or a revision of git such as main~2)"
+        )
 
     # objects and commits
 
     def tree_of(self, commit: Oid) -> Oid:
         found = self.git.object(commit)
         if found is None or found[0] != "commit":
-            raise Problem(f"{commit} is no commit of this repository")
+            raise Problem(f"{commit} is not a commit of this repository")
         return Oid(found[1][5 : found[1].index(b"\n")].decode())
 
     def tree_with(self, tree: Oid | None, files: Mapping[str, bytes | Entry | None]) -> Oid:
-        """`tree` with each path set to its content or entry, or taken away (None). Rebuilt only along those paths."""
+        """`tree` with each path set to its content or entry, or removed (None). Rebuilds only what these paths need."""
         deepest = max((path.count("/") for path in files), default=0)
         if deepest > _DEEPEST:
-            raise Problem(f"a path {deepest} directories deep is none that every file system takes: shorten it")
+            raise Problem(f"a path {deepest} directories deep is too deep for some file systems: shorten it")
         length = len(tree) if tree is not None else 40
         objects: list[tuple[str, bytes]] = []
         root = self._tree_with(tree, {tuple(path.split("/")): new for path, new in files.items()}, objects, length)
@@ -99,10 +101,10 @@ class Repository(History):
                 objects.append(("blob", new))
                 entries[path[0]] = Entry(PLAIN_FILE, object_id("blob", new, length))
         for name, inner in below.items():
-            there = entries.get(name)
-            if there is not None and there.mode != TREE:
-                raise Problem(f"{name} on main is no directory, but state belongs below it: remove it by a commit")
-            child = self._tree_with(there.oid if there and there.mode == TREE else None, inner, objects, length)
+            old = entries.get(name)
+            if old is not None and old.mode != TREE:
+                raise Problem(f"{name} on main must be a directory, because state belongs below it: remove the file")
+            child = self._tree_with(old.oid if old is not None else None, inner, objects, length)
             if child is None:
                 entries.pop(name, None)
             else:
@@ -114,7 +116,7 @@ class Repository(History):
         return object_id("tree", content, length)
 
     def commit(self, tree: Oid, parents: Sequence[Oid], message: str, *, author: str | None = None) -> Oid:
-        """A new commit, signed if commit.gpgSign asks. `author` is "Name <email>", the committer unless given."""
+        """A new commit, signed if commit.gpgSign is set. `author`: "Name <email>"; by default the committer."""
         name, email = self.identity()
         env = {
             "GIT_COMMITTER_NAME": name,
@@ -136,7 +138,7 @@ class Repository(History):
         return oid
 
     def identity(self) -> tuple[str, str]:
-        """Name and email to commit with: git's own, and where none is set up, the login and the host, saying so."""
+        """Name and email for commits, from git's settings. Without them: login and host, with a remark in the name."""
         try:
             user = getpass.getuser()
         except (KeyError, OSError):
@@ -146,9 +148,9 @@ class Repository(History):
         return name or f"{user} (no git user.name set)", email or f"{user}@{socket.gethostname()}"
 
     def staged(self) -> tuple[Oid | None, list[Change]]:
-        """HEAD and what the index changes against it."""
+        """HEAD (None before the first commit), and each path that the index changes."""
         if self.worktree is None:
-            raise Problem("--staged needs a checkout: this repository has no index")
+            raise Problem("this repository has no index: run --staged in a checkout")
         ran = self.git.run("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
         head = Oid(ran.out.decode().strip()) if ran.code == 0 else None
         return head, self.git.staged(head)

@@ -1,4 +1,4 @@
-"""Try again when someone moved first: what was read is read anew, and each pause is longer than the one before."""
+"""Try again after someone else moved first: the origin is read again, and each pause is longer than the last."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _Result = TypeVar("_Result")
 
 
 def until_settled(repo: Repository, attempt: Callable[[], _Result], gave_up: str = "") -> _Result:
-    """What `attempt` returns, once nobody moves first. Before each further try the origin is read anew.
+    """The result of `attempt`, which is tried again after MovedFirst. Before each new try the origin is read again.
 
-    MovedFirst if someone was faster at every try: the last one, or one that says `gave_up`.
+    After `TRIES` tries: the last MovedFirst, or one with the text `gave_up`.
     """
     for again in range(TRIES):
         try:
@@ -31,5 +31,5 @@ def until_settled(repo: Repository, attempt: Callable[[], _Result], gave_up: str
 
 
 def pause(again: int) -> None:
-    """Wait a little before one more try, up to 1.3 seconds, the longer the more there were."""
+    """Wait a random time before the next try. The limit grows with each try, up to 1.3 seconds."""
     time.sleep(random.uniform(0, 0.02 * 2 ** min(again, 6)))

@@ -14,7 +14,7 @@ from pointsman.state.paths import is_target
 
 
 class Snapshot:
-    """The tree of one commit, or of nothing, with `staged` paths on top. Only plain files are read as state."""
+    """The tree of one commit (None: an empty tree), with `staged` paths on top. Only plain files are state."""
 
     def __init__(self, repo: Repository, commit: Oid | None, staged: Mapping[str, Entry | None] | None = None) -> None:
         self._repo = repo
@@ -23,7 +23,7 @@ class Snapshot:
         self._staged = staged or {}
 
     def entry(self, path: str) -> Entry | None:
-        """What stands at `path`. Of a commit that the repository's index has, only files are told."""
+        """The entry at `path`; None if there is none. Finds only files if the history index has the commit."""
         if path in self._staged:
             return self._staged[path]
         if self.commit is None:
@@ -50,7 +50,7 @@ class Snapshot:
         return self._repo.content(self.entry(path))
 
     def listing(self, path: str) -> Mapping[str, Entry]:
-        """The entries of the directory `path` of the commit ("": its root); none if it is no directory."""
+        """The entries of the directory `path` ("": the root) in the commit. Empty if there is no such directory."""
         entry = self._in_tree(path)
         return self._repo.git.tree(entry.oid) if entry is not None and entry.mode == TREE else {}
 
@@ -59,7 +59,7 @@ class Snapshot:
         return [name for name, child in self.listing(path).items() if child.mode == TREE]
 
     def targets(self, root: str) -> Iterator[Target]:
-        """Every target that has a directory below `root`, "manifests" or "registry"; other names are passed over."""
+        """Every target that has a directory below `root`, "manifests" or "registry". Other names are skipped."""
         for tenant in self.names(root):
             for surface in self.names(f"{root}/{tenant}"):
                 if is_target(tenant, surface):
@@ -75,13 +75,13 @@ class Snapshot:
         if data is None:
             at = f"at {self.commit[:12]}" if self.commit else "here"
             raise Problem(
-                f"there is no {SETTINGS_PATH} {at}: this is no manifest repository (pointsman init DIR makes one)"
+                f"there is no {SETTINGS_PATH} {at}: this is not a manifest repository (pointsman init DIR makes one)"
             )
         return read_settings(data, f"{SETTINGS_PATH} at {self.commit[:12]}" if self.commit else SETTINGS_PATH)
 
 
 def versions_in(repo: Repository, entry: Entry | None) -> Mapping[str, str]:
-    """Artifact type → version, of the manifest in a tree entry; nothing where there is none or it cannot be read."""
+    """Artifact type → version, of the manifest in a tree entry. Empty if there is none or it cannot be read."""
     data = repo.content(entry)
     found = read_manifest(data, "") if data is not None else None
     return found.versions if isinstance(found, Manifest) else {}
