@@ -281,7 +281,7 @@ def test_a_ship_on_a_ship_on_a_hand_edit_is_told_where_it_began_and_what_mends_i
         shop.publish(cooc(tmp_path / "c.json", 50), accept=("items-drop",), reason="few")
     says = [fault.says for fault in error.value.faults]
     assert [edit[:12] in each for each in says] == [True]
-    assert says[0].count("breaks this rule since") == 1
+    assert says[0].count("already breaks this rule (since") == 1
     shop.roll_back(reason="mend")
     shop.merge()
     assert shop.sync().exit_code == 0
