@@ -16,7 +16,7 @@ from pointsman.errors import MovedFirst, Refused
 from pointsman.gate.gate import Gate
 from pointsman.repo.repository import Repository
 from pointsman.rules.evidence import Checkpoint
-from pointsman.serving.fence import SYNCED, Fence, behind, move_fence
+from pointsman.serving.fence import SYNCED, Fence, move_fence, rewrite_faults
 from pointsman.state.objects import Oid
 from pointsman.verbs import sync
 
@@ -186,7 +186,7 @@ class FenceLast(Run):
 
 
 def _move_later(gate: Gate, store: Any, fence: Fence, main: Oid, orders: sync.Orders) -> None:
-    if faults := behind(gate, Checkpoint.SYNC, fence, main):
+    if faults := rewrite_faults(gate, Checkpoint.SYNC, fence, main):
         raise Refused(faults)
     run = store.run
     run.due[gate.repo] = lambda: move_fence(store, fence, main)

@@ -110,7 +110,7 @@ def test_a_main_that_was_rewritten_stops_sync_until_it_is_accepted(shop: Shop, t
 def test_a_fence_that_cannot_be_read_is_said_and_nothing_changes(shop: Shop) -> None:
     shop.sync()
     fence(shop).write_text("half a fen")
-    with pytest.raises(Problem, match=r"sync\.json is not Pointsman's own file"):
+    with pytest.raises(Problem, match=r"sync\.json is not a file of Pointsman"):
         shop.sync()
 
 

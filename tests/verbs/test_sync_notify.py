@@ -62,7 +62,7 @@ def receiver() -> Generator[Receiver]:
 
 @pytest.fixture
 def open_shop(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Shop]:
-    monkeypatch.setattr(calls, "_PAUSE", 0)
+    monkeypatch.setattr(calls, "_PAUSE_SECONDS", 0)
 
     def build(settings: str) -> Shop:
         shop = Shop(tmp_path / "shop", settings.replace("URL", receiver.url))
@@ -158,15 +158,15 @@ def test_a_host_that_does_not_answer_costs_a_sentence_without_the_secret(
     assert len(pauses) == 2
     monkeypatch.setenv(calls.INVALIDATE_HEADERS, "Bearer s3cret")
     wrong = made.post("http://127.0.0.1:1/x", {}, calls.INVALIDATE_HEADERS)
-    assert wrong == "POINTSMAN_INVALIDATE_HEADERS has a line that is no header: write each as Name: value"
+    assert wrong == "POINTSMAN_INVALIDATE_HEADERS has a line that is not a header: write each line as Name: value"
 
 
 def test_the_calls_of_a_run_share_one_budget() -> None:
     now = [0.0]
     made = calls.Calls(clock=lambda: now[0], sleep=lambda _: None)
     now[0] = 1000
-    assert "used up" in made.post("http://127.0.0.1:1/x", {}, calls.NOTIFY_HEADERS)
-    assert "used up" in made.run("true", {})
+    assert "no time is left" in made.post("http://127.0.0.1:1/x", {}, calls.NOTIFY_HEADERS)
+    assert "no time is left" in made.run("true", {})
 
 
 @pytest.mark.slow
@@ -264,7 +264,7 @@ def test_a_command_that_fails_hangs_or_is_not_there_is_reported_and_blocks_nothi
     with command(tmp_path, "import sys\nsys.exit('no \\x1b[31mroom')") as line:
         assert made.run(line, {}) == "exit code 1: no \\u001b[31mroom\\u000a"
     assert "No such file" in made.run("/nowhere/at/all", {})
-    monkeypatch.setattr(calls, "_LONGEST", 0.5)
+    monkeypatch.setattr(calls, "_CALL_SECONDS", 0.5)
     with command(tmp_path, "import time\ntime.sleep(600)") as line:
         assert "was killed" in made.run(line, {})
 

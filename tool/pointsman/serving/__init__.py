@@ -1,1 +1,1 @@
-"""The pointers that serving reads: what they hold, the fence before them, and who is called after them."""
+"""The pointers that serving reads, the fence that guards them, and the calls after they are written."""

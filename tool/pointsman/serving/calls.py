@@ -1,6 +1,6 @@
-"""Hooks: who is told, over HTTP or by a command, that something has happened. None of them can hold anything up.
+"""Calls of a URL or of a command, after something has happened. A call that is slow or fails stops nothing.
 
-Settings name where to call; what lets a call in comes from the environment and is never said.
+The settings say what to call. Credentials come from the environment and are never shown.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from pointsman.errors import Problem, one_line
 
 INVALIDATE_HEADERS = "POINTSMAN_INVALIDATE_HEADERS"
 NOTIFY_HEADERS = "POINTSMAN_NOTIFY_HEADERS"
-COMMAND_VARIABLES = "POINTSMAN_NOTIFY_"  # what a command may see of the environment, beside what any program needs
+COMMAND_VARIABLES = "POINTSMAN_NOTIFY_"  # prefix of the variables that a command gets, besides those below
 _ANY_PROGRAM = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
-_TRIES = 3
-_LONGEST = 5.0  # seconds for one answer, or for the command
-_IN_ALL = 20.0  # seconds for all calls of one run
-_PAUSE = 0.2  # seconds before a second try, then twice that
-_SHOWN = 200  # characters of what a command says
+_POST_TRIES = 3
+_CALL_SECONDS = 5.0  # for one answer, or for the command
+_RUN_SECONDS = 20.0  # for all calls of one run
+_PAUSE_SECONDS = 0.2  # before the second try; twice that before the third
+_CHARACTERS_SHOWN = 200  # of the stderr of a command
 
 
 class Calls:
-    """The calls of one run, within one budget. Every call answers with what went wrong, "" if nothing did."""
+    """The calls of one run, with one time limit for all. Each returns what went wrong, "" if nothing did."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], object] = time.sleep
     ) -> None:
         self._clock = clock
         self._sleep = sleep
-        self._ends = clock() + _IN_ALL
+        self._ends = clock() + _RUN_SECONDS
 
     def post(self, url: str, document: Mapping[str, Any], variable: str) -> str:
-        """POST a document with the headers of an environment variable. 2xx is success; a redirect is not followed."""
+        """POST a document with the headers of an environment variable. Only 2xx is success: no redirect is followed."""
         import httpx
 
         try:
@@ -49,12 +49,12 @@ class Calls:
         except Problem as problem:
             return str(problem)
         wrong = ""
-        for again in range(_TRIES):
+        for again in range(_POST_TRIES):
             left = self._ends - self._clock()
             if left <= 0:
-                return wrong or "the time for calls of this run was used up"
+                return wrong or f"no time is left for this call: all calls of a run have {_RUN_SECONDS:.0f} s"
             try:
-                answer = httpx.post(url, json=document, headers=headers, timeout=min(_LONGEST, left))
+                answer = httpx.post(url, json=document, headers=headers, timeout=min(_CALL_SECONDS, left))
             except httpx.HTTPError as error:
                 wrong = one_line(str(error) or type(error).__name__)
             else:
@@ -63,15 +63,15 @@ class Calls:
                 wrong = f"HTTP {answer.status_code}"
                 if answer.status_code < 500 and answer.status_code not in (408, 429):
                     return wrong
-            if again < _TRIES - 1:
-                self._sleep(_PAUSE * 2**again)
+            if again < _POST_TRIES - 1:
+                self._sleep(_PAUSE_SECONDS * 2**again)
         return wrong
 
     def run(self, command: str, document: Mapping[str, Any]) -> str:
-        """Run a command, split as a shell would but without one, with a document on its stdin."""
-        left = min(_LONGEST, self._ends - self._clock())
+        """Run a command with a document on its stdin. It is split as by a shell, but no shell runs."""
+        left = min(_CALL_SECONDS, self._ends - self._clock())
         if left <= 0:
-            return "the time for calls of this run was used up"
+            return f"no time is left for this call: all calls of a run have {_RUN_SECONDS:.0f} s"
         try:
             process = subprocess.Popen(
                 shlex.split(command),
@@ -84,7 +84,7 @@ class Calls:
         except (OSError, ValueError) as error:
             return one_line(str(error))
         try:
-            _, said = process.communicate(json.dumps(document).encode() + b"\n", left)
+            _, output = process.communicate(json.dumps(document).encode() + b"\n", left)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -92,24 +92,28 @@ class Calls:
             return f"it took more than {left:.0f} s and was killed"
         if process.returncode == 0:
             return ""
-        return f"exit code {process.returncode}: {one_line(said.decode(errors='replace'))[:_SHOWN]}".rstrip(": ")
+        return (
+            f"exit code {process.returncode}: {one_line(output.decode(errors='replace'))[:_CHARACTERS_SHOWN]}".rstrip(
+                ": "
+            )
+        )
 
 
 def read_headers(variable: str) -> dict[str, str]:
-    """The headers in an environment variable, `Name: value` on a line each; Problem that does not say what it holds."""
+    """The headers in an environment variable, one `Name: value` a line. A Problem does not show the value."""
     headers = {}
     for line in os.environ.get(variable, "").splitlines():
         if not line.strip():
             continue
         name, colon, value = line.partition(":")
         if not colon or not re.fullmatch(r"[A-Za-z0-9-]+", name.strip()) or not value.strip().isascii():
-            raise Problem(f"{variable} has a line that is no header: write each as Name: value")
+            raise Problem(f"{variable} has a line that is not a header: write each line as Name: value")
         headers[name.strip()] = value.strip()
     return headers
 
 
 def _environment() -> dict[str, str]:
-    """What a command sees: no credentials of ours."""
+    """The environment of a command, without Pointsman's credentials."""
     return {
         name: value for name, value in os.environ.items() if name in _ANY_PROGRAM or name.startswith(COMMAND_VARIABLES)
     }

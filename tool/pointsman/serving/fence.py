@@ -1,6 +1,7 @@
-"""Fences: what of main was dealt with last, kept beside the serving pointers, where no rewrite of main reaches.
+"""Fences: the last commits of main that sync and audit worked on.
 
-A fence is one small object in the store. Whoever moves it proves first that main still descends from where it stands.
+A fence is one small object beside the serving pointers, where no rewrite of main reaches. Before it is moved, the
+mover checks that main still descends from its commit.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from pointsman.rules.evidence import Checkpoint
 from pointsman.state.objects import Oid
 from pointsman.store.base import Store
 
-SYNCED = ".pointsman/sync.json"  # the last commit that sync began to mirror
-AUDITED = ".pointsman/audit.json"  # the last commit that audit has read up to
+SYNCED = ".pointsman/sync.json"  # the last commit that sync began to work on
+AUDITED = ".pointsman/audit.json"  # the last commit that audit has read
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """One fence as it was read: the commit it stands at, None for none yet, and the tag of what was read."""
+    """A fence as it was read: its commit, None if there is no fence yet, and the tag of the object."""
 
     key: str
     commit: Oid | None
@@ -29,7 +30,7 @@ class Fence:
 
 
 def read_fence(store: Store, key: str) -> Fence:
-    """The fence under `key`; Problem for a file that is none."""
+    """The fence under `key`; Problem if the object is not a fence."""
     held = store.read(key)
     if held is None:
         return Fence(key, None, None)
@@ -38,12 +39,12 @@ def read_fence(store: Store, key: str) -> Fence:
     except (ValueError, TypeError, KeyError, RecursionError):
         commit = None
     if not isinstance(commit, str) or not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", commit):
-        raise Problem(f"{store.url}/{key} is not Pointsman's own file: delete it if main may be taken as it is now")
+        raise Problem(f"{store.url}/{key} is not a file of Pointsman: delete it if main is right as it is now")
     return Fence(key, Oid(commit), held.tag)
 
 
-def behind(gate: Gate, at: Checkpoint, fence: Fence, main: Oid) -> tuple[Fault, ...]:
-    """The faults of a main that does not descend from the commit that a fence stands at."""
+def rewrite_faults(gate: Gate, at: Checkpoint, fence: Fence, main: Oid) -> tuple[Fault, ...]:
+    """The faults of a main that does not descend from the commit of a fence."""
     if fence.commit is None or gate.repo.grew_from(fence.commit, main):
         return ()
     seen_by = "which was synced last" if fence.key == SYNCED else "which was audited last"
@@ -51,7 +52,7 @@ def behind(gate: Gate, at: Checkpoint, fence: Fence, main: Oid) -> tuple[Fault, 
 
 
 def move_fence(store: Store, fence: Fence, main: Oid) -> None:
-    """Let a fence stand at `main`; MovedFirst if someone moved it since it was read."""
+    """Move a fence to `main`; MovedFirst if someone else moved it since it was read."""
     if fence.commit != main:
         data = json.dumps({"v": 1, "commit": main}).encode() + b"\n"
         store.replace(fence.key, data, was=fence.tag)

@@ -1,8 +1,8 @@
-"""What is to be done after a pointer was written: caches to invalidate, people to tell.
+"""The calls after pointers were written: caches to invalidate, people to notify.
 
-It is owed in one small object beside the fence from before the first pointer is written until it is done: who dies in
-between leaves it to the next sync, and everything is done at least once. What lasts, a refusal or a drift that is kept,
-stands there, too, once it was told.
+What still has to be called is stored in one small object beside the fence. It is stored before the first pointer is
+written and removed when done, so a crash leaves it to the next sync. Each call is made at least once. Lasting refusals
+and drifts are stored as well, so that each is reported once.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from pointsman.state.objects import Oid, object_id
 from pointsman.store.base import Held, Store
 
 KEY = ".pointsman/aftermath.json"
-_TRIES = 8
-_MOST = 20  # commits of one target that are told, where serving was behind by more
-_DONE = ("written", "healed", "pruned", "unchanged")
+_UPDATE_TRIES = 8
+_MOST_EVENTS = 20  # of one target; serving may be behind by more commits
+_DONE_OUTCOMES = ("written", "healed", "pruned", "unchanged")
 
-Difference: TypeAlias = tuple[Target, Held | None]  # and what serving has of it
+Difference: TypeAlias = tuple[Target, Held | None]  # and the pointer that serving has of it
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What is owed and what was told, by target, as it was read."""
+    """The object as it was read."""
 
     tag: str | None = None
-    owed: dict[str, dict[str, Any]] = field(default_factory=dict)  # types whose cache is stale, events to tell
-    told: dict[str, str] = field(default_factory=dict)
+    pending: dict[str, dict[str, Any]] = field(default_factory=dict)  # target → types to invalidate, events to notify
+    reported: dict[str, str] = field(default_factory=dict)  # target → hash of the lasting trouble that was reported
 
 
 class Notices:
-    """What one sync owes to those whom the settings name."""
+    """The calls of one sync, to those that the settings name."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
@@ -52,45 +52,49 @@ class Notices:
 
     @property
     def wanted(self) -> bool:
-        """Whether anyone is named at all."""
+        """Whether the settings name anyone."""
         settings = self._settings
         return bool(settings.invalidate or settings.notify_command or settings.notify_webhook)
 
     def promise(self, gate: Gate, main: Oid, differing: Iterable[Difference]) -> None:
-        """Write down what there will be to do for pointers that are going to be written; MovedFirst if it was raced."""
+        """Store the calls for pointers that will be written. MovedFirst if another sync stored something meanwhile."""
         if not self.wanted:
             return
         state = self._read()
-        owed = {**state.owed, **{str(target): self._due(gate, main, target, held) for target, held in differing}}
-        if owed != state.owed:
-            self._write(state, owed, state.told)
+        added = {str(target): self._calls_for(gate, main, target, held) for target, held in differing}
+        pending = {**state.pending, **added}
+        if pending != state.pending:
+            self._write(state, pending, state.reported)
 
     def deliver(self, gate: Gate, main: Oid, done: Mapping[Target, SyncedTarget]) -> list[CallResult]:
-        """Do what is owed for targets that serving now has as main does, and tell what was refused or kept, once."""
+        """Make the stored calls for targets whose pointer is now that of main. Report each lasting trouble once."""
         if not self.wanted:
             return []
-        state, hooks = self._read(), Calls()
-        settled: dict[str, dict[str, Any]] = {}
-        told: dict[str, str] = {}
+        state, calls = self._read(), Calls()
+        finished: dict[str, dict[str, Any]] = {}
+        reported: dict[str, str] = {}
         results: list[CallResult] = []
         for target, each in done.items():
-            name, lasting = str(target), _lasting(each)
-            if lasting and state.told.get(name) != lasting:
-                made = self._tell(hooks, target, [_trouble(gate, main, target, each)])
-                results += made
-                told |= {name: lasting} if _all_well(made) else {}
-            elif name in state.owed and each.outcome in _DONE:
-                due = state.owed[name]
-                made = [*self._invalidate(hooks, target, due["types"]), *self._tell(hooks, target, due["events"])]
-                results += made
-                settled |= {name: due} if _all_well(made) else {}
-        over = {str(target) for target, each in done.items() if not _lasting(each)}
-        self._forget(settled, told, over, {str(target) for target, each in done.items() if _lasting(each)})
+            name, trouble = str(target), _lasting_trouble(each)
+            if trouble and state.reported.get(name) != trouble:
+                answers = self._notify(calls, target, [_trouble_event(gate, main, target, each)])
+                results += answers
+                reported |= {name: trouble} if _all_well(answers) else {}
+            elif name in state.pending and each.outcome in _DONE_OUTCOMES:
+                todo = state.pending[name]
+                answers = [
+                    *self._invalidate(calls, target, todo["types"]),
+                    *self._notify(calls, target, todo["events"]),
+                ]
+                results += answers
+                finished |= {name: todo} if _all_well(answers) else {}
+        in_trouble = {str(target) for target, each in done.items() if _lasting_trouble(each)}
+        self._update(finished, reported, {str(target) for target in done} - in_trouble, in_trouble)
         return results
 
-    # what there is to do
+    # the calls
 
-    def _due(self, gate: Gate, main: Oid, target: Target, held: Held | None) -> dict[str, Any]:
+    def _calls_for(self, gate: Gate, main: Oid, target: Target, held: Held | None) -> dict[str, Any]:
         lineage = gate.lineage(main, target)
         now = lineage.last.versions if lineage.last is not None else {}
         there = read_manifest(held.data, "") if held is not None else None
@@ -98,22 +102,22 @@ class Notices:
         types = sorted(slot for slot in {*was, *now} if was.get(slot) != now.get(slot)) or sorted(now)
         return {"types": types, "events": list(_events(lineage, held, was))}
 
-    def _invalidate(self, hooks: Calls, target: Target, types: Sequence[str]) -> Iterator[CallResult]:
+    def _invalidate(self, calls: Calls, target: Target, types: Sequence[str]) -> Iterator[CallResult]:
         if self._settings.invalidate and types:
             url = self._settings.invalidate.replace("{tenant}", target.tenant).replace("{surface}", target.surface)
-            wrong = hooks.post(url, {"targets": list(types), "surface": target.surface}, INVALIDATE_HEADERS)
+            wrong = calls.post(url, {"targets": list(types), "surface": target.surface}, INVALIDATE_HEADERS)
             yield CallResult("invalidate", str(target), not wrong, wrong)
 
-    def _tell(self, hooks: Calls, target: Target, events: Sequence[Mapping[str, Any]]) -> list[CallResult]:
-        made: list[CallResult] = []
+    def _notify(self, calls: Calls, target: Target, events: Sequence[Mapping[str, Any]]) -> list[CallResult]:
+        answers: list[CallResult] = []
         for event in events:
             if self._settings.notify_webhook:
-                wrong = hooks.post(self._settings.notify_webhook, event, NOTIFY_HEADERS)
-                made.append(CallResult("webhook", str(target), not wrong, wrong))
+                wrong = calls.post(self._settings.notify_webhook, event, NOTIFY_HEADERS)
+                answers.append(CallResult("webhook", str(target), not wrong, wrong))
             if self._settings.notify_command:
-                wrong = hooks.run(self._settings.notify_command, event)
-                made.append(CallResult("command", str(target), not wrong, wrong))
-        return made
+                wrong = calls.run(self._settings.notify_command, event)
+                answers.append(CallResult("command", str(target), not wrong, wrong))
+        return answers
 
     # the object
 
@@ -123,38 +127,42 @@ class Notices:
             return _State()
         try:
             document = json.loads(held.data)
-            owed = {str(name): {"types": list(due["types"]), "events": list(due["events"])}
-                    for name, due in document["owed"].items()}  # fmt: skip
-            return _State(held.tag, owed, {str(name): str(text) for name, text in document["told"].items()})
+            pending = {str(name): {"types": list(todo["types"]), "events": list(todo["events"])}
+                       for name, todo in document["owed"].items()}  # fmt: skip
+            return _State(held.tag, pending, {str(name): str(text) for name, text in document["told"].items()})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return _State(held.tag)  # of no use to anyone: it is written anew
+            return _State(held.tag)  # nobody can use it, so it is overwritten
 
-    def _write(self, state: _State, owed: Mapping[str, Any], told: Mapping[str, str]) -> None:
-        document = {"v": 1, "owed": owed, "told": told}
+    def _write(self, state: _State, pending: Mapping[str, Any], reported: Mapping[str, str]) -> None:
+        document = {"v": 1, "owed": pending, "told": reported}
         self._store.replace(KEY, (json.dumps(document, sort_keys=True) + "\n").encode(), was=state.tag)
 
-    def _forget(self, settled: Mapping[str, Any], told: dict[str, str], over: set[str], lasting: set[str]) -> None:
-        """Take out what was done and what is over, leaving what others have added meanwhile."""
-        for _ in range(_TRIES):
+    def _update(
+        self, finished: Mapping[str, Any], reported: dict[str, str], recovered: set[str], in_trouble: set[str]
+    ) -> None:
+        """Remove what is finished, and add what was reported. Keep what other syncs have stored meanwhile."""
+        for _ in range(_UPDATE_TRIES):
             with self._store.locked(""), contextlib.suppress(MovedFirst):
                 state = self._read()
-                owed = {
-                    name: due for name, due in state.owed.items() if settled.get(name) != due and name not in lasting
+                pending = {
+                    name: todo
+                    for name, todo in state.pending.items()
+                    if finished.get(name) != todo and name not in in_trouble
                 }
-                still = {name: text for name, text in state.told.items() if name not in over} | told
-                if (owed, still) != (state.owed, state.told):
-                    self._write(state, owed, still)
+                known = {name: text for name, text in state.reported.items() if name not in recovered} | reported
+                if (pending, known) != (state.pending, state.reported):
+                    self._write(state, pending, known)
                 return
 
 
 def _events(lineage: Lineage, held: Held | None, was: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """What happened to a target since what serving has, oldest first; a drift where main never had that."""
+    """The events of a target since the pointer that serving has, oldest first; a drift if main never had it."""
     found: list[dict[str, Any]] = []
     oid = object_id("blob", held.data, len(lineage.tip or "")) if held is not None else None
     for step in lineage:
         if step.after is not None and step.after.oid == oid:
             break
-        if step.place < _MOST:
+        if step.place < _MOST_EVENTS:
             kind = "removal" if step.after is None else "ship" if step.is_ship else "rollback"
             found.append(_event(kind, lineage.target, step, step.versions_before, step.versions))
         if held is None or (step.before is not None and step.before.oid == oid):
@@ -188,8 +196,8 @@ def _event(
     }
 
 
-def _lasting(each: SyncedTarget) -> str:
-    """What is wrong with a target as long as nobody mends it, "" if nothing is."""
+def _lasting_trouble(each: SyncedTarget) -> str:
+    """A hash of the refusal or the kept drift of a target; "" if it has none."""
     if each.outcome != "refused" and not each.is_drift:
         return ""
     rules = [f"{fault.rule} {fault.says}" for fault in each.faults]
@@ -197,12 +205,12 @@ def _lasting(each: SyncedTarget) -> str:
     return hashlib.sha256(what.encode()).hexdigest()
 
 
-def _trouble(gate: Gate, main: Oid, target: Target, each: SyncedTarget) -> dict[str, Any]:
+def _trouble_event(gate: Gate, main: Oid, target: Target, each: SyncedTarget) -> dict[str, Any]:
     last = gate.lineage(main, target).last
     kind = "refusal" if each.outcome == "refused" else "drift"
     changes = as_document(each.drift.changes if each.drift is not None else {})
     return {**_event(kind, target, last, {}, {}), "changes": changes, "faults": as_document(each.faults)}
 
 
-def _all_well(made: Sequence[CallResult]) -> bool:
-    return all(each.ok for each in made)
+def _all_well(answers: Sequence[CallResult]) -> bool:
+    return all(each.ok for each in answers)

@@ -1,4 +1,4 @@
-"""The pointers that serving reads: what they hold, and how that differs from main."""
+"""The pointers that serving reads, and how they differ from main."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from pointsman.store.parallel import ask_all
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What someone wrote by hand, as far as it can be read as a manifest."""
+    """How a pointer that someone wrote by hand differs from main."""
 
     readable: bool
     changes: Annotated[Mapping[str, tuple[str | None, str | None]], "type → version on main and in serving"]
 
 
 def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held]]:
-    """What serving holds, by target."""
+    """The pointers that serving has, with their targets."""
     found = {key: settings.serving_target(key) for key in store.keys("", settings.serving_depth)}
     keys = [key for key, target in found.items() if target is not None]
     for key, held in zip(keys, ask_all(store.read, keys, at_once=store.at_once), strict=True):
@@ -35,7 +35,7 @@ def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held]]:
 
 
 def drift(documents: Documents, head: Snapshot, target: Target, held: Held) -> Drift:
-    """What is served that main never had."""
+    """How a pointer that main never had differs from main."""
     there, mine = read_manifest(held.data, ""), documents.manifest(head, target)
     served = there.versions if isinstance(there, Manifest) else {}
     wanted = mine.versions if mine is not None else {}

@@ -17,7 +17,7 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.audit.document import Report
 from pointsman.rules.evidence import Checkpoint
-from pointsman.serving.fence import AUDITED, SYNCED, Fence, behind, move_fence, read_fence
+from pointsman.serving.fence import AUDITED, SYNCED, Fence, move_fence, read_fence, rewrite_faults
 from pointsman.settings import Settings
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 from pointsman.state.paths import DOCUMENTS, path_kind
@@ -37,7 +37,7 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Mapp
     fences, notes = _fences(Snapshot(repo, repo.refresh()).settings())
     main = repo.refresh()  # after the fences, as in sync: a ship that was synced in between is no rewrite
     settings = Snapshot(repo, main).settings()
-    lost = sorted({fault for fence in fences for fault in behind(gate, Checkpoint.AUDIT, fence, main)})
+    lost = sorted({fault for fence in fences for fault in rewrite_faults(gate, Checkpoint.AUDIT, fence, main)})
     lost = [] if accept_rewrite else lost
     index = repo.read_history()
     since = Oid(settings.audit_since)

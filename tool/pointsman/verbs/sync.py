@@ -18,7 +18,7 @@ from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Checkpoint
-from pointsman.serving.fence import SYNCED, Fence, behind, move_fence, read_fence
+from pointsman.serving.fence import SYNCED, Fence, move_fence, read_fence, rewrite_faults
 from pointsman.serving.notify import Notices
 from pointsman.serving.outcomes import CallResult, Committer, SyncedTarget, SyncOutcome
 from pointsman.serving.pointers import drift, ever_had, pointers
@@ -169,7 +169,7 @@ def _seconds_since(commit: Commit) -> float:
 
 def _move_fence(gate: Gate, store: Store, fence: Fence, main: Oid, orders: Orders) -> None:
     """Refused if main no longer descends from the last commit attempted; else that commit is `main` from here on."""
-    if not orders.accept_rewrite and (faults := behind(gate, Checkpoint.SYNC, fence, main)):
+    if not orders.accept_rewrite and (faults := rewrite_faults(gate, Checkpoint.SYNC, fence, main)):
         raise Refused(faults)
     if not orders.dry_run:
         move_fence(store, fence, main)
