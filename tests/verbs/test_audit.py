@@ -186,7 +186,7 @@ def test_a_since_that_is_not_on_main_is_refused_and_excuses_nothing(shop: Shop) 
     side = git(shop.desk, "commit-tree", "-m", "elsewhere", "HEAD^{tree}")
     (shop.desk / "pointsman.toml").write_text(f'{text}\n[audit]\nsince = "{side}"\n')
     shop.push()
-    with pytest.raises(Problem, match="is not a commit of main"):
+    with pytest.raises(Problem, match="is no commit of main"):
         audited(shop)
     assert shop.check() == ["unvouched-manifest"]
 
