@@ -25,10 +25,7 @@ from seaweed import BUCKET, Server
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.state.store_url import Access
 from pointsman.store.bucket import Bucket
-from pointsman.store.bucket_errors import trouble_of
 from pointsman.store.open import open_store
-from pointsman.store.parallel import ask_all
-from pointsman.store.schemes import SCHEMES
 
 OLD, NEW = "t/s/old.json", "t/s/new.json"
 WAS, IS = b"o" * 3000, b"n" * 3000
@@ -291,18 +288,6 @@ def test_a_machine_without_credentials_is_told_which_to_give(
         assert "no credentials were found: check AWS_ACCESS_KEY_ID" in says(at(s3, url))
 
 
-def test_an_error_that_nobody_knows_passes_nothing_on_of_its_text() -> None:
-    trouble = trouble_of(OSError("Authorization: AWS4-HMAC-SHA256 Credential=AKIDSECRET"), SCHEMES["s3"], "b")
-    assert "AKIDSECRET" not in trouble.says
-
-
-def test_a_budget_that_is_no_number_of_seconds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for text in (" ", "0", "-1", "1e3", "soon"):
-        monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", text)
-        with pytest.raises(Problem, match="POINTSMAN_STORE_TIMEOUT is not a number of seconds above 0"):
-            open_store("s3://bucket")
-
-
 def test_an_endpoint_of_the_settings_wins_over_the_environment(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, s3: Server, url: str
 ) -> None:
@@ -349,16 +334,3 @@ def test_a_directory_never_imports_obstore() -> None:
         "import sys; from pointsman.store.open import open_store as o; o('file:///x'); print('obstore' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "False"
-
-
-def test_many_calls_at_once_give_their_results_in_order_and_begin_nothing_after_an_error() -> None:
-    assert list(ask_all(lambda each: each * 2, range(50), at_once=8)) == [each * 2 for each in range(50)]
-    begun: list[int] = []
-
-    def call(number: int) -> int:
-        begun.append(number)
-        raise Unreachable(f"number {number}")
-
-    with pytest.raises(Unreachable, match="number"):
-        list(ask_all(call, range(1000), at_once=4))
-    assert len(begun) <= 4

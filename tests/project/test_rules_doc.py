@@ -60,11 +60,6 @@ def test_the_page_has_what_the_code_has(part: str) -> None:
     assert (DOCS / page).read_text("utf-8").partition(begin)[2].partition(end)[0] == written(), "run make docs"
 
 
-def test_every_rule_has_a_name_of_its_own_and_says_how_to_mend_it() -> None:
-    assert len({rule.name for rule in RULES}) == len(RULES)
-    assert all(rule.stops and rule.mend and rule.at for rule in RULES)
-
-
 if __name__ == "__main__":
     for name, (file, write) in PARTS.items():
         start, stop = around(name)

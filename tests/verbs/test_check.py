@@ -15,7 +15,7 @@ from shop import GROCER, Shop, cooc, git, popularity
 from pointsman.cli import check as check_command
 from pointsman.cli.main import main
 from pointsman.rules.evidence import Checkpoint
-from pointsman.rules.table import BY_NAME, RULES
+from pointsman.rules.table import BY_NAME
 from pointsman.verbs import check
 from pointsman.workspace import Workspace
 
@@ -329,14 +329,6 @@ def test_a_type_rollback_that_claims_a_version_the_slot_never_had_is_refused(tmp
     said = git(shop.desk, "log", "-1", "--format=%B")
     git(shop.desk, "commit", "-q", "--amend", "-m", said.replace("Record: ", "Restores: "))
     assert shop.check("origin/main", "mine") == ["unvouched-manifest"]
-
-
-def test_every_rule_has_a_name_a_sentence_and_a_gate() -> None:
-    assert len(BY_NAME) == len(RULES)
-    for rule in RULES:
-        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
-        assert rule.stops
-        assert rule.at
 
 
 def test_holds_stop_ships_until_they_expire_by_the_commit_s_clock_and_let_restores_pass(shop: Shop) -> None:

@@ -1,15 +1,22 @@
-"""Log: one event per commit and target, moments along all of main, and a restore only where something was restored."""
+"""Log: its events, its filters, its table, and `--explain`."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
+import re
 from pathlib import Path
-from typing import Any
 
 import pytest
+from auditing import by_hand, dated_shop, events, looked_at, said_of
 from shop import GROCER, Shop, cooc, git, popularity
 
+from pointsman.cli import log as log_command
+from pointsman.errors import Problem
+from pointsman.repo.commit_graph import WRITE, has_path_filters
+from pointsman.state.names import Target
 from pointsman.verbs import log
 from pointsman.workspace import Workspace
 
@@ -17,12 +24,6 @@ from pointsman.workspace import Workspace
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path / "shop")
-
-
-def events(shop: Shop, *, records: bool = False) -> list[dict[str, Any]]:
-    with shop.open() as repo:
-        found: list[dict[str, Any]] = log.log(Workspace(repo), log.Query(records=records)).document["events"]
-        return found
 
 
 def test_the_records_that_land_in_one_commit_are_one_event_of_their_target(shop: Shop, tmp_path: Path) -> None:
@@ -80,3 +81,194 @@ def test_a_change_that_restores_one_slot_and_ships_another_is_a_ship(shop: Shop,
     newest = events(shop)[0]
     assert newest["kind"] == "ship"
     assert set(newest["changes"]) == {"popularity", "cooc"}
+
+
+@pytest.fixture(scope="module")
+def dated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, list[str]]:
+    return dated_shop(tmp_path_factory.mktemp("dated"))
+
+
+def test_log_is_told_by_time_person_and_run(dated: tuple[Shop, list[str]]) -> None:
+    shop, commits = dated
+    assert [event["commit"] for event in events(shop, GROCER, since="2051-01-01", until="2051-12-31")] == [
+        commits[3],
+        commits[2],
+        commits[1],
+    ]
+    assert next(event["commit"] for event in events(shop, until="2050-01-01")) == commits[0]
+    assert {event["target"] for event in events(shop, run="https://ci.example/7")} == {"baker/home", "grocer/home"}
+    assert events(shop, run="https://ci.example/") == []
+    assert events(shop, by="nobody") == []
+    assert len(events(shop, GROCER, by="ANN")) == len(commits)
+    with pytest.raises(Problem, match="--since 2027-01-02 is after --until 2027-01-01"):
+        events(shop, since="2027-01-02", until="2027-01-01")
+    with pytest.raises(Problem, match="--until soon is not a date or time"):
+        events(shop, until="soon")
+
+
+def test_log_names_who_merged_where_that_is_another(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
+    shop.pull()
+    env = {"GIT_COMMITTER_NAME": "Mel", "GIT_COMMITTER_EMAIL": "mel@example.org"}
+    git(shop.desk, "rm", "-q", GROCER.manifest_path)
+    git(shop.desk, "commit", "-q", "-m", "gone", env=env)
+    git(shop.desk, "push", "-q", "origin", "main")
+    (newest, *_) = events(shop)
+    assert (newest["by"], newest["committer"]) == ("Ann Ops <ann@example.org>", "Mel <mel@example.org>")
+    assert "by Ann Ops <ann@example.org>, merged by Mel <mel@example.org>, took out of serving grocer/home" in said_of(
+        shop, "main"
+    )
+    assert [event["kind"] for event in events(shop, by="mel@")] == ["removal"]
+
+
+def test_holds_and_releases_are_events_of_their_target_and_a_hold_on_everything_of_each(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shop.publish(popularity(tmp_path / "p.json", 10), popularity(tmp_path / "b.json", 9, tenant="baker"), merge=True)
+    shop.pull()
+    for name, target in (("grocer/home", "grocer/home"), ("all", "all"), ("baker/home", "baker/home")):
+        path = shop.desk / "holds" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        hold = {"v": 1, "target": target, "until": "2099-01-01T00:00:00Z", "reason": f"{name} is broken"}
+        path.write_text(json.dumps(hold, indent=2) + "\n")
+        git(shop.desk, "add", "holds")
+        shop.push(f"hold {name}")
+    git(shop.desk, "rm", "-q", "holds/grocer/home.json")
+    shop.push("release")
+    told = [(event["kind"], event["target"], event["reason"], event.get("until")) for event in events(shop, GROCER)][:3]
+    assert told == [
+        ("release", "grocer/home", "", None),
+        ("hold", "all", "all is broken", "2099-01-01T00:00:00Z"),
+        ("hold", "grocer/home", "grocer/home is broken", "2099-01-01T00:00:00Z"),
+    ]
+    assert "put a hold on all. Ships are stopped until 2099-01-01T00:00:00Z." in said_of(shop, "main~2")
+
+
+def test_what_stood_at_the_commit_that_settings_trust_is_restored_and_an_edit_before_it_is_not(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
+    shop.pull()
+    by_hand(shop, 1, "2050-01-01T00:00:00Z")
+    trusted = by_hand(shop, 2, "2050-01-02T00:00:00Z")
+    settings = shop.desk / "pointsman.toml"
+    settings.write_text(settings.read_text() + f'\n[audit]\nsince = "{trusted}"\n')
+    git(shop.desk, "commit", "-q", "-a", "-m", "trust")
+    by_hand(shop, 1, "2050-01-03T00:00:00Z")
+    by_hand(shop, 2, "2050-01-04T00:00:00Z")
+    git(shop.desk, "push", "-q", "origin", "main")
+    assert [event["kind"] for event in events(shop)] == ["restore", "edit", "edit", "edit", "ship"]
+
+
+def test_what_goes_back_to_one_type_put_back_is_a_restore(shop: Shop, tmp_path: Path) -> None:
+    for day in (1, 2):
+        files = popularity(tmp_path / "p.json", 9 + day, day=day), cooc(tmp_path / "c.json", 9 + day, day=day)
+        shop.publish(*files, merge=True)
+    shop.roll_back(slot="cooc", now=True, reason="only this")
+    put_back = shop.manifest
+    shop.publish(popularity(tmp_path / "p.json", 12, day=3), merge=True)
+    shop.roll_back(now=True, reason="and that")
+    assert shop.manifest == put_back
+    assert [event["kind"] for event in events(shop, GROCER)] == ["restore", "ship", "restore", "ship", "ship"]
+    assert "put back an earlier state of grocer/home" in said_of(shop, "main")
+
+
+def test_a_ship_that_plain_git_merged_is_a_ship_by_what_the_side_says(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "p.json", 10))
+    (pull,) = shop.pulls()
+    shop.pull()
+    git(shop.desk, "fetch", "-q", "origin")
+    git(shop.desk, "merge", "-q", "--no-ff", "-m", "merged by hand", f"origin/{pull['branch']}")
+    git(shop.desk, "push", "-q", "origin", "main")
+    assert [event["kind"] for event in events(shop)] == ["ship"]
+
+
+def test_a_table_has_a_row_for_each_type_and_no_cell_is_a_formula(shop: Shop, tmp_path: Path) -> None:
+    files = popularity(tmp_path / "p.json", 10), cooc(tmp_path / "c.json", 5)
+    shop.publish(*files, merge=True, run='=HYPERLINK("https://evil.example")')
+    with shop.open() as repo:
+        found = log.log(Workspace(repo), log.Query()).value
+    rows = list(csv.DictReader(io.StringIO(log_command.render_csv(found))))
+    assert [(row["type"], row["from"]) for row in rows] == [("cooc", ""), ("popularity", "")]
+    assert {row["to"] for row in rows} == {new for _, new in found.events[0].changes.values()}
+    assert {row["run"] for row in rows} == {'\'=HYPERLINK("https://evil.example")'}
+
+
+def test_a_commit_is_explained_in_one_paragraph_that_says_what_became_of_it(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "p1.json", 10), merge=True, run="https://ci.example/1")
+    first = shop.main
+    shop.publish(popularity(tmp_path / "p2.json", 12, day=2), cooc(tmp_path / "c.json", 5, day=2), merge=True)
+    second = shop.main
+    versions = [each["changes"]["popularity"][1][:12] for each in events(shop)[::-1]]
+    text = said_of(shop, second)
+    assert "\n" not in text
+    assert git(shop.desk, "rev-parse", "main") != second, "a checkout that has not pulled for a while"
+    assert said_of(shop, "main") == text
+    assert looked_at(shop, "main^")["commit"] == looked_at(shop, f"{second}^")["commit"]
+    assert re.search(rf"It added cooc [0-9a-f]{{12}}; changed popularity from {versions[0]} to {versions[1]}\.", text)
+    assert text.endswith("It is what main has now.")
+    assert f"It stood until {second[:12]} (ship, " in said_of(shop, first)
+    assert "It came from the run https://ci.example/1." in said_of(shop, first)
+    assert "recorded versions of grocer/home" in said_of(shop, f"{first}~1")
+    assert "changes no manifest, hold or record" in said_of(shop, f"{first}~2")
+
+
+def test_the_same_history_is_told_with_and_without_the_filters_of_a_commit_graph(
+    dated: tuple[Shop, list[str]],
+) -> None:
+    shop, _ = dated
+    plain = events(shop, GROCER, records=True)
+    assert not has_path_filters(shop.origin)
+    git(shop.origin, *WRITE.split()[1:])
+    assert has_path_filters(shop.origin)
+    assert events(shop, GROCER, records=True) == plain
+    git(shop.origin, "commit-graph", "write", "--reachable", "--split=replace", "--changed-paths")
+    assert has_path_filters(shop.origin)
+    git(shop.origin, "commit-graph", "write", "--reachable", "--split=replace", "--no-changed-paths")
+    assert not has_path_filters(shop.origin)
+
+
+@pytest.fixture
+def shipped(tmp_path: Path) -> Shop:
+    shop = Shop(tmp_path / "shop")
+    shop.publish(popularity(tmp_path / "p1.json", 10), merge=True, run="https://ci.example/1")
+    return shop
+
+
+def test_log_names_ships_restores_edits_and_removals_newest_first(shipped: Shop, tmp_path: Path) -> None:
+    shipped.publish(popularity(tmp_path / "p2.json", 11), merge=True, run="https://ci.example/2")
+    shipped.pull()
+    git(shipped.desk, "revert", "--no-edit", "HEAD")
+    path = shipped.desk / GROCER.manifest_path
+    path.write_text(path.read_text().replace('"updated_at": "2', '"updated_at": "3'))
+    shipped.push("edit")
+    git(shipped.desk, "rm", "-q", GROCER.manifest_path)
+    shipped.push("gone")
+    found = events(shipped)
+    assert [event["kind"] for event in found] == ["removal", "edit", "restore", "ship", "ship"]
+    assert [event["run"] for event in found][-2:] == ["https://ci.example/2", "https://ci.example/1"]
+    ship, restore = found[3], found[2]
+    assert restore["changes"]["popularity"] == ship["changes"]["popularity"][::-1]
+    assert found[0]["changes"]["popularity"][1] is None
+    assert found[-1]["changes"]["popularity"][0] is None
+    assert restore["by"] == "Ann Ops <ann@example.org>"
+
+
+def test_moments_never_run_backwards_although_a_clock_did(shipped: Shop) -> None:
+    shipped.pull()
+    git(shipped.desk, "rm", "-q", GROCER.manifest_path)
+    env = {"GIT_COMMITTER_DATE": "2001-01-01T00:00:00Z"}
+    git(shipped.desk, "commit", "-q", "-m", "from the past", env=env)
+    git(shipped.desk, "push", "-q", "origin", "main")
+    found = events(shipped)
+    assert found[0]["at"] == found[1]["at"]
+
+
+def test_records_are_events_only_if_asked(shipped: Shop) -> None:
+    assert {event["kind"] for event in events(shipped)} == {"ship"}
+    assert {event["kind"] for event in events(shipped, GROCER, records=True)} == {"ship", "record"}
+
+
+def test_a_target_that_never_was_names_the_nearest(shipped: Shop) -> None:
+    with pytest.raises(Problem, match="did you mean grocer/home"):
+        events(shipped, Target("grocer", "hom"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from pathlib import Path
@@ -311,29 +310,3 @@ def test_review_and_get_are_wired_to_the_command_line(
         assert capsys.readouterr().out.startswith(first)
     assert main(["-C", str(shop.desk), "review", "--json", "--format", "html"]) == 2
     capsys.readouterr()
-
-
-def test_get_hands_out_the_bytes_of_a_version(
-    shop: Shop, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    version = target(reviewed(shop))["changes"]["popularity"][1]
-    blob = (shop.store / "grocer" / "home" / "popularity" / f"{version}.json").read_bytes()
-    assert main(["-C", str(shop.desk), "get", version[:8]]) == 0
-    assert capsysbinary.readouterr().out == blob
-    file = tmp_path / "got.json"
-    assert main(["-C", str(shop.desk), "get", version, "-o", str(file)]) == 0
-    assert file.read_bytes() == blob
-    for words, code, says in (
-        ((version[:3],), 2, b"at least 4"),
-        (("0" * 64,), 2, b": did you mean "),
-        ((version, "--json"), 2, b"-o"),
-        ((version, "-o", str(tmp_path / "no" / "such")), 2, b"cannot write"),
-        ((version, "--offline"), 3, b"--offline"),
-    ):
-        assert main(["-C", str(shop.desk), "get", *words]) == code
-        said = capsysbinary.readouterr()
-        assert says in said.err, words
-    (shop.store / "grocer" / "home" / "popularity" / f"{version}.json").write_bytes(b"{}")
-    assert main(["-C", str(shop.desk), "get", version]) == 3
-    assert b"not those of its version" in capsysbinary.readouterr().err
-    assert sorted(os.listdir(tmp_path)) == sorted({*os.listdir(tmp_path)} - {".got.json"})

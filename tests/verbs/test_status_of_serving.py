@@ -1,4 +1,4 @@
-"""What on-call and auditors read: status and log, from git and the serving pointers alone."""
+"""Status: what serving has beside what main has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shop import GROCER, Shop, git, popularity
 
 from pointsman.errors import Problem
 from pointsman.state.names import Target
-from pointsman.verbs import log, status
+from pointsman.verbs import status
 from pointsman.workspace import Workspace
 
 
@@ -19,12 +19,6 @@ def shop(tmp_path: Path) -> Shop:
     shop = Shop(tmp_path / "shop")
     shop.publish(popularity(tmp_path / "p1.json", 10), merge=True, run="https://ci.example/1")
     return shop
-
-
-def events(shop: Shop, *targets: Target, records: bool = False) -> list[dict[str, Any]]:
-    with shop.open() as repo:
-        found: list[dict[str, Any]] = log.log(Workspace(repo), log.Query(targets, records=records)).document["events"]
-        return found
 
 
 def state(shop: Shop, *targets: Target) -> dict[str, Any]:
@@ -86,35 +80,6 @@ def test_status_tells_what_is_current_since_when_and_what_waits(shop: Shop, tmp_
     assert set(told["current"]) == {"popularity"}
 
 
-def test_log_names_ships_restores_edits_and_removals_newest_first(shop: Shop, tmp_path: Path) -> None:
-    shop.publish(popularity(tmp_path / "p2.json", 11), merge=True, run="https://ci.example/2")
-    shop.pull()
-    git(shop.desk, "revert", "--no-edit", "HEAD")
-    path = shop.desk / GROCER.manifest_path
-    path.write_text(path.read_text().replace('"updated_at": "2', '"updated_at": "3'))
-    shop.push("edit")
-    git(shop.desk, "rm", "-q", GROCER.manifest_path)
-    shop.push("gone")
-    found = events(shop)
-    assert [event["kind"] for event in found] == ["removal", "edit", "restore", "ship", "ship"]
-    assert [event["run"] for event in found][-2:] == ["https://ci.example/2", "https://ci.example/1"]
-    ship, restore = found[3], found[2]
-    assert restore["changes"]["popularity"] == ship["changes"]["popularity"][::-1]
-    assert found[0]["changes"]["popularity"][1] is None
-    assert found[-1]["changes"]["popularity"][0] is None
-    assert restore["by"] == "Ann Ops <ann@example.org>"
-
-
-def test_moments_never_run_backwards_although_a_clock_did(shop: Shop) -> None:
-    shop.pull()
-    git(shop.desk, "rm", "-q", GROCER.manifest_path)
-    env = {"GIT_COMMITTER_DATE": "2001-01-01T00:00:00Z"}
-    git(shop.desk, "commit", "-q", "-m", "from the past", env=env)
-    git(shop.desk, "push", "-q", "origin", "main")
-    found = events(shop)
-    assert found[0]["at"] == found[1]["at"]
-
-
 def test_a_target_that_is_gone_from_main_but_still_served_is_shown(shop: Shop) -> None:
     shop.sync()
     shop.pull()
@@ -124,12 +89,6 @@ def test_a_target_that_is_gone_from_main_but_still_served_is_shown(shop: Shop) -
     assert (told["current"], told["serving"]) == ({}, "behind")
 
 
-def test_records_are_events_only_if_asked(shop: Shop) -> None:
-    assert {event["kind"] for event in events(shop)} == {"ship"}
-    assert {event["kind"] for event in events(shop, GROCER, records=True)} == {"ship", "record"}
-
-
 def test_a_target_that_never_was_names_the_nearest(shop: Shop) -> None:
-    for look in (events, state):
-        with pytest.raises(Problem, match="did you mean grocer/home"):
-            look(shop, Target("grocer", "hom"))
+    with pytest.raises(Problem, match="did you mean grocer/home"):
+        state(shop, Target("grocer", "hom"))

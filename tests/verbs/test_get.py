@@ -1,0 +1,56 @@
+"""Get: the bytes of a version."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reviews import reviewed, twice_shipped
+from shop import Kept, Shop
+
+from pointsman.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("review"), twice_shipped)
+
+
+@pytest.fixture
+def shop(kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # others have read the same versions
+    return kept.fresh()
+
+
+def target(document: dict[str, Any]) -> dict[str, Any]:
+    (only,) = document["targets"]
+    assert isinstance(only, dict)
+    return only
+
+
+def test_get_hands_out_the_bytes_of_a_version(
+    shop: Shop, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    version = target(reviewed(shop))["changes"]["popularity"][1]
+    blob = (shop.store / "grocer" / "home" / "popularity" / f"{version}.json").read_bytes()
+    assert main(["-C", str(shop.desk), "get", version[:8]]) == 0
+    assert capsysbinary.readouterr().out == blob
+    file = tmp_path / "got.json"
+    assert main(["-C", str(shop.desk), "get", version, "-o", str(file)]) == 0
+    assert file.read_bytes() == blob
+    for words, code, says in (
+        ((version[:3],), 2, b"at least 4"),
+        (("0" * 64,), 2, b": did you mean "),
+        ((version, "--json"), 2, b"-o"),
+        ((version, "-o", str(tmp_path / "no" / "such")), 2, b"cannot write"),
+        ((version, "--offline"), 3, b"--offline"),
+    ):
+        assert main(["-C", str(shop.desk), "get", *words]) == code
+        said = capsysbinary.readouterr()
+        assert says in said.err, words
+    (shop.store / "grocer" / "home" / "popularity" / f"{version}.json").write_bytes(b"{}")
+    assert main(["-C", str(shop.desk), "get", version]) == 3
+    assert b"not those of its version" in capsysbinary.readouterr().err
+    assert sorted(os.listdir(tmp_path)) == sorted({*os.listdir(tmp_path)} - {".got.json"})
