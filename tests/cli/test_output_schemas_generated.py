@@ -6,7 +6,7 @@ import json
 import re
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 import pytest
 
 from pointsman.report import target_state
+from pointsman.report.audit.value import Audit
 from pointsman.values import Shape
 from pointsman.verbs import (
     adopt,
@@ -43,6 +44,7 @@ Schema = dict[str, Any]
 VALUES: dict[str, type] = {
     "adopt": adopt.Adopted,
     "at": at.InForce,
+    "audit": Audit,
     "check": check.Checked,
     "demo": demo.Told,
     "doctor": doctor.Examined,
@@ -101,7 +103,7 @@ class Schemas:
     def object(self, kind: Any) -> Schema:
         """The schema of a dataclass: a member that is None by default may be left out, and never is null."""
         hints = get_type_hints(kind, include_extras=True)
-        optional = [each.name for each in fields(kind) if each.default is not MISSING]
+        optional = [each.name for each in fields(kind) if each.default is None]
         members = {each.name: self._present(hints[each.name], each.name in optional) for each in fields(kind)}
         return {
             "type": "object",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ from playwright.sync_api import Browser
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.cli.main import main
+from pointsman.history.signatures import Signature
+from pointsman.outcome import as_document
 from pointsman.report.audit import html as audit_html
 from pointsman.report.audit import markdown, terminal
+from pointsman.report.audit.value import Audit, Signed, Signer
 from pointsman.verbs import audit, log
 from pointsman.workspace import Workspace
 
@@ -61,14 +64,19 @@ def eventful(root: Path) -> Shop:
     return shop
 
 
-def reported(shop: Shop) -> dict[str, Any]:
+def reported(shop: Shop) -> Audit:
     with shop.open() as repo:
-        return dict(audit.audit(Workspace(repo)).document)
+        return audit.audit(Workspace(repo)).value
 
 
 @pytest.fixture(scope="module")
-def document(kept: Kept) -> dict[str, Any]:
+def found(kept: Kept) -> Audit:
     return reported(kept.fresh())
+
+
+@pytest.fixture(scope="module")
+def document(found: Audit) -> dict[str, Any]:
+    return dict(as_document(found))
 
 
 @pytest.mark.slow
@@ -103,7 +111,7 @@ def test_who_made_and_who_merged_is_told_apart(kept: Kept) -> None:
     env = {"GIT_AUTHOR_NAME": "Bot", "GIT_AUTHOR_EMAIL": "bot@example.org"}
     git(shop.desk, "commit", "-q", "--allow-empty", "-m", "by a bot", env=env)
     git(shop.desk, "push", "-q", "origin", "HEAD:main")
-    people = {each["who"]: (each["authored"], each["committed"]) for each in reported(shop)["people"]}
+    people = {each.who: (each.authored, each.committed) for each in reported(shop).people}
     ops, count = "Ann Ops <ann@example.org>", int(git(shop.origin, "rev-list", "--count", "main"))
     assert people["Bot <bot@example.org>"] == (1, 0)
     assert sum(authored for authored, _ in people.values()) == count
@@ -118,10 +126,11 @@ def test_since_cuts_the_report_and_what_came_before_still_counts_as_known(kept: 
     (shop.desk / "pointsman.toml").write_text(f'{text}\n[audit]\nsince = "{since}"\n')
     last = shop.push("from here on")
     found = reported(shop)
-    assert [event["kind"] for event in found["events"]] == ["restore", "ship", "removal"]
-    assert found["events"][0]["commit"] == found["period"]["first"]["commit"] == restored
-    assert found["period"]["last"]["commit"] == last
-    assert found["counts"]["broken"] == 0
+    assert [event.kind for event in found.events] == ["restore", "ship", "removal"]
+    assert found.period is not None
+    assert found.events[0].commit == found.period.first.commit == restored
+    assert found.period.last.commit == last
+    assert found.counts.broken == 0
     for form in FORMS.values():
         assert since[:12] in form.render(found)
 
@@ -129,8 +138,8 @@ def test_since_cuts_the_report_and_what_came_before_still_counts_as_known(kept: 
 def test_nothing_to_judge_is_a_report_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shop = Shop(tmp_path / "shop")
     only = reported(shop)
-    assert (only["commits"], only["counts"]["broken"], only["events"]) == (1, 0, [])
-    nothing = {**only, "commits": 0, "period": None, "people": []}
+    assert (only.commits, only.counts.broken, only.events) == (1, 0, [])
+    nothing = replace(only, commits=0, period=None, people=[])
     for form in FORMS.values():
         assert "1 commit of main: no rule was broken" in html.unescape(form.render(only))
         assert "0 commits of main" in html.unescape(form.render(nothing))
@@ -142,37 +151,44 @@ def test_nothing_to_judge_is_a_report_too(tmp_path: Path, capsys: pytest.Capture
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_tells_all_that_is_unusual(document: dict[str, Any], form: str) -> None:
-    page = html.unescape(FORMS[form].render(document))
-    for event in document["events"]:
-        if event["kind"] != "ship" or form != "text":
-            assert event["commit"][:12] in page
+def test_every_form_tells_all_that_is_unusual(found: Audit, form: str) -> None:
+    page = html.unescape(FORMS[form].render(found))
+    for event in found.events:
+        if event.kind != "ship" or form != "text":
+            assert event.commit[:12] in page
     for text in ("a small day", "items-drop", "too small after all", "stocktaking", "until 2031", "unvouched-manifest"):
         assert text in page
     assert "Straight to main" in page
-    assert f"{document['commits']} commits of main: 1 fault" in page
+    assert f"{found.commits} commits of main: 1 fault" in page
 
 
-def hostile(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with every text that others choose replaced by one that would do harm."""
+def hostile(found: Audit) -> Audit:
+    """The report with every text that others choose replaced by one that would do harm."""
     lot = iter(HOSTILE * 100)
     free = ("by", "author", "committer", "reason", "subject", "run", "who", "path", "says", "signer")
 
     def spoilt(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {
-                name: next(lot) if name in free and isinstance(inner, str) else spoilt(inner)
-                for name, inner in value.items()
-            }
+        if is_dataclass(value) and not isinstance(value, type):
+            inner = {each.name: getattr(value, each.name) for each in fields(value)}
+            return replace(
+                value,
+                **{
+                    name: next(lot) if name in free and isinstance(text, str) else spoilt(text)
+                    for name, text in inner.items()
+                },
+            )
         return [spoilt(each) for each in value] if isinstance(value, list) else value
 
-    found: dict[str, Any] = spoilt(dict(document))
-    for event in found["events"]:
-        event["signature"] = {"signer": next(lot), "key": "SHA256:x", "says": next(lot)}
-        event["accepts"] = {"items-drop": next(lot)}
-    signers = [{"signer": text, "key": "SHA256:x", "commits": 1} for text in HOSTILE]
-    found["signatures"] = {"allowed_signers": "a|b", "signed": list(HOSTILE), "asked": 1, "good": 0, "signers": signers}
-    return found
+    made: Audit = spoilt(found)
+    signers = [Signer(text, "SHA256:x", 1) for text in HOSTILE]
+    return replace(
+        made,
+        events=[
+            replace(event, signature=Signature(next(lot), "SHA256:x", next(lot)), accepts={"items-drop": next(lot)})
+            for event in made.events
+        ],
+        signatures=Signed("a|b", list(HOSTILE), 1, 0, signers),
+    )
 
 
 class Page(HTMLParser):
@@ -193,8 +209,8 @@ class Page(HTMLParser):
         self.words += data
 
 
-def test_a_hostile_history_is_text_in_html(document: dict[str, Any]) -> None:
-    page = Page(audit_html.render(hostile(document)))
+def test_a_hostile_history_is_text_in_html(found: Audit) -> None:
+    page = Page(audit_html.render(hostile(found)))
     assert set(page.tags) & {"script", "img", "a", "iframe", "form"} == set()
     assert page.handlers == ["href"]  # the icon, which is empty
     assert not OBEYED.search(page.words)
@@ -206,22 +222,22 @@ def test_a_hostile_history_is_text_in_html(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize("texts", ["ordinary", "hostile"])
 def test_the_page_needs_nothing_and_fits_every_screen(
     browser: Browser,
-    document: dict[str, Any],
+    found: Audit,
     tmp_path: Path,
     texts: str,
 ) -> None:
-    shown = hostile(document) if texts == "hostile" else document
+    shown = hostile(found) if texts == "hostile" else found
     file = tmp_path / "audit.html"
     file.write_text(audit_html.render(shown), "utf-8")
     for scheme, width in (("light", 1200), ("dark", 360)):
-        found = browsing.looked_at(browser, file, width, scheme)
-        assert (found["requests"], found["said"]) == ([file.as_uri()], [])
-        assert (found["scripts"], found["loads"], found["handlers"], found["unheaded"]) == (0, 0, [], 0)
-        assert found["wide"] <= width
+        page = browsing.looked_at(browser, file, width, scheme)
+        assert (page["requests"], page["said"]) == ([file.as_uri()], [])
+        assert (page["scripts"], page["loads"], page["handlers"], page["unheaded"]) == (0, 0, [], 0)
+        assert page["wide"] <= width
 
 
-def test_a_hostile_history_is_code_in_markdown(document: dict[str, Any]) -> None:
-    text = markdown.render(hostile(document))
+def test_a_hostile_history_is_code_in_markdown(found: Audit) -> None:
+    text = markdown.render(hostile(found))
     assert not OBEYED.search(text)
     page = Page(MarkdownIt("commonmark", {"html": True}).enable("table").render(text))
     assert set(page.tags) <= {"h1", "h2", "table", "thead", "tbody", "tr", "th", "td", "code", "details", "summary"}
@@ -232,8 +248,8 @@ def test_a_hostile_history_is_code_in_markdown(document: dict[str, Any]) -> None
     assert set(rows) <= {4, 7}  # of three columns and of six, and of no other number
 
 
-def test_a_hostile_history_is_lines_on_a_terminal(document: dict[str, Any]) -> None:
-    lines = terminal.render(hostile(document))
+def test_a_hostile_history_is_lines_on_a_terminal(found: Audit) -> None:
+    lines = terminal.render(hostile(found))
     assert not OBEYED.search(lines)
     assert "\\u001b[31mred" in lines
     assert "\\u202eesrever" in lines
@@ -249,7 +265,7 @@ def test_a_hostile_name_and_subject_come_through_git_itself(kept: Kept) -> None:
     git(shop.desk, "commit", "-q", "-m", "<b>hold</b> | \x1b]0;title\x07", env=env)
     git(shop.desk, "push", "-q", "origin", "HEAD:main")
     found = reported(shop)
-    assert found["faults"][-1]["subject"].startswith("<b>hold</b>")
+    assert (found.faults[-1].subject or "").startswith("<b>hold</b>")
     for form in FORMS.values():
         page = form.render(found)
         assert not OBEYED.search(page)

@@ -322,7 +322,8 @@ def test_the_report_says_what_had_to_be_signed_and_who_signed(shop: Shop, keys: 
     hold(shop, key=keys / "ann")
     hold(shop, reason="nobody's")
     with shop.open() as repo:
-        document = json.loads(json.dumps(audit.audit(Workspace(repo, clock=clock_at(NOW))).document))
+        outcome = audit.audit(Workspace(repo, clock=clock_at(NOW)))
+    document = json.loads(json.dumps(outcome.document))
     validate("audit", document)
     found = document["signatures"]
     assert (found["allowed_signers"], found["signed"]) == (SIGNERS, ["manifests/", "holds/"])
@@ -331,7 +332,7 @@ def test_the_report_says_what_had_to_be_signed_and_who_signed(shop: Shop, keys: 
     signers = [event["signature"]["signer"] for event in document["events"]]
     assert signers == ["", "ann@example.org", ""]  # the ship of before the policy, which is no fault, too
     for form in (terminal, markdown, audit_html):
-        page = html.unescape(form.render(document))
+        page = html.unescape(form.render(outcome.value))
         assert "1 of 2 commits" in page
         assert "signed by ann@example.org" in page
         assert found["signers"][0]["key"] in page

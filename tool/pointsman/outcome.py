@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Generic, TypeVar
 
 from pointsman.errors import Fault
@@ -40,7 +40,7 @@ def as_document(value: object) -> Any:
         return [as_document(each) for each in value]
     assert is_dataclass(value)
     members = [
-        (each.name.removesuffix("_"), getattr(value, each.name), each.default is MISSING) for each in fields(value)
+        (each.name.removesuffix("_"), getattr(value, each.name), each.default is not None) for each in fields(value)
     ]
     return {name: as_document(each) for name, each, required in members if required or each is not None}
 

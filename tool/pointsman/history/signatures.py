@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from pointsman.errors import Problem
 from pointsman.gate.documents import Documents
@@ -36,9 +37,9 @@ _SECONDS = 60  # for one question to ssh-keygen
 class Signature:
     """The signer of a commit, or why it has no good signature."""
 
-    signer: str = ""  # the name in the file
-    key: str = ""  # its fingerprint, as ssh-keygen writes it
-    says: str = ""
+    signer: Annotated[str, "whom the file of allowed signers names; empty: nobody who may has signed"] = ""
+    key: Annotated[str, "its fingerprint"] = ""  # as ssh-keygen writes it
+    says: Annotated[str, "why it is not good"] = ""
 
 
 _UNSIGNED = Signature(says="the commit has no signature")

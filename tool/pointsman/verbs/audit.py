@@ -7,8 +7,7 @@ How the report reads is for `audit_text`, `audit_markdown` and `audit_html`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.history.signatures import Signatures
@@ -16,6 +15,7 @@ from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.audit.document import Report
+from pointsman.report.audit.value import Audit
 from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.fence import AUDITED, SYNCED, Fence, move_fence, read_fence, rewrite_faults
 from pointsman.settings import Settings
@@ -27,7 +27,7 @@ from pointsman.workspace import Workspace
 _TOGETHER = 512  # commits whose documents are read at once
 
 
-def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Mapping[str, Any]]:
+def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Audit]:
     """Judge the commits of main after `[audit] since`, or all, and report what they did. Exit 1 if one broke a rule
     that it did not accept.
 
@@ -58,8 +58,8 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Mapp
             report.add(commit, gate.judge_commit(main, commit, signatures.missing(commit.oid)))
     if fences and not lost:
         notes += _remember(repo, settings, main, accept_rewrite=accept_rewrite)
-    document = report.document()
-    return Outcome(document, 1 if document["counts"]["broken"] else 0, tuple(notes))
+    found = report.value()
+    return Outcome(found, 1 if found.counts.broken else 0, tuple(notes))
 
 
 def _documents(commits: Sequence[Commit]) -> Iterator[Entry]:

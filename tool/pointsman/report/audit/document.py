@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
+from typing import get_args
 
 from pointsman.errors import Fault
 from pointsman.gate.gate import Verdict
@@ -13,29 +13,38 @@ from pointsman.gate.lineage import Past
 from pointsman.history.events import Event, EventReader
 from pointsman.history.signatures import Signatures
 from pointsman.history.times import CommitTimes
-from pointsman.outcome import as_document, told
+from pointsman.report.audit.value import (
+    Audit,
+    AuditedEvent,
+    AuditedKind,
+    Counts,
+    DatedCommit,
+    LandedFault,
+    Period,
+    Person,
+    Signed,
+    Signer,
+)
 from pointsman.state.documents import rfc3339
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
 
-KINDS = ("ship", "restore", "removal", "edit", "hold", "release")
-
 
 class Report:
-    """The document of an audit of all of main after `since`, under construction."""
+    """The report of an audit of all of main after `since`, under construction."""
 
     def __init__(self, past: Past, main: Oid, since: Oid | None, signatures: Signatures) -> None:
         self._past, self._main, self._since, self._signatures = past, main, since, signatures
         self._moments = CommitTimes(past.repo, main)
         self._reader = EventReader(past.repo, self._moments)
         self._commits: list[Commit] = []
-        self._events: list[dict[str, Any]] = []
-        self._faults: list[dict[str, Any]] = []
+        self._events: list[AuditedEvent] = []
+        self._faults: list[LandedFault] = []
         self._asked: list[Oid] = []
 
     def lost(self, faults: Sequence[Fault]) -> None:
         """What is wrong with main as a whole."""
-        self._faults += [told(fault, accepted=False) for fault in faults]
+        self._faults += [LandedFault(each.rule, each.path, each.says, accepted=False) for each in faults]
 
     def pass_over(self, commits: Sequence[Commit]) -> None:
         """Commits that are taken as they stand: later ones may go back to what they left."""
@@ -48,38 +57,40 @@ class Report:
         self._events += [self._event(event) for event in self._told(commit)]
         if self._signatures.required(commit.oid):
             self._asked.append(commit.oid)
-        about = {
-            "commit": commit.oid,
-            "at": rfc3339(commit.time),
-            "by": commit.committer,
-            "author": commit.author,
-            "subject": _subject(commit),
-        }
-        self._faults += [{**told(fault, accepted=False), **about} for fault in verdict.faults]
-        self._faults += [{**told(fault, accepted=True), **about, "reason": why} for fault, why in verdict.accepted]
+        self._faults += [_landed(fault, commit) for fault in verdict.faults]
+        self._faults += [_landed(fault, commit, why) for fault, why in verdict.accepted]
 
-    def document(self) -> dict[str, Any]:
-        ends = [
-            {"commit": commit.oid, "at": rfc3339(self._moments.of(commit.oid))}
-            for commit in (self._commits[:1] + self._commits[-1:])
-        ]
-        kinds = Counter(event["kind"] for event in self._events)
-        return {
-            "main": self._main,
-            "since": self._since,
-            "commits": len(self._commits),
-            "period": {"first": ends[0], "last": ends[1]} if ends else None,
-            "counts": {
-                **{kind: kinds[kind] for kind in KINDS},
-                "now": sum("now" in event for event in self._events),
-                "accepted": sum(len(event.get("accepts", ())) for event in self._events),
-                "broken": sum(not fault["accepted"] for fault in self._faults),
-            },
-            "events": self._events,
-            "people": self._people(),
-            "signatures": self._signed(),
-            "faults": self._faults,
-        }
+    def value(self) -> Audit:
+        """What was reported so far."""
+        return Audit(
+            main=self._main,
+            since=self._since,
+            commits=len(self._commits),
+            period=self._period(),
+            counts=self._counts(),
+            events=self._events,
+            people=self._people(),
+            signatures=self._signed(),
+            faults=self._faults,
+        )
+
+    def _period(self) -> Period | None:
+        if not self._commits:
+            return None
+        first, last = (
+            DatedCommit(commit.oid, rfc3339(self._moments.of(commit.oid)))
+            for commit in (self._commits[0], self._commits[-1])
+        )
+        return Period(first, last)
+
+    def _counts(self) -> Counts:
+        kinds = Counter(event.kind for event in self._events)
+        return Counts(
+            **{kind: kinds[kind] for kind in get_args(AuditedKind)},
+            now=sum(event.now is not None for event in self._events),
+            accepted=sum(len(event.accepts or ()) for event in self._events),
+            broken=sum(not fault.accepted for fault in self._faults),
+        )
 
     def _told(self, commit: Commit) -> list[Event]:
         """What a commit did to manifests and holds."""
@@ -89,34 +100,62 @@ class Report:
         told = commit if len(changes) == len(commit.changes) else replace(commit, changes=changes)
         return [*self._reader.of(told, self._past.message(commit))][::-1]
 
-    def _event(self, event: Event) -> dict[str, Any]:
-        signature = self._signatures.of(event.commit.oid)
-        signed = {"signature": asdict(signature)} if signature is not None else {}
-        return {**as_document(event.told()), "subject": _subject(event.commit), **signed}
+    def _event(self, event: Event) -> AuditedEvent:
+        told = event.told()
+        assert event.kind != "record"
+        return AuditedEvent(
+            commit=told.commit,
+            at=told.at,
+            by=told.by,
+            committer=told.committer,
+            kind=event.kind,
+            target=told.target,
+            changes=told.changes,
+            run=told.run,
+            reason=told.reason,
+            accepts=told.accepts,
+            until=told.until,
+            now=told.now,
+            subject=_subject(event.commit),
+            signature=self._signatures.of(event.commit.oid),
+        )
 
-    def _people(self) -> list[dict[str, Any]]:
+    def _people(self) -> list[Person]:
         """Who made and who committed what, those first who did most. After a squash the committer is who merged."""
         authored = Counter(commit.author for commit in self._commits)
         committed = Counter(commit.committer for commit in self._commits)
         names = sorted({*authored, *committed}, key=lambda who: (-authored[who] - committed[who], who))
-        return [{"who": who, "authored": authored[who], "committed": committed[who]} for who in names]
+        return [Person(who, authored[who], committed[who]) for who in names]
 
-    def _signed(self) -> dict[str, Any] | None:
+    def _signed(self) -> Signed | None:
         settings = self._signatures.settings
         if not settings.allowed_signers and not self._asked:
             return None
         found = {commit.oid: self._signatures.of(commit.oid) for commit in self._commits}
         signers = Counter((each.signer, each.key) for each in found.values() if each is not None and each.signer)
         good = [oid for oid in self._asked if (signature := found[oid]) is not None and signature.signer]
-        return {
-            "allowed_signers": settings.allowed_signers,
-            "signed": list(settings.signed),
-            "asked": len(self._asked),
-            "good": len(good),
-            "signers": [
-                {"signer": signer, "key": key, "commits": count} for (signer, key), count in signers.most_common()
-            ],
-        }
+        return Signed(
+            allowed_signers=settings.allowed_signers,
+            signed=list(settings.signed),
+            asked=len(self._asked),
+            good=len(good),
+            signers=[Signer(signer, key, count) for (signer, key), count in signers.most_common()],
+        )
+
+
+def _landed(fault: Fault, commit: Commit, reason: str | None = None) -> LandedFault:
+    return LandedFault(
+        rule=fault.rule,
+        path=fault.path,
+        says=fault.says,
+        accepted=reason is not None,
+        commit=commit.oid,
+        at=rfc3339(commit.time),
+        by=commit.committer,
+        author=commit.author,
+        subject=_subject(commit),
+        reason=reason,
+    )
 
 
 def _subject(commit: Commit) -> str:

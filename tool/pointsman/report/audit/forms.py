@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pointsman.report.audit.value import Audit
 
 FORMS = {
     "text": "pointsman.report.audit.terminal",
@@ -13,7 +16,7 @@ FORMS = {
 }
 
 
-def renderer(form: str) -> Callable[[Mapping[str, Any]], str]:
-    """What turns an audit's document into one of its forms, imported when it is asked for."""
-    render: Callable[[Mapping[str, Any]], str] = import_module(FORMS[form]).render
+def renderer(form: str) -> Callable[[Audit], str]:
+    """What turns an audit into one of its forms, imported when it is asked for."""
+    render: Callable[[Audit], str] = import_module(FORMS[form]).render
     return render

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pointsman.report.audit.rows import facts, tables, verdict
+from pointsman.report.audit.value import Audit
 from pointsman.report.html import template
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(found: Audit) -> str:
     """The page; every list is whole."""
     return template("audit.html").render(
-        verdict=verdict(document),
-        facts=facts(document),
-        tables=list(tables(document)),
-        stopped=document["counts"]["broken"] > 0,
+        verdict=verdict(found),
+        facts=facts(found),
+        tables=list(tables(found)),
+        stopped=found.counts.broken > 0,
     )

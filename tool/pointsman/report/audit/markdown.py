@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from pointsman.report.audit.rows import Table, facts, tables, verdict
+from pointsman.report.audit.value import Audit
 from pointsman.report.markdown import code, plain
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(found: Audit) -> str:
     """The report; texts from outside stand as code."""
-    return "\n".join(_lines(document))
+    return "\n".join(_lines(found))
 
 
-def _lines(document: Mapping[str, Any]) -> Iterator[str]:
-    yield f"# Audit: {plain(verdict(document))}"
+def _lines(found: Audit) -> Iterator[str]:
+    yield f"# Audit: {plain(verdict(found))}"
     yield ""
     yield "| | |"
     yield "|---|---|"
-    for label, text in facts(document):
+    for label, text in facts(found):
         yield f"| {plain(label)} | {code(text)} |"
-    for table in tables(document):
+    for table in tables(found):
         yield ""
         yield f"## {plain(table.title)} ({len(table.rows):,})"
         yield ""

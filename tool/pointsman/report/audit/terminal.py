@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from pointsman.report.audit.rows import facts, tables, verdict
+from pointsman.report.audit.value import Audit
 
 _FEW = 3  # columns of what needs no more than a line
 _PAST = "a fault of the past stays one: once it is mended, move [audit] since in pointsman.toml to a later commit"
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(found: Audit) -> str:
     """The unusual first, the figures, and one verdict."""
-    return "\n".join([*_lines(document), verdict(document), *([_PAST] if document["counts"]["broken"] else [])])
+    return "\n".join([*_lines(found), verdict(found), *([_PAST] if found.counts.broken else [])])
 
 
-def _lines(document: Mapping[str, Any]) -> Iterator[str]:
-    for table in tables(document, usual=False):
+def _lines(found: Audit) -> Iterator[str]:
+    for table in tables(found, usual=False):
         yield f"{table.title}:"
         for row in table.rows:
             if len(row) <= _FEW:
@@ -29,7 +29,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
             if by:
                 yield f"    by {by}"
         yield ""
-    for label, text in facts(document):
+    for label, text in facts(found):
         if text != "0":
             yield f"{label}: {text}"
     yield ""

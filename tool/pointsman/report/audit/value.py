@@ -1,0 +1,111 @@
+"""What an audit reports, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pointsman.history.events import Now, ToldEvent
+from pointsman.history.signatures import Signature
+from pointsman.values import CommitId, Count, Moment, ToldFault
+
+AuditedKind = Literal["ship", "restore", "removal", "edit", "hold", "release"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatedCommit:
+    """A commit of main, and when it came into force."""
+
+    commit: CommitId
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The first and the last commit judged."""
+
+    first: DatedCommit
+    last: DatedCommit
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many events of each kind there were, and what was unusual."""
+
+    ship: Count
+    restore: Count
+    removal: Count
+    edit: Count
+    hold: Count
+    release: Count
+    now: Annotated[Count, "rollbacks and holds that went straight to main"]
+    accepted: Annotated[Count, "guardrails that commits accepted"]
+    broken: Annotated[Count, "faults that no commit accepts"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedEvent(ToldEvent):
+    """An event as an audit tells it."""
+
+    kind: AuditedKind
+    now: Now = None
+    subject: Annotated[str, "the first line of the commit's message"] = field(kw_only=True)
+    signature: Annotated[Signature | None, "of the commit, where [audit] asks for signatures"] = None
+
+
+@dataclass(frozen=True, slots=True)
+class LandedFault(ToldFault):
+    """A fault of a commit of main, or of main as a whole, of which no commit is told."""
+
+    accepted: Annotated[bool, "the commit accepts this fault by name"]
+    commit: CommitId | None = None
+    at: Annotated[str | None, "its committer's clock, RFC 3339, UTC"] = None
+    by: Annotated[str | None, "its committer"] = None
+    author: Annotated[str | None, "its author"] = None
+    subject: Annotated[str | None, "the first line of its message"] = None
+    reason: Annotated[str | None, "why it is accepted"] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """How many commits someone made, and how many were committed or merged by the same."""
+
+    who: str
+    authored: Annotated[Count, "commits"]
+    committed: Annotated[Count, "commits; after a squash, merged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signed so many commits, with which key."""
+
+    signer: str
+    key: Annotated[str, "its fingerprint"]
+    commits: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What had to be signed, and what of it is."""
+
+    allowed_signers: Annotated[str, "the file on main"]
+    signed: Annotated[Sequence[str], "what must be signed by now"]
+    asked: Annotated[Count, "commits that had to be signed"]
+    good: Annotated[Count, "of them, those that are"]
+    signers: Sequence[Signer]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Everything that an audit found."""
+
+    main: CommitId
+    since: Annotated[CommitId | None, "taken as it stands, with all before it"]
+    commits: Annotated[Count, "how many were judged"]
+    period: Annotated[Period | None, "the first and the last commit judged, null if there was none"]
+    counts: Counts
+    events: Annotated[Sequence[AuditedEvent], "oldest first, as log tells them"]
+    people: Annotated[Sequence[Person], "those with the most commits first"]
+    signatures: Annotated[Signed | None, "null where [audit] names no allowed_signers"]
+    faults: Sequence[LandedFault]
