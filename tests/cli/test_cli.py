@@ -198,13 +198,33 @@ def test_a_problem_is_a_sentence_and_its_exit_code(
     assert json.loads(out) == {"problem": "so it is", "exit_code": problem.exit_code}
 
 
-def test_a_bug_is_not_dressed_up(shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_ends_in_one_sentence_and_shows_where_with_v(
+    run: Run, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stop(*_: object) -> None:
-        raise RecursionError
+        raise RecursionError("at http://ann:s3cret@host/x\x1b[31m")
 
     monkeypatch.setattr(pr, "list_pulls", stop)
-    with pytest.raises(RecursionError):
-        main(["-C", shop, "pr", "list"])
+    code, out, err = run("-C", shop, "pr", "list")
+    assert (code, out) == (70, "")
+    assert err.startswith("pointsman: this is a bug in pointsman (RecursionError: at http://host/x\\u001b[31m)")
+    assert len(err.splitlines()) == 1
+    code, out, err = run("-C", shop, "-v", "--json", "pr", "list")
+    assert (code, json.loads(out)["exit_code"]) == (70, 70)
+    assert "Traceback" in err
+    assert "s3cret" not in out + err
+
+
+@pytest.mark.parametrize("url", ["http://ci:S3CRET@127.0.0.1:9/x/y.git", "http://S3CRET@127.0.0.1:9/x.git"])
+def test_no_command_prints_the_credentials_of_a_remote(run: Run, shop: str, url: str) -> None:
+    subprocess.run(["git", "-C", shop, "remote", "add", "origin", url], check=True)
+    for words in (("status",), ("log",), ("pr", "list"), ("doctor",), ("sync",), ("audit",), ("--json", "doctor")):
+        code, out, err = run("-C", shop, *words)
+        assert code == 3
+        assert "127.0.0.1:9" in out + err
+        assert "S3CRET" not in out + err
+    code, out, err = run("-C", url, "status")
+    assert (code, "S3CRET" in out + err) == (3, False)
 
 
 def test_trouble_with_the_machine_is_a_sentence_too(run: Run, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:

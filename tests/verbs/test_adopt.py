@@ -561,4 +561,4 @@ def test_the_command_says_what_is_next(shop: Old, tmp_path: Path, capsys: pytest
     document = json.loads(capsys.readouterr().out)
     validate("adopt", document)
     assert main(["-C", str(shop.desk), "adopt", "--from", "nowhere", "--json"]) == 2
-    assert "not a store" in json.loads(capsys.readouterr().out)["problem"]
+    assert "as a store" in json.loads(capsys.readouterr().out)["problem"]

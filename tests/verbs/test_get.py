@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from reviews import reviewed, twice_shipped
 from shop import Kept, Shop
 
 from pointsman.cli.main import main
+from pointsman.verbs import get
+from pointsman.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -52,5 +55,21 @@ def test_get_hands_out_the_bytes_of_a_version(
         assert says in said.err, words
     (shop.store / "grocer" / "home" / "popularity" / f"{version}.json").write_bytes(b"{}")
     assert main(["-C", str(shop.desk), "get", version]) == 3
-    assert b"not those of its version" in capsysbinary.readouterr().err
+    assert b"do not hash to their version" in capsysbinary.readouterr().err
     assert sorted(os.listdir(tmp_path)) == sorted({*os.listdir(tmp_path)} - {".got.json"})
+
+
+def test_get_writes_through_a_symlink_and_into_a_pipe(shop: Shop, tmp_path: Path) -> None:
+    blob = next((shop.store / "grocer" / "home" / "popularity").glob("*.json"))
+    real, link, pipe = tmp_path / "real", tmp_path / "link", tmp_path / "pipe"
+    real.write_text("old")
+    link.symlink_to(real)
+    with shop.open() as repo:
+        get.get(Workspace(repo), blob.stem, str(link))
+    assert link.is_symlink()
+    assert real.read_bytes() == blob.read_bytes()
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE) as reader, shop.open() as repo:
+        get.get(Workspace(repo), blob.stem, str(pipe))
+        assert reader.communicate()[0] == blob.read_bytes()
+    assert pipe.is_fifo()

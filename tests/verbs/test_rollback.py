@@ -371,3 +371,12 @@ def test_two_on_call_roll_back_at_the_same_moment_and_one_finds_it_done(shop: Sh
     told = [json.loads(process.communicate()[0]) for process in processes]
     assert sorted(" ".join({target["outcome"] for target in one["targets"]}) for one in told) == ["merged", "unchanged"]
     assert git(shop.origin, "rev-list", "--count", f"{began}..main") == "1"
+
+
+def test_a_plain_rollback_after_one_never_goes_forward(shop: Shop) -> None:
+    at_first = first(shop, GROCER)
+    now(shop, GROCER, to=at_first)
+    before = shop.main
+    assert outcomes(now(shop, GROCER)) == {"grocer/home": "unchanged"}
+    assert outcomes(now(shop, GROCER, slot="popularity")) == {"grocer/home": "unchanged"}
+    assert shop.main == before

@@ -6,10 +6,14 @@ Exit codes: 0 done · 1 a rule is broken · 2 wrong usage or settings · 3 the s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import category
 
+# RFC 3986, 3.2.1: what stands before the last "@" of an authority.
+_USER_INFO = re.compile(r"(https?://)[^/\s\"'<>]*@", re.IGNORECASE)
+_PASSWORD = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/\s\"'<>:@]*):[^/\s\"'<>]*@")
 _CONTROLS = ("Cc", "Cf", "Zl", "Zp")  # Unicode categories: controls, writing directions, line and paragraph separators
 
 
@@ -30,10 +34,18 @@ def one_line(text: str) -> str:
     return "".join(f"\\u{ord(each):04x}" if category(each) in _CONTROLS else each for each in text)
 
 
+def without_secrets(text: str) -> str:
+    """`text` with no credentials in its URLs: no user and password of http(s), no password of other schemes."""
+    return _PASSWORD.sub(r"\1\2@", _USER_INFO.sub(r"\1", text))
+
+
 class Problem(Exception):
-    """One sentence about something that stops a command and that the user can fix."""
+    """One sentence about something that stops a command and that the user can fix. It shows no credentials of a URL."""
 
     exit_code = 2
+
+    def __init__(self, says: str) -> None:
+        super().__init__(without_secrets(says))
 
 
 class Refused(Problem):

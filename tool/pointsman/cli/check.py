@@ -43,7 +43,7 @@ def check(call: Call, base: str | None, head: str | None, staged: bool, offline:
         raise click.UsageError("--staged judges the index against HEAD: leave --base and --head out")
     from pointsman.verbs import check as verb
 
-    with call.workspace(offline=offline) as workspace:
+    with call.workspace(offline=offline, judging=True) as workspace:
         outcome = verb.check(workspace, base=base, head=head, staged=staged)
     if form == "github" and (page := os.environ.get("GITHUB_STEP_SUMMARY")):
         with open(page, "a", encoding="utf-8", errors="backslashreplace") as file:

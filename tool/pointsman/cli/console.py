@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pointsman.errors import without_secrets
 from pointsman.state.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -48,21 +49,21 @@ class Call:
             yield Silence()
 
     @contextlib.contextmanager
-    def workspace(self, *, offline: bool = False) -> Iterator[Workspace]:
+    def workspace(self, *, offline: bool = False, judging: bool = False) -> Iterator[Workspace]:
         """What a command works with, in the repository that -C names."""
         from pointsman.workspace import Workspace
 
-        with self.repository() as repo, self.progress() as progress:
+        with self.repository(judging=judging) as repo, self.progress() as progress:
             yield Workspace(repo, progress=progress, offline=offline)
 
     @contextlib.contextmanager
-    def repository(self, spec: str | None = None) -> Iterator[Repository]:
+    def repository(self, spec: str | None = None, *, judging: bool = False) -> Iterator[Repository]:
         """The repository that -C names; what it has to note is said in the end, whatever happens."""
         from pointsman.forge.open import credentials
         from pointsman.repo.open import open_repository
 
         named = spec if spec is not None else self.spec
-        with open_repository(named if named is not None else ".", credentials) as repo:
+        with open_repository(named if named is not None else ".", credentials, judging=judging) as repo:
             try:
                 yield repo
             finally:
@@ -95,7 +96,7 @@ class Answer:
 def say(text: str, *, err: bool = False) -> None:
     """Print lines. Control characters are shown, never sent; file names that are no text come out as they are."""
     stream: IO[str] = sys.stderr if err else sys.stdout
-    shown = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    shown = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", without_secrets(text))
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         data = shown.encode(encoding, "surrogateescape")
@@ -108,7 +109,7 @@ def say_document(document: Mapping[str, Any], *, line: bool = False) -> None:
     """Print a document, as one line if it is one of many: ASCII, which no terminal's encoding can spoil."""
     import json
 
-    click.echo(json.dumps(document, indent=None if line else 2))
+    click.echo(without_secrets(json.dumps(document, indent=None if line else 2)))
 
 
 def say_bytes(data: bytes) -> None:

@@ -12,10 +12,12 @@ import click
 
 from pointsman import __version__
 from pointsman.cli.console import Answer, Call, Commands, json_option, say, say_document
-from pointsman.errors import Problem, Refused, Unreachable
+from pointsman.errors import Problem, Refused, Unreachable, one_line, without_secrets
 
 _COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
 _INTERRUPTED = 130  # 128 + SIGINT
+_BUG = 70  # EX_SOFTWARE of sysexits.h
+_SHOWN_OF_A_BUG = 300  # characters
 _PIPE_CLOSED = 141  # 128 + SIGPIPE, as git ends when its reader goes away
 
 _EXITS = (
@@ -113,6 +115,8 @@ def main(args: Sequence[str] | None = None) -> int:
             return _PIPE_CLOSED
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
         return _problem(call.json, f"{where}{error.strerror or error}", Unreachable.exit_code)
+    except Exception as error:  # noqa: BLE001 - the last net: a bug ends in a sentence, too
+        return _bug(call, error)
 
 
 def _answer(call: Call, answer: Answer) -> int:
@@ -121,7 +125,11 @@ def _answer(call: Call, answer: Answer) -> int:
     if call.json:
         say_document(answer.outcome.document)
     elif text := answer.text():
-        click.echo(text, nl=not text.endswith("\n")) if answer.drawn else say(text)
+        if answer.drawn:
+            text = without_secrets(text)
+            click.echo(text, nl=not text.endswith("\n"))
+        else:
+            say(text)
     sys.stdout.flush()
     return answer.outcome.exit_code
 
@@ -131,6 +139,17 @@ def _problem(as_json: bool, says: str, exit_code: int) -> int:
     if as_json:
         say_document({"problem": says, "exit_code": exit_code})
     return exit_code
+
+
+def _bug(call: Call, error: Exception) -> int:
+    """Say that this is a bug. -v shows where."""
+    if call.verbose:
+        import traceback
+
+        say("".join(traceback.format_exception(error)).rstrip(), err=True)
+    more = "" if call.verbose else "; the same command with -v shows where"
+    says = f"this is a bug in pointsman ({type(error).__name__}: {one_line(str(error))[:_SHOWN_OF_A_BUG]}){more}"
+    return _problem(call.json, says, _BUG)
 
 
 def _refused(call: Call, refused: Refused) -> int:

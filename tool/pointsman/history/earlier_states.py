@@ -83,6 +83,9 @@ class EarlierStates:
                     f"{slot} of {target} was first shipped by {step.commit.oid[:12]}, there is nothing earlier: {says}"
                 )
             found = _state(target, step.older)
+            now = lineage.last.versions.get(slot) if lineage.last is not None else None
+            if any(each.versions.get(slot) == now for each in lineage.since(step.place + 1)):
+                found = _state(target, lineage.last)  # a rollback went back already: forward is for --to
             return EarlierState(found.entry, found.commit, (slot,))
         if ever:
             raise NoEarlierState(f"no ship of {slot} of {target} is on main: name the state to restore with --to")
@@ -236,6 +239,9 @@ class EarlierStates:
                         f"{target} was first shipped by {step.commit.oid[:12]}, there is nothing earlier to restore: "
                         f"to take it out of serving, run git revert {step.commit.oid[:12]}"
                     )
+                now = lineage.last.after if lineage.last is not None else None
+                if any(each.after == now for each in lineage.since(step.place + 1)):
+                    return _state(target, lineage.last)  # a rollback went back already: forward is for --to
                 return _state(target, step.older)
         raise NoEarlierState(f"no ship of {target} is on main: name the state to restore with --to")
 

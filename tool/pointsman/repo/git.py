@@ -30,7 +30,13 @@ _MOST_TREES = 1 << 16  # in the cache; a watch runs for days
 _IDS_AT_ONCE = 500  # in one write: half of what the smallest usual pipe (64 KiB) holds
 _MOST_AHEAD = 1 << 25  # bytes in the cache of `read_ahead`
 
-_IDENTITY = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)")
+# Variables of git that stay: who commits, and how a remote is reached. The others could name another repository.
+_KEPT = re.compile(
+    r"GIT_((AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)|SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|SSL_\w+|HTTP_\w+|PROXY_\w+"
+    r"|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|PARAMETERS|KEY_\d+|VALUE_\d+))"
+)
+# What git tells a hook to judge: another index for `git commit -a`, and objects of a push that are not accepted yet.
+_JUDGED = ("GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
 # Milliseconds that git waits for another git to unlock a ref. A lock older than that is left over from a killed git.
 LOCK_PATIENCE = ("core.filesRefLockTimeout=1000", "core.packedRefsTimeout=1000")
 # Settings that the configuration of a user or a repository must not change.
@@ -65,11 +71,13 @@ _ENVIRONMENT = {
 }
 
 
-def _gitpython() -> type[GitPython]:
-    """GitPython's Git, imported late (it costs 80 ms). Removes GIT_* from the environment, except the identity."""
+def _gitpython(*, judging: bool) -> type[GitPython]:
+    """GitPython's Git, imported late (it costs 80 ms). Removes from the environment what SECURITY.md lists."""
     for name in list(os.environ):
-        if name.startswith("GIT_") and not _IDENTITY.fullmatch(name):
+        if name.startswith("GIT_") and not _KEPT.fullmatch(name) and not (judging and name in _JUDGED):
             del os.environ[name]
+    if judging and (index := os.environ.get("GIT_INDEX_FILE")):
+        os.environ["GIT_INDEX_FILE"] = os.path.abspath(index)  # a hook's is relative to where the hook was started
     os.environ["GIT_PYTHON_REFRESH"] = "quiet"
     from git import Git
 
@@ -108,9 +116,9 @@ class Ran:
 class Git:
     """Git in one repository. `bare`: `directory` is the git directory itself, and git does not search for one."""
 
-    def __init__(self, directory: str, *, bare: bool = False) -> None:
+    def __init__(self, directory: str, *, bare: bool = False, judging: bool = False) -> None:
         require_git()
-        self._git = _gitpython()(directory)
+        self._git = _gitpython(judging=judging)(directory)
         self._command = [*_COMMAND, "--git-dir=."] if bare else _COMMAND
         self.credentials: Callable[[], Mapping[str, str]] = dict  # environment with the credentials for the remote
         self._reader: subprocess.Popen[bytes] | None = None

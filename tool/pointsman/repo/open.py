@@ -10,17 +10,23 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pointsman.errors import Problem
-from pointsman.repo.git import Git
+from pointsman.repo.git import Git, Ran
 from pointsman.repo.repository import Repository
 
 # A remote's URL → a function that returns the environment with the credentials for git; None if none are needed.
 Credentials = Callable[[str | None], Callable[[], Mapping[str, str]] | None]
+_REMOTE_URL = re.compile(r"remote\..+\.url", re.DOTALL)
 _BARE = "safe.bareRepository"  # a git setting that can forbid bare repositories that are not named explicitly
 
 
 @contextlib.contextmanager
-def open_repository(spec: str, credentials: Credentials = lambda remote: None) -> Iterator[Repository]:
-    """The repository at a path, or a bare partial clone of a URL, which is deleted at the end of the context."""
+def open_repository(
+    spec: str, credentials: Credentials = lambda remote: None, *, judging: bool = False
+) -> Iterator[Repository]:
+    """The repository at a path, or a bare partial clone of a URL, which is deleted at the end of the context.
+
+    `judging`: as a hook of git, judge the index and the objects that git names in the environment.
+    """
     with contextlib.ExitStack() as stack:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/]+@[^/]+:", spec) and not os.path.isdir(spec):
             directory = stack.enter_context(
@@ -33,32 +39,74 @@ def open_repository(spec: str, credentials: Credentials = lambda remote: None) -
         else:
             if not os.path.isdir(spec):
                 raise Problem(f"there is no directory {spec}")
-            git = Git(os.path.abspath(spec))
+            git = Git(os.path.abspath(spec), judging=judging)
         stack.callback(git.close)
         where = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository")
         ran = git.run(*where)
         if ran.code != 0 and _BARE in ran.err and spec != ".":  # "." is the default, so nobody named the repository
-            git = Git(os.path.abspath(spec), bare=True)
+            git = Git(os.path.abspath(spec), bare=True, judging=judging)
             stack.callback(git.close)
             ran = git.run(*where)
         if ran.code != 0:
-            reason = f": {ran.reason}" if "dubious" in ran.err or _BARE in ran.err else ""
-            raise Problem(
-                f"{spec} is not a git repository{reason}" + ("" if reason else " (pointsman init DIR makes one)")
-            )
+            raise Problem(_no_repository(spec, ran))
         git_dir, bare = ran.out.decode(errors="surrogateescape").splitlines()
         worktree = None
         if bare == "false":
             top = git.run("rev-parse", "--path-format=absolute", "--show-toplevel")
             worktree = Path(top.out.decode(errors="surrogateescape").removesuffix("\n")) if top.code == 0 else None
         if worktree is not None:
-            git = Git(str(worktree))  # in a subdirectory git would read paths as relative to it
+            git = Git(str(worktree), judging=judging)  # in a subdirectory git would read paths as relative to it
             stack.callback(git.close)
         lines = git.ask("config", "--list", "-z").split("\0")
-        settings = dict(line.partition("\n")[::2] for line in lines if line)
+        settings = dict(_setting(line) for line in lines if line)
+        _require_one_origin(git, settings, worktree)
         if (environment := credentials(settings.get("remote.origin.url"))) is not None:
             git.credentials = environment
         repo = Repository(git, Path(git_dir), worktree=worktree, settings=settings)
         stack.enter_context(repo.held)
         stack.callback(repo.forget)
         yield repo
+
+
+def _setting(line: str) -> tuple[str, str]:
+    """Name and value of one entry of `git config --list -z`; a name without a value is true (git-config, "Values")."""
+    name, found, value = line.partition("\n")
+    return name, value if found else "true"
+
+
+def _no_repository(spec: str, ran: Ran) -> str:
+    """Why git does not take a directory for a repository, and how to go on."""
+    if "dubious" in ran.err:
+        remedy = next((line.strip() for line in ran.err.splitlines() if "safe.directory" in line), "")
+        says = "because another user owns it (dubious ownership). If you trust it, run"
+        return f"git does not work in {spec} {says}: {remedy}"
+    if _BARE in ran.err:
+        return f"git does not work in {spec}: {ran.reason}"
+    return f"{spec} is not a git repository (pointsman init DIR makes one)"
+
+
+def _require_one_origin(git: Git, settings: Mapping[str, str], worktree: Path | None) -> None:
+    """Problem for a clone whose main would be read from one repository and written to another."""
+    remotes = sorted({name[len("remote.") : -len(".url")] for name in settings if _REMOTE_URL.fullmatch(name)})
+    if "origin" not in remotes:
+        if remotes and worktree is not None:
+            raise Problem(
+                f"this clone has no remote called origin, but {', '.join(remotes)}: "
+                f"run: git remote rename {remotes[0]} origin"
+            )
+        return
+    if any(name == "remote.origin.pushurl" or name.endswith(".pushinsteadof") for name in settings):
+        fetched, pushed = (git.ask("remote", "get-url", *words, "origin") for words in ((), ("--push",)))
+        if _place(fetched) != _place(pushed):
+            raise Problem(
+                f"origin is read from {fetched} and pushed to {pushed}: what is merged there would not be seen here. "
+                "Give it one place: git config --unset-all remote.origin.pushurl"
+            )
+
+
+def _place(url: str) -> tuple[str, str]:
+    """Host and path of a remote, however it is written: https, ssh and the scp form of one repository are alike."""
+    scp = re.fullmatch(r"(?:[^@/]+@)?([^:/]+):(?!//)(.*)", url)
+    found = scp or re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/]*@)?([^/:]*)(?::\d+)?/(.*)", url)
+    host, path = found.groups() if found else ("", os.path.realpath(url))
+    return host.lower(), path.strip("/").removesuffix(".git")

@@ -49,11 +49,19 @@ def get(workspace: Workspace, text: str, file: str | None) -> tuple[Outcome[Fetc
 
 
 def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    """A regular file is replaced in one piece, through a symlink, too. A pipe or a device is written into."""
+    temporary: Path | None = None
     try:
+        path = Path(os.path.realpath(path))
+        if path.exists() and not path.is_file():
+            with path.open("wb", buffering=0) as there:
+                there.write(data)
+            return
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         temporary.write_bytes(data)
         os.replace(temporary, path)
     except OSError as error:
         raise Problem(f"cannot write {path}: {error.strerror}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

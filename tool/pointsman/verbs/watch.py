@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
 from pointsman.outcome import Outcome
 from pointsman.report.target_state import Status, TargetState
 from pointsman.state.names import Pattern, Target
@@ -106,6 +106,9 @@ def keep_syncing(
         except Problem as problem:
             if not stop.is_set():  # an interrupt in a terminal ends git, too
                 passes.failed(problem)
+        except Exception as error:  # noqa: BLE001 - one pass with a bug must not end the watch
+            if not stop.is_set():
+                passes.failed(Problem(f"this pass failed by a bug ({type(error).__name__}: {one_line(str(error))})"))
         if stop.wait(every * jitter(1 - _JITTER, 1 + _JITTER)):
             return
         if count % _REMEMBER == 0:

@@ -44,12 +44,14 @@ def git_environment(remote: str | None) -> Callable[[], Mapping[str, str]] | Non
     def environment() -> Mapping[str, str]:
         basic = base64.b64encode(f"x-access-token:{source()}".encode()).decode()
         # The empty value drops what a checkout may have set: with two of these headers GitHub answers 400.
+        # A user's own configuration in the environment stays before it.
+        first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
         return {
-            "GIT_CONFIG_COUNT": "2",
-            "GIT_CONFIG_KEY_0": key,
-            "GIT_CONFIG_VALUE_0": "",
-            "GIT_CONFIG_KEY_1": key,
-            "GIT_CONFIG_VALUE_1": f"Authorization: Basic {basic}",
+            "GIT_CONFIG_COUNT": str(first + 2),
+            f"GIT_CONFIG_KEY_{first}": key,
+            f"GIT_CONFIG_VALUE_{first}": "",
+            f"GIT_CONFIG_KEY_{first + 1}": key,
+            f"GIT_CONFIG_VALUE_{first + 1}": f"Authorization: Basic {basic}",
         }
 
     return environment

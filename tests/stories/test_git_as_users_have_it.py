@@ -1,0 +1,121 @@
+"""Git as users and CI have it set up: hooks, environments, remotes and signing that a plain test does not have."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from shop import GROCER, Shop, git, popularity
+
+from pointsman.errors import Problem
+from pointsman.repo.open import open_repository
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    shop = Shop(tmp_path / "shop")
+    shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
+    shop.pull()
+    return shop
+
+
+def edit(shop: Shop) -> None:
+    file = shop.desk / GROCER.manifest_path
+    file.write_text(file.read_text().replace('"v": 1', '"v": 2'))
+
+
+@pytest.mark.parametrize("words", [("-a",), ("--", GROCER.manifest_path), ("-i", GROCER.manifest_path)])
+def test_a_hook_judges_the_index_that_git_hands_to_it(shop: Shop, words: tuple[str, ...]) -> None:
+    hook = shop.desk / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m pointsman check --staged\n')
+    hook.chmod(0o755)
+    who = ("-c", "user.name=u", "-c", "user.email=u@example.org")
+    commit = ["git", *who, "-c", "core.hooksPath=.git/hooks", "commit", "-q", "-m", "edit"]
+    with (shop.desk / "pointsman.toml").open("a") as settings:
+        settings.write("# fine\n")
+    subprocess.run([*commit, "-a"], cwd=shop.desk, check=True)
+    edit(shop)
+    ran = subprocess.run([*commit, *words], cwd=shop.desk, capture_output=True, text=True, check=False)
+    assert ran.returncode != 0
+    assert f"{GROCER.manifest_path}: schema: " in ran.stdout + ran.stderr
+
+
+def test_a_server_s_hook_judges_a_push_before_it_is_accepted(shop: Shop) -> None:
+    hook = shop.origin / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        f'#!/bin/sh\nread old new _\nexec "{sys.executable}" -P -m pointsman check --offline --base $old --head $new\n'
+    )
+    hook.chmod(0o755)
+    edit(shop)
+    git(shop.desk, "commit", "-qam", "edit")
+    ran = subprocess.run(
+        ["git", "push", "-q", "origin", "main"], cwd=shop.desk, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode != 0
+    assert "unvouched-manifest" in ran.stderr or "schema" in ran.stderr
+
+
+def test_git_reaches_a_remote_by_the_ssh_command_of_the_environment(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text('#!/bin/sh\nwhile [ $# -gt 1 ]; do shift; done; exec sh -c "$1"\n')
+    ssh.chmod(0o755)
+    git(shop.desk, "remote", "set-url", "origin", f"ssh://git@127.0.0.1:1{shop.origin}")
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
+    with open_repository(str(shop.desk)) as repo:
+        assert repo.refresh() == shop.main
+
+
+def test_variables_that_name_another_repository_are_not_obeyed(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    git(tmp_path, "init", "-q", str(other))
+    for name, value in (("GIT_DIR", other / ".git"), ("GIT_WORK_TREE", other), ("GIT_INDEX_FILE", other / "index")):
+        monkeypatch.setenv(name, str(value))
+    with open_repository(str(shop.desk)) as repo:
+        assert (
+            repo.refresh()
+            == subprocess.check_output(
+                ["git", "rev-parse", "main"],
+                cwd=shop.origin,
+                text=True,
+                env={name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+            ).strip()
+        )
+
+
+def test_commits_are_signed_where_gpgsign_has_no_value(shop: Shop, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    for words in (("gpg.format", "ssh"), ("user.signingkey", f"{key}.pub")):
+        git(shop.desk, "config", *words)
+    with (shop.desk / ".git" / "config").open("a") as config:
+        config.write("[commit]\n\tgpgsign\n")
+    shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)
+    assert "\ngpgsig " in git(shop.origin, "cat-file", "commit", "main")
+
+
+def test_a_clone_without_a_remote_called_origin_is_told_how_to_get_one(shop: Shop) -> None:
+    git(shop.desk, "remote", "rename", "origin", "upstream")
+    with pytest.raises(Problem, match="git remote rename upstream origin"), open_repository(str(shop.desk)):
+        pass
+
+
+def test_a_push_url_that_is_another_repository_is_refused_and_one_of_the_same_passes(shop: Shop) -> None:
+    git(shop.desk, "remote", "set-url", "--push", "origin", f"file://{shop.origin}/")
+    with open_repository(str(shop.desk)):
+        pass
+    git(shop.desk, "remote", "set-url", "--push", "origin", "https://git.example/other.git")
+    with pytest.raises(Problem, match=r"is read from .* and pushed to"), open_repository(str(shop.desk)):
+        pass
+    git(shop.desk, "remote", "set-url", "origin", "git@git.example:acme/shop.git")
+    git(shop.desk, "remote", "set-url", "--push", "origin", "https://git.example/acme/shop")
+    with open_repository(str(shop.desk)):
+        pass
