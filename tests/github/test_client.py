@@ -117,7 +117,7 @@ def test_many_writes_are_spread_over_minutes(clock: Clock) -> None:
 
 def test_a_bad_token_is_named_and_not_shown(hub: Hub, client: Client) -> None:
     hub.token = "another"
-    with pytest.raises(Denied, match=r"does not take the token \(GH_TOKEN or GITHUB_TOKEN\)") as caught:
+    with pytest.raises(Denied, match=r"does not accept the token \(GH_TOKEN or GITHUB_TOKEN\)") as caught:
         client.get("/repos/o/r")
     assert TOKEN not in str(caught.value)
 
@@ -152,6 +152,6 @@ def test_a_key_that_is_none_is_named_and_not_shown(hub: Hub, monkeypatch: pytest
     monkeypatch.setenv("POINTSMAN_APP_KEY", "sesame")
     source = token_source(place(hub))
     assert source is not None
-    with pytest.raises(Exception, match="POINTSMAN_APP_KEY is no private key") as caught:
+    with pytest.raises(Exception, match="POINTSMAN_APP_KEY is not a private key") as caught:
         source()
     assert "sesame" not in str(caught.value)

@@ -343,7 +343,7 @@ def test_without_a_token_or_on_another_host_it_says_what_to_set(
         with pytest.raises(Problem, match="set GH_TOKEN or GITHUB_TOKEN"):
             pulls.open_pulls(Workspace(repo))
     git(team.desk, "remote", "set-url", "origin", str(hub.repo))
-    with team.open() as repo, pytest.raises(Problem, match="origin is no repository on"):
+    with team.open() as repo, pytest.raises(Problem, match="origin is not a repository on"):
         open_github(repo)
 
 
@@ -446,7 +446,7 @@ def test_a_call_that_never_succeeds_ends_with_3_and_names_what_to_do(
     with pytest.raises(Unreachable) as caught:
         CALLS[call][1](*forge)
     assert caught.value.exit_code == 3
-    says = {"limited": "run it again after", "401": "does not take the token"}.get(kind, "answer")
+    says = {"limited": "run it again after", "401": "does not accept the token"}.get(kind, "answer")
     assert says in str(caught.value)
     assert TOKEN not in str(caught.value)
     hub.rule = lambda asked, where: None

@@ -1,1 +1,1 @@
-"""Pull requests on a forge: what is asked of every forge, and each forge's own way to do it."""
+"""Pull requests on a forge: the interface of all forges, and the code for each."""

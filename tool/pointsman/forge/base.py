@@ -1,7 +1,7 @@
-"""What ship pull requests need of a forge. Branches are git's: whoever calls has moved them by compare-and-swap.
+"""The interface of a forge. Callers move branches themselves, with git and by compare-and-swap.
 
-The words are those of no forge in particular: a pull request of GitHub or Forgejo and a merge request of GitLab are
-all a branch, a page and a number.
+It fits every forge: a pull request of GitHub or Forgejo and a merge request of GitLab all have a branch, a page and a
+number.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Protocol
 
 from pointsman.state.objects import Oid
 
-BODY_LIMIT = 65536  # characters of a pull request's body, and of a comment: GitHub's, the smallest
+BODY_LIMIT = 65536  # characters of a pull request's body or of a comment: GitHub's limit, the smallest
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """One open pull request: a branch, without refs/heads/, and where it stood. `number` is the forge's name for it."""
+    """One open pull request. `branch` is without refs/heads/, `head` its commit when read, `number` the forge's."""
 
     branch: str
     head: Oid
@@ -35,7 +35,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What people see of a pull request. `body` is Markdown, made when it is asked for."""
+    """What people see of a pull request. `body` is Markdown, and is made only when it is needed."""
 
     title: str
     body: Callable[[], str]
@@ -43,9 +43,9 @@ class Page:
 
 
 class Forge(Protocol):
-    """A forge that has one repository. Every method may be called again after its answer was lost.
+    """One repository on a forge. Every method may be called again after its answer was lost.
 
-    Unreachable if it does not answer or says no, MovedFirst if someone else was there before.
+    Each raises Unreachable if the forge does not answer or says no, and MovedFirst if someone else moved first.
     """
 
     @property
@@ -53,35 +53,37 @@ class Forge(Protocol):
         """Whether anyone can approve a pull request here."""
 
     def find(self, branches: Collection[str] | None = None) -> list[Opened]:
-        """The open pull requests whose branches the repository's last refresh saw, by branch. Without `branches`,
-        those of ships, rollbacks and reverts."""
+        """The open pull requests of `branches`, sorted by branch; by default of ships, rollbacks, holds and reverts.
+
+        Only branches that the last refresh of the repository saw.
+        """
 
     def open(self, branch: str, head: Oid, page: Page) -> Opened:
-        """Open the pull request of a branch that stands at `head`, or adopt the one that is open."""
+        """Open a pull request for a branch at `head`. If one is open already, return that one."""
 
     def update(self, opened: Opened, page: Page) -> None:
-        """Give it another page, its branch having moved."""
+        """Replace its page after its branch has moved."""
 
     def comment(self, opened: Opened, purpose: str, text: str) -> None:
-        """Say one thing of each purpose: said again, it takes the place of what was said before."""
+        """Keep one comment for each purpose. A new text replaces the old one."""
 
     def label(self, opened: Opened, labels: Sequence[str]) -> None:
         """Add labels."""
 
     def close(self, opened: Opened, because: str = "") -> None:
-        """Close it without a merge, and take its branch away if that still stands where it stood."""
+        """Close it without a merge, and delete its branch if that is still at its `head`. `because`: a last comment."""
 
     def merge(self, opened: Opened, main: Oid, message: str, author: str) -> Oid:
-        """Squash it onto `main` with this message, take its branch away, and return the commit."""
+        """Squash it onto `main` with this message, delete its branch, and return the commit."""
 
     def auto_merge(self, opened: Opened, message: str) -> Oid | None:
-        """Have it merged as soon as all that the forge requires is there; the commit if that was so already."""
+        """Let the forge merge it when all requirements are met. The commit if it was merged at once, else None."""
 
     def approvals(self, opened: Opened) -> tuple[str, ...]:
-        """Who approved it as it is now."""
+        """The people whose approval is still valid."""
 
     def merged_as(self, commit: Oid) -> Opened | None:
-        """The pull request that was merged as this commit of main; None if it came without one."""
+        """The pull request that became this commit of main; None if there was none."""
 
     def protection(self) -> list[tuple[str, str]]:
-        """Each thing that the forge should be set up for, and what is wrong with it, "" if nothing is."""
+        """Each setting that the forge should have, and what is wrong with it; "" if nothing is."""

@@ -1,6 +1,6 @@
-"""CODEOWNERS: who must approve a change of a path. The last line that matches decides; one without owners needs none.
+"""CODEOWNERS: who must approve a change of a path. The last matching line decides. Without owners, nobody must.
 
-Patterns are those of .gitignore without negation and brackets (GitHub docs, "About code owners", CODEOWNERS syntax).
+Patterns are those of .gitignore, without negation and brackets (GitHub docs, "About code owners", CODEOWNERS syntax).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-CODEOWNERS_PATHS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # the first that there is counts
+CODEOWNERS_PATHS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # the first one that exists is used
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
@@ -20,11 +20,11 @@ class CodeOwners:
         self._lines = [(_regex(words[0]), tuple(words[1:])) for words in lines if words and _is_pattern(words[0])]
 
     def of(self, path: str) -> Sequence[str]:
-        """Who owns a path."""
+        """The owners of a path."""
         return next((owners for pattern, owners in reversed(self._lines) if pattern.fullmatch(path)), ())
 
     def of_all(self, paths: Iterable[str]) -> list[str]:
-        """Everyone who owns one of some paths."""
+        """The owners of at least one of the paths."""
         return sorted({owner for path in paths for owner in self.of(path)})
 
 

@@ -1,7 +1,7 @@
-"""The forge that is the repository itself: a pull request is its branch on the origin, its page the commit's message.
+"""The forge `local`: a pull request is a branch on the origin, and the commit message is its page.
 
-A merge squashes the branch onto main by compare-and-swap and takes it away in the same move of refs: nobody ever sees
-one without the other.
+A merge squashes the branch onto main and deletes it, in one compare-and-swap of both refs. So nobody ever sees one
+without the other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pointsman.state.objects import Oid
 
 
 class LocalForge:
-    """Pull requests of a repository without a forge. Nobody approves, whoever may push may merge."""
+    """Pull requests of a repository without a forge. Nobody can approve. Who may push may merge."""
 
     knows_approvals = False
 

@@ -1,4 +1,4 @@
-"""Which forge a repository is on: a new kind is one line here."""
+"""The kinds of forges, and which one a repository uses. A new kind needs one line here."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def _github(repo: Repository) -> Forge:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of forge: how it is opened, what its pull requests are, in a sentence, and what it needs."""
+    """One kind of forge."""
 
     open: Callable[[Repository], Forge]
-    pulls: str
+    pulls: str  # its pull requests, in words for a sentence
     files: Mapping[str, str]  # what `init` writes for it: path in the new repository → its file under templates/
 
 
@@ -41,7 +41,7 @@ _GITHUB_FILES = {
     "docs/github.md": "github.md",
 }
 
-# By the name in `[forge] kind`, which `settings.FORGES` lists. A local repository may be pushed to GitHub one day.
+# By the name in `[forge] kind`; `settings.FORGES` lists them. A local repository may be pushed to GitHub later.
 KINDS: Mapping[str, Kind] = {
     "local": Kind(LocalForge, "its branches", _GITHUB_FILES),
     "github": Kind(_github, "those of GitHub", _GITHUB_FILES),
@@ -52,12 +52,12 @@ def open_forge(repo: Repository) -> Forge:
     """The forge that the settings on main name; Problem if it cannot be used."""
     kind = Snapshot(repo, repo.main).settings().forge
     if kind not in KINDS:
-        raise Problem(f"forge.kind is {kind!r}, which this version of pointsman does not know: update it")
+        raise Problem(f"forge.kind is {kind!r}, which this version of pointsman does not know: install a newer one")
     return KINDS[kind].open(repo)
 
 
 def credentials(remote: str | None) -> Callable[[], Mapping[str, str]] | None:
-    """What lets git in at a remote, of whichever forge that is; None if nothing is needed or known."""
+    """A function that returns git's environment with the credentials for a remote; None if there are none."""
     from pointsman.forge.github.token import git_environment
 
     return git_environment(remote)

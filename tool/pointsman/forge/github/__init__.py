@@ -1,1 +1,1 @@
-"""GitHub: where it is, how it lets us in, its API, and pull requests there."""
+"""GitHub: its addresses, its tokens, its API, and pull requests there."""

@@ -1,4 +1,4 @@
-"""A GitHub App's installation: what makes the tokens that open one repository."""
+"""The installation of a GitHub App, which makes tokens for one repository."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pointsman.forge.github.place import Place
 
 
 class Installation:
-    """The token of a GitHub App's installation on one repository, made anew before it has run out (an hour)."""
+    """The token of an App's installation on one repository. It lasts an hour and is renewed 5 minutes earlier."""
 
     def __init__(self, place: Place, app: str, key: str, clock: Callable[[], float] = time.time) -> None:
         self._place = place
@@ -31,12 +31,12 @@ class Installation:
         client = Client(self._place, self._signed)
         try:
             installation = client.get(f"/repos/{self._place.slug}/installation")["id"]
-            # A token more does no harm: a lost answer is asked for again.
+            # One more token does no harm, so after a lost answer we ask again.
             body = {"repositories": [self._place.name]}
             path = f"/app/installations/{installation}/access_tokens"
             for again in range(REQUEST_TRIES):
                 try:
-                    made = client.write("POST", path, body)
+                    answer = client.write("POST", path, body)
                     break
                 except Lost:
                     if again == REQUEST_TRIES - 1:
@@ -44,13 +44,13 @@ class Installation:
                     client.pause(again)
         except Denied as error:
             raise Unreachable(
-                f"GitHub gives the App of POINTSMAN_APP_ID no token for {self._place.slug} ({error.status}): "
-                "install it on the repository, and look that POINTSMAN_APP_KEY is its private key"
+                f"GitHub gives the App in POINTSMAN_APP_ID no token for {self._place.slug} ({error.status}): "
+                "install the App on the repository, and check that POINTSMAN_APP_KEY is its private key"
             ) from error
         finally:
             client.close()
-        self._token = made["token"]
-        self._until = datetime.fromisoformat(made["expires_at"]).timestamp()
+        self._token = answer["token"]
+        self._until = datetime.fromisoformat(answer["expires_at"]).timestamp()
 
     def _signed(self) -> str:
         import jwt
@@ -59,4 +59,6 @@ class Installation:
         try:
             return jwt.encode({"iat": now - 60, "exp": now + 540, "iss": self._app}, self._key, algorithm="RS256")
         except (ValueError, TypeError, jwt.PyJWTError):
-            raise Problem("POINTSMAN_APP_KEY is no private key: give the whole text of the App's .pem file") from None
+            raise Problem(
+                "POINTSMAN_APP_KEY is not a private key: set it to the whole text of the App's .pem file"
+            ) from None

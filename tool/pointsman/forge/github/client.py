@@ -1,10 +1,10 @@
-"""The calls to GitHub: what is sent, what is waited for, what is tried again.
+"""Calls to GitHub: requests, waits and retries.
 
-A call that reads is tried again by itself. One that writes never is, unless GitHub says that it did nothing: whether a
-lost answer was to a write that took place only a look can tell, so `Lost` goes to whoever knows where to look.
+A call that reads is retried here. A call that writes is retried only if GitHub says that it did nothing. After a lost
+answer only reading back shows whether the write happened, so the caller gets `Lost` and checks.
 
 Limits (docs.github.com, "Best practices for using the REST API" and "Rate limits for the REST API"): a second between
-writes where there are many, Retry-After, x-ratelimit-reset, all within one patience for a whole run.
+writes if there are many, Retry-After, x-ratelimit-reset. All waits of a run together have one limit.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from pointsman.timeouts import forge_patience, remote_timeout
 REQUEST_TRIES = 5
 _WRITES_A_MINUTE = 60  # GitHub's limit for what creates content is 80
 _PER_PAGE = 100
-_LONGEST = 30.0  # seconds for one answer
+_ANSWER_TIMEOUT = 30.0  # seconds
 
 
 class Lost(Unreachable):
-    """A write's answer was lost: it may have taken place."""
+    """The answer was lost. If the call was a write, it may have happened."""
 
 
 class Denied(Unreachable):
-    """GitHub understood and did nothing. `status` is HTTP's."""
+    """GitHub understood the call and did nothing. `status` is that of HTTP, `reason` in GitHub's words."""
 
     def __init__(self, says: str, status: int, reason: str) -> None:
         super().__init__(says)
@@ -44,7 +44,7 @@ class Denied(Unreachable):
 
 
 class Pacer:
-    """How long a run may wait for GitHub in all, and how fast it writes."""
+    """Limits how long one run waits for GitHub in all, and how fast it writes."""
 
     def __init__(
         self, clock: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep, patience: float = 0
@@ -55,25 +55,25 @@ class Pacer:
         self._writes: deque[float] = deque(maxlen=_WRITES_A_MINUTE)
 
     def wait(self, seconds: float, why: str) -> None:
-        """Wait so long; Unreachable, saying when to run again, if that is more than is left of the run's patience."""
+        """Wait. If the run has no time left for that: Unreachable, with the time to run again."""
         if seconds > self.left:
             then = datetime.fromtimestamp(self.clock() + seconds, UTC).strftime("%H:%M:%S UTC")
             raise Unreachable(
-                f"{why}, which is longer than this run waits (POINTSMAN_FORGE_PATIENCE): run it again after {then}, "
+                f"{why}, and that is longer than this run waits (POINTSMAN_FORGE_PATIENCE): run it again after {then}, "
                 "it goes on where it stopped"
             )
         self.left -= seconds
         self.sleep(seconds)
 
     def write(self) -> None:
-        """One more write: not more than so many within a minute."""
+        """Count one write, and wait if there were too many within a minute."""
         if len(self._writes) == self._writes.maxlen and (early := self._writes[0] + 60 - self.clock()) > 0:
-            self.wait(early, "GitHub lets so many writes through in a minute")
+            self.wait(early, f"more than {_WRITES_A_MINUTE} writes to GitHub need a pause of {early:.0f} s")
         self._writes.append(self.clock())
 
 
 class Client:
-    """Calls of one repository's GitHub, as one run makes them."""
+    """The calls of one run to GitHub, for one repository."""
 
     def __init__(self, place: Place, token: Callable[[], str], pacer: Pacer | None = None) -> None:
         self.place = place
@@ -85,22 +85,22 @@ class Client:
                 "X-GitHub-Api-Version": "2022-11-28",
                 "User-Agent": f"pointsman/{__version__}",
             },
-            timeout=httpx.Timeout(min(remote_timeout(), _LONGEST)),
+            timeout=httpx.Timeout(min(remote_timeout(), _ANSWER_TIMEOUT)),
         )
 
     def close(self) -> None:
         self._http.close()
 
     def get(self, path: str, **query: str | int) -> Any:
-        """What a path answers; Denied(404) if there is nothing."""
-        return self._reading(lambda: self._call("GET", self.place.api + path, query=query))[0]
+        """The answer to GET; Denied with status 404 if there is nothing."""
+        return self._retried(lambda: self._call("GET", self.place.api + path, query=query))[0]
 
     def pages(self, path: str, **query: str | int) -> Iterator[Any]:
         """Every item of a list, page after page."""
         page = 1
         while True:
             number = page
-            items, _ = self._reading(
+            items, _ = self._retried(
                 lambda number=number: self._call(  # type: ignore[misc]  # mypy cannot infer a default's type
                     "GET", self.place.api + path, query={**query, "per_page": _PER_PAGE, "page": number}
                 )
@@ -111,13 +111,13 @@ class Client:
             page += 1
 
     def write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Send a change once; Lost if nobody can tell whether it took place."""
-        return self._waiting(lambda: self._call(method, self.place.api + path, body=body))[0]
+        """Send a write once; Lost if it is not known whether it happened."""
+        return self._within_limits(lambda: self._call(method, self.place.api + path, body=body))[0]
 
     def graphql(self, query: str, variables: Mapping[str, Any]) -> Any:
-        """The data of a mutation; Denied with GitHub's words if it has errors."""
+        """The data of a mutation; Denied with GitHub's words if there are errors."""
         body = {"query": query, "variables": variables}
-        answer, _ = self._waiting(lambda: self._call("POST", self.place.graphql, body=body))
+        answer, _ = self._within_limits(lambda: self._call("POST", self.place.graphql, body=body))
         if answer.get("errors"):
             reason = "; ".join(str(error.get("message", "")) for error in answer["errors"])
             raise Denied(f"GitHub says: {one_line(reason)}", 200, reason)
@@ -125,10 +125,10 @@ class Client:
 
     # how often
 
-    def _reading(self, call: Callable[[], tuple[Any, httpx.Headers]]) -> tuple[Any, httpx.Headers]:
+    def _retried(self, call: Callable[[], tuple[Any, httpx.Headers]]) -> tuple[Any, httpx.Headers]:
         for again in range(REQUEST_TRIES):
             try:
-                return self._waiting(call)
+                return self._within_limits(call)
             except Lost:
                 if again == REQUEST_TRIES - 1:
                     raise
@@ -136,11 +136,11 @@ class Client:
         raise AssertionError("unreachable")
 
     def pause(self, again: int) -> None:
-        """Wait a little before one more try, the longer the more there were."""
-        self.pacer.wait(random.uniform(0.5, 1) * 0.2 * 2**again, "GitHub does not answer as it should")
+        """Wait a little before the next try, longer each time."""
+        self.pacer.wait(random.uniform(0.5, 1) * 0.2 * 2**again, "GitHub does not answer properly and needs a pause")
 
-    def _waiting(self, call: Callable[[], tuple[Any, httpx.Headers]]) -> tuple[Any, httpx.Headers]:
-        """Call again after as long as GitHub's limits ask; nothing was done where they spoke."""
+    def _within_limits(self, call: Callable[[], tuple[Any, httpx.Headers]]) -> tuple[Any, httpx.Headers]:
+        """Call. If a rate limit stopped the call, it did nothing: wait as GitHub asks, and call again."""
         while True:
             try:
                 return call()
@@ -172,7 +172,7 @@ class Client:
         try:
             content = answer.json()
         except ValueError as error:
-            raise Lost(f"{self.place.server} answered {what} with what is no JSON") from error
+            raise Lost(f"{self.place.server} answered {what} with something that is not JSON") from error
         if answer.is_success:
             return content, answer.headers
         raise self._trouble(answer, content, what)
@@ -183,11 +183,11 @@ class Client:
             return _Limited(seconds)
         status, slug = answer.status_code, self.place.slug
         if status == 401:
-            return Denied(f"GitHub does not take the token ({' or '.join(TOKENS)}): make a new one", status, reason)
+            return Denied(f"GitHub does not accept the token ({' or '.join(TOKENS)}): make a new one", status, reason)
         if status == 403:
             needs = answer.headers.get("x-accepted-github-permissions", "")
-            such = f" (it needs {one_line(needs)})" if needs else ""
-            return Denied(f"the token may not {what}{such}: {one_line(reason)}", status, reason)
+            hint = f" (it needs {one_line(needs)})" if needs else ""
+            return Denied(f"the token does not allow {what}{hint}: {one_line(reason)}", status, reason)
         if status == 404:
             return Denied(f"GitHub has no {what.partition(' ')[2]} that this token may see ({slug})", status, reason)
         if answer.is_redirect:
@@ -195,7 +195,7 @@ class Client:
         return Denied(f"GitHub refused {what}: {one_line(reason)}", status, reason)
 
     def _limit(self, answer: httpx.Response, reason: str) -> float | None:
-        """Seconds to wait if a limit is what stopped a call, None if it is not."""
+        """Seconds to wait if a rate limit stopped the call; None if not."""
         if answer.status_code not in (403, 429):
             return None
         after = answer.headers.get("retry-after", "")
@@ -210,7 +210,7 @@ class Client:
 
 
 class _Limited(Exception):
-    """A limit stopped a call before it did anything."""
+    """A rate limit stopped a call before it did anything."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -220,10 +220,10 @@ class _Limited(Exception):
 def _reason(content: Any) -> str:
     if not isinstance(content, dict):
         return ""
-    said = [str(content.get("message", ""))]
+    texts = [str(content.get("message", ""))]
     errors = content.get("errors")
-    said += [
+    texts += [
         str(error.get("message") or error.get("code", "")) if isinstance(error, dict) else str(error)
         for error in (errors if isinstance(errors, list) else ())
     ]
-    return "; ".join(text for text in said if text)
+    return "; ".join(text for text in texts if text)

@@ -1,28 +1,28 @@
 """Pull requests on GitHub.
 
-The calls, all of REST but for the last, with what each is for:
+The calls and their purpose. All are REST except the last:
 
     GET   /repos/{o}/{r}                               doctor: how merges are set up
     GET   /repos/{o}/{r}/rules/branches/main           doctor: the rules in force
-    GET   /repos/{o}/{r}/branches/main                 doctor: whether classic protection stands in their place
+    GET   /repos/{o}/{r}/branches/main                 doctor: whether classic protection is used instead
     GET   /repos/{o}/{r}/codeowners/errors             doctor
     GET   /repos/{o}/{r}/pulls                         find (state=open, base=main; head=OWNER:BRANCH for one)
     POST  /repos/{o}/{r}/pulls                         open
-    GET   /repos/{o}/{r}/pulls/{n}                     what became of a call whose answer was lost
+    GET   /repos/{o}/{r}/pulls/{n}                     the result of a call after a lost answer
     PATCH /repos/{o}/{r}/pulls/{n}                     title and body; state=closed
     PUT   /repos/{o}/{r}/pulls/{n}/merge               merge_method=squash, with title, message and the head's sha
     GET   /repos/{o}/{r}/pulls/{n}/reviews             approvals
-    GET   /repos/{o}/{r}/commits/{sha}/pulls           log: what a commit of main was merged from
-    POST  /repos/{o}/{r}/issues/{n}/labels             labels, made where they are new
-    GET   /repos/{o}/{r}/issues/{n}/comments           the one comment of a purpose
+    GET   /repos/{o}/{r}/commits/{sha}/pulls           log: the pull request of a commit of main
+    POST  /repos/{o}/{r}/issues/{n}/labels             labels; GitHub makes new ones
+    GET   /repos/{o}/{r}/issues/{n}/comments           the one comment for a purpose
     POST  /repos/{o}/{r}/issues/{n}/comments
     PATCH /repos/{o}/{r}/issues/comments/{id}
-    GET   /repos/{o}/{r}/installation                  for an App's key, as
-    POST  /app/installations/{id}/access_tokens        is this
+    GET   /repos/{o}/{r}/installation                  an App's installation
+    POST  /app/installations/{id}/access_tokens        and its token
     POST  /graphql                                     mutation enablePullRequestAutoMerge
 
-Branches are made, moved and deleted by git. Every write looks first: an answer that was lost is looked for, not asked
-for again.
+Git makes, moves and deletes the branches. Every write looks first: after a lost answer the result is read, and the
+write is sent again only if it did not happen.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from pointsman.state.objects import Oid
 
 _TITLE_LIMIT = 256
 _LABEL_LIMIT = 50
-_TRIES = 4
-_FEW = 5  # branches that are asked for one by one
+_WRITE_TRIES = 4
+_FEW = 5  # branches; up to so many are asked for one by one
 _Any = TypeVar("_Any")
 
 _AUTO_MERGE = """
@@ -54,8 +54,8 @@ mutation($pull: ID!, $head: GitObjectID!, $title: String!, $body: String!) {
   }) { pullRequest { number } }
 }
 """
-# What GitHub answers where nothing is left to wait for; it then wants the merge itself.
-_CLEAN = ("clean status", "protected branch rules not configured")
+# GitHub answers one of these if there is nothing to wait for: then we must merge directly.
+_NOTHING_TO_WAIT_FOR = ("clean status", "protected branch rules not configured")
 
 
 def open_github(repo: Repository) -> GitHub:
@@ -64,13 +64,13 @@ def open_github(repo: Repository) -> GitHub:
     if place is None:
         host = server().partition("://")[2]
         raise Problem(
-            f'forge.kind is "github", but origin is no repository on {host}: '
+            f'forge.kind is "github", but origin is not a repository on {host}: '
             "set its URL (git remote set-url origin …), or GH_HOST for a GitHub Enterprise Server"
         )
     source = token_source(place)
     if source is None:
         raise Problem(
-            f"{place.slug} is on GitHub: set {' or '.join(TOKENS)}, or POINTSMAN_APP_ID and POINTSMAN_APP_KEY"
+            f"no token for {place.slug} on GitHub: set {' or '.join(TOKENS)}, or POINTSMAN_APP_ID and POINTSMAN_APP_KEY"
         )
     client = Client(place, source)
     repo.held.callback(client.close)
@@ -109,9 +109,9 @@ class GitHub:
         return next((self._opened(pull) for pull in pulls if self._ours(pull) and pull["head"]["ref"] == branch), None)
 
     def _ours(self, pull: Mapping[str, Any]) -> bool:
-        """Whether its branch is one of this repository, not of a fork."""
-        from_where = pull["head"].get("repo") or {}
-        return str(from_where.get("full_name", "")).lower() == self.place.slug.lower()
+        """Whether its branch is in this repository, not in a fork."""
+        source = pull["head"].get("repo") or {}
+        return str(source.get("full_name", "")).lower() == self.place.slug.lower()
 
     def _opened(self, pull: Mapping[str, Any]) -> Opened:
         branch = str(pull["head"]["ref"])
@@ -135,7 +135,7 @@ class GitHub:
                     return None  # someone opened it since we looked
                 raise MovedFirst(f"{branch} cannot have a pull request: {one_line(error.reason)}") from error
 
-        found = self._settled(lambda: self._open_one(branch), act)
+        found = self._look_then_act(lambda: self._open_one(branch), act)
         opened = Opened(branch, head, found.number, found.url)
         self.label(opened, page.labels)
         return opened
@@ -144,59 +144,59 @@ class GitHub:
         wanted = {"title": _title(page), "body": page.body()[:BODY_LIMIT]}
 
         def look() -> Any:
-            there = self._pull(opened)
-            if there["state"] != "open":
+            pull = self._pull(opened)
+            if pull["state"] != "open":
                 raise MovedFirst(f"#{opened.number} was merged or closed while it was rebuilt")
-            return there if all(there[key] == value for key, value in wanted.items()) else None
+            return pull if all(pull[key] == value for key, value in wanted.items()) else None
 
-        self._settled(look, lambda: self.client.write("PATCH", f"{self._root}/pulls/{opened.number}", wanted))
+        self._look_then_act(look, lambda: self.client.write("PATCH", f"{self._root}/pulls/{opened.number}", wanted))
         self.label(opened, page.labels)
 
     def comment(self, opened: Opened, purpose: str, text: str) -> None:
         mark = f"<!-- pointsman: {purpose}"
         wanted = f"{mark} {opened.head} -->\n{text}"[:BODY_LIMIT]
         path = f"{self._root}/issues/{opened.number}/comments"
-        mine: list[int] = []
+        ours: list[int] = []
 
         def look() -> Any:
-            there = [each for each in self.client.pages(path) if str(each.get("body", "")).startswith(f"{mark} ")]
-            mine[:] = [int(each["id"]) for each in there]
-            return next((each for each in there if each["body"] == wanted), None)
+            found = [each for each in self.client.pages(path) if str(each.get("body", "")).startswith(f"{mark} ")]
+            ours[:] = [int(each["id"]) for each in found]
+            return next((each for each in found if each["body"] == wanted), None)
 
         def act() -> Any:
-            if mine:
-                return self.client.write("PATCH", f"{self._root}/issues/comments/{mine[0]}", {"body": wanted})
+            if ours:
+                return self.client.write("PATCH", f"{self._root}/issues/comments/{ours[0]}", {"body": wanted})
             return self.client.write("POST", path, {"body": wanted})
 
-        self._settled(look, act)
+        self._look_then_act(look, act)
 
     def label(self, opened: Opened, labels: Sequence[str]) -> None:
         names = [name for name in dict.fromkeys(labels) if len(name) <= _LABEL_LIMIT]
         path = f"{self._root}/issues/{opened.number}/labels"
 
         def missing() -> list[str]:
-            there = {str(each["name"]).lower() for each in self._pull(opened)["labels"]}
-            return [name for name in names if name.lower() not in there]
+            present = {str(each["name"]).lower() for each in self._pull(opened)["labels"]}
+            return [name for name in names if name.lower() not in present]
 
         def act() -> Any:
             return self.client.write("POST", path, {"labels": names})
 
         if names:
-            self._settled(lambda: None if missing() else True, act)
+            self._look_then_act(lambda: None if missing() else True, act)
 
     def close(self, opened: Opened, because: str = "") -> None:
         if because:
             self.comment(opened, "closed", because)
-        self._without_branch(opened)
+        self._delete_branch(opened)
         if not opened.number:
             return
 
         def act() -> Any:
             return self.client.write("PATCH", f"{self._root}/pulls/{opened.number}", {"state": "closed"})
 
-        self._settled(lambda: None if self._pull(opened)["state"] == "open" else True, act)
+        self._look_then_act(lambda: None if self._pull(opened)["state"] == "open" else True, act)
 
-    def _without_branch(self, opened: Opened) -> None:
+    def _delete_branch(self, opened: Opened) -> None:
         self.repo.move([Move(opened.ref, None, opened.head)])
 
     # merging
@@ -214,22 +214,22 @@ class GitHub:
             try:
                 return self.client.write("PUT", f"{self._root}/pulls/{opened.number}/merge", wanted)["sha"]
             except Denied as error:
-                if error.status == 405 and (there := self._merged_as(opened)) is not None:
-                    return there  # by another, since we looked
+                if error.status == 405 and (merged := self._merged_as(opened)) is not None:
+                    return merged  # by someone else, since we looked
                 raise _not_merged(opened, error) from error
 
-        commit = Oid(self._settled(lambda: self._merged_as(opened), act))
+        commit = Oid(self._look_then_act(lambda: self._merged_as(opened), act))
         self.repo.refresh()
-        with contextlib.suppress(MovedFirst):  # GitHub may have taken it away itself, as a setting of it says
+        with contextlib.suppress(MovedFirst):  # GitHub may have deleted it itself, if it is set up so
             if opened.ref in self.repo.heads:
-                self._without_branch(opened)
+                self._delete_branch(opened)
         return commit
 
     def _merged_as(self, opened: Opened) -> str | None:
-        there = self._pull(opened)
-        if there.get("merged"):
-            return str(there["merge_commit_sha"])
-        if there["state"] != "open":
+        pull = self._pull(opened)
+        if pull.get("merged"):
+            return str(pull["merge_commit_sha"])
+        if pull["state"] != "open":
             raise MovedFirst(f"#{opened.number} was closed by someone else: look with pointsman pr list")
         return None
 
@@ -237,17 +237,17 @@ class GitHub:
         title, _, rest = message.partition("\n")
 
         def look() -> Any:
-            there = self._pull(opened)
-            if there.get("merged"):
-                return str(there["merge_commit_sha"])
-            if there["state"] != "open":
+            pull = self._pull(opened)
+            if pull.get("merged"):
+                return str(pull["merge_commit_sha"])
+            if pull["state"] != "open":
                 raise MovedFirst(f"#{opened.number} was closed by someone else: look with pointsman pr list")
-            pull.append(str(there["node_id"]))
-            return "" if there.get("auto_merge") else None
+            node_ids.append(str(pull["node_id"]))
+            return "" if pull.get("auto_merge") else None
 
         def act() -> Any:
             variables = {
-                "pull": pull[-1],
+                "pull": node_ids[-1],
                 "head": opened.head,
                 "title": f"{title} (#{opened.number})",
                 "body": rest.strip("\n"),
@@ -255,18 +255,18 @@ class GitHub:
             try:
                 self.client.graphql(_AUTO_MERGE, variables)
             except Denied as error:
-                if any(words in error.reason.lower() for words in _CLEAN):
+                if any(words in error.reason.lower() for words in _NOTHING_TO_WAIT_FOR):
                     return self.merge(opened, self.repo.main, message, "")
-                if error.status != 200:  # GraphQL's own answers have this one
+                if error.status != 200:  # errors of GraphQL itself have status 200
                     raise
                 raise Unreachable(
                     f"GitHub does not merge #{opened.number} by itself: {one_line(error.reason)} "
-                    "(Settings → General → Allow auto-merge; pointsman doctor looks)"
+                    "(Settings → General → Allow auto-merge; pointsman doctor checks it)"
                 ) from error
             return ""
 
-        pull: list[str] = []
-        commit = self._settled(look, act)
+        node_ids: list[str] = []
+        commit = self._look_then_act(look, act)
         return Oid(commit) if commit else None
 
     def approvals(self, opened: Opened) -> tuple[str, ...]:
@@ -287,21 +287,21 @@ class GitHub:
 
     # look, then act
 
-    def _settled(self, look: Callable[[], _Any | None], act: Callable[[], _Any | None]) -> _Any:
-        """What `look` finds, else what `act` makes; where its answer is lost, look again before acting again."""
-        for again in range(_TRIES):
+    def _look_then_act(self, look: Callable[[], _Any | None], act: Callable[[], _Any | None]) -> _Any:
+        """The result of `look`, or else of `act`. After a lost answer it looks again before it acts again."""
+        for again in range(_WRITE_TRIES):
             found = look()
             if found is not None:
                 return found
             try:
-                made = act()
+                result = act()
             except Lost:
-                if again == _TRIES - 1:
+                if again == _WRITE_TRIES - 1:
                     raise
                 self.client.pause(again)
                 continue
-            if made is not None:
-                return made
+            if result is not None:
+                return result
         raise MovedFirst("GitHub's answers contradict each other: run the command again")
 
 
@@ -310,12 +310,12 @@ def _title(page: Page) -> str:
 
 
 def _not_merged(opened: Opened, error: Denied) -> Exception:
-    """405: not mergeable as it stands; 409: its head moved."""
+    """GitHub's 405: it cannot be merged now. 409: its head moved."""
     if error.status == 409 or (error.status == 405 and "base branch was modified" in error.reason.lower()):
         return MovedFirst(f"#{opened.number} moved while it was merged: {one_line(error.reason)}")
     if error.status == 405:
         return Unreachable(
             f"GitHub does not merge #{opened.number} yet: {one_line(error.reason)} ({opened.url}; "
-            "it wants an approval, or its checks, first)"
+            "it needs an approval, or its checks, first)"
         )
     return error

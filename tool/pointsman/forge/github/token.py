@@ -1,6 +1,6 @@
-"""How GitHub lets us in: a token of the environment, or one of a GitHub App's installation.
+"""The token for GitHub: from the environment, or from the installation of a GitHub App.
 
-The token goes to one host, the one that `place` names. Git gets it through its environment, so that it stands in no
+The token is sent only to the host that `place` names. Git gets it through its environment, so it is in no
 configuration, no remote and no process's arguments.
 """
 
@@ -16,7 +16,7 @@ from pointsman.forge.github.place import TOKENS, Place, place_of
 
 
 def token_source(place: Place) -> Callable[[], str] | None:
-    """What gives the token, anew where it has run out; None if the environment has none."""
+    """A function that returns a valid token, a new one if necessary; None if the environment has none."""
     app, key = os.environ.get("POINTSMAN_APP_ID", ""), os.environ.get("POINTSMAN_APP_KEY", "")
     if app and key:
         from pointsman.forge.github.app import Installation
@@ -25,14 +25,14 @@ def token_source(place: Place) -> Callable[[], str] | None:
     for variable in TOKENS:
         token = os.environ.get(variable, "")
         if token and not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise Problem(f"{variable} has a space or a line break in it: set it anew")
+            raise Problem(f"{variable} has a space or a line break in it: take it out")
         if token:
             return lambda: token
     return None
 
 
 def git_environment(remote: str | None) -> Callable[[], Mapping[str, str]] | None:
-    """What git needs in its environment to be let in over https; None if nothing."""
+    """A function that returns git's environment with the token for https; None if there is no token for it."""
     if remote is None or not remote.startswith(("https://", "http://")):
         return None
     place = place_of(remote)
@@ -43,8 +43,8 @@ def git_environment(remote: str | None) -> Callable[[], Mapping[str, str]] | Non
 
     def environment() -> Mapping[str, str]:
         basic = base64.b64encode(f"x-access-token:{source()}".encode()).decode()
-        # The empty value drops what a checkout may have set: with two of these headers GitHub answers 400.
-        # A user's own configuration in the environment stays before it.
+        # The empty value removes a header that a checkout may have set: GitHub answers 400 to two of them.
+        # The configuration that a user has in the environment stays before it.
         first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
         return {
             "GIT_CONFIG_COUNT": str(first + 2),
