@@ -65,7 +65,7 @@ def said(ended: Ended) -> str:
 def do_what_is_said(sentence: str) -> None:
     """What a person does who reads that a killed git has left its locks."""
     found = re.fullmatch(
-        r"(/\S+\.lock(?:, /\S+\.lock)*) (?:is|are) in the way: another git is at work there, or one was killed; "
+        r"(/\S+\.lock(?:, /\S+\.lock)*) (?:is|are) in the way: another git is running there, or one was killed; "
         r"if none is running, delete (?:that file|those files) and run the command again",
         sentence,
     )

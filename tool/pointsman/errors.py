@@ -59,7 +59,7 @@ class Refused(Problem):
 
 
 class Unreachable(Problem):
-    """The store, the remote or the forge did not answer, or said no. Nothing is known to have changed."""
+    """The store, the remote or the forge did not answer, or said no. As far as is known, nothing has changed."""
 
     exit_code = 3
 

@@ -45,7 +45,7 @@ class Settings:
     auto_merge: bool = False
     artifact_bytes: int = 10_000_000  # the most that recsys-service loads
     state_file_bytes: int = 65536
-    audit_since: str = ""  # audit does not judge this commit and those before it
+    audit_since: str = ""  # this commit and all before it are not judged; their manifests count as good
     allowed_signers: str = ""  # path of a file on main
     signed: tuple[str, ...] = ()  # paths of files and directories, "." for all
     invalidate: str = ""  # URL with {tenant}, optionally {surface}

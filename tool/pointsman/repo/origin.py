@@ -175,10 +175,10 @@ class Origin:
         for git_dir in (self.git_dir, self._remote_directory()):
             if git_dir is not None and Path(lock[1]).is_relative_to(git_dir):
                 locks |= {str(path) for path in (*git_dir.glob("*.lock"), *(git_dir / "refs").rglob("*.lock"))}
-        are, those = ("is", "that file") if len(locks) == 1 else ("are", "those files")
+        verb, files = ("is", "that file") if len(locks) == 1 else ("are", "those files")
         return Unreachable(
-            f"{', '.join(sorted(locks))} {are} in the way: another git is running there, or one was killed; "
-            f"if none is running, delete {those} and run the command again"
+            f"{', '.join(sorted(locks))} {verb} in the way: another git is running there, or one was killed; "
+            f"if none is running, delete {files} and run the command again"
         )
 
     def _remote_directory(self) -> Path | None:

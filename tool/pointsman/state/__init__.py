@@ -1,1 +1,1 @@
-"""Values: names, paths, documents, commit messages, git objects. No I/O but for the package's own schemas."""
+"""Values: names, paths, documents, commit messages, git objects. No I/O, except to read its own schemas."""

@@ -58,30 +58,33 @@ def trouble_of(error: BaseException, scheme: Scheme, bucket: str) -> Trouble:
 
 
 def _refused(status: int, code: str, scheme: Scheme, bucket: str) -> tuple[str, Kind]:
-    said = f"{status} {code}".rstrip()
+    answer = f"{status} {code}".rstrip()
     if code in _NO_BUCKET:
         return f"there is no bucket {bucket!r}: create it, or correct the URL in pointsman.toml", "lasting"
     if status == 404 and (code in _NO_OBJECT or scheme.plain_404):
         return "there is no such object", "absent"
     if code in _WRONG_CREDENTIALS or status == 401:
-        return f"the credentials are wrong or have expired ({said}): {scheme.credentials}", "lasting"
+        return f"the credentials are wrong or have expired ({answer}): {scheme.credentials}", "lasting"
     if code == "RequestTimeTooSkewed":
-        return f"this machine's clock is wrong, so the store refuses its signatures ({said}): set the clock", "lasting"
+        return (
+            f"this machine's clock is wrong, so the store refuses its signatures ({answer}): set the clock",
+            "lasting",
+        )
     if status == 403:
-        return f"no permission ({said}): the credentials must allow to read, list and write objects there", "lasting"
+        return f"no permission ({answer}): the credentials must allow to read, list and write objects there", "lasting"
     if status in (409, 412):
-        return f"the store reports a conflict ({said}) and nothing shows who won: run the command again", "occupied"
+        return f"the store reports a conflict ({answer}) and nothing shows who won: run the command again", "occupied"
     if status == 507 or code in _FULL:
-        return f"the store is full, or this is too large for it ({said}): make room and run again", "lasting"
+        return f"the store is full, or this is too large for it ({answer}): make room and run again", "lasting"
     if status == 429 or code in _THROTTLED:
-        return f"the store is throttling requests ({said}): run the command again later", "passing"
+        return f"the store is throttling requests ({answer}): run the command again later", "passing"
     if status >= 500 or status == 408 or code == "RequestTimeout":
-        return f"the store has an internal error ({said}): look at the store, then run again", "passing"
+        return f"the store has an internal error ({answer}): look at the store, then run again", "passing"
     if status in (301, 307) or code in _WRONG_REGION:
-        return f"{_REGION} ({said}): set [store] region in pointsman.toml", "lasting"
+        return f"{_REGION} ({answer}): set [store] region in pointsman.toml", "lasting"
     if status == 404:
         return "the server there is not an object store (404 without a code): check [store] endpoint", "lasting"
-    return f"the store refuses the request ({said}): check [store] in pointsman.toml", "lasting"
+    return f"the store refuses the request ({answer}): check [store] in pointsman.toml", "lasting"
 
 
 def _broken(text: str) -> tuple[str, Kind]:
