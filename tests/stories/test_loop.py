@@ -209,7 +209,7 @@ def test_a_staging_directory_gives_the_newest_window_and_a_dangling_pointer_is_r
     with pytest.raises(Refused, match=re.escape("current.version")):
         shop.publish(tmp_path / "staging")
     (staged / "current.version").write_text("0" * 64 + "\n")
-    with pytest.raises(Refused, match="selects 000000000000"):
+    with pytest.raises(Refused, match="it names version 000000000000"):
         shop.publish(tmp_path / "staging")
 
 

@@ -460,7 +460,7 @@ def test_blobs_whose_uris_are_relative_or_gone_are_read_where_blobs_says(shop: O
     shop.pipelines.blobs = "file://.out/objectstore"
     shop.pipelines.publish(popularity(tmp_path / "1.json", 5))
     says = shop.adopt().document["targets"][0]["faults"][0]["says"]
-    assert "relative to where the pipeline ran: say where its blobs stand with --blobs URL" in says
+    assert "which is relative to the directory of the pipeline: say where the blobs are with --blobs URL" in says
     assert outcomes(shop.adopt(blobs=f"file://{shop.out}/objectstore/")) == {"grocer/home": "opened"}
 
 
@@ -469,7 +469,7 @@ def test_a_registry_elsewhere_is_named_and_one_without_records_will_do(tmp_path:
     shop.pipelines.publish(popularity(tmp_path / "1.json", 5))
     shutil.rmtree(shop.out / "registry/records")
     shutil.move(shop.out / "registry", tmp_path / "copied")
-    with pytest.raises(Problem, match="is no registry of recsys-pipelines"):
+    with pytest.raises(Problem, match="is not a registry of recsys-pipelines"):
         shop.adopt()
     for wrong in ("ftp://x/y", "file:///", "file:///a/../b", f"file://{tmp_path}//copied"):
         with pytest.raises(Problem, match="--from: "):

@@ -1,11 +1,11 @@
-"""The registry that recsys-pipelines wrote: what it points to, what it recorded, and whether that is true of the blobs.
+"""The registry that recsys-pipelines wrote: its manifests, its records, and whether its blobs fit them.
 
     <registry>/current/<tenant>/<surface>/manifest.json              what is served: type → absolute URI of a blob
     <registry>/records/<tenant>/<surface>/<type>/<version>.json      one for each version ever published
     <blobs>/<tenant>/<surface>/<type>/<version>.json                 the artifact, indented, its build filled in
 
-A registry and its blobs may stand in different stores; only the URIs tell. Everything here reads, nothing writes. What
-cannot be believed is a fault about one target or one version; a store that cannot be reached is a problem.
+A registry and its blobs may be in different stores: the URIs say where. Everything here only reads. A wrong document is
+a fault of one target or one version. A store that cannot be reached is a problem.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from pointsman.store.base import Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 
-_MOST = 1 << 20  # bytes of a manifest or a record
-_INDENTED = 16  # a blob may be that much larger than its canonical payload
+_DOCUMENT_BYTES = 1 << 20  # the most of a manifest or a record
+_MOST_TIMES_LARGER = 16  # a blob is indented, and may be that many times as large as its canonical payload
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,7 +50,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a record says of its artifact beside its names. Windows are RFC 3339 instants."""
+    """The segment and the window that a record names. Times are RFC 3339."""
 
     segment: str
     window_start: str
@@ -59,28 +59,28 @@ class Note:
 
 @dataclass(slots=True)
 class Registry:
-    """What a registry says, as far as it can be believed without its blobs."""
+    """The documents of a registry, checked without its blobs."""
 
     current: dict[Target, tuple[Slot, ...]] = field(default_factory=dict)
     places: dict[Slot, str] = field(default_factory=dict)  # the URL of the store that has the blob
     notes: dict[Slot, Note] = field(default_factory=dict)
-    left: dict[Target, list[Fault]] = field(default_factory=dict)  # targets whose manifest cannot be believed
-    wrong: dict[Slot, list[Fault]] = field(default_factory=dict)  # versions whose record cannot be believed
-    faults: list[Fault] = field(default_factory=list)  # of what has no name that could stand in a registry
+    left: dict[Target, list[Fault]] = field(default_factory=dict)  # the faults of wrong manifests
+    wrong: dict[Slot, list[Fault]] = field(default_factory=dict)  # the faults of wrong records
+    faults: list[Fault] = field(default_factory=list)  # of files with names that are not allowed
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A blob that is what its name says. `sha256` is that of its bytes as they stand, indented or not."""
+    """A blob that fits its name. `sha256` is the hash of its bytes as stored, indented or not."""
 
     source: Source
     sha256: str
 
 
 def read_registry(url: str, access: Access, blobs: str | None) -> Registry:
-    """Every manifest and record of a registry. `blobs`: where its blobs stand, whatever store the URIs name.
+    """All manifests and records of a registry. `blobs`: the URL of the store that has the blobs, instead of the URIs'.
 
-    Problem if there is no registry. At most as many documents are held at once as the store is asked at once.
+    Problem if there is no registry. Memory holds only as many documents as are read at the same time.
     """
     store = open_store(checked_url(url, "--from"), access)
     home = checked_url(blobs, "--blobs") if blobs is not None else None
@@ -89,14 +89,14 @@ def read_registry(url: str, access: Access, blobs: str | None) -> Registry:
     records = [key for key in store.keys("records/", 4) if key.endswith(".json")]
     if not manifests and not records:
         says = "it has neither current/<tenant>/<surface>/manifest.json nor records/"
-        raise Problem(f"{store.url} is no registry of recsys-pipelines, {says}: say where that is with --from URL")
+        raise Problem(f"{store.url} is not a registry of recsys-pipelines: {says}; say where it is with --from URL")
     _each(store, manifests, partial(_manifest, found, home))
     _each(store, records, partial(_record, found, home))
     return found
 
 
 def checked_url(url: str, option: str) -> str:
-    """A store's URL as an option or a manifest gives it, without a trailing slash; Problem for what is none."""
+    """A store's URL from an option or a manifest, without a trailing slash; Problem if it is wrong."""
     try:
         _, rest = split_url(url)
     except Problem as problem:
@@ -108,12 +108,12 @@ def checked_url(url: str, option: str) -> str:
 
 
 def _each(store: Store, keys: Sequence[str], take: Callable[[str, str, object], None]) -> None:
-    """Read documents and hand over names, URL and content of each; what cannot be parsed comes as a fault."""
+    """Read documents, and call `take` with the key, the URL and the content of each: a Fault if it is no JSON."""
 
     def document(key: str) -> object:
         path = f"{store.url}/{key}"
-        if (store.size(key) or 0) > _MOST:
-            return Fault(path, "too-large", f"more than {_MOST} bytes: this is no file of recsys-pipelines")
+        if (store.size(key) or 0) > _DOCUMENT_BYTES:
+            return Fault(path, "too-large", f"more than {_DOCUMENT_BYTES} bytes: not a file of recsys-pipelines")
         held = store.read(key)
         return strict_json.read(held.data if held is not None else b"", path)
 
@@ -152,41 +152,41 @@ def _manifest(found: Registry, home: str | None, key: str, path: str, document: 
 
 
 def _current(document: object, path: str, target: Target) -> Mapping[str, str] | Fault:
-    """Type → URI, as a manifest has it. What recsys-service does not read is not judged."""
+    """Type → URI of a manifest. Members that recsys-service does not read are not checked."""
     if isinstance(document, Fault):
         return document
     if not isinstance(document, dict) or document.get("v") != 1:
-        return Fault(path, "schema", "no manifest of v 1: write it again with recsys-pipelines, or take it away")
+        return Fault(path, "schema", "not a manifest of v 1: write it again with recsys-pipelines, or delete it")
     for member, name in (("tenant", target.tenant), ("surface", target.surface)):
         if document.get(member) != name:
-            says = f"$.{member} is {shown(document.get(member))}, but the manifest stands as {shown(name)}"
-            return Fault(path, "wrong-place", f"{says}: move it to its own place")
+            says = f"$.{member} is {shown(document.get(member))}, but the path says {shown(name)}"
+            return Fault(path, "wrong-place", f"{says}: move the manifest to its own place")
     current = document.get("current")
     if not isinstance(current, dict) or not current or not all(isinstance(uri, str) for uri in current.values()):
-        return Fault(path, "schema", "$.current: must name a URI for at least one type: there is nothing to take over")
+        return Fault(path, "schema", "$.current must name a URI for at least one type: there is nothing to adopt")
     return current
 
 
 def _place(uri: str, target: Target, kind: str, path: str, home: str | None) -> tuple[Slot, str] | Fault:
-    """The version that a URI names and the URL of the store that has it."""
+    """The version that a URI names, and the URL of the store that has it."""
     if not is_name(kind):
-        return Fault(path, "bad-path", f"{shown(kind)} is no name for a type: letters, digits, '.', '_', '-'")
+        return Fault(path, "bad-path", f"{shown(kind)} is not a name for a type: use letters, digits, '.', '_', '-'")
     root, slash, name = uri.rpartition(f"/{target}/{kind}/")
     version = name.removesuffix(".json")
     if not slash or not is_version(version) or name != f"{version}.json":
-        says = f"{kind} points to {_harmless(uri)}, which is not <store>/{target}/{kind}/<version>.json"
+        says = f"{kind} points to {_without_credentials(uri)}, which is not <store>/{target}/{kind}/<version>.json"
         return Fault(path, "foreign-uri", f"{says}: publish its artifact with pointsman publish")
     if home is None and re.match(r"file://[^/]", uri):
-        says = f"{kind} points to {_harmless(uri)}, relative to where the pipeline ran"
-        return Fault(path, "foreign-uri", f"{says}: say where its blobs stand with --blobs URL")
+        says = f"{kind} points to {_without_credentials(uri)}, which is relative to the directory of the pipeline"
+        return Fault(path, "foreign-uri", f"{says}: say where the blobs are with --blobs URL")
     try:
         return Slot(target, kind, version), home or checked_url(root, kind)
     except Problem as problem:
-        return Fault(path, "foreign-uri", f"{problem}; or say where the blobs stand with --blobs URL")
+        return Fault(path, "foreign-uri", f"{problem}; or say where the blobs are with --blobs URL")
 
 
-def _harmless(uri: str) -> str:
-    """A URI as it may be repeated: what could carry credentials is not."""
+def _without_credentials(uri: str) -> str:
+    """A URI for messages. One that may have credentials is not shown."""
     return shown(uri) if uri.startswith("file://") or not re.search("[@?#]", uri) else "a URL with credentials in it"
 
 
@@ -200,7 +200,7 @@ def _record(found: Registry, home: str | None, key: str, path: str, document: ob
         return
     version = name.removesuffix(".json")
     if not is_name(kind) or not is_version(version):
-        says = "no file of recsys-pipelines: a record is <type>/<version>.json, a version 64 hex digits: take it away"
+        says = "not a file of recsys-pipelines: a record is <type>/<version>.json with 64 hex digits; delete it"
         found.faults.append(Fault(path, "bad-path", says))
         return
     slot = Slot(target, kind, version)
@@ -217,24 +217,24 @@ def _said(document: object, slot: Slot, path: str, home: str | None) -> tuple[No
         return document
     key, window = (document.get(part) if isinstance(document, dict) else None for part in ("Key", "Window"))
     if not isinstance(document, dict) or not isinstance(key, dict) or not isinstance(window, dict):
-        says = "no record of recsys-pipelines (Key, Window, Version, URI): take it away if its version is not needed"
+        says = "not a record of recsys-pipelines (Key, Window, Version, URI): delete it if its version is not needed"
         return Fault(path, "schema", says)
     names = {"Key.Tenant": key.get("Tenant"), "Key.Surface": key.get("Surface"), "Key.Type": key.get("Type")}
     names["Version"] = document.get("Version")
-    stands = (slot.target.tenant, slot.target.surface, slot.type, slot.version)
-    for (member, is_said), name in zip(names.items(), stands, strict=True):
-        if is_said != name:
+    in_path = (slot.target.tenant, slot.target.surface, slot.type, slot.version)
+    for (member, value), name in zip(names.items(), in_path, strict=True):
+        if value != name:
             rule = "version-mismatch" if member == "Version" else "wrong-place"
-            says = f"$.{member} is {shown(is_said)}, but the record stands as {shown(name)}"
-            return Fault(path, rule, f"{says}: move it to its own place, or take it away")
+            says = f"$.{member} is {shown(value)}, but the path says {shown(name)}"
+            return Fault(path, rule, f"{says}: move the record to its own place, or delete it")
     texts = [key.get("Segment", ""), window.get("Start"), window.get("End"), document.get("URI")]
     segment, start, end, uri = (text if isinstance(text, str) else "" for text in texts)
     place = _place(uri, slot.target, slot.type, path, home)
     if isinstance(place, Fault):
         return place
     if place[0] != slot:
-        says = f"$.URI names version {place[0].version[:12]}, the record {slot.version[:12]}"
-        return Fault(path, "version-mismatch", f"{says}: take it away if its version is not needed")
+        says = f"$.URI names version {place[0].version[:12]}, but the record is of version {slot.version[:12]}"
+        return Fault(path, "version-mismatch", f"{says}: delete it if its version is not needed")
     return Note(segment, start, end), place[1]
 
 
@@ -249,9 +249,9 @@ def verify(
     limit: int,
     progress: Progress,
 ) -> dict[Slot, Verified | list[Fault]]:
-    """Hash every blob again: what each is, or why it cannot be taken over. `limit`: bytes of a canonical payload.
+    """Hash every blob again. Each is verified, or has faults and cannot be adopted. `limit`: the most canonical bytes.
 
-    Only as many blobs are held as a store is asked at once: what a blob said is read again when it is put.
+    Memory holds only as many blobs as are read at the same time, so a blob is read again when it is stored.
     """
     by_place: dict[str, list[Slot]] = {}
     for slot in slots:
@@ -274,9 +274,9 @@ def _verify(
     path = f"{store.url}/{slot.key}"
     size = store.size(slot.key)
     if size is None:
-        return [Fault(path, "blob-missing", "no blob stands here: publish its artifact again, or take its record away")]
-    if size > _INDENTED * limit:
-        return [Fault(path, "too-large", f"{size} bytes, serving loads at most {limit} ([limits] artifact_bytes)")]
+        return [Fault(path, "blob-missing", "there is no blob here: publish its artifact again, or delete its record")]
+    if size > _MOST_TIMES_LARGER * limit:
+        return [Fault(path, "too-large", f"{size} bytes, the limit is {limit} ([limits] artifact_bytes)")]
     data = _fetch(store, slot.key)
     sha256 = hashlib.sha256(data).hexdigest()
     read = artifact.read(data, path, types=types)
@@ -292,14 +292,14 @@ def _verify(
 def _fetch(store: Store, key: str) -> bytes:
     held = store.read(key)
     if held is None:
-        raise Problem(f"{store.url}/{key} was taken away while it was being read: run the command again")
+        raise Problem(f"{store.url}/{key} was deleted while it was read: run the command again")
     return held.data
 
 
 def _disagreements(read: Artifact, path: str, slot: Slot, note: Note | None) -> Iterable[Fault]:
     if read.version != slot.version:
-        says = f"the blob is named for version {slot.version[:12]}, its content is {read.version[:12]}"
-        yield Fault(path, "version-mismatch", f"{says}: it was altered, publish its artifact again")
+        says = f"the name says version {slot.version[:12]}, but the content has version {read.version[:12]}"
+        yield Fault(path, "version-mismatch", f"{says}: the blob was altered, publish its artifact again")
     for what, here, there in (
         ("tenant", read.tenant, slot.target.tenant),
         ("surface", read.surface, slot.target.surface),
@@ -307,8 +307,8 @@ def _disagreements(read: Artifact, path: str, slot: Slot, note: Note | None) -> 
         ("segment", read.segment, note.segment if note is not None else read.segment),
     ):
         if here != there:
-            whose = "its record" if what == "segment" else "its place"
-            says = f"the artifact says {what} {shown(here)}, {whose} {shown(there)}"
+            other = "its record" if what == "segment" else "its path"
+            says = f"the artifact says {what} {shown(here)}, but {other} says {shown(there)}"
             yield Fault(path, "wrong-place", f"{says}: publish its artifact again")
     if note is None:
         return
@@ -317,5 +317,5 @@ def _disagreements(read: Artifact, path: str, slot: Slot, note: Note | None) -> 
         ("end", read.window_end, note.window_end),
     ):
         if window_instant(here) != window_instant(there):
-            says = f"the artifact says window {what} {shown(here)}, its record {shown(there)}"
+            says = f"the artifact says window {what} {shown(here)}, but its record says {shown(there)}"
             yield Fault(path, "wrong-place", f"{says}: publish its artifact again")

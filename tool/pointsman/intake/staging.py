@@ -1,6 +1,6 @@
-"""Artifact files as they come in: single files, several, or a staging directory as recsys-pipelines leaves it.
+"""Reads artifact files: single ones, or a staging directory of recsys-pipelines.
 
-Staged layout: `<tenant>/<surface>/<segment>/<type>/<start>_<end>/<version>.json`, beside it `current.version`.
+Its layout is `<tenant>/<surface>/<segment>/<type>/<start>_<end>/<version>.json`, with `current.version` beside.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Target, is_name, is_version
 
 _WINDOW = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")
-_KEPT = 256_000_000  # bytes of payloads kept in memory; beyond that a file is read again when its blob is written
+_BYTES_IN_MEMORY = 256_000_000  # of payloads; a file beyond that is read again when its blob is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class Source:
     artifact: Artifact
     size: int  # bytes of the canonical payload
     types: Mapping[str, UserType]
-    fetch: Callable[[], bytes]  # its document once more
+    fetch: Callable[[], bytes]  # reads its document again
 
     @property
     def target(self) -> Target:
         return Target(self.artifact.tenant, self.artifact.surface)
 
     def payload(self) -> bytes:
-        """The canonical payload; Problem if the document has changed since it was judged."""
+        """The canonical payload; Problem if the document has changed since it was first read."""
         if self.artifact.canonical:
             return self.artifact.canonical
         again = artifact.read(self.fetch(), self.path, types=self.types)
@@ -49,7 +49,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What a staged path says of its artifact."""
+    """The names in a staged path."""
 
     tenant: str
     surface: str
@@ -75,36 +75,35 @@ def load_types(snapshot: Snapshot) -> Mapping[str, UserType]:
 def read_sources(
     paths: Sequence[str], window: str | None, types: Mapping[str, UserType], limit: int
 ) -> tuple[list[Source], list[Fault], list[str]]:
-    """Every artifact under `paths`, every fault, and notes on types that lack the window that was taken.
+    """The artifacts under `paths`, the faults, and notes on types that have no file of the chosen window.
 
-    `limit` is the most bytes that a payload may have.
+    `limit`: the most bytes of a payload. Problem if a path has nothing to read.
     """
     if window is not None and not _WINDOW.fullmatch(window):
         raise Problem(f"not a window: {window!r} (write START_END as staged, such as 2026-03-01_2026-03-02)")
     files, faults, notes = find_files(paths, window)
     sources: list[Source] = []
-    kept = 0
+    bytes_read = 0
     for path in files:
         if (size := os.path.getsize(path)) > 16 * limit:
-            faults.append(
-                Fault(path, "too-large", f"{size} bytes, serving loads at most {limit} ([limits] artifact_bytes)")
-            )
+            says = f"{size} bytes, the limit is {limit} ([limits] artifact_bytes): make it smaller"
+            faults.append(Fault(path, "too-large", says))
             continue
         read = artifact.read(read_file(path), path, types=types)
         wrong = [read] if isinstance(read, Fault) else list(_judge(read, path, limit))
         if isinstance(read, Fault) or wrong:
             faults += wrong
             continue
-        kept += len(read.canonical)
+        bytes_read += len(read.canonical)
         size = len(read.canonical)
-        kept_or_not = read if kept <= _KEPT else replace(read, canonical=b"")
-        sources.append(Source(path, kept_or_not, size, types, partial(read_file, path)))
+        in_memory_or_not = read if bytes_read <= _BYTES_IN_MEMORY else replace(read, canonical=b"")
+        sources.append(Source(path, in_memory_or_not, size, types, partial(read_file, path)))
     first: dict[tuple[Target, str], str] = {}
     for source in sources:
         slot = (source.target, source.artifact.type)
         if slot in first:
             says = (
-                f"{source.target} {source.artifact.type} comes from {first[slot]} too: a slot takes one, leave one out"
+                f"{first[slot]} is for {source.target} {source.artifact.type}, too: a slot holds one, so leave one out"
             )
             faults.append(Fault(source.path, "duplicate-slot", says))
         first.setdefault(slot, source.path)
@@ -112,7 +111,7 @@ def read_sources(
 
 
 def unfit(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
-    """Why an artifact cannot be published, whatever it is called: its names, its size, a build without its version."""
+    """Why an artifact cannot be published under any file name: wrong names, its size, no version in its build."""
     for what, name in (
         ("tenant", read.tenant),
         ("surface", read.surface),
@@ -120,16 +119,16 @@ def unfit(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
         ("type", read.type),
     ):
         if (name or what != "segment") and not is_name(name):
-            grammar = "names are letters, digits, '.', '_', '-', at most 128 of them, not *.lock or *.git"
+            grammar = "a name has at most 128 letters, digits, '.', '_', '-', and is not *.lock or *.git"
             says = f"{what} {name!r} cannot be published: {grammar}"
             yield Fault(path, "bad-path", says)
     if read.tenant == "registry":
-        yield Fault(path, "bad-path", "no tenant can be called 'registry': the serving pointers stand there")
+        yield Fault(path, "bad-path", "a tenant cannot be called 'registry': the serving pointers are there")
     if len(read.canonical) > limit:
-        says = f"{len(read.canonical)} bytes, serving loads at most {limit} ([limits] artifact_bytes)"
+        says = f"{len(read.canonical)} bytes, the limit is {limit} ([limits] artifact_bytes): make it smaller"
         yield Fault(path, "too-large", says)
     if not read.claimed_version and read.built_at:
-        says = f"build.version is empty: the pipeline must write the version there, which is {read.version}"
+        says = f"build.version is empty: the pipeline must write the version {read.version} there"
         yield Fault(path, "version-mismatch", says)
 
 
@@ -137,12 +136,12 @@ def _judge(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
     yield from unfit(read, path, limit)
     name = os.path.basename(path).removesuffix(".json")
     if is_version(name) and name != read.version:
-        says = f"the file is named for version {name[:12]}, its content is {read.version[:12]}: stage it again"
+        says = f"the file name says version {name[:12]}, but the content has {read.version[:12]}: stage it again"
         yield Fault(path, "version-mismatch", says)
     staged = _staged(path)
     if staged is not None:
         window = f"{read.window_start[:10]}_{read.window_end[:10]}"
-        says = "the staged path says {} {!r}, the artifact {!r}: stage it again"
+        says = "the staged path says {} {!r}, but the artifact says {!r}: stage it again"
         for what, there, here in (
             ("tenant", staged.tenant, read.tenant),
             ("surface", staged.surface, read.surface),
@@ -202,7 +201,7 @@ def _find_staged(root: str, window: str | None, faults: list[Fault], notes: list
         types = {name for each in by_window.values() for name in each}
         lacking = sorted(types - by_window[chosen].keys())
         if lacking:
-            notes.append(f"{'/'.join(target)}: window {chosen} lacks {', '.join(lacking)}: what is current there stays")
+            notes.append(f"{'/'.join(target)}: window {chosen} has no {', '.join(lacking)}: what is current stays")
         plain += [
             file for _, place in sorted(by_window[chosen].items()) if (file := _current(place, faults)) is not None
         ]
@@ -214,7 +213,7 @@ def _unreadable(error: OSError) -> None:
 
 
 def _current(directory: str, faults: list[Fault]) -> str | None:
-    """The file that `current.version` selects in a window's directory."""
+    """The file that `current.version` names in a window's directory."""
     pointer = os.path.join(directory, "current.version")
     try:
         version = read_file(pointer).decode("ascii").strip()
@@ -227,9 +226,8 @@ def _current(directory: str, faults: list[Fault]) -> str | None:
         return None
     file = os.path.join(directory, f"{version}.json")
     if not os.path.isfile(file):
-        faults.append(
-            Fault(pointer, "version-mismatch", f"selects {version[:12]}, which is not there: stage the window again")
-        )
+        says = f"it names version {version[:12]}, but that file is missing: stage the window again"
+        faults.append(Fault(pointer, "version-mismatch", says))
         return None
     return file
 
