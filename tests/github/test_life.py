@@ -168,7 +168,7 @@ def test_a_branch_of_records_that_holds_something_else_is_not_merged(team: Team,
     git(team.desk, "add", "-A")
     git(team.desk, "commit", "-q", "-m", "mine")
     git(team.desk, "push", "-q", "--force", "origin", f"HEAD:refs/heads/{branch}")
-    with pytest.raises(Problem, match="is not what a publish pushed"):
+    with pytest.raises(Problem, match="was not pushed by a publish"):
         team.publish(team.day(1))
 
 

@@ -118,7 +118,7 @@ def test_a_commit_of_a_human_on_a_ship_branch_stays_and_stops_the_refresh(team: 
     for _ in range(2):
         (told,) = team.refresh()
         assert told["outcome"] == "left"
-        assert f"a commit that is not of a publish ({commit[:12]} by " in told["says"]
+        assert f"a commit that no publish made ({commit[:12]} by " in told["says"]
         assert hub.head(pull["ref"]) == commit
     assert hub.numbers("ship/", "open") == [together]
 

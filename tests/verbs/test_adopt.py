@@ -25,7 +25,7 @@ from pointsman.cli.main import main
 from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
-from pointsman.shipping import records as landing
+from pointsman.shipping.records import Recording
 from pointsman.verbs import adopt, audit
 from pointsman.workspace import Workspace
 
@@ -372,14 +372,14 @@ def test_an_adoption_that_was_reverted_comes_back_only_when_asked(shop: Old, tmp
 def test_a_main_that_moves_meanwhile_is_adopted_on(shop: Old, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for surface in ("home", "cart"):
         shop.pipelines.publish(popularity(tmp_path / f"{surface}.json", 9, surface=surface))
-    records = landing.Recording.records
+    records = Recording.records
 
     def overtaken(*words: Any, **more: Any) -> None:
         monkeypatch.undo()
         shop.publish(popularity(tmp_path / "many.json", 90), merge=True)
         records(*words, **more)
 
-    monkeypatch.setattr(landing.Recording, "records", overtaken)
+    monkeypatch.setattr(Recording, "records", overtaken)
     done = shop.adopt()
     assert outcomes(done) == {"grocer/home": "left", "grocer/cart": "opened"}, "home lost 90 % of its items meanwhile"
     assert [pull["targets"] for pull in shop.pulls()] == [["grocer/cart"]]

@@ -96,7 +96,7 @@ def test_a_commit_of_somebody_else_stops_it(shop: Shop) -> None:
         assert pulls.others_work(repo, pulls.find(Workspace(repo), pull["id"])).endswith("by Ann Ops")
     assert git(shop.origin, "rev-parse", pull["branch"]) == head
     (told,) = shop.publish(shop.root / "cooc.json").document["targets"]
-    assert "a commit that is not of a publish" in told["says"]
+    assert "a commit that no publish made" in told["says"]
     assert git(shop.origin, "rev-parse", pull["branch"]) == head
 
 

@@ -1,4 +1,4 @@
-"""Merge a pull request, after the gate has passed it against main as it is now."""
+"""Merge a pull request, if the gate passes it against main as it is now."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pointsman.state.message import parse
 from pointsman.state.objects import Oid
 from pointsman.workspace import Workspace
 
-_TRIES = 12
+_MERGE_TRIES = 12
 
 
 def merge_pull(workspace: Workspace, pull: Pull) -> Oid:
-    """Squash a pull request onto main and return the commit. Retries quietly while only other paths of main move."""
+    """Squash a pull request onto main and return the commit. Tries again while only other paths of main change."""
     repo, gate = workspace.repo, workspace.gate
-    for again in range(_TRIES):
+    for again in range(_MERGE_TRIES):
         main = repo.main
         verdict = gate.judge_change(main, pull.head, clock=workspace.now, notes=False)
         if verdict.faults and _is_current(repo, main, pull):
@@ -37,12 +37,12 @@ def merge_pull(workspace: Workspace, pull: Pull) -> Oid:
         for change in changes:
             if there[change.path] not in (change.old, change.new):
                 raise MovedFirst(
-                    f"main moved {change.path} after {pull.branch} was made from it: publish or roll back again"
+                    f"main changed {change.path} after {pull.branch} was built: publish or roll back again"
                 )
         if all(there[change.path] == change.new for change in changes):
-            made = [fault for target in pull.targets for fault in gate.faults_of_current(main, target)]
-            if made:
-                raise Refused(made)
+            faults = [fault for target in pull.targets for fault in gate.faults_of_current(main, target)]
+            if faults:
+                raise Refused(faults)
             close_pull(workspace, pull)
             return main
         message = repo.messages(main, pull.head).strip("\n") + "\n"
@@ -52,17 +52,17 @@ def merge_pull(workspace: Workspace, pull: Pull) -> Oid:
             time.sleep(random.uniform(0, 0.02 * 2 ** min(again, 6)))
             repo.refresh()
             if repo.heads.get(pull.opened.ref) != pull.head:
-                landed = landed_as(repo, repo.main, pull)
-                if landed is not None:
-                    return landed
+                merged = merged_as(repo, repo.main, pull)
+                if merged is not None:
+                    return merged
                 raise MovedFirst(
-                    f"{pull.branch} was moved or closed by someone else: look with pointsman pr list"
+                    f"someone else changed or closed {pull.branch}: run pointsman pr list to see it"
                 ) from None
     raise MovedFirst(f"main moved at every try to merge {pull.branch}: run pointsman pr merge {pull.id}")
 
 
 def _is_current(repo: Repository, main: Oid, pull: Pull) -> bool:
-    """Whether main has the very manifests that a pull request vouches for."""
+    """Whether main has exactly the manifests that a pull request vouches for."""
     snapshot = Snapshot(repo, main)
     stands = {said.target: snapshot.read(said.target.manifest_path) or b"" for said in pull.message.said}
     return bool(stands) and all(
@@ -70,13 +70,13 @@ def _is_current(repo: Repository, main: Oid, pull: Pull) -> bool:
     )
 
 
-def landed_as(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
-    """The commit of main that says word for word what the pull request says of every target, None if there is none."""
+def merged_as(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
+    """The commit of main that says the same about every target as the pull request; None if there is none."""
     fork = repo.merge_base(main, pull.head)
     if fork is None or not any(said.manifest for said in pull.message.said):
         return None
     if fork == pull.head:
-        return fork  # fast-forwarded, or squashed within the second in which it was made: then both are one commit
+        return fork  # fast-forwarded, or squashed in the second of its commit, which makes the same commit
     paths = [target.manifest_path for target in pull.targets]
     for commit in repo.history(main, *paths, no_older_than=fork):
         there = parse(commit.message)
@@ -86,7 +86,7 @@ def landed_as(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
 
 
 def merge_when_ready(workspace: Workspace, pull: Pull) -> Oid | None:
-    """Have the forge merge it once all that it requires is there; the commit if it was. Refused by the gate."""
+    """Let the forge merge it when its requirements are met; the commit if that was at once. Refused by the gate."""
     verdict = workspace.gate.judge_change(workspace.repo.main, pull.head, clock=workspace.now, notes=False)
     if verdict.faults:
         raise Refused(verdict.faults)

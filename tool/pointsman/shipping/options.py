@@ -1,4 +1,4 @@
-"""What a user may ask for beside the versions themselves, and what must be said with it."""
+"""The options of a ship, besides its versions, and what they require."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pointsman.state.suggest import did_you_mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShipOptions:
-    """How to ship. Problem, when it is made, if these words cannot stand together or in a commit's message."""
+    """The options of a ship. Problem, when it is made, if they do not fit together or into a commit message."""
 
     run: str = ""  # the pipeline run, a URL
     merge: bool = False
@@ -27,7 +27,7 @@ class ShipOptions:
 
 
 def check_words(run: str, accept: Sequence[str], reason: str) -> None:
-    """Problem unless these words may stand in a commit's message, and what is accepted is a guardrail with a reason."""
+    """Problem if a word cannot be in a commit message, or if something is accepted without a reason."""
     if run:
         check_value(run, "--run")
     if reason:

@@ -1,4 +1,4 @@
-"""What people see of a ship's pull request on a forge: its title, the review as its body, its labels."""
+"""The page of a pull request on a forge: its title, the review as its body, its labels."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 from pointsman.workspace import Workspace
 
-_MANY = 5  # targets: more would make a wall of labels
+_MOST_TARGET_LABELS = 5
 
 
 def page_of(workspace: Workspace, branch: str, head: Oid, text: str, targets: Sequence[Target]) -> Page:
-    """The page of a ship or a rollback whose commit says `text`. The review is made when its body is asked for."""
+    """The page of a ship or a rollback. `text`: its commit message. The review is made when the body is asked for."""
     title, _, rest = text.partition("\n")
     labels = [kind if (kind := branch.partition("/")[0]) in ("ship", "hold") else "rollback"]
-    labels += map(str, targets[:_MANY])
+    labels += map(str, targets[:_MOST_TARGET_LABELS])
     labels += sorted({rule for said in parse(text).said for rule in said.accepts})
     return Page(one_line(title), lambda: _body(workspace, branch, head, rest.strip("\n")), tuple(labels))
 
 
 def _body(workspace: Workspace, branch: str, head: Oid, lines: str) -> str:
-    from pointsman.report.review import markdown  # a local forge asks for no body, and need not import what makes it
+    from pointsman.report.review import markdown  # imported here because a local forge needs no body
     from pointsman.report.review.document import describe
 
     gate, main = workspace.gate, workspace.repo.main

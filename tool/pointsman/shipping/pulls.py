@@ -1,6 +1,6 @@
-"""Ship pull requests on whatever forge: what each means, and what may be done with it.
+"""The open pull requests of ships, rollbacks and holds, on any forge.
 
-What a pull request changes stands in its commit's message, wherever it is open. It is merged after the gate has passed.
+The message of its commit says what a pull request changes.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from pointsman.state.paths import path_kind
 from pointsman.values import PullRequest
 from pointsman.workspace import Workspace
 
-_SHOWN = 10  # pull requests
+_PULLS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """One open pull request and what its commit says."""
+    """One open pull request, with the message of its commit."""
 
     opened: Opened
     targets: tuple[Target, ...]
@@ -49,7 +49,7 @@ class Pull:
 
     @property
     def is_revert(self) -> bool:
-        """Whether a forge's own button made it: its commit has none of our lines."""
+        """Whether the Revert button of the forge made it. Its commit then has no lines of Pointsman."""
         return self.opened.ref.startswith(REVERT_BRANCHES)
 
     @property
@@ -62,29 +62,31 @@ class Pull:
 
 
 def open_pulls(workspace: Workspace, branches: Collection[str] | None = None) -> list[Pull]:
-    """The open pull requests as `refresh` last saw the origin, by branch: all, or those of some branches."""
+    """The open pull requests by the last `refresh` of the origin: all, or those of some branches."""
     every = [read_pull(workspace.repo, opened) for opened in workspace.forge.find(branches)]
-    return [pull for pull in every if pull.targets or not pull.is_revert]  # one may revert what is no state
+    return [
+        pull for pull in every if pull.targets or not pull.is_revert
+    ]  # a revert may be of something else than state
 
 
 def seen_pulls(workspace: Workspace) -> list[Pull]:
-    """The same for who must see something in any case: where the forge cannot be asked, what its branches say."""
+    """Like `open_pulls`, but falls back to branches if the forge does not answer."""
     try:
         return open_pulls(workspace)
     except Problem as error:
         repo = workspace.repo
-        repo.notes.append(f"pull requests are told by their branches alone: {error}")
+        repo.notes.append(f"pull requests are read from their branches alone: {error}")
         return [read_pull(repo, opened) for opened in LocalForge(repo).find()]
 
 
 def read_pull(repo: Repository, opened: Opened) -> Pull:
-    """A pull request with what its commit says, also below commits of others that say nothing."""
+    """A pull request with its message, also if others have put commits without such lines on top."""
     fields, body = _commit(repo, opened.head)
     message = parse(body)
     if not message.said and repo.main != opened.head:
         for below in repo.git.ask("log", "--format=%H", opened.head, f"^{repo.main}").split()[1:]:
-            if (told := parse(_commit(repo, Oid(below))[1])).said:
-                (fields, body), message = _commit(repo, Oid(below)), told
+            if (older := parse(_commit(repo, Oid(below))[1])).said:
+                (fields, body), message = _commit(repo, Oid(below)), older
                 break
     author = re.search(r"^author (.*) \d+ [+-]\d{4}$", fields, re.MULTILINE)
     committed = re.search(r"^committer .* (\d+) [+-]\d{4}$", fields, re.MULTILINE)
@@ -94,7 +96,7 @@ def read_pull(repo: Repository, opened: Opened) -> Pull:
 
 
 def _commit(repo: Repository, oid: Oid) -> tuple[str, str]:
-    """The fields of a commit and its message."""
+    """The header of a commit, and its message."""
     found = repo.git.object(oid)
     fields, _, body = (found[1].decode(errors="replace") if found is not None else "").partition("\n\n")
     return fields, body
@@ -107,7 +109,7 @@ def _changed_targets(repo: Repository, head: Oid) -> tuple[Target, ...]:
 
 
 def is_stale(gate: Gate, main: Oid, pull: Pull) -> bool:
-    """Whether main has moved one of the manifests that a pull request replaces."""
+    """Whether main has changed one of the manifests that a pull request replaces."""
     for said in pull.message.said:
         last = gate.lineage(main, said.target).last
         if said.supersedes is not None and said.supersedes != (last.commit.oid if last else "none"):
@@ -116,9 +118,9 @@ def is_stale(gate: Gate, main: Oid, pull: Pull) -> bool:
 
 
 def find(workspace: Workspace, text: str) -> Pull:
-    """The one open pull request that an id, a branch or a target names; Problem if none or several do.
+    """The one open pull request with this id, branch or target. Problem if there is none or more.
 
-    Where a target has none of its own, that of its hold.
+    If a target has none, it is the pull request of its hold.
     """
     pulls = open_pulls(workspace)
     named = [pull for pull in pulls if text in (pull.id, pull.branch)]
@@ -126,10 +128,10 @@ def find(workspace: Workspace, text: str) -> Pull:
     named = named or [pull for pull in pulls if pull.branch.rpartition("/")[0] == f"hold/{branch_place(text)}"]
     if len(named) == 1:
         return named[0]
-    known = ", ".join(pull.branch for pull in (named or pulls)[:_SHOWN])
-    more = f" and {len(named or pulls) - _SHOWN} more" if len(named or pulls) > _SHOWN else ""
+    known = ", ".join(pull.branch for pull in (named or pulls)[:_PULLS_SHOWN])
+    more = f" and {len(named or pulls) - _PULLS_SHOWN} more" if len(named or pulls) > _PULLS_SHOWN else ""
     if named:
-        raise Problem(f"{text} names {len(named)} open pull requests, say which: {known}{more}")
+        raise Problem(f"{len(named)} open pull requests are for {text}, name one of them: {known}{more}")
     raise Problem(f"no open pull request {text}: {f'open are {known}{more}' if pulls else 'none is open'}")
 
 
@@ -144,7 +146,7 @@ def document(pull: Pull) -> dict[str, Any]:
 
 
 def show_on_forge(workspace: Workspace, branch: str, head: Oid, *, updated: bool = False) -> Pull:
-    """Open the pull request of a branch that was pushed, or adopt it; with `updated` it gets its page anew."""
+    """Open the pull request of a pushed branch, or adopt it. `updated`: write its page again."""
     pull = read_pull(workspace.repo, Opened(branch, head))
     page = page_of(workspace, branch, head, pull.text, pull.targets)
     opened = workspace.forge.open(branch, head, page)
@@ -154,25 +156,25 @@ def show_on_forge(workspace: Workspace, branch: str, head: Oid, *, updated: bool
 
 
 def renew(workspace: Workspace, pull: Pull, head: Oid) -> Pull:
-    """An open pull request whose branch was moved, with its page anew; MovedFirst if it was merged meanwhile."""
+    """Write the page of a pull request again after its branch has moved. MovedFirst if it was merged meanwhile."""
     new = read_pull(workspace.repo, replace(pull.opened, head=head))
     try:
         workspace.forge.update(new.opened, page_of(workspace, new.branch, head, new.text, new.targets))
     except MovedFirst:
-        workspace.repo.move([Move(new.opened.ref, None, head)])  # nobody looks at the branch of a merged one any more
+        workspace.repo.move([Move(new.opened.ref, None, head)])  # the branch of a merged pull request is of no use
         raise
     return new
 
 
 def describe_revert(workspace: Workspace, pull: Pull) -> None:
-    """Label a pull request that the forge's button made, and say in a comment what it undoes."""
+    """Label a pull request of the Revert button, and say in a comment what it undoes."""
     page = page_of(workspace, pull.branch, pull.head, pull.text, pull.targets)
     workspace.forge.label(pull.opened, page.labels)
     workspace.forge.comment(pull.opened, "review", page.body())
 
 
 def others_work(repo: Repository, pull: Pull) -> str:
-    """What stands on its branch beside the one commit that was made for it, "" if nothing does."""
+    """The newest commit and its author, if the branch has more than the one commit made for it; otherwise ""."""
     lines = repo.git.ask("log", "--format=%H %an", pull.head, f"^{repo.main}").splitlines()
     if not lines or (len(lines) == 1 and any(said.manifest or said.supersedes for said in pull.message.said)):
         return ""
@@ -181,5 +183,5 @@ def others_work(repo: Repository, pull: Pull) -> str:
 
 
 def close_pull(workspace: Workspace, pull: Pull, because: str = "") -> None:
-    """Close it, and take the branch away if it still stands where it stood."""
+    """Close it, and delete its branch if nobody has moved that."""
     workspace.forge.close(pull.opened, because)

@@ -1,6 +1,6 @@
-"""Records onto main by a pull request of their own, which only adds them and merges by itself.
+"""Adds records to main by a pull request of their own, which merges by itself.
 
-The bot then needs no right to push main: nobody owns a record, so the forge merges as soon as the gate has passed.
+The bot then needs no right to push main. Nobody owns a record, so the forge merges as soon as the gate has passed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LONGEST_PAUSE = 10.0  # seconds between two looks at main
 
 
 class RecordPull:
-    """The way of some records to main: opened or adopted, watched until main has them."""
+    """Opens or adopts the pull request of some records, and waits until main has them."""
 
     def __init__(
         self,
@@ -40,8 +40,8 @@ class RecordPull:
         self._clock = clock
         self._sleep = sleep
 
-    def land(self, records: Sequence[Record], *, run: str = "", note: str = "") -> None:
-        """Main has all of these on return; MovedFirst, saying what to do, if it has them not in time."""
+    def add(self, records: Sequence[Record], *, run: str = "", note: str = "") -> None:
+        """Add the records to main. MovedFirst, with the next step, if main does not have them in time."""
         until = self._clock() + records_timeout()
         for again in range(TRIES):
             missing = self._missing(records)
@@ -49,7 +49,7 @@ class RecordPull:
                 return
             try:
                 opened, text = self._open(missing, run, note)
-                self._have_merged(opened, missing, text)
+                self._ask_to_merge(opened, missing, text)
                 if self._wait(opened, missing, until):
                     return
             except _Late:
@@ -59,9 +59,9 @@ class RecordPull:
                     raise
                 pause(again)
                 self.repo.refresh()
-        raise MovedFirst("others landed some of these records at every try: run the command again")
+        raise MovedFirst("others added some of these records at every try: run the command again")
 
-    def _have_merged(self, opened: Opened, missing: Sequence[Record], text: str) -> None:
+    def _ask_to_merge(self, opened: Opened, missing: Sequence[Record], text: str) -> None:
         try:
             if self.forge.auto_merge(opened, text) is not None:
                 self.repo.refresh()
@@ -69,14 +69,14 @@ class RecordPull:
             self.repo.refresh()
             if len(self._missing(missing)) == len(missing):
                 raise
-            # It cannot be merged because others landed the same meanwhile, in words of their own: `_wait` sees to it.
+            # It cannot be merged because others added some of these records meanwhile: `_wait` handles that.
 
     def _missing(self, records: Sequence[Record]) -> list[Record]:
         base = Snapshot(self.repo, self.repo.main)
         return [record for record in records if base.entry(record.path) is None]
 
     def _open(self, missing: Sequence[Record], run: str, note: str) -> tuple[Opened, str]:
-        """The pull request that adds these: two publishers of the same versions share one."""
+        """The pull request that adds these records. Two publishers of the same versions share one."""
         names = "\n".join(sorted(record.path for record in missing))
         branch = f"records/{hashlib.sha256(names.encode()).hexdigest()[:12]}"
         ref = f"refs/heads/{branch}"
@@ -85,21 +85,23 @@ class RecordPull:
             head = commit_of(self.repo, missing, run=run, note=note)
             self.repo.move([Move(ref, head, None)])
         elif self._adds(head) - {record.path for record in missing}:
-            raise Problem(f"{branch} is not what a publish pushed: look who did, delete the branch and run this again")
+            raise Problem(
+                f"{branch} was not pushed by a publish: find out who did it, delete the branch and run this again"
+            )
         text = self.repo.messages(self.repo.main, head).strip("\n") + "\n"
         title, _, _ = text.partition("\n")
-        says = "Records alone: nothing that is served changes.\n\n" + fenced(names)
+        says = "This adds records only: nothing that is served changes.\n\n" + fenced(names)
         page = Page(title, lambda: says, ("records",))
         return self.forge.open(branch, head, page), text
 
     def _adds(self, head: Oid) -> set[str]:
-        """The paths that a branch adds; "" stands for whatever else it does."""
+        """The paths that a branch adds, and "" if it does anything else."""
         fork = self.repo.merge_base(self.repo.main, head)
         changes = self.repo.git.differences(fork, head) if fork is not None else []
         return {"" if change.old is not None else change.path for change in changes} or {""}
 
     def _wait(self, opened: Opened, missing: Sequence[Record], until: float) -> bool:
-        """Whether main came to have them all. False if it has some: someone else landed these."""
+        """Wait until main has all records. False if it has only some: someone else added these."""
         step = 0.2
         while True:
             left = self._missing(missing)
@@ -114,7 +116,7 @@ class RecordPull:
             if self._clock() + step > until:
                 raise _Late(
                     f"the records wait in {opened.url or opened.branch}, which is not merged yet: "
-                    "look what it waits for, and run the same command again when it is merged"
+                    "see what it waits for, and run the same command again when it is merged"
                 )
             self._sleep(step)
             step = min(step * 1.5, _LONGEST_PAUSE)
@@ -123,17 +125,17 @@ class RecordPull:
                 raise MovedFirst(f"{opened.branch} was closed before main had its records: run the command again")
 
     def _tidy(self, opened: Opened) -> None:
-        """Take the branch away where the forge left it."""
+        """Delete the branch if the forge left it."""
         if self.repo.heads.get(opened.ref) == opened.head:
             self.forge.close(opened)
 
 
 class _Late(MovedFirst):
-    """Main has not got the records in time."""
+    """Main does not have the records in time."""
 
 
 def commit_of(repo: Repository, records: Sequence[Record], *, run: str, note: str) -> Oid:
-    """A commit on main as it is now that adds records."""
+    """A commit that adds records to main as it is now."""
     tree = repo.tree_with(repo.tree_of(repo.main), {record.path: record.render() for record in records})
     subject = f"record: {subject_of([(record.target, record.type, record.version) for record in records])}"
     return repo.commit(tree, [repo.main], compose(subject, (), run=run, note=note))

@@ -1,7 +1,7 @@
-"""Landing: blobs into the store, then their records onto main. What publish and adopt do before any pull request.
+"""Recording: blobs go into the store, then their records onto main. Publish and adopt do this before they ship.
 
-Every step is create-only or a compare-and-swap: dying anywhere leaves nothing that points to what is not there, and
-running again finishes the job.
+Every step is create-only or a compare-and-swap. So a crash leaves no record without its blob, and the same command run
+again finishes the work.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from pointsman.store.parallel import ask_all
 from pointsman.values import BlobOutcome
 from pointsman.workspace import Workspace
 
-Standing = tuple[int, str] | None  # size in bytes and SHA-256 of what stands under a key, None if nothing does
+Stored = tuple[int, str] | None  # size in bytes and SHA-256 of the object under a key; None if there is none
 
 
 def record_of(source: Source, settings: Settings, run: str, now: str) -> Record:
-    """The record of an artifact that is to stand in the store of these settings."""
+    """The record of an artifact whose blob goes into the store of these settings."""
     read = source.artifact
     return Record(
         tenant=read.tenant,
@@ -51,7 +51,7 @@ def record_of(source: Source, settings: Settings, run: str, now: str) -> Record:
 
 
 class Recording:
-    """Puts blobs and lands records of one repository, in the order in which it is asked."""
+    """Stores blobs and adds their records to main. The caller calls `put` before `records`."""
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         self.workspace = workspace
@@ -60,25 +60,25 @@ class Recording:
         self.progress = workspace.progress
         self.store: Store = open_store(settings.store, settings.access)
 
-    def standing(self, sources: Sequence[Source]) -> list[Standing]:
-        """What stands in the store where each blob belongs."""
+    def stored(self, sources: Sequence[Source]) -> list[Stored]:
+        """What the store has under the key of each blob."""
         keys = [_key(source) for source in sources]
         return list(ask_all(self.store.digest, keys, at_once=self.store.at_once))
 
-    def altered(self, source: Source, stands: Standing) -> Fault | None:
-        """Why nothing can be put where a blob belongs: other bytes stand there."""
-        return None if stands is None or stands[1] == source.artifact.version else self._altered(_key(source))
+    def altered(self, source: Source, stored: Stored) -> Fault | None:
+        """The fault of a key that has other bytes than its blob; None if it has the blob or nothing."""
+        return None if stored is None or stored[1] == source.artifact.version else self._altered(_key(source))
 
-    def put(self, sources: Sequence[Source], standing: Sequence[Standing]) -> list[BlobOutcome]:
-        """Put each blob, create-only, and prove what is stored by its own bytes, whoever put it there.
+    def put(self, sources: Sequence[Source], stored: Sequence[Stored]) -> list[BlobOutcome]:
+        """Store each blob, create-only, then read it back and check its hash, whoever stored it.
 
-        `standing` is what was seen there; Refused, with nothing put, if that is not what belongs there.
+        `stored`: what `stored()` has returned. Refused, before anything is stored, if a key has other bytes.
         """
-        seen = list(zip(sources, standing, strict=True))
+        seen = list(zip(sources, stored, strict=True))
         wrong = [fault for each in seen if (fault := self.altered(*each)) is not None]
         if wrong:
             raise Refused(wrong)
-        puts = [(source, stands is not None) for source, stands in seen]
+        puts = [(source, there is not None) for source, there in seen]
         outcomes: list[BlobOutcome] = []
         for source, created in zip(sources, ask_all(self._put, puts, at_once=self.store.at_once), strict=True):
             outcomes.append("created" if created else "present")
@@ -87,25 +87,25 @@ class Recording:
         return outcomes
 
     def _put(self, put: tuple[Source, bool]) -> bool:
-        """Put a blob, unless it is proven to stand there, and read back what does. Whether this put it there."""
+        """Store a blob and check its hash, unless it is `proven` to be there. Whether this call stored it."""
         source, proven = put
         key = _key(source)
         if proven and self.store.keep(key):
             return False
         created = self.store.create(key, source.payload())
-        stands = self.store.digest(key)
-        if stands is None or stands[1] != source.artifact.version:
+        stored = self.store.digest(key)
+        if stored is None or stored[1] != source.artifact.version:
             raise Refused([self._altered(key)])
         return created
 
     def _altered(self, key: str) -> Fault:
-        says = "the bytes stored here are not those of this version: the store was altered; move them away, run again"
+        says = "the bytes here do not hash to this version: someone changed the store; move them away, run again"
         return Fault(f"{self.store.url}/{key}", "blob-altered", says)
 
     def records(self, records: Sequence[Record], *, run: str = "", note: str = "") -> None:
-        """Main has these records on return; known versions are left as they are. One commit, pushed or merged."""
+        """Add the records to main in one commit, pushed or merged. Records that main has already stay as they are."""
         if self.settings.records == "pull-request":
-            RecordPull(self.workspace).land(records, run=run, note=note)
+            RecordPull(self.workspace).add(records, run=run, note=note)
         else:
             self._push_records(records, run=run, note=note)
 
@@ -119,10 +119,10 @@ class Recording:
                 self.repo.move([Move(MAIN, commit, main)])
                 self.progress(f"recorded {len(missing)} versions in {commit[:12]}")
 
-        until_settled(self.repo, push, "main moved at every try to land the records: run the command again")
+        until_settled(self.repo, push, "main moved at every try to push the records: run the command again")
 
-    def look_again(self, sources: Sequence[Source]) -> None:
-        """The record is on main now and keeps its blob; what was taken away before that is put again."""
+    def put_missing(self, sources: Sequence[Source]) -> None:
+        """Store blobs again that were deleted before their record was on main. From now on the record keeps them."""
         keys = [_key(source) for source in sources]
         sizes = list(ask_all(self.store.size, keys, at_once=self.store.at_once))
         for source, size in zip(sources, sizes, strict=True):

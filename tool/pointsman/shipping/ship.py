@@ -1,6 +1,6 @@
-"""Shipping: the next manifests of some targets as one pull request, judged, opened or adopted, merged if asked.
+"""Shipping: one pull request with the next manifests of some targets. It is judged, opened or adopted, and merged.
 
-What publish and adopt do once the records are on main. Nothing here changes anything but manifests.
+Publish, ship and adopt do this when the records are on main. Nothing here changes anything but manifests.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from pointsman.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How to ship: what the message says beside the versions, and what may happen."""
+    """How to ship: the options, and words for the message and for the user."""
 
-    command: str  # the command that is to be run again after a lost race
+    command: str  # the command to run again after a lost race
     asked: ShipOptions
-    together: bool = False  # one pull request of a run, whatever its targets, not one of a target
-    note: str = ""  # prose of the commit's message
+    together: bool = False  # one pull request for all targets of a run, not one for each target
+    note: str = ""  # free text for the commit message
 
 
 @dataclass(slots=True)
 class Want:
-    """What one target shall have: type → record, and the types to drop."""
+    """The wish for one target: type → record, and the types to drop."""
 
     target: Target
     records: dict[str, Record] = field(default_factory=dict)
@@ -64,9 +64,9 @@ class Ship:
 
 
 class Shipping:
-    """The steps that lead to one pull request after another, in the order in which they are run.
+    """Makes one pull request after another. The methods are in the order in which they are called.
 
-    `at_hand`: payloads by version that the store may not have yet.
+    `at_hand`: version → payload, for versions that the store may not have yet.
     """
 
     def __init__(
@@ -84,16 +84,18 @@ class Shipping:
         self.terms = terms
         self.progress = workspace.progress
         self.notes: list[str] = []
-        self._judged: dict[tuple[Target, ...], tuple[str, ...]] = {}  # targets → the commits judged against
+        self._judged: dict[
+            tuple[Target, ...], tuple[str, ...]
+        ] = {}  # targets → the commits that they were judged against
         self._accepted: dict[Target, dict[str, str]] = {}
-        self._reports: dict[tuple[Target, ...], str] = {}  # targets → the review of their ship in short
+        self._reports: dict[tuple[Target, ...], str] = {}  # targets → the short review of their ship
         self._opened: list[Pull] = []
         self._superseding = Superseding(workspace, self.notes)
 
     # before anything is written
 
     def judge(self, groups: Sequence[Sequence[Want]]) -> None:
-        """Refused with every fault of every manifest that would result."""
+        """Refused, with all faults of all manifests that would result."""
         faults: list[Fault] = []
         self.repo.expect(sum(map(len, groups)))
         wanted = (want.target for group in groups for want in group)
@@ -109,35 +111,36 @@ class Shipping:
     def preview(self, group: Sequence[Want]) -> list[ShippedTarget]:
         ship = self._next(group)
         if ship is None:
-            return [self._told(want.target, "unchanged") for want in group]
+            return [self._shipped(want.target, "unchanged") for want in group]
         return [
-            self._told(want.target, "dry-run" if want.target in ship.manifests else "unchanged", ship) for want in group
+            self._shipped(want.target, "dry-run" if want.target in ship.manifests else "unchanged", ship)
+            for want in group
         ]
 
     # the pull request
 
     def ship(self, groups: Sequence[Sequence[Want]]) -> list[ShippedTarget]:
-        """Open, adopt or rebuild the pull request of each group of targets, and merge it if asked."""
-        told = [each for group in groups for each in self._ship(group)]
+        """Open, adopt or rebuild the pull request of each group of targets. Merge it if the options say so."""
+        shipped = [each for group in groups for each in self._ship(group)]
         gone = self._superseding.look_again(self._opened)
-        return [replace(each, outcome="superseded") if each.target in gone else each for each in told]
+        return [replace(each, outcome="superseded") if each.target in gone else each for each in shipped]
 
     def _ship(self, group: Sequence[Want]) -> list[ShippedTarget]:
         try:
             return until_settled(self.repo, lambda: self._try(group))
         except _OthersWork as error:
-            return [self._told(want.target, "unchanged", says=str(error)) for want in group]
+            return [self._shipped(want.target, "unchanged", says=str(error)) for want in group]
         except MovedFirst as error:
             says = f"{error}; run: {self.terms.command} again"
-            return [self._told(want.target, "opened", says=says) for want in group]
+            return [self._shipped(want.target, "opened", says=says) for want in group]
         except Refused as error:
-            return [self._told(want.target, "refused", faults=error.faults) for want in group]
+            return [self._shipped(want.target, "refused", faults=error.faults) for want in group]
 
     def _try(self, group: Sequence[Want]) -> list[ShippedTarget]:
         ship = self._next(group)
         if ship is None:
-            self.close_landed({want.target for want in group})
-            return [self._told(want.target, "unchanged") for want in group]
+            self.close_merged({want.target for want in group})
+            return [self._shipped(want.target, "unchanged") for want in group]
         pull, outcome = self._open(ship)
         outcome = self._superseding.give_way(pull) or outcome
         commit = None
@@ -150,14 +153,14 @@ class Shipping:
         if outcome in ("opened", "updated"):
             self._opened.append(pull)
         return [
-            self._told(want.target, outcome, ship, pull, commit)
+            self._shipped(want.target, outcome, ship, pull, commit)
             if want.target in ship.manifests
-            else self._told(want.target, "unchanged")
+            else self._shipped(want.target, "unchanged")
             for want in group
         ]
 
     def _next(self, group: Sequence[Want]) -> Ship | None:
-        """The manifests that main needs next, judged; None if it has them already. Refused if they may not be."""
+        """The ship that main needs next, judged; None if main has it already. Refused if it breaks a rule."""
         main = self.repo.main
         self.repo.expect(len(group))
         base = Snapshot(self.repo, main)
@@ -168,7 +171,7 @@ class Shipping:
             if after is None:
                 continue
             manifests[want.target] = after
-            said.append(self._said(want, before, after))
+            said.append(self._message_about(want, before, after))
         if not manifests:
             return None
         targets, replaced = tuple(manifests), tuple(str(each.supersedes) for each in said)
@@ -180,7 +183,7 @@ class Shipping:
         return self._compose(main, manifests, said)
 
     def _current_and_next(self, want: Want, base: Snapshot) -> tuple[Manifest | None, Manifest | None]:
-        """The manifest on main and the one that shall follow it, None if it is that already."""
+        """The manifest on main, and the next one; None if main has that already."""
         gate, main, target = self.gate, self.repo.main, want.target
         before = gate.documents.manifest(base, target)
         if before is None and base.entry(target.manifest_path) is not None:
@@ -190,15 +193,15 @@ class Shipping:
         after = {slot: uri for slot, uri in {**current, **uris}.items() if slot not in want.drops}
         if after == current:
             if before is not None and (faults := gate.faults_of_current(main, target)):
-                raise Refused(faults)  # main has these versions, but in a manifest that sync will not serve
+                raise Refused(faults)  # main has these versions, but sync does not serve their manifest
             return before, None
         if not after:
-            raise Problem(f"{target} would have nothing left: to stop serving it, remove its manifest by a commit")
+            raise Problem(f"{target} would have no type left: to stop serving it, delete its manifest in a commit")
         updated_at = later_moment(self.workspace.clock(), before.updated_at if before else None)
         return before, Manifest(target.tenant, target.surface, after, updated_at)
 
-    def _said(self, want: Want, before: Manifest | None, after: Manifest) -> Said:
-        """What the commit is to say of one target."""
+    def _message_about(self, want: Want, before: Manifest | None, after: Manifest) -> Said:
+        """The lines of the commit message about one target."""
         main, target = self.repo.main, want.target
         last = self.gate.lineage(main, target).last
         current = before.current if before else {}
@@ -215,7 +218,7 @@ class Shipping:
         return said
 
     def _judge(self, ship: Ship, group: Sequence[Want]) -> None:
-        """Refused by the gate, but for guardrails that the request accepts: these leave an Accept: line."""
+        """Refused if the gate says so. Guardrails that the options accept get an Accept: line instead."""
         records = {record.path: record.render() for want in group for record in want.records.values()}
         base = Snapshot(self.repo, ship.main)
         records = {path: data for path, data in records.items() if base.entry(path) is None}
@@ -253,7 +256,7 @@ class Shipping:
                 return pulls.show_on_forge(self.workspace, ship.branch, was), "unchanged"
             if other := pulls.others_work(self.repo, pull):
                 raise _OthersWork(
-                    f"{ship.branch} has a commit that is not of a publish ({other}), and main moved under it: "
+                    f"{ship.branch} is out of date, and has a commit that no publish made ({other}): "
                     f"close it with pointsman pr close {pull.id}; run: {self.terms.command} again"
                 )
         commit = self._commit(ship)
@@ -266,25 +269,25 @@ class Shipping:
         return self.repo.commit(tree, [ship.main], ship.message, author=author)
 
     def rebuilt(self, group: Sequence[Want]) -> Ship | None:
-        """What a stale pull request of these should be now, judged; None if main has it."""
+        """The ship that a stale pull request of these targets should be now, judged; None if main has it."""
         return self._next(group)
 
     def push(self, ship: Ship, pull: Pull) -> Pull:
-        """Put a ship in the place of what a pull request was."""
+        """Replace the commit of a pull request with a ship."""
         commit = self._commit(ship, pull.author)
         self.repo.move([Move(pull.opened.ref, commit, pull.head)])
         return pulls.renew(self.workspace, pull, commit)
 
-    def close_landed(self, targets: set[Target]) -> None:
-        """Finish a merge whose git was killed after it moved main and before it took the branch away."""
+    def close_merged(self, targets: set[Target]) -> None:
+        """Finish a merge that was killed between moving main and deleting the branch."""
         for pull in pulls.open_pulls(self.workspace):
-            if targets & set(pull.targets) and merge.landed_as(self.repo, self.repo.main, pull) is not None:
+            if targets & set(pull.targets) and merge.merged_as(self.repo, self.repo.main, pull) is not None:
                 pulls.close_pull(self.workspace, pull)
                 self.progress(f"closed {pull.branch}, which main has")
 
-    # what is said of it
+    # the result
 
-    def _told(
+    def _shipped(
         self,
         target: Target,
         outcome: ShipOutcome,
@@ -312,9 +315,9 @@ class Shipping:
 
 
 class _OthersWork(Exception):
-    """Someone else's commits stand where a pull request would be rebuilt."""
+    """The branch that would be rebuilt has commits of someone else."""
 
 
 def _unreadable(target: Target) -> Fault:
-    says = "the manifest on main cannot be read: revert the commit that made it so"
+    says = f"the manifest on main cannot be read: run pointsman rollback {target}"
     return Fault(target.manifest_path, "schema", says)

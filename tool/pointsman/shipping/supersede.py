@@ -1,7 +1,7 @@
-"""Which of several open ship pull requests of a target stays: the newest that covers the others.
+"""Which of several open pull requests of a target stays open: the newest one that covers the others.
 
-They are totally ordered by (newest window end, newest updated_at, branch), so that of any two that see each other one
-gives way, whoever looks.
+They are totally ordered by (newest window end, newest updated_at, branch). So of any two that overlap, every publisher
+closes the same one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pointsman.workspace import Workspace
 
 
 class Superseding:
-    """Closes what gives way, and says so in `notes`."""
+    """Closes pull requests that give way to newer ones, and says so in `notes`."""
 
     def __init__(self, workspace: Workspace, notes: list[str]) -> None:
         self.workspace = workspace
@@ -27,20 +27,20 @@ class Superseding:
         self.notes = notes
 
     def look_again(self, opened: Sequence[Pull]) -> set[str]:
-        """The targets whose pull requests gave way to what others opened meanwhile: of two, the later one sees both."""
+        """The targets whose pull requests gave way to others opened meanwhile. The later one of two sees both."""
         for again in range(TRIES if opened else 0):
             self.repo.refresh()
             try:
                 gone = [pull for pull in opened if self.give_way(pull)]
                 return {str(target) for pull in gone for target in pull.targets}
-            except MovedFirst:  # the other of two that see each other did the same
+            except MovedFirst:  # another publisher closed the same one
                 pause(again)
         return set()
 
     def give_way(self, mine: Pull) -> Literal["superseded"] | None:
-        """Close lower pull requests that ours covers, or ours, as "superseded", where a higher one covers it."""
+        """Close older pull requests that `mine` covers. Or close `mine`, if a newer one covers it: "superseded"."""
         there = mine.opened.ref in self.repo.heads
-        if not there and merge.landed_as(self.repo, self.repo.main, mine) is not None:
+        if not there and merge.merged_as(self.repo, self.repo.main, mine) is not None:
             return None
         rank = self._rank(mine)
         places = tuple(f"ship/{place}/" for place in ("run", *(target.place for target in mine.targets)))
@@ -55,7 +55,7 @@ class Superseding:
             elif _covers(other, mine) and self._rank(other) > rank:
                 if there:
                     pulls.close_pull(self.workspace, mine, f"superseded by {other.branch}")
-                self.notes.append(f"closed {mine.branch}: {other.branch}, which is open, has a newer window")
+                self.notes.append(f"closed {mine.branch}: the open {other.branch} has a newer window")
                 return "superseded"
         return None
 

@@ -20,7 +20,7 @@ from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.shipping.options import ShipOptions
-from pointsman.shipping.records import Recording, Standing, record_of
+from pointsman.shipping.records import Recording, Stored, record_of
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import Record, moment, read_record
 from pointsman.state.message import check_value
@@ -61,7 +61,7 @@ class Taken:
 
     verified: Verified
     record: Record
-    standing: Standing
+    stored: Stored
 
 
 AdoptOutcome = Literal["opened", "updated", "unchanged", "merged", "superseded", "dry-run", "left"]
@@ -120,8 +120,8 @@ def adopt(workspace: Workspace, request: Request) -> Outcome[Adopted]:
     _part_twins(base, registry)
     believed = sorted(slot for slot in registry.places if slot not in registry.wrong)
     verdicts = recsys_registry.verify(registry, believed, settings.access, types, settings.artifact_bytes, progress)
-    landing = Recording(workspace, settings)
-    taken = _taken(landing, settings, registry, verdicts, request.run, moment(workspace.clock()))
+    recording = Recording(workspace, settings)
+    taken = _taken(recording, settings, registry, verdicts, request.run, moment(workspace.clock()))
     wants, unchanged = _wants(workspace, settings, registry, taken)
     note = f"Adopted from {where}."
     terms = Terms("pointsman adopt …", ShipOptions(run=request.run, reship=request.reship), together=True, note=note)
@@ -133,10 +133,10 @@ def adopt(workspace: Workspace, request: Request) -> Outcome[Adopted]:
         shipped = shipping.preview(wants) if wants else []
     else:
         sources = [each.verified.source for each in taken.values()]
-        blobs = [*landing.put(sources, [each.standing for each in taken.values()])]
-        landing.records([each.record for each in taken.values()], run=request.run, note=note)
-        landing.look_again(sources)
-        shipping.close_landed(set(unchanged))
+        blobs = [*recording.put(sources, [each.stored for each in taken.values()])]
+        recording.records([each.record for each in taken.values()], run=request.run, note=note)
+        recording.put_missing(sources)
+        shipping.close_merged(set(unchanged))
         shipped = _ship(shipping, registry, wants)
     targets = list(map(_adopted, shipped))
     targets += [_told(target, "unchanged", main) for target in unchanged]
@@ -215,7 +215,7 @@ def _leave(registry: Registry, target: Target, fault: Fault) -> None:
 
 
 def _taken(
-    landing: Recording,
+    recording: Recording,
     settings: Settings,
     registry: Registry,
     verdicts: Mapping[Slot, Verified | list[Fault]],
@@ -230,19 +230,19 @@ def _taken(
         else:
             registry.wrong[slot] = verdict
     taken = {}
-    standing = landing.standing([each.source for each in verified.values()])
-    for (slot, each), stands in zip(verified.items(), standing, strict=True):
+    stored = recording.stored([each.source for each in verified.values()])
+    for (slot, each), there in zip(verified.items(), stored, strict=True):
         record = record_of(each.source, settings, run, now)
-        if stands is not None and stands[1] == each.sha256 != slot.version:
+        if there is not None and there[1] == each.sha256 != slot.version:
             raise Problem(
                 f"the old blob stands where the canonical one belongs ({record.uri}), and is not to be overwritten: "
                 "give [store] url in pointsman.toml another place, and leave [serving] manifest as it is"
             )
-        fault = landing.altered(each.source, stands) or _unfit(record, settings)
+        fault = recording.altered(each.source, there) or _unfit(record, settings)
         if fault is not None:
             registry.wrong[slot] = [fault]
         else:
-            taken[slot] = Taken(each, record, stands)
+            taken[slot] = Taken(each, record, there)
     for target, slots in registry.current.items():
         faults = [fault for slot in slots for fault in registry.wrong.pop(slot, ())]
         faults += _blend(target, {slot.type: taken[slot].record.segment for slot in slots if slot in taken})

@@ -68,7 +68,7 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
         raise Problem("nothing to publish: name artifact files or a staging directory, or --drop TARGET:TYPE")
     wants = _wants(workspace, request, sources, settings)
     progress(f"read {len(sources)} artifacts for {len(wants)} targets")
-    landing = Recording(workspace, settings)
+    recording = Recording(workspace, settings)
     at_hand = {source.artifact.version: source.payload for source in sources}
     shipping = Shipping(
         workspace, settings, Terms("pointsman publish …", request, together=settings.group == "run"), at_hand
@@ -79,9 +79,9 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
         blobs: list[BlobOutcome] = [None] * len(sources)
         outcomes = [each for group in groups for each in shipping.preview(group)]
     else:
-        blobs = [*landing.put(sources, landing.standing(sources))]
-        landing.records([record for want in wants for record in want.records.values()], run=request.run)
-        landing.look_again(sources)
+        blobs = [*recording.put(sources, recording.stored(sources))]
+        recording.records([record for want in wants for record in want.records.values()], run=request.run)
+        recording.put_missing(sources)
         outcomes = shipping.ship(groups)
     artifacts = [_told(source, blob, settings) for source, blob in zip(sources, blobs, strict=True)]
     return Outcome(Published(artifacts, outcomes), exit_code(outcomes), (*notes, *shipping.notes))

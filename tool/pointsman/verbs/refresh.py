@@ -94,7 +94,7 @@ def _one(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
     if not pull.branch.startswith("ship/"):
         return _told(pull, "left", "main moved what it restores: run pointsman rollback again, and close this")
     if other := pulls.others_work(repo, pull):
-        return _told(pull, "left", f"it has a commit that is not of a publish ({other}): close it, publish again")
+        return _told(pull, "left", f"it has a commit that no publish made ({other}): close it, publish again")
     wants, lost = _wants(repo, gate, pull)
     shipping = Shipping(workspace, Snapshot(repo, repo.main).settings(), _terms(pull, lost))
     ship = shipping.rebuilt(wants) if wants else None
