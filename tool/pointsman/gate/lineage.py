@@ -151,7 +151,7 @@ class Lineage:
 
     @cached_property
     def newer_than_since(self) -> frozenset[Oid] | None:
-        """The commits that are newer than `[audit] since`; None if that is not set."""
+        """The commits that are newer than `[audit] since`; None if there is no such commit."""
         if self.tip is None or (since := self.past.since(self.tip)) is None:
             return None
         commits = self.repo.history(self.tip, self.path, no_older_than=since)

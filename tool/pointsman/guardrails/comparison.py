@@ -22,7 +22,7 @@ _YEAR_ONE = int(datetime(1, 1, 1, tzinfo=UTC).timestamp())  # the zero of window
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How alike two versions of a type are. None: the contents are not available, and `why` says the reason."""
+    """How alike two versions of a type are. If their contents are not available, `why` is the reason."""
 
     kept: float | None = None  # share of the earlier ids that are still there
     overlap: float | None = None  # share of the top entries that both have
@@ -52,8 +52,8 @@ class Step:
 class Finding:
     """What a guardrail found in one slot, or in the whole manifest (`slot` is None).
 
-    `says` is what is wrong, "" if nothing is. If the figure is None, `says` is why it is not known. It begins with the
-    slot's name; the words after the name must fit several slots, too, because `sentence` joins equal ones.
+    `says` is what is wrong, "" if nothing is. If the figure is None, `says` is why it is not known. `says` begins with
+    the slot's name. The words after the name must fit several slots, too, because `sentence` joins equal ones.
     """
 
     slot: str | None

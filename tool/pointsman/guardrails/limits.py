@@ -43,7 +43,7 @@ def is_on(limit: Limit) -> bool:
 
 
 def number(limit: Limit) -> float:
-    """A limit that is a number, as one."""
+    """The number in a limit. Only for limits that are numbers."""
     assert isinstance(limit, int | float)
     return limit
 

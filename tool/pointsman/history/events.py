@@ -33,7 +33,7 @@ Now = Annotated[Literal[True] | None, "a rollback or a hold that went straight t
 
 @dataclass(frozen=True, slots=True)
 class ToldEvent:
-    """What documents tell of every event."""
+    """The fields of an event in every document."""
 
     commit: CommitId
     at: Moment
@@ -50,7 +50,7 @@ class ToldEvent:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent(ToldEvent):
-    """An event as log tells it."""
+    """An event in the document of log."""
 
     approved_by: Annotated[
         Sequence[str] | None, "with --approvals: who approved the pull request that it came from"
@@ -75,7 +75,7 @@ class Event:
     approved_by: tuple[str, ...] | None = None  # None: the forge was not asked, or knows no pull request
 
     def told(self) -> LoggedEvent:
-        """The event as log tells it."""
+        """The event for the document of log."""
         return LoggedEvent(
             commit=self.commit.oid,
             at=rfc3339(self.at),

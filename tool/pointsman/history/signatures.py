@@ -167,7 +167,7 @@ class Signatures:
         return found
 
     def _verify(self, question: _Question, signature: Path, signers: Path) -> Signature:
-        """The signer by a file of signers, at the time of the question. A signer that is known is tried first."""
+        """Who has signed, by a file of signers and at the time of the question. A known signer is tried first."""
         at = time.strftime("%Y%m%d%H%M%S", time.gmtime(question.at))
         words = ("-n", "git", "-s", str(signature), f"-Overify-time={at}")
         key = _key(question.armor)

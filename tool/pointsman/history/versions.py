@@ -17,7 +17,7 @@ _NAMES_SHOWN = 3
 
 @dataclass(frozen=True, slots=True, order=True)
 class Recorded:
-    """One recorded version. It belongs to one target and type, because the bytes that it is the hash of name them."""
+    """One recorded version. It has one place only, because it is a hash of bytes that name its target and type."""
 
     version: str
     target: Target

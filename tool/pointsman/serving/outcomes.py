@@ -1,4 +1,4 @@
-"""What sync did for each target, and who was called, as values."""
+"""The results of sync: what it did for each target, and its calls."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class SyncedTarget:
 
     @property
     def is_drift(self) -> bool:
-        """Whether serving was left with what someone wrote by hand."""
+        """Whether serving keeps a pointer that someone wrote by hand."""
         return self.outcome == "kept" and any(fault.rule == "drifted" for fault in self.faults)
 
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """One call to whom the settings name."""
+    """One call that the settings ask for."""
 
     what: Called
     target: TargetName

@@ -64,9 +64,9 @@ def merge_pull(workspace: Workspace, pull: Pull) -> Oid:
 def _is_current(repo: Repository, main: Oid, pull: Pull) -> bool:
     """Whether main has exactly the manifests that a pull request vouches for."""
     snapshot = Snapshot(repo, main)
-    stands = {said.target: snapshot.read(said.target.manifest_path) or b"" for said in pull.message.said}
-    return bool(stands) and all(
-        said.manifest == hashlib.sha256(stands[said.target]).hexdigest() for said in pull.message.said
+    current = {said.target: snapshot.read(said.target.manifest_path) or b"" for said in pull.message.said}
+    return bool(current) and all(
+        said.manifest == hashlib.sha256(current[said.target]).hexdigest() for said in pull.message.said
     )
 
 
