@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import socket
+import subprocess
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from attacks.gates import Stage
 from attacks.states import Ground
 from seaweed import Server
 
+UNIT = Path(__file__).parent / "unit"
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SEED = int(os.environ.get("POINTSMAN_SEED") or random.SystemRandom().randrange(2**32))
 ROUNDS = int(os.environ.get("POINTSMAN_ROUNDS") or 0) or (4 if REQUIRE_ALL else 1)
@@ -67,6 +70,20 @@ def pytest_runtest_makereport(
     report = yield
     _refuse_skip(report)
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """A unit test starts no process and opens no connection: it fails if it tries."""
+    with pytest.MonkeyPatch.context() as patch:
+        if item.path.is_relative_to(UNIT):
+            patch.setattr(subprocess.Popen, "__init__", _no_unit)
+            patch.setattr(socket.socket, "connect", _no_unit)
+        yield
+
+
+def _no_unit(*words: object, **more: object) -> None:
+    pytest.fail("a test below tests/unit starts no process and opens no connection: move it to tests/parts")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
