@@ -9,6 +9,7 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import full_disk
@@ -99,6 +100,33 @@ def test_a_file_that_may_not_grow_so_large_is_said_and_leaves_nothing_behind(sto
 
 def test_what_is_gone_cannot_be_kept(store: FileStore) -> None:
     assert store.keep("t/1.json") is False
+
+
+def test_whatever_returns_has_fsynced_the_bytes_and_the_directory_that_names_them(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what another process put there a moment ago. The order of all this is watched in test_durability."""
+    fsync = os.fsync
+    synced: list[str] = []
+
+    def noted(fd: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+        fsync(fd)
+
+    def done(call: Callable[[], object]) -> set[str]:
+        synced.clear()
+        call()
+        return {Path(path).name for path in synced}
+
+    monkeypatch.setattr(os, "fsync", noted)
+    assert {"home", "cart"} <= done(lambda: store.create("grocer/home/cart/1.json", b"one"))
+    assert done(lambda: store.create("grocer/home/cart/1.json", b"one")) >= {"1.json", "cart"}
+    assert done(lambda: store.keep("grocer/home/cart/1.json")) == {"1.json", "cart"}
+    with store.locked(""):
+        assert done(lambda: store.replace("grocer/home/p.json", b"one", was=None)) >= {"next", "home"}
+        held = store.read("grocer/home/p.json")
+        assert held is not None
+        assert done(lambda: store.delete("grocer/home/p.json", was=held.tag)) == {"home"}
 
 
 def test_only_one_process_at_a_time_writes_pointers(store: FileStore) -> None:
