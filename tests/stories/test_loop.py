@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import Popen
 
@@ -16,6 +17,7 @@ from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
 from pointsman.repo.git import Git
 from pointsman.repo.open import open_repository
 from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state import message
 from pointsman.state.names import Target
@@ -184,6 +186,26 @@ def test_one_bad_file_among_good_ones_and_nothing_is_written(shop: Shop, tmp_pat
         shop.publish(good, bad)
     assert [(fault.rule, fault.path) for fault in error.value.faults] == [("version-mismatch", str(bad))]
     assert shop.everything() == before
+
+
+def test_a_blob_that_is_taken_away_before_its_record_is_on_main_is_put_again(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = Repository.move
+    taken: list[Path] = []
+
+    def late(repo: Repository, moves: Sequence[Move]) -> None:
+        if not taken:
+            taken.extend(path for path in shop.store.rglob("*.json") if path not in before)
+            for path in taken:
+                path.unlink()
+        move(repo, moves)
+
+    before = set(shop.store.rglob("*.json"))
+    monkeypatch.setattr(Repository, "move", late)
+    shop.publish(popularity(tmp_path / "p.json", 12))
+    assert len(taken) == 1
+    assert hashlib.sha256(taken[0].read_bytes()).hexdigest() == taken[0].stem
 
 
 def test_nothing_to_publish_is_an_error(shop: Shop, tmp_path: Path) -> None:
