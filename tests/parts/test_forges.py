@@ -62,7 +62,7 @@ def github(request: pytest.FixtureRequest) -> Iterator[Ground]:
         yield Ground(hub.repo, repo, GitHub(repo, client), shown)
 
 
-@pytest.fixture(params=[clone, itself, github], ids=lambda kind: kind.__name__)
+@pytest.fixture(params=[clone, pytest.param(itself, marks=pytest.mark.slow), github], ids=lambda kind: kind.__name__)
 def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
     made: AbstractContextManager[Ground] = request.param(request)
     with made as ground:
