@@ -15,6 +15,7 @@ import pytest
 
 from pointsman.report import target_state
 from pointsman.report.audit.value import Audit
+from pointsman.report.review.value import Review
 from pointsman.values import Shape
 from pointsman.verbs import (
     adopt,
@@ -60,6 +61,7 @@ VALUES: dict[str, type] = {
     "pr-show": pr.Shown,
     "publish": publish.Published,
     "release": hold.HoldChange,
+    "review": Review,
     "rollback": rollback.RolledBack,
     "ship": ship.Shipped,
     "show": show.Shown,
@@ -128,6 +130,7 @@ class Schemas:
         said = {"pattern": shape.pattern, "format": shape.format, "description": shape.says}
         schema = {**schema, **{key: value for key, value in said.items() if value}}
         schema |= {"minimum": shape.minimum} if shape.minimum is not None else {}
+        schema |= {"maxItems": shape.most} if shape.most is not None else {}
         return self._reference(shape.name, schema) if shape.name else schema
 
     def _reference(self, name: str, schema: Schema) -> Schema:

@@ -11,11 +11,13 @@ import pytest
 from markdown_it import MarkdownIt
 from reviews import hostile, reviewed, twice_shipped
 from shop import GROCER, Kept, Shop, git, popularity
+from typed import value_of
 
 from pointsman.cli.main import main
 from pointsman.errors import Problem
 from pointsman.report.review import commit_message, markdown, terminal
 from pointsman.report.review import html as review_html
+from pointsman.report.review.value import Review
 from pointsman.shipping import pulls
 from pointsman.state import message
 from pointsman.verbs import review
@@ -48,7 +50,7 @@ def target(document: dict[str, Any]) -> dict[str, Any]:
 
 def forms(document: dict[str, Any]) -> dict[str, str]:
     modules = {"terminal": terminal, "markdown": markdown, "html": review_html, "short": commit_message}
-    return {name: module.render(document) for name, module in modules.items()}
+    return {name: module.render(value_of(Review, document)) for name, module in modules.items()}
 
 
 def test_a_ship_says_what_changes_for_each_type(shop: Shop, tmp_path: Path) -> None:
@@ -238,18 +240,18 @@ def test_the_message_of_a_ship_has_the_review_in_short_and_no_line_that_a_rule_w
     text = git(shop.origin, "log", "-1", "--format=%B", pull["branch"])
     assert re.search(r"^grocer/home popularity \w{12} → \w{12}: 48 → 40 \(-17%\) items, keeps 0%", text, re.MULTILINE)
     document = hostile(reviewed(shop))
-    assert message.parse(commit_message.render(document)) == message.Message()
+    assert message.parse(commit_message.render(value_of(Review, document))) == message.Message()
 
 
 def test_hostile_texts_are_shown_and_never_obeyed_on_a_terminal(shop: Shop) -> None:
-    text = terminal.render(hostile(reviewed(shop)))
+    text = terminal.render(value_of(Review, hostile(reviewed(shop))))
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b\ufeff\U000e0041]", text)
     assert "\\u001b[31mred" in text
     assert max(map(len, text.splitlines())) <= 120
 
 
 def test_hostile_texts_are_no_markup_in_markdown(shop: Shop) -> None:
-    text = markdown.render(hostile(reviewed(shop)))
+    text = markdown.render(value_of(Review, hostile(reviewed(shop))))
     html = MarkdownIt("commonmark", {"html": True, "linkify": False}).enable(["table", "strikethrough"]).render(text)
     assert {tag.lower() for tag in re.findall(r"<\s*/?\s*([a-zA-Z][\w-]*)", html)} <= {
         "details", "summary", "table", "thead", "tbody", "tr", "th", "td", "p", "strong", "em", "code", "ul", "li",
@@ -267,10 +269,10 @@ def test_hostile_texts_are_no_markup_in_markdown(shop: Shop) -> None:
 
 @pytest.mark.slow
 def test_a_report_over_the_limit_is_cut_with_every_fold_closed(shop: Shop) -> None:
-    document = hostile(reviewed(shop))
-    whole = markdown.render(document, limit=10**7)
+    found = value_of(Review, hostile(reviewed(shop)))
+    whole = markdown.render(found, limit=10**7)
     for limit in range(400, len(whole), 997):
-        text = markdown.render(document, limit=limit)
+        text = markdown.render(found, limit=limit)
         assert len(text) <= limit
         assert text.count("<details>") == text.count("</details>")
         assert "pointsman review" in text
@@ -293,12 +295,12 @@ def test_two_hundred_targets_stay_readable(tmp_path: Path) -> None:
     (pull,) = shop.pulls()
     document = reviewed(shop, pull["id"])
     assert document["targets"][0]["target"] == "grocer/s077"
-    text = markdown.render(document)
+    text = markdown.render(value_of(Review, document))
     assert len(text) < 60_000
     assert text.index("s077") < text.index("s000")
     assert "_Cut at" not in text
     assert len(re.findall(r"grocer/s\d\d\d", text)) >= 200
-    assert len(review_html.render(document)) > len(text)
+    assert len(review_html.render(value_of(Review, document))) > len(text)
 
 
 def test_review_and_get_are_wired_to_the_command_line(

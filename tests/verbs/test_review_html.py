@@ -11,8 +11,10 @@ import browsing
 import pytest
 from playwright.sync_api import Browser
 from reviews import HOSTILE, hostile, reviewed, twice_shipped
+from typed import value_of
 
 from pointsman.report.review import html
+from pointsman.report.review.value import Review
 
 browser = browsing.browser
 
@@ -31,7 +33,7 @@ def test_the_page_needs_nothing_and_fits_every_screen(
 ) -> None:
     shown = hostile(document) if texts == "hostile" else document
     file = tmp_path / "review.html"
-    file.write_text(html.render(shown), "utf-8")
+    file.write_text(html.render(value_of(Review, shown)), "utf-8")
     pages = set()
     for scheme, width in (("light", 1200), ("dark", 360), ("light", 360)):
         found = browsing.looked_at(browser, file, width, scheme)
@@ -53,7 +55,7 @@ def test_the_page_needs_nothing_and_fits_every_screen(
 
 
 def test_the_page_says_all_that_the_other_forms_say(document: dict[str, Any]) -> None:
-    page = html.render(document)
+    page = html.render(value_of(Review, document))
     (target,) = document["targets"]
     for slot, about in target["types"].items():
         assert slot in page

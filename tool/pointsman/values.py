@@ -1,7 +1,7 @@
 """Values that the documents of several commands have in common, and what schemas say of them beyond their types.
 
 The JSON Schemas in `schemas/output/` are written from such types. There the second argument of `Annotated` is what a
-member means, or the `Shape` of a text or a number.
+member means, or the `Shape` of a text, a number or a list.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from pointsman.state.objects import Oid
 
 
 class Shape(NamedTuple):
-    """What a schema says of a text or a number beyond its type; `name` is what its `$defs` call it."""
+    """What a schema says of a text, a number or a list beyond its type; `name` is what its `$defs` call it."""
 
     name: str = ""
     says: str = ""
     pattern: str = ""
     format: str = ""
     minimum: int | None = None
+    most: int | None = None  # of a list
 
 
 ArtifactType = Annotated[str, Shape("type", "an artifact type", f"^{NAME}$")]

@@ -10,7 +10,7 @@ _LONGEST = 60  # characters of an id
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-def sparkline(figures: Sequence[int]) -> str:
+def sparkline(figures: Sequence[float]) -> str:
     """A small picture of counts, the lowest bar for 0."""
     highest = max(figures, default=0)
     return "".join(_BARS[round(each / highest * (len(_BARS) - 1))] if highest else _BARS[0] for each in figures)
@@ -26,7 +26,7 @@ def percent(share: float | None) -> str:
     return "" if share is None else f"{share:.0%}"
 
 
-def size(count: int | None) -> str:
+def size(count: float | None) -> str:
     """Bytes as people read them."""
     if count is None:
         return "-"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pointsman.errors import one_line
 from pointsman.forge.base import BODY_LIMIT, Page
@@ -10,6 +11,7 @@ from pointsman.report.markdown import fenced
 from pointsman.state.message import parse
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
+from pointsman.values import PullRequest
 from pointsman.workspace import Workspace
 
 _MOST_TARGET_LABELS = 5
@@ -29,7 +31,7 @@ def _body(workspace: Workspace, branch: str, head: Oid, lines: str) -> str:
     from pointsman.report.review.document import describe
 
     gate, main = workspace.gate, workspace.repo.main
-    document = describe(gate, main, head, gate.judge_change(main, head))
-    text = markdown.render({**document, "pull_request": {"id": branch, "url": None, "branch": branch}})
+    review = describe(gate, main, head, gate.judge_change(main, head))
+    text = markdown.render(replace(review, pull_request=PullRequest(branch, None, branch)))
     said = f"\n<details><summary>What the commit says</summary>\n\n{fenced(lines)}\n</details>\n"
     return text + said if len(text) + len(said) <= BODY_LIMIT else text

@@ -6,9 +6,7 @@ review says so instead of failing. How a review reads is for `review_terminal`, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from pointsman.errors import Problem
 from pointsman.gate.gate import Gate, Verdict
@@ -16,6 +14,7 @@ from pointsman.history.earlier_states import earlier
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.review.document import describe
+from pointsman.report.review.value import Review
 from pointsman.rules.evidence import Checkpoint, Evidence, Kind, TargetChange
 from pointsman.shipping import pulls
 from pointsman.shipping.pulls import Pull
@@ -36,7 +35,7 @@ class Subject:
 
 def review(
     workspace: Workspace, named: str | None, *, base: str | None = None, head: str | None = None
-) -> Outcome[Mapping[str, Any]]:
+) -> Outcome[Review]:
     """What a pull request, a change or the way from an earlier state of a target to another means.
 
     `named`: a pull request, or a target, for which `base` may be a commit, a version or a time. Without it `head`
@@ -49,9 +48,9 @@ def review(
         verdict = _compared(gate, subject, subject.target)
     else:
         verdict = gate.judge_change(subject.base, subject.head)
-    document = describe(gate, subject.base, subject.head, verdict, compared=subject.target is not None)
-    pull = pulls.document(subject.pull) if subject.pull is not None else None
-    return Outcome({**document, "pull_request": pull})
+    found = describe(gate, subject.base, subject.head, verdict, compared=subject.target is not None)
+    pull = pulls.reference(subject.pull) if subject.pull is not None else None
+    return Outcome(replace(found, pull_request=pull))
 
 
 def _subject(workspace: Workspace, named: str | None, base: str | None, head: str | None) -> Subject:

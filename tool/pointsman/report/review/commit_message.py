@@ -5,27 +5,25 @@ No line of it can be one of the lines of exact grammar that the rules read: each
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pointsman.report.review.rows import rows
+from pointsman.report.review.value import Review
 
 _LINES = 20
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(review: Review) -> str:
     """One line for each changed slot, the unusual ones first, as far as a message should be long."""
-    every = [row for target in document["targets"] for row in rows(target)]
+    every = [row for target in review.targets for row in rows(target)]
     kept = {
-        (target["target"], each["type"]): each["figure"]
-        for target in document["targets"]
-        for each in target["guardrails"]
-        if each["rule"] == "kept-low"
+        (target.target, each.type): each.figure
+        for target in review.targets
+        for each in target.guardrails
+        if each.rule == "kept-low"
     }
     lines = []
     for row in every[:_LINES]:
         share = kept.get((row.target, row.type))
-        figures = [row.count, f"keeps {share:.0%}" if share is not None else "", row.size]
+        figures = [row.count, f"keeps {share:.0%}" if isinstance(share, float | int) else "", row.size]
         lines.append(f"{row.target} {row.type} {row.was} → {row.becomes}: {', '.join(filter(None, figures))}")
     over = len(every) - _LINES
     return "\n".join([*lines, *([f"{every[-1].target} and others: {over} more types change"] if over > 0 else [])])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pointsman.report.review.value import Review
 
 FORMS = {
     "terminal": "pointsman.report.review.terminal",
@@ -14,7 +17,7 @@ FORMS = {
 }
 
 
-def renderer(form: str) -> Callable[[Mapping[str, Any]], str]:
-    """What turns a review's document into one of its forms, imported when it is asked for."""
-    render: Callable[[Mapping[str, Any]], str] = import_module(FORMS[form]).render
+def renderer(form: str) -> Callable[[Review], str]:
+    """What turns a review into one of its forms, imported when it is asked for."""
+    render: Callable[[Review], str] = import_module(FORMS[form]).render
     return render

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pointsman.report.html import template
 from pointsman.report.review.rows import (
@@ -19,21 +18,20 @@ from pointsman.report.review.rows import (
     trend,
     undone,
 )
+from pointsman.report.review.value import Review
 from pointsman.report.words import percent
 
 _DETAILED = 60  # targets whose artifacts are shown one by one
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(review: Review) -> str:
     """The page."""
     return template("review.html").render(
-        document=document,
+        review=review,
         headings=HEADINGS,
-        rows=[row for target in document["targets"] for row in rows(target)],
-        detailed=document["targets"][:_DETAILED],
-        more=max(0, len(document["targets"]) - _DETAILED),
-        stopped=any(not fault["accepted"] for each in (document, *document["targets"]) for fault in each["faults"]),
-        owners=sorted({owner for target in document["targets"] for owner in target["owners"]}),
+        rows=[row for target in review.targets for row in rows(target)],
+        detailed=review.targets[:_DETAILED],
+        more=max(0, len(review.targets) - _DETAILED),
         accepted=accepted,
         facts=facts,
         guardrails=guardrails,
@@ -45,11 +43,10 @@ def render(document: Mapping[str, Any]) -> str:
         slots=slots,
         trend=trend,
         points=points,
-        LISTS=("entered", "left", "added", "removed", "tags_appeared", "tags_vanished"),
     )
 
 
-def points(counts: Sequence[int], width: int = 220, height: int = 40) -> list[tuple[str, str]]:
+def points(counts: Sequence[float], width: int = 220, height: int = 40) -> list[tuple[str, str]]:
     """Where counts stand in a picture, from left to right, 0 at the bottom."""
     highest = max(counts) or 1
     step = (width - 8) / max(len(counts) - 1, 1)

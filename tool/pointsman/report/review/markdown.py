@@ -5,8 +5,7 @@ Made of blocks that are whole in themselves, so that one cut short has every fen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from pointsman.report.markdown import code, plain
 from pointsman.report.review.rows import (
@@ -19,10 +18,12 @@ from pointsman.report.review.rows import (
     lost,
     movement,
     rows,
+    share,
     slots,
     trend,
     undone,
 )
+from pointsman.report.review.value import Review, ReviewedTarget, ReviewedType
 from pointsman.report.words import percent, shown, sparkline
 
 LIMIT = 60_000  # characters; GitHub takes 65,536 for the body of a pull request
@@ -31,10 +32,10 @@ _ROWS = 60  # of the table of targets
 _BY_TARGET = 250  # rows of a fold
 
 
-def render(document: Mapping[str, Any], limit: int = LIMIT) -> str:
+def render(review: Review, limit: int = LIMIT) -> str:
     """The whole review, or as much of it as `limit` characters hold, and where the rest is."""
-    blocks = list(_blocks(document))
-    again = f"pointsman review {_subject(document)}"
+    blocks = list(_blocks(review))
+    again = f"pointsman review {_subject(review)}"
     ending = f"\n_Cut at {limit} characters; the rest: {code(again)}_\n"
     text = ""
     for place, block in enumerate(blocks):
@@ -45,38 +46,38 @@ def render(document: Mapping[str, Any], limit: int = LIMIT) -> str:
     return text
 
 
-def _subject(document: Mapping[str, Any]) -> str:
-    pull = document["pull_request"]
-    return str(pull["id"]) if pull else f"--base {document['base'][:12]} --head {(document['head'] or 'HEAD')[:12]}"
+def _subject(review: Review) -> str:
+    pull = review.pull_request
+    return str(pull.id) if pull else f"--base {review.base[:12]} --head {(review.head or 'HEAD')[:12]}"
 
 
-def _blocks(document: Mapping[str, Any]) -> Iterator[str]:
-    targets = document["targets"]
+def _blocks(review: Review) -> Iterator[str]:
+    targets = review.targets
     for target in targets:
         for some, reason in accepted(target):
-            yield f"> **Accepts {plain(some)}** for {plain(target['target'])}: {code(reason)}\n"
-    yield f"**{plain(shown(document['verdict'], 1000))}**\n"
+            yield f"> **Accepts {plain(some)}** for {plain(target.target)}: {code(reason)}\n"
+    yield f"**{plain(shown(review.verdict, 1000))}**\n"
     yield from _table(targets)
-    for hold in document["holds"]:
+    for hold in review.holds:
         yield f"- {code(held(hold))}"
-    for fault in document["faults"]:
-        yield f"- :x: **{plain(fault['rule'])}** {code(shown(fault['path'], 200))}: {code(shown(fault['says'], 600))}"
+    for fault in review.faults:
+        yield f"- :x: **{plain(fault.rule)}** {code(shown(fault.path, 200))}: {code(shown(fault.says, 600))}"
     for target in targets:
-        for fault in target["faults"]:
-            if not fault["accepted"]:
-                yield f"- :x: **{plain(fault['rule'])}** {plain(target['target'])}: {code(shown(fault['says'], 600))}"
-        for note in target["notes"]:
-            yield f"- {plain(target['target'])}: {code(shown(note, 600))}"
-        if target["undoes"]:
-            yield f"- {plain(target['target'])} {plain(undone(target))}; lost: {plain(lost(target))}"
-            yield f"  {code(shown(target['undoes']['title'], 200))}"
+        for fault in target.faults:
+            if not fault.accepted:
+                yield f"- :x: **{plain(fault.rule)}** {plain(target.target)}: {code(shown(fault.says, 600))}"
+        for note in target.notes:
+            yield f"- {plain(target.target)}: {code(shown(note, 600))}"
+        if target.undoes:
+            yield f"- {plain(target.target)} {plain(undone(target.undoes))}; lost: {plain(lost(target.undoes))}"
+            yield f"  {code(shown(target.undoes.title, 200))}"
     yield ""
-    for target in [each for each in targets if len(targets) <= _FOLDED or each["faults"]][:_FOLDED]:
+    for target in [each for each in targets if len(targets) <= _FOLDED or each.faults][:_FOLDED]:
         yield from _folds(target)
-    yield from _ending(document)
+    yield from _ending(review)
 
 
-def _table(targets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _table(targets: Sequence[ReviewedTarget]) -> Iterator[str]:
     """A line for each slot; of very many only the unusual ones have their own, the others go by target in a fold."""
     every = [row for target in targets for row in rows(target)]
     unusual = [row for row in every if row.unusual]
@@ -120,11 +121,11 @@ def _rows(some: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _folds(target: Mapping[str, Any]) -> Iterator[str]:
+def _folds(target: ReviewedTarget) -> Iterator[str]:
     for slot in slots(target):
-        about, found = target["types"][slot], target["metrics"][slot]
-        kept = f", keeps {percent(found['kept'])}" if "kept" in found else ""
-        lines = [f"<details><summary>{plain(target['target'])} {plain(slot)}{plain(kept)}</summary>", ""]
+        about, found = target.types[slot], target.metrics[slot]
+        kept = f", keeps {percent(share(found, 'kept'))}" if "kept" in found else ""
+        lines = [f"<details><summary>{plain(target.target)} {plain(slot)}{plain(kept)}</summary>", ""]
         lines += ["| | |", "|---|---|"]
         lines += [f"| {plain(label)} | {code(value)} |" for label, value in facts(target, slot)]
         if (past := trend(target, slot)) is not None:
@@ -133,7 +134,7 @@ def _folds(target: Mapping[str, Any]) -> Iterator[str]:
         yield "\n".join(lines)
     checked = list(guardrails(target))
     if checked:
-        lines = [f"<details><summary>{plain(target['target'])}: guardrails, {len(checked)}</summary>", ""]
+        lines = [f"<details><summary>{plain(target.target)}: guardrails, {len(checked)}</summary>", ""]
         lines += ["| guardrail | type | figure | limit | |", "|---|---|---|---|---|"]
         lines += [
             f"| {plain(rule)} | {plain(slot)} | {plain(figure)} | {plain(limit)} | {'' if ok else ':x:'} |"
@@ -142,36 +143,31 @@ def _folds(target: Mapping[str, Any]) -> Iterator[str]:
         yield "\n".join([*lines, "", "</details>", ""])
 
 
-def _lists(about: Mapping[str, Any]) -> Iterator[str]:
-    if "top" in about:
+def _lists(about: ReviewedType) -> Iterator[str]:
+    if about.top is not None:
         yield "| # | before | # | now | count | |\n|---|---|---|---|---|---|"
-        for place in range(max(len(about["top"]), len(about["was_top"]))):
-            old = about["was_top"][place] if place < len(about["was_top"]) else None
-            new = about["top"][place] if place < len(about["top"]) else None
-            left = f"{place + 1} | {code(shown(old['id']))}" if old else " | "
+        for place, (old, new) in enumerate(about.tops(), 1):
+            left = f"{place} | {code(shown(old.id))}" if old else " | "
             right = (
-                f"{place + 1} | {code(shown(new['id']))} | {new['count']:,} | {movement(new['rank'], new['was_rank'])}"
+                f"{place} | {code(shown(new.id))} | {new.count:,} | {movement(new.rank, new.was_rank)}"
                 if new
                 else " | | | "
             )
             yield f"| {left} | {right} |"
         yield ""
-    for name in ("entered", "left", "added", "removed", "tags_appeared", "tags_vanished"):
-        if about.get(name):
-            count = about[f"{name}_count"]
-            more = f" and {count - len(about[name])} more" if count > len(about[name]) else ""
-            yield f"{name.replace('_', ' ')}: {', '.join(code(shown(each)) for each in about[name])}{more}\n"
+    for name, ids, over in about.lists():
+        more = f" and {over} more" if over else ""
+        yield f"{name}: {', '.join(code(shown(each)) for each in ids)}{more}\n"
 
 
-def _ending(document: Mapping[str, Any]) -> Iterator[str]:
-    targets = document["targets"]
-    owners = sorted({owner for target in targets for owner in target["owners"]})
-    lines = [f"Base {code(document['base'][:12])}."]
-    if owners:
+def _ending(review: Review) -> Iterator[str]:
+    targets = review.targets
+    lines = [f"Base {code(review.base[:12])}."]
+    if review.owners:
         # As code: who is to approve is asked by the forge itself, a report mentions nobody.
-        lines.append(f"Must be approved by one of {', '.join(map(code, owners))}.")
+        lines.append(f"Must be approved by one of {', '.join(map(code, review.owners))}.")
     if len(targets) == 1:
-        lines.append(f"Undo: {code(targets[0]['undo'])}")
+        lines.append(f"Undo: {code(targets[0].undo)}")
     elif targets:
-        lines.append(f"Undo, for each target: {code(targets[0]['undo'])}")
+        lines.append(f"Undo, for each target: {code(targets[0].undo)}")
     yield " ".join(lines)

@@ -5,15 +5,14 @@ Ids, reasons and titles come from outside: `shown` makes what a screen would obe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pointsman.guardrails.comparison import MEASURES
+from pointsman.report.review.value import Figures, Pair, ReviewedHold, ReviewedTarget, Side, Undoes
 from pointsman.report.words import bar, percent, shown, size
 
 _OVERLAPS = ("jaccard_20", "neighbor_overlap", "overlap_20", "tag_overlap")  # what stands for "the same at the top"
-Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,79 +33,79 @@ class Row:
 HEADINGS = ("target", "type", "was", "becomes", "count", "kept", "same at the top", "size")
 
 
-def rows(target: Document) -> list[Row]:
+def rows(target: ReviewedTarget) -> list[Row]:
     """The changed slots of a target, the unusual ones first."""
     return sorted(_rows(target), key=lambda row: not row.unusual)
 
 
-def _rows(target: Document) -> Iterator[Row]:
-    for slot, (old, new) in target["changes"].items():
-        found = target["metrics"][slot]
-        overlap = next((found[name] for name in _OVERLAPS if name in found), None)
+def _rows(target: ReviewedTarget) -> Iterator[Row]:
+    for slot, (old, new) in target.changes.items():
+        found = target.metrics[slot]
+        overlap = next((share(found, name) for name in _OVERLAPS if name in found), None)
         yield Row(
-            target["target"],
+            target.target,
             slot,
             old[:12] if old else "nothing",
             new[:12] if new else "dropped",
             _count(slot, found),
-            percent(found.get("kept")),
+            percent(share(found, "kept")),
             percent(overlap),
-            _pair([size(each) for each in found["size"]]),
-            any(not each["ok"] for each in target["guardrails"] if each["type"] in (slot, None)),
+            _figure("size", found["size"]),
+            any(not each.ok for each in target.guardrails if each.type in (slot, None)),
         )
 
 
-def slots(target: Document) -> list[str]:
+def slots(target: ReviewedTarget) -> list[str]:
     """The changed slots of a target, the unusual ones first."""
     return [row.type for row in rows(target)]
 
 
-def accepted(target: Document) -> Iterator[tuple[str, str]]:
+def accepted(target: ReviewedTarget) -> Iterator[tuple[str, str]]:
     """The guardrails that a change of a target accepts, together where one reason is given for them, and the reason."""
     reasons: dict[str, list[str]] = {}
-    for fault in target["faults"]:
-        if fault["accepted"]:
-            reasons.setdefault(fault["reason"], []).append(fault["rule"])
+    for fault in target.faults:
+        if fault.accepted:
+            reasons.setdefault(fault.reason or "", []).append(fault.rule)
     for reason, rules in reasons.items():
         yield ", ".join(dict.fromkeys(rules)), shown(reason, 1000)
 
 
-def facts(target: Document, slot: str) -> Iterator[tuple[str, str]]:
+def facts(target: ReviewedTarget, slot: str) -> Iterator[tuple[str, str]]:
     """Label and value of all that is known of one slot; ids and pictures apart."""
-    about = target["types"][slot]
-    was, now = about["was"], about["is"]
+    about = target.types[slot]
+    was, now = about.was, about.is_
     either = now or was
     if either is None:
         return
-    yield "window", _changed(was, now, lambda each: f"{each['window']['start'][:10]} to {each['window']['end'][:10]}")
-    if about["age_days"] is not None:
-        yield "age of the window", f"{about['age_days']:.1f} days"
-    yield "segment", _changed(was, now, lambda each: each["segment"] or "none")
-    yield "built", _changed(was, now, lambda each: each["built_at"] or "not told")
+    yield "window", _changed(was, now, lambda each: f"{each.window.start[:10]} to {each.window.end[:10]}")
+    if about.age_days is not None:
+        yield "age of the window", f"{about.age_days:.1f} days"
+    yield "segment", _changed(was, now, lambda each: each.segment or "none")
+    yield "built", _changed(was, now, lambda each: each.built_at or "not told")
     if now is not None:
-        yield "run", shown(now["run"], 200) if now["run"] else "not told"
-        first = about["first_shipped"]
+        yield "run", shown(now.run, 200) if now.run else "not told"
+        first = about.first_shipped
         yield "shipped before", f"first on {first}" if first else "never"
-    for name, figure in target["metrics"].get(slot, {}).items():
+    for name, figure in target.metrics.get(slot, {}).items():
         yield name.replace("_", " "), _figure(name, figure)
-    if "not_available" in about:
-        yield "contents", f"not available: {shown(about['not_available'], 300)}"
+    if about.not_available is not None:
+        yield "contents", f"not available: {shown(about.not_available, 300)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
     """What one slot had in the last ships, and what this change makes of it."""
 
-    counts: tuple[int, ...]  # oldest first, this change last
+    counts: tuple[float, ...]  # oldest first, this change last
     label: str
     says: str
 
 
-def trend(target: Document, slot: str) -> Trend | None:
+def trend(target: ReviewedTarget, slot: str) -> Trend | None:
     """None where there is nothing to compare with."""
-    past = [each["items"] for each in target["history"].get(slot, ())]
-    is_now = target["types"][slot]["is"]
-    now = next((figure[1] for figure in target["metrics"][slot].values()), None) if is_now is not None else None
+    past = [each.items for each in target.history.get(slot, ())]
+    pairs = (figure for figure in target.metrics[slot].values() if isinstance(figure, tuple))
+    now = next((figure[1] for figure in pairs), None) if target.types[slot].is_ is not None else None
     if not past or (len(past) == 1 and now is None):
         return None
     label = f"last {len(past)} ships" if len(past) > 1 else "last ship"
@@ -115,13 +114,13 @@ def trend(target: Document, slot: str) -> Trend | None:
     return Trend((*past, now), label, f"{says}, now {now:,}") if now is not None else Trend(tuple(past), label, says)
 
 
-def guardrails(target: Document) -> Iterator[tuple[str, str, str, str, bool]]:
+def guardrails(target: ReviewedTarget) -> Iterator[tuple[str, str, str, str, bool]]:
     """Rule, type, figure, limit, and whether it is kept; the broken ones first."""
-    for each in sorted(target["guardrails"], key=lambda each: bool(each["ok"])):
-        figure = each["figure"]
-        text = "not available" if figure is None else f"{figure:g}" if isinstance(figure, int | float) else str(figure)
-        limit = ", ".join(each["limit"]) if isinstance(each["limit"], list) else each["limit"]
-        yield each["rule"], each["type"] or "all", text, "on" if limit is True else f"{limit}", each["ok"]
+    for each in sorted(target.guardrails, key=lambda each: each.ok):
+        figure, limit = each.figure, each.limit
+        text = "not available" if figure is None else figure if isinstance(figure, str) else f"{figure:g}"
+        most = f"{limit}" if isinstance(limit, str | bool | int | float) else ", ".join(limit)
+        yield each.rule, each.type or "all", text, "on" if limit is True else most, each.ok
 
 
 def movement(rank: int, earlier: int | None) -> str:
@@ -131,45 +130,51 @@ def movement(rank: int, earlier: int | None) -> str:
     return "=" if rank == earlier else f"▲{earlier - rank}" if rank < earlier else f"▼{rank - earlier}"
 
 
-def undone(target: Document) -> str:
+def undone(undoes: Undoes) -> str:
     """What a restore undoes, and what it goes back to."""
-    undoes = target["undoes"]
-    what = f"undoes {(undoes['commit'] or '')[:12]} and goes back to"
-    if undoes["restored_at"] is None:
+    what = f"undoes {(undoes.commit or '')[:12]} and goes back to"
+    if undoes.restored_at is None or undoes.restores is None:
         return f"{what} an earlier state"
-    return f"{what} the state of {undoes['restored_at']} ({undoes['restores'][:12]}, {undoes['age_days']:.1f} days old)"
+    age = f", {undoes.age_days:.1f} days old" if undoes.age_days is not None else ""
+    return f"{what} the state of {undoes.restored_at} ({undoes.restores[:12]}{age})"
 
 
-def held(hold: Document) -> str:
+def held(hold: ReviewedHold) -> str:
     """What a change does to one hold, and what that was before; the reason of each comes from outside."""
-    on = "everything" if hold["target"] == "all" else hold["target"]
-    is_now = f"{on} on hold until {hold['is']['until']}: {shown(hold['is']['reason'], 200)}" if hold["is"] else ""
-    before = f" (was until {hold['was']['until']}: {shown(hold['was']['reason'], 200)})" if hold["was"] else ""
+    on = "everything" if hold.target == "all" else hold.target
+    is_now = f"{on} on hold until {hold.is_.until}: {shown(hold.is_.reason, 200)}" if hold.is_ else ""
+    before = f" (was until {hold.was.until}: {shown(hold.was.reason, 200)})" if hold.was else ""
     return (is_now or f"{on} released from its hold") + before
 
 
-def lost(target: Document) -> str:
+def lost(undoes: Undoes) -> str:
     """The versions that a restore takes out."""
-    return ", ".join(f"{slot} {version[:12]}" for slot, version in target["undoes"]["lost"].items()) or "nothing"
+    return ", ".join(f"{slot} {version[:12]}" for slot, version in undoes.lost.items()) or "nothing"
 
 
-def _count(slot: str, found: Document) -> str:
+def share(found: Figures, name: str) -> float | None:
+    """A figure of both sides; None where it is not known."""
+    figure = found.get(name)
+    return None if isinstance(figure, tuple) else figure
+
+
+def _count(slot: str, found: Figures) -> str:
     """The figure that a type is counted in, before and after, and by how much it differs."""
-    pairs = [name for name, figure in found.items() if isinstance(figure, list) and name != "size"]
-    name = next((each for each in (*MEASURES.get(slot, ()), *pairs) if each in found), None)
+    pairs = {name: figure for name, figure in found.items() if isinstance(figure, tuple) and name != "size"}
+    name = next((each for each in (*MEASURES.get(slot, ()), *pairs) if each in pairs), None)
     if name is None:
         return ""
-    was, now = found[name]
+    was, now = pairs[name]
     change = f" ({(now - was) / was:+.0%})" if was and now is not None and now != was else ""
     return f"{_pair([_number(each) for each in (was, now)])}{change} {name}"
 
 
-def _figure(name: str, figure: Any) -> str:
-    if isinstance(figure, list):
+def _figure(name: str, figure: float | Pair) -> str:
+    if isinstance(figure, tuple):
         return _pair([size(each) if name == "size" else _number(each) for each in figure])
     if name.startswith(("kept", "counts_kept", "catalogue_kept")):
         return f"{bar(figure)} {percent(figure)}"
-    return f"{bar(figure)} {figure:.2f}" if isinstance(figure, float) else str(figure)
+    return str(figure) if isinstance(figure, int) else f"{bar(figure)} {figure:.2f}"
 
 
 def _number(figure: float | None) -> str:
@@ -183,6 +188,6 @@ def _pair(values: Sequence[str]) -> str:
     return now if was == now else f"{was} → {now}"
 
 
-def _changed(was: Document | None, now: Document | None, read: Any) -> str:
+def _changed(was: Side | None, now: Side | None, read: Callable[[Side], str]) -> str:
     values = [shown(read(each), 80) for each in (was, now) if each is not None]
     return values[0] if len(set(values)) == 1 else " → ".join(values)
