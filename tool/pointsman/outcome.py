@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Generic, TypeVar
 
-from pointsman.errors import Fault
-
 Value_co = TypeVar("Value_co", covariant=True)
 
 
@@ -43,14 +41,3 @@ def as_document(value: object) -> Any:
         (each.name.removesuffix("_"), getattr(value, each.name), each.default is not None) for each in fields(value)
     ]
     return {name: as_document(each) for name, each, required in members if required or each is not None}
-
-
-def fault_line(fault: Mapping[str, Any]) -> str:
-    """A fault of a document as people read it."""
-    return str(Fault(fault["path"], fault["rule"], fault["says"]))
-
-
-def told(fault: Fault, *, accepted: bool | None = None) -> dict[str, Any]:
-    """A fault as documents have it."""
-    document: dict[str, Any] = {"rule": fault.rule, "path": fault.path, "says": fault.says}
-    return document if accepted is None else {**document, "accepted": accepted}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, one_line
 from pointsman.forge.base import Opened
@@ -138,11 +137,6 @@ def find(workspace: Workspace, text: str) -> Pull:
 def reference(pull: Pull) -> PullRequest:
     """A pull request as other documents refer to it."""
     return PullRequest(pull.id, pull.opened.url, pull.branch)
-
-
-def document(pull: Pull) -> dict[str, Any]:
-    """A pull request as other documents refer to it."""
-    return {"id": pull.id, "url": pull.opened.url, "branch": pull.branch}
 
 
 def show_on_forge(workspace: Workspace, branch: str, head: Oid, *, updated: bool = False) -> Pull:
