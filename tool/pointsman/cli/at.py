@@ -9,6 +9,7 @@ import click
 
 from pointsman.cli.arguments import TARGET, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.state.names import Target
@@ -34,8 +35,8 @@ def at_(call: Call, when: str, target: Target) -> Answer:
 
 def render(found: InForce) -> str:
     """Who put it there, until when it stood, and the manifest as the file is."""
-    by, until = f"{found.commit[:12]} of {found.at} by {found.by}", found.until
-    stood = f"until {until.commit[:12]} of {until.at} by {until.by}" if until else "and is current now"
+    by, until = f"{short(found.commit)} of {found.at} by {found.by}", found.until
+    stood = f"until {short(until.commit)} of {until.at} by {until.by}" if until else "and is current now"
     if found.manifest is None:
         return f"{found.target} had no manifest: {by} took it out, {stood}"
     text = found.manifest if isinstance(found.manifest, str) else json.dumps(found.manifest, indent=2)

@@ -8,6 +8,7 @@ import click
 
 from pointsman.cli.arguments import TEXT
 from pointsman.cli.console import Answer, Call, example, json_option, say_bytes
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.verbs.get import Fetched
@@ -41,4 +42,4 @@ def render(fetched: Fetched) -> str:
     """One line for a file that was written; nothing where the blob itself went to stdout."""
     if not fetched.file:
         return ""
-    return f"{fetched.target} {fetched.type} {fetched.version[:12]}: {fetched.size} bytes in {fetched.file}"
+    return f"{fetched.target} {fetched.type} {short(fetched.version)}: {fetched.size} bytes in {fetched.file}"

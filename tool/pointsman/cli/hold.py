@@ -8,6 +8,7 @@ import click
 
 from pointsman.cli.arguments import HOLDABLE, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.verbs.hold import HoldChange
@@ -59,7 +60,7 @@ def render(told: HoldChange) -> str:
     before = f"; it was on hold until {was.until} ({was.reason})" if was and outcome != "unchanged" else ""
     others = f"; {told.says}" if told.says else ""
     if outcome == "merged":
-        commit = (told.commit or "")[:12]
+        commit = short(told.commit or "")
         if hold:
             return f"{on}: {held}, on main as {commit}: ships are refused from now on, restores pass{before}"
         return f"{on}: released on main as {commit}{'' if others else ': ships pass again'}{before}{others}"

@@ -12,6 +12,7 @@ import click
 from pointsman.cli.arguments import TARGET, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
 from pointsman.errors import one_line
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.history.events import LoggedEvent
@@ -66,9 +67,9 @@ def render(log: Log) -> str:
 
 
 def _lines(event: LoggedEvent) -> Iterator[str]:
-    yield f"{event.at}  {event.kind:<8} {event.target}  {event.commit[:12]}  by {event.by}"
+    yield f"{event.at}  {event.kind:<8} {event.target}  {short(event.commit)}  by {event.by}"
     for slot, (old, new) in event.changes.items():
-        yield f"    {slot}: {(old or 'nothing')[:12]} → {(new or 'nothing')[:12]}"
+        yield f"    {slot}: {short(old or 'nothing')} → {short(new or 'nothing')}"
     for rule, reason in (event.accepts or {}).items():
         yield f"    accepted {rule}: {reason}"
     if event.now:

@@ -8,6 +8,7 @@ import click
 
 from pointsman.cli.arguments import TEXT
 from pointsman.cli.console import Answer, Call, Commands, example, json_option
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.verbs.pr import Closed, Listed, ListedPullRequest, Merged, Shown
@@ -100,7 +101,7 @@ def render_shown(pull: Shown) -> str:
 
 def render_merged(merged: Merged) -> str:
     """What was merged, and as which commit."""
-    return f"merged {', '.join(merged.targets) or 'the hold'} as {merged.commit[:12]}"
+    return f"merged {', '.join(merged.targets) or 'the hold'} as {short(merged.commit)}"
 
 
 def render_closed(closed: Closed) -> str:

@@ -10,6 +10,7 @@ import click
 from pointsman.cli.arguments import DROP, TEXT
 from pointsman.cli.console import Answer, Call, example, given, json_option
 from pointsman.cli.ship_options import ship_options
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.state.names import Target
@@ -68,7 +69,7 @@ def render(published: Published) -> str:
     lines = []
     for each in published.artifacts:
         blob = {"created": "stored", "present": "already stored", None: "not stored (dry run)"}[each.blob]
-        lines.append(f"{each.target}  {each.type}  {each.version[:12]}  {blob}")
+        lines.append(f"{each.target}  {each.type}  {short(each.version)}  {blob}")
     return "\n".join([*lines, *target_lines(published.targets)])
 
 
@@ -91,7 +92,7 @@ def _became(each: ShippedTarget) -> str:
         case "unchanged":
             return "unchanged, this is what main has"
         case "merged":
-            return f"merged as {(each.commit or '')[:12]}; next: pointsman sync"
+            return f"merged as {short(each.commit or '')}; next: pointsman sync"
         case "superseded":
             return "superseded by a newer open pull request"
         case "dry-run":

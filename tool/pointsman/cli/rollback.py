@@ -8,6 +8,7 @@ import click
 
 from pointsman.cli.arguments import RULE, TARGETS, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.state.names import Pattern, Target
@@ -78,7 +79,7 @@ def _line(each: Restored) -> str:
     held = f", on hold until {each.hold.until}" if each.hold else ""
     match each.outcome:
         case "merged":
-            return f"rolled back on main as {(each.commit or '')[:12]}{held}; next: pointsman sync"
+            return f"rolled back on main as {short(each.commit or '')}{held}; next: pointsman sync"
         case "opened" if pull is not None:
             return f"opened {pull.branch}{held}; next: pointsman pr merge {pull.id}"
         case "left":

@@ -8,6 +8,7 @@ import click
 
 from pointsman.cli.arguments import TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.verbs.show import Shown
@@ -32,7 +33,7 @@ def show(call: Call, version: str, offline: bool) -> Answer:
 def render(shown: Shown) -> str:
     """The version, its record, and when it was current."""
     record, recorded = shown.record, shown.recorded
-    by = f" by {recorded.by}, {recorded.commit[:12]}" if recorded else ""
+    by = f" by {recorded.by}, {short(recorded.commit)}" if recorded else ""
     lines = [
         f"{shown.target} {shown.type} {shown.version}",
         f"  window {record['window']['start']} to {record['window']['end']}, segment {record['segment']}",
@@ -44,6 +45,6 @@ def render(shown: Shown) -> str:
     ]
     for period in shown.current:
         start, end = period.from_, period.to
-        until = f"until {end.at}, {end.commit[:12]} by {end.by}" if end else "and is now"
-        lines.append(f"  current from {start.at}, {start.commit[:12]} by {start.by}, {until}")
+        until = f"until {end.at}, {short(end.commit)} by {end.by}" if end else "and is now"
+        lines.append(f"  current from {start.at}, {short(start.commit)} by {start.by}, {until}")
     return "\n".join(lines if shown.current else [*lines, "  never current on main"])

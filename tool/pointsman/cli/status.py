@@ -10,6 +10,7 @@ import click
 
 from pointsman.cli.arguments import ADDRESS, DEADLINE, FAIL_ON, TARGETS
 from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.report.target_state import Status
@@ -80,7 +81,7 @@ def _watch(
         news = [target for target in sorted({*told, *now}) if told.get(target) != now.get(target)]
         if sys.stdout.isatty() and not call.json:
             click.clear()
-            say(f"{found.at}  main {found.commit[:12]}\n{status_text.render(found)}")
+            say(f"{found.at}  main {short(found.commit)}\n{status_text.render(found)}")
         elif news and call.json:
             say_document(as_document(found), line=True)
         elif news:

@@ -10,6 +10,7 @@ import click
 
 from pointsman.cli.arguments import PERIOD
 from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.errors import Problem
@@ -87,16 +88,16 @@ def render(synced: Synced) -> str:
     refused = sum(each.outcome == "refused" for each in synced.targets)
     lines += [f"{same} unchanged"] if same else []
     but = f", but for {refused} refused" if refused else ""
-    ending = f"serving follows main at {synced.commit[:12]}{but}"
+    ending = f"serving follows main at {short(synced.commit)}{but}"
     if synced.dry_run:
-        ending = f"a dry run, nothing was written; main is at {synced.commit[:12]}"
+        ending = f"a dry run, nothing was written; main is at {short(synced.commit)}"
     return "\n".join([*lines, ending] if lines else ["no target on main yet"])
 
 
 def _lines(each: SyncedTarget, dry_run: bool) -> Iterator[str]:
     if each.outcome != "unchanged":
         since, seen = each.refused, each.visible_after_seconds
-        kept = f", serving keeps what it has; main is at {since.commit[:12]} by {since.by}" if since else ""
+        kept = f", serving keeps what it has; main is at {short(since.commit)} by {since.by}" if since else ""
         after = f", {seen:.0f} s after the commit" if seen is not None else ""
         yield f"{each.target}: {'would be ' if dry_run else ''}{each.outcome}{kept}{after}"
     for fault in each.faults:
@@ -105,4 +106,4 @@ def _lines(each: SyncedTarget, dry_run: bool) -> Iterator[str]:
         yield "  what was served cannot be read as a manifest"
     elif each.drift is not None:
         for slot, (wanted, served) in each.drift.changes.items():
-            yield f"  {slot}: main has {(wanted or 'nothing')[:12]}, served was {(served or 'nothing')[:12]}"
+            yield f"  {slot}: main has {short(wanted or 'nothing')}, served was {short(served or 'nothing')}"

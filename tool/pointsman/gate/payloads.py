@@ -20,6 +20,7 @@ from pointsman.errors import Problem
 from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
+from pointsman.state.names import short
 from pointsman.state.store_url import can_be_asked
 from pointsman.store.base import Store
 from pointsman.store.open import open_store
@@ -99,13 +100,13 @@ class Contents:
         for record in (pair.before, pair.after):
             payload = self.payload(settings, record)
             if isinstance(payload, Missing):
-                return Likeness(why=f"{payload.why} (version {record.version[:12]})")
+                return Likeness(why=f"{payload.why} (version {short(record.version)})")
             payloads.append(payload)
         from pointsman.artifact.content import decode
 
         before, after = (decode(pair.after.type, payload, leaves=pair.tops) for payload in payloads)
         if before is None:
-            return Likeness(why=f"version {pair.before.version[:12]} cannot be read as {pair.before.type}")
+            return Likeness(why=f"version {short(pair.before.version)} cannot be read as {pair.before.type}")
         if after is None:
             return Likeness(0.0, 0.0)  # an unreadable version keeps nothing of the one before
         return alike(before, after, tops=pair.tops)

@@ -12,7 +12,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Document, Kind, TargetChange
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.message import Message, Said, is_restore, vouching
-from pointsman.state.names import Target
+from pointsman.state.names import Target, short
 from pointsman.state.objects import Entry, Oid
 from pointsman.state.paths import target_of
 
@@ -135,7 +135,7 @@ def _had(lineage: Lineage, place: int, slot: str, version: str) -> bool:
 def inherited(fault: Fault, built_on: Oid) -> Fault:
     """The fault of a ship that is built on a faulty commit."""
     says = (
-        f"the manifest on main already breaks this rule (since {built_on[:12]}): run pointsman rollback "
+        f"the manifest on main already breaks this rule (since {short(built_on)}): run pointsman rollback "
         f"{target_of(fault.path)} first (the fault there: {fault.says})"
     )
     return replace(fault, says=says)

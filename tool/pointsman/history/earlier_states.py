@@ -15,7 +15,7 @@ from pointsman.history.times import CommitTimes
 from pointsman.history.versions import alike
 from pointsman.repo.snapshot import Snapshot, versions_in
 from pointsman.state.message import parse
-from pointsman.state.names import Target
+from pointsman.state.names import Target, short
 from pointsman.state.objects import Commit, Entry, Oid
 from pointsman.state.paths import path_kind, target_of
 from pointsman.state.suggest import ask, did_you_mean
@@ -79,9 +79,8 @@ class EarlierStates:
                 continue
             if slot not in old:
                 says = f"to take it out, run pointsman publish --drop {target}:{slot}"
-                raise NoEarlierState(
-                    f"{slot} of {target} was first shipped by {step.commit.oid[:12]}, there is nothing earlier: {says}"
-                )
+                by = short(step.commit.oid)
+                raise NoEarlierState(f"{slot} of {target} was first shipped by {by}, there is nothing earlier: {says}")
             found = _state(target, step.older)
             now = lineage.last.versions.get(slot) if lineage.last is not None else None
             if any(each.versions.get(slot) == now for each in lineage.since(step.place + 1)):
@@ -155,7 +154,7 @@ class EarlierStates:
         if before is None:
             raise NoEarlierState(
                 f"{target} was first shipped by this run, there is nothing earlier to restore: to take it out of "
-                f"serving, run git revert {first.commit.oid[:12]}"
+                f"serving, run git revert {short(first.commit.oid)}"
             )
         assert first.older is not None
         commit = first.older.commit.oid
@@ -214,7 +213,7 @@ class EarlierStates:
         if found:
             return _state(target, next(iter(found.values())))
         if len(prefix) > _COMMIT_DIGITS:
-            raise Problem(f"{target} never pointed to version {prefix[:12]}{self._near(lineage, prefix, slot)}")
+            raise Problem(f"{target} never pointed to version {short(prefix)}{self._near(lineage, prefix, slot)}")
         return None
 
     def _near(self, lineage: Lineage, prefix: str, slot: str | None = None) -> str:
@@ -222,7 +221,7 @@ class EarlierStates:
         for step in lineage:
             for of, version in step.versions.items():
                 if slot in (None, of):
-                    every.setdefault(f"{of} {version[:12]}", version)
+                    every.setdefault(f"{of} {short(version)}", version)
         near = sorted(every, key=lambda each: -alike(prefix, every[each]))[:_NAMES_SHOWN]
         return ask(near)
 
@@ -236,8 +235,8 @@ class EarlierStates:
             if step.is_ship:
                 if step.before is None:
                     raise NoEarlierState(
-                        f"{target} was first shipped by {step.commit.oid[:12]}, there is nothing earlier to restore: "
-                        f"to take it out of serving, run git revert {step.commit.oid[:12]}"
+                        f"{target} was first shipped by {short(step.commit.oid)}, there is nothing earlier to restore: "
+                        f"to take it out of serving, run git revert {short(step.commit.oid)}"
                     )
                 now = lineage.last.after if lineage.last is not None else None
                 if any(each.after == now for each in lineage.since(step.place + 1)):

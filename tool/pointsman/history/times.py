@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pointsman.errors import Problem
 from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
+from pointsman.state.names import short
 from pointsman.state.objects import Commit, Oid
 from pointsman.values import Step
 
@@ -73,7 +74,7 @@ def on_main(repo: Repository, main: Oid, revision: str) -> Commit:
         raise Problem(f"{revision} is not a commit of main: git log --first-parent main lists them")
     if not repo.grew_from(oid, main):
         brought = repo.git.ask("rev-list", "--first-parent", "--ancestry-path", main, f"^{oid}").splitlines()[-1]
-        raise Problem(f"{revision} was never the tip of main: the merge {brought[:12]} brought it in")
+        raise Problem(f"{revision} was never the tip of main: the merge {short(brought)} brought it in")
     return commit
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pointsman.errors import Problem
 from pointsman.repo.snapshot import Snapshot
-from pointsman.state.names import Target, is_name, is_version
+from pointsman.state.names import Target, is_name, is_version, short
 from pointsman.state.suggest import ask, did_you_mean
 
 _FEWEST_DIGITS = 4
@@ -88,4 +88,4 @@ def alike(one: str, other: str) -> int:
 
 def _nearest(known: Sequence[Recorded], text: str) -> str:
     near = sorted(known, key=lambda each: (-alike(each.version, text), each))[:_NAMES_SHOWN]
-    return ask([f"{each.version[:12]} ({each.target} {each.slot})" for each in near])
+    return ask([f"{short(each.version)} ({each.target} {each.slot})" for each in near])

@@ -23,7 +23,7 @@ from pointsman.errors import Fault, Problem
 from pointsman.intake.staging import Source, unfit
 from pointsman.progress import Progress
 from pointsman.state import strict_json
-from pointsman.state.names import Target, is_name, is_version
+from pointsman.state.names import Target, is_name, is_version, short
 from pointsman.state.store_url import Access, split_url
 from pointsman.state.strict_json import shown
 from pointsman.state.times import window_instant
@@ -233,7 +233,7 @@ def _said(document: object, slot: Slot, path: str, home: str | None) -> tuple[No
     if isinstance(place, Fault):
         return place
     if place[0] != slot:
-        says = f"$.URI names version {place[0].version[:12]}, but the record is of version {slot.version[:12]}"
+        says = f"$.URI names version {short(place[0].version)}, but the record is of version {short(slot.version)}"
         return Fault(path, "version-mismatch", f"{says}: delete it if its version is not needed")
     return Note(segment, start, end), place[1]
 
@@ -298,7 +298,7 @@ def _fetch(store: Store, key: str) -> bytes:
 
 def _disagreements(read: Artifact, path: str, slot: Slot, note: Note | None) -> Iterable[Fault]:
     if read.version != slot.version:
-        says = f"the name says version {slot.version[:12]}, but the content has version {read.version[:12]}"
+        says = f"the name says version {short(slot.version)}, but the content has version {short(read.version)}"
         yield Fault(path, "version-mismatch", f"{says}: the blob was altered, publish its artifact again")
     for what, here, there in (
         ("tenant", read.tenant, slot.target.tenant),

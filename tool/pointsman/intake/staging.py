@@ -17,7 +17,7 @@ from pointsman.artifact import Artifact, user_type
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
 from pointsman.repo.snapshot import Snapshot
-from pointsman.state.names import Target, is_name, is_version
+from pointsman.state.names import Target, is_name, is_version, short
 
 _WINDOW = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")
 _BYTES_IN_MEMORY = 256_000_000  # of payloads; a file beyond that is read again when its blob is written
@@ -136,7 +136,7 @@ def _judge(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
     yield from unfit(read, path, limit)
     name = os.path.basename(path).removesuffix(".json")
     if is_version(name) and name != read.version:
-        says = f"the file name says version {name[:12]}, but the content has {read.version[:12]}: stage it again"
+        says = f"the file name says version {short(name)}, but the content has {short(read.version)}: stage it again"
         yield Fault(path, "version-mismatch", says)
     staged = _staged(path)
     if staged is not None:
@@ -226,7 +226,7 @@ def _current(directory: str, faults: list[Fault]) -> str | None:
         return None
     file = os.path.join(directory, f"{version}.json")
     if not os.path.isfile(file):
-        says = f"it names version {version[:12]}, but that file is missing: stage the window again"
+        says = f"it names version {short(version)}, but that file is missing: stage the window again"
         faults.append(Fault(pointer, "version-mismatch", says))
         return None
     return file

@@ -15,6 +15,7 @@ from pointsman.errors import Problem
 from pointsman.repo.git import Git
 from pointsman.repo.history_cache import HistoryIndex, PathWalk
 from pointsman.repo.origin import MAIN, Origin
+from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 
 _MANY = 16  # from more paths or contents than this on, reading all at once is cheaper
@@ -178,7 +179,9 @@ class History:
                 if not cut:
                     return
             if not self._deepen(depth):
-                raise Problem(f"the history of main ends at {min(cut)[:12]}: origin is a shallow clone, use a full one")
+                raise Problem(
+                    f"the history of main ends at {short(min(cut))}: origin is a shallow clone, use a full one"
+                )
             depth *= 4
 
     # what descends from what
@@ -227,7 +230,9 @@ class History:
         """Fetch all of main's history, down to its first commit; Problem if the origin does not have it."""
         while cut := self._shallow():
             if not self._deepen(_ALL):
-                raise Problem(f"the history of main ends at {min(cut)[:12]}: origin is a shallow clone, use a full one")
+                raise Problem(
+                    f"the history of main ends at {short(min(cut))}: origin is a shallow clone, use a full one"
+                )
 
     def _shallow(self) -> frozenset[Oid]:
         try:

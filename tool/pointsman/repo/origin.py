@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from pointsman.durable import sync_directories
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.repo.git import LOCK_PATIENCE, Git
+from pointsman.state.names import short
 from pointsman.state.objects import Oid
 from pointsman.timeouts import remote_timeout
 
@@ -209,7 +210,7 @@ class Origin:
                 continue
             if not clean or self.git.run("read-tree", "-m", "-u", move.was, move.new).code != 0:
                 note = (
-                    f"main moved to {move.new[:12]}, but the checkout in {self.worktree} has changes of its own and "
+                    f"main moved to {short(move.new)}, but the checkout in {self.worktree} has changes of its own and "
                     "stays old; discard them with git restore --source=HEAD --staged --worktree manifests registry"
                 )
                 self.notes[:] = [note]

@@ -8,7 +8,7 @@ from pointsman.errors import Problem
 from pointsman.repo.repository import Repository
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
 from pointsman.state.documents import Manifest, read_manifest
-from pointsman.state.names import Target
+from pointsman.state.names import Target, short
 from pointsman.state.objects import PLAIN_FILE, TREE, Entry, Oid
 from pointsman.state.paths import is_target
 
@@ -73,11 +73,11 @@ class Snapshot:
         """The settings in force at this commit; Problem if there are none or they are wrong."""
         data = self.read(SETTINGS_PATH)
         if data is None:
-            at = f"at {self.commit[:12]}" if self.commit else "here"
+            at = f"at {short(self.commit)}" if self.commit else "here"
             raise Problem(
                 f"there is no {SETTINGS_PATH} {at}: this is not a manifest repository (pointsman init DIR makes one)"
             )
-        return read_settings(data, f"{SETTINGS_PATH} at {self.commit[:12]}" if self.commit else SETTINGS_PATH)
+        return read_settings(data, f"{SETTINGS_PATH} at {short(self.commit)}" if self.commit else SETTINGS_PATH)
 
 
 def versions_in(repo: Repository, entry: Entry | None) -> Mapping[str, str]:

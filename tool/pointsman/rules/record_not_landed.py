@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pointsman.errors import Fault
 from pointsman.rules.evidence import Checkpoint, Evidence
 from pointsman.rules.rule import Rule
+from pointsman.state.names import short
 
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
@@ -16,7 +17,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
                 version = change.after.versions[slot]
                 place = change.target.record_path(slot, version)
                 says = (
-                    f"{slot} {version[:12]} has no record on main ({place}): publish its artifact, which adds the "
+                    f"{slot} {short(version)} has no record on main ({place}): publish its artifact, which adds the "
                     f"record; {change.way_back}"
                 )
                 yield Fault(change.target.manifest_path, "record-not-landed", says)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pointsman.errors import Fault
 from pointsman.rules.evidence import Checkpoint, Evidence
 from pointsman.rules.rule import Rule
+from pointsman.state.names import short
 
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
@@ -14,7 +15,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         for slot in sorted(change.retired):
             version = change.after.versions[slot] if change.after is not None else ""
             place = change.target.tombstone_path(slot, version)
-            says = f"{slot} {version[:12]} was retired ({place}): publish another version; {change.way_back}"
+            says = f"{slot} {short(version)} was retired ({place}): publish another version; {change.way_back}"
             yield Fault(change.target.manifest_path, "retired", says)
     for path in sorted(evidence.pointed_to):
         yield Fault(path, "retired", "the manifest on main points to this version: ship another version first")

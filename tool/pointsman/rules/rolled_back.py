@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pointsman.errors import Fault
 from pointsman.rules.evidence import Checkpoint, Evidence, Kind
 from pointsman.rules.rule import Rule
+from pointsman.state.names import short
 
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
@@ -15,7 +16,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
             for slot in sorted(change.taken_out):
                 version = change.after.versions[slot]
                 says = (
-                    f"{slot} {version[:12]} was rolled back: if it is good after all, publish it with --reship; "
+                    f"{slot} {short(version)} was rolled back: if it is good after all, publish it with --reship; "
                     f"{change.way_back}"
                 )
                 yield Fault(change.target.manifest_path, "rolled-back", says)

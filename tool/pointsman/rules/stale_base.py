@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pointsman.errors import Fault
 from pointsman.rules.evidence import Checkpoint, Evidence, Kind
 from pointsman.rules.rule import Rule
+from pointsman.state.names import short
 
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
@@ -19,7 +20,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
             again = f"publish again; {change.way_back}" if is_ship else f"run pointsman rollback {change.target} again"
             says = (
                 f"{change.target} was built on a manifest that is no longer current (it replaces "
-                f"{replaces[:12] if replaces else 'no commit that it names'}, main has {last[:12]}): {again}"
+                f"{short(replaces) if replaces else 'no commit that it names'}, main has {short(last)}): {again}"
             )
             yield Fault(change.target.manifest_path, "stale-base", says)
 

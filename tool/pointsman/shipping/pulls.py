@@ -18,7 +18,7 @@ from pointsman.repo.repository import Repository
 from pointsman.shipping.page import page_of
 from pointsman.state.documents import rfc3339
 from pointsman.state.message import Message, parse
-from pointsman.state.names import Target, branch_place
+from pointsman.state.names import Target, branch_place, short
 from pointsman.state.objects import Oid
 from pointsman.state.paths import path_kind
 from pointsman.values import PullRequest
@@ -173,7 +173,7 @@ def others_work(repo: Repository, pull: Pull) -> str:
     if not lines or (len(lines) == 1 and any(said.manifest or said.supersedes for said in pull.message.said)):
         return ""
     commit, _, author = lines[0].partition(" ")
-    return f"{commit[:12]} by {one_line(author)}"
+    return f"{short(commit)} by {one_line(author)}"
 
 
 def close_pull(workspace: Workspace, pull: Pull, because: str = "") -> None:

@@ -18,6 +18,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.shipping.record_pull import RecordPull, commit_of
 from pointsman.state.documents import Record
+from pointsman.state.names import short
 from pointsman.store.base import Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
@@ -117,7 +118,7 @@ class Recording:
             if missing:
                 commit = commit_of(self.repo, missing, run=run, note=note)
                 self.repo.move([Move(MAIN, commit, main)])
-                self.progress(f"recorded {len(missing)} versions in {commit[:12]}")
+                self.progress(f"recorded {len(missing)} versions in {short(commit)}")
 
         until_settled(self.repo, push, "main moved at every try to push the records: run the command again")
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pointsman.errors import Problem
-from pointsman.state.names import NAME, VERSION, Target
+from pointsman.state.names import NAME, VERSION, Target, short
 
 _T = rf"(?P<target>{NAME}/{NAME})"
 _RULE = r"[a-z]+(?:-[a-z]+)*"
@@ -190,4 +190,4 @@ def subject_of(
     every = list(dict.fromkeys([*(target for target, _, _ in slots), *targets]))
     if len(every) > 1:
         return f"{len(every)} targets, {', '.join(map(str, every[:3]))}{' …' if len(every) > 3 else ''}"
-    return f"{every[0]} " + ", ".join([*(f"{slot} {version[:12]}" for _, slot, version in slots), *gone])
+    return f"{every[0]} " + ", ".join([*(f"{slot} {short(version)}" for _, slot, version in slots), *gone])

@@ -115,3 +115,8 @@ class Pattern:
 
     def __str__(self) -> str:
         return f"{self.tenant}/{self.surface}"
+
+
+def short(name: str) -> str:
+    """The first 12 digits of a version, a commit id or a hash: what messages show of it."""
+    return name[:12]

@@ -11,7 +11,7 @@ from pointsman.errors import Problem
 from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.times import CommitTimes, read_time
 from pointsman.outcome import Outcome
-from pointsman.state.names import Target
+from pointsman.state.names import Target, short
 from pointsman.values import CommitId, Moment, Step, TargetName
 from pointsman.workspace import Workspace
 
@@ -49,7 +49,7 @@ def at(workspace: Workspace, when: str, target: Target) -> Outcome[InForce]:
         if later is None:
             raise Problem(unknown(target, shipped_ever(repo, main)))
         first = moments.step(later.commit)
-        raise Problem(f"{target} was not shipped yet at {when}: {first.commit[:12]} shipped it first, {first.at}")
+        raise Problem(f"{target} was not shipped yet at {when}: {short(first.commit)} shipped it first, {first.at}")
     data = repo.content(by.after)
     ahead = time is not None and time > workspace.now
     step, manifest = moments.step(by.commit), _read(data) if data is not None else None

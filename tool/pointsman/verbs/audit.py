@@ -19,6 +19,7 @@ from pointsman.report.audit.value import Audit
 from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.fence import AUDITED, SYNCED, Fence, move_fence, read_fence, rewrite_faults
 from pointsman.settings import Settings
+from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 from pointsman.state.paths import DOCUMENTS, path_kind
 from pointsman.store.open import open_store
@@ -42,7 +43,7 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Audi
     index = repo.read_history()
     since = Oid(settings.audit_since)
     if since and since not in index:
-        raise Problem(f"[audit] since names {since[:12]}, which is no commit of main: name one that git log shows")
+        raise Problem(f"[audit] since names {short(since)}, which is no commit of main: name one that git log shows")
     signatures = Signatures(gate.documents, main, clock=workspace.now)
     report = Report(gate.past, main, since or None, signatures)
     report.lost(lost)

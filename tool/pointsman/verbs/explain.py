@@ -9,7 +9,7 @@ from pointsman.history.events import Event, events
 from pointsman.history.times import CommitTimes, on_main
 from pointsman.outcome import Outcome
 from pointsman.state.documents import rfc3339
-from pointsman.state.names import Target
+from pointsman.state.names import Target, short
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
 from pointsman.verbs.log import Log, with_approvals
@@ -64,7 +64,7 @@ def _next(told: Sequence[Event], commit: Oid, target: str) -> Event | None:
 def _paragraph(commit: Commit, at: int, mine: Sequence[Event], later: Mapping[str, Event | None]) -> str:
     who = commit.author if commit.author == commit.committer else f"{commit.author}, merged by {commit.committer}"
     subject = commit.message.partition("\n")[0]
-    head = f"Commit {commit.oid[:12]} of {rfc3339(at)}, by {who},"
+    head = f"Commit {short(commit.oid)} of {rfc3339(at)}, by {who},"
     if not mine:
         return f"{head} says “{subject}” and changes no manifest, hold or record."
     shown = [event for event in mine if event.kind != "record"] or mine
@@ -101,9 +101,9 @@ def _changes(event: Event) -> str:
     told: dict[str, list[str]] = {}
     for slot, (old, new) in event.changes.items():
         if old and new:
-            told.setdefault("changed", []).append(f"{slot} from {old[:12]} to {new[:12]}")
+            told.setdefault("changed", []).append(f"{slot} from {short(old)} to {short(new)}")
         else:
-            told.setdefault("added" if new else "dropped", []).append(f"{slot} {(new or old or '')[:12]}")
+            told.setdefault("added" if new else "dropped", []).append(f"{slot} {short(new or old or '')}")
     phrases = [f"{verb} {', '.join(what)}" for verb, what in told.items()]
     return f"It {'; '.join(phrases)}."
 
@@ -123,5 +123,5 @@ def _since(shown: Sequence[Event], later: Mapping[str, Event | None]) -> list[st
     after = later[shown[0].target]
     if after is None:
         return ["It is what main has now."]
-    by = f"{after.commit.oid[:12]} ({after.kind}, {rfc3339(after.at)})"
+    by = f"{short(after.commit.oid)} ({after.kind}, {rfc3339(after.at)})"
     return [f"It stood until {by}."]

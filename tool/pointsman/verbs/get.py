@@ -12,6 +12,7 @@ from pointsman.gate.payloads import Missing
 from pointsman.history.versions import find_version
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
+from pointsman.state.names import short
 from pointsman.values import ArtifactType, Count, TargetName, Version
 from pointsman.workspace import Workspace
 
@@ -38,10 +39,10 @@ def get(workspace: Workspace, text: str, file: str | None) -> tuple[Outcome[Fetc
     found = find_version(head, text)
     record = gate.documents.record(head, found.target, found.slot, found.version)
     if record is None:
-        raise Problem(f"the record of {found.version[:12]} cannot be read: pointsman check says why")
+        raise Problem(f"the record of {short(found.version)} cannot be read: pointsman check says why")
     data = gate.blobs.contents.payload(gate.documents.settings(head), record)
     if isinstance(data, Missing):
-        raise Unreachable(f"{found.target} {found.slot} {found.version[:12]} is not available: {data.why}")
+        raise Unreachable(f"{found.target} {found.slot} {short(found.version)} is not available: {data.why}")
     if file is not None:
         _write(Path(file), data)
     fetched = Fetched(found.version, str(found.target), found.slot, record.uri, len(data), file or "")

@@ -23,7 +23,7 @@ from pointsman.shipping.options import check_now, check_words
 from pointsman.shipping.pulls import Pull
 from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.state.message import check_value, compose
-from pointsman.state.names import NAME, Target, branch_place
+from pointsman.state.names import NAME, Target, branch_place, short
 from pointsman.state.objects import PLAIN_FILE, Entry, Oid
 from pointsman.state.times import duration
 from pointsman.values import CommitId, HoldTerms, PullRequest, Shape
@@ -158,7 +158,7 @@ def _asks_for(repo: Repository, there: Oid, path: str, on_main: Entry | None, wa
     fork = repo.merge_base(repo.main, there)
     changes = repo.git.differences(fork, there) if fork is not None else []
     if [change.path for change in changes] != [path]:
-        name = there[:12]
+        name = short(there)
         raise Problem(f"the branch of this hold has another change in it ({name}): close it with pointsman pr close")
     (change,) = changes
     asked = standing(repo, change.new, path)

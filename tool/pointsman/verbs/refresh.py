@@ -23,6 +23,7 @@ from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.pulls import Pull
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.message import Said
+from pointsman.state.names import short
 from pointsman.values import PullRequest, TargetName, ToldFault, told
 from pointsman.workspace import Workspace
 
@@ -105,7 +106,7 @@ def _one(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
     _same_acceptance(pull, ship.said)
     approved = workspace.forge.approvals(pull.opened)
     rebuilt = shipping.push(ship, pull)
-    says = f"built anew on main at {repo.main[:12]}"
+    says = f"built anew on main at {short(repo.main)}"
     says += f"; left out, as a rollback took them out: {', '.join(lost)}" if lost else ""
     says += f"; approvals for what it was before do not count: {', '.join(map(one_line, approved))}" if approved else ""
     workspace.forge.comment(rebuilt.opened, "refresh", fenced(says))
@@ -127,9 +128,9 @@ def _wants(repo: Repository, gate: Gate, pull: Pull) -> tuple[list[Want], list[s
         for slot, version in said.records.items():
             record = gate.documents.record(base, said.target, slot, version)
             if record is None:
-                raise Problem(f"{pull.branch} ships {slot}@{version[:12]}, which has no record on main: close it")
+                raise Problem(f"{pull.branch} ships {slot}@{short(version)}, which has no record on main: close it")
             if slot in gone:
-                lost.append(f"{said.target} {slot}@{version[:12]}")
+                lost.append(f"{said.target} {slot}@{short(version)}")
             else:
                 want.records[slot] = record
         if want.records or want.drops:

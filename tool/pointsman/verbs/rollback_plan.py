@@ -15,7 +15,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping.options import check_now, check_words
 from pointsman.state.documents import Hold, Manifest, later_moment, read_manifest
 from pointsman.state.message import Said
-from pointsman.state.names import Pattern, Target
+from pointsman.state.names import Pattern, Target, short
 from pointsman.state.objects import Entry, Oid
 from pointsman.verbs import hold as holds
 from pointsman.workspace import Workspace
@@ -118,7 +118,7 @@ def _plan(workspace: Workspace, past: EarlierStates, request: Request, target: T
     said.accepts = dict.fromkeys(request.accept, request.reason)
     earlier = _manifest(repo, target, state.entry, state.commit)
     if not state.slots:
-        to = f"{state.commit[:12]}: {_versions(earlier.versions)}"
+        to = f"{short(state.commit)}: {_versions(earlier.versions)}"
         return Plan(target, entry, state.entry, said, to, key=f"{target} {state.entry.oid} {said.supersedes}")
     if entry is None:
         raise NoEarlierState(f"{target} has no manifest on main: roll it back as a whole, without --type")
@@ -139,7 +139,7 @@ def _with_slots(
     manifest = Manifest(now.tenant, now.surface, current, later_moment(workspace.clock(), now.updated_at))
     said.manifest = hashlib.sha256(manifest.render()).hexdigest()
     said.restores = {slot: earlier.versions[slot] for slot in put_back}
-    to = f"{state.commit[:12]}: {_versions(said.restores)}"
+    to = f"{short(state.commit)}: {_versions(said.restores)}"
     key = f"{said.target} {_versions(said.restores, digits=64)} {said.supersedes}"
     return Plan(said.target, entry, manifest.render(), said, to, key=key)
 
@@ -158,7 +158,7 @@ def _manifest(repo: Repository, target: Target, entry: Entry, commit: Oid) -> Ma
     data = repo.content(entry)
     manifest = read_manifest(data, target.manifest_path) if data is not None else None
     if not isinstance(manifest, Manifest):
-        raise Problem(f"{target}: the manifest of {commit[:12]} cannot be read: choose another with --to")
+        raise Problem(f"{target}: the manifest of {short(commit)} cannot be read: choose another with --to")
     return manifest
 
 

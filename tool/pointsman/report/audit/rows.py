@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pointsman.history.signatures import Signature
 from pointsman.report.audit.value import Audit, AuditedEvent, LandedFault
 from pointsman.report.words import shown
+from pointsman.state.names import short
 from pointsman.values import CommitId
 
 EVENTS = ("when", "target", "what", "why", "by", "commit")
@@ -33,7 +34,7 @@ class Table:
 def verdict(found: Audit) -> str:
     """The report in one line."""
     broken = found.counts.broken
-    since = f" since {found.since[:12]}" if found.since else ""
+    since = f" since {short(found.since)}" if found.since else ""
     what = f"{broken} fault{'s' if broken > 1 else ''}" if broken else "no rule was broken"
     return f"{found.commits:,} commit{'' if found.commits == 1 else 's'} of main{since}: {what}"
 
@@ -98,7 +99,7 @@ def tables(found: Audit, *, usual: bool = True) -> Iterator[Table]:
 def _event(event: AuditedEvent, rule: str = "", why: str = "") -> Sequence[str]:
     """One event; with `rule`, what it accepted and why."""
     changes = (
-        f"{slot}: {(old or 'nothing')[:12]} → {(new or 'nothing')[:12]}" for slot, (old, new) in event.changes.items()
+        f"{slot}: {short(old or 'nothing')} → {short(new or 'nothing')}" for slot, (old, new) in event.changes.items()
     )
     until = f"until {event.until}" if event.until is not None else ""
     what = rule or "; ".join(filter(None, (event.kind, *changes, until)))
@@ -123,8 +124,8 @@ def _made_by(author: str, committer: str) -> str:
 
 def _commit(commit: CommitId, signature: Signature | None = None) -> str:
     if signature is None:
-        return commit[:12]
-    return f"{commit[:12]}, {f'signed by {shown(signature.signer)}' if signature.signer else 'no good signature'}"
+        return short(commit)
+    return f"{short(commit)}, {f'signed by {shown(signature.signer)}' if signature.signer else 'no good signature'}"
 
 
 def _who(text: str) -> str:

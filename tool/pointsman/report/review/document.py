@@ -37,7 +37,7 @@ from pointsman.report.review.verdict import verdict_line
 from pointsman.rules.evidence import Checkpoint, Evidence, TargetChange
 from pointsman.rules.guardrail import findings
 from pointsman.state.documents import HOLD_ON_ALL, Hold, Manifest, Record, read_hold, rfc3339
-from pointsman.state.names import Target
+from pointsman.state.names import Target, short
 from pointsman.state.objects import Oid
 from pointsman.values import HoldTerms, JudgedFault, judged
 
@@ -259,4 +259,4 @@ def _undo(change: TargetChange) -> str:
     """The command that puts back what is there before the change."""
     if change.last is None or change.before is None:
         return "git revert the merge commit (nothing was shipped before)"
-    return f"pointsman rollback {change.target} --to {change.last[:12]}"
+    return f"pointsman rollback {change.target} --to {short(change.last)}"

@@ -25,6 +25,7 @@ from pointsman.report.review.rows import (
 )
 from pointsman.report.review.value import Review, ReviewedTarget, ReviewedType
 from pointsman.report.words import percent, shown, sparkline
+from pointsman.state.names import short
 
 LIMIT = 60_000  # characters; GitHub takes 65,536 for the body of a pull request
 _FOLDED = 10  # targets whose artifacts are shown one by one; of more, the unusual ones
@@ -48,7 +49,7 @@ def render(review: Review, limit: int = LIMIT) -> str:
 
 def _subject(review: Review) -> str:
     pull = review.pull_request
-    return str(pull.id) if pull else f"--base {review.base[:12]} --head {(review.head or 'HEAD')[:12]}"
+    return str(pull.id) if pull else f"--base {short(review.base)} --head {short(review.head or 'HEAD')}"
 
 
 def _blocks(review: Review) -> Iterator[str]:
@@ -162,7 +163,7 @@ def _lists(about: ReviewedType) -> Iterator[str]:
 
 def _ending(review: Review) -> Iterator[str]:
     targets = review.targets
-    lines = [f"Base {code(review.base[:12])}."]
+    lines = [f"Base {code(short(review.base))}."]
     if review.owners:
         # As code: who is to approve is asked by the forge itself, a report mentions nobody.
         lines.append(f"Must be approved by one of {', '.join(map(code, review.owners))}.")

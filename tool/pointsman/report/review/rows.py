@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pointsman.guardrails.comparison import MEASURES
 from pointsman.report.review.value import Figures, Pair, ReviewedHold, ReviewedTarget, Side, Undoes
 from pointsman.report.words import bar, percent, shown, size
+from pointsman.state.names import short
 
 _OVERLAPS = ("jaccard_20", "neighbor_overlap", "overlap_20", "tag_overlap")  # what stands for "the same at the top"
 
@@ -45,8 +46,8 @@ def _rows(target: ReviewedTarget) -> Iterator[Row]:
         yield Row(
             target.target,
             slot,
-            old[:12] if old else "nothing",
-            new[:12] if new else "dropped",
+            short(old) if old else "nothing",
+            short(new) if new else "dropped",
             _count(slot, found),
             percent(share(found, "kept")),
             percent(overlap),
@@ -132,11 +133,11 @@ def movement(rank: int, earlier: int | None) -> str:
 
 def undone(undoes: Undoes) -> str:
     """What a restore undoes, and what it goes back to."""
-    what = f"undoes {(undoes.commit or '')[:12]} and goes back to"
+    what = f"undoes {short(undoes.commit or '')} and goes back to"
     if undoes.restored_at is None or undoes.restores is None:
         return f"{what} an earlier state"
     age = f", {undoes.age_days:.1f} days old" if undoes.age_days is not None else ""
-    return f"{what} the state of {undoes.restored_at} ({undoes.restores[:12]}{age})"
+    return f"{what} the state of {undoes.restored_at} ({short(undoes.restores)}{age})"
 
 
 def held(hold: ReviewedHold) -> str:
@@ -149,7 +150,7 @@ def held(hold: ReviewedHold) -> str:
 
 def lost(undoes: Undoes) -> str:
     """The versions that a restore takes out."""
-    return ", ".join(f"{slot} {version[:12]}" for slot, version in undoes.lost.items()) or "nothing"
+    return ", ".join(f"{slot} {short(version)}" for slot, version in undoes.lost.items()) or "nothing"
 
 
 def share(found: Figures, name: str) -> float | None:

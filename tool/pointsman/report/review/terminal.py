@@ -21,6 +21,7 @@ from pointsman.report.review.rows import (
 )
 from pointsman.report.review.value import Review, ReviewedTarget, ReviewedType
 from pointsman.report.words import shown, sparkline
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -131,6 +132,6 @@ def _ending(console: Console, review: Review) -> None:
         console.print(table)
     console.print()
     approved = f"; must be approved by one of {', '.join(review.owners)}" if review.owners else ""
-    console.print(f"base: {review.base[:12]}{approved}")
+    console.print(f"base: {short(review.base)}{approved}")
     for target in targets[:_DETAILED]:
         console.print(f"undo: {target.undo}")
