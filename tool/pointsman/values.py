@@ -7,8 +7,9 @@ member means, or the `Shape` of a text, a number or a list.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
+
+from msgspec import Struct
 
 from pointsman.errors import Fault
 from pointsman.state.documents import Hold
@@ -39,8 +40,7 @@ ShipOutcome = Literal["opened", "updated", "unchanged", "merged", "superseded", 
 Version = Annotated[str, Shape("version", "the SHA-256 of an artifact's blob", f"^{VERSION}$")]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """A commit of main, when it came into force, and its author."""
 
     commit: CommitId
@@ -48,8 +48,7 @@ class Step:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class PullRequest:
+class PullRequest(Struct, frozen=True):
     """An open pull request as other documents refer to it."""
 
     id: Annotated[str, "what pr merge takes"]
@@ -57,8 +56,7 @@ class PullRequest:
     branch: str
 
 
-@dataclass(frozen=True, slots=True)
-class HoldTerms:
+class HoldTerms(Struct, frozen=True):
     """Until when a hold stops ships, and why."""
 
     until: Annotated[str, Shape(format="date-time")]
@@ -70,8 +68,7 @@ class HoldTerms:
         return cls(hold.until, hold.reason) if hold is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class ToldFault:
+class ToldFault(Struct, frozen=True):
     """A fault as documents have it."""
 
     rule: str
@@ -82,8 +79,7 @@ class ToldFault:
         return str(Fault(self.path, self.rule, self.says))
 
 
-@dataclass(frozen=True, slots=True)
-class ShippedTarget:
+class ShippedTarget(Struct, frozen=True):
     """What a ship made of one target."""
 
     target: TargetName
@@ -95,8 +91,7 @@ class ShippedTarget:
     says: Annotated[str | None, "of a target that moved first"] = None
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedFault(ToldFault):
+class JudgedFault(ToldFault, frozen=True):
     """A fault of a change that may accept it."""
 
     accepted: Annotated[bool, "the change accepts this fault by name"]

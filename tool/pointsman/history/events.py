@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Literal
 
+from msgspec import Struct
+
 from pointsman.errors import Problem
 from pointsman.history.times import CommitTimes
 from pointsman.repo.commit_graph import has_path_filters
@@ -31,8 +33,7 @@ Changes = Mapping[SlotName, Versions]
 Now = Annotated[Literal[True] | None, "a rollback or a hold that went straight to main"]
 
 
-@dataclass(frozen=True, slots=True)
-class ToldEvent:
+class ToldEvent(Struct, frozen=True):
     """The fields of an event in every document."""
 
     commit: CommitId
@@ -48,8 +49,7 @@ class ToldEvent:
     until: Annotated[str | None, "of a hold: when it ends, RFC 3339"] = None
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedEvent(ToldEvent):
+class LoggedEvent(ToldEvent, frozen=True):
     """An event in the document of log."""
 
     approved_by: Annotated[

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from msgspec import Struct
+
 from pointsman.errors import Problem
 from pointsman.gate.documents import Documents
 from pointsman.repo.snapshot import Snapshot
@@ -33,8 +35,7 @@ _REPORTED_KINDS = ("manifest", "hold")
 _SECONDS = 60  # for one question to ssh-keygen
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """The signer of a commit, or why it has no good signature."""
 
     signer: Annotated[str, "whom the file of allowed signers names; empty: nobody who may has signed"] = ""

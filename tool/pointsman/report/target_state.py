@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
+
+from msgspec import Struct
 
 from pointsman.values import CommitId, Moment, PullRequest, SlotName, Step, TargetName, ToldFault, Version
 
 Serving = Literal["in-sync", "behind", "drifted", "absent", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class CommittedStep(Step):
+class CommittedStep(Step, frozen=True):
     """A commit of main, and who committed it."""
 
     committer: Annotated[str, "who merged it, where that is not the author"]
 
 
-@dataclass(frozen=True, slots=True)
-class ShippedStep(CommittedStep):
+class ShippedStep(CommittedStep, frozen=True):
     """The commit that made main's manifest what it is."""
 
     run: Annotated[str, 'the run that shipped it, "" for none']
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """From the earliest start to the latest end of what is current, and the types that are older than allowed."""
 
     start: str
@@ -36,8 +34,7 @@ class Window:
     stale: Annotated[Sequence[str], "the types that are older"]
 
 
-@dataclass(frozen=True, slots=True)
-class Behind:
+class Behind(Struct, frozen=True):
     """How long serving has been without a commit, the first of so many that it lacks."""
 
     since: Annotated[CommittedStep, "the first commit that serving lacks"]
@@ -45,8 +42,7 @@ class Behind:
     commits: int
 
 
-@dataclass(frozen=True, slots=True)
-class ServedDrift:
+class ServedDrift(Struct, frozen=True):
     """What is served that main never had, who wrote it and when, as far as the store tells."""
 
     by: Annotated[str | None, "who wrote it, where the store tells"]
@@ -55,8 +51,7 @@ class ServedDrift:
     changes: Mapping[SlotName, Annotated[tuple[str | None, str | None], "the version on main and in serving"]]
 
 
-@dataclass(frozen=True, slots=True)
-class BindingHold:
+class BindingHold(Struct, frozen=True):
     """A hold that stops ships of a target now; `target` is what it is on."""
 
     target: str
@@ -64,8 +59,7 @@ class BindingHold:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class TargetState:
+class TargetState(Struct, frozen=True):
     """Everything about one target."""
 
     target: TargetName
@@ -80,8 +74,7 @@ class TargetState:
     pull_requests: Sequence[PullRequest]
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """The state of some targets at a moment."""
 
     commit: CommitId

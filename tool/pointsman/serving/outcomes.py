@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
+
+from msgspec import Struct
 
 from pointsman.serving.pointers import Drift
 from pointsman.values import CommitId, TargetName, ToldFault
@@ -13,16 +14,14 @@ SyncOutcome = Literal["written", "unchanged", "healed", "refused", "kept", "prun
 Called = Literal["invalidate", "webhook", "command"]
 
 
-@dataclass(frozen=True, slots=True)
-class Committer:
+class Committer(Struct, frozen=True):
     """A commit of main, and its committer."""
 
     commit: CommitId
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class SyncedTarget:
+class SyncedTarget(Struct, frozen=True):
     """What sync did, or would do, for one target."""
 
     target: TargetName
@@ -42,8 +41,7 @@ class SyncedTarget:
         return self.outcome == "kept" and any(fault.rule == "drifted" for fault in self.faults)
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
+class CallResult(Struct, frozen=True):
     """One call that the settings ask for."""
 
     what: Called

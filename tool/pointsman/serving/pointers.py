@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated
+
+from msgspec import Struct
 
 from pointsman.gate.documents import Documents
 from pointsman.gate.lineage import Lineage
@@ -17,8 +18,7 @@ from pointsman.store.base import Held, Store
 from pointsman.store.parallel import ask_all
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(Struct, frozen=True):
     """How a pointer that someone wrote by hand differs from main."""
 
     readable: bool

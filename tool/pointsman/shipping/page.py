@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from pointsman.errors import one_line
 from pointsman.forge.base import BODY_LIMIT, Page

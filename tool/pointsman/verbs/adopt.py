@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from msgspec import Struct
+
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.gate.lineage import Lineage
 from pointsman.intake import recsys_registry
@@ -67,8 +69,7 @@ class Taken:
 AdoptOutcome = Literal["opened", "updated", "unchanged", "merged", "superseded", "dry-run", "left"]
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptedTarget:
+class AdoptedTarget(Struct, frozen=True):
     """What became of one target."""
 
     target: TargetName
@@ -79,8 +80,7 @@ class AdoptedTarget:
     says: Annotated[str | None, "of targets whose pull request lost every race"] = None
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptedArtifact:
+class AdoptedArtifact(Struct, frozen=True):
     """One version that was verified."""
 
     uri: Annotated[str, "where the canonical blob belongs"]
@@ -92,8 +92,7 @@ class AdoptedArtifact:
     recorded: Annotated[bool, "whether main has its record now"]
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(Struct, frozen=True):
     """What was taken over of a registry, and what was left."""
 
     from_: Annotated[str, "the URL of the registry"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.history.events import shipped_ever, unknown
@@ -16,8 +17,7 @@ from pointsman.values import CommitId, Moment, Step, TargetName
 from pointsman.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
+class InForce(Struct, frozen=True):
     """What a target had at a moment, by whose commit, and until when."""
 
     target: TargetName

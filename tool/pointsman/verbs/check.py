@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
+
+from msgspec import Struct
 
 from pointsman.errors import Fault
 from pointsman.outcome import Outcome
@@ -15,8 +16,7 @@ from pointsman.workspace import Workspace
 Line = Annotated[int, Shape(says="where the file begins to differ from the base", minimum=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedFault(ToldFault):
+class JudgedFault(ToldFault, frozen=True):
     """A fault, where it is, and why it is accepted if it is."""
 
     accepted: Annotated[bool, "the change accepts this fault by name"]
@@ -24,15 +24,13 @@ class JudgedFault(ToldFault):
     reason: Annotated[str | None, "why it is accepted"] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Note(ToldFault):
+class Note(ToldFault, frozen=True):
     """What a guardrail says that stops nothing, and where."""
 
     line: Line
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """What the gate says of the index, a change or a tree."""
 
     base: CommitId | None

@@ -18,6 +18,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
+from msgspec import Struct
+
 import pointsman
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
@@ -33,24 +35,21 @@ _POINTER = "registry/current/grocer/home/manifest.json"
 _ACCEPT = ("--accept", "items-drop", "--accept", "kept-low", "--accept", "size-jump")  # what 3 March breaks
 
 
-@dataclass(frozen=True, slots=True)
-class DemoStep:
+class DemoStep(Struct, frozen=True):
     """A command that was run, and how it ended."""
 
     command: str
     exit_code: int
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """The file that serving reads in the end."""
 
     path: str
     sha256: Sha256
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """Where the story happened, and what was run."""
 
     directory: Annotated[str, "absolute path"]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from time import time
 from typing import Annotated
 
+from msgspec import Struct
+
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.open import KINDS
 from pointsman.outcome import Outcome
@@ -39,8 +41,7 @@ class _Finding(Exception):
     says: str
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One thing that was tried."""
 
     name: str
@@ -48,8 +49,7 @@ class Check:
     says: Annotated[str, "what is wrong and what to do, or that it works"]
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """All that was tried."""
 
     checks: Sequence[Check]

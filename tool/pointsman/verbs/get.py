@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.gate.payloads import Missing
@@ -17,8 +18,7 @@ from pointsman.values import ArtifactType, Count, TargetName, Version
 from pointsman.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """One artifact version; `file` is "" where its bytes went to stdout."""
 
     version: Version

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+
+from msgspec import Struct
 
 from pointsman import artifact
 from pointsman.artifact import user_type
@@ -18,8 +19,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.values import ToldFault, Version, told
 
 
-@dataclass(frozen=True, slots=True)
-class Hashed:
+class Hashed(Struct, frozen=True):
     """The version of one artifact."""
 
     path: str
@@ -28,8 +28,7 @@ class Hashed:
     version: Version
 
 
-@dataclass(frozen=True, slots=True)
-class Hashes:
+class Hashes(Struct, frozen=True):
     """The artifacts that have a version, and what is wrong with the other files."""
 
     artifacts: Sequence[Hashed]

@@ -9,11 +9,12 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, TypedDict, cast
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.forge.open import KINDS
@@ -58,8 +59,7 @@ class Tables(TypedDict):
     store: StoreTable
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """The repository that was made."""
 
     directory: Annotated[str, "absolute path"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
+
+from msgspec import Struct
 
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
@@ -15,8 +16,7 @@ from pointsman.values import CommitId, JudgedFault, Moment, PullRequest, TargetN
 from pointsman.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class ListedPullRequest(PullRequest):
+class ListedPullRequest(PullRequest, frozen=True):
     """An open pull request, by whom it is, and whether main has overtaken it."""
 
     targets: Sequence[TargetName]
@@ -26,15 +26,13 @@ class ListedPullRequest(PullRequest):
     stale: Annotated[bool, "main moved a manifest that it replaces"]
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """All that are open."""
 
     pull_requests: Sequence[ListedPullRequest]
 
 
-@dataclass(frozen=True, slots=True)
-class Shown(ListedPullRequest):
+class Shown(ListedPullRequest, frozen=True):
     """One of them, what it changes, and what the gate says of it."""
 
     head: CommitId
@@ -43,16 +41,14 @@ class Shown(ListedPullRequest):
     notes: Annotated[Sequence[ToldFault], "what guardrails say that stops nothing"]
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """What became of it on main; without targets it was that of a hold."""
 
     commit: CommitId
     targets: Sequence[TargetName]
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Struct, frozen=True):
     """Which one was closed."""
 
     closed: PullRequest

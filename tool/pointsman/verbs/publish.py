@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from pointsman.errors import Problem, Refused
 from pointsman.intake.staging import Source, load_types, read_sources
 from pointsman.outcome import Outcome
@@ -35,8 +37,7 @@ class Request(ShipOptions):
     drops: tuple[tuple[Target, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedArtifact:
+class PublishedArtifact(Struct, frozen=True):
     """One artifact, and whether its blob was stored now."""
 
     path: str
@@ -47,8 +48,7 @@ class PublishedArtifact:
     blob: BlobOutcome
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """What became of each artifact and of each target."""
 
     artifacts: Sequence[PublishedArtifact]

@@ -8,8 +8,9 @@ left out; commits that someone else put on the branch stop the rebuild, and so d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
+
+from msgspec import Struct
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
 from pointsman.gate.gate import Gate
@@ -31,8 +32,7 @@ _TRIES = 12
 Became = Literal["fresh", "rebuilt", "merged", "closed", "left", "refused"]
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshedPullRequest(PullRequest):
+class RefreshedPullRequest(PullRequest, frozen=True):
     """What became of one pull request, and why."""
 
     targets: Sequence[TargetName]
@@ -41,8 +41,7 @@ class RefreshedPullRequest(PullRequest):
     faults: Annotated[Sequence[ToldFault], "of a refused one"]
 
 
-@dataclass(frozen=True, slots=True)
-class Refreshed:
+class Refreshed(Struct, frozen=True):
     """What became of each."""
 
     pull_requests: Sequence[RefreshedPullRequest]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
+
+from msgspec import Struct
 
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
@@ -30,8 +31,7 @@ _SHOWN = 3  # targets
 Became = Literal["opened", "merged", "unchanged", "left"]
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """What became of one target."""
 
     target: TargetName
@@ -44,8 +44,7 @@ class Restored:
     says: Annotated[str | None, "why it stays as it is"] = None
 
 
-@dataclass(frozen=True, slots=True)
-class RolledBack:
+class RolledBack(Struct, frozen=True):
     """What became of all targets of a rollback."""
 
     targets: Sequence[Restored]

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+from msgspec import Struct
+
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.history.versions import find_version_of
@@ -28,8 +30,7 @@ class Request(ShipOptions):
     versions: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Shipped:
+class Shipped(Struct, frozen=True):
     """What was named, and what became of its target."""
 
     versions: Annotated[Mapping[str, Version], "artifact type → the whole version that was named"]

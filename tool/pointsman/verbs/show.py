@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+
+from msgspec import Struct
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.gate.gate import Gate
@@ -20,16 +21,14 @@ from pointsman.workspace import Workspace
 Blob = Literal["present", "missing", "altered", "unknown", "not asked"]
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(Struct, frozen=True):
     """A time that main pointed to a version; `to` is None for now."""
 
     from_: Step
     to: Step | None
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """One recorded version, and what became of it."""
 
     version: Version

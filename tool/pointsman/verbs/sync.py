@@ -9,8 +9,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.gate.documents import Documents
@@ -45,8 +48,7 @@ class Orders:
     stopped: Callable[[], bool] = lambda: False  # asked between two pointers
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
+class Synced(Struct, frozen=True):
     """What became of the pointers, and who was called."""
 
     commit: CommitId

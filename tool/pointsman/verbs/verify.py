@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated
 
+from msgspec import Struct
+
 from pointsman.errors import Fault, Problem
 from pointsman.gate.documents import Documents
 from pointsman.history.events import unknown
@@ -33,8 +35,7 @@ class Choice:
     shard: tuple[int, int] = (1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """What was read again, and what of it is not as it should be."""
 
     blobs: Annotated[Count, "how many were read"]

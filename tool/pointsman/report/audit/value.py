@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal
+
+from msgspec import Struct
 
 from pointsman.history.events import Now, ToldEvent
 from pointsman.history.signatures import Signature
@@ -13,24 +15,21 @@ from pointsman.values import CommitId, Count, Moment, ToldFault
 AuditedKind = Literal["ship", "restore", "removal", "edit", "hold", "release"]
 
 
-@dataclass(frozen=True, slots=True)
-class DatedCommit:
+class DatedCommit(Struct, frozen=True):
     """A commit of main, and when it came into force."""
 
     commit: CommitId
     at: Moment
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(Struct, frozen=True):
     """The first and the last commit judged."""
 
     first: DatedCommit
     last: DatedCommit
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """How many events of each kind there were, and what was unusual."""
 
     ship: Count
@@ -44,8 +43,7 @@ class Counts:
     broken: Annotated[Count, "faults that no commit accepts"]
 
 
-@dataclass(frozen=True, slots=True)
-class AuditedEvent(ToldEvent):
+class AuditedEvent(ToldEvent, frozen=True):
     """An event as an audit tells it."""
 
     kind: AuditedKind
@@ -54,8 +52,7 @@ class AuditedEvent(ToldEvent):
     signature: Annotated[Signature | None, "of the commit, where [audit] asks for signatures"] = None
 
 
-@dataclass(frozen=True, slots=True)
-class LandedFault(ToldFault):
+class LandedFault(ToldFault, frozen=True):
     """A fault of a commit of main, or of main as a whole, of which no commit is told."""
 
     accepted: Annotated[bool, "the commit accepts this fault by name"]
@@ -67,8 +64,7 @@ class LandedFault(ToldFault):
     reason: Annotated[str | None, "why it is accepted"] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """How many commits someone made, and how many were committed or merged by the same."""
 
     who: str
@@ -76,8 +72,7 @@ class Person:
     committed: Annotated[Count, "commits; after a squash, merged"]
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Struct, frozen=True):
     """Who signed so many commits, with which key."""
 
     signer: str
@@ -85,8 +80,7 @@ class Signer:
     commits: Count
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(Struct, frozen=True):
     """What had to be signed, and what of it is."""
 
     allowed_signers: Annotated[str, "the file on main"]
@@ -96,8 +90,7 @@ class Signed:
     signers: Sequence[Signer]
 
 
-@dataclass(frozen=True, slots=True)
-class Audit:
+class Audit(Struct, frozen=True):
     """Everything that an audit found."""
 
     main: CommitId

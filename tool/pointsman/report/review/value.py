@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Annotated, Literal
+
+from msgspec import Struct
 
 from pointsman.values import (
     CommitId,
@@ -26,16 +27,14 @@ Place = Annotated[int, Shape(minimum=1)]
 Ids = Annotated[Sequence[str] | None, Shape(most=20)]
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """The days that a version was built from."""
 
     start: str
     end: str
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True):
     """What is recorded of a version before or after the change."""
 
     version: Version
@@ -48,8 +47,7 @@ class Side:
     summary: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(Struct, frozen=True):
     """An item at the top now, and the place that it had."""
 
     id: str
@@ -58,8 +56,7 @@ class Ranked:
     was_rank: Count | None
 
 
-@dataclass(frozen=True, slots=True)
-class RankedBefore:
+class RankedBefore(Struct, frozen=True):
     """An item at the top before, and the place that it has now."""
 
     id: str
@@ -68,8 +65,7 @@ class RankedBefore:
     is_rank: Count | None
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewedType:
+class ReviewedType(Struct, frozen=True):
     """One artifact type before and after; lists are of its contents, each as long as it is worth showing."""
 
     was: Side | None
@@ -110,8 +106,7 @@ class ReviewedType:
                 yield name, shown, max(0, (count or 0) - len(shown))
 
 
-@dataclass(frozen=True, slots=True)
-class GuardrailFigure:
+class GuardrailFigure(Struct, frozen=True):
     """What a guardrail measured of a type, or of the whole manifest."""
 
     rule: str
@@ -122,8 +117,7 @@ class GuardrailFigure:
     says: str
 
 
-@dataclass(frozen=True, slots=True)
-class Undoes:
+class Undoes(Struct, frozen=True):
     """What a restore undoes, the state that it goes back to, and the versions that it takes out."""
 
     commit: CommitId | None
@@ -134,8 +128,7 @@ class Undoes:
     lost: Mapping[str, Version]
 
 
-@dataclass(frozen=True, slots=True)
-class PastShip:
+class PastShip(Struct, frozen=True):
     """What an earlier ship had of a type."""
 
     commit: CommitId
@@ -143,8 +136,7 @@ class PastShip:
     items: Count
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewedTarget:
+class ReviewedTarget(Struct, frozen=True):
     """What the change means for one target."""
 
     target: TargetName
@@ -168,8 +160,7 @@ class ReviewedTarget:
         return any(not fault.accepted for fault in self.faults)
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewedHold:
+class ReviewedHold(Struct, frozen=True):
     """What the change does to one hold; None for none, or for one that cannot be read."""
 
     target: Annotated[str, "tenant/surface, or all"]
@@ -177,8 +168,7 @@ class ReviewedHold:
     is_: HoldTerms | None
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(Struct, frozen=True):
     """What a change means for those who get the recommendations."""
 
     verdict: Annotated[str, "one line: what this is, or what stops it"]
