@@ -79,7 +79,7 @@ def test_what_was_taken_out_by_then_has_no_manifest(shop: Shop, tmp_path: Path) 
 @pytest.mark.parametrize(
     "when, target, says",
     [
-        ("1999-12-31", "grocer/home", "before the first commit of main (20"),
+        ("1999-12-31", "grocer/home", r"before the first commit of main \(20"),
         ("main~1", "grocer/home", "not shipped yet at main~1: [0-9a-f]{12} shipped it first, 20"),
         ("main", "grocer/hom", "did you mean grocer/home"),
         ("2026-02-30", "grocer/home", "2026-02-30 is not a date or time: day is out of range"),
