@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from dataclasses import fields, is_dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,12 @@ from typing import Any
 import browsing
 import pytest
 from markdown_it import MarkdownIt
-from msgspec.structs import replace
 from playwright.sync_api import Browser
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.cli.main import main
 from pointsman.history.signatures import Signature
-from pointsman.outcome import as_document, members
+from pointsman.outcome import as_document
 from pointsman.report.audit import html as audit_html
 from pointsman.report.audit import markdown, terminal
 from pointsman.report.audit.value import Audit, Signed, Signer
@@ -168,8 +168,8 @@ def hostile(found: Audit) -> Audit:
     free = ("by", "author", "committer", "reason", "subject", "run", "who", "path", "says", "signer")
 
     def spoilt(value: Any) -> Any:
-        if hasattr(value, "_members"):
-            inner = {name: getattr(value, name) for name in members(type(value))}
+        if is_dataclass(value) and not isinstance(value, type):
+            inner = {each.name: getattr(value, each.name) for each in fields(value)}
             return replace(
                 value,
                 **{

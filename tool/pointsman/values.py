@@ -7,9 +7,8 @@ member means, or the `Shape` of a text, a number or a list.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
-
-from msgspec import Struct
 
 from pointsman.errors import Fault
 from pointsman.state.documents import Hold
@@ -40,7 +39,8 @@ ShipOutcome = Literal["opened", "updated", "unchanged", "merged", "superseded", 
 Version = Annotated[str, Shape("version", "the SHA-256 of an artifact's blob", f"^{VERSION}$")]
 
 
-class Step(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Step:
     """A commit of main, when it came into force, and its author."""
 
     commit: CommitId
@@ -48,7 +48,8 @@ class Step(Struct, frozen=True):
     by: str
 
 
-class PullRequest(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class PullRequest:
     """An open pull request as other documents refer to it."""
 
     id: Annotated[str, "what pr merge takes"]
@@ -56,7 +57,8 @@ class PullRequest(Struct, frozen=True):
     branch: str
 
 
-class HoldTerms(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class HoldTerms:
     """Until when a hold stops ships, and why."""
 
     until: Annotated[str, Shape(format="date-time")]
@@ -68,7 +70,8 @@ class HoldTerms(Struct, frozen=True):
         return cls(hold.until, hold.reason) if hold is not None else None
 
 
-class ToldFault(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ToldFault:
     """A fault as documents have it."""
 
     rule: str
@@ -79,7 +82,8 @@ class ToldFault(Struct, frozen=True):
         return str(Fault(self.path, self.rule, self.says))
 
 
-class ShippedTarget(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ShippedTarget:
     """What a ship made of one target."""
 
     target: TargetName
@@ -91,7 +95,8 @@ class ShippedTarget(Struct, frozen=True):
     says: Annotated[str | None, "of a target that moved first"] = None
 
 
-class JudgedFault(ToldFault, frozen=True):
+@dataclass(frozen=True, slots=True)
+class JudgedFault(ToldFault):
     """A fault of a change that may accept it."""
 
     accepted: Annotated[bool, "the change accepts this fault by name"]

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Literal
 
-from msgspec import Struct
-
 from pointsman.errors import Problem
 from pointsman.history.times import CommitTimes
 from pointsman.repo.commit_graph import has_path_filters
@@ -32,7 +30,8 @@ Changes = Mapping[SlotName, Versions]
 Now = Annotated[Literal[True] | None, "a rollback or a hold that went straight to main"]
 
 
-class ToldEvent(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ToldEvent:
     """The fields of an event in every document."""
 
     commit: CommitId
@@ -48,7 +47,8 @@ class ToldEvent(Struct, frozen=True):
     until: Annotated[str | None, "of a hold: when it ends, RFC 3339"] = None
 
 
-class LoggedEvent(ToldEvent, frozen=True):
+@dataclass(frozen=True, slots=True)
+class LoggedEvent(ToldEvent):
     """An event in the document of log."""
 
     approved_by: Annotated[

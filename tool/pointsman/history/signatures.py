@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Struct
-
 from pointsman.errors import Problem
 from pointsman.gate.documents import Documents
 from pointsman.repo.snapshot import Snapshot
@@ -35,7 +33,8 @@ _REPORTED_KINDS = ("manifest", "hold")
 _SECONDS = 60  # for one question to ssh-keygen
 
 
-class Signature(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Signature:
     """The signer of a commit, or why it has no good signature."""
 
     signer: Annotated[str, "whom the file of allowed signers names; empty: nobody who may has signed"] = ""

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
-
-from msgspec import Struct
 
 from pointsman.values import CommitId, Moment, PullRequest, SlotName, Step, TargetName, ToldFault, Version
 
 Serving = Literal["in-sync", "behind", "drifted", "absent", "unknown"]
 
 
-class CommittedStep(Step, frozen=True):
+@dataclass(frozen=True, slots=True)
+class CommittedStep(Step):
     """A commit of main, and who committed it."""
 
     committer: Annotated[str, "who merged it, where that is not the author"]
 
 
-class ShippedStep(CommittedStep, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ShippedStep(CommittedStep):
     """The commit that made main's manifest what it is."""
 
     run: Annotated[str, 'the run that shipped it, "" for none']
 
 
-class Window(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Window:
     """From the earliest start to the latest end of what is current, and the types that are older than allowed."""
 
     start: str
@@ -34,7 +36,8 @@ class Window(Struct, frozen=True):
     stale: Annotated[Sequence[str], "the types that are older"]
 
 
-class Behind(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Behind:
     """How long serving has been without a commit, the first of so many that it lacks."""
 
     since: Annotated[CommittedStep, "the first commit that serving lacks"]
@@ -42,7 +45,8 @@ class Behind(Struct, frozen=True):
     commits: int
 
 
-class ServedDrift(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ServedDrift:
     """What is served that main never had, who wrote it and when, as far as the store tells."""
 
     by: Annotated[str | None, "who wrote it, where the store tells"]
@@ -51,7 +55,8 @@ class ServedDrift(Struct, frozen=True):
     changes: Mapping[SlotName, Annotated[tuple[str | None, str | None], "the version on main and in serving"]]
 
 
-class BindingHold(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class BindingHold:
     """A hold that stops ships of a target now; `target` is what it is on."""
 
     target: str
@@ -59,7 +64,8 @@ class BindingHold(Struct, frozen=True):
     reason: str
 
 
-class TargetState(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class TargetState:
     """Everything about one target."""
 
     target: TargetName
@@ -74,7 +80,8 @@ class TargetState(Struct, frozen=True):
     pull_requests: Sequence[PullRequest]
 
 
-class Status(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Status:
     """The state of some targets at a moment."""
 
     commit: CommitId

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
-
-from msgspec import Struct
 
 from pointsman.serving.pointers import Drift
 from pointsman.values import CommitId, TargetName, ToldFault
@@ -14,14 +13,16 @@ SyncOutcome = Literal["written", "unchanged", "healed", "refused", "kept", "prun
 Called = Literal["invalidate", "webhook", "command"]
 
 
-class Committer(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Committer:
     """A commit of main, and its committer."""
 
     commit: CommitId
     by: str
 
 
-class SyncedTarget(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SyncedTarget:
     """What sync did, or would do, for one target."""
 
     target: TargetName
@@ -41,7 +42,8 @@ class SyncedTarget(Struct, frozen=True):
         return self.outcome == "kept" and any(fault.rule == "drifted" for fault in self.faults)
 
 
-class CallResult(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class CallResult:
     """One call that the settings ask for."""
 
     what: Called

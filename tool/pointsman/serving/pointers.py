@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated
-
-from msgspec import Struct
 
 from pointsman.gate.documents import Documents
 from pointsman.gate.lineage import Lineage
@@ -18,7 +17,8 @@ from pointsman.store.base import Held, Store
 from pointsman.store.parallel import ask_all
 
 
-class Drift(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Drift:
     """How a pointer that someone wrote by hand differs from main."""
 
     readable: bool

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from msgspec.structs import replace
+from dataclasses import replace
 
 from pointsman.errors import one_line
 from pointsman.forge.base import BODY_LIMIT, Page

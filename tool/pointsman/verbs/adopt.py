@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from msgspec import Struct
-
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.gate.lineage import Lineage
 from pointsman.intake import recsys_registry
@@ -69,7 +67,8 @@ class Taken:
 AdoptOutcome = Literal["opened", "updated", "unchanged", "merged", "superseded", "dry-run", "left"]
 
 
-class AdoptedTarget(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AdoptedTarget:
     """What became of one target."""
 
     target: TargetName
@@ -80,7 +79,8 @@ class AdoptedTarget(Struct, frozen=True):
     says: Annotated[str | None, "of targets whose pull request lost every race"] = None
 
 
-class AdoptedArtifact(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AdoptedArtifact:
     """One version that was verified."""
 
     uri: Annotated[str, "where the canonical blob belongs"]
@@ -92,7 +92,8 @@ class AdoptedArtifact(Struct, frozen=True):
     recorded: Annotated[bool, "whether main has its record now"]
 
 
-class Adopted(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Adopted:
     """What was taken over of a registry, and what was left."""
 
     from_: Annotated[str, "the URL of the registry"]

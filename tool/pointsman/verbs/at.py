@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
-
-from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.gate.documents import Documents
@@ -19,7 +18,8 @@ from pointsman.values import CommitId, Moment, Step, TargetName
 from pointsman.workspace import Workspace
 
 
-class InForce(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class InForce:
     """What a target had at a moment, by whose commit, and until when."""
 
     target: TargetName

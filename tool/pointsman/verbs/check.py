@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
-
-from msgspec import Struct
 
 from pointsman.errors import Fault
 from pointsman.outcome import Outcome
@@ -16,7 +15,8 @@ from pointsman.workspace import Workspace
 Line = Annotated[int, Shape(says="where the file begins to differ from the base", minimum=1)]
 
 
-class JudgedFault(ToldFault, frozen=True):
+@dataclass(frozen=True, slots=True)
+class JudgedFault(ToldFault):
     """A fault, where it is, and why it is accepted if it is."""
 
     accepted: Annotated[bool, "the change accepts this fault by name"]
@@ -24,13 +24,15 @@ class JudgedFault(ToldFault, frozen=True):
     reason: Annotated[str | None, "why it is accepted"] = None
 
 
-class Note(ToldFault, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Note(ToldFault):
     """What a guardrail says that stops nothing, and where."""
 
     line: Line
 
 
-class Checked(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Checked:
     """What the gate says of the index, a change or a tree."""
 
     base: CommitId | None

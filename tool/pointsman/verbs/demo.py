@@ -18,8 +18,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Struct
-
 import pointsman
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
@@ -35,21 +33,24 @@ _POINTER = "registry/current/grocer/home/manifest.json"
 _ACCEPT = ("--accept", "items-drop", "--accept", "kept-low", "--accept", "size-jump")  # what 3 March breaks
 
 
-class DemoStep(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class DemoStep:
     """A command that was run, and how it ended."""
 
     command: str
     exit_code: int
 
 
-class Served(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Served:
     """The file that serving reads in the end."""
 
     path: str
     sha256: Sha256
 
 
-class Told(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Told:
     """Where the story happened, and what was run."""
 
     directory: Annotated[str, "absolute path"]

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from time import time
 from typing import Annotated
 
-from msgspec import Struct
-
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.open import KINDS
 from pointsman.outcome import Outcome
@@ -41,7 +39,8 @@ class _Finding(Exception):
     says: str
 
 
-class Check(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Check:
     """One thing that was tried."""
 
     name: str
@@ -49,7 +48,8 @@ class Check(Struct, frozen=True):
     says: Annotated[str, "what is wrong and what to do, or that it works"]
 
 
-class Examined(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Examined:
     """All that was tried."""
 
     checks: Sequence[Check]

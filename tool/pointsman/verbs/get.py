@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
-
-from msgspec import Struct
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.gate.payloads import Missing
@@ -18,7 +17,8 @@ from pointsman.values import ArtifactType, Count, TargetName, Version
 from pointsman.workspace import Workspace
 
 
-class Fetched(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Fetched:
     """One artifact version; `file` is "" where its bytes went to stdout."""
 
     version: Version

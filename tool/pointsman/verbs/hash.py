@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-
-from msgspec import Struct
 
 from pointsman import artifact
 from pointsman.artifact import user_type
@@ -19,7 +18,8 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.values import ToldFault, Version, told
 
 
-class Hashed(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Hashed:
     """The version of one artifact."""
 
     path: str
@@ -28,7 +28,8 @@ class Hashed(Struct, frozen=True):
     version: Version
 
 
-class Hashes(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Hashes:
     """The artifacts that have a version, and what is wrong with the other files."""
 
     artifacts: Sequence[Hashed]

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
-from msgspec import Struct
-
 from pointsman.errors import Problem, Refused
 from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
@@ -56,7 +54,8 @@ Became = Annotated[
 ]
 
 
-class HoldChange(Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldChange:
     """What became of the hold on a target, or on all."""
 
     target: Annotated[str, Shape("", "tenant/surface, or all", f"^(all|{NAME}/{NAME})$")]

@@ -9,12 +9,11 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, TypedDict, cast
-
-from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.forge.open import KINDS
@@ -59,7 +58,8 @@ class Tables(TypedDict):
     store: StoreTable
 
 
-class Made(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Made:
     """The repository that was made."""
 
     directory: Annotated[str, "absolute path"]

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Struct
-
 from pointsman.errors import Problem
 from pointsman.history.events import Event, LoggedEvent, events
 from pointsman.history.times import read_time
@@ -33,7 +31,8 @@ class Query:
     approvals: bool = False  # ask the forge who approved
 
 
-class Log(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Log:
     """Events, and what was made of them in words if one commit was to be explained."""
 
     events: Annotated[Sequence[LoggedEvent], "newest first, one event per commit and target"]

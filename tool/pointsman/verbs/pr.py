@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
-
-from msgspec import Struct
 
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
@@ -16,7 +15,8 @@ from pointsman.values import CommitId, JudgedFault, Moment, PullRequest, TargetN
 from pointsman.workspace import Workspace
 
 
-class ListedPullRequest(PullRequest, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ListedPullRequest(PullRequest):
     """An open pull request, by whom it is, and whether main has overtaken it."""
 
     targets: Sequence[TargetName]
@@ -26,13 +26,15 @@ class ListedPullRequest(PullRequest, frozen=True):
     stale: Annotated[bool, "main moved a manifest that it replaces"]
 
 
-class Listed(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Listed:
     """All that are open."""
 
     pull_requests: Sequence[ListedPullRequest]
 
 
-class Shown(ListedPullRequest, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Shown(ListedPullRequest):
     """One of them, what it changes, and what the gate says of it."""
 
     head: CommitId
@@ -41,14 +43,16 @@ class Shown(ListedPullRequest, frozen=True):
     notes: Annotated[Sequence[ToldFault], "what guardrails say that stops nothing"]
 
 
-class Merged(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Merged:
     """What became of it on main; without targets it was that of a hold."""
 
     commit: CommitId
     targets: Sequence[TargetName]
 
 
-class Closed(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Closed:
     """Which one was closed."""
 
     closed: PullRequest

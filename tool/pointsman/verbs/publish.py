@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from msgspec import Struct
-
 from pointsman.errors import Problem, Refused
 from pointsman.intake.staging import Source, load_types, read_sources
 from pointsman.outcome import Outcome
@@ -37,7 +35,8 @@ class Request(ShipOptions):
     drops: tuple[tuple[Target, str], ...] = ()
 
 
-class PublishedArtifact(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class PublishedArtifact:
     """One artifact, and whether its blob was stored now."""
 
     path: str
@@ -48,7 +47,8 @@ class PublishedArtifact(Struct, frozen=True):
     blob: BlobOutcome
 
 
-class Published(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Published:
     """What became of each artifact and of each target."""
 
     artifacts: Sequence[PublishedArtifact]

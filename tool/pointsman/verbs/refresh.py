@@ -8,9 +8,8 @@ left out; commits that someone else put on the branch stop the rebuild, and so d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
-
-from msgspec import Struct
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
 from pointsman.gate.gate import Gate
@@ -32,7 +31,8 @@ _TRIES = 12
 Became = Literal["fresh", "rebuilt", "merged", "closed", "left", "refused"]
 
 
-class RefreshedPullRequest(PullRequest, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RefreshedPullRequest(PullRequest):
     """What became of one pull request, and why."""
 
     targets: Sequence[TargetName]
@@ -41,7 +41,8 @@ class RefreshedPullRequest(PullRequest, frozen=True):
     faults: Annotated[Sequence[ToldFault], "of a refused one"]
 
 
-class Refreshed(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Refreshed:
     """What became of each."""
 
     pull_requests: Sequence[RefreshedPullRequest]

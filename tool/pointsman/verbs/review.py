@@ -6,9 +6,7 @@ review says so instead of failing. How a review reads is for `review_terminal`, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from msgspec.structs import replace
+from dataclasses import dataclass, replace
 
 from pointsman.errors import Problem
 from pointsman.gate.gate import Gate, Verdict

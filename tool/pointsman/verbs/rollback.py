@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
-
-from msgspec import Struct
 
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
@@ -31,7 +30,8 @@ _SHOWN = 3  # targets
 Became = Literal["opened", "merged", "unchanged", "left"]
 
 
-class Restored(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Restored:
     """What became of one target."""
 
     target: TargetName
@@ -44,7 +44,8 @@ class Restored(Struct, frozen=True):
     says: Annotated[str | None, "why it stays as it is"] = None
 
 
-class RolledBack(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RolledBack:
     """What became of all targets of a rollback."""
 
     targets: Sequence[Restored]

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from msgspec import Struct
-
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.history.versions import find_version_of
@@ -30,7 +28,8 @@ class Request(ShipOptions):
     versions: tuple[tuple[str, str], ...]
 
 
-class Shipped(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Shipped:
     """What was named, and what became of its target."""
 
     versions: Annotated[Mapping[str, Version], "artifact type → the whole version that was named"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-
-from msgspec import Struct
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.gate.gate import Gate
@@ -21,14 +20,16 @@ from pointsman.workspace import Workspace
 Blob = Literal["present", "missing", "altered", "unknown", "not asked"]
 
 
-class Period(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Period:
     """A time that main pointed to a version; `to` is None for now."""
 
     from_: Step
     to: Step | None
 
 
-class Shown(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Shown:
     """One recorded version, and what became of it."""
 
     version: Version

@@ -9,11 +9,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
-
-from msgspec import Struct
-from msgspec.structs import replace
 
 from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.gate.documents import Documents
@@ -48,7 +45,8 @@ class Orders:
     stopped: Callable[[], bool] = lambda: False  # asked between two pointers
 
 
-class Synced(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Synced:
     """What became of the pointers, and who was called."""
 
     commit: CommitId

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated
 
-from msgspec import Struct
-
 from pointsman.errors import Fault, Problem
 from pointsman.gate.documents import Documents
 from pointsman.history.events import unknown
@@ -35,7 +33,8 @@ class Choice:
     shard: tuple[int, int] = (1, 1)
 
 
-class Verified(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Verified:
     """What was read again, and what of it is not as it should be."""
 
     blobs: Annotated[Count, "how many were read"]

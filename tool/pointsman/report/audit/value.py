@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
-
-from msgspec import Struct
 
 from pointsman.history.events import Now, ToldEvent
 from pointsman.history.signatures import Signature
@@ -15,21 +13,24 @@ from pointsman.values import CommitId, Count, Moment, ToldFault
 AuditedKind = Literal["ship", "restore", "removal", "edit", "hold", "release"]
 
 
-class DatedCommit(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class DatedCommit:
     """A commit of main, and when it came into force."""
 
     commit: CommitId
     at: Moment
 
 
-class Period(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Period:
     """The first and the last commit judged."""
 
     first: DatedCommit
     last: DatedCommit
 
 
-class Counts(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Counts:
     """How many events of each kind there were, and what was unusual."""
 
     ship: Count
@@ -43,7 +44,8 @@ class Counts(Struct, frozen=True):
     broken: Annotated[Count, "faults that no commit accepts"]
 
 
-class AuditedEvent(ToldEvent, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AuditedEvent(ToldEvent):
     """An event as an audit tells it."""
 
     kind: AuditedKind
@@ -52,7 +54,8 @@ class AuditedEvent(ToldEvent, frozen=True):
     signature: Annotated[Signature | None, "of the commit, where [audit] asks for signatures"] = None
 
 
-class LandedFault(ToldFault, frozen=True):
+@dataclass(frozen=True, slots=True)
+class LandedFault(ToldFault):
     """A fault of a commit of main, or of main as a whole, of which no commit is told."""
 
     accepted: Annotated[bool, "the commit accepts this fault by name"]
@@ -64,7 +67,8 @@ class LandedFault(ToldFault, frozen=True):
     reason: Annotated[str | None, "why it is accepted"] = None
 
 
-class Person(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Person:
     """How many commits someone made, and how many were committed or merged by the same."""
 
     who: str
@@ -72,7 +76,8 @@ class Person(Struct, frozen=True):
     committed: Annotated[Count, "commits; after a squash, merged"]
 
 
-class Signer(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Signer:
     """Who signed so many commits, with which key."""
 
     signer: str
@@ -80,7 +85,8 @@ class Signer(Struct, frozen=True):
     commits: Count
 
 
-class Signed(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Signed:
     """What had to be signed, and what of it is."""
 
     allowed_signers: Annotated[str, "the file on main"]
@@ -90,7 +96,8 @@ class Signed(Struct, frozen=True):
     signers: Sequence[Signer]
 
 
-class Audit(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Audit:
     """Everything that an audit found."""
 
     main: CommitId

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from msgspec import structs
-
 from pointsman.artifact.content import Content
 from pointsman.errors import Fault
 from pointsman.forge.codeowners import CODEOWNERS_PATHS, CodeOwners
@@ -69,7 +67,7 @@ def describe(
         faults=[judged(fault) for fault in verdict.faults if fault.path not in paths],
         targets=targets,
     )
-    return structs.replace(review, verdict=verdict_line(review))
+    return replace(review, verdict=verdict_line(review))
 
 
 def _holds(gate: Gate, evidence: Evidence) -> list[ReviewedHold]:

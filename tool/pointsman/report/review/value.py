@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Annotated, Literal
-
-from msgspec import Struct
 
 from pointsman.values import (
     CommitId,
@@ -27,14 +26,16 @@ Place = Annotated[int, Shape(minimum=1)]
 Ids = Annotated[Sequence[str] | None, Shape(most=20)]
 
 
-class Window(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Window:
     """The days that a version was built from."""
 
     start: str
     end: str
 
 
-class Side(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Side:
     """What is recorded of a version before or after the change."""
 
     version: Version
@@ -47,7 +48,8 @@ class Side(Struct, frozen=True):
     summary: Mapping[str, int]
 
 
-class Ranked(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Ranked:
     """An item at the top now, and the place that it had."""
 
     id: str
@@ -56,7 +58,8 @@ class Ranked(Struct, frozen=True):
     was_rank: Count | None
 
 
-class RankedBefore(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RankedBefore:
     """An item at the top before, and the place that it has now."""
 
     id: str
@@ -65,7 +68,8 @@ class RankedBefore(Struct, frozen=True):
     is_rank: Count | None
 
 
-class ReviewedType(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ReviewedType:
     """One artifact type before and after; lists are of its contents, each as long as it is worth showing."""
 
     was: Side | None
@@ -106,7 +110,8 @@ class ReviewedType(Struct, frozen=True):
                 yield name, shown, max(0, (count or 0) - len(shown))
 
 
-class GuardrailFigure(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class GuardrailFigure:
     """What a guardrail measured of a type, or of the whole manifest."""
 
     rule: str
@@ -117,7 +122,8 @@ class GuardrailFigure(Struct, frozen=True):
     says: str
 
 
-class Undoes(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Undoes:
     """What a restore undoes, the state that it goes back to, and the versions that it takes out."""
 
     commit: CommitId | None
@@ -128,7 +134,8 @@ class Undoes(Struct, frozen=True):
     lost: Mapping[str, Version]
 
 
-class PastShip(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class PastShip:
     """What an earlier ship had of a type."""
 
     commit: CommitId
@@ -136,7 +143,8 @@ class PastShip(Struct, frozen=True):
     items: Count
 
 
-class ReviewedTarget(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ReviewedTarget:
     """What the change means for one target."""
 
     target: TargetName
@@ -160,7 +168,8 @@ class ReviewedTarget(Struct, frozen=True):
         return any(not fault.accepted for fault in self.faults)
 
 
-class ReviewedHold(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ReviewedHold:
     """What the change does to one hold; None for none, or for one that cannot be read."""
 
     target: Annotated[str, "tenant/surface, or all"]
@@ -168,7 +177,8 @@ class ReviewedHold(Struct, frozen=True):
     is_: HoldTerms | None
 
 
-class Review(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Review:
     """What a change means for those who get the recommendations."""
 
     verdict: Annotated[str, "one line: what this is, or what stops it"]
