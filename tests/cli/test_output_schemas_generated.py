@@ -6,7 +6,6 @@ import json
 import re
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -16,6 +15,7 @@ import pytest
 from pointsman.report import target_state
 from pointsman.report.audit.value import Audit
 from pointsman.report.review.value import Review
+from pointsman.struct import members
 from pointsman.values import Shape
 from pointsman.verbs import (
     adopt,
@@ -95,22 +95,22 @@ class Schemas:
             return self._mapping(*parts)
         if isinstance(kind, NewType):
             return self.of(kind.__supertype__)
-        if isinstance(kind, type) and is_dataclass(kind):
+        if hasattr(kind, "_members"):
             return self._reference(re.sub(r"(?<!^)([A-Z])", r"_\1", kind.__name__).lower(), self.object(kind))
         if is_typeddict(kind):
-            members = {name: self.of(hint) for name, hint in get_type_hints(kind).items()}
-            return {"type": "object", "required": list(members), "properties": members}
+            tables = {name: self.of(hint) for name, hint in get_type_hints(kind).items()}
+            return {"type": "object", "required": list(tables), "properties": tables}
         return {} if kind in (object, Any) else {"type": SIMPLE[kind]}
 
     def object(self, kind: Any) -> Schema:
-        """The schema of a dataclass: a member that is None by default may be left out, and never is null."""
+        """The schema of a struct: a member that is None by default may be left out, and never is null."""
         hints = get_type_hints(kind, include_extras=True)
-        optional = [each.name for each in fields(kind) if each.default is None]
-        members = {each.name: self._present(hints[each.name], each.name in optional) for each in fields(kind)}
+        optional = [name for name, default in members(kind).items() if default is None]
+        found = {name: self._present(hints[name], name in optional) for name in members(kind)}
         return {
             "type": "object",
-            "required": [name.removesuffix("_") for name in members if name not in optional],
-            "properties": {name.removesuffix("_"): member for name, member in members.items()},
+            "required": [name.removesuffix("_") for name in found if name not in optional],
+            "properties": {name.removesuffix("_"): member for name, member in found.items()},
         }
 
     def _present(self, hint: Any, optional: bool) -> Schema:

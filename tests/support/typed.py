@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from pointsman.struct import members
 
 
 def value_of(kind: Any, document: Any) -> Any:
@@ -15,9 +16,9 @@ def value_of(kind: Any, document: Any) -> Any:
         return value_of(parts[0], document)
     if origin in (Union, types.UnionType):
         return value_of(_fitting(parts, document), document)
-    if isinstance(kind, type) and is_dataclass(kind):
+    if hasattr(kind, "_members"):
         hints = get_type_hints(kind, include_extras=True)
-        there = {each.name: document.get(each.name.removesuffix("_")) for each in fields(kind)}
+        there = {name: document.get(name.removesuffix("_")) for name in members(kind)}
         return kind(**{name: value_of(hints[name], inner) for name, inner in there.items()})
     if origin is Mapping:
         return {key: value_of(parts[1], inner) for key, inner in document.items()}
@@ -32,7 +33,7 @@ def _fitting(parts: Sequence[Any], document: Any) -> Any:
     """The part of a union that a document is of."""
     for part in parts:
         bare = get_args(part)[0] if get_origin(part) is Annotated else part
-        if isinstance(document, dict) and (is_dataclass(bare) or get_origin(bare) is Mapping):
+        if isinstance(document, dict) and (hasattr(bare, "_members") or get_origin(bare) is Mapping):
             return part
         if isinstance(document, list) and get_origin(bare) in (tuple, Sequence):
             return part

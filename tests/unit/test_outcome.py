@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from pointsman.outcome import Outcome
+from pointsman.struct import struct
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Step:
     from_: str
     to: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Told:
     steps: Sequence[Step]
     changes: Mapping[str, tuple[int | None, float]]

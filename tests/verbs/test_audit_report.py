@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-from dataclasses import fields, is_dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from pointsman.outcome import as_document
 from pointsman.report.audit import html as audit_html
 from pointsman.report.audit import markdown, terminal
 from pointsman.report.audit.value import Audit, Signed, Signer
+from pointsman.struct import members, replace
 from pointsman.verbs import audit, log
 from pointsman.workspace import Workspace
 
@@ -168,8 +168,8 @@ def hostile(found: Audit) -> Audit:
     free = ("by", "author", "committer", "reason", "subject", "run", "who", "path", "says", "signer")
 
     def spoilt(value: Any) -> Any:
-        if is_dataclass(value) and not isinstance(value, type):
-            inner = {each.name: getattr(value, each.name) for each in fields(value)}
+        if hasattr(value, "_members"):
+            inner = {name: getattr(value, name) for name in members(type(value))}
             return replace(
                 value,
                 **{

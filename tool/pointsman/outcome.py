@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from pointsman.struct import members
+
 Value_co = TypeVar("Value_co", covariant=True)
+_PLAIN, _LISTS = (str, int, float, type(None)), (list, tuple)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +28,20 @@ class Outcome(Generic[Value_co]):
 
 
 def as_document(value: object) -> Any:
-    """A value as JSON has it: a dataclass is an object with its members in their order.
+    """A value as JSON has it: a struct is an object with its members in their order.
 
     A member that is None by default is left out where it is None. A name that Python keeps for itself ends in "_",
     which goes: `from_` is "from".
     """
-    if value is None or isinstance(value, str | int | float):
+    if isinstance(value, _PLAIN):
         return value
+    if isinstance(value, _LISTS):
+        return [as_document(each) for each in value]
     if isinstance(value, Mapping):
         return {key: as_document(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_document(each) for each in value]
-    assert is_dataclass(value)
-    members = [
-        (each.name.removesuffix("_"), getattr(value, each.name), each.default is not None) for each in fields(value)
-    ]
-    return {name: as_document(each) for name, each, required in members if required or each is not None}
+    found = ((name, getattr(value, name), default) for name, default in members(type(value)).items())
+    return {
+        name.removesuffix("_"): as_document(each)
+        for name, each, default in found
+        if each is not None or default is not None
+    }

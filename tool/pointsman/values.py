@@ -7,13 +7,13 @@ member means, or the `Shape` of a text, a number or a list.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 from pointsman.errors import Fault
 from pointsman.state.documents import Hold
 from pointsman.state.names import NAME, VERSION
 from pointsman.state.objects import Oid
+from pointsman.struct import struct
 
 
 class Shape(NamedTuple):
@@ -39,7 +39,7 @@ ShipOutcome = Literal["opened", "updated", "unchanged", "merged", "superseded", 
 Version = Annotated[str, Shape("version", "the SHA-256 of an artifact's blob", f"^{VERSION}$")]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Step:
     """A commit of main, when it came into force, and its author."""
 
@@ -48,7 +48,7 @@ class Step:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class PullRequest:
     """An open pull request as other documents refer to it."""
 
@@ -57,7 +57,7 @@ class PullRequest:
     branch: str
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class HoldTerms:
     """Until when a hold stops ships, and why."""
 
@@ -70,7 +70,7 @@ class HoldTerms:
         return cls(hold.until, hold.reason) if hold is not None else None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class ToldFault:
     """A fault as documents have it."""
 
@@ -82,7 +82,7 @@ class ToldFault:
         return str(Fault(self.path, self.rule, self.says))
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class ShippedTarget:
     """What a ship made of one target."""
 
@@ -95,7 +95,7 @@ class ShippedTarget:
     says: Annotated[str | None, "of a target that moved first"] = None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class JudgedFault(ToldFault):
     """A fault of a change that may accept it."""
 

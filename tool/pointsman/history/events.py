@@ -19,6 +19,7 @@ from pointsman.state.names import Target
 from pointsman.state.objects import Change, Commit, Entry, Oid
 from pointsman.state.paths import path_kind, target_of
 from pointsman.state.suggest import did_you_mean
+from pointsman.struct import struct
 from pointsman.values import CommitId, Moment, SlotName, TargetName, Version
 
 _FEW_PATHS = 16
@@ -30,7 +31,7 @@ Changes = Mapping[SlotName, Versions]
 Now = Annotated[Literal[True] | None, "a rollback or a hold that went straight to main"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class ToldEvent:
     """The fields of an event in every document."""
 
@@ -47,7 +48,7 @@ class ToldEvent:
     until: Annotated[str | None, "of a hold: when it ends, RFC 3339"] = None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class LoggedEvent(ToldEvent):
     """An event in the document of log."""
 

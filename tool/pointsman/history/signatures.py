@@ -26,6 +26,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
+from pointsman.struct import struct
 
 _SSH, _ENDS = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _SIGNER = re.compile(r'\S.*\s(sk-)?(ssh|ecdsa)-[\w@.-]+\s+"?AAAA[A-Za-z0-9+/]+={0,3}(\s.*)?')
@@ -33,7 +34,7 @@ _REPORTED_KINDS = ("manifest", "hold")
 _SECONDS = 60  # for one question to ssh-keygen
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Signature:
     """The signer of a commit, or why it has no good signature."""
 

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from pointsman.struct import struct
 from pointsman.values import CommitId, Moment, PullRequest, SlotName, Step, TargetName, ToldFault, Version
 
 Serving = Literal["in-sync", "behind", "drifted", "absent", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class CommittedStep(Step):
     """A commit of main, and who committed it."""
 
     committer: Annotated[str, "who merged it, where that is not the author"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class ShippedStep(CommittedStep):
     """The commit that made main's manifest what it is."""
 
     run: Annotated[str, 'the run that shipped it, "" for none']
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Window:
     """From the earliest start to the latest end of what is current, and the types that are older than allowed."""
 
@@ -36,7 +36,7 @@ class Window:
     stale: Annotated[Sequence[str], "the types that are older"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Behind:
     """How long serving has been without a commit, the first of so many that it lacks."""
 
@@ -45,7 +45,7 @@ class Behind:
     commits: int
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class ServedDrift:
     """What is served that main never had, who wrote it and when, as far as the store tells."""
 
@@ -55,7 +55,7 @@ class ServedDrift:
     changes: Mapping[SlotName, Annotated[tuple[str | None, str | None], "the version on main and in serving"]]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class BindingHold:
     """A hold that stops ships of a target now; `target` is what it is on."""
 
@@ -64,7 +64,7 @@ class BindingHold:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class TargetState:
     """Everything about one target."""
 
@@ -80,7 +80,7 @@ class TargetState:
     pull_requests: Sequence[PullRequest]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Status:
     """The state of some targets at a moment."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pointsman.serving.pointers import Drift
+from pointsman.struct import struct
 from pointsman.values import CommitId, TargetName, ToldFault
 
 SyncOutcome = Literal["written", "unchanged", "healed", "refused", "kept", "pruned"]
 Called = Literal["invalidate", "webhook", "command"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Committer:
     """A commit of main, and its committer."""
 
@@ -21,7 +21,7 @@ class Committer:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class SyncedTarget:
     """What sync did, or would do, for one target."""
 
@@ -42,7 +42,7 @@ class SyncedTarget:
         return self.outcome == "kept" and any(fault.rule == "drifted" for fault in self.faults)
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class CallResult:
     """One call that the settings ask for."""
 

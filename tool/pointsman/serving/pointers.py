@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 from pointsman.gate.documents import Documents
@@ -15,9 +14,10 @@ from pointsman.state.names import Target
 from pointsman.state.objects import object_id
 from pointsman.store.base import Held, Store
 from pointsman.store.parallel import ask_all
+from pointsman.struct import struct
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Drift:
     """How a pointer that someone wrote by hand differs from main."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge.base import Opened
@@ -25,6 +25,7 @@ from pointsman.state.documents import Manifest, Record, later_moment
 from pointsman.state.message import Said, compose, subject_of
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
+from pointsman.struct import replace
 from pointsman.values import ShipOutcome, ShippedTarget, told
 from pointsman.workspace import Workspace
 

@@ -26,6 +26,7 @@ from pointsman.state.documents import Record, moment, read_record
 from pointsman.state.message import check_value
 from pointsman.state.names import Target
 from pointsman.state.paths import folded
+from pointsman.struct import struct
 from pointsman.values import (
     ArtifactType,
     BlobOutcome,
@@ -67,7 +68,7 @@ class Taken:
 AdoptOutcome = Literal["opened", "updated", "unchanged", "merged", "superseded", "dry-run", "left"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class AdoptedTarget:
     """What became of one target."""
 
@@ -79,7 +80,7 @@ class AdoptedTarget:
     says: Annotated[str | None, "of targets whose pull request lost every race"] = None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class AdoptedArtifact:
     """One version that was verified."""
 
@@ -92,7 +93,7 @@ class AdoptedArtifact:
     recorded: Annotated[bool, "whether main has its record now"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Adopted:
     """What was taken over of a registry, and what was left."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pointsman.errors import Problem
@@ -14,11 +13,12 @@ from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.times import CommitTimes, read_time
 from pointsman.outcome import Outcome
 from pointsman.state.names import Target, short
+from pointsman.struct import struct
 from pointsman.values import CommitId, Moment, Step, TargetName
 from pointsman.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class InForce:
     """What a target had at a moment, by whose commit, and until when."""
 

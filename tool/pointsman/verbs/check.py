@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from pointsman.errors import Fault
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
+from pointsman.struct import struct
 from pointsman.values import CommitId, Shape, ToldFault
 from pointsman.workspace import Workspace
 
 Line = Annotated[int, Shape(says="where the file begins to differ from the base", minimum=1)]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class JudgedFault(ToldFault):
     """A fault, where it is, and why it is accepted if it is."""
 
@@ -24,14 +24,14 @@ class JudgedFault(ToldFault):
     reason: Annotated[str | None, "why it is accepted"] = None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Note(ToldFault):
     """What a guardrail says that stops nothing, and where."""
 
     line: Line
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Checked:
     """What the gate says of the index, a change or a tree."""
 

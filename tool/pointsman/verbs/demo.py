@@ -24,6 +24,7 @@ from pointsman.outcome import Outcome
 from pointsman.repo.git import require_git
 from pointsman.state.store_url import Access, split_url
 from pointsman.store.open import open_store
+from pointsman.struct import struct
 from pointsman.values import Sha256
 
 _DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04")
@@ -33,7 +34,7 @@ _POINTER = "registry/current/grocer/home/manifest.json"
 _ACCEPT = ("--accept", "items-drop", "--accept", "kept-low", "--accept", "size-jump")  # what 3 March breaks
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class DemoStep:
     """A command that was run, and how it ended."""
 
@@ -41,7 +42,7 @@ class DemoStep:
     exit_code: int
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Served:
     """The file that serving reads in the end."""
 
@@ -49,7 +50,7 @@ class Served:
     sha256: Sha256
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Told:
     """Where the story happened, and what was run."""
 

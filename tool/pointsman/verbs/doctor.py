@@ -23,6 +23,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
+from pointsman.struct import struct
 from pointsman.workspace import Workspace
 
 SCRATCH = ".pointsman/doctor"
@@ -39,7 +40,7 @@ class _Finding(Exception):
     says: str
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Check:
     """One thing that was tried."""
 
@@ -48,7 +49,7 @@ class Check:
     says: Annotated[str, "what is wrong and what to do, or that it works"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Examined:
     """All that was tried."""
 

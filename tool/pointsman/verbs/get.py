@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
 
 from pointsman.errors import Problem, Unreachable
@@ -13,11 +12,12 @@ from pointsman.history.versions import find_version
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import short
+from pointsman.struct import struct
 from pointsman.values import ArtifactType, Count, TargetName, Version
 from pointsman.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Fetched:
     """One artifact version; `file` is "" where its bytes went to stdout."""
 

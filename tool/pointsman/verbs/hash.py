@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,10 +14,11 @@ from pointsman.intake.staging import find_files, load_types, read_file
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.struct import struct
 from pointsman.values import ToldFault, Version, told
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Hashed:
     """The version of one artifact."""
 
@@ -28,7 +28,7 @@ class Hashed:
     version: Version
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Hashes:
     """The artifacts that have a version, and what is wrong with the other files."""
 

@@ -26,6 +26,7 @@ from pointsman.state.message import check_value, compose
 from pointsman.state.names import NAME, Target, branch_place, short
 from pointsman.state.objects import PLAIN_FILE, Entry, Oid
 from pointsman.state.times import duration
+from pointsman.struct import struct
 from pointsman.values import CommitId, HoldTerms, PullRequest, Shape
 from pointsman.workspace import Workspace
 
@@ -54,7 +55,7 @@ Became = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@struct(frozen=True, kw_only=True)
 class HoldChange:
     """What became of the hold on a target, or on all."""
 

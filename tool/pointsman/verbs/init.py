@@ -9,7 +9,6 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -23,6 +22,7 @@ from pointsman.repo.open import open_repository
 from pointsman.repo.origin import MAIN, Move
 from pointsman.settings import SETTINGS_PATH, read_settings, records_by_default
 from pointsman.state.objects import Oid
+from pointsman.struct import struct
 from pointsman.values import CommitId
 
 # Path in the new repository → its file under templates/, whose name means nothing to git and other tools there.
@@ -58,7 +58,7 @@ class Tables(TypedDict):
     store: StoreTable
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Made:
     """The repository that was made."""
 

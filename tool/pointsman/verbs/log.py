@@ -12,6 +12,7 @@ from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
+from pointsman.struct import struct
 from pointsman.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Query:
     approvals: bool = False  # ask the forge who approved
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Log:
     """Events, and what was made of them in words if one commit was to be explained."""
 

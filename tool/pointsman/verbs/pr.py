@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from pointsman.gate.gate import Gate
@@ -11,11 +10,12 @@ from pointsman.outcome import Outcome
 from pointsman.shipping.merge import merge_pull
 from pointsman.shipping.pulls import Pull, close_pull, find, is_stale, open_pulls, reference
 from pointsman.state.objects import Oid
+from pointsman.struct import struct
 from pointsman.values import CommitId, JudgedFault, Moment, PullRequest, TargetName, ToldFault, judged, told
 from pointsman.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class ListedPullRequest(PullRequest):
     """An open pull request, by whom it is, and whether main has overtaken it."""
 
@@ -26,14 +26,14 @@ class ListedPullRequest(PullRequest):
     stale: Annotated[bool, "main moved a manifest that it replaces"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Listed:
     """All that are open."""
 
     pull_requests: Sequence[ListedPullRequest]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Shown(ListedPullRequest):
     """One of them, what it changes, and what the gate says of it."""
 
@@ -43,7 +43,7 @@ class Shown(ListedPullRequest):
     notes: Annotated[Sequence[ToldFault], "what guardrails say that stops nothing"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Merged:
     """What became of it on main; without targets it was that of a hold."""
 
@@ -51,7 +51,7 @@ class Merged:
     targets: Sequence[TargetName]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Closed:
     """Which one was closed."""
 

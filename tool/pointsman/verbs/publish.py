@@ -22,6 +22,7 @@ from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import moment
 from pointsman.state.message import parse
 from pointsman.state.names import Target
+from pointsman.struct import struct
 from pointsman.values import ArtifactType, BlobOutcome, ShippedTarget, TargetName, Version
 from pointsman.workspace import Workspace
 
@@ -35,7 +36,7 @@ class Request(ShipOptions):
     drops: tuple[tuple[Target, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class PublishedArtifact:
     """One artifact, and whether its blob was stored now."""
 
@@ -47,7 +48,7 @@ class PublishedArtifact:
     blob: BlobOutcome
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Published:
     """What became of each artifact and of each target."""
 

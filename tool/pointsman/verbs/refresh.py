@@ -8,7 +8,6 @@ left out; commits that someone else put on the branch stop the rebuild, and so d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
@@ -24,6 +23,7 @@ from pointsman.shipping.pulls import Pull
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.message import Said
 from pointsman.state.names import short
+from pointsman.struct import struct
 from pointsman.values import PullRequest, TargetName, ToldFault, told
 from pointsman.workspace import Workspace
 
@@ -31,7 +31,7 @@ _TRIES = 12
 Became = Literal["fresh", "rebuilt", "merged", "closed", "left", "refused"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class RefreshedPullRequest(PullRequest):
     """What became of one pull request, and why."""
 
@@ -41,7 +41,7 @@ class RefreshedPullRequest(PullRequest):
     faults: Annotated[Sequence[ToldFault], "of a refused one"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Refreshed:
     """What became of each."""
 

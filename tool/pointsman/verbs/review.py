@@ -6,7 +6,7 @@ review says so instead of failing. How a review reads is for `review_terminal`, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pointsman.errors import Problem
 from pointsman.gate.gate import Gate, Verdict
@@ -20,6 +20,7 @@ from pointsman.shipping import pulls
 from pointsman.shipping.pulls import Pull
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
+from pointsman.struct import replace
 from pointsman.workspace import Workspace
 
 

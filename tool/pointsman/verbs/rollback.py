@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pointsman.errors import Problem, Refused
@@ -18,6 +17,7 @@ from pointsman.repo.retry import until_settled
 from pointsman.shipping import pulls
 from pointsman.state.message import compose
 from pointsman.state.objects import Entry, Oid
+from pointsman.struct import struct
 from pointsman.values import CommitId, HoldTerms, PullRequest, Sha256, TargetName
 from pointsman.verbs import rollback_plan
 from pointsman.verbs.rollback_plan import Plan, Request
@@ -30,7 +30,7 @@ _SHOWN = 3  # targets
 Became = Literal["opened", "merged", "unchanged", "left"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Restored:
     """What became of one target."""
 
@@ -44,7 +44,7 @@ class Restored:
     says: Annotated[str | None, "why it stays as it is"] = None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class RolledBack:
     """What became of all targets of a rollback."""
 

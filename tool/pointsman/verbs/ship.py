@@ -15,6 +15,7 @@ from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.ship import Shipping, Terms, Want
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.names import Target
+from pointsman.struct import struct
 from pointsman.values import ShippedTarget, Version
 from pointsman.verbs import publish
 from pointsman.workspace import Workspace
@@ -28,7 +29,7 @@ class Request(ShipOptions):
     versions: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Shipped:
     """What was named, and what became of its target."""
 

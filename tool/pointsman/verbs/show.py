@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pointsman.errors import Problem, Unreachable
@@ -14,13 +13,14 @@ from pointsman.history.times import CommitTimes
 from pointsman.history.versions import Recorded, find_version
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
+from pointsman.struct import struct
 from pointsman.values import ArtifactType, Step, TargetName, Version
 from pointsman.workspace import Workspace
 
 Blob = Literal["present", "missing", "altered", "unknown", "not asked"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Period:
     """A time that main pointed to a version; `to` is None for now."""
 
@@ -28,7 +28,7 @@ class Period:
     to: Step | None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Shown:
     """One recorded version, and what became of it."""
 

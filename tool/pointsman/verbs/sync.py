@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 from pointsman.errors import Fault, MovedFirst, Refused
@@ -27,6 +27,7 @@ from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Entry, Oid
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
+from pointsman.struct import replace, struct
 from pointsman.values import CommitId, told
 from pointsman.workspace import Workspace
 
@@ -45,7 +46,7 @@ class Orders:
     stopped: Callable[[], bool] = lambda: False  # asked between two pointers
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Synced:
     """What became of the pointers, and who was called."""
 

@@ -17,6 +17,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.names import Target, is_name, is_version
+from pointsman.struct import struct
 from pointsman.values import Count, ToldFault, told
 from pointsman.workspace import Workspace
 
@@ -33,7 +34,7 @@ class Choice:
     shard: tuple[int, int] = (1, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Verified:
     """What was read again, and what of it is not as it should be."""
 

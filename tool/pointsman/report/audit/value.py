@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal
 
 from pointsman.history.events import Now, ToldEvent
 from pointsman.history.signatures import Signature
+from pointsman.struct import struct
 from pointsman.values import CommitId, Count, Moment, ToldFault
 
 AuditedKind = Literal["ship", "restore", "removal", "edit", "hold", "release"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class DatedCommit:
     """A commit of main, and when it came into force."""
 
@@ -21,7 +22,7 @@ class DatedCommit:
     at: Moment
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Period:
     """The first and the last commit judged."""
 
@@ -29,7 +30,7 @@ class Period:
     last: DatedCommit
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Counts:
     """How many events of each kind there were, and what was unusual."""
 
@@ -44,7 +45,7 @@ class Counts:
     broken: Annotated[Count, "faults that no commit accepts"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class AuditedEvent(ToldEvent):
     """An event as an audit tells it."""
 
@@ -54,7 +55,7 @@ class AuditedEvent(ToldEvent):
     signature: Annotated[Signature | None, "of the commit, where [audit] asks for signatures"] = None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class LandedFault(ToldFault):
     """A fault of a commit of main, or of main as a whole, of which no commit is told."""
 
@@ -67,7 +68,7 @@ class LandedFault(ToldFault):
     reason: Annotated[str | None, "why it is accepted"] = None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Person:
     """How many commits someone made, and how many were committed or merged by the same."""
 
@@ -76,7 +77,7 @@ class Person:
     committed: Annotated[Count, "commits; after a squash, merged"]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Signer:
     """Who signed so many commits, with which key."""
 
@@ -85,7 +86,7 @@ class Signer:
     commits: Count
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Signed:
     """What had to be signed, and what of it is."""
 
@@ -96,7 +97,7 @@ class Signed:
     signers: Sequence[Signer]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Audit:
     """Everything that an audit found."""
 

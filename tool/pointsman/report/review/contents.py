@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from pointsman.artifact import metrics
 from pointsman.artifact.content import Content, Lists, Rows
@@ -11,6 +10,7 @@ from pointsman.gate.payloads import Missing
 from pointsman.guardrails.comparison import MEASURES
 from pointsman.report.review.value import Figures, Pair, Ranked, RankedBefore, ReviewedType
 from pointsman.state.documents import Record
+from pointsman.struct import replace
 
 SHOWN = 20  # ids of a list
 

@@ -6,7 +6,7 @@ Its shape: `schemas/output/review.schema.json`; the metrics: docs/review.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from pointsman.artifact.content import Content
@@ -39,6 +39,7 @@ from pointsman.rules.guardrail import findings
 from pointsman.state.documents import HOLD_ON_ALL, Hold, Manifest, Record, read_hold, rfc3339
 from pointsman.state.names import Target, short
 from pointsman.state.objects import Oid
+from pointsman.struct import replace
 from pointsman.values import HoldTerms, JudgedFault, judged
 
 _PAST = 12  # ships of a target whose counts are shown

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Annotated, Literal
 
+from pointsman.struct import struct
 from pointsman.values import (
     CommitId,
     Count,
@@ -26,7 +26,7 @@ Place = Annotated[int, Shape(minimum=1)]
 Ids = Annotated[Sequence[str] | None, Shape(most=20)]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Window:
     """The days that a version was built from."""
 
@@ -34,7 +34,7 @@ class Window:
     end: str
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Side:
     """What is recorded of a version before or after the change."""
 
@@ -48,7 +48,7 @@ class Side:
     summary: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Ranked:
     """An item at the top now, and the place that it had."""
 
@@ -58,7 +58,7 @@ class Ranked:
     was_rank: Count | None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class RankedBefore:
     """An item at the top before, and the place that it has now."""
 
@@ -68,7 +68,7 @@ class RankedBefore:
     is_rank: Count | None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class ReviewedType:
     """One artifact type before and after; lists are of its contents, each as long as it is worth showing."""
 
@@ -110,7 +110,7 @@ class ReviewedType:
                 yield name, shown, max(0, (count or 0) - len(shown))
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class GuardrailFigure:
     """What a guardrail measured of a type, or of the whole manifest."""
 
@@ -122,7 +122,7 @@ class GuardrailFigure:
     says: str
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Undoes:
     """What a restore undoes, the state that it goes back to, and the versions that it takes out."""
 
@@ -134,7 +134,7 @@ class Undoes:
     lost: Mapping[str, Version]
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class PastShip:
     """What an earlier ship had of a type."""
 
@@ -143,7 +143,7 @@ class PastShip:
     items: Count
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class ReviewedTarget:
     """What the change means for one target."""
 
@@ -168,7 +168,7 @@ class ReviewedTarget:
         return any(not fault.accepted for fault in self.faults)
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class ReviewedHold:
     """What the change does to one hold; None for none, or for one that cannot be read."""
 
@@ -177,7 +177,7 @@ class ReviewedHold:
     is_: HoldTerms | None
 
 
-@dataclass(frozen=True, slots=True)
+@struct(frozen=True)
 class Review:
     """What a change means for those who get the recommendations."""
 
