@@ -180,7 +180,10 @@ def test_a_commit_that_is_another_than_was_signed_is_found(shop: Shop, keys: Pat
     changes: list[tuple[Callable[[bytes], bytes], str]] = [
         (lambda content: content.replace(b"\nhold", b"\nhold it"), "does not fit the commit"),
         (lambda content: content.replace(b"author Ann", b"author Eve"), "does not fit the commit"),
-        (lambda content: content.replace(b"BEGIN SSH", b"BEGIN PGP").replace(b"END SSH", b"END PGP"), "an OpenPGP signature"),
+        (
+            lambda content: content.replace(b"BEGIN SSH", b"BEGIN PGP").replace(b"END SSH", b"END PGP"),
+            "an OpenPGP signature",
+        ),
         (lambda content: content.replace(b"-----BEGIN SSH SIGNATURE-----", b"-----"), "of another kind"),
         (lambda content: content.replace(b"gpgsig ", b"gpgsig-sha256 "), "has no signature"),
         (lambda content: content.replace(b"\n U1NIU0lH", b"\n U1NI\x80\xffU0lH"), "does not fit the commit"),
