@@ -13,7 +13,7 @@ from shop import GROCER, STAGING, Kept, Shop, artifact, cooc, git, popularity, r
 from pointsman import artifact as reader
 from pointsman.cli import check as check_command
 from pointsman.cli import pr as pr_command
-from pointsman.errors import Refused
+from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.gate.payloads import Contents, Missing
 from pointsman.outcome import Outcome
@@ -286,3 +286,23 @@ def test_a_rollback_waits_for_no_contents_and_a_revert_is_judged_by_them(grocer:
     git(shop.desk, "revert", "--no-edit", "HEAD")
     assert reads(shop, "origin/main", "HEAD", notes=False) == []
     assert len(reads(shop, "origin/main", "HEAD")) == 10
+
+
+def test_consent_for_one_target_lets_no_other_one_through(shop: Shop, tmp_path: Path) -> None:
+    surfaces = ("home", "search", "kids")
+    first = [popularity(tmp_path / f"{each}1.json", 40, surface=each) for each in surfaces]
+    shop.publish(*first, merge=True)
+    before = shop.main
+    fewer = [popularity(tmp_path / f"{each}2.json", 8, surface=each) for each in surfaces]
+    with pytest.raises(Problem, match=r"would accept it for 3 targets \(grocer/home, grocer/kids, grocer/search\)"):
+        shop.publish(*fewer, accept=BROKEN, reason="a sale", merge=True)
+    assert stopped(shop, *fewer, accept=[f"grocer/home:{rule}" for rule in BROKEN], reason="a sale") <= set(BROKEN)
+    assert shop.main == before
+    accept = ("grocer/[", "grocer/home:nothing", "home:items-drop")
+    for each in accept:
+        with pytest.raises(Problem):
+            shop.publish(fewer[0], accept=(each,), reason="a sale")
+    done = shop.publish(*fewer, accept=[f"grocer/*:{rule}" for rule in BROKEN], reason="a sale", merge=True)
+    assert {each["outcome"] for each in done.document["targets"]} == {"merged"}
+    assert stopped(shop, popularity(tmp_path / "3.json", 2)) <= set(BROKEN)
+    shop.publish(popularity(tmp_path / "3.json", 2), accept=BROKEN, reason="one alone needs no name", merge=True)

@@ -104,15 +104,18 @@ class _Version(_ParamType):
 
 
 class _Rule(_ParamType):
-    """A rule that a change may accept by name."""
+    """A guardrail that a change may accept by name, for every target or for those before a colon."""
 
-    name = "rule"
+    name = "[target:]rule"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from pointsman.guardrails.table import GUARDRAILS
 
-        if value not in GUARDRAILS:
-            self.fail(f"no guardrail is called {value!r}{did_you_mean(value, GUARDRAILS, always=False)}", param, ctx)
+        where, _, rule = str(value).rpartition(":")
+        if rule not in GUARDRAILS:
+            self.fail(f"no guardrail is called {rule!r}{did_you_mean(rule, GUARDRAILS, always=False)}", param, ctx)
+        if where:
+            TARGETS.convert(where, param, ctx)
         return str(value)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--until", metavar="TIME", type=TEXT, help="When the hold ends: 2h, 3d, a date or a time.")
 @click.option(
     "--accept",
-    metavar="RULE",
+    metavar="[TARGET:]RULE",
     type=RULE,
     multiple=True,
     help="Go on although this guardrail is broken; needs --reason.",

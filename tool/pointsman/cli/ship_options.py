@@ -20,7 +20,7 @@ def ship_options(function: _Any) -> _Any:
             click.option("--reship", is_flag=True, help="Also ship versions that a rollback took out."),
             click.option(
                 "--accept",
-                metavar="RULE",
+                metavar="[TARGET:]RULE",
                 type=RULE,
                 multiple=True,
                 help="Ship although this guardrail is broken; needs --reason.",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from pointsman.errors import Problem
+from pointsman.errors import Fault, Problem
 from pointsman.guardrails.table import GUARDRAILS
 from pointsman.state.message import check_value
+from pointsman.state.names import Pattern, Target
+from pointsman.state.paths import path_kind, target_of
 from pointsman.state.suggest import did_you_mean
+
+_TARGETS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +22,7 @@ class ShipOptions:
     run: str = ""  # the pipeline run, a URL
     merge: bool = False
     reship: bool = False
-    accept: tuple[str, ...] = ()  # guardrails that may be broken
+    accept: tuple[str, ...] = ()  # guardrails that may be broken, as RULE or TARGET:RULE
     reason: str = ""
     dry_run: bool = False
 
@@ -34,9 +38,39 @@ def check_words(run: str, accept: Sequence[str], reason: str) -> None:
         check_value(reason, "--reason")
     if accept and not reason:
         raise Problem("--accept needs --reason: say why the guardrail may be broken, the reviewers will read it")
-    for rule in accept:
+    for each in accept:
+        where, _, rule = each.rpartition(":")
         if rule not in GUARDRAILS:
             raise Problem(f"no guardrail is called {rule!r}{did_you_mean(rule, GUARDRAILS)}")
+        if where:
+            Pattern.parse(where)
+
+
+def accepts(accept: Sequence[str], target: Target, rule: str) -> bool:
+    """Whether one of RULE and TARGET:RULE means this rule of this target. TARGET may be a pattern."""
+    means = (each.rpartition(":") for each in accept)
+    return any(name == rule and (not where or Pattern.parse(where).matches(target)) for where, _, name in means)
+
+
+def accepts_fault(accept: Sequence[str], fault: Fault) -> bool:
+    """Whether they mean a fault of a manifest."""
+    return path_kind(fault.path) == "manifest" and accepts(accept, target_of(fault.path), fault.rule)
+
+
+def check_width(accept: Sequence[str], broken: Mapping[Target, Collection[str]]) -> None:
+    """Problem for a guardrail that is accepted without a target and that several targets break.
+
+    `broken`: target → the guardrails that it breaks. A consent for one target must not let another one through unseen.
+    """
+    named = [each for each in accept if ":" in each]
+    for rule in (each for each in accept if ":" not in each):
+        targets = [target for target, rules in broken.items() if rule in rules and not accepts(named, target, rule)]
+        if len(targets) > 1:
+            some = ", ".join(map(str, targets[:_TARGETS_SHOWN])) + (" …" if len(targets) > _TARGETS_SHOWN else "")
+            raise Problem(
+                f"--accept {rule} would accept it for {len(targets)} targets ({some}): "
+                f"say for which, such as --accept {targets[0]}:{rule}"
+            )
 
 
 def check_now(now: bool, reason: str) -> None:

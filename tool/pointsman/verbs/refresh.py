@@ -145,7 +145,7 @@ def _terms(pull: Pull, lost: Sequence[str]) -> Terms:
     asked = ShipOptions(
         run=pull.message.run,
         reship=any(said.reships for said in pull.message.said),
-        accept=tuple(sorted(accepts)),
+        accept=tuple(f"{said.target}:{rule}" for said in pull.message.said for rule in sorted(said.accepts)),
         reason=pull.message.reason or next(iter(accepts.values()), ""),
     )
     return Terms(f"pointsman pr refresh {pull.id}", asked, note=note)
