@@ -18,7 +18,9 @@ from pointsman.gate.gate import Gate
 from pointsman.gate.payloads import Contents, Missing
 from pointsman.outcome import Outcome
 from pointsman.settings import Settings
+from pointsman.shipping.options import bind
 from pointsman.state.documents import Record
+from pointsman.state.names import Target
 from pointsman.verbs import check, log, pr, rollback
 from pointsman.workspace import Workspace
 
@@ -306,3 +308,14 @@ def test_consent_for_one_target_lets_no_other_one_through(shop: Shop, tmp_path: 
     assert {each["outcome"] for each in done.document["targets"]} == {"merged"}
     assert stopped(shop, popularity(tmp_path / "3.json", 2)) <= set(BROKEN)
     shop.publish(popularity(tmp_path / "3.json", 2), accept=BROKEN, reason="one alone needs no name", merge=True)
+
+
+def test_consent_without_a_target_is_bound_to_what_was_seen(shop: Shop) -> None:
+    home, search = Target("grocer", "home"), Target("grocer", "search")
+    assert bind(["items-drop"], {home: {"items-drop"}, search: set()}) == ["grocer/home:items-drop"]
+    assert bind(["items-drop"], {home: set()}) == ["grocer/home:items-drop"]
+    assert bind(["items-drop"], {home: set(), search: set()}) == []
+    assert bind(["*/home:items-drop", "items-drop"], {home: {"items-drop"}, search: {"items-drop"}}) == [
+        "*/home:items-drop",
+        "grocer/search:items-drop",
+    ]

@@ -57,12 +57,14 @@ def accepts_fault(accept: Sequence[str], fault: Fault) -> bool:
     return path_kind(fault.path) == "manifest" and accepts(accept, target_of(fault.path), fault.rule)
 
 
-def check_width(accept: Sequence[str], broken: Mapping[Target, Collection[str]]) -> None:
-    """Problem for a guardrail that is accepted without a target and that several targets break.
+def bind(accept: Sequence[str], broken: Mapping[Target, Collection[str]]) -> list[str]:
+    """`accept`, each as TARGET:RULE. A RULE without a target is for the one target that breaks it now.
 
-    `broken`: target → the guardrails that it breaks. A consent for one target must not let another one through unseen.
+    `broken`: target → the guardrails that it breaks. Problem for a RULE that several targets break: a consent for one
+    target must not let another one through unseen, now or after main has moved.
     """
     named = [each for each in accept if ":" in each]
+    found = []
     for rule in (each for each in accept if ":" not in each):
         targets = [target for target, rules in broken.items() if rule in rules and not accepts(named, target, rule)]
         if len(targets) > 1:
@@ -71,6 +73,8 @@ def check_width(accept: Sequence[str], broken: Mapping[Target, Collection[str]])
                 f"--accept {rule} would accept it for {len(targets)} targets ({some}): "
                 f"say for which, such as --accept {targets[0]}:{rule}"
             )
+        found += [f"{target}:{rule}" for target in (broken if len(broken) == 1 else targets)]
+    return named + found
 
 
 def check_now(now: bool, reason: str) -> None:

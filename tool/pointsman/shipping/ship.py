@@ -18,7 +18,7 @@ from pointsman.report.review import commit_message
 from pointsman.report.review.document import describe
 from pointsman.settings import Settings
 from pointsman.shipping import merge, pulls
-from pointsman.shipping.options import ShipOptions, accepts_fault, check_width
+from pointsman.shipping.options import ShipOptions, accepts_fault, bind
 from pointsman.shipping.pulls import Pull
 from pointsman.shipping.supersede import Superseding
 from pointsman.state.documents import Manifest, Record, later_moment
@@ -85,9 +85,9 @@ class Shipping:
         self.terms = terms
         self.progress = workspace.progress
         self.notes: list[str] = []
-        self._judged: dict[
-            tuple[Target, ...], tuple[str, ...]
-        ] = {}  # targets → the commits that they were judged against
+        # targets → the commits that they were judged against
+        self._judged: dict[tuple[Target, ...], tuple[str, ...]] = {}
+        self._accept: Sequence[str] = terms.asked.accept
         self._accepted: dict[Target, dict[str, str]] = {}
         self._reports: dict[tuple[Target, ...], str] = {}  # targets → the short review of their ship
         self._opened: list[Pull] = []
@@ -108,7 +108,7 @@ class Shipping:
                 faults += error.faults
         if faults:
             raise Refused(faults)
-        check_width(self.terms.asked.accept, self._accepted)
+        self._accept = bind(self._accept, self._accepted)
 
     def preview(self, group: Sequence[Want]) -> list[ShippedTarget]:
         ship = self._next(group)
@@ -225,7 +225,7 @@ class Shipping:
         base = Snapshot(self.repo, ship.main)
         records = {path: data for path, data in records.items() if base.entry(path) is None}
         verdict = self.gate.judge_proposed(ship.main, records, ship.files, ship.message)
-        stopping = [fault for fault in verdict.faults if not accepts_fault(self.terms.asked.accept, fault)]
+        stopping = [fault for fault in verdict.faults if not accepts_fault(self._accept, fault)]
         if stopping:
             raise Refused(stopping)
         self.notes += [note for note in map(str, verdict.notes) if note not in self.notes]

@@ -21,7 +21,6 @@ from pointsman.shipping import merge, pulls
 from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.pulls import Pull
 from pointsman.shipping.ship import Shipping, Terms, Want
-from pointsman.state.message import Said
 from pointsman.state.names import short
 from pointsman.struct import struct
 from pointsman.values import PullRequest, TargetName, ToldFault, told
@@ -103,7 +102,6 @@ def _one(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
         why = "a rollback took out what it ships" if lost else "main has what it ships"
         pulls.close_pull(workspace, pull, f"Closed: {why}.")
         return _told(pull, "closed", why)
-    _same_acceptance(pull, ship.said)
     approved = workspace.forge.approvals(pull.opened)
     rebuilt = shipping.push(ship, pull)
     says = f"built anew on main at {short(repo.main)}"
@@ -149,19 +147,6 @@ def _terms(pull: Pull, lost: Sequence[str]) -> Terms:
         reason=pull.message.reason or next(iter(accepts.values()), ""),
     )
     return Terms(f"pointsman pr refresh {pull.id}", asked, note=note)
-
-
-def _same_acceptance(pull: Pull, said: Sequence[Said]) -> None:
-    """Refused if it would accept for a target what nobody accepted for that one."""
-    says = "objects on main as it is now, and nobody accepted it: publish again with --accept"
-    new = [
-        Fault(each.target.manifest_path, rule, says)
-        for each in said
-        for rule in each.accepts
-        if rule not in pull.message.accepts(each.target)
-    ]
-    if new:
-        raise Refused(new)
 
 
 def _told(pull: Pull, outcome: Became, says: str = "", faults: Sequence[Fault] = ()) -> RefreshedPullRequest:
