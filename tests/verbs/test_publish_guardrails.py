@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pointsman.gate.payloads import Contents, Missing
 from pointsman.outcome import Outcome
 from pointsman.settings import Settings
 from pointsman.shipping.options import bind
+from pointsman.shipping.ship import Shipping, Want
 from pointsman.state.documents import Record
 from pointsman.state.names import Target
 from pointsman.verbs import check, log, pr, rollback
@@ -319,3 +320,25 @@ def test_consent_without_a_target_is_bound_to_what_was_seen(shop: Shop) -> None:
         "*/home:items-drop",
         "grocer/search:items-drop",
     ]
+
+
+def test_consent_without_a_target_reaches_no_target_that_breaks_only_after_main_moved(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.publish(
+        popularity(tmp_path / "home1.json", 40), popularity(tmp_path / "search1.json", 8, surface="search"), merge=True
+    )
+    judge = Shipping.judge
+
+    def judge_then_main_moves(shipping: Shipping, groups: Sequence[Sequence[Want]]) -> None:
+        judge(shipping, groups)
+        monkeypatch.setattr(Shipping, "judge", judge)
+        shop.publish(popularity(tmp_path / "search2.json", 40, surface="search"), merge=True)
+
+    monkeypatch.setattr(Shipping, "judge", judge_then_main_moves)
+    mine = (popularity(tmp_path / "home3.json", 8), popularity(tmp_path / "search3.json", 9, surface="search"))
+    done = shop.publish(*mine, accept=BROKEN, reason="a sale", merge=True)
+    assert {each["target"]: each["outcome"] for each in done.document["targets"]} == {
+        "grocer/home": "merged",
+        "grocer/search": "refused",
+    }
