@@ -300,7 +300,7 @@ class Shipping:
         faults: Sequence[Fault] = (),
         says: str = "",
     ) -> ShippedTarget:
-        data = ship.files.get(target.manifest_path) if ship is not None else None
+        data = ship.manifests[target].render() if ship is not None and target in ship.manifests else None
         if pull is not None and outcome != "merged":
             data = Snapshot(self.repo, pull.head).read(target.manifest_path)
         if data is None:

@@ -77,24 +77,29 @@ class Message:
     run: str = ""
     reason: str = ""
     held_now: frozenset[str] = frozenset()  # "tenant/surface" or "all": hold set or released without review
+    _blocks: dict[Target, list[Said]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        blocks: dict[Target, list[Said]] = {}  # a message of many targets is asked about each of them
+        for said in self.said:
+            blocks.setdefault(said.target, []).append(said)
+        object.__setattr__(self, "_blocks", blocks)
 
     def of(self, target: Target, manifest: str) -> Said | None:
         """The block that vouches for the manifest with this SHA-256; None if there is none."""
-        return next((said for said in self.said if said.target == target and said.manifest == manifest), None)
+        return next((said for said in self._blocks.get(target, ()) if said.manifest == manifest), None)
 
     def accepts(self, target: Target, manifest: str = "") -> Mapping[str, str]:
         """Rule → reason, for each rule that the change may break for a target.
 
         `manifest`: SHA-256 of the manifest that the change leaves. If given, blocks about other bytes do not count.
         """
-        blocks = (
-            said for said in self.said if said.target == target and (not manifest or said.manifest in ("", manifest))
-        )
+        blocks = (said for said in self._blocks.get(target, ()) if not manifest or said.manifest in ("", manifest))
         return {rule: reason for said in blocks for rule, reason in said.accepts.items()}
 
     def about(self, target: Target) -> Said | None:
         """The last block about a target; None if there is none."""
-        return next((said for said in reversed(self.said) if said.target == target), None)
+        return next(reversed(self._blocks.get(target, ())), None)
 
 
 def parse(text: str) -> Message:

@@ -27,9 +27,8 @@ from pointsman.report.target_state import (
 )
 from pointsman.serving.pointers import drift, pointers
 from pointsman.settings import Settings
-from pointsman.shipping.pulls import reference, seen_pulls
+from pointsman.shipping.pulls import Pull, reference, seen_pulls
 from pointsman.state.documents import Record, rfc3339
-from pointsman.state.message import parse
 from pointsman.state.names import Pattern, Target
 from pointsman.state.objects import Commit, Oid, object_id
 from pointsman.state.times import window_instant
@@ -86,7 +85,10 @@ class _Look:
         self.settings: Settings = self.head.settings()
         self.gate = workspace.gate
         self.moments = CommitTimes(repo, main)
-        self.pulls = seen_pulls(workspace)
+        self.pulls_of: dict[Target, list[Pull]] = {}
+        for pull in seen_pulls(workspace):
+            for target in pull.targets:
+                self.pulls_of.setdefault(target, []).append(pull)
         self.store: Store | None = None  # None: it cannot be reached
         self.served: dict[Target, Held] = {}
 
@@ -102,8 +104,7 @@ class _Look:
             for target in found:
                 self._expect(target)
         else:
-            asked_for = (target for pull in self.pulls for target in pull.targets)
-            found = sorted({*current_targets(self.head), *asked_for, *self.served})
+            found = sorted({*current_targets(self.head), *self.pulls_of, *self.served})
         self.repo.expect(len(found))
         self.gate.documents.fetch_ahead(self.head, found)
         return found
@@ -123,7 +124,7 @@ class _Look:
     def _expect(self, target: Target) -> None:
         """Problem for a target that nobody has ever heard of, with the nearest."""
         there = self.head.entry(target.manifest_path) is not None or target in self.served
-        if there or any(target in pull.targets for pull in self.pulls):
+        if there or target in self.pulls_of:
             return
         if str(target) not in (known := shipped_ever(self.repo, self.main)):
             raise Problem(unknown(target, known))
@@ -148,12 +149,12 @@ class _Look:
                 for hold in documents.holds(self.head, target).values()
                 if hold is not None and hold.binds(self.clock)
             ],
-            pull_requests=[reference(pull) for pull in self.pulls if target in pull.targets],
+            pull_requests=list(map(reference, self.pulls_of.get(target, ()))),
         )
 
     def _shipped(self, commit: Commit) -> ShippedStep:
         step = self.moments.step(commit)
-        return ShippedStep(step.commit, step.at, step.by, commit.committer, parse(self.repo.words(commit)).run)
+        return ShippedStep(step.commit, step.at, step.by, commit.committer, self.gate.past.message(commit).run)
 
     def _window(self, target: Target, records: Mapping[str, Record]) -> Window | None:
         if not records:
