@@ -48,7 +48,7 @@ class Settings:
     audit_since: str = ""  # this commit and all before it are not judged; their manifests count as good
     allowed_signers: str = ""  # path of a file on main
     signed: tuple[str, ...] = ()  # paths of files and directories, "." for all
-    invalidate: str = ""  # URL with {tenant}, optionally {surface}
+    invalidate: tuple[str, ...] = ()  # URLs with {tenant}, optionally {surface}: one for each replica of serving
     notify_command: str = ""
     notify_webhook: str = ""
     policy: Mapping[str, Limit] = field(default_factory=dict)
@@ -285,16 +285,10 @@ def _audit(table: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _hooks(serving: Mapping[str, Any], notify: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The fields about the calls of sync: [serving] invalidate and [notify]."""
-    invalidate = serving.get("invalidate", "")
-    if invalidate != "":
-        _hook(invalidate, "[serving] invalidate", where)
-        names = re.findall(r"\{([^{}]*)\}", invalidate)
-        if names.count("tenant") != 1 or names.count("surface") > 1 or {*names} - {"tenant", "surface"}:
-            raise Problem(f"{where}: [serving] invalidate must have {{tenant}} once, and may have {{surface}} once")
-        if "{" in invalidate[: invalidate.index("/", invalidate.index("://") + 3)]:
-            raise Problem(
-                f"{where}: [serving] invalidate: the host cannot contain {{tenant}} or {{surface}}: {invalidate!r}"
-            )
+    given = serving.get("invalidate", [])
+    urls = [each for each in (given if isinstance(given, list) else [given]) if each != ""]
+    for url in urls:
+        _invalidate(url, where)
     command, webhook = notify.get("command", ""), notify.get("webhook", "")
     if webhook != "":
         _hook(webhook, "[notify] webhook", where)
@@ -307,12 +301,23 @@ def _hooks(serving: Mapping[str, Any], notify: Mapping[str, Any], where: str) ->
             raise Problem(f"{where}: [notify] command must be one line, a program and its arguments, not {command!r}")
     except ValueError as error:
         raise Problem(f"{where}: [notify] command: {error}: {command!r}") from error
-    return {"invalidate": invalidate, "notify_command": command, "notify_webhook": webhook}
+    return {"invalidate": tuple(dict.fromkeys(urls)), "notify_command": command, "notify_webhook": webhook}
 
 
-def _hook(url: object, key: str, where: str) -> None:
+def _invalidate(url: object, where: str) -> None:
+    key = "[serving] invalidate"
+    checked = _hook(url, key, where)
+    names = re.findall(r"\{([^{}]*)\}", checked)
+    if names.count("tenant") != 1 or names.count("surface") > 1 or {*names} - {"tenant", "surface"}:
+        raise Problem(f"{where}: {key} must have {{tenant}} once in each URL, and may have {{surface}} once")
+    if "{" in checked[: checked.index("/", checked.index("://") + 3)]:
+        raise Problem(f"{where}: {key}: the host cannot contain {{tenant}} or {{surface}}: {checked!r}")
+
+
+def _hook(url: object, key: str, where: str) -> str:
     if not isinstance(url, str) or not re.fullmatch(r"https?://[^/@\s]+/?[^\s@]*", url) or "/" not in url[8:]:
         raise Problem(f"{where}: {key} must be a URL such as https://host/path without credentials, not {url!r}")
+    return url
 
 
 def _is_path(value: object) -> bool:

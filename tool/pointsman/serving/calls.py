@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pointsman import __version__
-from pointsman.errors import Problem, one_line
+from pointsman.errors import Problem, one_line, without_secrets
+from pointsman.state.names import NAME
 
 INVALIDATE_HEADERS = "POINTSMAN_INVALIDATE_HEADERS"
 NOTIFY_HEADERS = "POINTSMAN_NOTIFY_HEADERS"
@@ -27,11 +28,16 @@ _POST_TRIES = 3
 _CALL_SECONDS = 5.0  # for one answer, or for the command
 _RUN_SECONDS = 20.0  # for all calls of one run
 _PAUSE_SECONDS = 0.2  # before the second try; twice that before the third
-_CHARACTERS_SHOWN = 200  # of the stderr of a command
+_CHARACTERS_SHOWN = 200  # of the stderr of a command, or of the reason that a server gives
+_SECRET_CHARACTERS = 6  # a word of a header with so many may be a credential
+_HEADER = re.compile(rf"(?:\[(?P<tenant>{NAME})\]\s*)?(?P<name>[A-Za-z0-9-]+)\s*:(?P<value>.*)")
 
 
 class Calls:
-    """The calls of one run, with one time limit for all. Each returns what went wrong, "" if nothing did."""
+    """The calls of one run, with one time limit for all. Each returns what went wrong, "" if nothing did.
+
+    A server that gave no answer is not asked again in the same run. Several threads may use this at once.
+    """
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], object] = time.sleep
@@ -39,16 +45,23 @@ class Calls:
         self._clock = clock
         self._sleep = sleep
         self._ends = clock() + _RUN_SECONDS
+        self._silent: set[str] = set()  # scheme, host and port of servers that gave no answer
 
-    def post(self, url: str, document: Mapping[str, Any], variable: str) -> str:
-        """POST a document with the headers of an environment variable. Only 2xx is success: no redirect is followed."""
+    def post(self, url: str, document: Mapping[str, Any], variable: str, tenant: str = "") -> str:
+        """POST a document with the headers of an environment variable. Only 2xx is success: no redirect is followed.
+
+        `tenant`: whom the call is about, for headers that depend on it.
+        """
         import httpx
 
         try:
-            headers = {"User-Agent": f"pointsman/{__version__}", **read_headers(variable)}
+            headers = {"User-Agent": f"pointsman/{__version__}", **read_headers(variable, tenant)}
         except Problem as problem:
             return str(problem)
-        wrong = ""
+        server = "/".join(url.split("/")[:3])
+        if server in self._silent:
+            return "not tried: this server gave no answer to the call before"
+        wrong, answered = "", False
         for again in range(_POST_TRIES):
             left = self._ends - self._clock()
             if left <= 0:
@@ -60,11 +73,14 @@ class Calls:
             else:
                 if answer.is_success:
                     return ""
-                wrong = f"HTTP {answer.status_code}"
+                answered = True
+                wrong = f"HTTP {answer.status_code}{_reason(answer.content, headers)}"
                 if answer.status_code < 500 and answer.status_code not in (408, 429):
                     return wrong
             if again < _POST_TRIES - 1:
                 self._sleep(_PAUSE_SECONDS * 2**again)
+        if not answered:
+            self._silent.add(server)
         return wrong
 
     def run(self, command: str, document: Mapping[str, Any]) -> str:
@@ -99,17 +115,37 @@ class Calls:
         )
 
 
-def read_headers(variable: str) -> dict[str, str]:
-    """The headers in an environment variable, one `Name: value` a line. A Problem does not show the value."""
+def read_headers(variable: str, tenant: str = "") -> dict[str, str]:
+    """The headers in an environment variable, one `Name: value` a line. A Problem does not show the value.
+
+    `{tenant}` in a value becomes the tenant. A line that begins with `[<tenant>]` is for that tenant alone.
+    """
     headers = {}
     for line in os.environ.get(variable, "").splitlines():
         if not line.strip():
             continue
-        name, colon, value = line.partition(":")
-        if not colon or not re.fullmatch(r"[A-Za-z0-9-]+", name.strip()) or not value.strip().isascii():
+        found = _HEADER.fullmatch(line.strip())
+        if found is None or not found["value"].strip().isascii():
             raise Problem(f"{variable} has a line that is not a header: write each line as Name: value")
-        headers[name.strip()] = value.strip()
+        if found["tenant"] in (None, tenant):
+            headers[found["name"]] = found["value"].strip().replace("{tenant}", tenant)
     return headers
+
+
+def _reason(answer: bytes, headers: Mapping[str, str]) -> str:
+    """What a server says of a refusal, as `: <detail>`: the detail of RFC 9457 if it is that, else its first words.
+
+    A server may send back what it got: words of the headers of the request are not shown.
+    """
+    text = answer[: 64 * _CHARACTERS_SHOWN].decode(errors="replace")
+    with contextlib.suppress(ValueError, RecursionError):
+        document = json.loads(text)
+        says = [document.get(name) for name in ("detail", "code")] if isinstance(document, dict) else []
+        text = ", ".join(each for each in says if isinstance(each, str) and each) or text
+    for secret in (word for value in headers.values() for word in value.split() if len(word) >= _SECRET_CHARACTERS):
+        text = text.replace(secret, "***")
+    shown = one_line(without_secrets(" ".join(text.split()))[:_CHARACTERS_SHOWN])
+    return f": {shown}" if shown else ""
 
 
 def _environment() -> dict[str, str]:

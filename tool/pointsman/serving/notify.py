@@ -12,26 +12,36 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from pointsman.errors import MovedFirst
 from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Lineage, Step
 from pointsman.outcome import as_document
 from pointsman.serving.calls import INVALIDATE_HEADERS, NOTIFY_HEADERS, Calls
-from pointsman.serving.outcomes import CallResult, SyncedTarget
+from pointsman.serving.outcomes import Called, CallResult, SyncedTarget
 from pointsman.settings import Settings
 from pointsman.state.documents import Manifest, read_manifest, rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid, object_id
 from pointsman.store.base import Held, Store
+from pointsman.store.parallel import ask_all
 
 KEY = ".pointsman/aftermath.json"
 _UPDATE_TRIES = 8
 _MOST_EVENTS = 20  # of one target; serving may be behind by more commits
+_AT_ONCE = 32  # of those who are called
+# recsys-service keeps manifests and all artifacts under this one name, whatever their types.
+_TO_INVALIDATE = ["popularity"]
 _DONE_OUTCOMES = ("written", "healed", "pruned", "unchanged")
 
+CHANNELS: tuple[Called, ...] = get_args(Called)
+
 Difference: TypeAlias = tuple[Target, Held | None]  # and the pointer that serving has of it
+
+
+# What is owed to whom for a target: to "invalidate" a list of URLs, to "webhook" and "command" a list of events.
+Owed: TypeAlias = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +49,18 @@ class _State:
     """The object as it was read."""
 
     tag: str | None = None
-    pending: dict[str, dict[str, Any]] = field(default_factory=dict)  # target → types to invalidate, events to notify
-    reported: dict[str, str] = field(default_factory=dict)  # target → hash of the lasting trouble that was reported
+    pending: dict[str, Owed] = field(default_factory=dict)  # by target
+    reported: dict[str, str] = field(default_factory=dict)  # "<channel> <target>" → hash of its trouble
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call that is due. `what`: the URL to invalidate, or the event to tell. `trouble`: the hash it reports."""
+
+    channel: Called
+    target: Target
+    what: Any
+    trouble: str = ""
 
 
 class Notices:
@@ -49,75 +69,84 @@ class Notices:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
+        told: dict[Called, str] = {"webhook": settings.notify_webhook, "command": settings.notify_command}
+        self._told = [channel for channel, named in told.items() if named]
 
     @property
     def wanted(self) -> bool:
         """Whether the settings name anyone."""
-        settings = self._settings
-        return bool(settings.invalidate or settings.notify_command or settings.notify_webhook)
+        return bool(self._settings.invalidate or self._told)
 
     def promise(self, gate: Gate, main: Oid, differing: Iterable[Difference]) -> None:
         """Store the calls for pointers that will be written. MovedFirst if another sync stored something meanwhile."""
         if not self.wanted:
             return
         state = self._read()
-        added = {str(target): self._calls_for(gate, main, target, held) for target, held in differing}
-        pending = {**state.pending, **added}
+        pending = dict(state.pending)
+        for target, held in differing:
+            events = _events_since(gate.lineage(main, target), held)
+            earlier = pending.get(str(target), {})
+            owed: dict[str, Sequence[Any]] = {"invalidate": list(self._settings.invalidate)}
+            for channel in self._told:
+                failed = [event for event in earlier.get(channel, ()) if event not in events]
+                owed[channel] = [*failed, *events][-_MOST_EVENTS:]
+            pending[str(target)] = {channel: owed.get(channel, []) for channel in CHANNELS}
         if pending != state.pending:
             self._write(state, pending, state.reported)
 
     def deliver(self, gate: Gate, main: Oid, done: Mapping[Target, SyncedTarget]) -> list[CallResult]:
-        """Make the stored calls for targets whose pointer is now that of main. Report each lasting trouble once."""
+        """Make the stored calls for targets whose pointer is now that of main. Report each lasting trouble once.
+
+        Whoever is called has a thread, so that one who is slow or away keeps nobody waiting.
+        """
         if not self.wanted:
             return []
         state, calls = self._read(), Calls()
-        finished: dict[str, dict[str, Any]] = {}
-        reported: dict[str, str] = {}
-        results: list[CallResult] = []
-        for target, each in done.items():
-            name, trouble = str(target), _lasting_trouble(each)
-            if trouble and state.reported.get(name) != trouble:
-                answers = self._notify(calls, target, [_trouble_event(gate, main, target, each)])
-                results += answers
-                reported |= {name: trouble} if _all_well(answers) else {}
-            elif name in state.pending and each.outcome in _DONE_OUTCOMES:
-                todo = state.pending[name]
-                answers = [
-                    *self._invalidate(calls, target, todo["types"]),
-                    *self._notify(calls, target, todo["events"]),
-                ]
-                results += answers
-                finished |= {name: todo} if _all_well(answers) else {}
+        due = list(self._due(gate, main, state, done))
+        lanes: dict[str, list[_Call]] = {}
+        for call in due:
+            lanes.setdefault(call.what if call.channel == "invalidate" else call.channel, []).append(call)
+
+        def make(lane: list[_Call]) -> list[tuple[_Call, CallResult]]:
+            return [(call, self._make(calls, call)) for call in lane]
+
+        made = [each for lane in ask_all(make, list(lanes.values()), at_once=_AT_ONCE) for each in lane]
+        failed = [call for call, answer in made if not answer.ok]
+        seen = {str(target) for target, each in done.items() if each.outcome in _DONE_OUTCOMES}
         in_trouble = {str(target) for target, each in done.items() if _lasting_trouble(each)}
+        remaining = _remaining(failed)
+        finished = {name: (owed, remaining.get(name, {})) for name, owed in state.pending.items() if name in seen}
+        reported = {_report(call): call.trouble for call, answer in made if call.trouble and answer.ok}
         self._update(finished, reported, {str(target) for target in done} - in_trouble, in_trouble)
-        return results
+        return [answer for _, answer in sorted(made, key=lambda each: each[0].target)]
 
     # the calls
 
-    def _calls_for(self, gate: Gate, main: Oid, target: Target, held: Held | None) -> dict[str, Any]:
-        lineage = gate.lineage(main, target)
-        now = lineage.last.versions if lineage.last is not None else {}
-        there = read_manifest(held.data, "") if held is not None else None
-        was = there.versions if isinstance(there, Manifest) else {}
-        types = sorted(slot for slot in {*was, *now} if was.get(slot) != now.get(slot)) or sorted(now)
-        return {"types": types, "events": list(_events(lineage, held, was))}
+    def _due(self, gate: Gate, main: Oid, state: _State, done: Mapping[Target, SyncedTarget]) -> Iterator[_Call]:
+        for target, each in done.items():
+            owed, trouble = state.pending.get(str(target), {}), _lasting_trouble(each)
+            if trouble:
+                for channel in self._told:
+                    call = _Call(channel, target, _trouble_event(gate, main, target, each), trouble)
+                    if state.reported.get(_report(call)) != trouble:
+                        yield call
+            elif each.outcome in _DONE_OUTCOMES:
+                urls = (url for url in owed.get("invalidate", ()) if url in self._settings.invalidate)
+                yield from (_Call("invalidate", target, url) for url in urls)
+                for channel in self._told:
+                    yield from (_Call(channel, target, event) for event in owed.get(channel, ()))
 
-    def _invalidate(self, calls: Calls, target: Target, types: Sequence[str]) -> Iterator[CallResult]:
-        if self._settings.invalidate and types:
-            url = self._settings.invalidate.replace("{tenant}", target.tenant).replace("{surface}", target.surface)
-            wrong = calls.post(url, {"targets": list(types), "surface": target.surface}, INVALIDATE_HEADERS)
-            yield CallResult("invalidate", str(target), not wrong, wrong)
-
-    def _notify(self, calls: Calls, target: Target, events: Sequence[Mapping[str, Any]]) -> list[CallResult]:
-        answers: list[CallResult] = []
-        for event in events:
-            if self._settings.notify_webhook:
-                wrong = calls.post(self._settings.notify_webhook, event, NOTIFY_HEADERS)
-                answers.append(CallResult("webhook", str(target), not wrong, wrong))
-            if self._settings.notify_command:
-                wrong = calls.run(self._settings.notify_command, event)
-                answers.append(CallResult("command", str(target), not wrong, wrong))
-        return answers
+    def _make(self, calls: Calls, call: _Call) -> CallResult:
+        target, url = call.target, None
+        if call.channel == "invalidate":
+            url = str(call.what).replace("{tenant}", target.tenant).replace("{surface}", target.surface)
+            document = {"targets": _TO_INVALIDATE, "surface": target.surface}
+            wrong = calls.post(url, document, INVALIDATE_HEADERS, target.tenant)
+        elif call.channel == "webhook":
+            wrong = calls.post(self._settings.notify_webhook, call.what, NOTIFY_HEADERS)
+        else:
+            wrong = calls.run(self._settings.notify_command, call.what)
+        return CallResult(call.channel, str(target), not wrong, wrong, url)
 
     # the object
 
@@ -127,9 +156,9 @@ class Notices:
             return _State()
         try:
             document = json.loads(held.data)
-            pending = {str(name): {"types": list(todo["types"]), "events": list(todo["events"])}
-                       for name, todo in document["owed"].items()}  # fmt: skip
-            return _State(held.tag, pending, {str(name): str(text) for name, text in document["told"].items()})
+            owed: dict[str, Owed] = {str(name): {channel: list(todo[channel]) for channel in CHANNELS}
+                    for name, todo in document["owed"].items()}  # fmt: skip
+            return _State(held.tag, owed, {str(name): str(text) for name, text in document["told"].items()})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return _State(held.tag)  # nobody can use it, so it is overwritten
 
@@ -138,21 +167,47 @@ class Notices:
         self._store.replace(KEY, (json.dumps(document, sort_keys=True) + "\n").encode(), was=state.tag)
 
     def _update(
-        self, finished: Mapping[str, Any], reported: dict[str, str], recovered: set[str], in_trouble: set[str]
+        self,
+        finished: Mapping[str, tuple[Owed, Owed]],
+        reported: dict[str, str],
+        recovered: set[str],
+        in_trouble: set[str],
     ) -> None:
-        """Remove what is finished, and add what was reported. Keep what other syncs have stored meanwhile."""
+        """Leave of what was done what remains, and add what was reported. Keep what others have stored meanwhile."""
         for _ in range(_UPDATE_TRIES):
             with self._store.locked(""), contextlib.suppress(MovedFirst):
                 state = self._read()
-                pending = {
-                    name: todo
-                    for name, todo in state.pending.items()
-                    if finished.get(name) != todo and name not in in_trouble
-                }
-                known = {name: text for name, text in state.reported.items() if name not in recovered} | reported
+                pending = {}
+                for name, owed in state.pending.items():
+                    was, remains = finished.get(name, (None, {}))
+                    left = remains if owed == was else owed
+                    if name not in in_trouble and any(left.values()):
+                        pending[name] = left
+                known = {key: text for key, text in state.reported.items() if key.partition(" ")[2] not in recovered}
+                known |= reported
                 if (pending, known) != (state.pending, state.reported):
                     self._write(state, pending, known)
                 return
+
+
+def _remaining(failed: Iterable[_Call]) -> dict[str, Owed]:
+    """What is still owed for each target after calls for it failed."""
+    owed: dict[str, dict[str, list[Any]]] = {}
+    for call in failed:
+        if not call.trouble:
+            mine = owed.setdefault(str(call.target), {channel: [] for channel in CHANNELS})
+            mine[call.channel].append(call.what)
+    return {**owed}
+
+
+def _report(call: _Call) -> str:
+    """The key under which it is stored that a channel was told of the trouble of a target."""
+    return f"{call.channel} {call.target}"
+
+
+def _events_since(lineage: Lineage, held: Held | None) -> list[dict[str, Any]]:
+    there = read_manifest(held.data, "") if held is not None else None
+    return list(_events(lineage, held, there.versions if isinstance(there, Manifest) else {}))
 
 
 def _events(lineage: Lineage, held: Held | None, was: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -210,7 +265,3 @@ def _trouble_event(gate: Gate, main: Oid, target: Target, each: SyncedTarget) ->
     kind = "refusal" if each.outcome == "refused" else "drift"
     changes = as_document(each.drift.changes if each.drift is not None else {})
     return {**_event(kind, target, last, {}, {}), "changes": changes, "faults": as_document(each.faults)}
-
-
-def _all_well(answers: Sequence[CallResult]) -> bool:
-    return all(each.ok for each in answers)

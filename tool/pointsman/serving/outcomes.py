@@ -50,3 +50,4 @@ class CallResult:
     target: TargetName
     ok: bool
     says: Annotated[str, "what went wrong"]
+    url: Annotated[str | None, "whose cache was to be invalidated; null for the others"] = None

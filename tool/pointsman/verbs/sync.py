@@ -73,7 +73,11 @@ def sync(workspace: Workspace, orders: Orders = Orders()) -> Outcome[Synced]:
         calls = Notices(store, settings).deliver(workspace.gate, main, done)
     targets = [done[target] for target in sorted(done)]
     refused = any(each.outcome == "refused" for each in targets)
-    notes = tuple(f"{call.what} of {call.target} failed: {call.says}" for call in calls if not call.ok)
+    notes = tuple(
+        f"{call.what} of {call.target}{f' at {call.url}' if call.url else ''} failed: {call.says}"
+        for call in calls
+        if not call.ok
+    )
     return Outcome(Synced(main, orders.dry_run, targets, calls), 5 if refused else 0, notes)
 
 
