@@ -20,6 +20,7 @@ UNIT = Path(__file__).parent / "unit"
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SEED = int(os.environ.get("POINTSMAN_SEED") or random.SystemRandom().randrange(2**32))
 ROUNDS = int(os.environ.get("POINTSMAN_ROUNDS") or 0) or (4 if REQUIRE_ALL else 1)
+SLOW = REQUIRE_ALL or bool(os.environ.get("POINTSMAN_ROUNDS"))  # whoever asks for rounds wants the tests that have them
 
 # Their asserts show values, as those of tests do.
 pytest.register_assert_rewrite("store_suite", "forge_suite")
@@ -41,11 +42,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A slow test is skipped, unless everything is required."""
-    if not REQUIRE_ALL:
+    """A slow test is skipped, unless everything is required or rounds are asked for."""
+    if not SLOW:
         for item in items:
             if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.skip(reason="slow: REQUIRE_ALL=1 runs it"))
+                item.add_marker(pytest.mark.skip(reason="slow: REQUIRE_ALL=1 or POINTSMAN_ROUNDS runs it"))
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -79,7 +79,7 @@ def root(work: Work, manifests: str, *, last: bool = False) -> str:
 # trees that git would not write
 
 
-@attack("unvouched-manifest")
+@attack("unvouched-manifest", "bad-path", mended=True)
 def a_tree_that_has_the_manifest_twice_the_good_one_first(work: Work) -> None:
     good = work.files[MANIFEST].oid
     pair = [(FILE, "manifest.json", good), (FILE, "manifest.json", evil(work))]
@@ -87,7 +87,7 @@ def a_tree_that_has_the_manifest_twice_the_good_one_first(work: Work) -> None:
     work.main = work.commit("ordinary words")
 
 
-@attack("unvouched-manifest", not_at={"SY": "what sync reads is the good one"})
+@attack("unvouched-manifest", "bad-path", mended=True)
 def a_tree_that_has_the_manifest_twice_the_good_one_last(work: Work) -> None:
     good = work.files[MANIFEST].oid
     pair = [(FILE, "manifest.json", evil(work)), (FILE, "manifest.json", good)]
@@ -95,14 +95,14 @@ def a_tree_that_has_the_manifest_twice_the_good_one_last(work: Work) -> None:
     work.main = work.commit("ordinary words")
 
 
-@attack("unvouched-manifest", "manifest-removed", not_at={"SY": "sync refuses it as manifest-removed"})
+@attack("unvouched-manifest", "manifest-removed", "bad-path", mended=True)
 def a_tree_whose_entries_stand_in_another_order_and_hide_a_hand_edit(work: Work) -> None:
     hand_edit(work)
     work.root = root(work, tree_of(work, "manifests"), last=True)
     work.main = work.commit("ordinary words")
 
 
-@attack("unvouched-manifest")
+@attack("unvouched-manifest", "bad-path", mended=True)
 def a_tree_in_another_order_whose_removal_is_accepted(work: Work) -> None:
     hand_edit(work)
     work.root = root(work, tree_of(work, "manifests"), last=True)
@@ -110,14 +110,14 @@ def a_tree_in_another_order_whose_removal_is_accepted(work: Work) -> None:
     work.main = work.commit(f"tidy up\n\n{accepts}")
 
 
-@attack("unvouched-manifest", start="shipped-once")
+@attack("unvouched-manifest", "bad-path", start="shipped-once", mended=True)
 def a_tree_in_another_order_that_looks_like_the_revert_of_a_first_ship(work: Work) -> None:
     work.ship(popularity=3)
     work.root = root(work, tree_of(work, "manifests"), last=True)
     work.main = work.commit("ordinary words")
 
 
-@attack("unvouched-manifest", not_at={"PC": "git's index refuses such a path", "SY": "sync does not see it"})
+@attack("unvouched-manifest", "bad-path", mended=True)
 def a_tree_with_a_slash_in_a_name(work: Work) -> None:
     objects = work.state.objects
     good = tree_of(work, "manifests/grocer")
@@ -132,6 +132,36 @@ def a_tree_with_a_slash_in_a_name(work: Work) -> None:
     ]
     work.root = root(work, objects.entries(manifests))
     work.main = work.commit("ordinary words")
+
+
+INDEX = {"PC": "git's index has no such trees"}
+
+
+@attack("bad-path", mended=True, not_at=INDEX)
+def a_ship_in_a_tree_with_a_slash_in_a_name(work: Work) -> None:
+    message = shipped(work)
+    objects = work.state.objects
+    home = objects.entries([(FILE, "manifest.json", work.files[MANIFEST].oid)])
+    work.files = dict(work.state.files)
+    readme = work.files["manifests/README.md"].oid
+    below = [(TREE, name, tree_of(work, f"manifests/{name}")) for name in ("bakery", "grocer")]
+    manifests = objects.entries([(FILE, "README.md", readme), *below, (TREE, "grocer/home", home)])
+    work.root = root(work, manifests)
+    work.main = work.commit(message)
+
+
+@attack("bad-path", mended=True, not_at=INDEX)
+def a_ship_in_a_tree_that_has_the_old_manifest_as_well(work: Work) -> None:
+    message, old = shipped(work), work.state.files[MANIFEST].oid
+    pair = [(FILE, "manifest.json", work.files[MANIFEST].oid), (FILE, "manifest.json", old)]
+    work.root = root_with(work, work.state.objects.entries(pair))
+    work.main = work.commit(message)
+
+
+def shipped(work: Work) -> str:
+    """A right ship in the files; the message that it needs."""
+    work.ship(popularity=3)
+    return work.fill("ship\n\n{{vouch}}")
 
 
 # commits

@@ -15,6 +15,7 @@ from pointsman.gate.blobs import Blobs
 from pointsman.gate.case_twins import case_twins
 from pointsman.gate.documents import Documents
 from pointsman.gate.lineage import Lineage, Past, Step
+from pointsman.gate.odd_trees import odd_changes, odd_trees
 from pointsman.gate.payloads import Contents
 from pointsman.gate.target_change import TargetChanges, inherited
 from pointsman.repo.repository import Repository
@@ -176,7 +177,9 @@ class Gate:
         message = self.past.message(commit)
         base, head = self._before_and_after(commit)
         evidence = self._evidence(Checkpoint.AUDIT, base, head, commit.changes, message, commit.time, tip=tip)
-        return self._verdict(replace(evidence, unsigned=unsigned) if unsigned else evidence, message)
+        index = self.repo.history_index
+        odd = odd_changes(index, commit) if index is not None else {}
+        return self._verdict(replace(evidence, unsigned=unsigned or {}, odd=odd), message)
 
     def faults_of_rewrite(self, checkpoint: Checkpoint, lost: Mapping[str, Oid]) -> tuple[Fault, ...]:
         """The faults of a main that no longer descends from commits that were seen on it (`lost`: who → commit)."""
@@ -282,6 +285,7 @@ class Gate:
             reads.in_use(base, documents),
             pointed_to,
             unrecorded,
+            odd_trees(head, changes) if checkpoint in (Checkpoint.CHANGE, Checkpoint.TREE) else {},
         )
 
 

@@ -97,6 +97,10 @@ def require_git() -> str:
     return text.strip()
 
 
+class OddTree(Problem):
+    """A tree that git would not write: two programs could read two different things in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """The result of one run of git."""
@@ -242,7 +246,7 @@ class Git:
                 raise Problem(f"git has no tree {oid}: the repository is damaged or its remote does not answer")
             parsed = parse_tree(found[1], len(oid) // 2)
             if parsed is None:
-                raise Problem(
+                raise OddTree(
                     f"tree {oid} has a form that git does not write: find out who made it, and rebuild main without it"
                 )
             if len(self._trees) >= _MOST_TREES:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from operator import itemgetter
 
 from pointsman.state.objects import Change, Commit, Entry, Oid
-from pointsman.state.paths import folded, prefixes
+from pointsman.state.paths import STATE_ROOTS, folded, prefixes
 
 
 class PathWalk:
@@ -64,9 +64,10 @@ class HistoryIndex:
         return commit in self._place
 
     def spelled_otherwise(self, path: str) -> bool:
-        """Whether a path or directory of this history differs from `path`, or a directory of it, only in case."""
+        """Whether a path or directory of this history, or a root of state, differs from `path` or a directory of it
+        only in case."""
         if not self._spellings:
-            for prefix in {prefix for each in self._touching for prefix in prefixes(each)}:
+            for prefix in {prefix for each in self._touching for prefix in prefixes(each)} | {*STATE_ROOTS}:
                 self._spellings.setdefault(folded(prefix), set()).add(prefix)
         return any(len(self._spellings.get(folded(prefix), ())) > 1 for prefix in prefixes(path))
 

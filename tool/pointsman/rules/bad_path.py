@@ -20,11 +20,14 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
                 "only letters, digits, '.', '_' and '-'; move or rename this file"
             )
             yield Fault(document.path, "bad-path", says)
+    for path, why in evidence.odd.items():
+        yield Fault(path, "bad-path", f"{why}: make this commit again with git itself")
 
 
 RULE = Rule(
     "bad-path",
-    stops="a file under `manifests/`, `registry/` or `holds/` where none belongs, or a name that is not allowed",
+    stops="a file under `manifests/`, `registry/` or `holds/` where none belongs, a name that is not allowed, or a "
+    "tree that git would not write",
     mend="move it, or choose a name that has only letters, digits, `.`, `_` and `-`",
     at=(
         Checkpoint.STAGED,

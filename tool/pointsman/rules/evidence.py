@@ -104,6 +104,7 @@ class Evidence:
     in_use: Mapping[str, str] = field(default_factory=dict)  # path of a schema → a record of its type on the base
     pointed_to: frozenset[str] = frozenset()  # tombstones of versions that a manifest on the base points to
     unrecorded: frozenset[str] = frozenset()  # tombstones of versions without a record on the base
+    odd: Mapping[str, str] = field(default_factory=dict)  # directory → why its tree is none that git writes
     lost: Mapping[str, Oid] = field(default_factory=dict)  # who saw it → a commit that main no longer descends from
     unsigned: Mapping[str, str] = field(default_factory=dict)  # path → why its signature is missing
 

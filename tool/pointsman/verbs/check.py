@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pointsman.errors import Fault
 from pointsman.outcome import Outcome
+from pointsman.repo.git import OddTree
 from pointsman.repo.snapshot import Snapshot
 from pointsman.struct import struct
 from pointsman.values import CommitId, Shape, ToldFault
@@ -61,7 +62,10 @@ def check(
     before, after = Snapshot(repo, old), Snapshot(repo, new)
 
     def told(fault: Fault, reason: str | None = None) -> JudgedFault:
-        line = _first_change(before.read(fault.path), after.read(fault.path))
+        try:
+            line = _first_change(before.read(fault.path), after.read(fault.path))
+        except OddTree:  # the rule bad-path says so
+            line = 1
         return JudgedFault(fault.rule, fault.path, fault.says, reason is not None, line, reason)
 
     faults = [*map(told, verdict.faults), *(told(fault, reason) for fault, reason in verdict.accepted)]
