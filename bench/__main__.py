@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import history, levers, people
+from bench import history, levers, people, scale
 from bench.measure import Figure, Job, beyond, interleave, pairwise, table
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ KB = 1_000
 TYPES = ("popularity", "implicit")
 SMALL, LARGE = 1, 1_000  # targets
 TOGETHER = 100  # targets of one publish
+_ON_THEIR_OWN = ("cold start", "what on-call pulls", "the store", "one small publish", "growth")  # need no templates
 PUSHES = 2  # in one publish: the records, then the ship branch
 
 
@@ -236,6 +237,15 @@ class Bench:
     def levers(self) -> list[Figure]:
         return levers.rollbacks(_pointsman(), self.root, 3 if self.quick else 7)
 
+    # one target, however much stands beside it
+
+    def growth(self, records: int, commits: int) -> list[Figure]:
+        grown = scale.Growth(_pointsman(), self.root, 3 if self.quick else 7)
+        return [*grown.records(records), *grown.commits(commits)]
+
+    def one_small(self) -> list[Figure]:
+        return scale.one_small(_pointsman(), self.root, 3 if self.quick else 15)
+
     # the gate
 
     def gate(self) -> list[Figure]:
@@ -389,6 +399,9 @@ def _main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure, as ratios within one run.")
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds: a look, not a verdict")
     parser.add_argument("--json", metavar="FILE", type=Path, help="keep the figures")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only the measurements with this text in their name")
+    parser.add_argument("--records", metavar="N", type=int, default=100_000, help="records of the largest repository")
+    parser.add_argument("--commits", metavar="N", type=int, default=10_000, help="commits of the longest history")
     asked = parser.parse_args()
     began = time.perf_counter()
     figures: list[Figure] = []
@@ -396,9 +409,8 @@ def _main() -> int:
         root = Path(directory).resolve()
         _clean_environment(root)
         bench = Bench(root, quick=asked.quick)
-        for says, step in (
+        steps: list[tuple[str, Callable[[], list[Figure]]]] = [
             ("cold start", bench.start),
-            ("building repositories", bench.prepare),
             ("repositories of growing size", bench.records),
             ("many targets at once", bench.together),
             ("the gate", bench.gate),
@@ -407,7 +419,13 @@ def _main() -> int:
             ("what people wait for", bench.people),
             ("what on-call pulls", bench.levers),
             ("the store", bench.verify),
-        ):
+            ("one small publish", bench.one_small),
+            ("growth", partial(bench.growth, asked.records, asked.commits)),
+        ]
+        steps = [(says, step) for says, step in steps if asked.only in says]
+        if any(says not in _ON_THEIR_OWN for says, _ in steps):
+            steps.insert(0, ("building repositories", bench.prepare))
+        for says, step in steps:
             print(f"[{time.perf_counter() - began:3.0f} s] {says} …", file=sys.stderr, flush=True)
             found = step()
             if found:

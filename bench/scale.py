@@ -1,0 +1,209 @@
+"""What one target costs in a large repository against a small one, and what one small publish starts and waits for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from bench import counting, history
+from bench.measure import Figure, Job, interleave, pairwise
+
+HERE = Path(__file__).parent
+_OWN = "pointsman"  # the directory in a git directory where Pointsman keeps what it derived
+_RECORDS_EACH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One repository, the store beside it, and a target in the middle of its last night."""
+
+    repository: Path
+    store: Path
+    target: str
+    artifact: Path
+
+
+class Growth:
+    """The same commands on one target of a small and of a large repository, in turn."""
+
+    def __init__(self, pointsman: Sequence[str], root: Path, rounds: int) -> None:
+        self.pointsman = pointsman
+        self.root = root
+        self.rounds = rounds
+
+    def records(self, most: int) -> list[Figure]:
+        """`most` records against 100, two ships a target."""
+        few = self._place("few-records", targets=1, each=_RECORDS_EACH, ships=2)
+        many = self._place("many-records", targets=max(most // _RECORDS_EACH, 1), each=_RECORDS_EACH, ships=2)
+        return self._grown(f"{most:,} records against {_RECORDS_EACH:,}", few, many, sync=most <= 100_000)
+
+    def commits(self, most: int) -> list[Figure]:
+        """`most` commits against 100, every version of a target shipped."""
+        few = self._place("few-commits", targets=1, each=50, ships=50)
+        many = self._place("many-commits", targets=max(most // 50, 1), each=50, ships=50)
+        return self._grown(f"{most:,} commits against 100", few, many)
+
+    def _place(self, name: str, *, targets: int, each: int, ships: int) -> Place:
+        repository, store = self.root / f"{name}.git", self.root / f"{name}-store"
+        history.build(repository, f"file://{store}", of=targets, each=each, ships=ships, artifact_bytes=1_000_000)
+        target = list(history.targets(targets))[targets // 2]
+        for night in (each - 2, each - 1):
+            path = store / history.key(target, night)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(history.blob(target, night))
+        tenant, surface = target.split("/")
+        artifact = self.root / f"{name}.json"
+        words = ["popularity", "4000", surface, str(artifact), tenant]
+        subprocess.run([sys.executable, HERE / "artifacts.py", *words], check=True)
+        return Place(repository, store, target, artifact)
+
+    def _grown(self, group: str, few: Place, many: Place, *, sync: bool = True) -> list[Figure]:
+        figures: list[Figure] = []
+        for said, fresh in (("index", False), ("no index", True)):
+            jobs = {place: self._jobs(place, fresh=fresh) for place in (few, many)}
+            for name in [name for name in jobs[few] if sync or name != "sync"]:
+                small, large = jobs[few][name], jobs[many][name]
+                interleave([small, large], self.rounds)
+                cpu = median(large.runs[each].cpu / small.runs[each].cpu for each in large.runs)
+                figures += [
+                    Figure(group, f"{name}, {said}, small", small.seconds() * 1000, "ms"),
+                    Figure(group, f"{name}, {said}, processor, its children's too", cpu, "x"),
+                ]
+        return figures
+
+    def _jobs(self, place: Place, *, fresh: bool) -> dict[str, Job]:
+        back = _back(place, fresh=fresh)
+        words = [*self.pointsman, "-C", str(place.repository)]
+        subprocess.run([*words, "publish", str(place.artifact)], check=True, capture_output=True)
+        base, head = (
+            _git(place.repository, "for-each-ref", "--format=%(objectname)", ref)
+            for ref in ("refs/heads/main", "refs/heads/ship")
+        )
+        commands = {
+            "publish": ["publish", str(place.artifact)],
+            "publish --merge": ["publish", str(place.artifact), "--merge"],
+            "status": ["status", place.target],
+            "check": ["check", "--base", base, "--head", head],
+            "log": ["log", place.target],
+            "at": ["at", "main", place.target],
+            "rollback": ["rollback", place.target, "--reason=bench"],
+        }
+        return {name: Job(name, [*words, *command], back) for name, command in commands.items()}
+
+
+def _back(place: Place, *, fresh: bool) -> Callable[[], None]:
+    """What puts a repository back; `fresh`: without anything that was derived from it."""
+    main = _git(place.repository, "rev-parse", "refs/heads/main")
+
+    def back() -> None:
+        refs = _git(place.repository, "for-each-ref", "--format=%(refname)").splitlines()
+        lines = [f"delete {ref}\n" for ref in refs if ref != "refs/heads/main"] + [f"update refs/heads/main {main}\n"]
+        subprocess.run(
+            ["git", "-C", place.repository, "update-ref", "--stdin"], input="".join(lines), text=True, check=True
+        )
+        if fresh:
+            shutil.rmtree(place.repository / _OWN, ignore_errors=True)
+
+    return back
+
+
+def one_small(pointsman: Sequence[str], root: Path, rounds: int) -> list[Figure]:
+    """`publish --merge` of one small artifact, cold: programs, fsyncs, and git-lfs doing the like."""
+    places = {said: _small(root / f"small-{said}", clone=said == "clone") for said in ("bare", "clone")}
+    group = "publish --merge of one 4 KB artifact"
+    figures: list[Figure] = []
+    numbers = iter(range(1_000_000))
+
+    def new(place: Path) -> None:
+        _artifact(place / "new.json", next(numbers))
+
+    jobs: dict[str, Job] = {}
+    for said, place in places.items():
+        command = [*pointsman, "-C", str(place / said), "publish", str(place / "new.json"), "--merge"]
+        for _ in range(2):
+            new(place)
+            subprocess.run(command, check=True, capture_output=True)
+        if counting.can_count():
+            new(place)
+            counted = counting.count(command)
+            print("  ".join(f"{name} {times}" for name, times in counted.programs.most_common()), file=sys.stderr)
+            figures += [
+                Figure(group, f"{said}, processes", counted.processes, ""),
+                Figure(group, f"{said}, fsyncs", counted.fsyncs, ""),
+            ]
+        jobs[said] = Job(said, command, lambda place=place: new(place))  # type: ignore[misc]
+    if shutil.which("git-lfs") is not None:
+        jobs["git-lfs"] = _lfs(root / "small-lfs", numbers.__next__)
+    interleave(list(jobs.values()), rounds)
+    figures += [Figure(group, f"{said}, whole process", job.seconds() * 1000, "ms") for said, job in jobs.items()]
+    if "git-lfs" in jobs:
+        for said in places:
+            figures.append(
+                Figure(
+                    group,
+                    f"{said}",
+                    pairwise(jobs[said], jobs["git-lfs"]),
+                    "x git-lfs add, commit, push",
+                    1.0 if said == "clone" else None,
+                )
+            )
+    else:
+        print("git-lfs is not installed: nothing to compare with (apt install git-lfs)", file=sys.stderr)
+    return figures
+
+
+def _small(place: Path, *, clone: bool) -> Path:
+    """A repository with one shipped target; with `clone`, a clone of it as well."""
+    place.mkdir()
+    _git(place, "init", "--quiet", "--bare", "--initial-branch=main", "bare")
+    settings = f'[store]\nurl = "file://{place}/store"\n[policy]\nkept_low = false\n'.encode()
+    script = "commit refs/heads/main\ncommitter B <b@example.org> 1700000000 +0000\ndata 9\nsettings\n"
+    script += f"M 100644 inline pointsman.toml\ndata {len(settings)}\n"
+    subprocess.run(
+        ["git", "-C", place / "bare", "fast-import", "--quiet"], input=script.encode() + settings, check=True
+    )
+    if clone:
+        _git(place, "clone", "--quiet", "bare", "clone")
+    return place
+
+
+def _artifact(path: Path, number: int) -> None:
+    items = [{"item_id": f"item-{place:04d}", "count": number + 200 - place} for place in range(100)]
+    window = {"start": "2026-03-02T00:00:00Z", "end": "2026-03-03T00:00:00Z"}
+    head = {"v": 1, "artifact_type": "popularity", "tenant": "shop", "surface": "home", "segment": "default"}
+    body = {**head, "window": window, "items": items, "build": {"built_at": "", "version": ""}}
+    version = hashlib.sha256(json.dumps(body, separators=(",", ":")).encode()).hexdigest()
+    path.write_text(json.dumps({**body, "build": {"built_at": "2026-03-03T00:05:00Z", "version": version}}))
+
+
+def _lfs(place: Path, number: Callable[[], int]) -> Job:
+    """git-lfs in a clone of a bare repository on this machine: add, commit and push of one such file."""
+    place.mkdir()
+    _git(place, "init", "--quiet", "--bare", "--initial-branch=main", "bare")
+    _git(place, "clone", "--quiet", "bare", "clone")
+    clone = place / "clone"
+    _git(clone, "checkout", "--quiet", "-b", "main")
+    for words in (
+        ["lfs", "install", "--local"],
+        ["lfs", "track", "*.json"],
+        ["add", "."],
+        ["commit", "--quiet", "-m", "settings"],
+        ["push", "--quiet", "origin", "main"],
+    ):
+        _git(clone, *words)
+    command = f"cd {clone} && git add home.json && git commit --quiet -m ship && git push --quiet origin main"
+    return Job("git-lfs", ["sh", "-c", command], lambda: _artifact(clone / "home.json", number()))
+
+
+def _git(place: Path, *words: str) -> str:
+    return subprocess.run(
+        ["git", "-C", place, *words], check=True, capture_output=True, text=True, env=os.environ
+    ).stdout.strip()
