@@ -20,7 +20,8 @@ import world
 from world import HOME, SHAPES, VERBS, Ended, Templates, Verb, World
 
 from pointsman.errors import Unreachable
-from pointsman.repo.git import Git, Ran
+from pointsman.repo.git import Git
+from pointsman.repo.object_reader import Ran
 from pointsman.repo.repository import Repository
 from pointsman.store.directory import FileStore
 

@@ -1,7 +1,7 @@
 """Problems and faults. A problem stops a command. A fault is a broken rule in the data.
 
 Exit codes: 0 done · 1 a rule is broken · 2 wrong usage or settings · 3 the store or the forge cannot be reached ·
-4 someone moved first, run again · 5 some targets done, some refused.
+4 someone moved first, run again · 5 some targets done, some refused · 70 a fault of pointsman itself.
 """
 
 from __future__ import annotations
@@ -68,3 +68,9 @@ class MovedFirst(Problem):
     """A compare-and-swap failed because someone else moved first. Read again and retry."""
 
     exit_code = 4
+
+
+class Bug(Problem):
+    """A fault of pointsman itself, told by something that goes on."""
+
+    exit_code = 70  # EX_SOFTWARE of sysexits.h

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 
 import click
 
 from pointsman import __version__
 from pointsman.cli.console import Answer, Call, Commands, json_option, say, say_document
-from pointsman.errors import Problem, Refused, Unreachable, one_line, without_secrets
+from pointsman.errors import Bug, Problem, Refused, Unreachable, one_line, without_secrets
 
 _COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
 _INTERRUPTED = 130  # 128 + SIGINT
-_BUG = 70  # EX_SOFTWARE of sysexits.h
 _SHOWN_OF_A_BUG = 300  # characters
 _PIPE_CLOSED = 141  # 128 + SIGPIPE, as git ends when its reader goes away
 
@@ -94,6 +96,20 @@ def main(args: Sequence[str] | None = None) -> int:
         cli.main(prog_name="pointsman")
     words = list(sys.argv[1:] if args is None else args)
     call = Call(json="--json" in words[: words.index("--") if "--" in words else None])
+    with _interrupts() as interrupted:
+        try:
+            try:
+                return _run(call, words)
+            except Exception as error:
+                if interrupted or isinstance(error, click.Abort):  # what it ended is no trouble of its own
+                    raise KeyboardInterrupt from error
+                return _trouble(call, error)
+        except KeyboardInterrupt:
+            say("pointsman: interrupted; running the command again finishes what it began", err=True)
+            return _INTERRUPTED
+
+
+def _run(call: Call, words: list[str]) -> int:
     asked, call.json = call.json, False
     try:
         with cli.make_context("pointsman", words, obj=call) as context:
@@ -103,20 +119,49 @@ def main(args: Sequence[str] | None = None) -> int:
         return done.exit_code
     except click.ClickException as error:
         return _problem(asked, _usage(error), 2)
-    except Refused as refused:
-        return _refused(call, refused)
-    except Problem as problem:
-        return _problem(call.json, str(problem), problem.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        say("pointsman: interrupted; running the command again finishes what it began", err=True)
-        return _INTERRUPTED
-    except OSError as error:
+
+
+def _trouble(call: Call, error: Exception) -> int:
+    if isinstance(error, Refused):
+        return _refused(call, error)
+    if isinstance(error, Problem):
+        return _problem(call.json, str(error), error.exit_code)
+    if isinstance(error, OSError):
         if _reader_is_gone():
             return _PIPE_CLOSED
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
         return _problem(call.json, f"{where}{error.strerror or error}", Unreachable.exit_code)
-    except Exception as error:  # noqa: BLE001 - the last net: a bug ends in a sentence, too
-        return _bug(call, error)
+    return _bug(call, error)  # the last net: a bug ends in a sentence, too
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """The interrupts so far. Each raises KeyboardInterrupt. One that a destructor swallows is in the list all the same.
+
+    An interrupt that was ignored from the start stays ignored: a shell does so for what it runs in the background.
+    """
+    seen: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    before, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+
+    def unraisable(what: sys.UnraisableHookArgs) -> None:
+        if not isinstance(what.exc_value, KeyboardInterrupt):
+            hook(what)
+
+    signal.signal(signal.SIGINT, interrupt)
+    sys.unraisablehook = unraisable
+    try:
+        yield seen
+    finally:
+        sys.unraisablehook = hook
+        signal.signal(signal.SIGINT, before)
 
 
 def _answer(call: Call, answer: Answer) -> int:
@@ -149,7 +194,7 @@ def _bug(call: Call, error: Exception) -> int:
         say("".join(traceback.format_exception(error)).rstrip(), err=True)
     more = "" if call.verbose else "; the same command with -v shows where"
     says = f"this is a bug in pointsman ({type(error).__name__}: {one_line(str(error))[:_SHOWN_OF_A_BUG]}){more}"
-    return _problem(call.json, says, _BUG)
+    return _problem(call.json, says, Bug.exit_code)
 
 
 def _refused(call: Call, refused: Refused) -> int:

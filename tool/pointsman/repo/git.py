@@ -12,13 +12,13 @@ import os
 import re
 import struct
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import cache
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.repo.encoding import changes_of, commits_of, nul_separated, pack_entry, parse_tree
+from pointsman.repo.object_reader import AT_ONCE, Ran, Reader, pause_for_interrupt
 from pointsman.state.objects import PLAIN_FILE, Change, Commit, Entry, Oid, hasher, object_id
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 OLDEST_GIT = (2, 38)
 _MOST_TREES = 1 << 16  # in the cache; a watch runs for days
-_IDS_AT_ONCE = 500  # in one write: half of what the smallest usual pipe (64 KiB) holds
 _MOST_AHEAD = 1 << 25  # bytes in the cache of `read_ahead`
 
 # Variables of git that stay: who commits, and how a remote is reached. The others could name another repository.
@@ -101,22 +100,6 @@ class OddTree(Problem):
     """A tree that git would not write: two programs could read two different things in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """The result of one run of git."""
-
-    code: int
-    out: bytes
-    err: str
-
-    @property
-    def reason(self) -> str:
-        """Git's error lines, joined to one line."""
-        lines = [line.strip() for line in self.err.splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "!", "ERROR"))] or lines
-        return "; ".join(dict.fromkeys(errors)) or f"git ended with exit code {self.code}"
-
-
 class Git:
     """Git in one repository. `bare`: `directory` is the git directory itself, and git does not search for one."""
 
@@ -125,23 +108,14 @@ class Git:
         self._git = _gitpython(judging=judging)(directory)
         self._command = [*_COMMAND, "--git-dir=."] if bare else _COMMAND
         self.credentials: Callable[[], Mapping[str, str]] = dict  # environment with the credentials for the remote
-        self._reader: subprocess.Popen[bytes] | None = None
+        self._reader = Reader(lambda: self.start("cat-file", "--batch"))
         self._trees: dict[Oid, dict[str, Entry]] = {}
         self._kept: dict[Oid, bytes] = {}
         self._ahead: dict[Oid, bytes] = {}  # oldest first
         self._ahead_bytes = 0
 
     def close(self) -> None:
-        if self._reader is not None:
-            from git import GitCommandError
-
-            assert self._reader.stdin is not None
-            assert self._reader.stdout is not None
-            self._reader.stdin.close()
-            self._reader.stdout.close()
-            with contextlib.suppress(GitCommandError):  # an interrupt in a terminal ends git too
-                self._reader.wait()
-            self._reader = None
+        self._reader.close()
 
     # running
 
@@ -161,7 +135,10 @@ class Git:
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Ran:
-        """Run git to its end and return the result, whatever its exit code. Unreachable after `timeout` seconds."""
+        """Run git to its end and return the result, whatever its exit code.
+
+        Unreachable after `timeout` seconds, and if a signal ended it: that is no answer.
+        """
         process = self.start(*words, env=env)
         try:
             out, err = process.communicate(given, timeout)
@@ -172,7 +149,11 @@ class Git:
             raise Unreachable(
                 f"git {words[0]} did not end within {timeout:g} s: check the network and the remote"
             ) from error
-        return Ran(process.returncode, out, err.decode(errors="replace"))
+        ran = Ran(process.returncode, out, err.decode(errors="replace"))
+        if ran.killed:
+            pause_for_interrupt(ran)
+            raise Unreachable(f"git {words[0]} gave no answer: {ran.reason}")
+        return ran
 
     def ask(self, *words: str, given: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
         """The output of a git command that must succeed; Problem with git's error if it does not."""
@@ -184,37 +165,15 @@ class Git:
     # reading
 
     def object(self, oid: Oid) -> tuple[str, bytes] | None:
-        """Kind and content of one object; None if there is no such object."""
-        return next(self._objects([oid]))
-
-    def _objects(self, oids: Sequence[Oid]) -> Iterator[tuple[str, bytes] | None]:
-        """One answer for each id. Give at most _IDS_AT_ONCE, because more could fill the pipe."""
-        if self._reader is None:
-            self._reader = self.start("cat-file", "--batch")
-        stdin, stdout = self._reader.stdin, self._reader.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write("".join(f"{oid}\n" for oid in oids).encode())
-        stdin.flush()
-        for oid in oids:
-            yield self._object(oid, stdout)
-
-    def _object(self, oid: Oid, stdout: IO[bytes]) -> tuple[str, bytes] | None:
-        head = stdout.readline().split()
-        if len(head) != 3:
-            if head[1:] == [b"missing"]:
-                return None
-            raise Problem(f"git cannot read object {oid}: the repository is damaged or its remote does not answer")
-        content = stdout.read(int(head[2]))
-        stdout.read(1)
-        return head[1].decode(), content
+        """Kind and content of one object; None if there is no such object. Unreachable if git cannot tell."""
+        return self._reader.read([oid])[0]
 
     def read_ahead(self, oids: Iterable[Oid]) -> None:
         """Read these file contents together, at a tenth of the cost of single reads. Caches the last 32 MiB."""
         wanted = [oid for oid in dict.fromkeys(oids) if oid not in self._ahead]
-        for start in range(0, len(wanted), _IDS_AT_ONCE):
-            ids = wanted[start : start + _IDS_AT_ONCE]
-            for oid, found in zip(ids, list(self._objects(ids)), strict=True):
+        for start in range(0, len(wanted), AT_ONCE):
+            ids = wanted[start : start + AT_ONCE]
+            for oid, found in zip(ids, self._reader.read(ids), strict=True):
                 if found is not None and found[0] == "blob":
                     self._ahead[oid] = found[1]
                     self._ahead_bytes += len(found[1])
@@ -271,14 +230,10 @@ class Git:
             words[1:1] = ["--fixed-strings", f"--grep={saying}"]
         process = self.start(*words, "--", *(f":(literal){path}" for path in paths))
         assert process.stdout is not None
-        tokens = nul_separated(process.stdout)
+        tokens = _to_its_end(process)
         try:
             # A commit changes each file once: when all are seen we can yield without reading the next commit.
             yield from commits_of(tokens, len(paths) if all(path.endswith(".json") for path in paths) else 0)
-            tokens.close()
-            err = process.communicate()[1]
-            if process.returncode != 0:
-                raise Problem(f"git log failed: {Ran(process.returncode, b'', err.decode(errors='replace')).reason}")
         finally:
             tokens.close()
             # If the garbage collector was here first, GitPython has ended git already and has no process any more.
@@ -328,3 +283,14 @@ class Git:
         if ran.code != 0:
             raise Problem(f"git could not write objects: {ran.reason}")
         return ids
+
+
+def _to_its_end(process: subprocess.Popen[bytes]) -> Generator[bytes, None, None]:
+    """What git says between NULs. Problem in the place of its end if it failed: what came before may be cut off."""
+    assert process.stdout is not None
+    yield from nul_separated(process.stdout)
+    err = process.communicate()[1]
+    ran = Ran(process.returncode, b"", err.decode(errors="replace"))
+    if ran.code != 0:
+        pause_for_interrupt(ran)
+        raise (Unreachable if ran.killed else Problem)(f"git log failed: {ran.reason}")

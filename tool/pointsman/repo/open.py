@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pointsman.errors import Problem
-from pointsman.repo.git import Git, Ran
+from pointsman.repo.git import Git
+from pointsman.repo.object_reader import Ran
 from pointsman.repo.repository import Repository
 
 # A remote's URL → a function that returns the environment with the credentials for git; None if none are needed.

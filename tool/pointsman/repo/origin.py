@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from pointsman.durable import sync_directories
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.repo.git import LOCK_PATIENCE, Git
+from pointsman.repo.object_reader import Ran
 from pointsman.state.names import short
 from pointsman.state.objects import Oid
 from pointsman.timeouts import remote_timeout
@@ -123,7 +124,7 @@ class Origin:
             f"update {move.ref}\0{move.new or nothing}\0{move.was or nothing}\0".encode(errors="surrogateescape")
             for move in moves
         )
-        ran = self.git.run("update-ref", "--no-deref", "-z", "--stdin", given=script)
+        ran = self._moving("update-ref", "--no-deref", "-z", "--stdin", given=script)
         if ran.code != 0:
             now = self._refs(*(move.ref for move in moves))
             if all(now.get(move.ref) == move.new for move in moves):
@@ -133,6 +134,13 @@ class Origin:
             ):
                 raise MovedFirst(f"someone else moved {moves[0].ref} first ({ran.reason}): run the command again")
             raise self._unreachable(f"cannot move {moves[0].ref}: {ran.reason}")
+
+    def _moving(self, *words: str, given: bytes | None = None, timeout: float | None = None) -> Ran:
+        """Run a git that moves refs. One that gave no answer may have moved them: the refs are then read back."""
+        try:
+            return self.git.run(*words, given=given, timeout=timeout)
+        except Unreachable as error:
+            return Ran(-1, b"", str(error))
 
     def _push(self, moves: Sequence[Move], written: set[Oid]) -> None:
         words = ["push", "--porcelain", "--no-verify", "--quiet", "--no-signed"]
@@ -146,7 +154,7 @@ class Origin:
             words.append(
                 f"--receive-pack=git -c core.fsync=loose-object,pack,pack-metadata,reference {patience}receive-pack"
             )
-        ran = self.git.run(
+        ran = self._moving(
             *words, "origin", *(f"{move.new or ''}:{move.ref}" for move in moves), timeout=remote_timeout()
         )
         if ran.code != 0:

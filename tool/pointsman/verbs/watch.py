@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
+from pointsman.errors import Bug, MovedFirst, Problem, Unreachable, one_line
 from pointsman.outcome import Outcome
 from pointsman.report.target_state import Status, TargetState
 from pointsman.state.names import Pattern, Target
@@ -23,14 +23,19 @@ from pointsman.workspace import Workspace
 EVERY = 5.0  # seconds between two looks
 _JITTER = 0.1  # of the time between two passes
 _REMEMBER = 100  # looks, for which what was read of history is kept
+_Found = TypeVar("_Found")
 _FIRST = 0.25  # seconds: the pause after the first look, doubled up to EVERY
 
 
 @contextlib.contextmanager
 def stopped() -> Generator[threading.Event]:
-    """An event that SIGTERM and SIGINT set: what is at work ends in its own time."""
+    """An event that SIGTERM and SIGINT set: what is at work ends in its own time.
+
+    A signal that was ignored from the start stays so: a shell does that to SIGINT for what it runs in the background.
+    """
     event = threading.Event()
-    before = {each: signal.signal(each, lambda *_: event.set()) for each in (signal.SIGTERM, signal.SIGINT)}
+    heard = (each for each in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(each) is not signal.SIG_IGN)
+    before = {each: signal.signal(each, lambda *_: event.set()) for each in heard}
     try:
         yield event
     finally:
@@ -101,14 +106,9 @@ def keep_syncing(
     Whatever goes wrong is told and tried again at the next pass: a store that is away, a main that was rewritten.
     """
     for count in itertools.count(1):
-        try:
-            passes.done(sync(workspace.again(), replace(orders, stopped=stop.is_set)))
-        except Problem as problem:
-            if not stop.is_set():  # an interrupt in a terminal ends git, too
-                passes.failed(problem)
-        except Exception as error:  # noqa: BLE001 - one pass with a bug must not end the watch
-            if not stop.is_set():
-                passes.failed(Problem(f"this pass failed by a bug ({type(error).__name__}: {one_line(str(error))})"))
+        trouble = _attempt(stop, lambda: sync(workspace.again(), replace(orders, stopped=stop.is_set)), passes.done)
+        if trouble is not None:
+            passes.failed(trouble)
         if stop.wait(every * jitter(1 - _JITTER, 1 + _JITTER)):
             return
         if count % _REMEMBER == 0:
@@ -124,16 +124,37 @@ def watch(
     *,
     every: float = EVERY,
 ) -> None:
-    """Look every so many seconds until `stop` is set. `seen` gets what each look found, `missed` why there is none."""
-    seen(status(workspace.again(), named).value)  # what is wrong with the question is said at once
+    """Look every so many seconds until `stop` is set. `seen` gets what each look found, `missed` why there is none.
+
+    Problem if the first look shows that the question is wrong: a target that nobody knows, settings that say nothing.
+    """
     for count in itertools.count(1):
+        trouble = _attempt(stop, lambda: status(workspace.again(), named).value, seen)
+        if trouble is not None and count == 1 and trouble.exit_code == Problem.exit_code:
+            raise trouble
+        if trouble is not None:
+            missed(str(trouble))
         if stop.wait(every):
             return
         if count % _REMEMBER == 0:
             workspace.repo.forget()
-        try:
-            found = status(workspace.again(), named).value
-        except Problem as problem:
-            missed(str(problem))
-        else:
-            seen(found)
+
+
+def _attempt(stop: threading.Event, look: Callable[[], _Found], tell: Callable[[_Found], None]) -> Problem | None:
+    """Look once and tell what was found, or return what went wrong. OSError only if nobody can be told.
+
+    Nothing went wrong if `stop` is set: a Ctrl-C in a terminal ends git, too, and what was asked of it fails.
+    """
+    looked = False
+    try:
+        found = look()
+        looked = True
+        tell(found)
+    except Problem as problem:
+        return None if stop.is_set() else problem
+    except Exception as error:
+        if looked and isinstance(error, OSError):
+            raise
+        says = f"this pass failed by a bug ({type(error).__name__}: {one_line(str(error))})"
+        return None if stop.is_set() else Bug(says)
+    return None

@@ -1,0 +1,119 @@
+"""The process of git that reads objects, and how a run of git ends. A dead reader is made anew for the next read."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from pointsman.errors import Unreachable
+from pointsman.state.objects import Oid
+
+AT_ONCE = 500  # ids in one write: half of what the smallest usual pipe (64 KiB) holds
+_INTERRUPT = 0.2  # seconds: a Ctrl-C ends git, and may reach this process a moment later
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """The result of one run of git."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def killed(self) -> bool:
+        """Whether a signal ended it: it gave no answer at all."""
+        return self.code < 0
+
+    @property
+    def reason(self) -> str:
+        """Git's error lines, joined to one line."""
+        lines = [line.strip() for line in self.err.splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "!", "ERROR"))] or lines
+        ended = f"it was ended by signal {-self.code}" if self.killed else f"git ended with exit code {self.code}"
+        return "; ".join(dict.fromkeys(errors)) or ended
+
+
+def pause_for_interrupt(ran: Ran) -> None:
+    """If a Ctrl-C ended git, give the handler of this process the time to run: then nobody takes it for trouble."""
+    if ran.code == -signal.SIGINT:
+        time.sleep(_INTERRUPT)
+
+
+class Reader:
+    """Answers with the kind and content of objects. `start` starts `git cat-file --batch`."""
+
+    def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self._start = start
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._end(self._process)
+
+    def read(self, oids: Sequence[Oid]) -> list[tuple[str, bytes] | None]:
+        """One answer for each of at most AT_ONCE ids; None: there is no such object. Unreachable if git cannot tell.
+
+        If anything goes wrong, the process is ended: nobody may take what it still has to say for another answer.
+        """
+        if self._process is None:
+            self._process = self._start()
+        process = self._process
+        found: list[tuple[str, bytes] | None] = []
+        try:
+            found.extend(_answers(process, oids))
+        except _NoAnswer:
+            ran = self._end(process)
+            pause_for_interrupt(ran)
+            why = "" if ran.killed else "the repository is damaged or its remote does not answer: "
+            raise Unreachable(f"git cannot read object {oids[len(found)]}: {why}{ran.reason}") from None
+        except BaseException:  # an interrupt
+            process.kill()
+            self._end(process)
+            raise
+        return found
+
+    def _end(self, process: subprocess.Popen[bytes]) -> Ran:
+        """End the process, whatever became of it."""
+        self._process = None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        with contextlib.suppress(OSError):  # if it is dead, nobody takes what is left to be sent
+            process.stdin.close()
+        process.stdout.close()
+        err = process.stderr.read().decode(errors="replace")
+        process.stderr.close()
+        popen = getattr(process, "proc", process)  # GitPython's own `wait` raises for an exit code
+        return Ran(popen.wait(), b"", err)
+
+
+class _NoAnswer(Exception):
+    """The process has ended, or it said something else."""
+
+
+def _answers(process: subprocess.Popen[bytes], oids: Sequence[Oid]) -> Iterator[tuple[str, bytes] | None]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(BrokenPipeError):  # reading tells what is wrong
+        process.stdin.write("".join(f"{oid}\n" for oid in oids).encode())
+        process.stdin.flush()
+    for oid in oids:
+        yield _answer(oid, process.stdout)
+
+
+def _answer(oid: Oid, stdout: IO[bytes]) -> tuple[str, bytes] | None:
+    head = stdout.readline().split()
+    if head == [oid.encode(), b"missing"]:
+        return None
+    if len(head) != 3 or head[0] != oid.encode():
+        raise _NoAnswer
+    content = stdout.read(int(head[2]))
+    if len(content) != int(head[2]) or stdout.read(1) != b"\n":
+        raise _NoAnswer
+    return head[1].decode(), content
