@@ -231,10 +231,10 @@ def test_contents_that_cannot_be_had_are_told_and_stop_nothing(shop: Shop, tmp_p
     document = judged(shop, "origin/main", head, offline=wrong == "offline")
     assert document["faults"] == []
     words = {"offline": "the store was not asked", "gone": "no blob at", "altered": "the bytes at"}
-    assert f"popularity not judged: {words[wrong]}" in notes(document)["kept-low"]
+    assert f"popularity not measured: {words[wrong]}" in notes(document)["kept-low"]
     if wrong != "offline":
         outcome = shop.publish(popularity(tmp_path / "3.json", 100, salt="y"))
-        assert any("kept-low: popularity not judged" in note for note in outcome.notes)
+        assert any("kept-low: popularity not measured" in note for note in outcome.notes)
 
 
 class Counted(Contents):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 from reviews import hostile, reviewed, twice_shipped
-from shop import GROCER, Kept, Shop, git, popularity
+from shop import GROCER, Kept, Shop, artifact, git, popularity
 from typed import value_of
 
 from pointsman.cli.main import main
-from pointsman.errors import Problem
+from pointsman.errors import Problem, Refused
 from pointsman.report.review import commit_message, markdown, terminal
 from pointsman.report.review import html as review_html
+from pointsman.report.review.rows import rows
 from pointsman.report.review.value import Review
+from pointsman.report.review.verdict import verdict_line
 from pointsman.shipping import pulls
 from pointsman.state import message
 from pointsman.verbs import review
@@ -197,9 +200,86 @@ def test_what_cannot_be_had_is_said_and_stops_no_review(shop: Shop, tmp_path: Pa
     (kept,) = [each for each in found["guardrails"] if each["rule"] == "kept-low"]
     assert (kept["figure"], kept["ok"]) == (None, True)
     assert document["verdict"].startswith("Accepts kept-low: ")
-    assert document["verdict"].endswith("every guardrail that could be judged is within its limit")
+    assert document["verdict"].endswith(
+        "not measured: kept-low of popularity; every other guardrail is within its limit"
+    )
     for form, text in forms(document).items():
         assert form == "short" or "not available" in text
+
+
+def test_the_first_line_says_which_guardrails_could_not_measure(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "a.json", 48, day=4))
+    document = reviewed(shop)
+    plain = document["verdict"]
+    guard = next(each for each in target(document)["guardrails"] if each["rule"] == "items-drop")
+    guard["figure"] = None
+    target(document)["metrics"]["popularity"]["kept"] = None
+    found = value_of(Review, document)
+    assert verdict_line(found) == plain.replace(
+        "every guardrail", "not measured: items-drop of popularity; every other guardrail"
+    )
+    (row,) = rows(found.targets[0])
+    assert row.kept == "not measured"
+    for form, text in forms(document).items():
+        if form != "short":
+            assert len(re.findall("not measured", text.partition("<body>")[2] if form == "html" else text)) >= 3, form
+    many = markdown._by_target([row] * 3)
+    assert "| not measured |" in many
+
+
+OWN = {
+    "type": "object",
+    "properties": {
+        "dim": {"type": "integer"},
+        "model": {"type": "object", "properties": {"name": {"type": "string"}, "ready": {"type": "boolean"}}},
+        "users": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+    },
+}
+
+
+@pytest.mark.slow
+def test_a_type_of_the_users_own_is_told_in_maps_and_values_and_what_it_has_not_is_null(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop", "[policy]\nkept_low = 0.3\n")
+    path = shop.desk / "registry" / "schemas" / "mine.schema.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(OWN))
+    shop.push("declare mine")
+
+    def mine(day: int, **body: Any) -> Path:
+        return artifact(tmp_path / "mine.json", "mine", tenant="grocer", surface="home", day=day, **body)
+
+    def users(first: int) -> dict[str, list[str]]:
+        return {f"user-{each:03}": [f"item-{each % 9}"] for each in range(first, first + 60)}
+
+    shop.publish(mine(1, dim=4, model={"name": "x", "ready": True}), merge=True)
+    shop.publish(mine(2, dim=8, model={"name": "y\x1b[31m" + "z" * 200, "ready": True}), merge=True)
+    document = reviewed(shop)
+    found = target(document)
+    about = found["types"]["mine"]
+    assert found["metrics"]["mine"]["kept"] is None
+    assert [each["place"] for each in about["values"]] == ["dim", "model.name"]
+    assert about["values"][0] == {"place": "dim", "was": "4", "is": "8"}
+    assert "added" not in about or about["added"] is None
+    for form, text in forms(document).items():
+        if form != "short":
+            assert "4 → 8" in text.replace("&#8594;", "→"), form
+            assert "not measured" in text, form
+            assert "\x1b[31m" not in text
+    shop.publish(mine(3, dim=8, users=users(0)))
+    document = reviewed(shop)
+    assert "; not measured: items-drop of mine, kept-low of mine; every other guardrail" in document["verdict"]
+    assert any("kept-low: mine not measured: it has no list and no map" in note for note in shop.publish(
+        mine(3, dim=8, users=users(1))).notes)  # fmt: skip
+    shop.publish(mine(4, dim=8, users=users(0)), merge=True)
+    for rule, wrong in (("kept-low", users(500)), ("items-drop", dict(list(users(0).items())[:20]))):
+        with pytest.raises(Refused, match=rule):
+            shop.publish(mine(5, dim=8, users=wrong))
+    shop.publish(mine(5, dim=8, users=users(30)))
+    found = target(document := reviewed(shop))
+    assert document["verdict"].endswith("every guardrail is within its limit")
+    assert found["metrics"]["mine"] | {"size": 0} == {
+        "users": [60, 60], "added": 30, "removed": 30, "kept": 0.5, "size": 0}  # fmt: skip
+    assert found["types"]["mine"]["values"] == []
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pointsman import artifact
 from pointsman.artifact import metrics
 from pointsman.artifact.content import Content, Rows, decode
+from pointsman.artifact.own_content import Own
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "recsys-pipelines" / "staging"
 ROWS = {"popularity": "items", "cooc": "neighbors", "implicit": "users", "session_seq": "users", "content_sim": "items"}
@@ -81,7 +82,7 @@ def by_id(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {row.get("user_id") or row["item_id"]: row for row in rows}
 
 
-def mean(figures: list[float], of_none: float) -> float:
+def mean(figures: list[float], of_none: float | None) -> float | None:
     return sum(figures) / len(figures) if figures else of_none
 
 
@@ -107,13 +108,13 @@ def test_every_figure_is_what_a_plain_computation_says(before: dict[str, Any], a
             "counts_kept": still / total,
         }
     elif kind == "cooc":
-        wanted |= {"rows": counts, "neighbors_per_row": lengths, "neighbor_overlap": mean(both, 1)}
+        wanted |= {"rows": counts, "neighbors_per_row": lengths, "neighbor_overlap": mean(both, None if was else 1)}
     elif kind == "content_sim":
         tags = [{tag for row in side.values() for tag in row["tags"]} for side in (was, now)]
         wanted |= {
             "items": counts,
             "tags_per_item": lengths,
-            "tag_overlap": mean(both, 1),
+            "tag_overlap": mean(both, None if was else 1),
             "tags": list(map(len, tags)),
         }
         wanted |= {"tags_appeared": len(tags[1] - tags[0]), "tags_vanished": len(tags[0] - tags[1])}
@@ -124,7 +125,7 @@ def test_every_figure_is_what_a_plain_computation_says(before: dict[str, Any], a
             "items_per_user": lengths,
             "catalogue": list(map(len, shelves)),
             "catalogue_kept": len([each for each in shelves[0] if each in shelves[1]]) / len(shelves[0]),
-            "overlap_20": mean(both, 1),
+            "overlap_20": mean(both, None if was else 1),
         }
     found = metrics.compare(content(before), content(after))
     assert found.keys() == wanted.keys()
@@ -141,15 +142,62 @@ def test_lists_longer_than_twenty_are_compared_at_their_top() -> None:
     assert metrics.overlap(users(0), users(10)) == pytest.approx(10 / 30)
 
 
-def test_a_type_of_the_users_own_is_compared_by_its_lists() -> None:
-    def lists(*ids: str) -> Content:
-        body = json.dumps({"artifact_type": "bundles", "bundles": [{"id": each} for each in ids], "notes": [1, 2]})
-        found = decode("bundles", body.encode())
-        assert found is not None
-        return found
+def own(sizes: Mapping[str, int], **ids: Iterable[str]) -> Own:
+    return Own("mine", sizes, {name.replace("__", ".*"): set(found) for name, found in ids.items()})
 
-    found = metrics.compare(lists("a", "b", "c", "d"), lists("b", "c", "x"))
-    assert found == {"bundles": [4, 3], "notes": [2, 2], "added": 1, "removed": 2, "kept": 0.5}
+
+def test_a_type_of_the_users_own_is_compared_by_its_lists_and_maps() -> None:
+    before, after = own({"b": 4, "notes": 2}, b="abcd"), own({"b": 3, "notes": 2}, b="bcx")
+    assert metrics.compare(before, after) == {"b": [4, 3], "notes": [2, 2], "added": 1, "removed": 2, "kept": 0.5}
+    assert metrics.overlap(before, after) == 2 / 5
+
+
+def names(first: int, last: int) -> list[str]:
+    return [f"n{place}" for place in range(first, last)]
+
+
+@pytest.mark.parametrize(
+    "was,now,kept",
+    [
+        # other users, the same items; then the same categories, other items in them
+        ({"u": names(0, 60), "u__": names(0, 90)}, {"u": names(100, 160), "u__": names(0, 90)}, 0),
+        ({"c": names(0, 10), "c__": names(0, 90)}, {"c": names(0, 10), "c__": names(100, 190)}, 0),
+        ({"c": names(0, 40), "c__": names(0, 400)}, {"c": names(0, 10), "c__": names(0, 400)}, 0.25),
+        # a list of few ids counts with the others
+        ({"many": names(0, 90), "few": names(0, 10)}, {"many": names(0, 90)}, 0.9),
+        ({"many": names(0, 19), "few": names(0, 1)}, {"many": names(0, 19)}, 0.95),
+        ({"few": names(0, 4)}, {"few": names(3, 9)}, 0.25),
+        # the same id in another place is another id, and a new list is no loss
+        ({"a": ["x"]}, {"b": ["x"]}, 0),
+        ({"a": ["x"]}, {"a": ["x"], "b": ["y"]}, 1),
+    ],
+)
+def test_the_least_share_counts_of_the_lists_and_maps_that_have_enough_ids(
+    was: Mapping[str, list[str]], now: Mapping[str, list[str]], kept: float
+) -> None:
+    assert metrics.kept(own({}, **was), own({}, **now)) == pytest.approx(kept)
+
+
+def test_what_has_no_ids_is_not_measured_and_what_is_empty_has_nothing_to_lose() -> None:
+    full = own({"rows": 2}, rows="ab")
+    for before, why in (
+        (own({}), "it has no list and no map"),
+        (own({"rows": 2}), "none of its lists and maps has ids"),
+    ):
+        assert metrics.kept(before, full) is metrics.overlap(before, full) is None
+        assert metrics.compare(before, full)["kept"] is None
+        assert metrics.unmeasured(before) == why
+    assert metrics.kept(own({"rows": 0}), full) == 1
+    assert metrics.kept(full, own({"rows": 2})) == 0
+
+
+def test_rows_without_one_in_common_have_no_overlap() -> None:
+    def users(name: str) -> Content:
+        return content(envelope("implicit", users=[{"user_id": name, "items": [{"item_id": "i", "score": 1}]}]))
+
+    assert metrics.overlap(users("a"), users("b")) is None
+    assert metrics.compare(users("a"), users("b"))["overlap_20"] is None
+    assert metrics.overlap(content(envelope("implicit", users=[])), users("b")) == 1
 
 
 def envelope(kind: str, **body: Any) -> dict[str, Any]:

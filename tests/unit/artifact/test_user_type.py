@@ -148,14 +148,16 @@ def test_null_and_an_empty_list_and_no_list_are_three_versions() -> None:
     assert len(versions) == 3
 
 
-def test_a_summary_counts_the_lists_at_the_top() -> None:
+def test_a_summary_counts_the_lists_and_maps() -> None:
     schema = members(
         rows={"type": "array", "items": TEXT},
         more={"type": ["array", "null"]},
         text=TEXT,
         map={"additionalProperties": TEXT},
+        inner=members(list={"items": NUMBER}),
     )
-    assert as_read(schema, '"rows": ["a", "b"], "more": null, "text": "x", "map": {"k": "v"}').summary == {"rows": 2}
+    body = '"rows": ["a", "b"], "more": null, "text": "x", "map": {"k": "v"}, "inner": {"list": [1.5, 2, 0]}'
+    assert as_read(schema, body).summary == {"inner.list": 3, "map": 1, "rows": 2}
 
 
 TREE: Json = {

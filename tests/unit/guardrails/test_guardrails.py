@@ -177,9 +177,56 @@ def test_what_cannot_be_looked_at_is_said_and_stops_nothing() -> None:
     for rule in ("kept-low", "overlap-low"):
         finding = found(rule, dark, limit=0.3)[0]
         assert (finding.figure, finding.broken) == (None, False)
-        assert "popularity not judged: no blob at s3://x" in finding.says
+        assert "popularity not measured: no blob at s3://x" in finding.says
         bright = step([RECORD], [record()], kept=0.1, overlap=0.1)
         assert says(rule, bright, dark, limit=0.3), "an earlier state that cannot be read excuses nothing"
+
+
+INVALID = "2026-02-30T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "rule,ship,limit",
+    [
+        ("items-drop", step([record("mine", "c", summary={})], [record("mine", summary={"a": 1})]), None),
+        ("items-drop", step([record(version="c", summary={"other": 9})], [RECORD]), None),
+        ("size-jump", step([record("mine", "c", summary={"a": 0})], [record("mine", size=9**9)]), None),
+        ("kept-low", step([RECORD], [record()], kept=None), None),
+        ("overlap-low", step([RECORD], [record()], overlap=None), 0.3),
+        ("window-regressed", step([record(version="c", window_end=INVALID)], [record(window_end=INVALID)]), None),
+        ("windows-differ", step([], [record(window_end=INVALID)]), True),
+    ],
+)
+def test_what_was_not_measured_is_never_told_as_within_its_limit(rule: str, ship: Step, limit: Limit | None) -> None:
+    [finding] = found(rule, ship, limit=limit)
+    assert (finding.figure, finding.broken) == (None, False)
+    assert "not measured: " in finding.says
+
+
+def test_an_earlier_state_that_was_not_measured_excuses_nothing() -> None:
+    few = [record(summary={"items": 1})]
+    assert says("items-drop", step([RECORD], few), step([record(version="c", summary={"items": 2})], few)) == ""
+    assert says("items-drop", step([RECORD], few), step([record(version="c", summary={})], few))
+
+
+OF_PAIRS = ("items-drop", "kept-low", "size-jump", "window-regressed", "segment-changed", "overlap-low")
+
+
+def test_a_version_whose_record_cannot_be_read_is_not_measured_against_and_still_may_not_vanish() -> None:
+    ship = replace(step([], [RECORD]), unread=["popularity", "cooc"])
+    for rule in GUARDRAILS:
+        told = [each for each in found(rule, ship, limit=0.3 if rule == "overlap-low" else None) if each.says]
+        if rule == "type-dropped":
+            assert [each.slot for each in told] == ["cooc"]
+        else:
+            assert [each.slot for each in told if each.figure is None] == ["popularity"] * (rule in OF_PAIRS), rule
+    back = step([RECORD], [RECORD])
+    assert says("type-dropped", ship, back), "a state that never had the type is none to compare with"
+
+
+def test_what_a_list_had_nothing_of_is_measured_as_no_loss() -> None:
+    ship = step([record("mine", "c", summary={"a": 0, "b": 4})], [record("mine", summary={"a": 3, "b": 4})])
+    assert [each.figure for each in found("items-drop", ship)] == [0, 0]
 
 
 def test_what_holds_for_several_types_is_said_once() -> None:

@@ -1,4 +1,4 @@
-"""The content of one artifact, for comparisons: rows with their leaves, or the lists of a user's own type.
+"""The content of one artifact, for comparisons: rows with their leaves, or the lists and maps of a user's own type.
 
 A stored blob is canonical and its hash was checked, so nothing is validated here. Numbers may have any size.
 """
@@ -9,14 +9,16 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from pointsman.artifact.built_in import LAYOUTS
+from pointsman.artifact.own_content import Own
 
-_ID_NAMES = ("item_id", "user_id", "id")  # the member that is an object's id in a user's own type
+if TYPE_CHECKING:
+    from pointsman.artifact.user_type import UserType
 
 
 class Leaf(Struct, gc=False):
@@ -69,26 +71,18 @@ class Rows:
         return self._ranking
 
 
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """The top-level lists of a user's own type: the length of each, and its ids if its elements have ids."""
-
-    type: str
-    sizes: Mapping[str, int]
-    ids: Mapping[str, Sequence[str]] = field(default_factory=dict)
+Content: TypeAlias = Rows | Own
 
 
-Content: TypeAlias = Rows | Lists
-
-
-def decode(artifact_type: str, data: bytes, *, leaves: bool = True) -> Content | None:
-    """The content of a canonical payload; None if this version cannot read it.
+def decode(artifact_type: str, data: bytes, *, leaves: bool = True, own_type: UserType | None = None) -> Content | None:
+    """The content of a canonical payload; None if this version cannot read it. A user's type needs its `own_type`.
 
     Without `leaves`, rows of a built-in type have nothing but their ids. That takes a fraction of the time.
     """
     try:
         if artifact_type not in LAYOUTS:
-            return _lists(artifact_type, msgspec.json.decode(data))
+            document = msgspec.json.decode(data)
+            return own_type.content(document) if own_type is not None and isinstance(document, dict) else None
         layout = LAYOUTS[artifact_type]
         body = _decoder(_Body if leaves else _BareBody).decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -101,21 +95,3 @@ def decode(artifact_type: str, data: bytes, *, leaves: bool = True) -> Content |
 @functools.cache
 def _decoder(kind: type[Struct]) -> msgspec.json.Decoder[Struct]:
     return msgspec.json.Decoder(kind)
-
-
-def _lists(artifact_type: str, document: object) -> Lists | None:
-    if not isinstance(document, dict):
-        return None
-    lists = {name: value for name, value in document.items() if isinstance(value, list)}
-    ids = {name: found for name, value in lists.items() if (found := _ids(value))}
-    return Lists(artifact_type, {name: len(value) for name, value in lists.items()}, ids)
-
-
-def _ids(elements: Sequence[object]) -> list[str]:
-    """The ids of a list's elements: strings themselves, or one member of objects. Empty unless all have one."""
-    if all(isinstance(element, str) for element in elements):
-        return [str(element) for element in elements]
-    for name in _ID_NAMES:
-        if all(isinstance(element, dict) and isinstance(element.get(name), str) for element in elements):
-            return [str(element[name]) for element in elements if isinstance(element, dict)]
-    return []

@@ -1,47 +1,61 @@
 """Metrics: how two versions of an artifact differ, in figures. Pure functions on decoded contents.
 
 Formulas and names: docs/review.md. Shares are between 0 and 1. A share of nothing is 1.
+None: there is nothing to measure it by.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from itertools import chain
 
-from pointsman.artifact.content import Content, Lists, Row, Rows
+from pointsman.artifact.content import Content, Row, Rows
+from pointsman.artifact.own_content import Own
 
 TOP = 20  # how many entries of a list people look at
 PERSISTENCE = {20: 0.9, 100: 0.98}  # depth → p of rank-biased overlap: the first tenth weighs two thirds of all
-Metrics = Mapping[str, float | list[float]]  # [before, after] for figures of each version
+ENOUGH = 20  # ids of one list or map of a user's own type whose share counts alone
+Metric = float | list[float] | None  # [before, after] for a figure of each version
+Metrics = Mapping[str, Metric]
 
 
 def ids(content: Content) -> Collection[str]:
-    """The ids of the rows: items, anchors or users. For a user's own type: the ids in all its lists."""
-    if isinstance(content, Lists):
-        return {f"{name}/{each}" for name, found in content.ids.items() for each in found}
+    """The ids of the rows: items, anchors or users. For a user's own type: those of its lists and maps, by place."""
+    if isinstance(content, Own):
+        return _together(content.ids)
     return content.rows.keys()
 
 
-def kept(before: Content, after: Content) -> float:
-    """The share of the ids of `before` that `after` still has."""
-    was, now = ids(before), ids(after)
-    return sum(map(now.__contains__, was)) / len(was) if was else 1.0
+def kept(before: Content, after: Content) -> float | None:
+    """The share of the ids of `before` that `after` still has. For a user's own type see docs/review.md."""
+    if isinstance(before, Own) and isinstance(after, Own):
+        return _least(_share, before, after)
+    return _share(ids(before), ids(after))
 
 
-def overlap(before: Content, after: Content) -> float:
+def overlap(before: Content, after: Content) -> float | None:
     """How similar the first entries are: `jaccard_20` or the type's mean overlap. `overlap-low` judges this figure."""
-    if isinstance(before, Lists) or isinstance(after, Lists):
-        return jaccard(ids(before), ids(after))
+    if isinstance(before, Own) and isinstance(after, Own):
+        return _least(jaccard, before, after)
+    if isinstance(before, Own) or isinstance(after, Own):
+        return None
+    if not before.rows:
+        return 1.0  # an empty version has nothing to lose
     if before.type == "popularity":
         return jaccard(before.ranking[:TOP], after.ranking[:TOP])
     return _mean(jaccard(_head(before.rows[each]), _head(after.rows[each])) for each in both(before, after))
 
 
+def unmeasured(before: Own) -> str:
+    """Why there is no share of the ids of `before` that are kept."""
+    return "none of its lists and maps has ids" if before.sizes else "it has no list and no map"
+
+
 def compare(before: Content, after: Content) -> Metrics:
     """Every metric of two versions of one type, not rounded."""
-    if isinstance(before, Lists) or isinstance(after, Lists):
-        return _of_lists(before, after)
+    if isinstance(before, Own) or isinstance(after, Own):
+        return _of_own(before, after)
     own = {
         "popularity": _of_popularity,
         "cooc": _of_cooc,
@@ -90,7 +104,7 @@ def tags(content: Rows) -> set[str]:
 
 
 def _of_popularity(before: Rows, after: Rows) -> Metrics:
-    found: dict[str, float | list[float]] = {"items": [len(before.rows), len(after.rows)]}
+    found: dict[str, Metric] = {"items": [len(before.rows), len(after.rows)]}
     for depth in PERSISTENCE:
         was, now = before.ranking[:depth], after.ranking[:depth]
         found[f"jaccard_{depth}"] = jaccard(was, now)
@@ -130,18 +144,28 @@ def _of_tags(before: Rows, after: Rows) -> Metrics:
     }
 
 
-def _of_lists(before: Content, after: Content) -> Metrics:
-    was, now = ((each.sizes if isinstance(each, Lists) else {}) for each in (before, after))
-    found: dict[str, float | list[float]] = {
-        name: [was.get(name, 0), now.get(name, 0)] for name in dict.fromkeys([*was, *now])
+def _of_own(before: Content, after: Content) -> Metrics:
+    was, now = (each if isinstance(each, Own) else Own(each.type, {}) for each in (before, after))
+    found: dict[str, Metric] = {
+        name: [was.sizes.get(name, 0), now.sizes.get(name, 0)] for name in dict.fromkeys([*was.sizes, *now.sizes])
     }
-    if old := set(ids(before)) | set(ids(after)):
-        found |= {
-            "added": len(old - set(ids(before))),
-            "removed": len(old - set(ids(after))),
-            "kept": kept(before, after),
-        }
-    return found
+    had, has = ids(was), ids(now)
+    if had or has:
+        found |= {"added": len({*has} - {*had}), "removed": len({*had} - {*has})}
+    return {**found, "kept": kept(was, now)}
+
+
+def _least(share: Callable[[Set[str], Set[str]], float], before: Own, after: Own) -> float | None:
+    """The least share of all ids, and of each list or map that has ENOUGH of them to count alone."""
+    had, has = before.ids, {name: after.ids.get(name, frozenset()) for name in before.ids}
+    if not had:
+        return 1.0 if before.is_empty else None
+    alone = (share(had[name], has[name]) for name in had if len(had[name]) >= ENOUGH)
+    return min([share(_together(had), _together(has)), *alone])
+
+
+def _together(ids: Mapping[str, Set[str]]) -> set[str]:
+    return {f"{name}/{each}" for name, found in ids.items() for each in found}
 
 
 def _catalogue(content: Rows) -> set[str]:
@@ -167,11 +191,11 @@ def _head(row: Row) -> list[str]:
 
 
 def _share(before: Collection[str], after: Collection[str]) -> float:
-    now = set(after)
-    return sum(each in now for each in before) / len(before) if before else 1.0
+    now = after if isinstance(after, Set) else set(after)
+    return sum(map(now.__contains__, before)) / len(before) if before else 1.0
 
 
-def _mean(figures: Iterable[float]) -> float:
-    """The mean. 1 for no figures: `kept` already shows that the two have no row in common."""
+def _mean(figures: Iterable[float]) -> float | None:
+    """The mean; None if there is no row to compare."""
     every = list(figures)
-    return sum(every) / len(every) if every else 1.0
+    return sum(every) / len(every) if every else None

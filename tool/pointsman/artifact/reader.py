@@ -38,7 +38,7 @@ class Artifact:
     built_at: str
     source_hash: str
     claimed_version: str  # the value of build.version: empty or `version`
-    summary: Mapping[str, int]  # rows first, then leaves over all rows: {"users": 10, "items": 200}
+    summary: Mapping[str, int]  # rows, then leaves over all rows: {"users": 10, "items": 200}; lists and maps by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +127,12 @@ def _of_tree(tree: object, judge: _Judge) -> Artifact | Fault:
     if fault:
         return fault
     if claims.type not in LAYOUTS:
-        members = judge.types[claims.type].body(tree, judge.path)
+        own = judge.types[claims.type]
+        members = own.body(tree, judge.path)
         if isinstance(members, Fault):
             return members
-        summary = {name: len(value) for name, value in members.items() if isinstance(value, list)}
-        return judge.of_place(claims) or judge.of_hash(claims, exact.canonical(claims, members), summary)
+        canonical = exact.canonical(claims, members)
+        return judge.of_place(claims) or judge.of_hash(claims, canonical, own.summary(members))
     body = exact.body(tree, LAYOUTS[claims.type], judge.path)
     if isinstance(body, Fault):
         return body

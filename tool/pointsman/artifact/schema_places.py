@@ -62,6 +62,7 @@ class Places:
         self._matches = matches
         self._schemas: dict[str, _Schema] = {}
         self._known: dict[tuple[Place, str], Place | None] = {}
+        self._maps: dict[Place, frozenset[str] | None] = {}  # the names of its own that a map has; None: no map
         self._collect("#", schema)
         for pointer in self._schemas:
             self._refuse_dangling_and_loops(pointer)
@@ -102,6 +103,25 @@ class Places:
     def named_at_root(self) -> frozenset[str]:
         """The members of the document that the schema names."""
         return frozenset().union(*(self._schemas[each].names for each in self.root))
+
+    def is_map(self, place: Place) -> bool:
+        """Whether an object at `place` may have members of any name, as a map from ids has."""
+        if place not in self._maps:
+            schemas = [self._schemas[each] for each in place]
+            named = frozenset().union(*(schema.properties for schema in schemas))
+            # Beside names of its own, `true` only says that more members do not matter.
+            open_ = any(
+                schema.anything
+                or schema.patterns
+                or (schema.additional and not (named and self._schemas[schema.additional].anything))
+                for schema in schemas
+            )
+            self._maps[place] = named if open_ else None
+        return self._maps[place] is not None
+
+    def is_entry(self, place: Place, name: str) -> bool:
+        """Whether the member `name` of an object at `place` is an entry of a map: no schema has this very name."""
+        return self.is_map(place) and name not in (self._maps[place] or ())
 
     def _collect(self, pointer: str, schema: object) -> None:
         if not isinstance(schema, dict):

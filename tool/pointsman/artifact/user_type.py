@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pointsman.artifact.exact import ENVELOPE, Refusal, double, integer, kind, spelled, unknown_member
+from pointsman.artifact.own_content import Own, own_content, own_summary
 from pointsman.artifact.schema_places import Matches, Place, Places, Unclear
 from pointsman.errors import Fault
 from pointsman.state import strict_json
@@ -47,6 +48,15 @@ class UserType:
         named = {name: tree[name] for name in self._places.named_at_root().intersection(ENVELOPE, tree)}
         fault = self._invalid({**named, **members}, path)
         return fault or {name: _spelled(value) if walk.doubles else value for name, value in members.items()}
+
+    def summary(self, members: Mapping[str, object]) -> dict[str, int]:
+        """The sizes of the lists and maps of a body that was read."""
+        return own_summary(members, self._places)
+
+    def content(self, document: Mapping[str, object]) -> Own:
+        """What is in a valid document."""
+        own = {name: value for name, value in document.items() if name not in ENVELOPE}
+        return own_content(self.name, own, self._places)
 
     def _invalid(self, document: Mapping[str, object], path: str) -> Fault | None:
         from jsonschema_rs import ValidationError

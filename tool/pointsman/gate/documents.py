@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pointsman.errors import Fault, Problem
 from pointsman.repo.history import LATELY
@@ -26,6 +26,9 @@ from pointsman.state.documents import (
 from pointsman.state.names import Target
 from pointsman.state.objects import PLAIN_FILE, TREE, Change, Entry, Oid
 from pointsman.state.paths import path_kind, target_of
+
+if TYPE_CHECKING:
+    from pointsman.artifact.user_type import UserType
 
 _LARGEST_READ = 1 << 24  # bytes; no setting raises it. The rule too-large has its own limit, in [limits]
 _DOCUMENTS_CACHED = 4096
@@ -98,6 +101,15 @@ class Documents:
                 hold = self._value(path, "hold", entry)
                 found[path] = hold if isinstance(hold, Hold) else None
         return found
+
+    def own_type(self, name: str) -> UserType | None:
+        """The artifact type that a schema on main declares; None if there is none that can be used."""
+        from pointsman.artifact import user_type  # this import costs 25 ms, and few ask for it
+
+        path = f"registry/schemas/{name}.schema.json"
+        data = Snapshot(self.repo, self.repo.heads.get(MAIN)).read(path)
+        loaded = user_type.load(name, data, path) if data is not None else None
+        return None if isinstance(loaded, Fault) else loaded
 
     def retired(self, base: Snapshot, target: Target, manifest: Manifest | None) -> frozenset[str]:
         """The slots of a manifest whose version has a tombstone."""

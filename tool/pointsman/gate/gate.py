@@ -59,6 +59,7 @@ class Gate:
         self.repo = repo
         self.documents = Documents(repo)
         self.blobs = Blobs(contents or Contents(offline=offline))
+        self.blobs.contents.declared = self.documents.own_type
         self.past = Past(repo, self.documents, self)
         self._changes = TargetChanges(self.documents, self.past)
         self._rules = rules

@@ -20,7 +20,7 @@ from pointsman.errors import Problem
 from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
-from pointsman.state.names import short
+from pointsman.state.names import BUILT_IN_TYPES, short
 from pointsman.state.store_url import can_be_asked
 from pointsman.store.base import Store
 from pointsman.store.open import open_store
@@ -29,6 +29,7 @@ from pointsman.store.parallel import ask_all
 # The decoder is imported where it is needed: it costs 15 ms, and a rollback or a sync compares nothing.
 if TYPE_CHECKING:
     from pointsman.artifact.content import Content
+    from pointsman.artifact.user_type import UserType
 
 _CACHE_BYTES = 1_000_000_000  # size of the cache directory; above it, the versions unused for longest are deleted
 
@@ -50,7 +51,10 @@ class Pair:
 
 
 class Contents:
-    """Reads contents by record. `at_hand`: version → payload that need not be fetched. `offline`: ask no store."""
+    """Reads contents by record. `at_hand`: version → payload that need not be fetched. `offline`: ask no store.
+
+    `declared` finds the schema of a user's own type; a gate sets it to what main declares.
+    """
 
     def __init__(self, *, offline: bool = False, at_hand: Mapping[str, Callable[[], bytes]] | None = None) -> None:
         self.offline = offline
@@ -58,6 +62,8 @@ class Contents:
         self._stores: dict[str, Store] = {}
         self._down: dict[str, Missing] = {}  # URL of a store that did not answer; it is not asked again
         self._alike: dict[tuple[str, str, bool], Likeness] = {}
+        self.declared: Callable[[str], UserType | None] = lambda name: None
+        self._types: dict[str, UserType | Missing] = {}
         self._proven: dict[str, int] = {}  # URI → size of a blob whose hash was right when it was fetched
 
     def provide(self, at_hand: Mapping[str, Callable[[], bytes]]) -> None:
@@ -71,12 +77,29 @@ class Contents:
             return data
         from pointsman.artifact.content import decode
 
-        content = decode(record.type, data)
+        own = self._own_type(record.type)
+        if isinstance(own, Missing):
+            return own
+        content = decode(record.type, data, own_type=own)
         return content if content is not None else Missing("its content cannot be compared")
+
+    def _find_types(self, names: Iterable[str]) -> None:
+        """Look types up before several threads need them: git is asked by one thread."""
+        for name in set(names):
+            self._own_type(name)
+
+    def _own_type(self, name: str) -> UserType | Missing | None:
+        """The schema of a user's own type; None for a built-in type."""
+        if name in BUILT_IN_TYPES:
+            return None
+        if name not in self._types:
+            self._types[name] = self.declared(name) or Missing(f"main has no usable schema of the type {name}")
+        return self._types[name]
 
     def read_all(self, settings: Settings, records: Iterable[Record]) -> Mapping[str, Content | Missing]:
         """Version → content. Buckets are read several blobs at a time."""
         every = list({record.version: record for record in records}.values())
+        self._find_types(record.type for record in every)
         read = ask_all(lambda record: self.read(settings, record), every, at_once=self._at_once(settings))
         return {record.version: content for record, content in zip(every, read, strict=True)}
 
@@ -87,15 +110,18 @@ class Contents:
         """
         every = {(pair.before.version, pair.after.version, pair.tops): pair for pair in pairs}
         new = [(key, pair) for key, pair in every.items() if key not in self._alike]
+        self._find_types(pair.after.type for _, pair in new)
         measure = partial(self._likeness, settings)
         measured = ask_all(measure, [pair for _, pair in new], at_once=self._at_once(settings))
         found = {key: like for (key, _), like in zip(new, measured, strict=True)}
-        self._alike |= {key: like for key, like in found.items() if not like.why}
         return {(before, after): found.get(key) or self._alike[key] for key in every for before, after, _ in [key]}
 
     def _likeness(self, settings: Settings, pair: Pair) -> Likeness:
         if pair.before.version == pair.after.version:
             return Likeness(1.0, 1.0)
+        own = self._own_type(pair.after.type)
+        if isinstance(own, Missing):
+            return Likeness(why=own.why)
         payloads = []
         for record in (pair.before, pair.after):
             payload = self.payload(settings, record)
@@ -104,12 +130,15 @@ class Contents:
             payloads.append(payload)
         from pointsman.artifact.content import decode
 
-        before, after = (decode(pair.after.type, payload, leaves=pair.tops) for payload in payloads)
+        before, after = (decode(pair.after.type, payload, leaves=pair.tops, own_type=own) for payload in payloads)
         if before is None:
-            return Likeness(why=f"version {short(pair.before.version)} cannot be read as {pair.before.type}")
-        if after is None:
-            return Likeness(0.0, 0.0)  # an unreadable version keeps nothing of the one before
-        return alike(before, after, tops=pair.tops)
+            like = Likeness(why=f"version {short(pair.before.version)} cannot be read as {pair.before.type}")
+        elif after is None:
+            like = Likeness(0.0, 0.0)  # an unreadable version keeps nothing of the one before
+        else:
+            like = alike(before, after, tops=pair.tops)
+        self._alike[pair.before.version, pair.after.version, pair.tops] = like
+        return like
 
     def take_proof(self, uri: str) -> int | None:
         """The size of a blob that was fetched and had the right hash; None if it was not fetched. Asked once only."""
@@ -164,10 +193,13 @@ def alike(before: Content | Missing, after: Content | Missing, *, tops: bool = T
     assert not isinstance(before, Missing)
     assert not isinstance(after, Missing)
     from pointsman.artifact import metrics
+    from pointsman.artifact.own_content import Own
 
-    if not metrics.ids(before):
-        return Likeness(1.0, 1.0)  # an empty version has nothing to lose
-    return Likeness(metrics.kept(before, after), metrics.overlap(before, after) if tops else None)
+    kept = metrics.kept(before, after)
+    if kept is None:
+        return Likeness(why=metrics.unmeasured(before) if isinstance(before, Own) else "")
+    overlap = metrics.overlap(before, after) if tops else None
+    return Likeness(kept, overlap, "the two versions have no row in common" if tops and overlap is None else "")
 
 
 def _is_in(url: str, record: Record) -> bool:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pointsman.state.documents import Record
 from pointsman.state.times import window_instant
 
-# The lists that are counted to measure a type. For a user's own type, it is every top-level list.
+# What is counted to measure a type. For a user's own type, it is every list and map that its record counts.
 MEASURES = {
     "popularity": ("items",),
     "cooc": ("rows",),
@@ -22,7 +22,7 @@ _YEAR_ONE = int(datetime(1, 1, 1, tzinfo=UTC).timestamp())  # the zero of window
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How alike two versions of a type are. If their contents are not available, `why` is the reason."""
+    """How alike two versions of a type are. `why` is the reason for a figure that is not known."""
 
     kept: float | None = None  # share of the earlier ids that are still there
     overlap: float | None = None  # share of the top entries that both have
@@ -40,9 +40,10 @@ class Step:
     dropped: Collection[str] = ()  # slots that its message drops
     clock: int = 0  # the commit's, seconds since 1970
     likeness: Mapping[tuple[str, str], Likeness] = field(default_factory=dict)  # versions before and after
+    unread: Collection[str] = ()  # slots of the state before whose record is not there or cannot be read
 
     def pairs(self) -> Iterator[tuple[str, Record, Record]]:
-        """Slot, earlier and new record of every changed slot that has both."""
+        """Slot, earlier and new record of every changed slot that has both. `judge` speaks of the unread ones."""
         for slot in sorted(self.changed):
             if slot in self.before and slot in self.after:
                 yield slot, self.before[slot], self.after[slot]
@@ -60,6 +61,11 @@ class Finding:
     figure: float | str | None
     broken: bool = False
     says: str = ""
+
+
+def not_measured(slot: str | None, why: str) -> Finding:
+    """What a guardrail says where it could not judge."""
+    return Finding(slot, None, False, f"{slot} not measured: {why}" if slot is not None else f"not measured: {why}")
 
 
 def changed(step: Step) -> Iterator[tuple[str, Record]]:

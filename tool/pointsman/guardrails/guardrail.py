@@ -32,6 +32,7 @@ class Guardrail:
     reads: Callable[[object, str], Limit]  # from a value other than false, and its name for messages; Problem if wrong
     judge: Callable[[Limit, Step], Iterator[Finding]]
     compares: Compares | None = None
+    of_pairs: bool = False  # it compares the record of a slot with that of the version before
 
     @property
     def setting(self) -> str:

@@ -19,10 +19,11 @@ GUARDRAIL = Guardrail(
     stops="a type that keeps too few of its ids",
     stopped_if=(
         "a type keeps less than this share of its ids: items, anchors of cooc, users; of your own type: the "
-        "texts in its lists, or the `item_id`, `user_id` or `id` of their objects"
+        "keys of its maps, the texts in its lists, or the `item_id`, `user_id` or `id` of their objects"
     ),
     default=0.3,
     reads=floor,
     compares=Compares.IDS,
     judge=judge,
+    of_pairs=True,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pointsman.guardrails.comparison import Finding, Likeness, Step
+from pointsman.guardrails.comparison import Finding, Likeness, Step, not_measured
 from pointsman.guardrails.limits import Limit, number
 
 
@@ -15,7 +15,7 @@ def under_floor(limit: Limit, step: Step, measure: Callable[[Likeness], float | 
         figure = measure(like) if like is not None else None
         if figure is None:
             why = like.why if like is not None and like.why else "the contents were not read"
-            yield Finding(slot, None, False, f"{slot} not judged: {why}")
+            yield not_measured(slot, why)
             continue
         broken = figure < number(limit)
         share, floor = shares(figure, number(limit))

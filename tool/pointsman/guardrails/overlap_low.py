@@ -26,4 +26,5 @@ GUARDRAIL = Guardrail(
     reads=floor,
     compares=Compares.TOP,
     judge=judge,
+    of_pairs=True,
 )

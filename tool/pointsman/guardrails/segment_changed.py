@@ -24,4 +24,5 @@ GUARDRAIL = Guardrail(
     default=True,
     reads=on_or_off,
     judge=judge,
+    of_pairs=True,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pointsman.errors import Problem
-from pointsman.guardrails.comparison import MEASURES, Finding, Step
+from pointsman.guardrails.comparison import MEASURES, Finding, Step, not_measured
 from pointsman.guardrails.guardrail import Guardrail
 from pointsman.guardrails.limits import Jump, Limit
 from pointsman.state.documents import Record
@@ -17,7 +17,9 @@ def judge(limit: Limit, step: Step) -> Iterator[Finding]:
     assert isinstance(limit, Jump)
     for slot, old, new in step.pairs():
         if not old.size or _is_empty(old):
-            continue  # an empty version has no size to compare with
+            if slot not in MEASURES:  # it may have more than lists and maps
+                yield not_measured(slot, "the lists and maps of the version before are empty")
+            continue
         shrinks, grows = new.size * limit.shrink < old.size, new.size > old.size * limit.grow
         if shrinks or grows:
             factor, allowed = (
@@ -57,4 +59,5 @@ GUARDRAIL = Guardrail(
     default=DEFAULT,
     reads=_jump,
     judge=judge,
+    of_pairs=True,
 )

@@ -19,7 +19,7 @@ from pointsman.guardrails import (
     window_stale,
     windows_differ,
 )
-from pointsman.guardrails.comparison import Finding, Step
+from pointsman.guardrails.comparison import Finding, Step, not_measured
 from pointsman.guardrails.guardrail import Guardrail
 from pointsman.guardrails.limits import Limit, is_on
 
@@ -62,11 +62,16 @@ def judge(guardrail: Guardrail, limit: Limit, steps: Sequence[Step]) -> list[Fin
         return []
     current, *earlier = steps
     found = list(guardrail.judge(limit, current))
-    vanished = {slot for slot in current.before if slot not in current.slots and slot not in current.dropped}
-    compared = vanished | {slot for slot in current.changed if slot in current.before}
+    if guardrail.of_pairs:
+        why = "the version before has no record that can be read"
+        found += [not_measured(slot, why) for slot in sorted({*current.unread} & {*current.changed})]
+    vanished = {
+        slot for slot in (*current.before, *current.unread) if slot not in current.slots and slot not in current.dropped
+    }
+    compared = vanished | {slot for slot in current.changed if slot in current.before or slot in current.unread}
     others = (step for step in earlier if compared <= step.before.keys())
     if any(each.broken for each in found) and any(_passes(guardrail, limit, step) for step in others):
-        return [Finding(each.slot, each.figure) for each in found]
+        return [Finding(each.slot, each.figure, says="" if each.broken else each.says) for each in found]
     return found
 
 

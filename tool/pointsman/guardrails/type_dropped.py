@@ -10,7 +10,7 @@ from pointsman.guardrails.limits import Limit, on_or_off
 
 
 def judge(limit: Limit, step: Step) -> Iterator[Finding]:
-    for slot in sorted(step.before):
+    for slot in sorted({*step.before, *step.unread}):
         gone = slot not in step.slots and slot not in step.dropped
         if gone:
             yield Finding(slot, "dropped", True, f"{slot} disappeared without publish --drop")

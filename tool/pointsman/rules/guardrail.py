@@ -53,7 +53,17 @@ def steps(evidence: Evidence, change: TargetChange) -> list[Step]:
     after = {slot: record for slot, record in change.records.items() if record is not None}
     slots = tuple(change.after.current) if change.after is not None else ()
     dropped = tuple(change.said.drops) if change.said is not None else ()
+    was = change.before.current if change.before is not None and change.references else ()
     return [
-        Step(before, after, change.changed, slots, dropped, evidence.clock, change.likeness)
-        for before in change.references or [{}]
+        Step(
+            before,
+            after,
+            change.changed,
+            slots,
+            dropped,
+            evidence.clock,
+            change.likeness,
+            [slot for slot in was if slot not in before] if place == 0 else (),
+        )
+        for place, before in enumerate(change.references or [{}])
     ]

@@ -22,8 +22,12 @@ def render(review: Review) -> str:
     }
     lines = []
     for row in every[:_LINES]:
-        share = kept.get((row.target, row.type))
-        figures = [row.count, f"keeps {share:.0%}" if isinstance(share, float | int) else "", row.size]
+        figures = [row.count, _kept(kept.get((row.target, row.type), "")), row.size]
         lines.append(f"{row.target} {row.type} {row.was} → {row.becomes}: {', '.join(filter(None, figures))}")
     over = len(every) - _LINES
     return "\n".join([*lines, *([f"{every[-1].target} and others: {over} more types change"] if over > 0 else [])])
+
+
+def _kept(share: float | str | None) -> str:
+    """ "" where `kept-low` has no figure because it is off or the type is new."""
+    return "kept not measured" if share is None else f"keeps {share:.0%}" if isinstance(share, float | int) else ""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pointsman.artifact import metrics
-from pointsman.artifact.content import Content, Lists, Rows
+from pointsman.artifact.content import Content, Rows
+from pointsman.artifact.own_content import Own
 from pointsman.gate.payloads import Missing
 from pointsman.guardrails.comparison import MEASURES
-from pointsman.report.review.value import Figures, Pair, Ranked, RankedBefore, ReviewedType
+from pointsman.report.review.value import ChangedValue, Figures, Pair, Ranked, RankedBefore, ReviewedType
 from pointsman.state.documents import Record
+from pointsman.state.strict_json import shown
 from pointsman.struct import replace
 
 SHOWN = 20  # ids of a list
@@ -33,8 +35,12 @@ def with_contents(
             tags_vanished=_shown(had - has),
             tags_vanished_count=len(had - has),
         )
-    if isinstance(was, Rows | Lists) and isinstance(now, Rows | Lists):
+    if isinstance(was, Own) and isinstance(now, Own):
+        described = _with_values(described, was, now)
+    if isinstance(was, Rows | Own) and isinstance(now, Rows | Own):
         had, has = set(metrics.ids(was)), set(metrics.ids(now))
+        if isinstance(was, Own) and not had and not has:
+            return described  # nothing in it has an id
         return replace(
             described,
             added=_shown(has - had),
@@ -45,18 +51,35 @@ def with_contents(
     return described
 
 
+def _with_values(described: ReviewedType, was: Own, now: Own) -> ReviewedType:
+    """The same with the single values that differ."""
+    missing = object()
+    differ = [
+        place
+        for place in sorted({*was.values, *now.values})
+        if (old := was.values.get(place, missing)) != (new := now.values.get(place, missing))
+        or type(old) is not type(new)
+    ]
+    changed = [ChangedValue(place, *(_text(side, place) for side in (was, now))) for place in differ[:SHOWN]]
+    return replace(described, values=changed, values_count=len(differ))
+
+
+def _text(content: Own, place: str) -> str | None:
+    return shown(content.values[place]) if place in content.values else None
+
+
 def _shown(ids: Collection[str]) -> list[str]:
     return sorted(ids)[:SHOWN]
 
 
 def figures(slot: str, old: Record | None, new: Record | None, read: Mapping[str, Content | Missing]) -> Figures:
     """What records tell, and what contents tell where both are there; shares and means to two decimals."""
-    found: dict[str, float | Pair] = {}
+    found: dict[str, float | Pair | None] = {}
     for measure in dict.fromkeys(name for record in (old, new) if record for name in _ordered(record)):
         found[measure] = (_summary(old, measure), _summary(new, measure))
     found["size"] = (old.size if old else None, new.size if new else None)
     was, now = (read.get(record.version) if record else None for record in (old, new))
-    if isinstance(was, Rows | Lists) and isinstance(now, Rows | Lists):
+    if isinstance(was, Rows | Own) and isinstance(now, Rows | Own):
         for name, figure in metrics.compare(was, now).items():
             found[name] = _rounded(figure)
     return found
@@ -66,9 +89,9 @@ def _summary(record: Record | None, measure: str) -> int | None:
     return record.summary.get(measure) if record else None
 
 
-def _rounded(figure: float | Sequence[float]) -> float | Pair:
-    if isinstance(figure, int | float):
-        return round(figure, 2)
+def _rounded(figure: metrics.Metric) -> float | Pair | None:
+    if figure is None or isinstance(figure, int | float):
+        return None if figure is None else round(figure, 2)
     was, now = figure
     return round(was, 2), round(now, 2)
 

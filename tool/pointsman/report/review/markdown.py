@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pointsman.report.markdown import code, plain
 from pointsman.report.review.rows import (
     HEADINGS,
+    NOT_MEASURED,
     Row,
     accepted,
     facts,
@@ -99,7 +100,7 @@ def _by_target(rest: Sequence[Row]) -> str:
     lines = [f"<details><summary>{len(rest)} more slots of {len(found)} targets, as usual</summary>", ""]
     lines += ["| target | types | first count | least kept | least the same at the top |", "|---|---|---|---|---|"]
     for target, some in list(found.items())[:_BY_TARGET]:
-        kept, top = (min((each for each in column if each), key=_share, default="") for column in
+        kept, top = (min(filter(None, column), key=_share, default="") for column in
                      ([row.kept for row in some], [row.top for row in some]))  # fmt: skip
         lines.append(f"| {plain(target)} | {len(some)} | {plain(some[0].count)} | {kept} | {top} |")
     over = len(found) - _BY_TARGET
@@ -107,7 +108,8 @@ def _by_target(rest: Sequence[Row]) -> str:
 
 
 def _share(text: str) -> float:
-    return float(text.rstrip("%"))
+    """What was not measured is the least."""
+    return -1 if text == NOT_MEASURED else float(text.rstrip("%"))
 
 
 def _rows(some: Sequence[Row]) -> str:
@@ -125,7 +127,7 @@ def _rows(some: Sequence[Row]) -> str:
 def _folds(target: ReviewedTarget) -> Iterator[str]:
     for slot in slots(target):
         about, found = target.types[slot], target.metrics[slot]
-        kept = f", keeps {percent(share(found, 'kept'))}" if "kept" in found else ""
+        kept = f", keeps {percent(of)}" if (of := share(found, "kept")) is not None else ""
         lines = [f"<details><summary>{plain(target.target)} {plain(slot)}{plain(kept)}</summary>", ""]
         lines += ["| | |", "|---|---|"]
         lines += [f"| {plain(label)} | {code(value)} |" for label, value in facts(target, slot)]

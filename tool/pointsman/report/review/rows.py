@@ -13,6 +13,8 @@ from pointsman.report.review.value import Figures, Pair, ReviewedHold, ReviewedT
 from pointsman.report.words import bar, percent, shown, size
 from pointsman.state.names import short
 
+NOT_MEASURED = "not measured"
+NOTHING = "nothing"
 _OVERLAPS = ("jaccard_20", "neighbor_overlap", "overlap_20", "tag_overlap")  # what stands for "the same at the top"
 
 
@@ -42,18 +44,32 @@ def rows(target: ReviewedTarget) -> list[Row]:
 def _rows(target: ReviewedTarget) -> Iterator[Row]:
     for slot, (old, new) in target.changes.items():
         found = target.metrics[slot]
-        overlap = next((share(found, name) for name in _OVERLAPS if name in found), None)
+        top = next((name for name in _OVERLAPS if name in found), "")
         yield Row(
             target.target,
             slot,
-            short(old) if old else "nothing",
+            short(old) if old else NOTHING,
             short(new) if new else "dropped",
             _count(slot, found),
-            percent(share(found, "kept")),
-            percent(overlap),
+            _kept(target, slot, found),
+            _percent(found, top),
             _figure("size", found["size"]),
             any(not each.ok for each in target.guardrails if each.type in (slot, None)),
         )
+
+
+def _kept(target: ReviewedTarget, slot: str, found: Figures) -> str:
+    about = target.types[slot]
+    unread = about.was is not None and about.is_ is not None and "kept" not in found
+    return NOT_MEASURED if unread else _percent(found, "kept")
+
+
+def _percent(found: Figures, name: str) -> str:
+    """A share; nothing where the type has no such figure."""
+    if name not in found:
+        return ""
+    figure = share(found, name)
+    return NOT_MEASURED if figure is None else percent(figure)
 
 
 def slots(target: ReviewedTarget) -> list[str]:
@@ -88,7 +104,12 @@ def facts(target: ReviewedTarget, slot: str) -> Iterator[tuple[str, str]]:
         first = about.first_shipped
         yield "shipped before", f"first on {first}" if first else "never"
     for name, figure in target.metrics.get(slot, {}).items():
-        yield name.replace("_", " "), _figure(name, figure)
+        yield shown(name.replace("_", " ")), _figure(name, figure)
+    for value in about.values or ():
+        was_then, is_now = (NOTHING if each is None else each for each in (value.was, value.is_))
+        yield shown(value.place), f"{was_then} → {is_now}"
+    if about.values and (over := (about.values_count or 0) - len(about.values)) > 0:
+        yield "more values", f"{over} more differ"
     if about.not_available is not None:
         yield "contents", f"not available: {shown(about.not_available, 300)}"
 
@@ -119,7 +140,7 @@ def guardrails(target: ReviewedTarget) -> Iterator[tuple[str, str, str, str, boo
     """Rule, type, figure, limit, and whether it is kept; the broken ones first."""
     for each in sorted(target.guardrails, key=lambda each: each.ok):
         figure, limit = each.figure, each.limit
-        text = "not available" if figure is None else figure if isinstance(figure, str) else f"{figure:g}"
+        text = NOT_MEASURED if figure is None else figure if isinstance(figure, str) else f"{figure:g}"
         most = f"{limit}" if isinstance(limit, str | bool | int | float) else ", ".join(limit)
         yield each.rule, each.type or "all", text, "on" if limit is True else most, each.ok
 
@@ -154,7 +175,7 @@ def lost(undoes: Undoes) -> str:
 
 
 def share(found: Figures, name: str) -> float | None:
-    """A figure of both sides; None where it is not known."""
+    """A figure of both sides; None where it was not measured."""
     figure = found.get(name)
     return None if isinstance(figure, tuple) else figure
 
@@ -167,10 +188,12 @@ def _count(slot: str, found: Figures) -> str:
         return ""
     was, now = pairs[name]
     change = f" ({(now - was) / was:+.0%})" if was and now is not None and now != was else ""
-    return f"{_pair([_number(each) for each in (was, now)])}{change} {name}"
+    return f"{_pair([_number(each) for each in (was, now)])}{change} {shown(name)}"
 
 
-def _figure(name: str, figure: float | Pair) -> str:
+def _figure(name: str, figure: float | Pair | None) -> str:
+    if figure is None:
+        return NOT_MEASURED
     if isinstance(figure, tuple):
         return _pair([size(each) if name == "size" else _number(each) for each in figure])
     if name.startswith(("kept", "counts_kept", "catalogue_kept")):

@@ -20,7 +20,7 @@ from pointsman.values import (
 
 Kind = Literal["ship", "restore", "removal", "edit", "unchanged", "compared"]
 Pair = tuple[float | None, float | None]
-Figures = Mapping[str, float | Pair]
+Figures = Mapping[str, float | Pair | None]
 Changes = Mapping[str, tuple[Version | None, Version | None]]
 Place = Annotated[int, Shape(minimum=1)]
 Ids = Annotated[Sequence[str] | None, Shape(most=20)]
@@ -69,6 +69,15 @@ class RankedBefore:
 
 
 @struct(frozen=True)
+class ChangedValue:
+    """A single value of a user's own type, such as a dimension, before and after, as JSON text, cut if long."""
+
+    place: str
+    was: Annotated[str | None, "null: it was not there"]
+    is_: Annotated[str | None, "null: it is not there"]
+
+
+@struct(frozen=True)
 class ReviewedType:
     """One artifact type before and after; lists are of its contents, each as long as it is worth showing."""
 
@@ -91,6 +100,8 @@ class ReviewedType:
     tags_appeared_count: Count | None = None
     tags_vanished: Ids = None
     tags_vanished_count: Count | None = None
+    values: Annotated[Sequence[ChangedValue] | None, Shape(most=20)] = None
+    values_count: Count | None = None
 
     def tops(self) -> Iterator[tuple[RankedBefore | None, Ranked | None]]:
         """Both top lists side by side."""
@@ -116,7 +127,7 @@ class GuardrailFigure:
 
     rule: str
     type: str | None
-    figure: Annotated[float | str | None, "null: not available"]
+    figure: Annotated[float | str | None, "null: not measured"]
     limit: float | str | bool | Sequence[str]
     ok: bool
     says: str
@@ -150,7 +161,7 @@ class ReviewedTarget:
     target: TargetName
     kind: Kind
     changes: Annotated[Changes, "type → [old, new]"]
-    metrics: Annotated[Mapping[str, Figures], "type → name → [was, is], or one figure of both"]
+    metrics: Annotated[Mapping[str, Figures], "type → name → [was, is], or one figure of both; null: not measured"]
     types: Mapping[str, ReviewedType]
     guardrails: Sequence[GuardrailFigure]
     faults: Annotated[Sequence[JudgedFault], "what the change accepts first"]

@@ -60,10 +60,26 @@ def _of_targets(review: Review) -> str:
 def _of_ships(targets: Sequence[ReviewedTarget], who: str, types: str) -> str:
     first = all(not any(old for old, _ in each.changes.values()) and not _kept(each) for each in targets)
     verb = "the first ship of" if first else "a ship of"
-    judged = " that could be judged" if any(each.notes for each in targets) else ""
-    ordinary = "" if first else f"; every guardrail{judged} is within its limit"
-    broken = any(not guard.ok for each in targets for guard in each.guardrails)
-    return f"{verb} {who}: {types}{'' if broken else ordinary}"
+    if any(not guard.ok for each in targets for guard in each.guardrails):
+        return f"{verb} {who}: {types}"
+    return f"{verb} {who}: {types}{'' if first else _measured(targets)}"
+
+
+def _measured(targets: Sequence[ReviewedTarget]) -> str:
+    """That guardrails are within their limits, and which of them could not look, by rule."""
+    unmeasured: dict[str, set[str]] = {}
+    for target in targets:
+        for guard in target.guardrails:
+            if guard.figure is None:
+                unmeasured.setdefault(guard.rule, set()).add(guard.type or "all types")
+    if not unmeasured:
+        return "; every guardrail is within its limit"
+    told = ", ".join(f"{rule} of {_few(sorted(types))}" for rule, types in unmeasured.items())
+    return f"; not measured: {told}; every other guardrail is within its limit"
+
+
+def _few(types: Sequence[str]) -> str:
+    return ", ".join(types) if len(types) < 4 else f"{len(types)} types"
 
 
 def _kept(target: ReviewedTarget) -> bool:
