@@ -13,8 +13,11 @@ from unicodedata import category
 
 # RFC 3986, 3.2.1: what stands before the last "@" of an authority.
 _USER_INFO = re.compile(r"(https?://)[^/\s\"'<>]*@", re.IGNORECASE)
-_PASSWORD = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/\s\"'<>:@]*):[^/\s\"'<>]*@")
-_CONTROLS = ("Cc", "Cf", "Zl", "Zp")  # Unicode categories: controls, writing directions, line and paragraph separators
+_PASSWORD = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^/\s\"'<>:@]*):[^/\s\"'<>]*@")
+# Printable by their category and not seen all the same (Unicode, Default_Ignorable_Code_Point).
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,9 +32,27 @@ class Fault:
         return f"{one_line(self.path)}: {self.rule}: {one_line(self.says)}"
 
 
-def one_line(text: str) -> str:
-    """`text` with line breaks and control characters escaped, because text from outside may try to fool the screen."""
-    return "".join(f"\\u{ord(each):04x}" if category(each) in _CONTROLS else each for each in text)
+def one_line(text: str, kept: str = "") -> str:
+    """`text` with what cannot be seen escaped, but for `kept`, because text from outside may try to fool its reader.
+
+    That is line breaks, control characters, writing directions, characters of no width and those of no meaning.
+    """
+    if text.isprintable() and not _UNSEEN.search(text):
+        return text
+    return "".join(_escaped(each) if each not in kept and _is_unseen(each) else each for each in text)
+
+
+def lines(text: str, kept: str = "\t") -> str:
+    """The same for text of several lines, with tabs."""
+    return "\n".join(one_line(line, kept) for line in text.split("\n"))
+
+
+def _is_unseen(each: str) -> bool:
+    return (not each.isprintable() and category(each) != "Zs") or _UNSEEN.match(each) is not None
+
+
+def _escaped(each: str) -> str:
+    return f"\\u{ord(each):04x}" if ord(each) < 1 << 16 else f"\\U{ord(each):08x}"
 
 
 def without_secrets(text: str) -> str:

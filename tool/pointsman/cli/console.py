@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pointsman.errors import without_secrets
+from pointsman.errors import lines, without_secrets
 from pointsman.state.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from pointsman.repo.repository import Repository
     from pointsman.workspace import Workspace
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_KEPT = "\t" + "".join(map(chr, range(0xDCA0, 0xDD00)))  # bytes of file names that no terminal obeys
 _Any = TypeVar("_Any", bound=Callable[..., Any])
 _Value = TypeVar("_Value")
 
@@ -94,9 +93,9 @@ class Answer:
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print lines. Control characters are shown, never sent; file names that are no text come out as they are."""
+    """Print lines, with what cannot be seen escaped; file names that are no text come out as they are."""
     stream: IO[str] = sys.stderr if err else sys.stdout
-    shown = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", without_secrets(text))
+    shown = lines(without_secrets(text), _KEPT)
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         data = shown.encode(encoding, "surrogateescape")

@@ -16,7 +16,7 @@ class CodeOwners:
     """The lines of one CODEOWNERS file."""
 
     def __init__(self, text: str) -> None:
-        lines = (_COMMENT.sub("", line).split() for line in text.splitlines())
+        lines = (_COMMENT.sub("", line).split() for line in text.split("\n"))
         self._lines = [(_regex(words[0]), tuple(words[1:])) for words in lines if words and _is_pattern(words[0])]
 
     def of(self, path: str) -> Sequence[str]:

@@ -139,10 +139,8 @@ class Signatures:
 
     def _read(self, commit: Commit, before: bytes | None) -> Signature | _Question:
         """The question about a commit for ssh-keygen, or the answer if none is needed."""
-        found = self._documents.repo.git.object(commit.oid)
-        if found is None or found[0] != "commit":
-            raise Problem(f"{commit.oid} is not a commit of this repository")
-        payload, signatures = _split_signatures(found[1], b"gpgsig" if len(commit.oid) == 40 else b"gpgsig-sha256")
+        content = self._documents.repo.git.commit(commit.oid)
+        payload, signatures = _split_signatures(content, b"gpgsig" if len(commit.oid) == 40 else b"gpgsig-sha256")
         if not signatures:
             return _UNSIGNED
         if len(signatures) > 1:

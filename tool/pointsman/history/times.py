@@ -8,6 +8,7 @@ from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 
 from pointsman.errors import Problem
+from pointsman.repo.encoding import clock
 from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import short
@@ -27,7 +28,7 @@ class CommitTimes:
         repo.deepen_to_first()
         words = repo.git.clocks(main).split()[::-1]  # oid, clock, oldest first
         self._commits = words[::2]
-        self._clocks = list(itertools.accumulate(map(int, words[1::2]), max))
+        self._clocks = list(itertools.accumulate(map(clock, map(int, words[1::2])), max))
         self._place: dict[bytes, int] = {}
 
     def place(self, commit: Oid) -> int | None:

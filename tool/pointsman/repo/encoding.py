@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from typing import IO
 
 from pointsman.state.objects import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
+
+# Encodings in which a byte below 128 means what it means in UTF-8. In others (UTF-7, EBCDIC, UTF-16, ISO-2022) a line
+# could hide from whoever reads the bytes, or appear for git alone.
+_LIKE_ASCII = re.compile(rb"iso-?8859-(?:1[0-6]|[1-9])|latin-?1|(?:windows-|cp)125[0-8]", re.IGNORECASE)
+_NOBODY = "(no name)"  # who is told where a commit names nobody
+_LAST_SECOND = 253402300799  # of the year 9999, seconds since 1970: no calendar of ours goes further
+# What `commits_of` reads. git has turned the last three into UTF-8, if it could.
+COMMIT_FORMAT = "--format=%H%x00%P%x00%e%x00%ct%x00%cn <%ce>%x00%an <%ae>%x00%B"
 
 
 def encode_tree(entries: Mapping[str, Entry]) -> bytes:
@@ -69,14 +77,53 @@ def nul_separated(stream: IO[bytes]) -> Generator[bytes, None, None]:
         yield rest
 
 
-def commits_of(tokens: Iterator[bytes], most: int) -> Iterator[Commit]:
-    """Commits with at most `most` changes each (0: any number). Each is yielded as soon as it is complete."""
+def clock(digits: bytes | int) -> int:
+    """A time as a commit has it, in seconds since 1970; 0 if there is none, or if no calendar has it."""
+    if isinstance(digits, bytes):
+        digits = int(digits[:20]) if digits.isdigit() else 0
+    return digits if digits <= _LAST_SECOND else 0
+
+
+def read_commit(oid: Oid, content: bytes, parents: tuple[Oid, ...] = ()) -> Commit:
+    """A commit from the bytes of its object, as far as they can be read. It ends at its first NUL, as for git."""
+    head, _, message = content.partition(b"\0")[0].partition(b"\n\n")
+    fields = {name: value for name, _, value in (line.partition(b" ") for line in reversed(head.split(b"\n")))}
+    encoding = fields.get(b"encoding", b"")
+    (committer, time), (author, _) = (_person(fields.get(who, b"")) for who in (b"committer", b"author"))
+    by, of = (_text(each, encoding) or _NOBODY for each in (committer, author))
+    return Commit(oid, parents, clock(time), by, of, _text(message, encoding))
+
+
+def _person(line: bytes) -> tuple[bytes, bytes]:
+    """Name and email of the line of an author or a committer, and the digits of the time; each empty if not there."""
+    found = re.fullmatch(rb"([^<]*)<([^>]*)>(?:.*>)?[ \t]*([0-9]*).*", line)
+    if found is None:
+        return b"", b""
+    name, email = found[1].strip(), found[2].strip()
+    return (b"%s <%s>" % (name, email)).strip() if name or email else b"", found[3]
+
+
+def _text(data: bytes, encoding: bytes = b"") -> str:
+    """The bytes of a commit as UTF-8. Those of an encoding that differs in letters alone are read by that."""
+    like = _LIKE_ASCII.fullmatch(encoding)
+    return data.decode(encoding.decode().lower() if like else "utf-8", "replace")
+
+
+def commits_of(tokens: Iterator[bytes], most: int, raw: Callable[[Oid], bytes]) -> Iterator[Commit]:
+    """Commits with at most `most` changes each (0: any number). Each is yielded as soon as it is complete.
+
+    `raw` gives the bytes of a commit that names an encoding. What git made of those bytes is not used.
+    """
     token = next(tokens, None)
     while token is not None:
         oid = Oid(token.decode())
-        parents, time, committer, author, message = (next(tokens).decode(errors="replace") for _ in range(5))
-        ids = tuple(Oid(parent) for parent in parents.split())
-        commit = Commit(oid, ids, int(time), committer, author, message)
+        parents, encoding, time, committer, author, message = (next(tokens) for _ in range(6))
+        ids = tuple(Oid(parent) for parent in parents.decode().split())
+        if encoding:
+            commit = read_commit(oid, raw(oid), ids)
+        else:
+            by, of = (_text(each.strip()) if each != b" <>" else _NOBODY for each in (committer, author))
+            commit = Commit(oid, ids, clock(time), by, of, _text(message))
         changes: list[Change] = []
         while (token := next(tokens, None)) is not None and token.lstrip(b"\n").startswith(b":"):
             changes.append(_change(token.lstrip(b"\n"), next(tokens)))

@@ -17,7 +17,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from pointsman.errors import Problem, Unreachable
-from pointsman.repo.encoding import changes_of, commits_of, nul_separated, pack_entry, parse_tree
+from pointsman.repo.encoding import (
+    COMMIT_FORMAT,
+    changes_of,
+    commits_of,
+    nul_separated,
+    pack_entry,
+    parse_tree,
+)
 from pointsman.repo.object_reader import AT_ONCE, Ran, Reader, pause_for_interrupt
 from pointsman.state.objects import PLAIN_FILE, Change, Commit, Entry, Oid, hasher, object_id
 
@@ -168,6 +175,13 @@ class Git:
         """Kind and content of one object; None if there is no such object. Unreachable if git cannot tell."""
         return self._reader.read([oid])[0]
 
+    def commit(self, oid: Oid) -> bytes:
+        """The content of a commit."""
+        found = self.object(oid)
+        if found is None or found[0] != "commit":
+            raise Problem(f"{oid} is not a commit of this repository")
+        return found[1]
+
     def read_ahead(self, oids: Iterable[Oid]) -> None:
         """Read these file contents together, at a tenth of the cost of single reads. Caches the last 32 MiB."""
         wanted = [oid for oid in dict.fromkeys(oids) if oid not in self._ahead]
@@ -222,8 +236,7 @@ class Git:
         `saying`, commits without this text in a line of their message.
         """
         words = ["log", "-z", "--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames"]
-        words += ["--ignore-submodules=none", "--encoding=UTF-8"]
-        words += ["--format=%H%x00%P%x00%ct%x00%cn <%ce>%x00%an <%ae>%x00%B", tip]
+        words += ["--ignore-submodules=none", "--encoding=UTF-8", COMMIT_FORMAT, tip]
         if no_older_than is not None:
             words.append(f"^{no_older_than}")
         if saying:
@@ -233,7 +246,8 @@ class Git:
         tokens = _to_its_end(process)
         try:
             # A commit changes each file once: when all are seen we can yield without reading the next commit.
-            yield from commits_of(tokens, len(paths) if all(path.endswith(".json") for path in paths) else 0)
+            most = len(paths) if all(path.endswith(".json") for path in paths) else 0
+            yield from commits_of(tokens, most, self.commit)
         finally:
             tokens.close()
             # If the garbage collector was here first, GitPython has ended git already and has no process any more.
@@ -241,9 +255,19 @@ class Git:
                 process.kill()
                 process.communicate()
 
+    def commits(self, tip: Oid, beyond: Oid) -> list[Commit]:
+        """The commits of `tip` that `beyond` does not have, merged ones included, oldest first, without changes."""
+        ran = self.run("log", "-z", "--reverse", "--encoding=UTF-8", COMMIT_FORMAT, tip, f"^{beyond}")
+        if ran.code != 0:
+            raise Problem(f"git log failed: {ran.reason}")
+        return list(commits_of(iter(ran.out.split(b"\0")[:-1]), 0, self.commit))
+
     def saying(self, tip: Oid, text: str) -> list[Oid]:
         """All commits up to `tip`, merged branches included, with this text in a line of their message."""
-        return [Oid(line) for line in self.ask("rev-list", "--fixed-strings", f"--grep={text}", tip).splitlines()]
+        return [
+            Oid(line)
+            for line in self.ask("rev-list", "--encoding=none", "--fixed-strings", f"--grep={text}", tip).split()
+        ]
 
     def clocks(self, tip: Oid) -> bytes:
         """Lines "<committer's clock> <commit>" of the first-parent chain from `tip`, newest first."""

@@ -5,13 +5,13 @@ A shallow clone is deepened when necessary. A partial clone fetches the contents
 
 from __future__ import annotations
 
-import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pointsman.errors import Problem
+from pointsman.repo.encoding import read_commit
 from pointsman.repo.git import Git
 from pointsman.repo.history_cache import HistoryIndex, PathWalk
 from pointsman.repo.origin import MAIN, Origin
@@ -212,9 +212,7 @@ class History:
 
     def time_of(self, commit: Oid) -> int:
         """The committer's clock of a commit, seconds since 1970."""
-        found = self.git.object(commit)
-        committed = re.search(rb"^committer .* (\d+) [+-]\d{4}$", found[1], re.MULTILINE) if found else None
-        return int(committed[1]) if committed else 0
+        return read_commit(commit, self.git.commit(commit)).time
 
     def words(self, commit: Commit) -> str:
         """The message of a commit of main; for a merge commit with the messages of the commits that it merged."""
@@ -222,7 +220,7 @@ class History:
 
     def messages(self, base: Oid, head: Oid) -> str:
         """The messages of all commits of `head` that `base` does not have, oldest first."""
-        return self.git.ask("log", "--reverse", "--encoding=UTF-8", "--format=%B", head, f"^{base}")
+        return "\n".join(commit.message for commit in self.git.commits(head, base))
 
     # shallow clones
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Reader:
     def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._start = start
         self._process: subprocess.Popen[bytes] | None = None
+        self._reading = threading.Lock()  # walks in several threads share it
 
     def close(self) -> None:
         if self._process is not None:
@@ -61,6 +63,10 @@ class Reader:
 
         If anything goes wrong, the process is ended: nobody may take what it still has to say for another answer.
         """
+        with self._reading:
+            return self._read(oids)
+
+    def _read(self, oids: Sequence[Oid]) -> list[tuple[str, bytes] | None]:
         if self._process is None:
             self._process = self._start()
         process = self._process

@@ -50,7 +50,7 @@ def open_repository(
             ran = git.run(*where)
         if ran.code != 0:
             raise Problem(_no_repository(spec, ran))
-        git_dir, bare = ran.out.decode(errors="surrogateescape").splitlines()
+        git_dir, bare = ran.out.decode(errors="surrogateescape").removesuffix("\n").rsplit("\n", 1)
         worktree = None
         if bare == "false":
             top = git.run("rev-parse", "--path-format=absolute", "--show-toplevel")

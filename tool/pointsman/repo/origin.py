@@ -162,7 +162,7 @@ class Origin:
             now = self._ls_remote()
             if not all(now.get(move.ref) == move.new for move in moves):
                 rejected = "; ".join(
-                    line for line in ran.out.decode(errors="replace").splitlines() if line.startswith("!")
+                    line for line in ran.out.decode(errors="replace").split("\n") if line.startswith("!")
                 )
                 if any(now.get(move.ref) != move.was for move in moves) or re.search(
                     r"stale info|cannot lock ref", rejected
@@ -270,7 +270,7 @@ def _wanted(prefix: str) -> list[str]:
 
 
 def _parse_refs(text: str) -> dict[str, Oid]:
-    pairs = (line.split("\t", 1) for line in text.splitlines())
+    pairs = (line.split("\t", 1) for line in text.split("\n") if line)
     return {ref: Oid(oid) for oid, ref in pairs}
 
 

@@ -20,6 +20,7 @@ from pointsman.state.objects import PLAIN_FILE, TREE, Change, Entry, Oid, object
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
 _DEEPEST = 200  # directories of one path
+_AUTHOR = re.compile(r"(.*[^\x00- .,:;<>\"\\'].*) <(.*)>", re.DOTALL)  # git takes no name of those characters alone
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # always an id, even if a branch has such a name
 
 
@@ -62,10 +63,7 @@ class Repository(History):
     # objects and commits
 
     def tree_of(self, commit: Oid) -> Oid:
-        found = self.git.object(commit)
-        if found is None or found[0] != "commit":
-            raise Problem(f"{commit} is not a commit of this repository")
-        return Oid(found[1][5 : found[1].index(b"\n")].decode())
+        return Oid(self.git.commit(commit).partition(b"\n")[0].removeprefix(b"tree ").decode(errors="replace"))
 
     def tree_with(self, tree: Oid | None, files: Mapping[str, bytes | Entry | None]) -> Oid:
         """`tree` with each path set to its content or entry, or removed (None). Rebuilds only what these paths need."""
@@ -116,7 +114,7 @@ class Repository(History):
         return object_id("tree", content, length)
 
     def commit(self, tree: Oid, parents: Sequence[Oid], message: str, *, author: str | None = None) -> Oid:
-        """A new commit, signed if commit.gpgSign is set. `author`: "Name <email>"; by default the committer."""
+        """A new commit, signed if commit.gpgSign is set. `author`: "Name <email>"; the committer if there is none."""
         name, email = self.identity()
         env = {
             "GIT_COMMITTER_NAME": name,
@@ -124,8 +122,8 @@ class Repository(History):
             "GIT_AUTHOR_NAME": name,
             "GIT_AUTHOR_EMAIL": email,
         }
-        if author is not None and (found := re.fullmatch(r"(.*) <(.*)>", author)):
-            env |= {"GIT_AUTHOR_NAME": found[1] or name, "GIT_AUTHOR_EMAIL": found[2]}
+        if author is not None and (found := _AUTHOR.fullmatch(author)):
+            env |= {"GIT_AUTHOR_NAME": found[1], "GIT_AUTHOR_EMAIL": found[2]}
         words = [
             "commit-tree",
             *(["-S"] if self._settings.get("commit.gpgsign", "false").lower() in TRUE else []),

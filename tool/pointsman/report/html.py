@@ -6,6 +6,7 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
+from pointsman.errors import lines
 from pointsman.report.words import shown
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def template(name: str) -> Template:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: lines(value) if type(value) is str else value,  # Markup is our own
     )
     environment.filters |= {"shown": shown}
     return environment.get_template(name)

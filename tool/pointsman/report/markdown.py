@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from pointsman.errors import lines, one_line
+
 
 def plain(text: str) -> str:
     """Text of our own and names that are checked: every sign that could be markup is a character reference."""
-    visible = "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
-    kept = "".join(each if each.isalnum() or each in " .,/-_'" else f"&#{ord(each)};" for each in visible)
+    kept = "".join(each if each.isalnum() or each in " .,/-_'" else f"&#{ord(each)};" for each in one_line(text))
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", "&#95;", kept)  # inside of a word it is no emphasis
 
 
@@ -19,6 +20,6 @@ def code(text: str) -> str:
 
 def fenced(text: str) -> str:
     """Lines as they are, whatever they say."""
-    lines = "\n".join("".join(e if e.isprintable() else f"\\u{ord(e):04x}" for e in line) for line in text.split("\n"))
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", lines)), default=0))
-    return f"{fence}text\n{lines}\n{fence}\n"
+    shown = lines(text)
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", shown)), default=0))
+    return f"{fence}text\n{shown}\n{fence}\n"

@@ -38,5 +38,5 @@ def size(count: float | None) -> str:
 
 def shown(text: str, longest: int = _LONGEST) -> str:
     """Text from outside, on one line, nothing in it obeyed, cut where it is very long."""
-    line = one_line(text).encode("utf-8", "backslashreplace").decode()
+    line = one_line(text)
     return line if len(line) <= longest else f"{line[: longest - 1]}…"

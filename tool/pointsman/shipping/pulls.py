@@ -5,7 +5,6 @@ The message of its commit says what a pull request changes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -13,6 +12,7 @@ from pointsman.errors import MovedFirst, Problem, one_line
 from pointsman.forge.base import Opened
 from pointsman.forge.local import LocalForge
 from pointsman.gate.gate import Gate
+from pointsman.repo.encoding import read_commit
 from pointsman.repo.origin import REVERT_BRANCHES, Move
 from pointsman.repo.repository import Repository
 from pointsman.shipping.page import page_of
@@ -80,25 +80,15 @@ def seen_pulls(workspace: Workspace) -> list[Pull]:
 
 def read_pull(repo: Repository, opened: Opened) -> Pull:
     """A pull request with its message, also if others have put commits without such lines on top."""
-    fields, body = _commit(repo, opened.head)
-    message = parse(body)
+    commit = read_commit(opened.head, repo.git.commit(opened.head))
+    message = parse(commit.message)
     if not message.said and repo.main != opened.head:
-        for below in repo.git.ask("log", "--format=%H", opened.head, f"^{repo.main}").split()[1:]:
-            if (older := parse(_commit(repo, Oid(below))[1])).said:
-                (fields, body), message = _commit(repo, Oid(below)), older
+        for below in repo.git.commits(opened.head, repo.main)[-2::-1]:
+            if (older := parse(below.message)).said:
+                commit, message = below, older
                 break
-    author = re.search(r"^author (.*) \d+ [+-]\d{4}$", fields, re.MULTILINE)
-    committed = re.search(r"^committer .* (\d+) [+-]\d{4}$", fields, re.MULTILINE)
-    at = rfc3339(int(committed[1]) if committed else 0)
     targets = tuple(dict.fromkeys(said.target for said in message.said)) or _changed_targets(repo, opened.head)
-    return Pull(opened, targets, body, message, author[1] if author else "", at)
-
-
-def _commit(repo: Repository, oid: Oid) -> tuple[str, str]:
-    """The header of a commit, and its message."""
-    found = repo.git.object(oid)
-    fields, _, body = (found[1].decode(errors="replace") if found is not None else "").partition("\n\n")
-    return fields, body
+    return Pull(opened, targets, commit.message, message, commit.author, rfc3339(commit.time))
 
 
 def _changed_targets(repo: Repository, head: Oid) -> tuple[Target, ...]:
@@ -169,11 +159,10 @@ def describe_revert(workspace: Workspace, pull: Pull) -> None:
 
 def others_work(repo: Repository, pull: Pull) -> str:
     """The newest commit and its author, if the branch has more than the one commit made for it; otherwise ""."""
-    lines = repo.git.ask("log", "--format=%H %an", pull.head, f"^{repo.main}").splitlines()
-    if not lines or (len(lines) == 1 and any(said.manifest or said.supersedes for said in pull.message.said)):
+    commits = repo.git.commits(pull.head, repo.main)
+    if not commits or (len(commits) == 1 and any(said.manifest or said.supersedes for said in pull.message.said)):
         return ""
-    commit, _, author = lines[0].partition(" ")
-    return f"{short(commit)} by {one_line(author)}"
+    return f"{short(commits[-1].oid)} by {one_line(commits[-1].author)}"
 
 
 def close_pull(workspace: Workspace, pull: Pull, because: str = "") -> None:

@@ -1,0 +1,36 @@
+"""What is shown of text from outside: nothing unseen, no secrets, in time that grows with its length alone."""
+
+from __future__ import annotations
+
+import sys
+from unicodedata import category
+
+import pytest
+
+from pointsman.errors import lines, one_line, without_secrets
+
+# Of Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties), what has another category than the first line has.
+UNSEEN = {each for each in map(chr, range(sys.maxunicode + 1)) if category(each) in ("Cc", "Cf", "Zl", "Zp", "Cs")}
+UNSEEN |= set("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\ufe00\ufe0f\uffa0\U000e0100\U000e01ef")
+
+
+def test_whatever_cannot_be_seen_is_escaped() -> None:
+    shown = one_line("".join(UNSEEN))
+    assert shown.isascii()
+    assert shown.isprintable()
+    assert len(shown) == sum(6 if ord(each) < 1 << 16 else 10 for each in UNSEEN)
+    assert one_line("a\u202eb\U000e0041c\x1b\n") == r"a\u202eb\U000e0041c\u001b\u000a"
+
+
+@pytest.mark.parametrize("text", ["", "grocer/home", "Jörg Müller", "東京　です", "नमस्ते", "a\u00a0b", "🚀 →", "עברית"])
+def test_what_can_be_seen_stays(text: str) -> None:
+    assert one_line(text) == text
+
+
+def test_lines_keep_their_ends_and_tabs() -> None:
+    assert lines("a\tb\nc\r\n\x0bd\u2028e\n") == "a\tb\nc\\u000d\n\\u000bd\\u2028e\n"
+
+
+def test_a_long_word_is_searched_for_secrets_once() -> None:
+    assert without_secrets("y" * 300_000) == "y" * 300_000  # a search from each letter would take minutes
+    assert without_secrets("x" * 50 + "s3://ann:secret@host/") == "x" * 50 + "s3://ann@host/"
