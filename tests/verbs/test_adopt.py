@@ -283,6 +283,36 @@ def test_what_does_not_verify_is_listed_with_its_reason_and_left_and_the_rest_go
     assert outcomes(again) == {target: "left" if expected[target] else "unchanged" for target in expected}
 
 
+def test_documents_are_read_as_go_reads_them_whatever_their_form(shop: Old, tmp_path: Path) -> None:
+    shop.pipelines.publish(popularity(tmp_path / "a.json", 5), cooc(tmp_path / "c.json", 5))
+    for path in (shop.out / "registry").rglob("*.json"):
+        members = json.loads(path.read_text())
+        members |= {"Updated_At": "2026-03-04T6:00:07,5+01:00"} if "updated_at" in members else {"builtat": 1.5}
+        twice = json.dumps({"URI": "file:///x", "V": 1, **dict(reversed(members.items()))}, separators=(",", ":"))
+        path.write_text(twice.replace('"Key":', '"more":{"a":1,"A":2},"KEY":') + "\n")
+    done = shop.adopt()
+    assert outcomes(done) == {"grocer/home": "opened"}
+    assert done.exit_code == 0
+    assert len(done.document["artifacts"]) == 2
+
+
+def test_a_name_that_cannot_be_adopted_is_listed_once_however_many_files_have_it(shop: Old, tmp_path: Path) -> None:
+    shop.pipelines.publish(popularity(tmp_path / "a.json", 5))
+    put = below(shop.out)
+    for place in range(3):
+        put(f"registry/records/b d/home/cooc/{place:064}.json", b"{}")
+        put(f"registry/records/good/ho:me/cooc/{place:064}.json", b"{}")
+        shop.pipelines.publish(cooc(tmp_path / f"{place}.json", place + 1, tenant="odd", segment="a b"))
+    put("registry/current/b d/home/manifest.json", b"{}")
+    done = shop.adopt()
+    says = [fault["says"] for fault in done.document["faults"]]
+    assert [(name in said, count in said) for said, name, count in zip(
+        says, ("segment", "b d", "ho:me"), ("1 more file has", "3 more files have", "2 more files have"), strict=True
+    )] == [(True, True)] * 3  # fmt: skip
+    assert outcomes(done) == {"grocer/home": "opened", "odd/home": "left"}
+    assert done.exit_code == 5
+
+
 def test_where_nothing_verifies_nothing_is_written_and_it_ends_with_1(shop: Old, tmp_path: Path) -> None:
     shop.pipelines.publish(popularity(tmp_path / "a.json", 5))
     shutil.rmtree(shop.out / "objectstore")

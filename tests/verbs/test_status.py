@@ -99,7 +99,8 @@ def test_drift_names_the_difference_the_time_and_the_hand(shop: Shop) -> None:
     shop.sync()
     manifest = json.loads(pointer(shop).read_text())
     mine = manifest["current"]["popularity"][-69:-5]
-    manifest["current"] = {"popularity": manifest["current"]["popularity"].replace(mine, "f" * 64)}
+    here = manifest["current"]["popularity"]
+    manifest["current"] = {"popularity": here.replace(mine, "f" * 64)}
     pointer(shop).write_text(json.dumps(manifest))
     os.utime(pointer(shop), (1772323200, 1772323200))
     drift = state(shop)["drift"]
@@ -107,7 +108,9 @@ def test_drift_names_the_difference_the_time_and_the_hand(shop: Shop) -> None:
         "by": pwd.getpwuid(os.getuid()).pw_name,
         "at": "2026-03-01T00:00:00Z",
         "readable": True,
+        "says": "",
         "changes": {"popularity": [mine, "f" * 64]},
+        "uris": {"popularity": [here, here.replace(mine, "f" * 64)]},
     }
     pointer(shop).write_text("gone")
     assert "it cannot be read as a manifest" in status_text.render(looked(shop, GROCER).value)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import GROCER, Shop, git, popularity
+from shop import GROCER, Shop, cooc, git, popularity
 
+from pointsman.cli import sync as sync_command
 from pointsman.errors import Problem
+from pointsman.report.status import lines_of
 from pointsman.state.names import Target
 from pointsman.verbs import status
 from pointsman.workspace import Workspace
@@ -39,6 +42,59 @@ def test_serving_is_absent_then_in_sync_then_behind_then_drifted(shop: Shop, tmp
     pointer.unlink()
     pointer.mkdir()
     assert state(shop)["serving"] == "unknown"
+
+
+def told(shop: Shop, *targets: Target) -> str:
+    with shop.open() as repo:
+        return "\n".join(lines_of(status.status(Workspace(repo), targets).value.targets[0]))
+
+
+def test_a_pointer_in_the_form_of_recsys_pipelines_is_read_and_its_difference_told(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(cooc(tmp_path / "c.json", 3), merge=True)
+    shop.sync()
+    good = json.loads(shop.serving or b"")
+    version = good["current"]["cooc"][-69:-5]
+    pointer = shop.store / "registry" / "current" / "grocer" / "home" / "manifest.json"
+    main = f"{version[:12]}"
+
+    def writes(current: dict[str, str], **more: Any) -> str:
+        document = {"updated_at": "2026-03-04T06:00:07Z", **good, "current": current, **more}
+        pointer.write_text(json.dumps(dict(reversed(document.items())), separators=(",", ":")))
+        return told(shop)
+
+    current: dict[str, str] = good["current"]
+    assert "points to the same blobs" in writes(current, updated_at="2026-03-04T06:00:07Z", by=[1.5])
+    moved = current["cooc"].replace("/grocer/", "/old/grocer/")
+    assert f"    cooc: main has {current['cooc']}, served is {moved}" in writes({**current, "cooc": moved})
+    other = current["cooc"].replace(version, "f" * 64)
+    assert f"    cooc: main has {main}, served is ffffffffffff" in writes({**current, "cooc": other})
+    assert f"    cooc: main has {main}, served is nothing" in writes({"popularity": current["popularity"]})
+    hostile = "https://ann:secret@host/x.json?sig=secret\x1b[2J#secret"
+    said = writes({**current, "cooc": hostile, "a\nb": f"s3://k:secret@h/{'9' * 64}.json"})
+    assert f"    cooc: main has {current['cooc']}, served is https://host/x.json" in said.splitlines()
+    assert "    a\\u000ab: main has nothing, served is 999999999999" in said.splitlines()
+    assert "secret" not in said + json.dumps(state(shop))
+    assert state(shop)["drift"]["uris"]["cooc"] == [current["cooc"], "https://host/x.json"]
+    said = writes(current, v=2)
+    assert "    it cannot be read as a manifest: v is not 1" in said
+    kept = shop.sync(heal=False).value
+    assert "  it cannot be read as a manifest: v is not 1" in sync_command.render(kept)
+
+
+def test_what_to_do_about_a_pointer_by_hand_depends_on_what_main_ever_had(shop: Shop, tmp_path: Path) -> None:
+    shop.sync()
+    pointer = shop.store / "registry" / "current" / "grocer" / "home" / "manifest.json"
+    pointer.write_text("{}")
+    assert "; pointsman sync heals it" in told(shop, GROCER)
+    new = shop.store / "registry" / "current" / "baker" / "home" / "manifest.json"
+    new.parent.mkdir(parents=True)
+    new.write_text("{}")
+    said = told(shop, Target("baker", "home"))
+    assert "; main never had a manifest: pointsman adopt takes over what recsys-pipelines published" in said
+    shop.pull()
+    (shop.desk / GROCER.manifest_path).unlink()
+    shop.push("away with it\n\nAccept: grocer/home manifest-removed closed\n")
+    assert "; main has no manifest any more, pointsman sync --prune takes it away" in told(shop, GROCER)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import click
 
 from pointsman.cli.arguments import PERIOD
 from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
+from pointsman.report import served_drift
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
@@ -102,8 +103,5 @@ def _lines(each: SyncedTarget, dry_run: bool) -> Iterator[str]:
         yield f"{each.target}: {'would be ' if dry_run else ''}{each.outcome}{kept}{after}"
     for fault in each.faults:
         yield f"  {fault.rule}: {fault.says}"
-    if each.drift is not None and not each.drift.readable:
-        yield "  what was served cannot be read as a manifest"
-    elif each.drift is not None:
-        for slot, (wanted, served) in each.drift.changes.items():
-            yield f"  {slot}: main has {short(wanted or 'nothing')}, served was {short(served or 'nothing')}"
+    if each.drift is not None:
+        yield from (f"  {line}" for line in served_drift.lines(each.drift, "was"))

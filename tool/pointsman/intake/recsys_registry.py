@@ -22,7 +22,7 @@ from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
 from pointsman.intake.staging import Source, unfit
 from pointsman.progress import Progress
-from pointsman.state import strict_json
+from pointsman.state import observed
 from pointsman.state.names import Target, is_name, is_version, short
 from pointsman.state.store_url import Access, split_url
 from pointsman.state.strict_json import shown
@@ -107,15 +107,15 @@ def checked_url(url: str, option: str) -> str:
     return url.rstrip("/")
 
 
-def _each(store: Store, keys: Sequence[str], take: Callable[[str, str, object], None]) -> None:
-    """Read documents, and call `take` with the key, the URL and the content of each: a Fault if it is no JSON."""
+def _each(store: Store, keys: Sequence[str], take: Callable[[str, str, bytes | Fault], None]) -> None:
+    """Read documents, and call `take` with the key, the URL and the content of each: a Fault if it is too long."""
 
-    def document(key: str) -> object:
+    def document(key: str) -> bytes | Fault:
         path = f"{store.url}/{key}"
         if (store.size(key) or 0) > _DOCUMENT_BYTES:
             return Fault(path, "too-large", f"more than {_DOCUMENT_BYTES} bytes: not a file of recsys-pipelines")
         held = store.read(key)
-        return strict_json.read(held.data if held is not None else b"", path)
+        return held.data if held is not None else b""
 
     for key, content in zip(keys, ask_all(document, keys, at_once=store.at_once), strict=True):
         take(key, f"{store.url}/{key}", content)
@@ -132,11 +132,11 @@ def _target(found: Registry, path: str, tenant: str, surface: str) -> Target | N
 # manifests
 
 
-def _manifest(found: Registry, home: str | None, key: str, path: str, document: object) -> None:
+def _manifest(found: Registry, home: str | None, key: str, path: str, content: bytes | Fault) -> None:
     target = _target(found, path, *key.split("/")[1:3])
     if target is None:
         return
-    current = _current(document, path, target)
+    current = _current(content, path, target)
     faults = [current] if isinstance(current, Fault) else []
     slots = []
     for kind, uri in current.items() if not isinstance(current, Fault) else ():
@@ -151,20 +151,14 @@ def _manifest(found: Registry, home: str | None, key: str, path: str, document: 
         found.left[target] = faults
 
 
-def _current(document: object, path: str, target: Target) -> Mapping[str, str] | Fault:
-    """Type → URI of a manifest. Members that recsys-service does not read are not checked."""
-    if isinstance(document, Fault):
-        return document
-    if not isinstance(document, dict) or document.get("v") != 1:
-        return Fault(path, "schema", "not a manifest of v 1: write it again with recsys-pipelines, or delete it")
-    for member, name in (("tenant", target.tenant), ("surface", target.surface)):
-        if document.get(member) != name:
-            says = f"$.{member} is {shown(document.get(member))}, but the path says {shown(name)}"
-            return Fault(path, "wrong-place", f"{says}: move the manifest to its own place")
-    current = document.get("current")
-    if not isinstance(current, dict) or not current or not all(isinstance(uri, str) for uri in current.values()):
-        return Fault(path, "schema", "$.current must name a URI for at least one type: there is nothing to adopt")
-    return current
+def _current(content: bytes | Fault, path: str, target: Target) -> Mapping[str, str] | Fault:
+    """Type → URI of a manifest, as recsys-service reads it."""
+    read = content if isinstance(content, Fault) else observed.read_pointer(content, target, path)
+    if isinstance(read, Fault):
+        return replace(read, says=f"{read.says}, so recsys-service loads nothing here: write it again, or delete it")
+    if not read.current:
+        return Fault(path, "schema", "current must name a URI for at least one type: there is nothing to adopt")
+    return read.current
 
 
 def _place(uri: str, target: Target, kind: str, path: str, home: str | None) -> tuple[Slot, str] | Fault:
@@ -193,7 +187,7 @@ def _without_credentials(uri: str) -> str:
 # records
 
 
-def _record(found: Registry, home: str | None, key: str, path: str, document: object) -> None:
+def _record(found: Registry, home: str | None, key: str, path: str, content: bytes | Fault) -> None:
     _, tenant, surface, kind, name = key.split("/")
     target = _target(found, path, tenant, surface)
     if target is None:
@@ -204,7 +198,7 @@ def _record(found: Registry, home: str | None, key: str, path: str, document: ob
         found.faults.append(Fault(path, "bad-path", says))
         return
     slot = Slot(target, kind, version)
-    said = _said(document, slot, path, home)
+    said = _said(content, slot, path, home)
     if isinstance(said, Fault):
         found.wrong[slot] = [said]
         return
@@ -212,23 +206,27 @@ def _record(found: Registry, home: str | None, key: str, path: str, document: ob
     found.places.setdefault(slot, said[1])  # where serving reads it, if it is current
 
 
-def _said(document: object, slot: Slot, path: str, home: str | None) -> tuple[Note, str] | Fault:
-    if isinstance(document, Fault):
-        return document
-    key, window = (document.get(part) if isinstance(document, dict) else None for part in ("Key", "Window"))
-    if not isinstance(document, dict) or not isinstance(key, dict) or not isinstance(window, dict):
-        says = "not a record of recsys-pipelines (Key, Window, Version, URI): delete it if its version is not needed"
-        return Fault(path, "schema", says)
-    names = {"Key.Tenant": key.get("Tenant"), "Key.Surface": key.get("Surface"), "Key.Type": key.get("Type")}
-    names["Version"] = document.get("Version")
+def _said(content: bytes | Fault, slot: Slot, path: str, home: str | None) -> tuple[Note, str] | Fault:
+    if isinstance(content, Fault):
+        return content
+    try:
+        document = observed.read_object(content)
+        key, window = document.struct("Key"), document.struct("Window")
+        if not key.pairs or not window.pairs:
+            raise observed.Unread("it has no Key or no Window")
+        names = {f"Key.{member}": key.text(member) for member in ("Tenant", "Surface", "Type")}
+        names["Version"] = document.text("Version")
+        segment, uri = key.text("Segment"), document.text("URI")
+        start, end = window.text("Start"), window.text("End")
+    except observed.Unread as unread:
+        says = f"not a record of recsys-pipelines ({unread}): delete it if its version is not needed"
+        return Fault(path, unread.rule, says)
     in_path = (slot.target.tenant, slot.target.surface, slot.type, slot.version)
     for (member, value), name in zip(names.items(), in_path, strict=True):
         if value != name:
             rule = "version-mismatch" if member == "Version" else "wrong-place"
             says = f"$.{member} is {shown(value)}, but the path says {shown(name)}"
             return Fault(path, rule, f"{says}: move the record to its own place, or delete it")
-    texts = [key.get("Segment", ""), window.get("Start"), window.get("End"), document.get("URI")]
-    segment, start, end, uri = (text if isinstance(text, str) else "" for text in texts)
     place = _place(uri, slot.target, slot.type, path, home)
     if isinstance(place, Fault):
         return place

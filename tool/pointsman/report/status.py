@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, get_args
 
 from pointsman.errors import Problem
+from pointsman.report import served_drift
 from pointsman.report.target_state import Serving, Status, TargetState
 
 if TYPE_CHECKING:
@@ -38,10 +39,8 @@ def lines_of(each: TargetState) -> list[str]:
     lines += [f"  {slot} {version[:_SHOWN]}" for slot, version in sorted(each.current.items())]
     if drift:
         by = f" by {drift.by}" if drift.by else ""
-        lines.append(f"  someone wrote what is served at {drift.at}{by}; pointsman sync heals it")
-        lines += [] if drift.readable else ["    it cannot be read as a manifest"]
-        for slot, (wanted, served) in drift.changes.items() if drift.readable else ():
-            lines.append(f"    {slot}: main has {_short(wanted)}, served is {_short(served)}")
+        lines.append(f"  someone wrote what is served at {drift.at}{by}; {_way_out(each)}")
+        lines += [f"    {line}" for line in served_drift.lines(drift, "is")]
     lines += [f"  sync refuses main's: {fault.rule}: {fault.says}" for fault in each.refused]
     lines += [f"  on hold until {hold.until} ({hold.target}): {hold.reason}" for hold in each.holds]
     if each.pull_requests:
@@ -81,8 +80,13 @@ def length(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def _short(version: str | None) -> str:
-    return version[:_SHOWN] if version else "nothing"
+def _way_out(each: TargetState) -> str:
+    """What to do about a pointer that main never had."""
+    if each.current:
+        return "pointsman sync heals it"
+    if each.shipped:
+        return "main has no manifest any more, pointsman sync --prune takes it away"
+    return "main never had a manifest: pointsman adopt takes over what recsys-pipelines published"
 
 
 def render_prometheus(status: Status) -> str:

@@ -51,8 +51,12 @@ class ServedDrift:
 
     by: Annotated[str | None, "who wrote it, where the store tells"]
     at: Moment | None
-    readable: bool
-    changes: Mapping[SlotName, Annotated[tuple[str | None, str | None], "the version on main and in serving"]]
+    readable: Annotated[bool, "whether recsys-service loads it"]
+    says: Annotated[str, "why it does not"]
+    changes: Mapping[str, Annotated[tuple[str | None, str | None], "the version on main and in serving"]]
+    uris: Annotated[
+        Mapping[str, Annotated[tuple[str | None, str | None], "the URI on main and in serving"]], "of each that differs"
+    ]
 
 
 @struct(frozen=True)

@@ -20,8 +20,9 @@ from pointsman.gate.lineage import Lineage, Step
 from pointsman.outcome import as_document
 from pointsman.serving.calls import INVALIDATE_HEADERS, NOTIFY_HEADERS, Calls
 from pointsman.serving.outcomes import Called, CallResult, SyncedTarget
+from pointsman.serving.pointers import versions_served
 from pointsman.settings import Settings
-from pointsman.state.documents import Manifest, read_manifest, rfc3339
+from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid, object_id
 from pointsman.store.base import Held, Store
@@ -206,8 +207,7 @@ def _report(call: _Call) -> str:
 
 
 def _events_since(lineage: Lineage, held: Held | None) -> list[dict[str, Any]]:
-    there = read_manifest(held.data, "") if held is not None else None
-    return list(_events(lineage, held, there.versions if isinstance(there, Manifest) else {}))
+    return list(_events(lineage, held, versions_served(held, lineage.target)))
 
 
 def _events(lineage: Lineage, held: Held | None, was: Mapping[str, str]) -> Iterator[dict[str, Any]]:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
+from pointsman.errors import Fault, without_secrets
 from pointsman.gate.documents import Documents
 from pointsman.gate.lineage import Lineage
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
-from pointsman.state.documents import Manifest, read_manifest
 from pointsman.state.names import Target
 from pointsman.state.objects import object_id
+from pointsman.state.observed import Pointer, read_pointer
 from pointsman.store.base import Held, Store
 from pointsman.store.parallel import ask_all
 from pointsman.struct import struct
 
+_MOST_SHOWN = 50  # types whose difference is told
+_LONGEST = 300  # characters of a name or a URI that someone else wrote
+
 
 @struct(frozen=True)
 class Drift:
-    """How a pointer that someone wrote by hand differs from main."""
+    """How a pointer that someone wrote by hand differs from main, read as recsys-service reads it."""
 
-    readable: bool
+    readable: Annotated[bool, "whether recsys-service loads it"]
+    says: Annotated[str, "why it does not"]
     changes: Annotated[Mapping[str, tuple[str | None, str | None]], "type → version on main and in serving"]
+    uris: Annotated[
+        Mapping[str, tuple[str | None, str | None]], "type → URI on main and in serving, of each that differs"
+    ]
 
 
 def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held]]:
@@ -36,11 +45,32 @@ def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held]]:
 
 def drift(documents: Documents, head: Snapshot, target: Target, held: Held) -> Drift:
     """How a pointer that main never had differs from main."""
-    there, mine = read_manifest(held.data, ""), documents.manifest(head, target)
-    served = there.versions if isinstance(there, Manifest) else {}
-    wanted = mine.versions if mine is not None else {}
-    slots = (slot for slot in sorted({*wanted, *served}) if wanted.get(slot) != served.get(slot))
-    return Drift(isinstance(there, Manifest), {slot: (wanted.get(slot), served.get(slot)) for slot in slots})
+    there, mine = read_pointer(held.data, target, ""), documents.manifest(head, target)
+    if isinstance(there, Fault):
+        return Drift(False, there.says, {}, {})
+    was, now = (mine.current, mine.versions) if mine is not None else ({}, {})
+    slots = [slot for slot in sorted({*was, *there.current}) if was.get(slot) != there.current.get(slot)]
+    slots = slots[:_MOST_SHOWN]
+    changes = {slot: (now.get(slot), there.versions.get(slot)) for slot in slots}
+    return Drift(
+        True,
+        "",
+        {slot[:_LONGEST]: pair for slot, pair in changes.items() if pair[0] != pair[1]},
+        {slot[:_LONGEST]: (_shown(was.get(slot)), _shown(there.current.get(slot))) for slot in slots},
+    )
+
+
+def versions_served(held: Held | None, target: Target) -> Mapping[str, str]:
+    """Type → version of a pointer, as far as recsys-service can read it."""
+    there = read_pointer(held.data, target, "") if held is not None else None
+    return there.versions if isinstance(there, Pointer) else {}
+
+
+def _shown(uri: str | None) -> str | None:
+    """A URI without what may be a credential: user, password and, but for files, everything from "?" or "#" on."""
+    if uri is None:
+        return None
+    return without_secrets(uri if uri.startswith("file://") else re.sub(r"(?s)[?#].*", "", uri))[:_LONGEST]
 
 
 def ever_had(lineage: Lineage, data: bytes) -> bool:

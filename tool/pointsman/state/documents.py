@@ -35,8 +35,8 @@ class Manifest:
     @property
     def versions(self) -> dict[str, str]:
         """Artifact type → version, for each slot with a version at the end of its URI."""
-        found = ((slot, _VERSION_IN_URI.search(uri)) for slot, uri in self.current.items())
-        return {slot: match[1] for slot, match in found if match is not None}
+        found = ((slot, version_in(uri)) for slot, uri in self.current.items())
+        return {slot: version for slot, version in found if version is not None}
 
     def render(self) -> bytes:
         return _render(
@@ -145,6 +145,12 @@ class Hold:
 
     def render(self) -> bytes:
         return _render({"v": 1, "target": self.target, "until": self.until, "reason": self.reason})
+
+
+def version_in(uri: str) -> str | None:
+    """The version at the end of the URI of a blob, if one is there."""
+    found = _VERSION_IN_URI.search(uri)
+    return found[1] if found is not None else None
 
 
 def read_manifest(data: bytes, path: str) -> Manifest | list[Fault]:

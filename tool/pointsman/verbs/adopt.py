@@ -26,7 +26,7 @@ from pointsman.state.documents import Record, moment, read_record
 from pointsman.state.message import check_value
 from pointsman.state.names import Target
 from pointsman.state.paths import folded
-from pointsman.struct import struct
+from pointsman.struct import replace, struct
 from pointsman.values import (
     ArtifactType,
     BlobOutcome,
@@ -142,7 +142,7 @@ def adopt(workspace: Workspace, request: Request) -> Outcome[Adopted]:
     targets = list(map(_adopted, shipped))
     targets += [_told(target, "unchanged", main) for target in unchanged]
     targets += [_told(target, "left", None, faults) for target, faults in registry.left.items()]
-    faults = sorted({*registry.faults, *(fault for each in registry.wrong.values() for fault in each)})
+    faults = _once_each({*registry.faults, *(fault for each in registry.wrong.values() for fault in each)})
     artifacts = _artifacts(Snapshot(repo, repo.main), taken, blobs)
     adopted = Adopted(where, sorted(targets, key=lambda each: each.target), artifacts, list(map(told, faults)))
     code = 0 if not faults and not registry.left else 5 if taken else 1
@@ -173,7 +173,21 @@ def _adopted(each: ShippedTarget) -> AdoptedTarget:
 def _told(
     target: Target, outcome: AdoptOutcome, commit: CommitId | None, faults: Iterable[Fault] = ()
 ) -> AdoptedTarget:
-    return AdoptedTarget(str(target), outcome, None, commit, list(map(told, sorted(set(faults)))))
+    return AdoptedTarget(str(target), outcome, None, commit, list(map(told, _once_each(faults))))
+
+
+def _once_each(faults: Iterable[Fault]) -> list[Fault]:
+    """In order, each once, and each name that cannot be adopted once, however many files have it."""
+    same: dict[tuple[str, str], list[Fault]] = {}
+    for fault in sorted(set(faults)):
+        same.setdefault((fault.rule, fault.says if fault.rule == "bad-path" else fault.path + fault.says), []).append(
+            fault
+        )
+    return [replace(first, says=f"{first.says}{_more(len(rest))}") for first, *rest in same.values()]
+
+
+def _more(count: int) -> str:
+    return f"; {count} more file{'s have' if count > 1 else ' has'} this name" if count else ""
 
 
 def _registry_of(settings: Settings) -> str:

@@ -199,4 +199,4 @@ class _Look:
     def _drift(self, store: Store, target: Target, key: str, held: Held) -> ServedDrift:
         written, found = store.written(key), drift(self.gate.documents, self.head, target, held)
         at = rfc3339(int(written)) if written is not None else None
-        return ServedDrift(store.writer(key), at, found.readable, found.changes)
+        return ServedDrift(store.writer(key), at, found.readable, found.says, found.changes, found.uris)
