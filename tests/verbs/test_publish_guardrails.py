@@ -18,8 +18,9 @@ from pointsman.gate.gate import Gate
 from pointsman.gate.payloads import Contents, Missing
 from pointsman.outcome import Outcome
 from pointsman.settings import Settings
+from pointsman.shipping.draft import Waiting, Want
 from pointsman.shipping.options import bind
-from pointsman.shipping.ship import Shipping, Want
+from pointsman.shipping.ship import Shipping
 from pointsman.state.documents import Record
 from pointsman.state.names import Target
 from pointsman.verbs import check, log, pr, rollback
@@ -299,8 +300,11 @@ def test_consent_for_one_target_lets_no_other_one_through(shop: Shop, tmp_path: 
     fewer = [popularity(tmp_path / f"{each}2.json", 8, surface=each) for each in surfaces]
     with pytest.raises(Problem, match=r"would accept it for 3 targets \(grocer/home, grocer/kids, grocer/search\)"):
         shop.publish(*fewer, accept=BROKEN, reason="a sale", merge=True)
-    assert stopped(shop, *fewer, accept=[f"grocer/home:{rule}" for rule in BROKEN], reason="a sale") <= set(BROKEN)
+    named = [f"grocer/home:{rule}" for rule in BROKEN]
+    assert stopped(shop, *fewer, accept=named, reason="a sale", all_or_nothing=True) <= set(BROKEN)
     assert shop.main == before
+    seen = shop.publish(*fewer, accept=named, reason="a sale", dry_run=True).document["targets"]
+    assert [each["outcome"] for each in seen] == ["dry-run", "waits", "waits"]
     accept = ("grocer/[", "grocer/home:nothing", "home:items-drop")
     for each in accept:
         with pytest.raises(Problem):
@@ -330,15 +334,16 @@ def test_consent_without_a_target_reaches_no_target_that_breaks_only_after_main_
     )
     judge = Shipping.judge
 
-    def judge_then_main_moves(shipping: Shipping, groups: Sequence[Sequence[Want]]) -> None:
-        judge(shipping, groups)
+    def judge_then_main_moves(shipping: Shipping, wants: Sequence[Want]) -> Waiting:
+        waiting = judge(shipping, wants)
         monkeypatch.setattr(Shipping, "judge", judge)
         shop.publish(popularity(tmp_path / "search2.json", 40, surface="search"), merge=True)
+        return waiting
 
     monkeypatch.setattr(Shipping, "judge", judge_then_main_moves)
     mine = (popularity(tmp_path / "home3.json", 8), popularity(tmp_path / "search3.json", 9, surface="search"))
     done = shop.publish(*mine, accept=BROKEN, reason="a sale", merge=True)
     assert {each["target"]: each["outcome"] for each in done.document["targets"]} == {
         "grocer/home": "merged",
-        "grocer/search": "refused",
+        "grocer/search": "waits",
     }

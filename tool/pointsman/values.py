@@ -35,7 +35,9 @@ SlotName = Annotated[str, Shape(pattern=f"^{NAME}$")]
 Sha256 = Annotated[str, Shape("sha256", pattern=f"^{VERSION}$")]
 TargetName = Annotated[str, Shape("target", "tenant/surface", f"^{NAME}/{NAME}$")]
 BlobOutcome = Annotated[Literal["created", "present"] | None, "null in a dry run"]
-ShipOutcome = Literal["opened", "updated", "unchanged", "merged", "superseded", "dry-run", "refused", "moved-first"]
+ShipOutcome = Literal[
+    "opened", "updated", "unchanged", "merged", "superseded", "dry-run", "waits", "refused", "moved-first"
+]
 Version = Annotated[str, Shape("version", "the SHA-256 of an artifact's blob", f"^{VERSION}$")]
 
 
@@ -91,8 +93,8 @@ class ShippedTarget:
     pull_request: PullRequest | None
     manifest_sha256: Sha256 | None
     commit: CommitId | None
-    faults: Annotated[Sequence[ToldFault] | None, "of a refused target, where others were done"] = None
-    says: Annotated[str | None, "of a target that moved first"] = None
+    faults: Annotated[Sequence[ToldFault] | None, "why it waits, or is not merged"] = None
+    says: Annotated[str | None, "why it is not done, if no rule says so"] = None
 
 
 @struct(frozen=True)

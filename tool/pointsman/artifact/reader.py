@@ -72,7 +72,7 @@ def read(
     data: bytes,
     path: str,
     *,
-    types: Mapping[str, UserType] | None = None,
+    types: Mapping[str, UserType | Fault] | None = None,
     reference: Reference | None = None,
     limits: Mapping[str, int] | None = None,
     any_source_hash: bool = False,
@@ -81,6 +81,7 @@ def read(
 
     Faults have the rules `bad-json`, `schema`, `wrong-place` (the document differs from `reference`),
     `version-mismatch` (the document claims a version that it does not have) and `bad-path` (`reference` is wrong).
+    An artifact whose type has a fault as its schema cannot be read, and is told that fault.
     `limits` bound list lengths, 0 for no bound: max_popularity_items, max_cooc_rows, max_cooc_neighbors, and so on for
     `LAYOUTS[...].counted`. A wrong `build.source_hash` is a fault unless `any_source_hash`: it is not part of the hash.
 
@@ -128,6 +129,8 @@ def _of_tree(tree: object, judge: _Judge) -> Artifact | Fault:
         return fault
     if claims.type not in LAYOUTS:
         own = judge.types[claims.type]
+        if isinstance(own, Fault):
+            return own
         members = own.body(tree, judge.path)
         if isinstance(members, Fault):
             return members
@@ -150,7 +153,7 @@ class _Judge:
     """The checks of a document, in the order of recsys-pipelines: reference, v, type, version, key, window."""
 
     path: str
-    types: Mapping[str, UserType]
+    types: Mapping[str, UserType | Fault]
     reference: Reference | None
     limits: Mapping[str, int]
     any_source_hash: bool
@@ -241,7 +244,10 @@ class _Judge:
         return None
 
     def _unknown(self, artifact_type: str, where: str) -> Fault | None:
-        if artifact_type in LAYOUTS or artifact_type in self.types:
+        own_type = self.types.get(artifact_type)
+        if isinstance(own_type, Fault):
+            return self.fault("schema", f"{where}: the schema of this type cannot be used: {own_type}")
+        if artifact_type in LAYOUTS or own_type is not None:
             return None
         known = ", ".join((*LAYOUTS, *self.types))
         return self.fault("schema", f"{where}: unknown artifact type {shown(artifact_type)}; known are {known}")

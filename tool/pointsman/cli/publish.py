@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     help="Remove this artifact type from the target.",
 )
 @ship_options
+@click.option("--all-or-nothing", is_flag=True, help="If one target has to wait, write nothing.")
 @json_option
 @click.pass_obj
 def publish(
@@ -65,22 +66,29 @@ def publish(
 
 
 def render(published: Published) -> str:
-    """One line per artifact and per target, and what to do next."""
+    """One line per artifact and per target, and what to do next. What waits comes last, with the reason."""
     lines = []
     for each in published.artifacts:
         blob = {"created": "stored", "present": "already stored", None: "not stored (dry run)"}[each.blob]
         lines.append(f"{each.target}  {each.type}  {short(each.version)}  {blob}")
-    return "\n".join([*lines, *target_lines(published.targets)])
+    lines += target_lines(published.targets)
+    lines += [f"left out: {fault}" for fault in published.faults or ()]
+    return "\n".join(lines)
 
 
 def target_lines(targets: Sequence[ShippedTarget]) -> list[str]:
-    """What became of each target, and what to do next."""
-    return [line for each in targets for line in _target_lines(each)]
+    """What became of each target, and what to do next. Those that are not done come last."""
+    return [line for each in sorted(targets, key=_is_stopped) for line in _target_lines(each)]
+
+
+def _is_stopped(each: ShippedTarget) -> bool:
+    return each.outcome in ("waits", "refused", "moved-first")
 
 
 def _target_lines(each: ShippedTarget) -> list[str]:
-    if each.outcome == "refused":
-        return list(map(str, each.faults or ()))
+    if _is_stopped(each):
+        word = each.outcome.replace("-", " ")
+        return [f"{each.target}: {word}: {fault}" for fault in each.faults or (each.says,)]
     return [f"{each.target}: {each.says or _became(each)}"]
 
 

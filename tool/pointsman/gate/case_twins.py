@@ -17,6 +17,7 @@ def case_twins(base: Snapshot, changes: Sequence[Change], index: HistoryIndex | 
     """
     gone = {change.path for change in changes if change.new is None}
     spellings: dict[str, dict[str, dict[str, str]]] = {}  # directory → folded name → name → the path that adds it
+    known: set[str] = set()  # what is on the base
     for change in changes:
         if change.new is None or change.old is not None or (index and not index.spelled_otherwise(change.path)):
             continue
@@ -26,6 +27,7 @@ def case_twins(base: Snapshot, changes: Sequence[Change], index: HistoryIndex | 
                 spellings[directory] = {}
                 for there in base.listing(directory.rstrip("/")):
                     spellings[directory].setdefault(folded(there), {})[there] = ""
+                    known.add(directory + there)
             names = spellings[directory].setdefault(folded(name), {})
             names[name] = names.get(name) or change.path
             directory = f"{directory}{name}/"
@@ -35,7 +37,8 @@ def case_twins(base: Snapshot, changes: Sequence[Change], index: HistoryIndex | 
             for root in STATE_ROOTS:
                 same.setdefault(folded(root), {}).setdefault(root, root)
         for names in same.values():
-            added = [path for path in names.values() if path and path not in STATE_ROOTS]
+            paths = {name: path for name, path in names.items() if path and path not in STATE_ROOTS}
+            added = [paths[name] for name in sorted(paths, key=lambda name: directory + name in known)]
             if len(names) > 1 and added:
                 others = [name for name, path in names.items() if path or _stays(base, directory + name, gone)]
                 own = added[0][len(directory) :].partition("/")[0]

@@ -243,7 +243,7 @@ def verify(
     registry: Registry,
     slots: Iterable[Slot],
     access: Access,
-    types: Mapping[str, UserType],
+    types: Mapping[str, UserType | Fault],
     limit: int,
     progress: Progress,
 ) -> dict[Slot, Verified | list[Fault]]:
@@ -267,7 +267,7 @@ def verify(
 
 
 def _verify(
-    store: Store, notes: Mapping[Slot, Note], types: Mapping[str, UserType], limit: int, slot: Slot
+    store: Store, notes: Mapping[Slot, Note], types: Mapping[str, UserType | Fault], limit: int, slot: Slot
 ) -> Verified | list[Fault]:
     path = f"{store.url}/{slot.key}"
     size = store.size(slot.key)

@@ -1,26 +1,24 @@
-"""Reads artifact files: single ones, or a staging directory of recsys-pipelines.
-
-Its layout is `<tenant>/<surface>/<segment>/<type>/<start>_<end>/<version>.json`, with `current.version` beside.
-"""
+"""Reads artifact files: what was named, and what a staging directory of recsys-pipelines selects."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 
 from pointsman import artifact
 from pointsman.artifact import Artifact, user_type
 from pointsman.artifact.user_type import UserType
-from pointsman.errors import Fault, Problem
+from pointsman.errors import Fault, Problem, Refused
+from pointsman.intake.staged_tree import find_files, is_window, read_file, staged_at
 from pointsman.repo.snapshot import Snapshot
+from pointsman.state import strict_json
 from pointsman.state.names import Target, is_name, is_version, short
+from pointsman.state.paths import is_target
 
-_WINDOW = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")
 _BYTES_IN_MEMORY = 256_000_000  # of payloads; a file beyond that is read again when its blob is written
+_TIMES_LARGER = 16  # than its canonical payload may a file be
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Source:
     path: str
     artifact: Artifact
     size: int  # bytes of the canonical payload
-    types: Mapping[str, UserType]
+    types: Mapping[str, UserType | Fault]
     fetch: Callable[[], bytes]  # reads its document again
 
     @property
@@ -38,76 +36,105 @@ class Source:
         return Target(self.artifact.tenant, self.artifact.surface)
 
     def payload(self) -> bytes:
-        """The canonical payload; Problem if the document has changed since it was first read."""
+        """The canonical payload; Refused if the document has changed since it was first read."""
         if self.artifact.canonical:
             return self.artifact.canonical
         again = artifact.read(self.fetch(), self.path, types=self.types)
         if not isinstance(again, Artifact) or again.version != self.artifact.version:
-            raise Problem(f"{self.path} was changed while it was being published: run the command again")
+            says = "it was changed while it was being published: run the command again"
+            raise Refused([Fault(self.path, "version-mismatch", says)])
         return again.canonical
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """The names in a staged path."""
+@dataclass(slots=True)
+class Reading:
+    """The artifacts that were read, and what is wrong with the others. Faults under None name no target."""
 
-    tenant: str
-    surface: str
-    segment: str
-    type: str
-    window: str
-    version: str
+    sources: list[Source] = field(default_factory=list)
+    faults: dict[Target | None, list[Fault]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, targets: Iterable[Target | None], faults: Iterable[Fault]) -> None:
+        """Note faults of some targets; of None if there are none."""
+        for target in dict.fromkeys(targets) or (None,):
+            self.faults.setdefault(target, []).extend(faults)
 
 
-def load_types(snapshot: Snapshot) -> Mapping[str, UserType]:
-    """The artifact types that a repository declares in registry/schemas/; Problem for a schema that cannot be used."""
+def load_types(snapshot: Snapshot) -> Mapping[str, UserType | Fault]:
+    """The artifact types that a repository declares in registry/schemas/. A schema that cannot be used is a fault."""
     types = {}
     for name in snapshot.files("registry/schemas"):
         if name.endswith(".schema.json"):
             path = f"registry/schemas/{name}"
-            loaded = user_type.load(name.removesuffix(".schema.json"), snapshot.read(path) or b"", path)
-            if isinstance(loaded, Fault):
-                raise Problem(f"{loaded}")
-            types[name.removesuffix(".schema.json")] = loaded
+            type_name = name.removesuffix(".schema.json")
+            types[type_name] = user_type.load(type_name, snapshot.read(path) or b"", path)
     return types
 
 
 def read_sources(
-    paths: Sequence[str], window: str | None, types: Mapping[str, UserType], limit: int
-) -> tuple[list[Source], list[Fault], list[str]]:
-    """The artifacts under `paths`, the faults, and notes on types that have no file of the chosen window.
-
-    `limit`: the most bytes of a payload. Problem if a path has nothing to read.
-    """
-    if window is not None and not _WINDOW.fullmatch(window):
+    paths: Sequence[str], window: str | None, types: Mapping[str, UserType | Fault], limit: int
+) -> Reading:
+    """The artifacts under `paths`. `limit`: the most bytes of a payload. Problem if a path has nothing to read."""
+    if window is not None and not is_window(window):
         raise Problem(f"not a window: {window!r} (write START_END as staged, such as 2026-03-01_2026-03-02)")
-    files, faults, notes = find_files(paths, window)
-    sources: list[Source] = []
+    found = find_files(paths, window)
+    reading = Reading(notes=found.notes)
+    for target, fault in found.faults:
+        reading.add([target], [fault])
     bytes_read = 0
-    for path in files:
-        if (size := os.path.getsize(path)) > 16 * limit:
-            says = f"{size} bytes, the limit is {limit} ([limits] artifact_bytes): make it smaller"
-            faults.append(Fault(path, "too-large", says))
-            continue
-        read = artifact.read(read_file(path), path, types=types)
-        wrong = [read] if isinstance(read, Fault) else list(_judge(read, path, limit))
-        if isinstance(read, Fault) or wrong:
-            faults += wrong
+    for same in found.files:
+        placed = [staged.target for path in same if (staged := staged_at(path)) is not None]
+        path, read = _read(same, types, limit)
+        if not isinstance(read, Artifact):
+            reading.add(placed or [_named_in(path, limit)], read)
             continue
         bytes_read += len(read.canonical)
         size = len(read.canonical)
         in_memory_or_not = read if bytes_read <= _BYTES_IN_MEMORY else replace(read, canonical=b"")
-        sources.append(Source(path, in_memory_or_not, size, types, partial(read_file, path)))
+        reading.sources.append(Source(path, in_memory_or_not, size, types, partial(read_file, path)))
+    _find_duplicates(reading)
+    return reading
+
+
+def _find_duplicates(reading: Reading) -> None:
     first: dict[tuple[Target, str], str] = {}
-    for source in sources:
+    for source in reading.sources:
         slot = (source.target, source.artifact.type)
         if slot in first:
             says = (
                 f"{first[slot]} is for {source.target} {source.artifact.type}, too: a slot holds one, so leave one out"
             )
-            faults.append(Fault(source.path, "duplicate-slot", says))
+            reading.add([source.target], [Fault(source.path, "duplicate-slot", says)])
         first.setdefault(slot, source.path)
-    return sources, faults, notes
+
+
+def _read(same: Sequence[str], types: Mapping[str, UserType | Fault], limit: int) -> tuple[str, Artifact | list[Fault]]:
+    """The artifact in a file, or its faults, and the one of its paths that agrees with it."""
+    path = same[0]
+    try:
+        data = read_file(path, most := _TIMES_LARGER * limit + 1)
+    except Refused as refused:
+        return path, refused.faults
+    if len(data) == most:
+        says = f"{os.path.getsize(path)} bytes, the limit is {limit} ([limits] artifact_bytes): make it smaller"
+        return path, [Fault(path, "too-large", says)]
+    read = artifact.read(data, path, types=types)
+    if isinstance(read, Fault):
+        return path, [read]
+    wrong = {each: list(_judge(read, each, limit)) for each in same}
+    path = min(same, key=lambda each: len(wrong[each]))
+    return path, wrong[path] or read
+
+
+def _named_in(path: str, limit: int) -> Target | None:
+    """The target that a document names which cannot be published; None if it names none that can be read."""
+    try:
+        tree = strict_json.read_exactly(read_file(path, _TIMES_LARGER * limit), path)
+    except Refused:
+        return None
+    names = [tree.get(name) for name in ("tenant", "surface")] if isinstance(tree, dict) else []
+    texts = [name for name in names if isinstance(name, str)]
+    return Target(*texts) if len(texts) == 2 and is_target(*texts) else None
 
 
 def unfit(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
@@ -138,7 +165,7 @@ def _judge(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
     if is_version(name) and name != read.version:
         says = f"the file name says version {short(name)}, but the content has {short(read.version)}: stage it again"
         yield Fault(path, "version-mismatch", says)
-    staged = _staged(path)
+    staged = staged_at(path)
     if staged is not None:
         window = f"{read.window_start[:10]}_{read.window_end[:10]}"
         says = "the staged path says {} {!r}, but the artifact says {!r}: stage it again"
@@ -151,91 +178,3 @@ def _judge(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
         ):
             if there != here:
                 yield Fault(path, "wrong-place", says.format(what, there, here))
-
-
-def _staged(path: str) -> Staged | None:
-    parts = Path(os.path.abspath(path)).parts[-6:]
-    if len(parts) < 6 or not _WINDOW.fullmatch(parts[4]) or not is_version(parts[5].removesuffix(".json")):
-        return None
-    tenant, surface, segment, artifact_type, window, name = parts
-    return Staged(tenant, surface, segment, artifact_type, window, name.removesuffix(".json"))
-
-
-def find_files(paths: Sequence[str], window: str | None) -> tuple[list[str], list[Fault], list[str]]:
-    files: list[str] = []
-    faults: list[Fault] = []
-    notes: list[str] = []
-    for path in paths:
-        if os.path.isdir(path):
-            found = _find_staged(path, window, faults, notes)
-            if not found and not faults:
-                raise Problem(f"{path} has no staged artifacts" + (f" of window {window}" if window else ""))
-            files += found
-        elif os.path.isfile(path):
-            files.append(path)
-        else:
-            raise Problem(f"there is no file or directory {path}")
-    return list(dict.fromkeys(files)), faults, notes
-
-
-def _find_staged(root: str, window: str | None, faults: list[Fault], notes: list[str]) -> list[str]:
-    plain: list[str] = []
-    windows: dict[
-        tuple[str, ...], dict[str, dict[str, str]]
-    ] = {}  # target → window → type directory → window directory
-    for directory, subdirectories, names in os.walk(root, onerror=_unreadable):
-        subdirectories.sort()
-        parts = Path(os.path.abspath(directory)).parts
-        if _WINDOW.fullmatch(parts[-1]) and len(parts) >= 5:
-            subdirectories.clear()
-            if "current.version" in names or any(name.endswith(".json") for name in names):
-                by_window = windows.setdefault(parts[-5:-3], {})
-                by_window.setdefault(parts[-1], {})["/".join(parts[-3:-1])] = directory
-        elif window is None:
-            plain += [os.path.join(directory, name) for name in sorted(names) if name.endswith(".json")]
-    for target, by_window in sorted(windows.items()):
-        chosen = window or max(by_window, key=lambda name: (name.partition("_")[2], name))
-        if chosen not in by_window:
-            notes.append(f"{'/'.join(target)}: nothing staged for window {chosen}")
-            continue
-        types = {name for each in by_window.values() for name in each}
-        lacking = sorted(types - by_window[chosen].keys())
-        if lacking:
-            notes.append(f"{'/'.join(target)}: window {chosen} has no {', '.join(lacking)}: what is current stays")
-        plain += [
-            file for _, place in sorted(by_window[chosen].items()) if (file := _current(place, faults)) is not None
-        ]
-    return plain
-
-
-def _unreadable(error: OSError) -> None:
-    raise Problem(f"cannot read {error.filename}: {error.strerror}") from error
-
-
-def _current(directory: str, faults: list[Fault]) -> str | None:
-    """The file that `current.version` names in a window's directory."""
-    pointer = os.path.join(directory, "current.version")
-    try:
-        version = read_file(pointer).decode("ascii").strip()
-    except (FileNotFoundError, UnicodeDecodeError):
-        version = ""
-    if not is_version(version):
-        faults.append(
-            Fault(pointer, "version-mismatch", "no current.version with 64 hex digits here: stage the window again")
-        )
-        return None
-    file = os.path.join(directory, f"{version}.json")
-    if not os.path.isfile(file):
-        says = f"it names version {short(version)}, but that file is missing: stage the window again"
-        faults.append(Fault(pointer, "version-mismatch", says))
-        return None
-    return file
-
-
-def read_file(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise Problem(f"cannot read {path}: {error.strerror}") from error

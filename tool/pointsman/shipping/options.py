@@ -25,6 +25,7 @@ class ShipOptions:
     accept: tuple[str, ...] = ()  # guardrails that may be broken, as RULE or TARGET:RULE
     reason: str = ""
     dry_run: bool = False
+    all_or_nothing: bool = False  # if one target has to wait, nothing is written
 
     def __post_init__(self) -> None:
         check_words(self.run, self.accept, self.reason)

@@ -68,6 +68,15 @@ def open_pulls(workspace: Workspace, branches: Collection[str] | None = None) ->
     ]  # a revert may be of something else than state
 
 
+def branches_of(
+    repo: Repository, targets: Collection[Target], kinds: Collection[str] = ("ship", "rollback")
+) -> list[str]:
+    """The branches of ships and rollbacks that may be of these targets."""
+    places = {f"{kind}/{place}" for kind in kinds for place in ("run", *(target.place for target in targets))}
+    branches = (ref.removeprefix("refs/heads/") for ref in repo.heads)
+    return [branch for branch in branches if branch.rpartition("/")[0] in places]
+
+
 def seen_pulls(workspace: Workspace) -> list[Pull]:
     """Like `open_pulls`, but falls back to branches if the forge does not answer."""
     try:

@@ -70,34 +70,35 @@ class Recording:
         """The fault of a key that has other bytes than its blob; None if it has the blob or nothing."""
         return None if stored is None or stored[1] == source.artifact.version else self._altered(_key(source))
 
-    def put(self, sources: Sequence[Source], stored: Sequence[Stored]) -> list[BlobOutcome]:
+    def put(self, sources: Sequence[Source], stored: Sequence[Stored]) -> list[BlobOutcome | Fault]:
         """Store each blob, create-only, then read it back and check its hash, whoever stored it.
 
-        `stored`: what `stored()` has returned. Refused, before anything is stored, if a key has other bytes.
+        `stored`: what `stored()` has returned, without `altered` ones. A Fault stops its own artifact alone.
         """
-        seen = list(zip(sources, stored, strict=True))
-        wrong = [fault for each in seen if (fault := self.altered(*each)) is not None]
-        if wrong:
-            raise Refused(wrong)
-        puts = [(source, there is not None) for source, there in seen]
-        outcomes: list[BlobOutcome] = []
-        for source, created in zip(sources, ask_all(self._put, puts, at_once=self.store.at_once), strict=True):
-            outcomes.append("created" if created else "present")
+        puts = [(source, there is not None) for source, there in zip(sources, stored, strict=True)]
+        outcomes: list[BlobOutcome | Fault] = []
+        for source, put in zip(sources, ask_all(self._put, puts, at_once=self.store.at_once), strict=True):
+            outcomes.append(put)
             self.progress.counted("blobs put", len(outcomes), len(sources))
-            self.progress(f"{outcomes[-1]} {self.store.url}/{_key(source)}")
+            if not isinstance(put, Fault):
+                self.progress(f"{put} {self.store.url}/{_key(source)}")
         return outcomes
 
-    def _put(self, put: tuple[Source, bool]) -> bool:
-        """Store a blob and check its hash, unless it is `proven` to be there. Whether this call stored it."""
+    def _put(self, put: tuple[Source, bool]) -> BlobOutcome | Fault:
+        """Store a blob and check its hash, unless it is `proven` to be there."""
         source, proven = put
         key = _key(source)
         if proven and self.store.keep(key):
-            return False
-        created = self.store.create(key, source.payload())
+            return "present"
+        try:
+            payload = source.payload()
+        except Refused as refused:
+            return refused.faults[0]
+        created = self.store.create(key, payload)
         stored = self.store.digest(key)
         if stored is None or stored[1] != source.artifact.version:
-            raise Refused([self._altered(key)])
-        return created
+            return self._altered(key)
+        return "created" if created else "present"
 
     def _altered(self, key: str) -> Fault:
         says = "the bytes here do not hash to this version: someone changed the store; move them away, run again"
@@ -122,13 +123,13 @@ class Recording:
 
         until_settled(self.repo, push, "main moved at every try to push the records: run the command again")
 
-    def put_missing(self, sources: Sequence[Source]) -> None:
+    def put_missing(self, sources: Sequence[Source]) -> list[tuple[Source, Fault]]:
         """Store blobs again that were deleted before their record was on main. From now on the record keeps them."""
         keys = [_key(source) for source in sources]
         sizes = list(ask_all(self.store.size, keys, at_once=self.store.at_once))
-        for source, size in zip(sources, sizes, strict=True):
-            if size != source.size:
-                self._put((source, False))
+        lost = [source for source, size in zip(sources, sizes, strict=True) if size != source.size]
+        puts = ((source, self._put((source, False))) for source in lost)
+        return [(source, put) for source, put in puts if isinstance(put, Fault)]
 
 
 def _key(source: Source) -> str:

@@ -43,9 +43,7 @@ class Superseding:
         if not there and merge.merged_as(self.repo, self.repo.main, mine) is not None:
             return None
         rank = self._rank(mine)
-        places = tuple(f"ship/{place}/" for place in ("run", *(target.place for target in mine.targets)))
-        heads = (ref.removeprefix("refs/heads/") for ref in self.repo.heads)
-        branches = [branch for branch in heads if branch.startswith(places) and branch != mine.branch]
+        branches = set(pulls.branches_of(self.repo, mine.targets, ["ship"])) - {mine.branch}
         for other in pulls.open_pulls(self.workspace, branches):
             if not set(other.targets) & set(mine.targets):
                 continue

@@ -15,13 +15,14 @@ from pointsman.errors import Fault, Problem, Refused
 from pointsman.gate.lineage import Lineage
 from pointsman.intake import recsys_registry
 from pointsman.intake.recsys_registry import Registry, Slot, Verified
-from pointsman.intake.staging import load_types
+from pointsman.intake.staging import Source, load_types
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
+from pointsman.shipping.draft import Terms, Want, without
 from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.records import Recording, Stored, record_of
-from pointsman.shipping.ship import Shipping, Terms, Want
+from pointsman.shipping.ship import Shipping
 from pointsman.state.documents import Record, moment, read_record
 from pointsman.state.message import check_value
 from pointsman.state.names import Target
@@ -40,7 +41,6 @@ from pointsman.values import (
 )
 from pointsman.workspace import Workspace
 
-_TRIES = 4
 _POINTERS = "/current/{tenant}/{surface}/manifest.json"
 
 
@@ -65,7 +65,7 @@ class Taken:
     stored: Stored
 
 
-AdoptOutcome = Literal["opened", "updated", "unchanged", "merged", "superseded", "dry-run", "left"]
+AdoptOutcome = Literal["opened", "updated", "unchanged", "merged", "superseded", "dry-run", "moved-first", "left"]
 
 
 @struct(frozen=True)
@@ -131,12 +131,13 @@ def adopt(workspace: Workspace, request: Request) -> Outcome[Adopted]:
     wants = _settle(shipping, registry, wants)
     blobs: list[BlobOutcome] = [None] * len(taken)
     if request.dry_run:
-        shipped = shipping.preview(wants) if wants else []
+        shipped = shipping.preview(wants)
     else:
         sources = [each.verified.source for each in taken.values()]
-        blobs = [*recording.put(sources, [each.stored for each in taken.values()])]
+        blobs = _put(recording, sources, [each.stored for each in taken.values()])
         recording.records([each.record for each in taken.values()], run=request.run, note=note)
-        recording.put_missing(sources)
+        if lost := recording.put_missing(sources):
+            raise Refused([fault for _, fault in lost])
         shipping.close_merged(set(unchanged))
         shipped = _ship(shipping, registry, wants)
     targets = list(map(_adopted, shipped))
@@ -147,6 +148,14 @@ def adopt(workspace: Workspace, request: Request) -> Outcome[Adopted]:
     adopted = Adopted(where, sorted(targets, key=lambda each: each.target), artifacts, list(map(told, faults)))
     code = 0 if not faults and not registry.left else 5 if taken else 1
     return Outcome(adopted, 4 if any(each.says for each in targets) else code, tuple(shipping.notes))
+
+
+def _put(recording: Recording, sources: Sequence[Source], stored: Sequence[Stored]) -> list[BlobOutcome]:
+    """Store the blobs; Refused if the store has other bytes since it was asked."""
+    put = recording.put(sources, stored)
+    if wrong := [each for each in put if isinstance(each, Fault)]:
+        raise Refused(wrong)
+    return [each for each in put if not isinstance(each, Fault)]
 
 
 def _artifacts(main: Snapshot, taken: Mapping[Slot, Taken], blobs: Sequence[BlobOutcome]) -> list[AdoptedArtifact]:
@@ -166,7 +175,7 @@ def _artifacts(main: Snapshot, taken: Mapping[Slot, Taken], blobs: Sequence[Blob
 
 def _adopted(each: ShippedTarget) -> AdoptedTarget:
     assert each.outcome != "refused"
-    assert each.outcome != "moved-first"
+    assert each.outcome != "waits"
     return AdoptedTarget(each.target, each.outcome, each.pull_request, each.commit, [], each.says)
 
 
@@ -318,29 +327,20 @@ def _moved_on(lineage: Lineage, versions: Mapping[str, str]) -> bool:
 
 def _settle(shipping: Shipping, registry: Registry, wants: Sequence[Want]) -> list[Want]:
     """Those that may become current, all together; the others are left with the rule that stops them."""
-    staying = list(wants)
-    while staying:
-        try:
-            shipping.judge([staying])
-            break
-        except Refused as refused:
-            paths = {want.target.manifest_path: want.target for want in staying}
-            if not all(fault.path in paths for fault in refused.faults):
-                raise
-            for fault in refused.faults:
-                registry.left.setdefault(paths[fault.path], []).append(fault)
-            staying = [want for want in staying if want.target not in registry.left]
-    return staying
+    waiting = shipping.judge(wants)
+    for target, faults in waiting.items():
+        registry.left.setdefault(target, []).extend(faults)
+    return without(wants, waiting)
 
 
 def _ship(shipping: Shipping, registry: Registry, wants: list[Want]) -> list[ShippedTarget]:
     """One pull request; again without those that were refused because main moved meanwhile."""
-    for _ in range(_TRIES):
-        outcomes = shipping.ship([wants]) if wants else []
-        if not any(each.outcome == "refused" for each in outcomes):
-            return outcomes
-        wants = _settle(shipping, registry, wants)
-    raise Problem("main moved at every try to open the pull request: run the command again")
+    outcomes = shipping.ship(wants)
+    for each in outcomes:
+        if each.outcome == "waits":
+            left = registry.left.setdefault(Target.parse(each.target), [])
+            left += [Fault(fault.path, fault.rule, fault.says) for fault in each.faults or ()]
+    return [each for each in outcomes if each.outcome != "waits"]
 
 
 # what is said of it

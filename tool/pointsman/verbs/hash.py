@@ -9,8 +9,9 @@ from typing import Annotated
 from pointsman import artifact
 from pointsman.artifact import user_type
 from pointsman.artifact.user_type import UserType
-from pointsman.errors import Fault, Problem
-from pointsman.intake.staging import find_files, load_types, read_file
+from pointsman.errors import Fault, Refused
+from pointsman.intake.staged_tree import find_files, read_file
+from pointsman.intake.staging import load_types
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -38,31 +39,31 @@ class Hashes:
 
 def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome[Hashes]:
     """The version of every artifact, the documents alone judged. `repo` lends its own types."""
-    types: Mapping[str, UserType] = {}
+    types: Mapping[str, UserType | Fault] = {}
     if repo is not None and repo.worktree is not None:
         types = _types_of_checkout(repo.worktree)
     elif repo is not None:
         types = load_types(Snapshot(repo, repo.refresh()))
     artifacts: list[Hashed] = []
-    faults: list[Fault] = []
-    files, wrong, _ = find_files(paths, None)
-    faults += wrong
-    for path in files:
-        read = artifact.read(read_file(path), path, types=types, any_source_hash=True)
+    found = find_files(paths, None)
+    faults = [fault for _, fault in found.faults]
+    for path, *_ in found.files:
+        try:
+            read = artifact.read(read_file(path), path, types=types, any_source_hash=True)
+        except Refused as refused:
+            faults += refused.faults
+            continue
         if isinstance(read, Fault):
             faults.append(read)
         else:
             artifacts.append(Hashed(path, f"{read.tenant}/{read.surface}", read.type, read.version))
-    return Outcome(Hashes(artifacts, list(map(told, faults))), 1 if faults else 0)
+    return Outcome(Hashes(artifacts, list(map(told, faults))), 1 if faults else 0, tuple(found.notes))
 
 
-def _types_of_checkout(worktree: Path) -> Mapping[str, UserType]:
+def _types_of_checkout(worktree: Path) -> Mapping[str, UserType | Fault]:
     """A producer tries a schema out before it is committed: the checkout's files count."""
     types = {}
     for file in sorted((worktree / "registry" / "schemas").glob("*.schema.json")):
         name = file.name.removesuffix(".schema.json")
-        loaded = user_type.load(name, file.read_bytes(), str(file))
-        if isinstance(loaded, Fault):
-            raise Problem(f"{loaded}")
-        types[name] = loaded
+        types[name] = user_type.load(name, file.read_bytes(), str(file))
     return types

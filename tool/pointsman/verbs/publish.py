@@ -7,23 +7,25 @@ finishes the job.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from pointsman.errors import Problem, Refused
+from pointsman.errors import Fault, MovedFirst, Problem, Refused, Unreachable
 from pointsman.intake.staging import Source, load_types, read_sources
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
+from pointsman.shipping.draft import Terms, Waiting, Want, without
 from pointsman.shipping.options import ShipOptions
-from pointsman.shipping.records import Recording, record_of
-from pointsman.shipping.ship import Shipping, Terms, Want
+from pointsman.shipping.records import Recording, Stored, record_of
+from pointsman.shipping.ship import Shipping
 from pointsman.state.documents import moment
 from pointsman.state.message import parse
 from pointsman.state.names import Target
 from pointsman.struct import struct
-from pointsman.values import ArtifactType, BlobOutcome, ShippedTarget, TargetName, Version
+from pointsman.values import ArtifactType, BlobOutcome, ShippedTarget, TargetName, ToldFault, Version, told
 from pointsman.workspace import Workspace
 
 
@@ -50,42 +52,80 @@ class PublishedArtifact:
 
 @struct(frozen=True)
 class Published:
-    """What became of each artifact and of each target."""
+    """What became of each artifact and of each target. The artifacts of a target that waits are left out."""
 
     artifacts: Sequence[PublishedArtifact]
     targets: Sequence[ShippedTarget]
+    faults: Annotated[Sequence[ToldFault] | None, "of files that name no target"] = None
 
 
 def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
-    """Publish artifacts and open (or merge) a ship pull request for each target; Refused with nothing written."""
+    """Publish artifacts and open (or merge) a ship pull request for each target.
+
+    A fault stops its own target, which waits. Refused, with nothing written, if all have to wait, or if one has to and
+    the request is all or nothing.
+    """
     repo, progress = workspace.repo, workspace.progress
     main = repo.refresh()
     settings = Snapshot(repo, main).settings()
-    types = load_types(Snapshot(repo, main))
-    sources, faults, notes = read_sources(request.paths, request.window, types, settings.artifact_bytes)
-    if faults:
-        raise Refused(faults)
-    if not sources and not request.drops:
+    reading = read_sources(request.paths, request.window, load_types(Snapshot(repo, main)), settings.artifact_bytes)
+    if not reading.sources and not reading.faults and not request.drops:
         raise Problem("nothing to publish: name artifact files or a staging directory, or --drop TARGET:TYPE")
-    wants = _wants(workspace, request, sources, settings)
-    progress(f"read {len(sources)} artifacts for {len(wants)} targets")
+    waiting: Waiting = {target: faults for target, faults in reading.faults.items() if target is not None}
+    loose = reading.faults.get(None, [])
+    wants = _wants(workspace, request, reading.sources, settings)
+    progress(f"read {len(reading.sources)} artifacts for {len(wants)} targets")
+    at_hand = {source.artifact.version: source.payload for source in reading.sources}
+    terms = Terms("pointsman publish …", request, together=settings.group == "run")
+    shipping = Shipping(workspace, settings, terms, at_hand)
+    waiting |= shipping.judge(without(wants, waiting))
     recording = Recording(workspace, settings)
-    at_hand = {source.artifact.version: source.payload for source in sources}
-    shipping = Shipping(
-        workspace, settings, Terms("pointsman publish …", request, together=settings.group == "run"), at_hand
-    )
-    groups = [wants] if settings.group == "run" else [[want] for want in wants]
-    shipping.judge(groups)
+    sources = _not_waiting(reading.sources, waiting)
+    stored = recording.stored(sources)
+    _wait(waiting, ((source, recording.altered(source, there)) for source, there in zip(sources, stored, strict=True)))
+    wants = without(wants, waiting)
+    if not wants or (request.all_or_nothing and (waiting or loose)):
+        raise Refused([*loose, *(fault for faults in waiting.values() for fault in faults)])
+    at = {source.path: there for source, there in zip(sources, stored, strict=True)}
+    sources = _not_waiting(sources, waiting)
     if request.dry_run:
-        blobs: list[BlobOutcome] = [None] * len(sources)
-        outcomes = [each for group in groups for each in shipping.preview(group)]
+        blobs: dict[str, BlobOutcome] = {source.path: None for source in sources}
+        outcomes = shipping.preview(wants)
     else:
-        blobs = [*recording.put(sources, recording.stored(sources))]
-        recording.records([record for want in wants for record in want.records.values()], run=request.run)
-        recording.put_missing(sources)
-        outcomes = shipping.ship(groups)
-    artifacts = [_told(source, blob, settings) for source, blob in zip(sources, blobs, strict=True)]
-    return Outcome(Published(artifacts, outcomes), exit_code(outcomes), (*notes, *shipping.notes))
+        blobs = _put(recording, sources, [at[source.path] for source in sources], waiting)
+        records = [record for want in without(wants, waiting) for record in want.records.values()]
+        recording.records(records, run=request.run)
+        _wait(waiting, recording.put_missing(_not_waiting(sources, waiting)))
+        outcomes = shipping.ship(without(wants, waiting))
+    outcomes += [shipping.waits(target, faults) for target, faults in waiting.items()]
+    artifacts = [_told(source, blobs[source.path], settings) for source in _not_waiting(sources, waiting)]
+    published = Published(artifacts, sorted(outcomes, key=_by_name), list(map(told, loose)) or None)
+    code = exit_code(outcomes)
+    return Outcome(published, 5 if loose and code == 0 else code, (*reading.notes, *shipping.notes))
+
+
+def _put(
+    recording: Recording, sources: Sequence[Source], stored: Sequence[Stored], waiting: Waiting
+) -> dict[str, BlobOutcome]:
+    """Store the blobs. A target whose blob cannot be stored waits. Refused if none can be."""
+    put = dict(zip((source.path for source in sources), recording.put(sources, stored), strict=True))
+    found = ((source, put[source.path]) for source in sources)
+    _wait(waiting, ((source, each if isinstance(each, Fault) else None) for source, each in found))
+    return {path: each for path, each in put.items() if not isinstance(each, Fault)}
+
+
+def _wait(waiting: Waiting, found: Iterable[tuple[Source, Fault | None]]) -> None:
+    for source, fault in found:
+        if fault is not None:
+            waiting.setdefault(source.target, []).append(fault)
+
+
+def _not_waiting(sources: Sequence[Source], waiting: Waiting) -> list[Source]:
+    return [source for source in sources if source.target not in waiting]
+
+
+def _by_name(each: ShippedTarget) -> str:
+    return each.target
 
 
 def _told(source: Source, blob: BlobOutcome, settings: Settings) -> PublishedArtifact:
@@ -94,9 +134,17 @@ def _told(source: Source, blob: BlobOutcome, settings: Settings) -> PublishedArt
 
 
 def exit_code(outcomes: Sequence[ShippedTarget]) -> int:
-    """What a command ends with that shipped: 0 all, 1 refused, 4 overtaken, 5 some of several."""
-    codes = {1 if each.outcome == "refused" else 4 if each.says is not None else 0 for each in outcomes}
+    """What a command ends with that shipped: 0 all, 1 refused, 3 no answer, 4 overtaken, 5 some of several."""
+    codes = set(map(_code, outcomes))
     return codes.pop() if len(codes) == 1 else 5 if 0 in codes else max(codes)
+
+
+def _code(each: ShippedTarget) -> int:
+    if each.faults is not None:
+        return Refused.exit_code
+    if each.says is None:
+        return 0
+    return Unreachable.exit_code if each.outcome == "waits" else MovedFirst.exit_code
 
 
 def _wants(workspace: Workspace, request: Request, sources: Sequence[Source], settings: Settings) -> list[Want]:

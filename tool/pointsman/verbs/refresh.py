@@ -18,9 +18,10 @@ from pointsman.repo.retry import pause
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.markdown import fenced
 from pointsman.shipping import merge, pulls
+from pointsman.shipping.draft import Terms, Want
 from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.pulls import Pull
-from pointsman.shipping.ship import Shipping, Terms, Want
+from pointsman.shipping.ship import Shipping
 from pointsman.state.names import short
 from pointsman.struct import struct
 from pointsman.values import PullRequest, TargetName, ToldFault, told

@@ -11,8 +11,9 @@ from pointsman.gate.gate import Gate
 from pointsman.history.versions import find_version_of
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
+from pointsman.shipping.draft import Terms, Want
 from pointsman.shipping.options import ShipOptions
-from pointsman.shipping.ship import Shipping, Terms, Want
+from pointsman.shipping.ship import Shipping
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.names import Target
 from pointsman.struct import struct
@@ -56,8 +57,9 @@ def ship(workspace: Workspace, request: Request) -> Outcome[Shipped]:
         raise Refused(faults)
     workspace.progress(f"proved {len(uris)} blobs")
     shipping = Shipping(workspace, settings, Terms("pointsman ship …", request))
-    shipping.judge([[want]])
-    targets = shipping.preview([want]) if request.dry_run else shipping.ship([[want]])
+    if waiting := shipping.judge([want]):
+        raise Refused([fault for faults in waiting.values() for fault in faults])
+    targets = shipping.preview([want]) if request.dry_run else shipping.ship([want])
     return Outcome(Shipped(versions, targets), publish.exit_code(targets), tuple(shipping.notes))
 
 

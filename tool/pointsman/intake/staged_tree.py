@@ -1,0 +1,259 @@
+"""Finds the artifact files below a staging directory of recsys-pipelines, or in any other directory.
+
+The layout is `<tenant>/<surface>/<segment>/<type>/<start>_<end>/<version>.json`, with `current.version` beside.
+Symlinks are followed as long as they stay below the directories that were named. So a directory may have several
+paths, and is read once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pointsman.errors import Fault, Problem, Refused
+from pointsman.state.names import Target, is_version, short
+from pointsman.state.paths import is_target
+
+_WINDOW = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")
+_LONGEST_POINTER = 1024  # bytes of a current.version
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The names in a staged path."""
+
+    tenant: str
+    surface: str
+    segment: str
+    type: str
+    window: str
+
+    @property
+    def target(self) -> Target | None:
+        """The target that the path names; None if these are no names of one."""
+        return Target(self.tenant, self.surface) if is_target(self.tenant, self.surface) else None
+
+
+@dataclass(slots=True)
+class Found:
+    """The files, each with all its paths, and what cannot be read, with the target that its place names."""
+
+    files: list[tuple[str, ...]] = field(default_factory=list)
+    faults: list[tuple[Target | None, Fault]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def is_window(text: str) -> bool:
+    """Whether it is START_END, as a staging directory has it."""
+    return _WINDOW.fullmatch(text) is not None
+
+
+def staged_at(path: str) -> Staged | None:
+    """The names in the path of a staged file; None if it is not in such a place."""
+    parts = Path(os.path.abspath(path)).parts[-6:]
+    if len(parts) < 6 or not is_version(parts[5].removesuffix(".json")):
+        return None
+    return _staged_in(os.path.dirname(path))
+
+
+def _staged_in(directory: str) -> Staged | None:
+    """The names in the path of a window's directory; None if it is no such place."""
+    parts = Path(os.path.abspath(directory)).parts[-5:]
+    return Staged(*parts) if len(parts) == 5 and is_window(parts[4]) and parts[0] != os.sep else None
+
+
+def find_files(paths: Sequence[str], window: str | None) -> Found:
+    """The files that are named, and those below the directories that are named. Problem if a path has nothing."""
+    found = Found()
+    roots = [os.path.realpath(path) for path in paths if os.path.isdir(path)]
+    files: dict[str, list[str]] = {}  # real path → its paths
+    for path in paths:
+        if os.path.isdir(path):
+            tree = _Tree(path, roots, found)
+            there = list(tree.files(window))
+            if not there and not found.faults:
+                left_out = f"; {found.notes[-1]}" if found.notes else ""
+                raise Problem(f"{path} has no staged artifacts{f' of window {window}' if window else ''}{left_out}")
+        elif os.path.isfile(path):
+            there = [path]
+        else:
+            raise Problem(
+                f"{path} is no file or directory" if os.path.lexists(path) else f"there is no file or directory {path}"
+            )
+        for file in there:
+            known = files.setdefault(os.path.realpath(file), [])
+            known += [file] if file not in known else []
+    found.files = [tuple(same) for same in files.values()]
+    return found
+
+
+def read_file(path: str, most: int | None = None) -> bytes:
+    """The bytes of a file, at most `most`. Refused if it cannot be read, or is no regular file."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Refused([Fault(path, "unreadable", "this is no regular file: stage the artifact itself")])
+            return file.read() if most is None else file.read(most)
+    except OSError as error:
+        says = f"it cannot be read ({error.strerror}): make it readable, or leave it out"
+        raise Refused([Fault(path, "unreadable", says)]) from error
+
+
+class _Tree:
+    """One directory that was named, and what its links lead to. `roots`: all that were named, as real paths."""
+
+    def __init__(self, root: str, roots: Sequence[str], found: Found) -> None:
+        self.root = root
+        self.roots = roots
+        self.found = found
+        self._plain: dict[str, list[str]] = {}  # real directory → .json files that are in no window's directory
+        self._windows: list[tuple[str, str]] = []  # path and real path of a window's directory; "" if that is outside
+
+    def files(self, window: str | None) -> Iterator[str]:
+        """The .json files, and of each target the files of one window: of `window`, or of the newest there is."""
+        self._walk()
+        real_windows = {real for _, real in self._windows}
+        for directory, files in self._plain.items():
+            if window is None and directory not in real_windows:
+                yield from files
+        yield from self._current_files(window)
+
+    def _walk(self) -> None:
+        """Walk all directories, and then what links lead to: no directory twice, so that a circle ends."""
+        links = deque(self._below(self.root, os.path.realpath(self.root), set()))
+        seen: set[str] = set()
+        while links:
+            link = links.popleft()
+            staged = _staged_in(link)
+            real = self._inside(link)
+            if staged is not None:
+                self._windows.append((link, real or ""))
+            elif real is not None:
+                links += self._below(link, real, seen)
+            elif link.endswith(".json"):
+                self._leads_out(link)
+            else:
+                self.found.notes.append(f"left out: {self._says_of_link(link)}")
+
+    def _below(self, directory: str, real: str, seen: set[str]) -> list[str]:
+        """Note the files and the windows below a directory. Returns the links that lead to no file."""
+        links: list[str] = []
+        coming = [(directory, real)]
+        while coming:
+            directory, real = coming.pop()
+            if real in seen:
+                continue
+            seen.add(real)
+            if _staged_in(directory) is not None:
+                self._windows.append((directory, real))
+                continue
+            try:
+                entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+            except OSError as error:
+                self._unreadable(directory, error)
+                continue
+            coming += [
+                (entry.path, os.path.join(real, entry.name)) for entry in reversed(entries) if _is_directory(entry)
+            ]
+            links += [entry.path for entry in entries if entry.is_symlink() and not os.path.isfile(entry.path)]
+            for entry in entries:
+                if entry.name.endswith(".json") and not entry.is_symlink() and not _is_directory(entry):
+                    self._plain.setdefault(real, []).append(entry.path)
+                elif entry.name.endswith(".json") and os.path.isfile(entry.path):
+                    if (there := self._inside(entry.path)) is None:
+                        self._leads_out(entry.path)
+                    else:
+                        self._plain.setdefault(os.path.dirname(there), []).append(entry.path)
+        return links
+
+    def _current_files(self, wanted: str | None) -> Iterator[str]:
+        """The files that `current.version` selects, of one window of each target."""
+        targets: dict[tuple[str, str], dict[str, dict[str, list[tuple[str, str]]]]] = {}  # → window → type → places
+        for directory, real in self._windows:
+            if real and not _has_artifacts(directory):
+                continue
+            place = _staged_in(directory)
+            assert place is not None
+            of_target = targets.setdefault((place.tenant, place.surface), {})
+            of_type = of_target.setdefault(place.window, {}).setdefault(f"{place.segment}/{place.type}", [])
+            of_type.append((directory, real))
+        for names, by_window in sorted(targets.items()):
+            chosen = wanted or max(by_window, key=lambda name: (name.partition("_")[2], name))
+            if chosen not in by_window:
+                self.found.notes.append(f"{'/'.join(names)}: nothing staged for window {chosen}")
+                continue
+            types = {name for each in by_window.values() for name in each}
+            lacking = sorted(types - by_window[chosen].keys())
+            if lacking:
+                says = f"window {chosen} has no {', '.join(lacking)}: what is current stays"
+                self.found.notes.append(f"{'/'.join(names)}: {says}")
+            for _, places in sorted(by_window[chosen].items()):
+                for directory, real in places:
+                    if not real:
+                        self._leads_out(directory)
+                    elif (file := self._current(directory)) is not None:
+                        yield file
+
+    def _current(self, directory: str) -> str | None:
+        """The file that `current.version` names in a window's directory."""
+        pointer = os.path.join(directory, "current.version")
+        version, says = "", "no current.version with 64 hex digits here: stage the window again"
+        if os.path.lexists(pointer) and self._inside(pointer) is None:
+            self._leads_out(pointer)
+            return None
+        with suppress(Refused):
+            version = read_file(pointer, _LONGEST_POINTER).decode("ascii", "replace").strip()
+        file = os.path.join(directory, f"{version}.json")
+        if is_version(version) and os.path.lexists(file):
+            if self._inside(file) is not None:
+                return file
+            self._leads_out(file)
+            return None
+        if is_version(version):
+            says = f"it names version {short(version)}, but that file is missing: stage the window again"
+        self._fault(directory, Fault(pointer, "version-mismatch", says))
+        return None
+
+    def _inside(self, link: str) -> str | None:
+        """What a path really is, if that is below one of the directories that were named; else None."""
+        real = os.path.realpath(link)
+        if not os.path.exists(real):
+            return None
+        return real if any(os.path.commonpath((root, real)) == root for root in self.roots) else None
+
+    def _leads_out(self, link: str) -> None:
+        self._fault(link, Fault(link, "leads-out", self._says_of_link(link).removeprefix(f"{link} ")))
+
+    def _says_of_link(self, link: str) -> str:
+        real = os.path.realpath(link)
+        if not os.path.exists(real):
+            return f"{link} is a symlink that leads nowhere, to {real}: stage it again"
+        return f"{link} is a symlink that leads out of {self.root}, to {real}: name that path, too, or copy it here"
+
+    def _fault(self, place: str, fault: Fault) -> None:
+        """Note a fault, with the target that the place of a file or a window's directory names."""
+        staged = _staged_in(place) or _staged_in(os.path.dirname(place))
+        self.found.faults.append((staged.target if staged is not None else None, fault))
+
+    def _unreadable(self, directory: str, error: OSError) -> None:
+        if directory == self.root:
+            raise Problem(f"cannot read {directory}: {error.strerror}") from error
+        says = f"it cannot be read ({error.strerror}): make it readable, or leave it out"
+        self._fault(directory, Fault(directory, "unreadable", says))
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False)
+
+
+def _has_artifacts(directory: str) -> bool:
+    try:
+        return any(name == "current.version" or name.endswith(".json") for name in os.listdir(directory))
+    except OSError:
+        return True  # reading it says what is wrong
