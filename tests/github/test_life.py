@@ -181,7 +181,12 @@ def test_a_newer_window_closes_the_older_one_and_says_so(team: Team, hub: Hub) -
     assert newer != older
     assert hub.head(hub.pulls[older]["ref"]) == ""
     assert hub.pulls[newer]["ref"] in hub.comments[older][0]["body"]
-    assert outcomes(team.publish(team.day(1))) == ["superseded"]
+    hub.calls.clear()
+    heads = git(hub.repo, "for-each-ref")
+    superseded = team.publish(team.day(1))
+    assert (superseded.exit_code, outcomes(superseded)) == (4, ["superseded"])
+    assert {method for method, _ in hub.calls} == {"GET"}, "nothing is opened, told or closed"
+    assert git(hub.repo, "for-each-ref") == heads
     assert hub.numbers("ship/", "open") == [newer]
 
 

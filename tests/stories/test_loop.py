@@ -8,17 +8,20 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from subprocess import Popen
+from typing import Any
 
 import pytest
 from clocks import clock_at
 from shop import DAYS, GROCER, STAGING, Kept, Shop, cooc, git, popularity, refused
 
+from pointsman.cli.main import main
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
 from pointsman.repo.git import Git
 from pointsman.repo.open import open_repository
 from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.shipping.supersede import Superseding
 from pointsman.state import message
 from pointsman.state.names import Target
 from pointsman.verbs import audit, hold, log, refresh
@@ -261,6 +264,47 @@ def test_a_newer_day_supersedes_the_open_pull_request_of_an_older_one(shop: Shop
     assert len(shop.pulls()) == 1
     shop.merge()
     assert shop.pulls() == []
+
+
+def test_a_superseded_publish_is_no_success_and_pushes_nothing(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    shop.publish(day=1)
+    shop.publish(day=2)
+    [newer] = shop.pulls()
+    hook = shop.origin / "hooks" / "post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ncat >> {shop.root}/pushed\n")
+    hook.chmod(0o755)
+    words = ["-C", str(shop.desk), "publish", str(STAGING / "grocer"), "--window", DAYS[1]]
+    for more in ([], ["--merge"], ["--dry-run"]):
+        assert main([*words, *more]) == 4
+        last = capsys.readouterr().out.splitlines()[-1]
+        assert last.startswith(f"grocer/home: superseded: the open {newer['branch']} has the same types and is newer")
+    assert not (shop.root / "pushed").exists()
+    assert shop.pulls() == [newer]
+
+
+@pytest.mark.slow
+def test_a_publish_that_sees_the_newer_one_only_after_opening_closes_itself_and_is_no_success(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.publish(day=2)
+    [newer] = shop.pulls()
+    monkeypatch.setattr(Superseding, "newer_than", lambda *_: None)
+    done = shop.publish(day=1, merge=True)
+    assert (done.exit_code, outcomes(done)) == (4, ["superseded"])
+    assert newer["branch"] in done.document["targets"][0]["says"]
+    monkeypatch.setattr(Superseding, "give_way", lambda *_: None)
+    look_again = Superseding.look_again
+
+    def then_look(superseding: Superseding, opened: Any) -> Any:
+        monkeypatch.undo()
+        return look_again(superseding, opened)
+
+    monkeypatch.setattr(Superseding, "look_again", then_look)
+    done = shop.publish(day=1)
+    assert (done.exit_code, outcomes(done)) == (4, ["superseded"])
+    assert newer["branch"] in done.document["targets"][0]["says"]
+    assert shop.pulls() == [newer]
 
 
 def test_a_pull_request_whose_manifest_moved_is_rebuilt_by_publishing_again(shop: Shop, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def target_lines(targets: Sequence[ShippedTarget]) -> list[str]:
 
 
 def _is_stopped(each: ShippedTarget) -> bool:
-    return each.outcome in ("waits", "refused", "moved-first")
+    return each.outcome in ("superseded", "waits", "refused", "moved-first")
 
 
 def _target_lines(each: ShippedTarget) -> list[str]:
@@ -101,8 +101,6 @@ def _became(each: ShippedTarget) -> str:
             return "unchanged, this is what main has"
         case "merged":
             return f"merged as {short(each.commit or '')}; next: pointsman sync"
-        case "superseded":
-            return "superseded by a newer open pull request"
         case "dry-run":
             return "would be shipped (dry run, nothing written)"
     assert pull is not None

@@ -18,7 +18,7 @@ from pointsman.settings import Settings
 from pointsman.shipping import merge, pulls
 from pointsman.shipping.draft import Drafts, Ship, Stopped, Terms, Waiting, Want, without
 from pointsman.shipping.pulls import Pull
-from pointsman.shipping.supersede import Superseding
+from pointsman.shipping.supersede import Superseding, reason
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 from pointsman.struct import replace
@@ -64,13 +64,11 @@ class Shipping:
 
     def _preview(self, group: Sequence[Want]) -> list[ShippedTarget]:
         ship = self.drafts.next(group)
-        changed = ship.manifests if ship is not None else {}
-        return [
-            self._shipped(want.target, "dry-run", ship)
-            if want.target in changed
-            else self._shipped(want.target, "unchanged")
-            for want in group
-        ]
+        if ship is None:
+            return [self._shipped(want.target, "unchanged") for want in group]
+        if (newer := self._superseding.newer_than(ship, group)) is not None:
+            return self._superseded(group, ship, newer)
+        return self._told(group, ship, "dry-run")
 
     def waits(self, target: Target, faults: Sequence[Fault]) -> ShippedTarget:
         """The outcome of a target that may not become current."""
@@ -100,7 +98,10 @@ class Shipping:
         if failed and all(each.outcome == "waits" and each.faults is None for each in shipped):
             raise failed[-1]
         gone = self._superseding.look_again(self._opened)
-        return [replace(each, outcome="superseded") if each.target in gone else each for each in shipped]
+        return [
+            replace(each, outcome="superseded", says=reason(gone[each.target])) if each.target in gone else each
+            for each in shipped
+        ]
 
     def _ship(self, group: Sequence[Want]) -> list[ShippedTarget]:
         shipped: list[ShippedTarget] = []
@@ -134,20 +135,42 @@ class Shipping:
         if ship is None:
             self.close_merged({want.target for want in group})
             return [self._shipped(want.target, "unchanged") for want in group]
+        if (newer := self._superseding.newer_than(ship, group)) is not None:
+            return self._superseded(group, ship, newer)
         pull, outcome = self._open(ship)
         self._pull = pull
-        outcome = self._superseding.give_way(pull) or outcome
+        if (newer := self._superseding.give_way(pull)) is not None:
+            return self._superseded(group, ship, newer, pull)
         commit = None
-        if self.terms.asked.merge and outcome != "superseded":
+        if self.terms.asked.merge:
             commit, outcome = merge.merge_pull(self.workspace, pull), "merged"
-        elif self.settings.auto_merge and outcome != "superseded":
+        elif self.settings.auto_merge:
             commit = merge.merge_when_ready(self.workspace, pull)
             outcome = "merged" if commit is not None else outcome
         self.progress(f"{outcome} {pull.branch}")
         if outcome in ("opened", "updated"):
             self._opened.append(pull)
+        return self._told(group, ship, outcome, pull, commit)
+
+    def _superseded(
+        self, group: Sequence[Want], ship: Ship, newer: Pull, pull: Pull | None = None
+    ) -> list[ShippedTarget]:
+        self.progress(f"superseded by {newer.branch}")
+        return self._told(group, ship, "superseded", pull, says=reason(newer))
+
+    def _told(
+        self,
+        group: Sequence[Want],
+        ship: Ship,
+        outcome: ShipOutcome,
+        pull: Pull | None = None,
+        commit: Oid | None = None,
+        *,
+        says: str = "",
+    ) -> list[ShippedTarget]:
+        """The outcome of the targets that a ship changes. The others of the group are as main has them."""
         return [
-            self._shipped(want.target, outcome, ship, pull, commit)
+            self._shipped(want.target, outcome, ship, pull, commit, says=says)
             if want.target in ship.manifests
             else self._shipped(want.target, "unchanged")
             for want in group

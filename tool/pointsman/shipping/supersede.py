@@ -6,16 +6,21 @@ closes the same one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from pointsman.errors import MovedFirst
 from pointsman.repo.retry import TRIES, pause
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping import merge, pulls
+from pointsman.shipping.draft import Ship, Want
 from pointsman.shipping.pulls import Pull
+from pointsman.state.documents import Record
+from pointsman.state.message import Said
+from pointsman.state.names import Target
 from pointsman.state.times import window_instant
 from pointsman.workspace import Workspace
+
+_Rank = tuple[tuple[int, int], str, str]  # newest window end, newest updated_at, branch
 
 
 class Superseding:
@@ -26,54 +31,73 @@ class Superseding:
         self.repo = workspace.repo
         self.notes = notes
 
-    def look_again(self, opened: Sequence[Pull]) -> set[str]:
-        """The targets whose pull requests gave way to others opened meanwhile. The later one of two sees both."""
+    def newer_than(self, ship: Ship, group: Sequence[Want]) -> Pull | None:
+        """The open pull request that a ship would give way to if it was opened now. None if it is open already."""
+        if f"refs/heads/{ship.branch}" in self.repo.heads:
+            return None
+        records = {want.target: want.records for want in group}
+        shipped = (records[said.target][slot] for said in ship.said for slot in said.records)
+        rank = (_newest_end(shipped), max(each.updated_at for each in ship.manifests.values()), ship.branch)
+        others = self._others(ship.branch, ship.manifests)
+        return next(
+            (each for each in others if _covers(each.message.said, ship.said) and self._rank(each) > rank), None
+        )
+
+    def look_again(self, opened: Sequence[Pull]) -> dict[str, Pull]:
+        """Target → the pull request, opened meanwhile, that it gave way to. The later one of two sees both."""
         for again in range(TRIES if opened else 0):
             self.repo.refresh()
             try:
-                gone = [pull for pull in opened if self.give_way(pull)]
-                return {str(target) for pull in gone for target in pull.targets}
+                newer = [(pull, self.give_way(pull)) for pull in opened]
+                return {str(target): other for pull, other in newer if other is not None for target in pull.targets}
             except MovedFirst:  # another publisher closed the same one
                 pause(again)
-        return set()
+        return {}
 
-    def give_way(self, mine: Pull) -> Literal["superseded"] | None:
-        """Close older pull requests that `mine` covers. Or close `mine`, if a newer one covers it: "superseded"."""
+    def give_way(self, mine: Pull) -> Pull | None:
+        """Close older pull requests that `mine` covers. Or close `mine` if a newer one covers it, and return that."""
         there = mine.opened.ref in self.repo.heads
         if not there and merge.merged_as(self.repo, self.repo.main, mine) is not None:
             return None
         rank = self._rank(mine)
-        branches = set(pulls.branches_of(self.repo, mine.targets, ["ship"])) - {mine.branch}
-        for other in pulls.open_pulls(self.workspace, branches):
-            if not set(other.targets) & set(mine.targets):
-                continue
-            if there and _covers(mine, other) and self._rank(other) < rank:
+        for other in self._others(mine.branch, mine.targets):
+            if there and _covers(mine.message.said, other.message.said) and self._rank(other) < rank:
                 pulls.close_pull(self.workspace, other, f"superseded by {mine.branch}")
                 self.notes.append(f"closed {other.branch}: {mine.branch} supersedes it")
-            elif _covers(other, mine) and self._rank(other) > rank:
+            elif _covers(other.message.said, mine.message.said) and self._rank(other) > rank:
                 if there:
                     pulls.close_pull(self.workspace, mine, f"superseded by {other.branch}")
-                self.notes.append(f"closed {mine.branch}: the open {other.branch} has a newer window")
-                return "superseded"
+                return other
         return None
 
-    def _rank(self, pull: Pull) -> tuple[tuple[int, int], str, str]:
-        """(newest window end, newest updated_at, branch)."""
+    def _others(self, branch: str, targets: Collection[Target]) -> Iterator[Pull]:
+        """The other open pull requests of ships of these targets."""
+        branches = set(pulls.branches_of(self.repo, targets, ["ship"])) - {branch}
+        return (pull for pull in pulls.open_pulls(self.workspace, branches) if set(pull.targets) & set(targets))
+
+    def _rank(self, pull: Pull) -> _Rank:
         documents, head = self.workspace.gate.documents, Snapshot(self.repo, pull.head)
         base = Snapshot(self.repo, self.repo.main)
-        ends, updated = [(0, 0)], [""]
-        for said in pull.message.said:
-            records = (documents.record(base, said.target, slot, version) for slot, version in said.records.items())
-            ends += [window_instant(record.window_end) or (0, 0) for record in records if record is not None]
-            manifest = documents.manifest(head, said.target)
-            updated.append(manifest.updated_at if manifest else "")
-        return max(ends), max(updated), pull.branch
+        said = pull.message.said
+        found = (documents.record(base, each.target, *slot) for each in said for slot in each.records.items())
+        manifests = (documents.manifest(head, each.target) for each in said)
+        updated = ["", *(manifest.updated_at for manifest in manifests if manifest is not None)]
+        return _newest_end(record for record in found if record is not None), max(updated), pull.branch
 
 
-def _covers(one: Pull, other: Pull) -> bool:
+def reason(newer: Pull) -> str:
+    """Why a ship is superseded, and what to do."""
+    return f"the open {newer.branch} has the same types and is newer; next: pointsman pr merge {newer.id}"
+
+
+def _newest_end(records: Iterable[Record]) -> tuple[int, int]:
+    return max((window_instant(record.window_end) or (0, 0) for record in records), default=(0, 0))
+
+
+def _covers(one: Iterable[Said], other: Iterable[Said]) -> bool:
     """Whether every target and type that `other` changes is one that `one` changes."""
     mine, theirs = (
-        {(said.target, slot, slot in said.drops) for said in each.message.said for slot in {*said.records, *said.drops}}
+        {(said.target, slot, slot in said.drops) for said in each for slot in {*said.records, *said.drops}}
         for each in (one, other)
     )
     return bool(theirs) and theirs <= mine
