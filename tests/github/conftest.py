@@ -9,6 +9,9 @@ import pytest
 
 from github.hub import TOKEN, Hub
 from github.team import Team
+from pointsman.forge.base import Opened, Page
+from pointsman.forge.github.client import Client, Pacer
+from pointsman.forge.github.pulls import GitHub, open_github
 
 
 @pytest.fixture
@@ -27,3 +30,27 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 @pytest.fixture
 def team(tmp_path: Path, hub: Hub) -> Team:
     return Team(tmp_path, hub)
+
+
+@pytest.fixture
+def forge(
+    team: Team, hub: Hub, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[GitHub, Opened]]:
+    """The adapter, waiting for nothing, and pull request 1 of a branch that touches no file of another."""
+    if "hang" in request.node.name:
+        monkeypatch.setenv("POINTSMAN_REMOTE_TIMEOUT", "2")
+    tree = hub.git("rev-parse", "main^{tree}")
+    for name in ("one", "new"):
+        blob = hub.git("hash-object", "-w", "--stdin", given=name)
+        new = hub.git("mktree", given=f"{hub.git('ls-tree', tree)}\n100644 blob {blob}\t{name}\n")
+        commit = hub.git("commit-tree", new, "-p", "main", given="title\n\nbody\n")
+        hub.git("update-ref", f"refs/heads/ship/grocer/home/{name}", commit)
+    with team.open() as repo:
+        repo.refresh()
+        adapter = open_github(repo)
+        pace = Pacer(sleep=lambda seconds: None, patience=1000)
+        fast = Client(adapter.place, lambda: TOKEN, pace)
+        repo.held.callback(fast.close)
+        adapter = GitHub(repo, fast)
+        head = repo.heads["refs/heads/ship/grocer/home/one"]
+        yield adapter, adapter.open("ship/grocer/home/one", head, Page("title", lambda: "body"))

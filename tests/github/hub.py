@@ -4,8 +4,9 @@ It merges, squashes, rebases and reverts for real. `rule` spoils calls one by on
 answer that it gives unspoiled is held against GitHub's own descriptions; what these have against one is in `wrong`.
 
 Where behaviour matters it follows docs.github.com: "Create a pull request" (422 for one that exists), "Merge a pull
-request" (405 for one that may not be merged, 409 for a head that moved), "Rate limits for the REST API" (403 with
-Retry-After), "About merge methods on GitHub" (what each button makes of a message), "Reverting a pull request".
+request" (405 for one that may not be merged, 409 for a head that moved), "Rate limits for the REST API" (403 and 429),
+"Rate limits and query limits for the GraphQL API" (200), "Automatically merging a pull request" (which keeps the
+message that it got), "About merge methods on GitHub" (what each button makes of a message), "Reverting a pull request".
 """
 
 from __future__ import annotations
@@ -66,6 +67,11 @@ class Hub:
         self.token = TOKEN
         self.needs_review = True
         self.records_need_review = False
+        self.checks: dict[str, str] = {}  # a head → what the check `check` says of it; without: "success"
+        self.check_required = True
+        self.bypasses = False  # whether the token may merge against the rules
+        self.keeps_approvals = False  # after a push
+        self.lag = 0  # so many looks after a push show the head from before
         self.settings: dict[str, Any] = {
             "allow_squash_merge": True,
             "allow_merge_commit": False,
@@ -193,11 +199,16 @@ class Hub:
         head = self.head(pull["ref"])
         if not head:
             pull["state"] = "closed"
+        elif head != pull["sha"] and self.lag:
+            self.lag -= 1
+            return
         elif head != pull["sha"]:
             pull["sha"] = head
-            for review in self.reviews.get(pull["number"], []):
+            for review in self.reviews.get(pull["number"], []) if not self.keeps_approvals else ():
                 review["state"] = "DISMISSED"
-        if pull["auto_merge"] and pull["state"] == "open" and self._clean(pull):
+        if pull["state"] != "open":
+            pull["auto_merge"] = None
+        elif pull["auto_merge"] and self._status(pull) in ("clean", "unstable"):
             self._squash(pull, pull["auto_merge"]["commit_title"], pull["auto_merge"]["commit_message"])
 
     def _conflicts(self, pull: dict[str, Any]) -> bool:
@@ -206,12 +217,26 @@ class Hub:
         )
         return ran.returncode == 1
 
-    def _clean(self, pull: dict[str, Any]) -> bool:
+    def _status(self, pull: dict[str, Any]) -> str:
+        """GraphQL's MergeStateStatus. `unstable`: only a check that is not required is missing."""
         if self._conflicts(pull):
-            return False
+            return "dirty"
+        if self._missing(pull):
+            return "blocked"
+        return "clean" if self._check(pull) == "success" else "unstable"
+
+    def _check(self, pull: dict[str, Any]) -> str:
+        return self.checks.get(pull["sha"], "success")
+
+    def _missing(self, pull: dict[str, Any]) -> str:
+        """What the rules still ask for, in the words of the REST API."""
         needs = self.records_need_review if pull["ref"].startswith("records/") else self.needs_review
         reviews = self.reviews.get(pull["number"], [])
-        return not needs or any(review["state"] == "APPROVED" for review in reviews)
+        if needs and not any(review["state"] == "APPROVED" for review in reviews):
+            return "At least 1 approving review is required by reviewers with write access."
+        if self.check_required and self._check(pull) != "success":
+            return 'Required status check "check" is expected.'
+        return ""
 
     def _squash(self, pull: dict[str, Any], title: str, body: str) -> str:
         tree = self.git("merge-tree", "--write-tree", self.head("main"), pull["sha"])
@@ -221,6 +246,7 @@ class Hub:
         return self.git("commit-tree", tree, *(f"-p{parent}" for parent in parents), given=message)
 
     def _merged(self, pull: dict[str, Any], commit: str) -> str:
+        assert pull["base"] == "main", "the stand-in merges into main alone"
         self.git("update-ref", "refs/heads/main", commit, self.head("main"))
         pull.update(state="closed", merged=True, merge_commit_sha=commit)
         if self.settings["delete_branch_on_merge"]:
@@ -252,7 +278,7 @@ class Hub:
             self.look()
             if path == "/api/graphql":
                 self.queries.append(body)
-                return self._auto_merge(body["variables"])
+                return self._auto_merge(body["query"], body["variables"])
             if not path.startswith(API):
                 return 404, {"message": "Not Found"}
             return self._rest(method, path.removeprefix(API), query, body)
@@ -270,17 +296,17 @@ class Hub:
     def _rest(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Answer:
         fixed = {"": self.settings, "/rules/branches/main": self.rules, "/branches/main": {"protected": False}}
         if path in fixed:
-            return 200, fixed[path]
+            return 200, _page(self.rules, query) if path.startswith("/rules") else fixed[path]
         if path == "/codeowners/errors":
             return 200, {"errors": []}
         if path == "/pulls":
             return self._open(body) if method == "POST" else self._list(query)
         if found := re.fullmatch(r"/commits/(\w+)/pulls", path):
             from_it = [pull for pull in self.pulls.values() if pull["merge_commit_sha"] == found[1]]
-            return 200, [self._shown(pull) for pull in from_it]
+            return 200, _page([self._shown(pull) for pull in from_it], query)
         found = re.fullmatch(r"/(?:pulls|issues)/(\d+)(?:/(\w+))?", path)
         if found is not None and int(found[1]) in self.pulls:
-            pull, first = self.pulls[int(found[1])], query.get("page", "1") == "1"
+            pull = self.pulls[int(found[1])]
             match found[2]:
                 case None:
                     pull.update({key: value for key, value in body.items() if key in ("title", "body", "state")})
@@ -288,12 +314,12 @@ class Hub:
                 case "merge":
                     return self._merge(pull, body)
                 case "reviews":
-                    return 200, self.reviews.get(pull["number"], []) if first else []
+                    return 200, _page(self.reviews.get(pull["number"], []), query)
                 case "labels":
                     pull["labels"] += [name for name in body["labels"] if name not in pull["labels"]]
                     return 200, [{"name": name} for name in pull["labels"]]
                 case "comments" if method == "GET":
-                    return 200, self.comments.get(pull["number"], []) if first else []
+                    return 200, _page(self.comments.get(pull["number"], []), query)
                 case "comments":
                     said = self.comments.setdefault(pull["number"], [])
                     said.append({"id": pull["number"] * 1000 + len(said), "body": body["body"]})
@@ -309,18 +335,19 @@ class Hub:
         chosen = [
             self._shown(pull)
             for pull in self.pulls.values()
-            if pull["state"] == query["state"] and query.get("head", f"o:{pull['ref']}") == f"o:{pull['ref']}"
+            if pull["state"] == query["state"]
+            and query.get("base", pull["base"]) == pull["base"]
+            and query.get("head", f"o:{pull['ref']}") == f"o:{pull['ref']}"
         ]
-        size = int(query["per_page"])
-        start = (int(query["page"]) - 1) * size
-        return 200, chosen[start : start + size]
+        return 200, _page(chosen, query)
 
     def _open(self, body: dict[str, Any]) -> Answer:
         branch, head = body["head"], self.head(body["head"])
         invalid: dict[str, Any] = {"resource": "PullRequest", "field": "head", "code": "invalid"}
         if not head:
             return 422, {"message": "Validation Failed", "errors": [invalid]}
-        if any(pull["ref"] == branch and pull["state"] == "open" for pull in self.pulls.values()):
+        base = body.get("base", "main")
+        if any((pull["ref"], pull["base"], pull["state"]) == (branch, base, "open") for pull in self.pulls.values()):
             there = {
                 "resource": "PullRequest",
                 "code": "custom",
@@ -329,6 +356,7 @@ class Hub:
             return 422, {"message": "Validation Failed", "errors": [there]}
         number = len(self.pulls) + 1
         fields = {"title": body["title"], "body": body["body"], "ref": branch, "sha": head, "labels": []}
+        fields["base"] = base
         state = {"state": "open", "merged": False, "merge_commit_sha": None, "auto_merge": None}
         self.pulls[number] = {"number": number, **fields, **state}
         return 201, self._alone(self.pulls[number])
@@ -342,6 +370,7 @@ class Hub:
             "html_url": f"{self.url}/o/r/pull/{pull['number']}",
             "labels": [{"name": name} for name in pull["labels"]],
             "head": {"ref": pull["ref"], "sha": pull["sha"], "repo": {"full_name": "o/r"}},
+            "base": {"ref": pull["base"], "sha": self.head(pull["base"])},
             "merged_at": "2026-01-01T00:00:00Z" if pull["merged"] else None,
         }
 
@@ -349,29 +378,82 @@ class Hub:
         return {**self._shown(pull), "merged": pull["merged"]}
 
     def _merge(self, pull: dict[str, Any], body: dict[str, Any]) -> Answer:
+        method = body.get("merge_method", "merge")
         if body["sha"] != pull["sha"]:
             return 409, {"message": "Head branch was modified. Review and try the merge again."}
-        if pull["state"] != "open":
+        if pull["state"] != "open" or self._conflicts(pull):
             return 405, {"message": "Pull Request is not mergeable"}
-        if self._conflicts(pull):
-            return 405, {"message": "Pull Request is not mergeable"}
-        if not self._clean(pull):
-            return 405, {"message": "At least 1 approving review is required by reviewers with write access."}
+        if not self.settings[{"merge": "allow_merge_commit"}.get(method, f"allow_{method}_merge")]:
+            kind = {"merge": "Merge commits", "squash": "Squash merges", "rebase": "Rebase merges"}[method]
+            return 405, {"message": f"{kind} are not allowed on this repository."}
+        if (missing := self._missing(pull)) and not self.bypasses:
+            return 405, {"message": missing}
+        assert method == "squash", "the stand-in merges so by the button alone"
         commit = self._squash(pull, body["commit_title"], body["commit_message"])
         return 200, {"sha": commit, "merged": True, "message": "Pull Request successfully merged"}
 
-    def _auto_merge(self, said: dict[str, Any]) -> Answer:
+    def _auto_merge(self, query: str, said: dict[str, Any]) -> Answer:
+        name = "disablePullRequestAutoMerge" if "disable" in query else "enablePullRequestAutoMerge"
         pull = self.pulls[int(said["pull"].removeprefix("PR_"))]
-        wrong = ""
+        if wrong := self._against(name, pull, said):
+            error = {"type": "UNPROCESSABLE", "path": [name], "message": wrong}
+            return 200, {"data": {name: None}, "errors": [error]}
+        if name.startswith("disable"):
+            pull["auto_merge"] = None
+        else:
+            told = {"commit_title": said["title"], "commit_message": said["body"]}
+            pull["auto_merge"] = {"merge_method": "squash", **told}
+        return 200, {"data": {name: {"clientMutationId": None}}}
+
+    def _against(self, name: str, pull: dict[str, Any], said: dict[str, Any]) -> str:
+        """What GitHub has against a mutation. It takes no second message for an auto-merge that is on."""
+        if name.startswith("disable"):
+            return "" if pull["auto_merge"] else "Auto merge is not enabled for this pull request"
         if not self.settings["allow_auto_merge"]:
-            wrong = "Pull request Auto merge is not allowed for this repository"
-        elif self._clean(pull):
-            wrong = "Pull request Pull request is in clean status"
-        if wrong:
-            return 200, {"data": {"enablePullRequestAutoMerge": None}, "errors": [{"message": wrong}]}
-        said = {"commit_title": said["title"], "commit_message": said["body"]}
-        pull["auto_merge"] = {"merge_method": "squash", **said}
-        return 200, {"data": {"enablePullRequestAutoMerge": {"pullRequest": {"number": pull["number"]}}}}
+            return "Pull request Auto merge is not allowed for this repository"
+        if not self.settings["allow_squash_merge"]:
+            return "Merge method squash merging is not allowed on this repository"
+        if pull["state"] != "open":
+            return "Pull request is closed"
+        if said["head"] != pull["sha"]:
+            return f"Expected head oid {said['head']} does not match {pull['sha']}"
+        status = self._status(pull)
+        if status in ("clean", "unstable", "dirty"):
+            return f"Pull request Pull request is in {status} status"
+        return "Pull request Auto merge is already enabled" if pull["auto_merge"] else ""
+
+
+def _page(items: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
+    """One page of a list: 30 to a page, 100 at the most."""
+    size = min(int(query.get("per_page", 30)), 100)
+    start = (int(query.get("page", 1)) - 1) * size
+    return items[start : start + size]
+
+
+# A spoiled answer: status, body and headers. The call does not take place.
+LIMIT = "You have exceeded a secondary rate limit and have been temporarily blocked"
+SPENT = "API rate limit exceeded for installation ID 7."
+SPOILED: dict[str, tuple[int, dict[str, Any], dict[str, str]]] = {
+    "limited": (403, {"message": LIMIT}, {"Retry-After": "7"}),
+    "slowly": (429, {"message": LIMIT}, {"Retry-After": "7"}),
+    "429": (429, {"message": "Too many requests"}, {}),
+    "secondary": (403, {"message": LIMIT}, {}),
+    "spent": (403, {"message": SPENT}, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1800000007"}),
+    "spent-for-ever": (403, {"message": SPENT}, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "999999999999"}),
+    "spent-since": (403, {"message": SPENT}, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1700000000"}),
+    "spent-silently": (403, {"message": "Forbidden"}, {"x-ratelimit-remaining": "0"}),
+    "at-once": (429, {"message": LIMIT}, {"Retry-After": "0"}),
+    "forbidden": (403, {"message": "Resource not accessible by integration"}, {"x-ratelimit-remaining": "17"}),
+    "graphql-spent": (
+        200,
+        {"errors": [{"type": "RATE_LIMIT", "code": "graphql_rate_limit", "message": SPENT}]},
+        {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1800000007"},
+    ),
+    "graphql-limited": (200, {"data": None, "errors": [{"message": LIMIT}]}, {"Retry-After": "7"}),
+    "modified": (405, {"message": "Base branch was modified. Review and try the merge again."}, {}),
+    "gone": (404, {"message": "Not Found"}, {}),
+    "malformed": (200, {}, {}),
+}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -410,11 +492,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "hang":
             self.rfile.read()  # until the caller hangs up
             self.close_connection = True
-        elif kind == "malformed":
-            self._send(200, b'{"number": ', {})
-        elif kind == "limited":
-            said = {"message": "You have exceeded a secondary rate limit and have been temporarily blocked"}
-            self._send(403, json.dumps(said).encode(), {"Retry-After": "7"})
+        elif kind in SPOILED:
+            status, document, headers = SPOILED[kind]
+            self._send(status, b'{"number": ' if kind == "malformed" else json.dumps(document).encode(), headers)
         else:
             self._send(int(kind), b'{"message": "Server Error"}', {})
 

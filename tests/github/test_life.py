@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from github.team import SETTINGS, Team, outcomes
 from pointsman.cli import log as log_command
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.base import BODY_LIMIT, Opened, Page
-from pointsman.forge.github.client import Client, Pacer
 from pointsman.forge.github.pulls import GitHub, open_github
 from pointsman.forge.open import credentials
 from pointsman.repo.open import open_repository
@@ -386,30 +385,6 @@ CALLS: dict[str, tuple[str, Callable[[GitHub, Opened], object]]] = {
     "POST /api/graphql": ("", lambda forge, opened: forge.auto_merge(opened, "title\n\nbody\n")),
 }
 KINDS = ("500", "500 after", "cut", "malformed after", "limited", "hang", "hang after")
-
-
-@pytest.fixture
-def forge(
-    team: Team, hub: Hub, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[GitHub, Opened]]:
-    """The adapter, waiting for nothing, and pull request 1 of a branch that touches no file of another."""
-    if "hang" in request.node.name:
-        monkeypatch.setenv("POINTSMAN_REMOTE_TIMEOUT", "2")
-    tree = hub.git("rev-parse", "main^{tree}")
-    for name in ("one", "new"):
-        blob = hub.git("hash-object", "-w", "--stdin", given=name)
-        new = hub.git("mktree", given=f"{hub.git('ls-tree', tree)}\n100644 blob {blob}\t{name}\n")
-        commit = hub.git("commit-tree", new, "-p", "main", given="title\n\nbody\n")
-        hub.git("update-ref", f"refs/heads/ship/grocer/home/{name}", commit)
-    with team.open() as repo:
-        repo.refresh()
-        adapter = open_github(repo)
-        pace = Pacer(sleep=lambda seconds: None, patience=1000)
-        fast = Client(adapter.place, lambda: TOKEN, pace)
-        repo.held.callback(fast.close)
-        adapter = GitHub(repo, fast)
-        head = repo.heads["refs/heads/ship/grocer/home/one"]
-        yield adapter, adapter.open("ship/grocer/home/one", head, Page("title", lambda: "body"))
 
 
 @pytest.mark.slow

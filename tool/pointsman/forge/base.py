@@ -7,7 +7,7 @@ number.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pointsman.state.objects import Oid
@@ -17,12 +17,16 @@ BODY_LIMIT = 65536  # characters of a pull request's body or of a comment: GitHu
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """One open pull request. `branch` is without refs/heads/, `head` its commit when read, `number` the forge's."""
+    """One open pull request. `branch` is without refs/heads/, `head` its commit when read, `number` the forge's.
+
+    `merges_with`: the message with which the forge merges it by itself, once it may; None if it does not.
+    """
 
     branch: str
     head: Oid
     number: str = ""
     url: str | None = None
+    merges_with: str | None = field(default=None, compare=False)
 
     @property
     def id(self) -> str:
@@ -55,7 +59,7 @@ class Forge(Protocol):
     def find(self, branches: Collection[str] | None = None) -> list[Opened]:
         """The open pull requests of `branches`, sorted by branch; by default of ships, rollbacks, holds and reverts.
 
-        Only branches that the last refresh of the repository saw.
+        Only branches that the last refresh of the repository saw. A forge without a Revert button has no reverts.
         """
 
     def open(self, branch: str, head: Oid, page: Page) -> Opened:
@@ -74,10 +78,19 @@ class Forge(Protocol):
         """Close it without a merge, and delete its branch if that is still at its `head`. `because`: a last comment."""
 
     def merge(self, opened: Opened, main: Oid, message: str, author: str) -> Oid:
-        """Squash it onto `main` with this message, delete its branch, and return the commit."""
+        """Squash it onto `main` with this message, delete its branch, and return the commit.
+
+        It is merged only if its branch is still at `head`. A forge squashes it onto what `main` is by then.
+        """
 
     def auto_merge(self, opened: Opened, message: str) -> Oid | None:
-        """Let the forge merge it when all requirements are met. The commit if it was merged at once, else None."""
+        """Let the forge merge it with this message when all requirements are met.
+
+        A forge keeps the message that it got: an older one is taken back first. The commit if it was merged at once.
+        """
+
+    def stop_auto_merge(self, opened: Opened) -> bool:
+        """Do not let the forge merge it by itself any more. Whether it would have done so."""
 
     def approvals(self, opened: Opened) -> tuple[str, ...]:
         """The people whose approval is still valid."""

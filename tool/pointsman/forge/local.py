@@ -56,6 +56,9 @@ class LocalForge:
     def auto_merge(self, opened: Opened, message: str) -> Oid | None:
         return None
 
+    def stop_auto_merge(self, opened: Opened) -> bool:
+        return False
+
     def approvals(self, opened: Opened) -> tuple[str, ...]:
         return ()
 

@@ -25,6 +25,7 @@ from pointsman.values import PullRequest
 from pointsman.workspace import Workspace
 
 _PULLS_SHOWN = 10
+OLD_MESSAGE = "auto-merge keeps the message of what it was before; turn it on again there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,17 @@ def show_on_forge(workspace: Workspace, branch: str, head: Oid, *, updated: bool
     if updated:
         workspace.forge.update(opened, page)
     return replace(pull, opened=opened)
+
+
+def replace_head(workspace: Workspace, branch: str, new: Oid, was: Oid | None) -> bool:
+    """Move a branch from `was` to `new`. Whether the forge was to merge its pull request by itself.
+
+    That is stopped first, because a forge would merge what is new with the message of what is old.
+    """
+    opened = workspace.forge.find([branch]) if was is not None else []
+    stopped = [workspace.forge.stop_auto_merge(each) for each in opened if each.merges_with is not None]
+    workspace.repo.move([Move(f"refs/heads/{branch}", new, was)])
+    return any(stopped)
 
 
 def renew(workspace: Workspace, pull: Pull, head: Oid) -> Pull:

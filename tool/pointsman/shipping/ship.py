@@ -11,7 +11,6 @@ from functools import partial
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused
 from pointsman.forge.base import Opened
-from pointsman.repo.origin import Move
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
@@ -190,7 +189,8 @@ class Shipping:
                     f"close it with pointsman pr close {pull.id}; run: {self.terms.command} again"
                 )
         commit = self._commit(ship)
-        self.repo.move([Move(ref, commit, was)])
+        if pulls.replace_head(self.workspace, ship.branch, commit, was) and not self.settings.auto_merge:
+            self.notes.append(f"{ship.branch} does not merge by itself any more: {pulls.OLD_MESSAGE}")
         pull = pulls.show_on_forge(self.workspace, ship.branch, commit, updated=was is not None)
         return pull, "opened" if was is None else "updated"
 
@@ -205,7 +205,7 @@ class Shipping:
     def push(self, ship: Ship, pull: Pull) -> Pull:
         """Replace the commit of a pull request with a ship."""
         commit = self._commit(ship, pull.author)
-        self.repo.move([Move(pull.opened.ref, commit, pull.head)])
+        pulls.replace_head(self.workspace, pull.branch, commit, pull.head)
         return pulls.renew(self.workspace, pull, commit)
 
     def close_merged(self, targets: set[Target]) -> None:

@@ -149,7 +149,8 @@ def _change(workspace: Workspace, request: Request, wanted: Hold | None) -> Hold
         overtaken = [Move(ref, None, there)] if there is not None else []
         repo.move([Move(MAIN, commit, main), *overtaken])
         return told(wanted, "merged", commit)
-    repo.move([Move(ref, commit, there)])
+    if pulls.replace_head(workspace, branch, commit, there):
+        repo.notes.append(f"{branch} does not merge by itself any more: {pulls.OLD_MESSAGE}")
     pull = pulls.show_on_forge(workspace, branch, commit, updated=there is not None)
     return told(wanted, "opened" if there is None else "updated", commit, pull)
 

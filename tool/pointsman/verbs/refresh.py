@@ -22,6 +22,7 @@ from pointsman.shipping.draft import Terms, Want
 from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.pulls import Pull
 from pointsman.shipping.ship import Shipping
+from pointsman.state.message import parse
 from pointsman.state.names import short
 from pointsman.struct import struct
 from pointsman.values import PullRequest, TargetName, ToldFault, told
@@ -91,7 +92,7 @@ def _one(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
     if pull.is_revert:
         pulls.describe_revert(workspace, pull)
     if not pulls.is_stale(gate, repo.main, pull):
-        return _told(pull, "fresh")
+        return _fresh(workspace, pull)
     if not pull.branch.startswith("ship/"):
         return _told(pull, "left", "main moved what it restores: run pointsman rollback again, and close this")
     if other := pulls.others_work(repo, pull):
@@ -111,7 +112,31 @@ def _one(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
     workspace.forge.comment(rebuilt.opened, "refresh", fenced(says))
     if shipping.settings.auto_merge and merge.merge_when_ready(workspace, rebuilt) is not None:
         return _told(rebuilt, "merged", says)
+    if pull.opened.merges_with is not None and not shipping.settings.auto_merge:
+        says += f"; it does not merge by itself any more: {pulls.OLD_MESSAGE}"
+        workspace.forge.comment(rebuilt.opened, "refresh", fenced(says))
     return _told(rebuilt, "rebuilt", says)
+
+
+def _fresh(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
+    """One that main has not overtaken. The forge merges it by itself only with its own message, and past the gate."""
+    repo, on = workspace.repo, pull.opened.merges_with
+    wanted = Snapshot(repo, repo.main).settings().auto_merge and pull.branch.startswith("ship/")
+    if not wanted and on is None:
+        return _told(pull, "fresh")
+    stale = on is not None and parse(on).said != pull.message.said
+    faults = workspace.gate.judge_change(repo.main, pull.head, clock=workspace.now, notes=False).faults
+    if not faults and wanted and (stale or on is None):
+        merged = merge.merge_when_ready(workspace, pull) is not None
+        return _told(pull, "merged" if merged else "fresh", "the forge merges it by itself, once it may")
+    if on is None or not (faults or stale):
+        return _told(pull, "fresh")
+    workspace.forge.stop_auto_merge(pull.opened)
+    says = "it does not merge by itself any more: "
+    says += "the gate does not pass it on main as it is now" if faults else pulls.OLD_MESSAGE
+    told_there = "\n".join((says, *map(str, faults)))
+    workspace.forge.comment(pull.opened, "auto-merge", fenced(told_there))
+    return _told(pull, "fresh", says, faults)
 
 
 def _wants(repo: Repository, gate: Gate, pull: Pull) -> tuple[list[Want], list[str]]:

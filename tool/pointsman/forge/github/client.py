@@ -28,6 +28,9 @@ REQUEST_TRIES = 5
 _WRITES_A_MINUTE = 60  # GitHub's limit for what creates content is 80
 _PER_PAGE = 100
 _ANSWER_TIMEOUT = 30.0  # seconds
+_LONGEST_LIMIT = 86400.0  # seconds
+_MOST_PAGES = 100
+_LIMITED_KINDS = {"RATE_LIMIT", "RATE_LIMITED"}  # GraphQL's types of an error
 
 
 class Lost(Unreachable):
@@ -96,32 +99,35 @@ class Client:
         return self._retried(lambda: self._call("GET", self.place.api + path, query=query))[0]
 
     def pages(self, path: str, **query: str | int) -> Iterator[Any]:
-        """Every item of a list, page after page."""
-        page = 1
-        while True:
-            number = page
-            items, _ = self._retried(
-                lambda number=number: self._call(  # type: ignore[misc]  # mypy cannot infer a default's type
-                    "GET", self.place.api + path, query={**query, "per_page": _PER_PAGE, "page": number}
-                )
-            )
+        """Every item of a list, page after page. Unreachable for a list that does not end."""
+        for page in range(1, _MOST_PAGES + 1):
+            items = self.get(path, **query, per_page=_PER_PAGE, page=page)
             yield from items
             if len(items) < _PER_PAGE:
                 return
-            page += 1
+        raise Unreachable(f"{self.place.server} has more than {_MOST_PAGES * _PER_PAGE} entries in {path}: close some")
 
     def write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Send a write once; Lost if it is not known whether it happened."""
         return self._within_limits(lambda: self._call(method, self.place.api + path, body=body))[0]
 
     def graphql(self, query: str, variables: Mapping[str, Any]) -> Any:
-        """The data of a mutation; Denied with GitHub's words if there are errors."""
+        """The data of a mutation; Denied with status 200 and GitHub's words if there are errors."""
         body = {"query": query, "variables": variables}
-        answer, _ = self._within_limits(lambda: self._call("POST", self.place.graphql, body=body))
-        if answer.get("errors"):
-            reason = "; ".join(str(error.get("message", "")) for error in answer["errors"])
-            raise Denied(f"GitHub says: {one_line(reason)}", 200, reason)
-        return answer["data"]
+        return self._within_limits(lambda: self._mutation(body))[0]
+
+    def _mutation(self, body: Mapping[str, Any]) -> tuple[Any, httpx.Headers]:
+        """The data of one call. A rate limit, too, comes with status 200 ("Rate limits … for the GraphQL API")."""
+        answer, headers = self._call("POST", self.place.graphql, body=body)
+        if not isinstance(answer, dict):
+            raise Lost(f"{self.place.server} answered POST {httpx.URL(self.place.graphql).path} with something odd")
+        if not (errors := answer.get("errors")):
+            return answer.get("data"), headers
+        reason = _reason({"errors": errors})
+        kinds = {str(error.get("type", "")) for error in errors if isinstance(error, dict)}
+        if kinds & _LIMITED_KINDS or "rate limit" in reason.lower():
+            raise _Limited(self._seconds(headers))
+        raise Denied(f"GitHub says: {one_line(reason)}", 200, reason)
 
     # how often
 
@@ -198,15 +204,20 @@ class Client:
         """Seconds to wait if a rate limit stopped the call; None if not."""
         if answer.status_code not in (403, 429):
             return None
-        after = answer.headers.get("retry-after", "")
-        if re.fullmatch(r"\d{1,6}", after):
-            return float(after)
-        reset = answer.headers.get("x-ratelimit-reset", "")
-        if answer.headers.get("x-ratelimit-remaining") == "0" and re.fullmatch(r"\d{1,12}", reset):
-            return max(1.0, float(reset) - self.pacer.clock())
-        if answer.status_code == 429 or "secondary rate limit" in reason.lower():
-            return 60.0  # "wait for at least one minute before retrying"
+        told = "retry-after" in answer.headers or answer.headers.get("x-ratelimit-remaining") == "0"
+        if told or answer.status_code == 429 or "rate limit" in reason.lower():
+            return self._seconds(answer.headers)
         return None
+
+    def _seconds(self, headers: httpx.Headers) -> float:
+        """How long a rate limit asks to wait; a minute if it does not say."""
+        after, reset = headers.get("retry-after", ""), headers.get("x-ratelimit-reset", "")
+        seconds = 60.0  # "wait for at least one minute before retrying"
+        if re.fullmatch(r"\d{1,6}", after):
+            seconds = float(after)
+        elif headers.get("x-ratelimit-remaining") == "0" and re.fullmatch(r"\d{1,12}", reset):
+            seconds = float(reset) - self.pacer.clock()
+        return min(max(seconds, 1.0), _LONGEST_LIMIT)
 
 
 class _Limited(Exception):

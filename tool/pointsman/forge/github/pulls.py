@@ -19,7 +19,7 @@ The calls and their purpose. All are REST except the last:
     PATCH /repos/{o}/{r}/issues/comments/{id}
     GET   /repos/{o}/{r}/installation                  an App's installation
     POST  /app/installations/{id}/access_tokens        and its token
-    POST  /graphql                                     mutation enablePullRequestAutoMerge
+    POST  /graphql                                     mutations enable- and disablePullRequestAutoMerge
 
 Git makes, moves and deletes the branches. Every write looks first: after a lost answer the result is read, and the
 write is sent again only if it did not happen.
@@ -34,6 +34,15 @@ from typing import Any, TypeVar
 from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
 from pointsman.forge.base import BODY_LIMIT, Opened, Page
 from pointsman.forge.github.client import Client, Denied, Lost
+from pointsman.forge.github.merging import (
+    AUTO_MERGE,
+    NOTHING_TO_WAIT_FOR,
+    STOP_AUTO_MERGE,
+    merge_commit,
+    merges_with,
+    not_merged,
+    remedy_for,
+)
 from pointsman.forge.github.place import TOKENS, Place, place_of, server
 from pointsman.forge.github.setup import protection
 from pointsman.forge.github.token import token_source
@@ -45,17 +54,8 @@ _TITLE_LIMIT = 256
 _LABEL_LIMIT = 50
 _WRITE_TRIES = 4
 _FEW = 5  # branches; up to so many are asked for one by one
+_SEEN_TRIES = 7  # looks at a pull request whose branch was pushed, each after a longer pause: 10 seconds in all
 _Any = TypeVar("_Any")
-
-_AUTO_MERGE = """
-mutation($pull: ID!, $head: GitObjectID!, $title: String!, $body: String!) {
-  enablePullRequestAutoMerge(input: {
-    pullRequestId: $pull, expectedHeadOid: $head, mergeMethod: SQUASH, commitHeadline: $title, commitBody: $body
-  }) { pullRequest { number } }
-}
-"""
-# GitHub answers one of these if there is nothing to wait for: then we must merge directly.
-_NOTHING_TO_WAIT_FOR = ("clean status", "protected branch rules not configured")
 
 
 def open_github(repo: Repository) -> GitHub:
@@ -116,10 +116,22 @@ class GitHub:
     def _opened(self, pull: Mapping[str, Any]) -> Opened:
         branch = str(pull["head"]["ref"])
         head = self.repo.heads.get(f"refs/heads/{branch}", Oid(pull["head"]["sha"]))
-        return Opened(branch, head, str(pull["number"]), str(pull["html_url"]))
+        return Opened(branch, head, str(pull["number"]), str(pull["html_url"]), merges_with(pull))
 
     def _pull(self, opened: Opened) -> Any:
         return self.client.get(f"{self._root}/pulls/{opened.number}")
+
+    def _seen(self, opened: Opened) -> Any:
+        """The pull request, as soon as GitHub knows its head, a moment after a push. MovedFirst if its branch moved."""
+        for again in range(_SEEN_TRIES):
+            pull = self._pull(opened)
+            if pull["state"] != "open" or pull["head"]["sha"] == opened.head:
+                return pull
+            self.repo.refresh()
+            if self.repo.heads.get(opened.ref) != opened.head:
+                raise MovedFirst(f"#{opened.number} moved while it was merged: someone pushed to {opened.branch}")
+            self.client.pause(again)
+        raise Unreachable(f"GitHub has not seen yet what was pushed to {opened.branch}: run the command again")
 
     # writing
 
@@ -216,7 +228,7 @@ class GitHub:
             except Denied as error:
                 if error.status == 405 and (merged := self._merged_as(opened)) is not None:
                     return merged  # by someone else, since we looked
-                raise _not_merged(opened, error) from error
+                raise not_merged(opened, error) from error
 
         commit = Oid(self._look_then_act(lambda: self._merged_as(opened), act))
         self.repo.refresh()
@@ -226,48 +238,52 @@ class GitHub:
         return commit
 
     def _merged_as(self, opened: Opened) -> str | None:
-        pull = self._pull(opened)
-        if pull.get("merged"):
-            return str(pull["merge_commit_sha"])
-        if pull["state"] != "open":
-            raise MovedFirst(f"#{opened.number} was closed by someone else: look with pointsman pr list")
-        return None
+        return merge_commit(opened, self._seen(opened))
 
     def auto_merge(self, opened: Opened, message: str) -> Oid | None:
         title, _, rest = message.partition("\n")
+        title, body = f"{title} (#{opened.number})", rest.strip("\n")
+        on: list[str] = []  # what GitHub has in mind now
 
-        def look() -> Any:
-            pull = self._pull(opened)
-            if pull.get("merged"):
-                return str(pull["merge_commit_sha"])
-            if pull["state"] != "open":
-                raise MovedFirst(f"#{opened.number} was closed by someone else: look with pointsman pr list")
-            node_ids.append(str(pull["node_id"]))
-            return "" if pull.get("auto_merge") else None
+        def look() -> str | None:
+            pull = self._seen(opened)
+            if (commit := merge_commit(opened, pull)) is not None:
+                return commit
+            on[:] = [] if (with_ := merges_with(pull)) is None else [with_]
+            same = on and on[0].split() == f"{title} {body}".split()
+            return "" if same and pull["auto_merge"]["merge_method"] == "squash" else None
 
-        def act() -> Any:
-            variables = {
-                "pull": node_ids[-1],
-                "head": opened.head,
-                "title": f"{title} (#{opened.number})",
-                "body": rest.strip("\n"),
-            }
+        def act() -> str:
+            if on:  # GitHub keeps the message that it got first
+                self.stop_auto_merge(opened)
+            variables = {"pull": self._pull(opened)["node_id"], "head": opened.head, "title": title, "body": body}
             try:
-                self.client.graphql(_AUTO_MERGE, variables)
+                self.client.graphql(AUTO_MERGE, variables)
             except Denied as error:
-                if any(words in error.reason.lower() for words in _NOTHING_TO_WAIT_FOR):
+                if any(words in error.reason.lower() for words in NOTHING_TO_WAIT_FOR):
                     return self.merge(opened, self.repo.main, message, "")
                 if error.status != 200:  # errors of GraphQL itself have status 200
                     raise
-                raise Unreachable(
-                    f"GitHub does not merge #{opened.number} by itself: {one_line(error.reason)} "
-                    "(Settings → General → Allow auto-merge; pointsman doctor checks it)"
-                ) from error
+                self._seen(opened)  # MovedFirst if that is why
+                says = f"GitHub does not merge #{opened.number} by itself: {one_line(error.reason)}"
+                raise Unreachable(f"{says} ({remedy_for(opened, error)})") from error
             return ""
 
-        node_ids: list[str] = []
         commit = self._look_then_act(look, act)
         return Oid(commit) if commit else None
+
+    def stop_auto_merge(self, opened: Opened) -> bool:
+        was: list[bool] = []
+
+        def look() -> bool | None:
+            pull = self._pull(opened)
+            was.append(pull["state"] == "open" and pull.get("auto_merge") is not None)
+            node_ids.append(str(pull["node_id"]))
+            return None if was[-1] else True
+
+        node_ids: list[str] = []
+        self._look_then_act(look, lambda: self.client.graphql(STOP_AUTO_MERGE, {"pull": node_ids[-1]}) or True)
+        return was[0]
 
     def approvals(self, opened: Opened) -> tuple[str, ...]:
         latest: dict[str, str] = {}
@@ -307,15 +323,3 @@ class GitHub:
 
 def _title(page: Page) -> str:
     return page.title if len(page.title) <= _TITLE_LIMIT else page.title[: _TITLE_LIMIT - 1] + "…"
-
-
-def _not_merged(opened: Opened, error: Denied) -> Exception:
-    """GitHub's 405: it cannot be merged now. 409: its head moved."""
-    if error.status == 409 or (error.status == 405 and "base branch was modified" in error.reason.lower()):
-        return MovedFirst(f"#{opened.number} moved while it was merged: {one_line(error.reason)}")
-    if error.status == 405:
-        return Unreachable(
-            f"GitHub does not merge #{opened.number} yet: {one_line(error.reason)} ({opened.url}; "
-            "it needs an approval, or its checks, first)"
-        )
-    return error
