@@ -7,31 +7,15 @@ with the same set have the same place, so a recursive schema has a finite number
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
-from urllib.parse import unquote
+from typing import Protocol, TypeAlias
 
-from pointsman.state.strict_json import shown
+from pointsman.artifact.schema_reading import Node
 
 # JSON pointers of schemas, such as #/properties/rows.
 Place: TypeAlias = frozenset[str]
 
-_root_keywords = {"$schema", "$id"}
-_keywords = {
-    *("$ref", "$defs", "allOf", "anyOf", "oneOf"),
-    *("properties", "patternProperties", "additionalProperties", "prefixItems", "items"),
-    *("type", "enum", "const", "required", "dependentRequired", "pattern", "format", "uniqueItems"),
-    *("minProperties", "maxProperties", "minItems", "maxItems", "minLength", "maxLength"),
-    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-    *("$comment", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
-    *("contentEncoding", "contentMediaType"),
-}
 _most_places = 4096
 _most_cached = 65536
-
-
-class Unclear(Exception):
-    """The schema does not say which numbers are integers. The message says where, why, and how to fix it."""
 
 
 class Matches(Protocol):
@@ -40,34 +24,19 @@ class Matches(Protocol):
     def __call__(self, pattern: str, name: str) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Schema:
-    """One schema. Schemas inside it are given by their JSON pointers."""
-
-    anything: bool  # it is `true`
-    numbers: tuple[str, ...]
-    names: frozenset[str]
-    same_place: tuple[str, ...]
-    properties: Mapping[str, str]
-    patterns: Mapping[str, str]
-    additional: str | None
-    prefix: tuple[str, ...]
-    items: str | None
-
-
 class Places:
-    """The places of one valid schema. Unclear if a place does not say whether a number is an integer."""
+    """The places of one schema. `faults`: where it does not say whether a number is an integer."""
 
-    def __init__(self, schema: object, matches: Matches) -> None:
+    def __init__(self, nodes: Mapping[str, Node], matches: Matches) -> None:
         self._matches = matches
-        self._schemas: dict[str, _Schema] = {}
+        self._schemas = nodes
         self._known: dict[tuple[Place, str], Place | None] = {}
         self._maps: dict[Place, frozenset[str] | None] = {}  # the names of its own that a map has; None: no map
-        self._collect("#", schema)
-        for pointer in self._schemas:
-            self._refuse_dangling_and_loops(pointer)
-        self.root = self._place(["#"])
-        self._refuse_mixed_numbers()
+        self.faults = self._loops()
+        self.root: Place = frozenset()
+        if not self.faults:
+            self.root = self._place(["#"])
+            self.faults = list(self._mixed_numbers())
 
     def member(self, place: Place, name: str) -> Place | None:
         """The place of the member `name` of an object at `place`; None if no schema declares it."""
@@ -76,6 +45,7 @@ class Places:
             if len(self._known) >= _most_cached:
                 self._known.clear()
             found = [pointer for each in place for pointer in self._declarations(each, name)]
+            found = found or [each for each in self._of(place, "unevaluated") if each]
             self._known[key] = self._place(found) if found else None
         return self._known[key]
 
@@ -90,7 +60,7 @@ class Places:
                 found.append(schema.prefix[index])
             elif schema.items:
                 found.append(schema.items)
-        return self._place(found)
+        return self._place(found or [each for each in self._of(place, "unevaluated_items") if each])
 
     def longest_prefix(self, place: Place) -> int:
         """The index from which on all elements of a list at `place` have the same place."""
@@ -113,7 +83,10 @@ class Places:
             open_ = any(
                 schema.anything
                 or schema.patterns
-                or (schema.additional and not (named and self._schemas[schema.additional].anything))
+                or any(
+                    other and not (named and self._schemas[other].anything)
+                    for other in (schema.additional, schema.unevaluated)
+                )
                 for schema in schemas
             )
             self._maps[place] = named if open_ else None
@@ -123,57 +96,35 @@ class Places:
         """Whether the member `name` of an object at `place` is an entry of a map: no schema has this very name."""
         return self.is_map(place) and name not in (self._maps[place] or ())
 
-    def _collect(self, pointer: str, schema: object) -> None:
-        if not isinstance(schema, dict):
-            self._schemas[pointer] = _Schema(schema is True, (), frozenset(), (), {}, {}, None, (), None)
-            return
-        for keyword in schema:
-            if keyword not in _keywords and not (pointer == "#" and keyword in _root_keywords):
-                says = "is unknown, or does not say which numbers are integers; remove it"
-                raise Unclear(f"{pointer}: the keyword {shown(keyword)} {says}")
+    def _of(self, place: Place, field: str) -> Iterator[str | None]:
+        return (getattr(self._schemas[each], field) for each in place)
 
-        def one(keyword: str) -> str | None:
-            return self._inside(pointer, schema[keyword], keyword) if keyword in schema else None
+    def _loops(self) -> list[str]:
+        """The schemas that refer back to themselves and never to a value."""
+        found: list[str] = []
+        done: set[str] = set()
+        for start in self._schemas:
+            path: dict[str, Iterator[str]] = {}  # the schemas from `start` to here, with what is ahead of each
+            ahead = [start]
+            while ahead:
+                each = ahead.pop()
+                if each in path:
+                    found.append(f"{each}: refers back to itself and never to a value; break the loop")
+                elif each not in done:
+                    path[each] = iter(self._next(each))
+                while path:
+                    last = next(reversed(path))
+                    following = next(path[last], None)
+                    if following is not None:
+                        ahead.append(following)
+                        break
+                    done.add(last)
+                    del path[last]
+        return found
 
-        def many(keyword: str) -> tuple[str, ...]:
-            return tuple(self._inside(pointer, each, keyword, str(i)) for i, each in enumerate(schema.get(keyword, ())))
-
-        def named(keyword: str) -> dict[str, str]:
-            return {name: self._inside(pointer, each, keyword, name) for name, each in schema.get(keyword, {}).items()}
-
-        named("$defs")
-        kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", ())
-        dependent = schema.get("dependentRequired", {})
-        properties = named("properties")
-        self._schemas[pointer] = _Schema(
-            anything=False,
-            numbers=tuple(kind for kind in ("integer", "number") if kind in kinds),
-            names=frozenset().union(properties, schema.get("required", ()), dependent, *dependent.values()),
-            same_place=(*many("allOf"), *many("anyOf"), *many("oneOf"), *_target(pointer, schema.get("$ref"))),
-            properties=properties,
-            patterns=named("patternProperties"),
-            additional=one("additionalProperties") if schema.get("additionalProperties", False) is not False else None,
-            prefix=many("prefixItems"),
-            items=one("items"),
-        )
-
-    def _inside(self, pointer: str, schema: object, *steps: str) -> str:
-        inner = "/".join((pointer, *(step.replace("~", "~0").replace("/", "~1") for step in steps)))
-        self._collect(inner, schema)
-        return inner
-
-    def _refuse_dangling_and_loops(self, pointer: str) -> None:
-        seen: set[str] = set()
-        ahead = list(self._schemas[pointer].same_place)
-        while ahead:
-            each = ahead.pop()
-            if each not in self._schemas:
-                raise Unclear(f"{pointer}/$ref: {shown(each)} points to no schema of this file; fix the pointer")
-            if each == pointer:
-                raise Unclear(f"{pointer}: refers back to itself and never to a value; break the loop")
-            if each not in seen:
-                seen.add(each)
-                ahead.extend(self._schemas[each].same_place)
+    def _next(self, pointer: str) -> tuple[str, ...]:
+        node = self._schemas[pointer]
+        return (*node.same_place, *node.tests)
 
     def _place(self, pointers: Iterable[str]) -> Place:
         found: set[str] = set()
@@ -194,8 +145,8 @@ class Places:
             found.append(schema.properties[name])
         return found or ([schema.additional] if schema.additional else [])
 
-    def _refuse_mixed_numbers(self) -> None:
-        """Unclear if a place declares both kinds of numbers. Checks every place that the schema alone shows.
+    def _mixed_numbers(self) -> Iterator[str]:
+        """The places that declare both kinds of numbers. Looks at every place that the schema alone shows.
 
         If a name matches several patterns, only a document shows its place: its reader asks `numbers` there.
         """
@@ -205,13 +156,14 @@ class Places:
             place = ahead.pop()
             if len(self.numbers(place)) > 1:
                 kinds = [f"{each} says {kind}" for each in sorted(place) for kind in self._schemas[each].numbers]
-                raise Unclear(f"{', '.join(kinds)} for the same value; declare it either integer or number")
+                yield f"{', '.join(kinds)} for the same value; declare it either integer or number"
             for inner in self._below(place):
                 if inner not in seen:
                     seen.add(inner)
                     ahead.append(inner)
             if len(seen) > _most_places:
-                raise Unclear(f"#: has more than {_most_places} different places; simplify it")
+                yield f"#: has more than {_most_places} different places; simplify it"
+                return
 
     def _below(self, place: Place) -> Iterator[Place]:
         schemas = [self._schemas[each] for each in place]
@@ -219,14 +171,7 @@ class Places:
             yield self.member(place, name) or frozenset()
         for pattern in {pattern for schema in schemas for pattern in schema.patterns}:
             yield self._place(filter(None, (schema.patterns.get(pattern, schema.additional) for schema in schemas)))
-        yield self._place(filter(None, (schema.additional for schema in schemas)))
+        for field in ("additional", "unevaluated"):
+            yield self._place(filter(None, self._of(place, field)))
         for index in range(self.longest_prefix(place) + 1):
             yield self.element(place, index)
-
-
-def _target(pointer: str, reference: Any) -> tuple[str, ...]:
-    if reference is None:
-        return ()
-    if reference != "#" and not reference.startswith("#/"):
-        raise Unclear(f"{pointer}/$ref: {shown(reference)} is not in this file; write a pointer such as #/$defs/row")
-    return (unquote(reference),)

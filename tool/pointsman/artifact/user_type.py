@@ -6,24 +6,34 @@ or reordering a schema changes no version.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pointsman.artifact import schema_reading
+from pointsman.artifact.drafts import DRAFTS, LATEST, Draft, draft_of
 from pointsman.artifact.exact import ENVELOPE, Refusal, double, integer, kind, spelled, unknown_member
 from pointsman.artifact.own_content import Own, own_content, own_summary
-from pointsman.artifact.schema_places import Matches, Place, Places, Unclear
+from pointsman.artifact.schema_places import Place, Places
 from pointsman.errors import Fault
 from pointsman.state import strict_json
 from pointsman.state.names import BUILT_IN_TYPES, is_name
 from pointsman.state.strict_json import MAX_DEPTH, TOO_DEEP, Trail, place, shown
 
 if TYPE_CHECKING:
-    from jsonschema_rs import Draft202012Validator, ValidationError
+    from jsonschema_rs import ValidationError, Validator
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _MASK = "\ufffc"  # replaces the value in the validator's message, which would quote all of it
+_MOST_FAULTS = 20  # of one schema in a message
+_LOOKS_AROUND = re.compile(r"\(\?<?[=!]|\\[1-9]|\\k<")
+_VALIDATORS = {
+    4: "Draft4Validator",
+    6: "Draft6Validator",
+    7: "Draft7Validator",
+    2019: "Draft201909Validator",
+    2020: "Draft202012Validator",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +42,7 @@ class UserType:
 
     name: str
     _places: Places = field(repr=False)
-    _validator: Draft202012Validator = field(repr=False)
+    _validator: Validator = field(repr=False)
 
     def body(self, tree: Mapping[str, object], path: str) -> Mapping[str, object] | Fault:
         """The type's own members of the document `tree`, sorted and ready to be encoded; a fault if they are not valid.
@@ -69,35 +79,71 @@ class UserType:
 
 
 def load(type_name: str, schema_bytes: bytes, path: str) -> UserType | Fault:
-    """The type that the JSON Schema (draft 2020-12) in `schema_bytes` declares, or a `schema` or `bad-json` fault.
+    """The type that the JSON Schema in `schema_bytes` declares, or a `schema` or `bad-json` fault with all its faults.
 
-    Every number must be declared `integer` or `number`, never both. Keywords that do not say which are refused.
+    Every number must be declared `integer` or `number`, never both.
     """
     if not is_name(type_name) or type_name.casefold() in BUILT_IN_TYPES:
         return Fault(path, "schema", f"{shown(type_name)} cannot name a user's type; choose another name")
-    schema = strict_json.read(schema_bytes, path)
+    schema = strict_json.read_schema(schema_bytes, path)
     if isinstance(schema, Fault):
         return schema
     if not isinstance(schema, dict):
         return Fault(path, "schema", f"$: is {kind(schema)}; a type's schema is an object")
-    if schema.get("$schema", DIALECT) not in (DIALECT, f"{DIALECT}#"):
-        return Fault(path, "schema", f"$: the dialect is {shown(schema['$schema'])}; write {shown(DIALECT)}")
-    return _load(type_name, schema, path)
+    draft = draft_of(schema)
+    if draft is None:
+        known = ", ".join(each.name.removeprefix("draft ") for each in DRAFTS)
+        says = f"$: the dialect {shown(schema['$schema'])} is not known; name one of the drafts {known}"
+        return Fault(path, "schema", f"{says}, such as {shown(f'https://{LATEST.url}')}")
+    return _load(type_name, schema, draft, path)
 
 
-def _load(type_name: str, schema: dict[str, object], path: str) -> UserType | Fault:
+def _load(type_name: str, schema: dict[str, object], draft: Draft, path: str) -> UserType | Fault:
     import jsonschema_rs
 
-    try:
-        jsonschema_rs.meta.validate(schema)
-        places = Places(schema, _matches())
-        # Without its $id references stay in the file: another schema may have the same $id.
-        nameless = {keyword: value for keyword, value in schema.items() if keyword != "$id"}
-        return UserType(type_name, places, jsonschema_rs.Draft202012Validator(nameless, mask=_MASK))
-    except jsonschema_rs.ValidationError as error:
-        return Fault(path, "schema", f"not a JSON Schema: {_explain(error)}")
-    except Unclear as unclear:
-        return Fault(path, "schema", str(unclear))
+    matches = _Matcher()
+    reading = schema_reading.read(schema, draft, matches.objection)
+    faults = [*_against_the_draft(schema, draft, reading.faults), *reading.faults]
+    if not faults:
+        places = Places(reading.nodes, matches)
+        faults = places.faults
+    if not faults:
+        try:
+            validator = getattr(jsonschema_rs, _VALIDATORS[draft.age])(
+                reading.copy,
+                mask=_MASK,
+                validate_formats=False,
+                pattern_options=jsonschema_rs.RegexOptions(),
+                offline=True,
+            )
+            return UserType(type_name, places, validator)
+        except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+            faults = [f"not a JSON Schema: {str(error)[:200]}"]
+    return Fault(path, "schema", _all(faults))
+
+
+def _all(faults: Sequence[str]) -> str:
+    """All faults of a schema in one sentence; of very many, the first ones."""
+    each = list(dict.fromkeys(faults))
+    if len(each) == 1:
+        return each[0]
+    more = f"; and {len(each) - _MOST_FAULTS} more" if len(each) > _MOST_FAULTS else ""
+    return f"{len(each)} faults: " + "; ".join(f"({n}) {says}" for n, says in enumerate(each[:_MOST_FAULTS], 1)) + more
+
+
+def _against_the_draft(schema: dict[str, object], draft: Draft, known: Sequence[str]) -> Iterator[str]:
+    """What is wrong with a schema by the schema of its draft, without what `known` says better."""
+    import jsonschema_rs
+
+    text = f"http{'s' if draft.age > 7 else ''}://{draft.url}{'#' if draft.age <= 7 else ''}"
+    validator = getattr(jsonschema_rs, _VALIDATORS[draft.age])({"$ref": text}, mask=_MASK, offline=True)
+    for error in validator.iter_errors(schema):
+        if not any(says.startswith(f"{_pointer(error.instance_path[:-1])}: a list in") for says in known):
+            yield f"not a JSON Schema: {_explain(error)}"
+
+
+def _pointer(trail: Sequence[str | int]) -> str:
+    return "/".join(("#", *(str(step).replace("~", "~0").replace("/", "~1") for step in trail)))
 
 
 class _Walk:
@@ -157,18 +203,30 @@ def _spelled(value: object) -> object:
     return [_spelled(each) for each in value] if isinstance(value, list) else value
 
 
-def _matches() -> Matches:
-    """A matcher that uses the validator of documents, so that both read a pattern in the same way."""
-    from jsonschema_rs import Draft202012Validator
+class _Matcher:
+    """Matches names as the validator of documents does, so that both read a pattern in the same way."""
 
-    @functools.cache
-    def validator(pattern: str) -> Draft202012Validator:
+    def __init__(self) -> None:
+        self._validators: dict[str, Validator] = {}
+
+    def __call__(self, pattern: str, name: str) -> bool:
+        return self._validators[pattern].is_valid(name)
+
+    def objection(self, pattern: str) -> str | None:
+        """Why a pattern cannot be used."""
+        from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+
+        if pattern in self._validators:
+            return None
         try:
-            return Draft202012Validator({"type": "string", "pattern": pattern})
-        except ValueError:
-            raise Unclear(f"{shown(pattern)} is not a regular expression; fix it") from None
-
-    return lambda pattern, name: validator(pattern).is_valid(name)
+            rule = {"type": "string", "pattern": pattern}
+            self._validators[pattern] = Draft202012Validator(rule, pattern_options=RegexOptions(), offline=True)
+        except (ValueError, ValidationError):
+            if _LOOKS_AROUND.search(pattern):
+                says = "looks ahead, behind or back, which can take for ever; write it without"
+                return f"the regular expression {shown(pattern)} {says}"
+            return f"{shown(pattern)} is not a regular expression; fix it"
+        return None
 
 
 def _explain(error: ValidationError) -> str:

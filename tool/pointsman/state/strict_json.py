@@ -10,7 +10,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -46,11 +46,15 @@ def read(data: bytes, path: str) -> object | Fault:
     ignored, NaN and Infinity, integers outside int64, doubles that overflow, lone surrogates, nesting deeper than 64,
     trailing data. Never raises, whatever the bytes.
     """
-    tree = _parse(data, path, _Tokens(exact=False))
-    # A document cannot nest deeper than its number of brackets, and most small documents have few.
-    if isinstance(tree, Fault) or data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
-        return tree
-    return next((bad_json(path, says) for says in _too_deep(tree)), tree)
+    return _not_too_deep(_parse(data, path, _Tokens(exact=False)), data, path)
+
+
+def read_schema(data: bytes, path: str) -> object | Fault:
+    """Like `read`, for JSON Schemas: names may differ only in case, and bounds may lie beyond int64.
+
+    They describe names and numbers of documents; the documents are read strictly.
+    """
+    return _not_too_deep(_parse(data, path, _Tokens(exact=True, folding=False)), data, path)
 
 
 def read_exactly(data: bytes, path: str) -> object | Fault:
@@ -60,6 +64,13 @@ def read_exactly(data: bytes, path: str) -> object | Fault:
     unknown members must check their depth.
     """
     return _parse(data, path, _Tokens(exact=True))
+
+
+def _not_too_deep(tree: object, data: bytes, path: str) -> object | Fault:
+    # A document cannot nest deeper than its number of brackets, and most small documents have few.
+    if isinstance(tree, Fault) or data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return tree
+    return next((bad_json(path, says) for says in _too_deep(tree)), tree)
 
 
 def bad_json(path: str, says: str) -> Fault:
@@ -125,9 +136,10 @@ _is_known_unambiguous = lru_cache(maxsize=1024)(_is_unambiguous)
 class _Tokens:
     """The decoder's hooks, and whether any of them refused something."""
 
-    def __init__(self, *, exact: bool) -> None:
+    def __init__(self, *, exact: bool, folding: bool = True) -> None:
         self.flawed = False
         self._exact = exact
+        self._folding = folding
 
     def decoder(self) -> json.JSONDecoder:
         return json.JSONDecoder(
@@ -139,9 +151,9 @@ class _Tokens:
         names = tuple(members)
         # All rows have the same names, so the answer is cached. Maps keyed by ids would only fill the cache.
         is_unambiguous = _is_known_unambiguous if len(names) <= 16 else _is_unambiguous
-        if len(names) == len(pairs) and is_unambiguous(names):
+        if len(names) == len(pairs) and (not self._folding or is_unambiguous(names)):
             return members
-        return self._flaw(_clash(name for name, _ in pairs))
+        return self._flaw(_clash([name for name, _ in pairs], folded if self._folding else str))
 
     def _integer(self, digits: str) -> object:
         if digits == "-0":
@@ -178,11 +190,11 @@ def _cut(digits: str) -> str:
     return digits if len(digits) <= 40 else f"{digits[:37]}..."
 
 
-def _clash(names: Iterable[str]) -> str:
-    """What is wrong with `names`, two of which are equal or look equal to some readers."""
+def _clash(names: Iterable[str], look: Callable[[str], str]) -> str:
+    """What is wrong with `names`, two of which `look` alike."""
     first: dict[str, str] = {}
     for name in names:
-        key = folded(name)
+        key = look(name)
         if key in first:
             break
         first[key] = name
