@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import re
@@ -20,6 +22,7 @@ from shop import Shop, popularity
 from pointsman.errors import Unreachable
 from pointsman.store.directory import FileStore
 from pointsman.store.open import open_store
+from pointsman.store.parallel import ask_all
 
 
 @pytest.fixture
@@ -45,9 +48,30 @@ def test_what_the_system_refuses_names_the_store_and_the_key(store: FileStore, t
     assert error.value.exit_code == 3
 
 
-def test_blobs_are_readable_by_serving_under_another_user(store: FileStore) -> None:
-    store.create("t/1.json", b"x")
-    assert stat.S_IMODE((store.root / "t/1.json").stat().st_mode) & 0o044 == 0o044
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize(
+    "root,files,directories",
+    [(0o755, 0o644, 0o755), (0o2770, 0o640, 0o2770), (0o700, 0o600, 0o700), (0o777, 0o644, 0o775)],
+)
+def test_whoever_may_read_the_store_may_read_what_is_in_it_whatever_the_umask(
+    store: FileStore, root: int, files: int, directories: int, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Serving runs under another user. Nobody else is let in: the mode of the store's own directory says who."""
+    monkeypatch.setattr(store, "_has_links", links)
+    store.root.mkdir()
+    store.root.chmod(root)
+    umask = os.umask(0o077)
+    try:
+        store.create("t/s/1.json", b"x")
+        with store.locked("current/"):
+            store.replace("current/t/s/m.json", b"x", was=None)
+    finally:
+        os.umask(umask)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in store.root.rglob("*")}
+    locks = {path: mode for path, mode in modes.items() if path.name in ("lock", "creates")}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {directories}
+    assert {mode for path, mode in modes.items() if path.is_file() and path not in locks} == {files}
+    assert set(locks.values()) == {directories & 0o660 | files}
 
 
 def test_a_disk_that_is_full_is_said_leaves_no_half_a_blob_and_running_again_finishes(tmp_path: Path) -> None:
@@ -142,3 +166,53 @@ def test_a_process_that_is_killed_leaves_no_lock_behind(store: FileStore) -> Non
         process.kill()
         process.wait()
         assert not is_locked(store.url)
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_without_hard_links_a_create_is_still_whole_once_and_never_over_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, nameless: bool
+) -> None:
+    """As on gcsfuse, SMB, exFAT and virtiofs."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    url = f"file://{tmp_path}/store"
+    won = list(ask_all(lambda each: open_store(url).create("t/s/1.json", b"%d" % each), range(8), at_once=8))
+    assert sum(won) == 1
+    store = open_store(url)
+    there = store.read("t/s/1.json")
+    assert there is not None
+    assert there.data == b"%d" % won.index(True)
+    assert store.create("t/s/2.json", b"two") is True
+    assert store.create("t/s/2.json", b"other") is False
+    write = os.write
+
+    def full(fd: int, data: memoryview) -> int:
+        if len(data) < 2000:
+            raise OSError(errno.ENOSPC, "full")
+        return write(fd, data[:1000])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(Unreachable, match="the disk is full"):
+        store.create("t/s/3.json", bytes(2500))
+    files = sorted(path.name for path in (tmp_path / "store").rglob("*") if path.is_file())
+    assert files == ["1.json", "2.json", "creates"]
+
+
+def test_a_file_system_without_locks_is_named_with_what_helps(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(Unreachable, match=r"gives no locks \(ENOLCK\): on NFS start its lock"), store.locked(""):
+        pass
+    monkeypatch.setattr(store, "_has_links", False)
+    with pytest.raises(Unreachable, match="gives no locks"):
+        store.create("t/s/1.json", b"one")

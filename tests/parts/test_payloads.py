@@ -42,7 +42,8 @@ def payload(*names: str) -> bytes:
 
 def record(data: bytes, url: str, kind: str = "popularity") -> Record:
     version = hashlib.sha256(data).hexdigest()
-    return replace(RECORD, type=kind, version=version, uri=f"{url}/grocer/home/{kind}/{version}.json")
+    uri = f"{url}/grocer/home/{kind}/{version}.json"
+    return replace(RECORD, type=kind, version=version, uri=uri, size=len(data))
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +105,11 @@ def test_what_cannot_be_had_is_said_with_the_reason(place: Place) -> None:
     assert why(Contents().read(place.settings, absent)) == f"no blob at {absent.uri}"
     place.path(made).write_bytes(payload("c"))
     assert why(Contents().read(place.settings, made)) == f"the bytes at {made.uri} do not hash to their version"
+    place.path(made).write_bytes(payload("a") + bytes(1 << 20))
+    assert "has more than the 41 bytes that its record says" in why(Contents().read(place.settings, made))
+    place.path(made).unlink()
+    place.path(made).mkdir()
+    assert "a directory stands there, not a file" in why(Contents().read(place.settings, made))
     assert "cannot be compared" in why(Contents().read(place.settings, place.put(b"[]")))
 
 

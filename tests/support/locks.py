@@ -10,6 +10,7 @@ from contextlib import contextmanager
 # It asks for the lock without waiting for it, says how that went, and has it until nobody listens any more.
 _OTHER = """
 import fcntl, sys
+from pointsman.errors import Unreachable
 from pointsman.store.open import open_store
 flock = fcntl.flock
 fcntl.flock = lambda fd, how: flock(fd, how | fcntl.LOCK_NB)
@@ -17,7 +18,9 @@ try:
     with open_store(sys.argv[1]).locked(sys.argv[2]):
         print("in", flush=True)
         sys.stdin.read()
-except BlockingIOError:
+except Unreachable as error:
+    if not isinstance(error.__cause__, BlockingIOError):
+        raise
     print("kept out", flush=True)
 """
 

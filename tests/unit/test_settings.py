@@ -98,6 +98,18 @@ def test_a_bucket_is_reached_as_the_settings_say() -> None:
         (STORE + b'[serving]\nmanifest = "file:///x/{tenant}.json"\n', "{tenant} and {surface} once each"),
         (STORE + b'[serving]\nmanifest = "file:///x/{tenant}-{surface}.json"\n', "slash between"),
         (STORE + b'[serving]\nmanifest = "x/{tenant}/{surface}"\n', "cannot use"),
+        (STORE + b'[serving]\nmanifest = "file:///x/{tenant}/{surface}/}"\n', "once each"),
+        *(
+            (each + b'[serving]\nmanifest = "' + url + rest + b'"\n', "is empty, begins with a dot or has a control")
+            for each, url in ((STORE, b"file:///x"), (S3, b"s3://b/x"))
+            for rest in (
+                *(b"/{tenant}/../{surface}/m.json", b"/{tenant}/{surface}/../../m.json", b"/{tenant}/{surface}/.."),
+                *(b"/{tenant}/./{surface}/m.json", b"/{tenant}//{surface}/m.json", b"/{tenant}/{surface}/"),
+                *(b"/.{tenant}/{surface}/m.json", b"/{tenant}/.{surface}", b"/{tenant}/{surface}/.m.json"),
+                b"/{tenant}/{surface}/m\\u0001.json",
+            )
+        ),
+        (STORE + b'[serving]\nmanifest = "file:///x/../{tenant}/{surface}"\n', "dotted part"),
         (STORE + b"[limits]\nartifact_bytes = 0\n", "whole number of bytes above 0"),
         (b'[store]\nurl = "ftp://bucket"\n', "this version cannot use"),
         (b'[store]\nurl = "s3://key:word@bucket"\n', "credentials come from the environment"),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from planted import plant
 from reviews import reviewed, twice_shipped
 from shop import Kept, Shop
 
 from pointsman.cli.main import main
+from pointsman.errors import Problem
 from pointsman.verbs import get
 from pointsman.workspace import Workspace
 
@@ -57,6 +60,39 @@ def test_get_hands_out_the_bytes_of_a_version(
     assert main(["-C", str(shop.desk), "get", version]) == 3
     assert b"do not hash to their version" in capsysbinary.readouterr().err
     assert sorted(os.listdir(tmp_path)) == sorted({*os.listdir(tmp_path)} - {".got.json"})
+
+
+def test_get_writes_to_what_is_open_already_and_a_dash_is_stdout(shop: Shop, tmp_path: Path) -> None:
+    blob = next((shop.store / "grocer" / "home" / "popularity").glob("*.json"))
+    ours = tmp_path / "ours"
+    ours.write_bytes(b"what stood there\n")
+    for name in ("-", "/dev/stdout", "/dev/fd/1", "/dev/fd/5"):
+        script = f'exec "$@" -o {name} 5>>"$0"'
+        command = ["sh", "-c", script, str(ours), sys.executable, "-m", "pointsman", "-C", str(shop.desk), "get"]
+        ran = subprocess.run([*command, blob.stem], capture_output=True, check=True)
+        assert ran.stdout == (blob.read_bytes() if name != "/dev/fd/5" else ran.stdout), name
+    assert ours.read_bytes() == b"what stood there\n" + blob.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["directory", "socket", "link to a directory"])
+def test_get_says_where_it_cannot_write_and_leaves_nothing_behind(shop: Shop, tmp_path: Path, kind: str) -> None:
+    blob = next((shop.store / "grocer" / "home" / "popularity").glob("*.json"))
+    (tmp_path / "else").mkdir()
+    plant(kind, tmp_path / "it", tmp_path / "else" / "file")
+    with shop.open() as repo, pytest.raises(Problem, match="cannot write"):
+        get.get(Workspace(repo), blob.stem, str(tmp_path / "it"))
+    assert list((tmp_path / "else").iterdir()) == []
+    assert not list(tmp_path.glob(".it*"))
+
+
+def test_a_file_that_get_replaces_keeps_its_mode(shop: Shop, tmp_path: Path) -> None:
+    blob = next((shop.store / "grocer" / "home" / "popularity").glob("*.json"))
+    (tmp_path / "ours").write_bytes(b"old")
+    (tmp_path / "ours").chmod(0o600)
+    with shop.open() as repo:
+        get.get(Workspace(repo), blob.stem, str(tmp_path / "ours"))
+    assert (tmp_path / "ours").read_bytes() == blob.read_bytes()
+    assert (tmp_path / "ours").stat().st_mode & 0o777 == 0o600
 
 
 def test_get_writes_through_a_symlink_and_into_a_pipe(shop: Shop, tmp_path: Path) -> None:

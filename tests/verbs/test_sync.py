@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from locks import is_locked
+from planted import NO_FILES, plant
 from shop import GROCER, STAGING, Kept, Shop, git, popularity, refused
 
 from pointsman.cli import sync
@@ -105,6 +106,22 @@ def test_a_main_that_was_rewritten_stops_sync_until_it_is_accepted(shop: Shop, t
     assert shop.serving == served
     assert outcomes(shop.sync(accept_rewrite=True)) == {"grocer/home": "healed"}  # main never had what serving holds
     assert shop.serving == shop.manifest
+
+
+def test_what_is_no_file_in_the_place_of_one_pointer_stops_that_target_alone(shop: Shop, tmp_path: Path) -> None:
+    """It does not block sync, does not end it in 4 for ever, and is said until somebody takes it away."""
+    shop.publish(STAGING / "bookshop" / "home", merge=True)
+    shop.sync()
+    for kind in NO_FILES:
+        plant(kind, pointer(shop), tmp_path / "file")
+        outcome = shop.sync()
+        assert outcome.exit_code == 5, kind
+        assert outcomes(outcome) == {"grocer/home": "refused", "bookshop/home": "unchanged"}, kind
+        told = {each["target"]: each for each in outcome.document["targets"]}["grocer/home"]["faults"]
+        assert [fault["rule"] for fault in told] == ["blocked"]
+        assert "stands there, not a file: take it away" in told[0]["says"]
+    pointer(shop).unlink()
+    assert outcomes(shop.sync()) == {"grocer/home": "written", "bookshop/home": "unchanged"}
 
 
 def test_a_fence_that_cannot_be_read_is_said_and_nothing_changes(shop: Shop) -> None:

@@ -85,6 +85,10 @@ class Unreachable(Problem):
     exit_code = 3
 
 
+class Blocked(Unreachable):
+    """Something is in the way of one object alone. The others of the store may be reached."""
+
+
 class MovedFirst(Problem):
     """A compare-and-swap failed because someone else moved first. Read again and retry."""
 

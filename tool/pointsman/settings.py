@@ -244,13 +244,16 @@ def _template(value: object, store: str, where: str) -> str:
     if (
         value.count("{tenant}") != 1
         or value.count("{surface}") != 1
-        or re.sub(r"\{(tenant|surface)\}", "", value).count("{")
+        or re.search("[{}]", re.sub(r"\{(tenant|surface)\}", "", value))
     ):
         raise Problem(f"{where}: [serving] manifest must have {{tenant}} and {{surface}} once each: {value!r}")
     between = re.search(r"\{(?:tenant|surface)\}(.*)\{(?:tenant|surface)\}", value)
     if between is None or "/" not in between[1]:
         raise Problem(f"{where}: [serving] manifest needs a slash between {{tenant}} and {{surface}}: {value!r}")
     constant = value[: value.index("{")]
+    if re.search(r"/(\.|/|$)|[\x00-\x1f\x7f]", value[len(constant.rpartition("/")[0]) :]):
+        says = "a name in it, from the first brace on, is empty, begins with a dot or has a control character"
+        raise Problem(f"{where}: [serving] manifest: {says}: {value!r}")
     _url(constant, "[serving] manifest", where)
     if not value.startswith("file://"):
         _url(value.replace("{tenant}", "t").replace("{surface}", "s"), "[serving] manifest", where)

@@ -13,11 +13,17 @@ from pointsman.state.names import short
 if TYPE_CHECKING:
     from pointsman.verbs.get import Fetched
 
+_STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
 
 @click.command(epilog=example("pointsman get 3f2a91c0d4e5 -o popularity.json"))
 @click.argument("version", metavar="VERSION", type=TEXT)
 @click.option(
-    "-o", "file", metavar="FILE", type=click.Path(dir_okay=False), help="Write to this file; default: stdout."
+    "-o",
+    "file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, readable=False, allow_dash=True),
+    help="Write to this file; default, and -: stdout.",
 )
 @click.option("--offline", is_flag=True, help="Use only what was fetched before.")
 @json_option
@@ -27,6 +33,7 @@ def get(call: Call, version: str, file: str | None, offline: bool) -> Answer:
 
     VERSION must be recorded on main. A unique prefix of it is enough.
     """
+    file = None if file in _STDOUT else file
     if call.json and file is None:
         raise click.UsageError("--json would share stdout with the artifact: name a file with -o")
     from pointsman.verbs import get as verb

@@ -18,7 +18,7 @@ from pointsman.state.documents import Record
 from pointsman.state.names import NAME, VERSION, Target
 from pointsman.state.paths import is_target
 from pointsman.state.store_url import can_be_asked
-from pointsman.store.base import Store
+from pointsman.store.base import MOST_OF_A_BLOB, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 
@@ -63,18 +63,18 @@ class Blobs:
             if url not in self._stores:
                 self._stores[url] = open_store(url, settings.access)
             store = self._stores[url]
-            ask = partial(self._blob, store, wanted)
+            ask = partial(self._blob, store, wanted, max(MOST_OF_A_BLOB, settings.artifact_bytes))
             at_once = store.reads_at_once if any(wanted[uri] for uri in mine) else store.at_once
             found |= zip(mine, ask_all(ask, mine, at_once=at_once), strict=True)
         return found
 
-    def _blob(self, store: Store, wanted: Mapping[str, bool], uri: str) -> Blob:
+    def _blob(self, store: Store, wanted: Mapping[str, bool], most: int, uri: str) -> Blob:
         key = uri[len(store.url) + 1 :]
         if wanted[uri]:
             if uri in self._hashed:
                 return self._hashed[uri]
             size = self.contents.take_proof(uri)
-            return Blob(*(store.digest(key) or (None,))) if size is None else Blob(size, key[-69:-5])
+            return Blob(*(store.digest(key, most) or (None,))) if size is None else Blob(size, key[-69:-5])
         return self._sizes.get(uri) or Blob(store.size(key))
 
     def of_change(

@@ -16,13 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pointsman.errors import Problem
+from pointsman.errors import Blocked, Problem
+from pointsman.files import read_file, write_new
 from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.names import BUILT_IN_TYPES, short
 from pointsman.state.store_url import can_be_asked
-from pointsman.store.base import Store
+from pointsman.store.base import MOST_OF_A_BLOB, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 
@@ -159,12 +160,16 @@ class Contents:
         if url in self._down:
             return self._down[url]
         try:
-            held = self._store(url, settings).read(record.uri[len(url) + 1 :])
+            held = self._store(url, settings).read(record.uri[len(url) + 1 :], min(record.size, _most(settings)))
+        except Blocked as blocked:
+            return Missing(str(blocked))
         except Problem as problem:
             self._down[url] = Missing(str(problem))
             return self._down[url]
         if held is None:
             return Missing(f"no blob at {record.uri}")
+        if len(held.data) > record.size:
+            return Missing(f"the blob at {record.uri} has more than the {record.size} bytes that its record says")
         if hashlib.sha256(held.data).hexdigest() != record.version:
             return Missing(f"the bytes at {record.uri} do not hash to their version")
         self._proven[record.uri] = len(held.data)
@@ -206,6 +211,11 @@ def _is_in(url: str, record: Record) -> bool:
     return record.uri == f"{url}/{record.target.blob_key(record.type, record.version)}"
 
 
+def _most(settings: Settings) -> int:
+    """The most bytes of a blob that are read, whatever its record says."""
+    return max(MOST_OF_A_BLOB, settings.artifact_bytes)
+
+
 def _directory() -> Path:
     """The cache directory (XDG Base Directory Specification)."""
     home = os.environ.get("XDG_CACHE_HOME", "")
@@ -216,7 +226,7 @@ def _cached(version: str) -> bytes | None:
     """The cached bytes of a version; None if there are none or their hash is wrong."""
     with suppress(OSError, RuntimeError):
         path = _directory() / f"{version}.json"
-        data = path.read_bytes()
+        data = read_file(path, _CACHE_BYTES)
         if hashlib.sha256(data).hexdigest() == version:
             with suppress(OSError):  # a shared cache may be read-only
                 os.utime(path)
@@ -231,7 +241,7 @@ def _cache(version: str, data: bytes) -> None:
         directory.mkdir(0o700, parents=True, exist_ok=True)
         temporary = directory / f".{version}.{secrets.token_hex(4)}"
         try:
-            temporary.write_bytes(data)
+            write_new(temporary, data)
             temporary.replace(directory / f"{version}.json")
         finally:
             temporary.unlink(missing_ok=True)

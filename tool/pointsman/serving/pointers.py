@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
-from pointsman.errors import Fault, without_secrets
+from pointsman.errors import Blocked, Fault, without_secrets
 from pointsman.gate.documents import Documents
 from pointsman.gate.lineage import Lineage
 from pointsman.repo.snapshot import Snapshot
@@ -34,11 +34,18 @@ class Drift:
     ]
 
 
-def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held]]:
-    """The pointers that serving has, with their targets."""
+def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held | Blocked]]:
+    """The pointers that serving has, with their targets. Blocked: this one cannot be read."""
+
+    def read(key: str) -> Held | Blocked | None:
+        try:
+            return store.read(key)
+        except Blocked as blocked:
+            return blocked
+
     found = {key: settings.serving_target(key) for key in store.keys("", settings.serving_depth)}
     keys = [key for key, target in found.items() if target is not None]
-    for key, held in zip(keys, ask_all(store.read, keys, at_once=store.at_once), strict=True):
+    for key, held in zip(keys, ask_all(read, keys, at_once=store.at_once), strict=True):
         if (target := found[key]) is not None and held is not None:
             yield target, held
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 
 from pointsman import __version__
-from pointsman.errors import Fault, Refused
+from pointsman.errors import Blocked, Fault, Refused
 from pointsman.intake.staging import Source
 from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.retry import until_settled
@@ -63,8 +63,11 @@ class Recording:
 
     def stored(self, sources: Sequence[Source]) -> list[Stored]:
         """What the store has under the key of each blob."""
-        keys = [_key(source) for source in sources]
-        return list(ask_all(self.store.digest, keys, at_once=self.store.at_once))
+
+        def look(source: Source) -> Stored:
+            return self.store.digest(_key(source), source.size)
+
+        return list(ask_all(look, sources, at_once=self.store.at_once))
 
     def altered(self, source: Source, stored: Stored) -> Fault | None:
         """The fault of a key that has other bytes than its blob; None if it has the blob or nothing."""
@@ -88,14 +91,15 @@ class Recording:
         """Store a blob and check its hash, unless it is `proven` to be there."""
         source, proven = put
         key = _key(source)
-        if proven and self.store.keep(key):
-            return "present"
         try:
-            payload = source.payload()
+            if proven and self.store.keep(key):
+                return "present"
+            created = self.store.create(key, source.payload())
+            stored = self.store.digest(key, source.size)
         except Refused as refused:
             return refused.faults[0]
-        created = self.store.create(key, payload)
-        stored = self.store.digest(key)
+        except Blocked as blocked:
+            return Fault(f"{self.store.url}/{key}", "blocked", str(blocked))
         if stored is None or stored[1] != source.artifact.version:
             return self._altered(key)
         return "created" if created else "present"

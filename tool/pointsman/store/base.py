@@ -10,6 +10,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+MOST_OF_A_POINTER = 16 << 20  # bytes; also of a fence and of the calls that are owed
+MOST_OF_A_BLOB = 1 << 30  # bytes, where nothing says how many it should have
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -20,7 +23,11 @@ class Held:
 
 
 class Store(Protocol):
-    """Blobs and pointers by key under one URL. Each call raises Unreachable if it fails or its result is unknown."""
+    """Blobs and pointers by key under one URL.
+
+    Each call raises Unreachable if it fails or its result is unknown, and Blocked, which is one, if only this key is
+    to blame.
+    """
 
     @property
     def url(self) -> str:
@@ -34,11 +41,11 @@ class Store(Protocol):
     def reads_at_once(self) -> int:
         """How many reads of blobs at the same time are useful."""
 
-    def read(self, key: str) -> Held | None:
-        """The object under `key`; None if there is none."""
+    def read(self, key: str, most: int = MOST_OF_A_POINTER) -> Held | None:
+        """The object under `key`, and of one that is longer than `most` bytes one byte too many; None if none."""
 
-    def digest(self, key: str) -> tuple[int, str] | None:
-        """Size in bytes and SHA-256 of the object under `key`, read in pieces; None if there is none."""
+    def digest(self, key: str, most: int = MOST_OF_A_BLOB) -> tuple[int, str] | None:
+        """Size in bytes and SHA-256 ("" beyond `most` bytes) of the object under `key`; None if there is none."""
 
     def size(self, key: str) -> int | None:
         """Size in bytes of the object under `key`; None if there is none."""

@@ -19,18 +19,17 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.state.store_url import Access
-from pointsman.store.base import Held
+from pointsman.store.base import MOST_OF_A_BLOB, MOST_OF_A_POINTER, Held
 from pointsman.store.bucket_errors import Trouble, host, trouble_of
 from pointsman.store.schemes import SCHEMES
 from pointsman.timeouts import store_timeout
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta, PutMode
+    from obstore import GetResult, ObjectMeta, PutMode
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
 _CALL_TRIES = 10
 _SLOWEST = 1 << 20  # bytes a second, shared by all uploads; on a slower line an upload may be given up
-_CHUNK = 1 << 20  # bytes
 _Answer = TypeVar("_Answer")
 
 
@@ -45,6 +44,10 @@ class _Patience:
     def allow(self, seconds: float) -> None:
         """Do not count these seconds: data came in them."""
         self._until += seconds
+
+    def is_over(self) -> bool:
+        """Whether the time for this call has run out."""
+        return time.monotonic() > self._until
 
     def again(self) -> bool:
         """Wait a little and return True. False at once if there is no time for another try."""
@@ -72,18 +75,19 @@ class Bucket:
         self._name, _, self._prefix = rest.partition("/")
         self._access = access
         self._timeout = store_timeout()
-        self._clients: dict[int, ObjectStore] = {}
+        self._clients: dict[tuple[int, bool], ObjectStore] = {}
 
     # reading
 
-    def read(self, key: str) -> Held | None:
-        """The object under `key`; None if there is none."""
-        return self._ask("read", key, lambda: self._fetch(key))
-
-    def digest(self, key: str) -> tuple[int, str] | None:
-        """Size in bytes and SHA-256 of the object under `key`, read in pieces; None if there is none."""
+    def read(self, key: str, most: int = MOST_OF_A_POINTER) -> Held | None:
+        """The object under `key`, and of one that is longer than `most` bytes one byte too many; None if none."""
         patience = _Patience(self._timeout)
-        return self._ask("read", key, lambda: self._hash(key, patience), patience)
+        return self._ask("read", key, lambda: self._fetch(key, most, patience), patience)
+
+    def digest(self, key: str, most: int = MOST_OF_A_BLOB) -> tuple[int, str] | None:
+        """Size in bytes and SHA-256 ("" beyond `most` bytes) of the object under `key`; None if there is none."""
+        patience = _Patience(self._timeout)
+        return self._ask("read", key, lambda: self._hash(key, most, patience), patience)
 
     def size(self, key: str) -> int | None:
         """Size in bytes of the object under `key`; None if there is none."""
@@ -145,15 +149,15 @@ class Bucket:
             if trouble.kind in ("lasting", "absent"):
                 self._fail("write", key, trouble)
             may_be_ours = may_be_ours or trouble.kind == "passing"
-            stored = self._ask("write", key, lambda: self._hash(key, patience), patience)
+            stored = self._ask("write", key, lambda: self._hash(key, len(data), patience), patience)
             if stored is not None:
                 return may_be_ours and stored == (len(data), hashlib.sha256(data).hexdigest())
             if not patience.again():
                 self._fail("write", key, trouble)
 
     def keep(self, key: str) -> bool:
-        """True: what can be read from a bucket is durable already."""
-        return True
+        """Whether there is an object under `key`: what can be read from a bucket is durable already."""
+        return self.size(key) is not None
 
     def replace(self, key: str, data: bytes, *, was: str | None) -> None:
         """Put `data` under `key` if its tag is still `was` (None: no object); MovedFirst if not. Durable on return.
@@ -167,7 +171,7 @@ class Bucket:
         while (trouble := self._put(key, data, mode)) is not None:
             if trouble.kind == "lasting":
                 self._fail("write", key, trouble)
-            now = self._ask("write", key, lambda: self._fetch(key), patience)
+            now = self._ask("write", key, lambda: self._fetch(key, len(data), patience), patience)
             if now is not None and now.data == data:
                 return
             if (now.tag if now is not None else None) != was:
@@ -215,18 +219,33 @@ class Bucket:
             if answer.kind == "lasting" or not patience.again():
                 self._fail(verb, key, answer)
 
-    def _fetch(self, key: str) -> Held:
-        got = self._obstore.get(self._client(), self._path(key))
-        return Held(bytes(got.bytes()), self._tag(got.meta))
+    def _fetch(self, key: str, most: int, patience: _Patience) -> Held:
+        got = self._obstore.get(self._client(streams=True), self._path(key))
+        data = bytearray()
+        for chunk in self._pieces(got, patience):
+            data += chunk
+            if len(data) > most:
+                break
+        return Held(bytes(data[: most + 1]), self._tag(got.meta))
 
-    def _hash(self, key: str, patience: _Patience) -> tuple[int, str]:
-        got = self._obstore.get(self._client(), self._path(key))
+    def _hash(self, key: str, most: int, patience: _Patience) -> tuple[int, str]:
+        got = self._obstore.get(self._client(streams=True), self._path(key))
+        size: int = got.meta["size"]
+        if size > most:
+            return size, ""
         hashed, size = hashlib.sha256(), 0
-        for chunk in got.stream(min_chunk_size=_CHUNK):
+        for chunk in self._pieces(got, patience):
             hashed.update(chunk)
             size += len(chunk)
-            patience.allow(len(chunk) / _SLOWEST)
         return size, hashed.hexdigest()
+
+    def _pieces(self, got: GetResult, patience: _Patience) -> Iterator[bytes]:
+        """The body of an answer as it comes. TimeoutError if it comes more slowly than any line: it may never end."""
+        for piece in got.stream(min_chunk_size=1):
+            yield piece
+            patience.allow(len(piece) * self.reads_at_once / _SLOWEST)
+            if patience.is_over():
+                raise TimeoutError("timed out")
 
     def _head(self, key: str) -> ObjectMeta:
         try:
@@ -286,18 +305,22 @@ class Bucket:
 
         return exceptions
 
-    def _client(self, extra: int = 0) -> ObjectStore:
-        """A client that waits `extra` seconds longer for an answer, because the upload takes long."""
-        if extra not in self._clients:
-            self._clients[extra] = self._open(_one_try(self._timeout) + extra)
-        return self._clients[extra]
+    def _client(self, extra: int = 0, *, streams: bool = False) -> ObjectStore:
+        """A client that waits `extra` seconds longer for an answer, because the upload takes long.
 
-    def _open(self, silence: float) -> ObjectStore:
+        `streams`: whoever reads the answer watches how long it takes.
+        """
+        if (extra, streams) not in self._clients:
+            in_all = timedelta(days=1) if streams else timedelta(seconds=self._timeout + extra)
+            self._clients[extra, streams] = self._open(_one_try(self._timeout) + extra, in_all)
+        return self._clients[extra, streams]
+
+    def _open(self, silence: float, in_all: timedelta) -> ObjectStore:
         self._scheme.check_environment()
         options: ClientConfig = {
             "connect_timeout": timedelta(seconds=_one_try(self._timeout)),
             "read_timeout": timedelta(seconds=silence),
-            "timeout": timedelta(days=1),  # of a whole transfer: it may take long if data keeps coming
+            "timeout": in_all,  # also of an answer that comes byte by byte and never ends
         }
         retry: RetryConfig = {"max_retries": 0, "retry_timeout": timedelta(seconds=self._timeout)}
         try:

@@ -1,19 +1,43 @@
-"""A directory as a store: files that are durable on return, pointers replaced under a lock."""
+"""A directory as a store: files that are durable on return, pointers replaced under a lock.
+
+Only regular files are objects. A directory, a pipe or a device under a key has no size and no digest, and whoever reads
+or writes it is told what stands there (Blocked). Nothing is written through a link.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pointsman.durable import make_directory, sync_directory, write_durably
-from pointsman.errors import MovedFirst, Unreachable
-from pointsman.store.base import Held
+from pointsman.durable import sync_directory, write_durably
+from pointsman.errors import Blocked, MovedFirst, Unreachable
+from pointsman.files import NoPlainFile, open_file, read_upto
+from pointsman.store.base import MOST_OF_A_BLOB, MOST_OF_A_POINTER, Held
+from pointsman.store.own import as_readable_as, lock, make_like_parent, open_new, own_directory
+
+_ABSENT = (FileNotFoundError, NotADirectoryError, NoPlainFile)
+# What link() answers where a file system has no hard links: gcsfuse, SMB, exFAT, virtiofs.
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+_HINTS = {
+    errno.ENOSPC: "the disk is full: make room and run again",
+    errno.EFBIG: "a file may not grow that large here: raise the limit (ulimit -f) and run again",
+    errno.EDQUOT: "the quota is used up: make room and run again",
+    errno.EACCES: "no permission: check the owner and mode of the directory",
+    errno.EPERM: "no permission: check the owner and mode of the directory",
+    errno.EROFS: "the file system is read-only: mount it for writing and run again",
+    errno.ENAMETOOLONG: "the name is too long for this file system",
+    errno.ENOTDIR: "a file stands where a directory of it should be: take it away",
+    errno.EEXIST: "a file stands where a directory of it should be: take it away",
+    errno.EISDIR: "a directory stands there, not a file: take it away",
+}
+# What is in the way of one key, and says nothing of the others.
+_OF_ONE_KEY = (errno.EINVAL, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 
 
 class FileStore:
@@ -25,65 +49,69 @@ class FileStore:
     def __init__(self, root: Path, url: str) -> None:
         self.root = root
         self.url = url
+        self._has_links = True  # until link() says otherwise
+        self._locked: int | None = None  # descriptor of the directory `.pointsman` whose lock we hold
 
     def _path(self, key: str) -> Path:
         return self.root / key
 
-    def read(self, key: str) -> Held | None:
-        """The object under `key`; None if there is none."""
+    def read(self, key: str, most: int = MOST_OF_A_POINTER) -> Held | None:
+        """The object under `key`, and of one that is longer than `most` bytes one byte too many; None if none."""
         with self._trouble("read", key):
             try:
-                fd = os.open(self._path(key), os.O_RDONLY)
+                fd, _ = open_file(self._path(key))
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            with open(fd, "rb") as file:
-                return Held(file.read(), _tag(os.fstat(fd)))
+            with open(fd, "rb", buffering=0):
+                return Held(read_upto(fd, most), _tag(os.fstat(fd)))
 
-    def digest(self, key: str) -> tuple[int, str] | None:
-        """Size in bytes and SHA-256 of the object under `key`, read in pieces; None if there is none."""
+    def digest(self, key: str, most: int = MOST_OF_A_BLOB) -> tuple[int, str] | None:
+        """Size in bytes and SHA-256 ("" beyond `most` bytes) of the object under `key`; None if there is none."""
         with self._trouble("read", key):
             try:
-                fd = os.open(self._path(key), os.O_RDONLY)
-            except (FileNotFoundError, NotADirectoryError):
+                fd, status = open_file(self._path(key))
+            except _ABSENT:
                 return None
             with open(fd, "rb", buffering=0) as file:
-                return os.fstat(fd).st_size, hashlib.file_digest(file, "sha256").hexdigest()
+                if status.st_size > most:
+                    return status.st_size, ""
+                return status.st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
     def size(self, key: str) -> int | None:
         """Size in bytes of the object under `key`; None if there is none."""
-        with self._trouble("read", key):
-            try:
-                return self._path(key).stat().st_size
-            except (FileNotFoundError, NotADirectoryError):
-                return None
+        status = self._status(key)
+        return status.st_size if status is not None else None
 
     def written(self, key: str) -> float | None:
         """When the object under `key` was written, by the file system's clock; None if there is none."""
-        with self._trouble("read", key):
-            try:
-                return self._path(key).stat().st_mtime
-            except (FileNotFoundError, NotADirectoryError):
-                return None
+        status = self._status(key)
+        return status.st_mtime if status is not None else None
 
     def writer(self, key: str) -> str | None:
         """The user who owns the file under `key`; None if there is none."""
-        with self._trouble("read", key):
-            try:
-                owner = self._path(key).stat().st_uid
-            except (FileNotFoundError, NotADirectoryError):
-                return None
+        status = self._status(key)
+        if status is None:
+            return None
         import pwd
 
         try:
-            return pwd.getpwuid(owner).pw_name
+            return pwd.getpwuid(status.st_uid).pw_name
         except KeyError:
-            return f"uid {owner}"
+            return f"uid {status.st_uid}"
+
+    def _status(self, key: str) -> os.stat_result | None:
+        with self._trouble("read", key):
+            try:
+                status = self._path(key).stat()
+            except _ABSENT:
+                return None
+            return status if stat.S_ISREG(status.st_mode) else None
 
     def create(self, key: str, data: bytes) -> bool:
         """Put `data` under `key` if there is no object. False if there is one: read it. Durable either way."""
         path = self._path(key)
         with self._trouble("write", key):
-            make_directory(path.parent)
+            make_like_parent(path.parent, self.root)
             created = not path.exists() and self._create(path, data)
             if not created:
                 _sync_file(path)
@@ -96,7 +124,7 @@ class FileStore:
         with self._trouble("write", key):
             try:
                 _sync_file(path)
-            except (FileNotFoundError, NotADirectoryError):
+            except _ABSENT:
                 return False
             sync_directory(path.parent)
             return True
@@ -104,38 +132,61 @@ class FileStore:
     def _create(self, path: Path, data: bytes) -> bool:
         # The file has no name until it is complete, so a crash leaves nothing behind.
         try:
-            fd = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o644)
+            fd = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o644) if self._has_links else -1
         except (AttributeError, OSError):
+            fd = -1
+        if fd < 0:
             return self._create_named(path, data)
         try:
+            as_readable_as(path.parent, fd)
             write_durably(fd, data)
             try:
                 # With src_dir_fd Python calls linkat(AT_SYMLINK_FOLLOW), which /proc needs. link() would fail.
                 os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
             except FileExistsError:
                 return False
-            return True
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                self._has_links = False
         finally:
             os.close(fd)
+        return self._has_links or self._create_named(path, data)
 
     def _create_named(self, path: Path, data: bytes) -> bool:
         # Without O_TMPFILE: the file is completed under another name, in a directory where nobody looks for blobs.
-        scratch = self.root / ".pointsman" / "scratch"
-        make_directory(scratch)
-        temporary = scratch / secrets.token_hex(8)
-        try:
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        with own_directory(self.root / ".pointsman", self.root) as own:
+            name = f"new-{secrets.token_hex(8)}"
             try:
-                write_durably(fd, data)
+                fd = open_new(name, own)
+                try:
+                    as_readable_as(path.parent, fd)
+                    write_durably(fd, data)
+                finally:
+                    os.close(fd)
+                if not self._has_links:
+                    return self._rename_new(name, own, path)
+                try:
+                    os.link(name, path, src_dir_fd=own)
+                except FileExistsError:
+                    return False
+                except OSError as error:
+                    if error.errno not in _NO_LINKS:
+                        raise
+                    self._has_links = False
+                    return self._rename_new(name, own, path)
+                return True
             finally:
-                os.close(fd)
-            try:
-                os.link(temporary, path)
-            except FileExistsError:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=own)
+
+    def _rename_new(self, name: str, own: int, path: Path) -> bool:
+        # A rename would overwrite, so whoever creates without links looks first, and only one does so at a time.
+        with lock("creates", own, self.url):
+            if os.path.lexists(path):
                 return False
+            os.rename(name, path, src_dir_fd=own)
             return True
-        finally:
-            temporary.unlink(missing_ok=True)
 
     # serving pointers; the caller holds `locked`
 
@@ -143,17 +194,17 @@ class FileStore:
         """Put `data` under `key` if its tag is still `was` (None: no object); MovedFirst if not. Durable on return."""
         path = self._path(key)
         with self._trouble("write", key):
-            now = self._tag_of(path)
-            if now != was:
+            if self._tag_of(path) != was:
                 raise MovedFirst(f"{self.url}/{key} was written by someone else meanwhile: run the command again")
-            make_directory(path.parent)
-            temporary = self._path(self._lock_directory) / "next"
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            make_like_parent(path.parent, self.root)
+            assert self._locked is not None, "pointers are written under the lock"
+            fd = open_new("next", self._locked)
             try:
+                as_readable_as(path.parent, fd)
                 write_durably(fd, data)
             finally:
                 os.close(fd)
-            os.replace(temporary, path)
+            os.replace("next", path, src_dir_fd=self._locked)
             sync_directory(path.parent)
 
     def delete(self, key: str, *, was: str) -> None:
@@ -167,24 +218,25 @@ class FileStore:
 
     def _tag_of(self, path: Path) -> str | None:
         try:
-            return _tag(path.stat())
-        except (FileNotFoundError, NotADirectoryError):
+            status = path.stat()
+        except FileNotFoundError:
             return None
-
-    _lock_directory = ""
+        if not stat.S_ISREG(status.st_mode):
+            raise NoPlainFile.of(path, status)
+        return _tag(status)
 
     @contextlib.contextmanager
     def locked(self, directory: str) -> Iterator[None]:
         """Be the only writer of pointers below `directory` (a key prefix). Waits for the lock."""
-        self._lock_directory = f"{directory}.pointsman"
-        with self._trouble("lock", directory):
-            make_directory(self._path(self._lock_directory))
-            fd = os.open(self._path(self._lock_directory) / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)
+        with contextlib.ExitStack() as stack:
+            with self._trouble("lock", directory):
+                own = stack.enter_context(own_directory(self._path(f"{directory}.pointsman"), self.root))
+                stack.enter_context(lock("lock", own, self.url))
+            self._locked = own
+            try:
+                yield
+            finally:
+                self._locked = None
 
     def still(self, tags: Mapping[str, str]) -> bool:
         """True, because every writer of pointers holds the lock."""
@@ -205,34 +257,36 @@ class FileStore:
             if entry.name.startswith("."):
                 continue
             if depth == 1:
-                if not entry.is_dir():
+                if entry.is_file():
                     yield prefix + entry.name
             elif entry.is_dir():
                 yield from self._keys(f"{prefix}{entry.name}/", depth - 1)
 
     @contextlib.contextmanager
     def _trouble(self, verb: str, key: str) -> Iterator[None]:
-        """Turn an OSError into Unreachable with the key and what to do."""
+        """Turn an OSError into Unreachable with the key and what to do; Blocked if it is about this key alone."""
         try:
             yield
         except OSError as error:
-            hint = {
-                errno.ENOSPC: "the disk is full: make room and run again",
-                errno.EFBIG: "a file may not grow that large here: raise the limit (ulimit -f) and run again",
-                errno.EDQUOT: "the quota is used up: make room and run again",
-                errno.EACCES: "no permission: check the owner and mode of the directory",
-                errno.EPERM: "no permission: check the owner and mode of the directory",
-                errno.EROFS: "the file system is read-only: mount it for writing and run again",
-                errno.ENAMETOOLONG: "the name is too long for this file system",
-            }.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
-            raise Unreachable(f"cannot {verb} {self.url}/{key}: {hint}") from error
+            number = error.errno or 0
+            hint = str(error.strerror) if isinstance(error, NoPlainFile) else _HINTS.get(number)
+            kind = Blocked if number in _OF_ONE_KEY else Unreachable
+            raise kind(f"cannot {verb} {self.url}/{key}: {hint or error.strerror or error}") from error
 
 
 def _sync_file(path: Path) -> None:
     """Make a file durable that another process may just have written: what we write next depends on it."""
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
+    try:
+        fd, _ = open_file(path)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise NoPlainFile(path, "a symbolic link that leads nowhere") from None
+        raise
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
-def _tag(stat: os.stat_result) -> str:
-    return f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
+def _tag(status: os.stat_result) -> str:
+    return f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"

@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 from pointsman.errors import Problem, Unreachable
+from pointsman.files import write_new
 from pointsman.gate.payloads import Missing
 from pointsman.history.versions import find_version
 from pointsman.outcome import Outcome
@@ -53,13 +54,19 @@ def _write(path: Path, data: bytes) -> None:
     """A regular file is replaced in one piece, through a symlink, too. A pipe or a device is written into."""
     temporary: Path | None = None
     try:
-        path = Path(os.path.realpath(path))
-        if path.exists() and not path.is_file():
-            with path.open("wb", buffering=0) as there:
-                there.write(data)
+        # /dev/fd/3 names what is open already: a new file in its place would reach nobody.
+        is_open = os.path.dirname(os.path.abspath(path)) in ("/dev", "/dev/fd") or str(path).startswith("/proc/")
+        if is_open or (path.exists() and not path.is_file()):
+            with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY), "wb", buffering=0) as there:
+                left = memoryview(data)
+                while left:
+                    left = left[there.write(left) :]
             return
+        path = Path(os.path.realpath(path))
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        temporary.write_bytes(data)
+        write_new(temporary, data)
+        if path.exists():
+            temporary.chmod(path.stat().st_mode & 0o777)
         os.replace(temporary, path)
     except OSError as error:
         raise Problem(f"cannot write {path}: {error.strerror}") from error

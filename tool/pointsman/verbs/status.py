@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from pointsman.errors import Fault, Problem, Unreachable
+from pointsman.errors import Blocked, Fault, Problem, Unreachable
 from pointsman.gate.lineage import Lineage
 from pointsman.guardrails.comparison import window_age
 from pointsman.guardrails.limits import Age
@@ -97,7 +97,8 @@ class _Look:
         found = sorted(choose(self.head, named))
         try:
             self.store = open_store(self.settings.serving_root, self.settings.access)
-            self.served = dict(self._pointers(self.store, found) if named else pointers(self.store, self.settings))
+            read = self._pointers(self.store, found) if named else pointers(self.store, self.settings)
+            self.served = {target: held for target, held in read if isinstance(held, Held)}
         except Unreachable:
             self.store = None
         if named:
@@ -109,7 +110,7 @@ class _Look:
         self.gate.documents.fetch_ahead(self.head, found)
         return found
 
-    def _pointers(self, store: Store, targets: Sequence[Target]) -> Iterable[tuple[Target, Held]]:
+    def _pointers(self, store: Store, targets: Sequence[Target]) -> Iterable[tuple[Target, Held | Blocked]]:
         """What serving holds of these; one that is no file is left to whoever looks at it alone."""
 
         def read(target: Target) -> Held | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pointsman.errors import Fault, MovedFirst, Refused
+from pointsman.errors import Blocked, Fault, MovedFirst, Refused
 from pointsman.gate.documents import Documents
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
@@ -109,7 +109,8 @@ def _once(
         del done[target]
     fence = read_fence(store, SYNCED)
     listed_by = Snapshot(repo, repo.main).settings()
-    serving = dict(pointers(store, listed_by))
+    listed = dict(pointers(store, listed_by))
+    serving = {target: held for target, held in listed.items() if isinstance(held, Held)}
     main = repo.refresh()
     head = Snapshot(repo, main)
     settings = head.settings()
@@ -130,18 +131,23 @@ def _once(
     gate.blobs.look_ahead(settings, _blobs(gate.documents, head, wanted, serving))
     if not orders.dry_run:
         Notices(store, settings).promise(gate, main, _differing(wanted, serving, orders))
-    for target in sorted({*wanted, *serving}):
+    for target in sorted({*wanted, *listed}):
         if orders.stopped():
             break
         held, data = serving.get(target), wanted.get(target)
         outcome: SyncOutcome
         faults: tuple[Fault, ...]
-        if target not in wanted:
-            outcome, faults = _gone(gate, store, settings, main, target, held, orders)
-        elif held is not None and held.data == data:
-            outcome, faults = "unchanged", ()
-        else:
-            outcome, faults = _differs(gate, store, settings, main, target, held, data, orders)
+        try:
+            if isinstance(blocked := listed.get(target), Blocked):
+                raise blocked
+            if target not in wanted:
+                outcome, faults = _gone(gate, store, settings, main, target, held, orders)
+            elif held is not None and held.data == data:
+                outcome, faults = "unchanged", ()
+            else:
+                outcome, faults = _differs(gate, store, settings, main, target, held, data, orders)
+        except Blocked as blocked:
+            outcome, faults = "refused", (Fault(target.manifest_path, "blocked", str(blocked)),)
         earlier = done[target].outcome if target in done else None
         if earlier is None or (earlier, outcome) not in (*((did, "unchanged") for did in DID), ("healed", "written")):
             made = _told(gate, head, target, held, outcome, faults)

@@ -1,0 +1,89 @@
+"""Our own names in a directory store: the directory `.pointsman`, its locks, and the modes of what we make.
+
+Whoever may write there can plant a link under one of these names. It is never followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pointsman.durable import make_directory, sync_directory
+from pointsman.errors import Unreachable
+from pointsman.files import NoPlainFile, open_file
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
+
+
+@contextlib.contextmanager
+def own_directory(path: Path, root: Path) -> Iterator[int]:
+    """A descriptor of one of our own directories below `root`, which is made if it is missing."""
+    make_like_parent(path, root)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except NotADirectoryError:
+        raise NoPlainFile(path, "something that is no directory") from None
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def lock(name: str, directory: int, url: str) -> Iterator[None]:
+    """Hold the lock file `name` of one of our own directories. Waits for it. `url`: the store, for a sentence."""
+    how = os.O_RDWR | os.O_NOFOLLOW
+    try:
+        fd, _ = open_file(name, how, directory=directory)
+    except FileNotFoundError:
+        fd, _ = open_file(name, how | os.O_CREAT, directory=directory)
+        as_readable_as(directory, fd, writable=True)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            says = f"the file system of {url} gives no locks ({errno.errorcode[error.errno]}): on NFS start its lock "
+            raise Unreachable(f"{says}service (rpc.statd), or use another file system or a bucket as store") from error
+        yield
+    finally:
+        os.close(fd)
+
+
+def open_new(name: str, directory: int) -> int:
+    """A new file in one of our own directories, to be renamed: only its owner can read it as yet.
+
+    What stands under its name, left by a crash or planted, is taken away unopened.
+    """
+    with contextlib.suppress(FileExistsError):
+        return os.open(name, _NEW, 0o600, dir_fd=directory)
+    os.unlink(name, dir_fd=directory)
+    return os.open(name, _NEW, 0o600, dir_fd=directory)
+
+
+def make_like_parent(path: Path, root: Path) -> None:
+    """Like `mkdir -p`, durably. Each new directory below `root` has the mode of the one that it is in."""
+    if path.is_dir():
+        return
+    if path == root:
+        make_directory(path)
+        return
+    make_like_parent(path.parent, root)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir()
+        with contextlib.suppress(OSError):  # not every file system has modes
+            path.chmod(path.parent.stat().st_mode & 0o2775 | 0o700)
+    sync_directory(path.parent)
+
+
+def as_readable_as(directory: Path | int, fd: int, *, writable: bool = False) -> None:
+    """Give a new file the readers (`writable`: and writers) of the directory that it goes into, whatever the umask."""
+    mode = os.stat(directory).st_mode
+    with contextlib.suppress(OSError):  # not every file system has modes
+        os.fchmod(fd, mode & (0o664 if writable else 0o444) | 0o600)
