@@ -17,7 +17,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.errors import MovedFirst, Unreachable
 from pointsman.state.store_url import Access
 from pointsman.store.base import MOST_OF_A_BLOB, MOST_OF_A_POINTER, Held
 from pointsman.store.bucket_errors import Trouble, host, trouble_of
@@ -26,10 +26,11 @@ from pointsman.timeouts import store_timeout
 
 if TYPE_CHECKING:
     from obstore import GetResult, ObjectMeta, PutMode
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+    from obstore.store import ClientConfig, ObjectStore
 
 _CALL_TRIES = 10
-_SLOWEST = 1 << 20  # bytes a second, shared by all uploads; on a slower line an upload may be given up
+_AT_ONCE = 8
+_SLOWEST = 1 << 20  # bytes a second, shared by all that is moved at once; on a slower line it may be given up
 _Answer = TypeVar("_Answer")
 
 
@@ -59,6 +60,17 @@ class _Patience:
         return True
 
 
+def _seconds_for(size: int) -> float:
+    """How long so many bytes may be on their way if others share the line."""
+    return size * _AT_ONCE / _SLOWEST
+
+
+def _errors() -> Any:
+    from obstore import exceptions
+
+    return exceptions
+
+
 def _one_try(seconds: float) -> float:
     return seconds * 0.3
 
@@ -66,7 +78,7 @@ def _one_try(seconds: float) -> float:
 class Bucket:
     """A prefix of a bucket, with conditional requests instead of locks. Nothing is contacted before the first call."""
 
-    at_once = reads_at_once = 8
+    at_once = reads_at_once = _AT_ONCE
 
     def __init__(self, url: str, access: Access) -> None:
         self.url = url
@@ -140,7 +152,7 @@ class Bucket:
 
     def create(self, key: str, data: bytes) -> bool:
         """Put `data` under `key` if there is no object. False if there is one: read it. Durable either way."""
-        patience = _Patience(self._timeout, self._upload_time(data))
+        patience = _Patience(self._timeout, _seconds_for(len(data)))
         may_be_ours = False
         while True:
             trouble = self._put(key, data, "create")
@@ -167,7 +179,7 @@ class Bucket:
         mode: PutMode = (
             "create" if was is None else {"version": was} if self._scheme.tag == "version" else {"e_tag": was}
         )
-        patience = _Patience(self._timeout, self._upload_time(data))
+        patience = _Patience(self._timeout, _seconds_for(len(data)))
         while (trouble := self._put(key, data, mode)) is not None:
             if trouble.kind == "lasting":
                 self._fail("write", key, trouble)
@@ -243,7 +255,7 @@ class Bucket:
         """The body of an answer as it comes. TimeoutError if it comes more slowly than any line: it may never end."""
         for piece in got.stream(min_chunk_size=1):
             yield piece
-            patience.allow(len(piece) * self.reads_at_once / _SLOWEST)
+            patience.allow(_seconds_for(len(piece)))
             if patience.is_over():
                 raise TimeoutError("timed out")
 
@@ -251,24 +263,20 @@ class Bucket:
         try:
             head: ObjectMeta = self._obstore.head(self._client(), self._path(key))
             return head
-        except (FileNotFoundError, self._errors.PermissionDeniedError):
+        except (FileNotFoundError, _errors().PermissionDeniedError):
             # Only the body of an answer says what is missing or wrong, and the answer to a HEAD has none.
             meta: ObjectMeta = self._obstore.get(self._client(), self._path(key)).meta
             return meta
 
     def _put(self, key: str, data: bytes, mode: PutMode) -> Trouble | None:
-        client = self._client(self._upload_time(data))
+        client = self._client(math.floor(_seconds_for(len(data))))
         put = self._try(lambda: self._obstore.put(client, self._path(key), data, mode=mode))
         return put if isinstance(put, Trouble) else None
-
-    def _upload_time(self, data: bytes) -> int:
-        """Whole seconds that an upload may take if `at_once` uploads of this size share the line."""
-        return math.floor(len(data) * self.at_once / _SLOWEST)
 
     def _try(self, request: Callable[[], _Answer]) -> _Answer | Trouble:
         try:
             return request()
-        except (self._errors.BaseError, OSError) as error:
+        except (_errors().BaseError, OSError) as error:
             return trouble_of(error, self._scheme, self._name)
         except BaseException as error:
             if type(error).__name__ != "PanicException":
@@ -299,12 +307,6 @@ class Bucket:
 
         return obstore
 
-    @cached_property
-    def _errors(self) -> Any:
-        from obstore import exceptions
-
-        return exceptions
-
     def _client(self, extra: int = 0, *, streams: bool = False) -> ObjectStore:
         """A client that waits `extra` seconds longer for an answer, because the upload takes long.
 
@@ -312,22 +314,11 @@ class Bucket:
         """
         if (extra, streams) not in self._clients:
             in_all = timedelta(days=1) if streams else timedelta(seconds=self._timeout + extra)
-            self._clients[extra, streams] = self._open(_one_try(self._timeout) + extra, in_all)
+            one = timedelta(seconds=_one_try(self._timeout))
+            options: ClientConfig = {
+                "connect_timeout": one,
+                "read_timeout": one + timedelta(seconds=extra),
+                "timeout": in_all,  # also of an answer that comes byte by byte and never ends
+            }
+            self._clients[extra, streams] = self._scheme.client(self.url, self._access, options)
         return self._clients[extra, streams]
-
-    def _open(self, silence: float, in_all: timedelta) -> ObjectStore:
-        self._scheme.check_environment()
-        options: ClientConfig = {
-            "connect_timeout": timedelta(seconds=_one_try(self._timeout)),
-            "read_timeout": timedelta(seconds=silence),
-            "timeout": in_all,  # also of an answer that comes byte by byte and never ends
-        }
-        retry: RetryConfig = {"max_retries": 0, "retry_timeout": timedelta(seconds=self._timeout)}
-        try:
-            return self._scheme.open(self._name, self._access, options, retry)
-        except (self._errors.BaseError, ValueError) as error:
-            if "Account must be specified" in str(error):
-                says = "set AZURE_STORAGE_ACCOUNT_NAME: az:// URLs do not name the account"
-            else:  # without the error's text, which may quote the environment
-                says = f"check [store] in pointsman.toml, and {self._scheme.credentials}"
-            raise Problem(f"cannot open {self.url}: {says}") from None

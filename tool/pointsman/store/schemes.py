@@ -33,6 +33,22 @@ class Scheme:
             if re.search(r"[\s\x00-\x1f\x7f]", os.environ.get(name, "")):
                 raise Problem(f"{name} has a space or a line break in it: take it out")
 
+    def client(self, url: str, access: Access, options: ClientConfig) -> ObjectStore:
+        """A client for the bucket in a URL. Problem if the settings or the environment do not allow to make one."""
+        from obstore.exceptions import BaseError
+
+        self.check_environment()
+        name = url.partition("://")[2].partition("/")[0]
+        retry: RetryConfig = {"max_retries": 0}
+        try:
+            return self.open(name, access, options, retry)
+        except (BaseError, ValueError) as error:
+            if "Account must be specified" in str(error):
+                says = "set AZURE_STORAGE_ACCOUNT_NAME: az:// URLs do not name the account"
+            else:  # without the error's text, which may quote the environment
+                says = f"check [store] in pointsman.toml, and {self.credentials}"
+            raise Problem(f"cannot open {url}: {says}") from None
+
 
 def _s3(name: str, access: Access, options: ClientConfig, retry: RetryConfig) -> ObjectStore:
     from obstore.store import S3Store
