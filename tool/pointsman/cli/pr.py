@@ -110,7 +110,7 @@ def render_closed(closed: Closed) -> str:
 
 
 def _line(pull: ListedPullRequest) -> str:
-    stale = "  (stale: main moved; next: pointsman pr refresh)" if pull.stale else ""
+    stale = "  (stale: main moved, or was merged into it; next: pointsman pr refresh)" if pull.stale else ""
     targets = f"{', '.join(pull.targets)}  " if pull.targets else ""  # a hold's own has none
     return f"{pull.id}  {targets}{pull.title}  by {pull.author}, {pull.opened_at}{stale}"
 

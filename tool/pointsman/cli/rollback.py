@@ -79,7 +79,8 @@ def _line(each: Restored) -> str:
     held = f", on hold until {each.hold.until}" if each.hold else ""
     match each.outcome:
         case "merged":
-            return f"rolled back on main as {short(each.commit or '')}{held}; next: pointsman sync"
+            says = f" ({each.says})" if each.says else ""
+            return f"rolled back on main as {short(each.commit or '')}{held}{says}; next: pointsman sync"
         case "opened" if pull is not None:
             return f"opened {pull.branch}{held}; next: pointsman pr merge {pull.id}"
         case "left":

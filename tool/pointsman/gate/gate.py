@@ -7,7 +7,7 @@ a worktree. Its cost depends on the size of the change, not of the repository.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pointsman.errors import Fault
@@ -27,7 +27,7 @@ from pointsman.rules.table import notes as notes_of
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.state.documents import Manifest
 from pointsman.state.message import Message, parse
-from pointsman.state.names import Target
+from pointsman.state.names import Target, short
 from pointsman.state.objects import Change, Commit, Entry, Oid, object_id
 from pointsman.state.paths import path_kind, target_of
 
@@ -83,7 +83,8 @@ class Gate:
             says = "the change shares no history with main: build it on a commit of main"
             return Verdict((Fault("main", "mixed-change", says),))
         changes = self.repo.git.differences(fork, head)
-        message = parse(self.repo.messages(base, head))
+        commits = self.repo.git.commits(head, base)
+        message = parse("\n".join(commit.message for commit in commits))
         before, after = Snapshot(self.repo, base), Snapshot(self.repo, head)
         self.repo.fetch_ahead(entry for change in changes for entry in (change.old, change.new))
         targets = [target_of(change.path) for change in changes if path_kind(change.path) == "manifest"]
@@ -92,7 +93,8 @@ class Gate:
             self.documents.fetch_ahead(side, targets)
         at = self.repo.time_of(head) if clock is None else clock
         evidence = self._evidence(Checkpoint.CHANGE, before, after, changes, message, at, notes=notes)
-        return self._verdict(evidence, message, notes=notes)
+        verdict = self._verdict(evidence, message, notes=notes)
+        return replace(verdict, notes=(*verdict.notes, *_squashed(evidence, commits))) if notes else verdict
 
     def judge_proposed(
         self, base: Oid, records: Mapping[str, bytes], manifests: Mapping[str, bytes], message: str
@@ -288,6 +290,18 @@ class Gate:
             unrecorded,
             odd_trees(head, changes) if checkpoint in (Checkpoint.CHANGE, Checkpoint.TREE) else {},
         )
+
+
+def _squashed(evidence: Evidence, commits: Sequence[Commit]) -> Iterator[Fault]:
+    """Of each ship: that its message may not reach main, if its branch has a merge commit."""
+    merge = next((commit.oid for commit in commits if len(commit.parents) > 1), None)
+    for target in evidence.targets:
+        if merge is not None and target.kind is Kind.SHIP:
+            says = (
+                f"the branch has a merge commit ({short(merge)}), so a squash on the forge can lose the message that "
+                "vouches for this manifest; before the merge, run: pointsman pr refresh"
+            )
+            yield Fault(target.target.manifest_path, "unvouched-manifest", says)
 
 
 def _accepts(evidence: Evidence, message: Message) -> Mapping[str, Mapping[str, str]]:

@@ -120,11 +120,13 @@ def _kind(
 
 
 def _undoes_first(lineage: Lineage, place: int) -> bool:
-    """Whether the manifest at `place` is the one of a first ship, so that deleting it undoes that ship."""
+    """Whether the manifest at `place` is that of a first ship, or none since was good: deleting it undoes that."""
     last = lineage.at(place)
+    steps = []
     for step in lineage.since(place):
+        steps.append(step)
         if last is not None and step.before is None:
-            return last.after == step.after and (step is last or step.is_good)
+            return (last.after == step.after and step.is_good) or not any(each.is_good for each in steps)
     return False
 
 

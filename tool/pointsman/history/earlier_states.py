@@ -41,6 +41,10 @@ class NoEarlierState(Problem):
     """One target has no such earlier state. Other targets may have one."""
 
 
+class NeverGood(NoEarlierState):
+    """The target has a manifest, and no commit that made one kept the rules: nothing is to be put back."""
+
+
 @dataclass(frozen=True)
 class EarlierStates:
     """The earlier states of the targets of main."""
@@ -98,14 +102,14 @@ class EarlierStates:
         repo.deepen_to_first()
         ships: dict[Target, list[Oid]] = {}
         entries: list[Entry | None] = []
-        for commit in self._saying(f"Run: {run}"):
+        for commit in self._saying(run):
             if parse(repo.words(commit)).run == run:
                 for change in commit.changes:
                     if path_kind(change.path) == "manifest":
                         ships.setdefault(target_of(change.path), []).append(commit.oid)
                         entries += [change.old, change.new]
         if not ships:
-            shipping = repo.git.first_parents(repo.main, "manifests", saying="Run: ")
+            shipping = repo.git.first_parents(repo.main, "manifests", saying="Run:")
             runs = dict.fromkeys(parse(commit.message).run for commit in shipping)
             near = did_you_mean(run, [each for each in runs if each], most=_NAMES_SHOWN)
             raise Problem(f"no ship on main is from the run {run}{near}")
@@ -113,11 +117,11 @@ class EarlierStates:
         self._runs[run] = ships
         return sorted(ships)
 
-    def _saying(self, line: str) -> list[Commit]:
-        """The commits of main that may have this line: if a merge brought it in, all that changed manifests."""
+    def _saying(self, text: str) -> list[Commit]:
+        """The commits of main that may say this: if a merge brought it in, all that changed manifests."""
         git, main = self.gate.repo.git, self.gate.repo.main
-        found = list(git.first_parents(main, saying=line))
-        beside = set(git.saying(main, line)) - {commit.oid for commit in found}
+        found = list(git.first_parents(main, saying=text))
+        beside = set(git.saying(main, text)) - {commit.oid for commit in found}
         return list(git.first_parents(main, "manifests")) if beside else found
 
     def tops(self, targets: Iterable[Target]) -> Iterator[Entry | None]:
@@ -231,6 +235,8 @@ class EarlierStates:
             for step in lineage.since(1):
                 if step.after is not None and step.is_good:
                     return _state(target, step)
+            if lineage.last.after is not None:
+                raise NeverGood(f"{target} never had a manifest in good order: there is nothing to restore")
         for step in lineage:
             if step.is_ship:
                 if step.before is None:

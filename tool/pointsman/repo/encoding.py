@@ -84,10 +84,12 @@ def clock(digits: bytes | int) -> int:
     return digits if digits <= _LAST_SECOND else 0
 
 
-def read_commit(oid: Oid, content: bytes, parents: tuple[Oid, ...] = ()) -> Commit:
+def read_commit(oid: Oid, content: bytes) -> Commit:
     """A commit from the bytes of its object, as far as they can be read. It ends at its first NUL, as for git."""
     head, _, message = content.partition(b"\0")[0].partition(b"\n\n")
-    fields = {name: value for name, _, value in (line.partition(b" ") for line in reversed(head.split(b"\n")))}
+    lines = [(name, value) for name, _, value in (line.partition(b" ") for line in head.split(b"\n"))]
+    parents = tuple(Oid(value.decode(errors="replace")) for name, value in lines if name == b"parent")
+    fields = dict(reversed(lines))  # of two, the first counts
     encoding = fields.get(b"encoding", b"")
     (committer, time), (author, _) = (_person(fields.get(who, b"")) for who in (b"committer", b"author"))
     by, of = (_text(each, encoding) or _NOBODY for each in (committer, author))
@@ -120,7 +122,7 @@ def commits_of(tokens: Iterator[bytes], most: int, raw: Callable[[Oid], bytes]) 
         parents, encoding, time, committer, author, message = (next(tokens) for _ in range(6))
         ids = tuple(Oid(parent) for parent in parents.decode().split())
         if encoding:
-            commit = read_commit(oid, raw(oid), ids)
+            commit = replace(read_commit(oid, raw(oid)), parents=ids)
         else:
             by, of = (_text(each.strip()) if each != b" <>" else _NOBODY for each in (committer, author))
             commit = Commit(oid, ids, clock(time), by, of, _text(message))

@@ -16,8 +16,8 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         if change.kind is Kind.EDIT and change.after is not None:
             says = (
                 "this manifest was not made by pointsman: no Manifest: line names it, and it is no earlier good state "
-                "(an edit by hand, a squash that lost the message, or two ships that git merged into one): use "
-                f"pointsman publish to change it, pointsman rollback {change.target} to restore it"
+                "(an edit by hand, a squash that lost the message, or two ships that git merged into one): "
+                f"pointsman rollback {change.target} puts back what was good, pointsman publish --reship ships anew"
             )
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
         elif (

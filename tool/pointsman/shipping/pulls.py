@@ -38,6 +38,7 @@ class Pull:
     message: Message
     author: str
     opened_at: str
+    is_merge: bool  # its newest commit is one, as "Update branch" of a forge makes it
 
     @property
     def id(self) -> str:
@@ -90,7 +91,7 @@ def seen_pulls(workspace: Workspace) -> list[Pull]:
 
 def read_pull(repo: Repository, opened: Opened) -> Pull:
     """A pull request with its message, also if others have put commits without such lines on top."""
-    commit = read_commit(opened.head, repo.git.commit(opened.head))
+    head = commit = read_commit(opened.head, repo.git.commit(opened.head))
     message = parse(commit.message)
     if not message.said and repo.main != opened.head:
         for below in repo.git.commits(opened.head, repo.main)[-2::-1]:
@@ -98,7 +99,7 @@ def read_pull(repo: Repository, opened: Opened) -> Pull:
                 commit, message = below, older
                 break
     targets = tuple(dict.fromkeys(said.target for said in message.said)) or _changed_targets(repo, opened.head)
-    return Pull(opened, targets, commit.message, message, commit.author, rfc3339(commit.time))
+    return Pull(opened, targets, commit.message, message, commit.author, rfc3339(commit.time), len(head.parents) > 1)
 
 
 def _changed_targets(repo: Repository, head: Oid) -> tuple[Target, ...]:
@@ -108,7 +109,12 @@ def _changed_targets(repo: Repository, head: Oid) -> tuple[Target, ...]:
 
 
 def is_stale(gate: Gate, main: Oid, pull: Pull) -> bool:
-    """Whether main has changed one of the manifests that a pull request replaces."""
+    """Whether main has changed a manifest that it replaces, or a ship's branch ends in a merge commit.
+
+    A forge that squashes such a branch can lose the message of the ship.
+    """
+    if pull.is_merge and pull.branch.startswith("ship/"):
+        return True
     for said in pull.message.said:
         last = gate.lineage(main, said.target).last
         if said.supersedes is not None and said.supersedes != (last.commit.oid if last else "none"):
@@ -179,8 +185,11 @@ def describe_revert(workspace: Workspace, pull: Pull) -> None:
 
 
 def others_work(repo: Repository, pull: Pull) -> str:
-    """The newest commit and its author, if the branch has more than the one commit made for it; otherwise ""."""
-    commits = repo.git.commits(pull.head, repo.main)
+    """The newest commit and its author, if the branch has more than the one commit made for it; otherwise "".
+
+    Merge commits do not count: they bring `main` in, and what else they change is in no line.
+    """
+    commits = [each for each in repo.git.commits(pull.head, repo.main) if len(each.parents) <= 1]
     if not commits or (len(commits) == 1 and any(said.manifest or said.supersedes for said in pull.message.said)):
         return ""
     return f"{short(commits[-1].oid)} by {one_line(commits[-1].author)}"

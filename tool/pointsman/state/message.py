@@ -1,15 +1,16 @@
 """Commit messages: the lines that say what a change ships, what it replaces and what it accepts.
 
 The lines have an exact grammar. They are found anywhere in a message, because forges add text around them when they
-squash. A `Manifest:` line starts a block about one target. Later lines about that target belong to the block, up to
-its next `Manifest:` line.
+squash, and also where a forge has wrapped them at blanks. A `Manifest:` line starts a block about one target. Later
+lines about that target belong to the block, up to its next `Manifest:` line.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pointsman.errors import Problem
@@ -35,6 +36,13 @@ _LINES = {
 _EXACT = {kind: re.compile(line) for kind, line in _LINES.items()}
 _KINDS = {line.partition(":")[0]: kind for kind, line in _LINES.items()}
 _CONTROL = re.compile(f"[{_CONTROLS}]")
+_ENDS_IN_TEXT = ("accept", "run", "reason")
+_BEGINNING = re.compile(
+    rf"(?:^|\s)({'|'.join(_KINDS)}):(?=\s|$)"
+)  # what a wrapped value must not bring to a line's front
+_WIDTH = 72  # columns: where forges and people wrap messages
+_MOST_PIECES = 8  # of one wrapped line: a word each, and a word that is cut
+_MOST_PIECES_OF_TEXT = 64
 
 
 @dataclass(slots=True)
@@ -108,11 +116,7 @@ def parse(text: str) -> Message:
     latest: dict[Target, Said] = {}
     run = reason = ""
     held_now = set()
-    for line in (line.removesuffix("\r") for line in text.split("\n")):
-        kind = _KINDS.get(line.partition(":")[0], "")
-        found = _EXACT[kind].fullmatch(line) if kind else None
-        if found is None:
-            continue
+    for kind, found in _found([line.removesuffix("\r") for line in text.split("\n")]):
         value = found["value"]
         if kind == "run":
             run = value
@@ -132,6 +136,49 @@ def parse(text: str) -> Message:
             blocks.append(latest[target])
         _add(latest[target], kind, value, found)
     return Message(tuple(blocks), run, reason, frozenset(held_now))
+
+
+def _found(pieces: Sequence[str]) -> Iterator[tuple[str, re.Match[str]]]:
+    """Each line of the grammar with its kind, whole or put together from the pieces that it was wrapped into."""
+    for place, piece in enumerate(pieces):
+        if kind := _kind(piece):
+            read, most = (_text, _MOST_PIECES_OF_TEXT) if kind in _ENDS_IN_TEXT else (_words, _MOST_PIECES)
+            if (found := read(pieces[place : place + most], kind)) is not None:
+                yield kind, found
+
+
+def _kind(piece: str) -> str:
+    """The kind of line that a piece begins; "" if it begins none."""
+    word, colon, rest = piece.partition(":")
+    return _KINDS.get(word, "") if colon and rest[:1] in ("", " ") else ""
+
+
+def _words(pieces: Sequence[str], kind: str) -> re.Match[str] | None:
+    """A line of words that each have an exact form, so that pieces can be put together to it in one way only.
+
+    A word that is longer than a line may be cut where the line ends.
+    """
+    lines = {pieces[0]}
+    for last, piece in itertools.pairwise([*pieces, ""]):
+        cut = {line + piece for line in lines if piece} if len(last) == _WIDTH else set()
+        if found := [match for line in lines if (match := _EXACT[kind].fullmatch(line))]:
+            return found[0] if len(found) == 1 and not any(map(_EXACT[kind].fullmatch, cut)) else None
+        if not piece or _kind(piece):
+            return None
+        lines = {f"{line.rstrip(' ')} {piece}" for line in lines} | cut
+    return None
+
+
+def _text(pieces: Sequence[str], kind: str) -> re.Match[str] | None:
+    """A line that ends in text. It goes on in the next line only if the next word had no room in this one."""
+    line = pieces[0]
+    for before, piece in itertools.pairwise(pieces):
+        last = before.rstrip(" ")
+        fits = len(last) + 1 + len(piece.partition(" ")[0]) <= _WIDTH
+        if fits or (len(last) > _WIDTH and " " in last) or not piece.strip() or _kind(piece):
+            break
+        line = f"{line.rstrip(' ')} {piece}"
+    return _EXACT[kind].fullmatch(line)
 
 
 def _add(said: Said, kind: str, value: str, found: re.Match[str]) -> None:
@@ -171,6 +218,9 @@ def check_value(text: str, what: str) -> str:
         raise Problem(f"{what} has a line break or another control character: write it as one line of text")
     if not text.strip() or text != text.strip():
         raise Problem(f"{what} is empty, or begins or ends with white space: write it without")
+    if found := _BEGINNING.search(text):
+        says = "which begins a line of its own in a commit message: leave out its colon"
+        raise Problem(f"{what} has the word {found[1]}:, {says}")
     if len(text) > 1000:
         raise Problem(f"{what} has {len(text)} characters: write at most 1000")
     return text

@@ -135,7 +135,7 @@ def _outcome(
         return Restored(
             target=str(plan.target),
             from_=_sha256(repo, plan.before),
-            to=_sha256(repo, plan.before if plan.after is None else plan.after),
+            to=_sha256(repo, plan.before if plan.after is None and not plan.removes else plan.after),
             outcome="left" if plan.left else outcome if mine else "unchanged",
             pull_request=pull if mine else None,
             commit=commit if mine else None,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
-from pointsman.history.earlier_states import EarlierState, EarlierStates, NoEarlierState
+from pointsman.history.earlier_states import EarlierState, EarlierStates, NeverGood, NoEarlierState
 from pointsman.history.targets import choose
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -53,7 +53,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one target's manifest becomes; None, with the reason in `says`, if it stays as it is."""
+    """What one target's manifest becomes; None, with the reason in `says`, if it stays as it is or is removed."""
 
     target: Target
     before: Entry | None
@@ -63,11 +63,12 @@ class Plan:
     hold: Hold | None = None  # to be set with it
     says: str = ""
     left: bool = False  # nothing could be done for it
+    removes: bool = False  # no manifest of the target was ever in good order, so none is left
     key: str = field(default="", compare=False)  # what it is, wherever it is built
 
     @property
     def moves(self) -> bool:
-        return self.after is not None and self.after != self.before
+        return self.removes or (self.after is not None and self.after != self.before)
 
 
 def plans(workspace: Workspace, request: Request) -> Iterator[Plan]:
@@ -113,11 +114,11 @@ def _plan(workspace: Workspace, past: EarlierStates, request: Request, target: T
     elif request.slot is not None:
         state = past.slot(target, request.slot, request.to)
     else:
-        state = past.state(target, request.to)
-    last = gate.lineage(repo.main, target).last
-    said = Said(target, supersedes=last.commit.oid if last else "none", now=request.now)
-    rules = {each.rpartition(":")[2] for each in request.accept}
-    said.accepts = {rule: request.reason for rule in sorted(rules) if accepts(request.accept, target, rule)}
+        try:
+            state = past.state(target, request.to)
+        except NeverGood:
+            return _without(target, entry, _said(gate, request, target))
+    said = _said(gate, request, target)
     earlier = _manifest(repo, target, state.entry, state.commit)
     if not state.slots:
         to = f"{short(state.commit)}: {_versions(earlier.versions)}"
@@ -125,6 +126,20 @@ def _plan(workspace: Workspace, past: EarlierStates, request: Request, target: T
     if entry is None:
         raise NoEarlierState(f"{target} has no manifest on main: roll it back as a whole, without --type")
     return _with_slots(workspace, _manifest(repo, target, entry, repo.main), earlier, entry, said, state)
+
+
+def _said(gate: Gate, request: Request, target: Target) -> Said:
+    last = gate.lineage(gate.repo.main, target).last
+    said = Said(target, supersedes=last.commit.oid if last else "none", now=request.now)
+    rules = {each.rpartition(":")[2] for each in request.accept}
+    said.accepts = {rule: request.reason for rule in sorted(rules) if accepts(request.accept, target, rule)}
+    return said
+
+
+def _without(target: Target, entry: Entry | None, said: Said) -> Plan:
+    """The removal of a manifest that no commit brought in good order, as a revert of that commit would do it."""
+    says = f"no manifest of it was ever in good order, so main has none now: pointsman publish --reship ships {target}"
+    return Plan(target, entry, None, said, "no manifest", says=says, removes=True, key=f"{target} - {said.supersedes}")
 
 
 def _with_slots(
@@ -151,9 +166,7 @@ def _held(repo: Repository, base: Snapshot, plan: Plan, hold: Hold) -> Plan:
     there = holds.standing(repo, base.entry(hold.path), hold.path)
     if there is not None and (there.until >= hold.until or holds.is_same(there, hold)):
         return plan
-    return Plan(
-        plan.target, plan.before, plan.after, plan.said, plan.to, hold, plan.says, key=f"{plan.key} hold {hold.reason}"
-    )
+    return replace(plan, hold=hold, key=f"{plan.key} hold {hold.reason}")
 
 
 def _manifest(repo: Repository, target: Target, entry: Entry, commit: Oid) -> Manifest:
@@ -168,6 +181,8 @@ def prove(gate: Gate, plans: Sequence[Plan]) -> None:
     """Refused unless every record is on main and every blob of what is put back hashes to its version."""
     manifests = {}
     for plan in plans:
+        if plan.removes:
+            continue
         data = plan.after if isinstance(plan.after, bytes) else gate.repo.content(plan.after)
         manifest = read_manifest(data or b"", plan.target.manifest_path)
         assert isinstance(manifest, Manifest)
