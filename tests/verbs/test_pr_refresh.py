@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from shop import GROCER, Kept, Shop, cooc, git, popularity
 
+from pointsman.errors import Problem
 from pointsman.shipping import pulls
 from pointsman.state.documents import read_manifest
 from pointsman.verbs import refresh
@@ -33,8 +34,8 @@ def shop(kept: Kept) -> Shop:
     return kept.fresh()
 
 
-def of_cooc(shop: Shop) -> dict[str, Any]:
-    (pull,) = [pull for pull in shop.pulls() if " cooc " in pull["title"]]
+def of_cooc(shop: Shop, target: str = "grocer/home") -> dict[str, Any]:
+    (pull,) = [pull for pull in shop.pulls() if pull["title"].startswith(f"ship: {target} cooc ")]
     return pull
 
 
@@ -93,7 +94,7 @@ def test_a_commit_of_somebody_else_stops_it(shop: Shop) -> None:
     head = git(shop.origin, "rev-parse", pull["branch"])
     with shop.open() as repo:
         repo.refresh()
-        assert pulls.others_work(repo, pulls.find(Workspace(repo), pull["id"])).endswith("by Ann Ops")
+        assert pulls.others_work(repo, pulls.find(Workspace(repo), pull["id"])).endswith("by Ann Ops <ann@example.org>")
     assert git(shop.origin, "rev-parse", pull["branch"]) == head
     (told,) = shop.publish(shop.root / "cooc.json").document["targets"]
     assert "a commit that no publish made" in told["says"]
@@ -160,3 +161,80 @@ def test_whoever_comes_second_finds_it_rebuilt(shop: Shop) -> None:
         first = refresh.refresh(Workspace(one)).document["pull_requests"]
         second = refresh.refresh(Workspace(other)).document["pull_requests"]
     assert [each["outcome"] for each in (*first, *second)] == ["rebuilt", "fresh"]
+
+
+def without_record(shop: Shop) -> str:
+    """A branch that ships a version which nobody recorded, as anyone may push it; it is the first in any list."""
+    said = f"Manifest: baker/home sha256:{'0' * 64}\nSupersedes: baker/home {'0' * 40}\n"
+    said += f"Record: baker/home popularity@{'0' * 64}\n"
+    commit = git(shop.origin, "commit-tree", "main^{tree}", "-p", "main", given=f"ship: baker/home\n\n{said}")
+    git(shop.origin, "update-ref", "refs/heads/ship/baker/home/0", commit)
+    return "ship/baker/home/0"
+
+
+def test_one_that_cannot_be_rebuilt_stops_no_other(shop: Shop) -> None:
+    pull = of_cooc(shop)
+    merged_popularity(shop)
+    odd = without_record(shop)
+    with shop.open() as repo:
+        outcome = refresh.refresh(Workspace(repo))
+    told = {each["branch"]: each for each in outcome.document["pull_requests"]}
+    assert outcome.exit_code == 5
+    assert told[pull["branch"]]["outcome"] == "rebuilt"
+    assert told[odd]["outcome"] == "failed"
+    assert "has no record on main: close it" in told[odd]["says"]
+    with shop.open() as repo, pytest.raises(Problem, match="has no record on main"):
+        refresh.refresh(Workspace(repo), odd)
+
+
+@pytest.mark.slow
+def test_a_branch_that_takes_no_push_stops_no_other(shop: Shop) -> None:
+    files = [popularity(shop.root / f"{name}.json", 20, surface=name) for name in ("cart", "top")]
+    shop.publish(*files, merge=True)
+    shop.publish(*(popularity(shop.root / f"{name}2.json", 20, day=2, surface=name) for name in ("cart", "top")))
+    shop.publish(*(cooc(shop.root / f"{name}3.json", 20, surface=name) for name in ("cart", "top")))
+    shop.merge(of_cooc(shop, "grocer/cart")["id"])
+    shop.merge(of_cooc(shop, "grocer/top")["id"])
+    stuck = next(each["branch"] for each in shop.pulls() if each["targets"] == ["grocer/cart"])
+    hook = shop.origin / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f'#!/bin/sh\ntest "$1" != refs/heads/{stuck}\n')
+    hook.chmod(0o755)
+    with shop.open() as repo:
+        outcome = refresh.refresh(Workspace(repo))
+    told = {each["branch"]: each for each in outcome.document["pull_requests"]}
+    assert outcome.exit_code == 5
+    assert sorted(each["outcome"] for each in told.values()) == ["failed", "fresh", "fresh", "rebuilt"]
+    assert told[stuck]["outcome"] == "failed"
+    assert "did not take the push" in told[stuck]["says"]
+
+
+def test_a_bug_that_one_brings_out_stops_no_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    pull = of_cooc(shop)
+    merged_popularity(shop)
+    without_record(shop)
+    real = refresh._wants
+
+    def wants(repo: Any, gate: Any, one: Any) -> Any:
+        if one.branch != pull["branch"]:
+            raise RecursionError("\x1b[31m")
+        return real(repo, gate, one)
+
+    monkeypatch.setattr(refresh, "_wants", wants)
+    with shop.open() as repo:
+        outcome = refresh.refresh(Workspace(repo))
+    failed, rebuilt = outcome.document["pull_requests"]
+    assert (outcome.exit_code, rebuilt["outcome"]) == (5, "rebuilt")
+    assert failed["says"] == "this is a bug in pointsman (RecursionError: \\u001b[31m)"
+
+
+def test_a_target_that_only_the_diff_names_is_named(shop: Shop) -> None:
+    pull = of_cooc(shop)
+    with shop.open(shop.origin) as repo:
+        repo.refresh()
+        head = repo.resolve(pull["branch"])
+        manifest = repo.git.blob(repo.git.tree(repo.tree_of(head))["pointsman.toml"].oid)
+        tree = repo.tree_with(repo.tree_of(head), {"manifests/grocer/cart/manifest.json": manifest})
+        rider = repo.commit(tree, [repo.main], git(shop.origin, "log", "-1", "--format=%B", head))
+    git(shop.origin, "update-ref", f"refs/heads/{pull['branch']}", rider)
+    assert of_cooc(shop)["targets"] == ["grocer/home", "grocer/cart"]

@@ -10,9 +10,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pointsman.errors import Unreachable
 from pointsman.state.objects import Oid
 
 BODY_LIMIT = 65536  # characters of a pull request's body or of a comment: GitHub's limit, the smallest
+
+
+class Silent(Unreachable):
+    """The forge gave no answer, at every try."""
 
 
 @dataclass(frozen=True, slots=True)

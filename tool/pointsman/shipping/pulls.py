@@ -30,7 +30,10 @@ OLD_MESSAGE = "auto-merge keeps the message of what it was before; turn it on ag
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """One open pull request, with the message of its commit."""
+    """One open pull request, with the message of its commit.
+
+    `targets`: those that its message names, then those that it changes besides.
+    """
 
     opened: Opened
     targets: tuple[Target, ...]
@@ -98,7 +101,7 @@ def read_pull(repo: Repository, opened: Opened) -> Pull:
             if (older := parse(below.message)).said:
                 commit, message = below, older
                 break
-    targets = tuple(dict.fromkeys(said.target for said in message.said)) or _changed_targets(repo, opened.head)
+    targets = tuple(dict.fromkeys((*(said.target for said in message.said), *_changed_targets(repo, opened.head))))
     return Pull(opened, targets, commit.message, message, commit.author, rfc3339(commit.time), len(head.parents) > 1)
 
 

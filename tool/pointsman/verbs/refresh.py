@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line
+from pointsman.errors import Bug, Fault, MovedFirst, Problem, Refused, one_line
+from pointsman.forge.base import Silent
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
@@ -29,7 +30,7 @@ from pointsman.values import PullRequest, TargetName, ToldFault, told
 from pointsman.workspace import Workspace
 
 _TRIES = 12
-Became = Literal["fresh", "rebuilt", "merged", "closed", "left", "refused"]
+Became = Literal["fresh", "rebuilt", "merged", "closed", "left", "refused", "failed"]
 
 
 @struct(frozen=True)
@@ -50,7 +51,10 @@ class Refreshed:
 
 
 def refresh(workspace: Workspace, text: str | None = None) -> Outcome[Refreshed]:
-    """Rebuild the stale one that is named, or all. Exit 1 if the gate lets none of them be rebuilt, 5 if not all."""
+    """Rebuild the stale one that is named, or all. One that cannot be rebuilt stops no other, and is told.
+
+    Exit 1 if the gate lets none of them be rebuilt, the code of the trouble if there is nothing else, 5 if not all.
+    """
     repo, progress = workspace.repo, workspace.progress
     repo.refresh()
     if text is not None and text.startswith("revert-"):
@@ -58,14 +62,33 @@ def refresh(workspace: Workspace, text: str | None = None) -> Outcome[Refreshed]
     else:
         every = [pulls.find(workspace, text)] if text is not None else pulls.open_pulls(workspace)
     repo.expect(sum(len(pull.targets) for pull in every))
-    done = []
+    done: list[RefreshedPullRequest] = []
+    troubles: list[Problem] = []
     for place, pull in enumerate(every):
-        done.append(_refresh(workspace, pull))
+        try:
+            if troubles and isinstance(troubles[-1], Silent):
+                raise Silent("not tried: the forge did not answer for the one before")
+            done.append(_refresh(workspace, pull))
+        except Problem as problem:
+            troubles.append(problem)
+            done.append(_told(pull, "failed", str(problem)))
+        except Exception as error:  # noqa: BLE001 - whoever may push a branch can show us a bug, and the others wait
+            troubles.append(bug := Bug(f"this is a bug in pointsman ({type(error).__name__}: {one_line(str(error))})"))
+            done.append(_told(pull, "failed", str(bug)))
         progress.counted("pull requests looked at", place + 1, len(every))
         progress(f"{done[-1].outcome} {pull.branch}")
-    refused = [each for each in done if each.outcome == "refused"]
-    code = 0 if not refused else 1 if not any(each.outcome in ("rebuilt", "merged") for each in done) else 5
-    return Outcome(Refreshed(done), code)
+    if text is not None and troubles:
+        raise troubles[0]
+    return Outcome(Refreshed(done), _exit_code(done, troubles))
+
+
+def _exit_code(done: Sequence[RefreshedPullRequest], troubles: Sequence[Problem]) -> int:
+    outcomes = {each.outcome for each in done}
+    if not outcomes & {"refused", "failed"}:
+        return 0
+    if outcomes & {"rebuilt", "merged", "closed"} or (troubles and outcomes - {"failed"}):
+        return 5
+    return troubles[0].exit_code if troubles else Refused.exit_code
 
 
 def _refresh(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:

@@ -21,6 +21,7 @@ import httpx
 
 from pointsman import __version__
 from pointsman.errors import Unreachable, one_line
+from pointsman.forge.base import Silent
 from pointsman.forge.github.place import TOKENS, Place
 from pointsman.timeouts import forge_patience, remote_timeout
 
@@ -33,7 +34,7 @@ _MOST_PAGES = 100
 _LIMITED_KINDS = {"RATE_LIMIT", "RATE_LIMITED"}  # GraphQL's types of an error
 
 
-class Lost(Unreachable):
+class Lost(Silent):
     """The answer was lost. If the call was a write, it may have happened."""
 
 
