@@ -190,6 +190,19 @@ def test_a_newer_window_closes_the_older_one_and_says_so(team: Team, hub: Hub) -
 
 
 @pytest.mark.slow
+def test_merging_again_what_people_merged_is_unchanged(team: Team, hub: Hub) -> None:
+    number = team.shipped(1)
+    branch = hub.pulls[number]["ref"]
+    for name in (str(number), branch, "grocer/home"):
+        with team.open() as repo:
+            again = pr.merge(Workspace(repo), name)
+        assert (again.exit_code, again.document["outcome"]) == (0, "unchanged")
+        assert again.document["commit"] == git(hub.repo, "rev-parse", "main")
+    with team.open() as repo, pytest.raises(Problem, match="no open pull request 77"):
+        pr.merge(Workspace(repo), "77")
+
+
+@pytest.mark.slow
 def test_what_main_has_overtaken_is_built_anew_and_says_which_approval_that_costs(team: Team, hub: Hub) -> None:
     team.publish(team.day(1))
     team.publish(cooc(team.root / "cooc.json", 30))

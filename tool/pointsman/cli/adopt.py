@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.arguments import TEXT
+from pointsman.cli.arguments import TEXT, URL
 from pointsman.cli.console import Answer, Call, example, json_option
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     help="The registry, with current/ and records/; default: where [serving] manifest is.",
 )
 @click.option("--blobs", metavar="URL", type=TEXT, help="Where the blobs are, if the URIs in the registry do not say.")
-@click.option("--run", metavar="URL", type=TEXT, help="This pipeline run; records and commits name it.")
+@click.option("--run", metavar="URL", type=URL, help="This pipeline run; records and commits name it.")
 @click.option("--reship", is_flag=True, help="Also take over versions that a rollback took out.")
 @click.option("--dry-run", is_flag=True, help="Judge everything, write nothing.")
 @json_option

@@ -20,6 +20,7 @@ else:
 
 _DIGITS = re.compile(r"[0-9a-f]{4,64}")
 _LONGEST = 366 * 86400  # seconds
+_URL = re.compile(r"https?://(?P<user>[^/?#@]*@)?[^\s/?#@:]+(:\d+)?([/?#]\S*)?", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -36,6 +37,21 @@ class _Text(_ParamType):
         if not value.strip() or _CONTROL.search(value):
             self.fail(f"{value!r} is not one line of text", param, ctx)
         return str(value)
+
+
+class _Url(_Text):
+    """An address of the web, which is stored for ever, so without a user and a password."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = super().convert(value, param, ctx)
+        found = _URL.fullmatch(text)
+        if found is None:
+            self.fail(f"{text!r} is not a URL, such as https://ci.example/runs/7", param, ctx)
+        if found["user"] is not None:
+            self.fail("a URL here is stored for ever: leave out the user and the password", param, ctx)
+        return text
 
 
 class _Target(_ParamType):
@@ -183,7 +199,7 @@ class _Setting(_ParamType):
         return key.strip(), content.strip()
 
 
-TEXT, ADDRESS, TARGET, TARGETS, HOLDABLE, DROP, VERSION_OF, RULE, SETTING, FAIL_ON = (
-    _Text(), _Address(), _Target(), _Targets(), _Holdable(), _Drop(), _Version(), _Rule(), _Setting(), _FailOn()
+TEXT, URL, ADDRESS, TARGET, TARGETS, HOLDABLE, DROP, VERSION_OF, RULE, SETTING, FAIL_ON = (
+    _Text(), _Url(), _Address(), _Target(), _Targets(), _Holdable(), _Drop(), _Version(), _Rule(), _Setting(), _FailOn()
 )  # fmt: skip
 DEADLINE, PERIOD, COUNT = _Seconds(zero=True), _Seconds(zero=False), _Count(min=1)

@@ -101,7 +101,10 @@ def render_shown(pull: Shown) -> str:
 
 def render_merged(merged: Merged) -> str:
     """What was merged, and as which commit."""
-    return f"merged {', '.join(merged.targets) or 'the hold'} as {short(merged.commit)}"
+    what = ", ".join(merged.targets) or "the hold"
+    if merged.outcome == "unchanged":
+        return f"unchanged, nothing of {what} is open, and main has it as {short(merged.commit)}"
+    return f"merged {what} as {short(merged.commit)}"
 
 
 def render_closed(closed: Closed) -> str:

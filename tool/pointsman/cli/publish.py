@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pointsman.cli.arguments import DROP, TEXT
+from pointsman.cli.arguments import DROP, TEXT, URL
 from pointsman.cli.console import Answer, Call, example, given, json_option
 from pointsman.cli.ship_options import ship_options
 from pointsman.state.names import short
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog=example("pointsman publish staging/ --run https://ci.example/runs/7"))
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path())
-@click.option("--run", metavar="URL", type=TEXT, help="The pipeline run that built them; records and commits name it.")
+@click.option("--run", metavar="URL", type=URL, help="The pipeline run that built them; records and commits name it.")
 @click.option(
     "--window", metavar="START_END", type=TEXT, help="Publish this staged window; default: the newest of each target."
 )

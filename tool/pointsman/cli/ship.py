@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pointsman.cli import publish
-from pointsman.cli.arguments import TARGET, TEXT, VERSION_OF
+from pointsman.cli.arguments import TARGET, URL, VERSION_OF
 from pointsman.cli.console import Answer, Call, example, given, json_option
 from pointsman.cli.ship_options import ship_options
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(epilog=example("pointsman ship grocer/home popularity@3f2a91c0 cooc@77b0aa12"))
 @click.argument("target", type=TARGET)
 @click.argument("versions", metavar="TYPE@VERSION...", nargs=-1, required=True, type=VERSION_OF)
-@click.option("--run", metavar="URL", type=TEXT, help="The pipeline run that asks for it; the commit names it.")
+@click.option("--run", metavar="URL", type=URL, help="The pipeline run that asks for it; the commit names it.")
 @ship_options
 @json_option
 @click.pass_obj

@@ -103,5 +103,8 @@ class Forge(Protocol):
     def merged_as(self, commit: Oid) -> Opened | None:
         """The pull request that became this commit of main; None if there was none."""
 
+    def merged(self, number: str) -> Oid | None:
+        """The commit of main that the pull request with this number became; None if none did, or it has no number."""
+
     def protection(self) -> list[tuple[str, str]]:
         """Each setting that the forge should have, and what is wrong with it; "" if nothing is."""

@@ -65,5 +65,8 @@ class LocalForge:
     def merged_as(self, commit: Oid) -> Opened | None:
         return None
 
+    def merged(self, number: str) -> Oid | None:
+        return None
+
     def protection(self) -> list[tuple[str, str]]:
         return []

@@ -14,6 +14,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.report.review import commit_message
 from pointsman.report.review.document import describe
 from pointsman.settings import Settings
+from pointsman.shipping.branches import digits_of, ship_key
 from pointsman.shipping.options import ShipOptions, accepts_fault, bind
 from pointsman.state.documents import Manifest, Record, later_moment
 from pointsman.state.message import Said, compose, subject_of
@@ -215,9 +216,8 @@ class Drafts:
         gone = [f"without {slot}" for each in said for slot in sorted(each.drops)]
         subject = f"ship: {subject_of(slots, gone, [each.target for each in said])}"
         reason = self.terms.asked.reason if any(each.accepts or each.reships for each in said) else ""
-        names = "\n".join(f"{each.target}\n" + "\n".join(each.rebuildable) for each in said)
         place = "run" if self.terms.together else said[0].target.place
-        branch = f"ship/{place}/{hashlib.sha256(names.encode()).hexdigest()[:12]}"
+        branch = f"ship/{place}/{digits_of([ship_key(each) for each in said])}"
         note = "\n\n".join(filter(None, (self.terms.note, self._reports.get(tuple(manifests)))))
         message = compose(subject, said, run=self.terms.asked.run, reason=reason, note=note)
         return Ship(main, manifests, tuple(said), message, branch)

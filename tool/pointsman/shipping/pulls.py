@@ -125,8 +125,12 @@ def is_stale(gate: Gate, main: Oid, pull: Pull) -> bool:
     return False
 
 
+class NoneOpen(Problem):
+    """No open pull request is the one that was named."""
+
+
 def find(workspace: Workspace, text: str) -> Pull:
-    """The one open pull request with this id, branch or target. Problem if there is none or more.
+    """The one open pull request with this id, branch or target. NoneOpen if there is none, Problem if there are more.
 
     If a target has none, it is the pull request of its hold.
     """
@@ -140,7 +144,7 @@ def find(workspace: Workspace, text: str) -> Pull:
     more = f" and {len(named or pulls) - _PULLS_SHOWN} more" if len(named or pulls) > _PULLS_SHOWN else ""
     if named:
         raise Problem(f"{len(named)} open pull requests are for {text}, name one of them: {known}{more}")
-    raise Problem(f"no open pull request {text}: {f'open are {known}{more}' if pulls else 'none is open'}")
+    raise NoneOpen(f"no open pull request {text}: {f'open are {known}{more}' if pulls else 'none is open'}")
 
 
 def reference(pull: Pull) -> PullRequest:

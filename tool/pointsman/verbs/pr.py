@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.shipping.merge import merge_pull
-from pointsman.shipping.pulls import Pull, close_pull, find, is_stale, open_pulls, reference
+from pointsman.shipping.merged import merged_before
+from pointsman.shipping.pulls import NoneOpen, Pull, close_pull, find, is_stale, open_pulls, reference
 from pointsman.state.objects import Oid
 from pointsman.struct import struct
 from pointsman.values import CommitId, JudgedFault, Moment, PullRequest, TargetName, ToldFault, judged, told
@@ -49,6 +50,7 @@ class Merged:
 
     commit: CommitId
     targets: Sequence[TargetName]
+    outcome: Annotated[Literal["merged", "unchanged"], "unchanged: it was merged before"]
 
 
 @struct(frozen=True)
@@ -108,10 +110,16 @@ def show(workspace: Workspace, text: str) -> Outcome[Shown]:
 
 
 def merge(workspace: Workspace, text: str) -> Outcome[Merged]:
-    """Merge one pull request; Refused by the gate, MovedFirst if only its base is stale."""
+    """Merge one pull request, or find it merged. Refused by the gate, MovedFirst if only its base is stale."""
     workspace.repo.refresh()
-    pull = find(workspace, text)
-    return Outcome(Merged(merge_pull(workspace, pull), _targets(pull)))
+    try:
+        pull = find(workspace, text)
+    except NoneOpen:
+        if (before := merged_before(workspace, text)) is None:
+            raise
+        commit, targets = before
+        return Outcome(Merged(commit, list(map(str, targets)), "unchanged"))
+    return Outcome(Merged(merge_pull(workspace, pull), _targets(pull), "merged"))
 
 
 def close(workspace: Workspace, text: str) -> Outcome[Closed]:

@@ -18,6 +18,7 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.shipping.draft import Terms, Waiting, Want, without
+from pointsman.shipping.new_targets import resembling
 from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.records import Recording, Stored, record_of
 from pointsman.shipping.ship import Shipping
@@ -79,6 +80,7 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     terms = Terms("pointsman publish …", request, together=settings.group == "run")
     shipping = Shipping(workspace, settings, terms, at_hand)
     waiting |= shipping.judge(without(wants, waiting))
+    notes = [*reading.notes, *resembling(Snapshot(repo, main), (want.target for want in wants))]
     recording = Recording(workspace, settings)
     sources = _not_waiting(reading.sources, waiting)
     stored = recording.stored(sources)
@@ -101,7 +103,7 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     artifacts = [_told(source, blobs[source.path], settings) for source in _not_waiting(sources, waiting)]
     published = Published(artifacts, sorted(outcomes, key=_by_name), list(map(told, loose)) or None)
     code = exit_code(outcomes)
-    return Outcome(published, 5 if loose and code == 0 else code, (*reading.notes, *shipping.notes))
+    return Outcome(published, 5 if loose and code == 0 else code, (*notes, *shipping.notes))
 
 
 def _put(

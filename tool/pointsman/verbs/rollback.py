@@ -15,6 +15,7 @@ from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.shipping import pulls
+from pointsman.shipping.branches import digits_of
 from pointsman.state.message import compose
 from pointsman.state.objects import Entry, Oid
 from pointsman.struct import struct
@@ -97,8 +98,7 @@ def _roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
 
 def _branch(request: Request, plans: Sequence[Plan]) -> str:
     place = plans[0].target.place if len(plans) == 1 else "run"
-    what = "\n".join([plan.key for plan in plans])
-    return f"rollback/{place}/{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+    return f"rollback/{place}/{digits_of([plan.key for plan in plans])}"
 
 
 def _subject(plans: Sequence[Plan]) -> str:

@@ -12,6 +12,7 @@ from pointsman.history.earlier_states import EarlierState, EarlierStates, NeverG
 from pointsman.history.targets import choose
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.shipping.branches import restore_key
 from pointsman.shipping.options import accepts, bind, check_now, check_words
 from pointsman.state.documents import Hold, Manifest, later_moment, read_manifest
 from pointsman.state.message import Said
@@ -122,7 +123,7 @@ def _plan(workspace: Workspace, past: EarlierStates, request: Request, target: T
     earlier = _manifest(repo, target, state.entry, state.commit)
     if not state.slots:
         to = f"{short(state.commit)}: {_versions(earlier.versions)}"
-        return Plan(target, entry, state.entry, said, to, key=f"{target} {state.entry.oid} {said.supersedes}")
+        return Plan(target, entry, state.entry, said, to, key=restore_key(said, state.entry.oid))
     if entry is None:
         raise NoEarlierState(f"{target} has no manifest on main: roll it back as a whole, without --type")
     return _with_slots(workspace, _manifest(repo, target, entry, repo.main), earlier, entry, said, state)
@@ -157,8 +158,7 @@ def _with_slots(
     said.manifest = hashlib.sha256(manifest.render()).hexdigest()
     said.restores = {slot: earlier.versions[slot] for slot in put_back}
     to = f"{short(state.commit)}: {_versions(said.restores)}"
-    key = f"{said.target} {_versions(said.restores, digits=64)} {said.supersedes}"
-    return Plan(said.target, entry, manifest.render(), said, to, key=key)
+    return Plan(said.target, entry, manifest.render(), said, to, key=restore_key(said, None))
 
 
 def _held(repo: Repository, base: Snapshot, plan: Plan, hold: Hold) -> Plan:

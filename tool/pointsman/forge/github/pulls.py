@@ -28,6 +28,7 @@ write is sent again only if it did not happen.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -298,6 +299,9 @@ class GitHub:
         found = next(iter(exact or pulls), None)  # of a rebase merge only the last commit is named
         return self._opened(found) if found is not None else None
 
+    def merged(self, number: str) -> Oid | None:
+        return _merged(self.client, f"{self._root}/pulls/{number}") if re.fullmatch("[0-9]+", number) else None
+
     def protection(self) -> list[tuple[str, str]]:
         return protection(self.client, self._root)
 
@@ -319,6 +323,16 @@ class GitHub:
             if result is not None:
                 return result
         raise MovedFirst("GitHub's answers contradict each other: run the command again")
+
+
+def _merged(client: Client, path: str) -> Oid | None:
+    try:
+        pull = client.get(path)
+    except Denied as error:
+        if error.status != 404:
+            raise
+        return None
+    return Oid(str(pull["merge_commit_sha"])) if pull.get("merged_at") else None
 
 
 def _title(page: Page) -> str:

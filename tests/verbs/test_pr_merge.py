@@ -1,0 +1,65 @@
+"""Merging once more what is merged is no mistake, and says what main has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from shop import GROCER, STAGING, Shop, cooc, git, popularity
+
+from pointsman.cli.main import main
+from pointsman.errors import Problem
+from pointsman.verbs import rollback
+from pointsman.workspace import Workspace
+
+
+def merge_twice(shop: Shop, pull: dict[str, str], *names: str) -> None:
+    merged = shop.merge(pull["branch"]).document
+    before = shop.everything()
+    for name in (pull["id"], pull["branch"], *names):
+        again = shop.merge(name)
+        assert again.exit_code == 0
+        assert again.document == {**merged, "outcome": "unchanged"}
+    assert shop.everything() == before
+
+
+def test_a_ship_is_merged_once_by_whatever_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = Shop(tmp_path / "shop")
+    shop.publish(popularity(tmp_path / "p.json", 5))
+    [pull] = shop.pulls()
+    with pytest.raises(Problem, match="no open pull request 0123456789ab"):
+        shop.merge("0123456789ab")
+    merge_twice(shop, pull, "grocer/home")
+    shop.publish(cooc(tmp_path / "c.json", 5), merge=True)
+    assert main(["-C", str(shop.desk), "pr", "merge", pull["id"]]) == 0
+    merged = git(shop.origin, "rev-parse", "main~2")[:12]
+    assert capsys.readouterr().out == f"unchanged, nothing of grocer/home is open, and main has it as {merged}\n"
+    for other in ("grocer/search", "ship/grocer/home/0123456789ab"):
+        with pytest.raises(Problem, match="no open pull request"):
+            shop.merge(other)
+
+
+@pytest.mark.slow
+def test_a_rollback_is_merged_once_by_whatever_name(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    for day in (1, 2):
+        shop.publish(day=day, merge=True)
+    shop.roll_back()
+    merge_twice(shop, shop.pulls()[0], "grocer/home")
+    shop.publish(day=2, merge=True, reship=True)
+    with shop.open() as repo:
+        first = git(shop.origin, "rev-list", "main", "--", GROCER.manifest_path).split()[-1]
+        rollback.roll_back(Workspace(repo), rollback.Request((GROCER,), slot="cooc", to=first))
+    merge_twice(shop, shop.pulls()[0])
+
+
+@pytest.mark.slow
+def test_the_pull_request_of_a_run_and_one_that_accepts_are_merged_once(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop", '[forge]\ngroup = "run"\n[policy]\nkept_low = 1.0\n')
+    shop.publish(STAGING / "bookshop", merge=True)
+    files = [
+        popularity(tmp_path / f"{name}.json", 5, tenant="bookshop", surface=name, day=9) for name in ("home", "detail")
+    ]
+    accept = [f"bookshop/*:{rule}" for rule in ("kept-low", "items-drop", "size-jump")]
+    shop.publish(*files, accept=accept, reason="a sale")
+    merge_twice(shop, shop.pulls()[0])
