@@ -419,3 +419,66 @@ def test_settings_may_not_be_removed_nor_become_unreadable(shop: Shop) -> None:
     git(shop.desk, "rm", "-q", "pointsman.toml")
     git(shop.desk, "commit", "-q", "-m", "no settings")
     assert shop.check("origin/main", "HEAD") == ["schema"]
+
+
+@pytest.fixture
+def behind(shop: Shop) -> Iterator[str]:
+    """A clone that was not pulled: its branch main lacks the last commit. What main of the origin is."""
+    git(shop.desk, "reset", "-q", "--hard", "origin/main~1")
+    git(shop.desk, "update-ref", "-d", "refs/remotes/origin/main")
+    yield shop.main
+    git(shop.desk, "fetch", "-q", "origin")
+
+
+def test_check_says_which_commit_it_judged_and_that_main_has_more(
+    shop: Shop, behind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = git(shop.desk, "rev-parse", "HEAD")
+    desk = ("-C", str(shop.desk))
+    assert main([*desk, "check"]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"no faults at {here[:12]}\n"
+    assert f"main of the origin is at {behind[:12]}, which this checkout does not have: run git pull" in err
+    assert main([*desk, "check", "--offline"]) == 0
+    assert capsys.readouterr().err == ""
+    git(shop.desk, "reset", "-q", "--hard", behind)
+    assert main([*desk, "check"]) == 0
+    assert capsys.readouterr() == (f"no faults at {behind[:12]}\n", "")
+    git(shop.desk, "commit", "-q", "--allow-empty", "-m", "more than main")
+    assert main([*desk, "check"]) == 0
+    assert capsys.readouterr().err == ""
+    shop.origin.rename(shop.root / "away")
+    assert main([*desk, "check"]) == 0
+    assert "is not known: cannot read origin" in capsys.readouterr().err
+    (shop.root / "away").rename(shop.origin)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "--base", "main~2", "--head", "main"),
+        pytest.param(("check", "--base", "main", "--head", "main"), marks=pytest.mark.slow),
+        pytest.param(("review", "--base", "main~1", "--head", "main"), marks=pytest.mark.slow),
+        pytest.param(("review", "grocer/home", "--head", "main"), marks=pytest.mark.slow),
+        pytest.param(("at", "main", "grocer/home"), marks=pytest.mark.slow),
+        pytest.param(("log", "--explain", "main"), marks=pytest.mark.slow),
+        pytest.param(("rollback", "grocer/home", "--to", "main"), marks=pytest.mark.slow),
+    ],
+)
+def test_main_means_that_of_the_origin_in_every_command(
+    shop: Shop, behind: str, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert main(["-C", str(shop.desk), "--json", *words]) in (0, 1)
+    out, err = capsys.readouterr()
+    if words[0] == "rollback":
+        assert json.loads(out)["targets"][0]["outcome"] == "unchanged"
+        return
+    assert behind in out
+    if words[0] in ("check", "review"):
+        assert f"main means that of the origin, {behind[:12]}; the branch main of this clone is at" in err
+        assert "write refs/heads/main for that one" in err
+
+
+def test_a_repository_that_is_its_own_origin_has_one_main(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-C", str(shop.origin), "check", "--head", "main"]) == 0
+    assert capsys.readouterr() == (f"no faults at {shop.main[:12]}\n", "")

@@ -10,6 +10,7 @@ import click
 from pointsman.cli.arguments import TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
 from pointsman.report.markdown import plain
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.verbs.check import Checked
@@ -88,10 +89,13 @@ def summary(found: Checked) -> str:
 
 def _sentence(found: Checked) -> str:
     broken = sum(not fault.accepted for fault in found.faults)
+    where = f" at {short(found.head)}" if found.head is not None else " in the index"
+    where += f", compared with {short(found.base)}" if found.base is not None else ""
     if not broken:
-        return "no faults"
+        return f"no faults{where}"
     is_change = found.base is not None or found.head is None  # else everything at a commit was judged
-    return f"{broken} fault{'s' if broken > 1 else ''}{': this change must not be merged' if is_change else ''}"
+    stops = ": this change must not be merged" if is_change else ""
+    return f"{broken} fault{'s' if broken > 1 else ''}{where}{stops}"
 
 
 def _data(text: str) -> str:

@@ -14,7 +14,8 @@ from pointsman.errors import Problem
 from pointsman.repo.encoding import encode_tree
 from pointsman.repo.git import Git
 from pointsman.repo.history import TRUE, History
-from pointsman.repo.origin import Move
+from pointsman.repo.origin import MAIN, Move
+from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, TREE, Change, Entry, Oid, object_id
 
 _TRACKED = "refs/remotes/origin/"
@@ -43,7 +44,10 @@ class Repository(History):
                 self.heads[move.ref] = move.new
 
     def resolve(self, revision: str) -> Oid:
-        """The commit that a user names. A branch comes before a tag. Problem if there is none."""
+        """The commit that a user names. A branch comes before a tag, and `main` is that of the origin, read anew.
+
+        Problem if there is no such commit.
+        """
         if revision.startswith("-") or "\0" in revision or "\n" in revision:
             raise Problem(f"not a revision: {revision!r}")
         name, rest = re.fullmatch(r"([^~^@]*)(.*)", revision, re.DOTALL).groups()  # type: ignore[union-attr]
@@ -52,13 +56,28 @@ class Repository(History):
             tries = [f"{_HEADS}{name}{rest}", f"refs/remotes/{name}{rest}", revision]
             if self.remote is not None and self.worktree is None:
                 tries.insert(0, f"{_TRACKED}{name}{rest}")
+        if name == "main" and self.remote is not None:
+            self._require_main()
+            tries = [f"{_TRACKED}{name}{rest}"]
         for text in tries:
-            ran = self.git.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{text}^{{commit}}")
-            if ran.code == 0:
-                return Oid(ran.out.decode().strip())
+            if (found := self._commit(text)) is not None:
+                return found
         raise Problem(
             f"no such revision: {revision} (write a branch, a commit id, or a revision of git such as main~2)"
         )
+
+    def _commit(self, text: str) -> Oid | None:
+        ran = self.git.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{text}^{{commit}}")
+        return Oid(ran.out.decode().strip()) if ran.code == 0 else None
+
+    def _require_main(self) -> None:
+        """Read the origin's main if nobody has, and tell if the branch of this clone is another."""
+        main = self.main if MAIN in self.heads else self.refresh()
+        here = self._commit(MAIN) if self.worktree is not None else None
+        if here not in (None, main):
+            says = f"main means that of the origin, {short(main)}; the branch main of this clone is at"
+            note = f"{says} {short(here or '')}: write {MAIN} for that one"
+            self.notes[:] = [*(each for each in self.notes if each != note), note]
 
     # objects and commits
 

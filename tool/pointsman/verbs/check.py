@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from pointsman.errors import Fault
+from pointsman.errors import Fault, Problem
 from pointsman.outcome import Outcome
 from pointsman.repo.git import OddTree
 from pointsman.repo.snapshot import Snapshot
+from pointsman.state.names import short
+from pointsman.state.objects import Oid
 from pointsman.struct import struct
 from pointsman.values import CommitId, Shape, ToldFault
 from pointsman.workspace import Workspace
@@ -70,7 +72,23 @@ def check(
 
     faults = [*map(told, verdict.faults), *(told(fault, reason) for fault, reason in verdict.accepted)]
     notes = [Note(each.rule, each.path, each.says, each.line) for each in map(told, verdict.notes)]
-    return Outcome(Checked(old, new, faults, notes), 1 if verdict.faults else 0)
+    said = _behind(workspace, new) if new is not None and head is None and base is None else ()
+    return Outcome(Checked(old, new, faults, notes), 1 if verdict.faults else 0, said)
+
+
+def _behind(workspace: Workspace, judged: Oid) -> tuple[str, ...]:
+    """That a checkout was judged which lacks commits of the origin's main, or of which that is not known."""
+    repo = workspace.repo
+    if repo.remote is None or repo.worktree is None or workspace.offline:
+        return ()
+    try:
+        main = repo.refresh()
+    except Problem as problem:
+        return (f"whether main of the origin has more than {short(judged)} is not known: {problem}",)
+    if repo.is_ancestor(main, judged):
+        return ()
+    says = f"{short(judged)} was judged, and main of the origin is at {short(main)}, which this checkout does not have"
+    return (f"{says}: run git pull, or pointsman check --head main",)
 
 
 def _first_change(old: bytes | None, new: bytes | None) -> int:
