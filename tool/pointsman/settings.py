@@ -13,6 +13,7 @@ from pointsman.errors import Problem
 from pointsman.guardrails.limits import Limit
 from pointsman.guardrails.table import DEFAULTS, read_limits
 from pointsman.state.names import NAME, Target
+from pointsman.state.other_forms import recognised
 from pointsman.state.store_url import Access, can_be_asked, split_url
 from pointsman.state.suggest import did_you_mean
 
@@ -98,9 +99,9 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
     try:
         tables = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise Problem(f"{where}: not UTF-8 at byte {error.start}") from error
+        raise Problem(f"{where}: {recognised(data) or f'not UTF-8 at byte {error.start}'}") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Problem(f"{where}: not TOML: {error}") from error
+        raise Problem(f"{where}: {recognised(data) or f'not TOML: {error}'}") from error
     _refuse_unknown(tables, where)
     store = tables.get("store", {})
     if "url" not in store:

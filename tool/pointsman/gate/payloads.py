@@ -22,6 +22,7 @@ from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.names import BUILT_IN_TYPES, short
+from pointsman.state.other_forms import recognised
 from pointsman.state.store_url import can_be_asked
 from pointsman.store.base import MOST_OF_A_BLOB, Store
 from pointsman.store.open import open_store
@@ -171,7 +172,8 @@ class Contents:
         if len(held.data) > record.size:
             return Missing(f"the blob at {record.uri} has more than the {record.size} bytes that its record says")
         if hashlib.sha256(held.data).hexdigest() != record.version:
-            return Missing(f"the bytes at {record.uri} do not hash to their version")
+            other = recognised(held.data)
+            return Missing(f"the bytes at {record.uri} do not hash to their version{other and f': {other}'}")
         self._proven[record.uri] = len(held.data)
         if not url.startswith("file:"):
             _cache(record.version, held.data)

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from pointsman.errors import Fault
 from pointsman.state.documents import version_in
 from pointsman.state.names import Target
+from pointsman.state.other_forms import recognised
 from pointsman.state.strict_json import shown
 from pointsman.state.times import rfc3339_instant
 
@@ -117,6 +118,8 @@ def read_object(data: bytes) -> Object:
     try:
         document = _decoder.decode(data.decode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
+        if other := recognised(data):
+            raise Unread(other, "bad-json") from error
         where = f" at line {error.lineno} column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise Unread(f"it is not JSON{where}", "bad-json") from error
     if not isinstance(document, Object):

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from pointsman.errors import Fault
+from pointsman.state.other_forms import recognised
 
 MAX_DEPTH = 64
 TOO_DEEP = f"lists and objects nest deeper than {MAX_DEPTH} levels; flatten the document"
@@ -111,6 +112,8 @@ def _parse(data: bytes, path: str, tokens: _Tokens) -> object | Fault:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
+        if other := recognised(data):
+            return bad_json(path, f"line 1 column 1: {other}")
         where = _line_and_column(data, error.start)
         return bad_json(path, f"{where}: byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8")
     if text.startswith("\ufeff"):
@@ -118,6 +121,8 @@ def _parse(data: bytes, path: str, tokens: _Tokens) -> object | Fault:
     try:
         tree: object = tokens.decoder().decode(text)
     except json.JSONDecodeError as error:
+        if other := recognised(data):
+            return bad_json(path, f"line 1 column 1: {other}")
         return bad_json(path, f"line {error.lineno} column {error.colno}: {_reason(error)}")
     except RecursionError:
         return bad_json(path, f"$: {TOO_DEEP}")

@@ -12,6 +12,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from pointsman.store.schemes import Scheme
+from pointsman.web import OWN_CA, through
 
 Kind = Literal["absent", "occupied", "passing", "lasting"]
 _NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
@@ -49,12 +50,12 @@ def trouble_of(error: BaseException, scheme: Scheme, bucket: str) -> Trouble:
         return Trouble(f"no credentials were found: {scheme.credentials}", "lasting")
     found = re.search(r"\bstatus(?: code)?: (\d{3})\b", text)
     if found is None:
-        return Trouble(*_broken(text), where)
+        return Trouble(*_broken(text), where + through(where))
     status = int(found[1])
     named = re.search(r"<Code>(\w{1,64})</Code>", text)
     code = named[1] if named else ""
     says, kind = _refused(status, code, scheme, bucket)
-    return Trouble(says, kind, where)
+    return Trouble(says, kind, where + through(where) if status >= 500 else where)
 
 
 def _refused(status: int, code: str, scheme: Scheme, bucket: str) -> tuple[str, Kind]:
@@ -74,6 +75,10 @@ def _refused(status: int, code: str, scheme: Scheme, bucket: str) -> tuple[str, 
         return f"no permission ({answer}): the credentials must allow to read, list and write objects there", "lasting"
     if status in (409, 412):
         return f"the store reports a conflict ({answer}) and nothing shows who won: run the command again", "occupied"
+    if status == 501 or code == "NotImplemented":
+        says = f"the store cannot do what is asked ({answer}). If it was a write, it has no conditional writes"
+        more = "(If-None-Match, If-Match): use a newer version of it, another gateway to it, or another store"
+        return f"{says} {more}", "lasting"
     if status == 507 or code in _FULL:
         return f"the store is full, or this is too large for it ({answer}): make room and run again", "lasting"
     if status == 429 or code in _THROTTLED:
@@ -97,7 +102,10 @@ def _broken(text: str) -> tuple[str, Kind]:
     if "dns error" in text:
         return "no such host: check [store] endpoint and the network", "passing"
     if re.search(r"InvalidCertificate|InvalidContentType|UnknownIssuer|NotValidForName", text):
-        return "no secure connection can be made: check [store] endpoint, its certificate and https", "lasting"
+        return (
+            f"no secure connection can be made: check [store] endpoint, its certificate and https; {OWN_CA}",
+            "lasting",
+        )
     if re.search(r"kind: Timeout|TimedOut|timed out", text):
         more = "POINTSMAN_STORE_TIMEOUT=<seconds> gives it more time"
         return f"no answer: check [store] endpoint, the network, and that the store is running; {more}", "passing"

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pointsman.errors import Problem
+from pointsman.files import read_file
 from pointsman.state.store_url import Access
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
+_MOST_OF_A_BUNDLE = 10_000_000  # bytes
 Open = Callable[[str, Access, "ClientConfig", "RetryConfig"], "ObjectStore"]
 
 
@@ -40,6 +42,8 @@ class Scheme:
         self.check_environment()
         name = url.partition("://")[2].partition("/")[0]
         retry: RetryConfig = {"max_retries": 0}
+        if authorities := _own_authorities():
+            options = {**options, "root_certificate": authorities}
         try:
             return self.open(name, access, options, retry)
         except (BaseError, ValueError) as error:
@@ -48,6 +52,23 @@ class Scheme:
             else:  # without the error's text, which may quote the environment
                 says = f"check [store] in pointsman.toml, and {self.credentials}"
             raise Problem(f"cannot open {url}: {says}") from None
+
+
+def _own_authorities() -> bytes:
+    """The certificates that AWS and Python tools are told to trust besides those of the system and of SSL_CERT_FILE."""
+    found = b""
+    for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        path = os.environ.get(variable, "")
+        if not path or os.path.isdir(path):  # a directory of certificates is for OpenSSL alone
+            continue
+        try:
+            data = read_file(path, _MOST_OF_A_BUNDLE)
+        except OSError as error:
+            raise Problem(f"{variable} names {path}, which cannot be read: {error.strerror}") from error
+        if b"-----BEGIN CERTIFICATE-----" not in data:
+            raise Problem(f"{variable} names {path}, in which no certificate stands: it must be a PEM file")
+        found += data + b"\n"
+    return found
 
 
 def _s3(name: str, access: Access, options: ClientConfig, retry: RetryConfig) -> ObjectStore:
