@@ -12,6 +12,7 @@ message that it got), "About merge methods on GitHub" (what each button makes of
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import json
 import os
@@ -492,11 +493,21 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "hang":
             self.rfile.read()  # until the caller hangs up
             self.close_connection = True
+        elif kind == "flood":
+            self._flood()
         elif kind in SPOILED:
             status, document, headers = SPOILED[kind]
             self._send(status, b'{"number": ' if kind == "malformed" else json.dumps(document).encode(), headers)
         else:
             self._send(int(kind), b'{"message": "Server Error"}', {})
+
+    def _flood(self) -> None:
+        """An answer that does not end."""
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):  # until the caller hangs up
+            while True:
+                self.wfile.write(b" " * 65536)
 
     def _body(self) -> bytes:
         if self.headers.get("transfer-encoding") == "chunked":

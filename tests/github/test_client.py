@@ -8,6 +8,7 @@ import pytest
 
 from github.hub import TOKEN, Hub
 from pointsman.errors import Unreachable
+from pointsman.forge.github import client as client_module
 from pointsman.forge.github.client import Client, Denied, Lost, Pacer
 from pointsman.forge.github.place import Place, place_of
 from pointsman.forge.github.token import token_source
@@ -97,6 +98,67 @@ def test_github_says_how_long_to_wait(hub: Hub, client: Client, clock: Clock) ->
         client.write("POST", "/repos/o/r/pulls", {"title": "t", "head": "none", "body": ""})
     assert caught.value.status == 422
     assert clock.slept == [7, 7]
+
+
+@pytest.mark.parametrize(
+    "fault, seconds",
+    [
+        ("slowly", 7),
+        ("429", 60),
+        ("secondary", 60),
+        ("spent", 7),
+        ("spent-since", 1),
+        ("spent-silently", 60),
+        ("at-once", 1),
+    ],
+)
+def test_each_way_to_say_that_a_limit_is_reached_is_waited_for(
+    hub: Hub, client: Client, clock: Clock, fault: str, seconds: float
+) -> None:
+    spoil(hub, fault)
+    assert client.get("/repos/o/r")["allow_squash_merge"]
+    assert clock.slept == [seconds]
+
+
+@pytest.mark.parametrize("fault", ["graphql-spent", "graphql-limited"])
+def test_a_limit_of_graphql_comes_with_status_200(hub: Hub, client: Client, clock: Clock, fault: str) -> None:
+    spoil(hub, fault, fault, "gone")
+    with pytest.raises(Denied) as caught:
+        client.graphql("mutation", {})
+    assert caught.value.status == 404
+    assert (clock.slept[0], len(clock.slept)) == (7, 2)
+
+
+def test_a_limit_that_ends_after_all_calendars_ends_the_run_at_once(hub: Hub, client: Client, clock: Clock) -> None:
+    hub.rule = lambda method, path: "spent-for-ever"
+    with pytest.raises(Unreachable, match="longer than this run waits"):
+        client.get("/repos/o/r")
+    assert clock.slept == []
+
+
+def test_what_is_forbidden_is_no_limit_and_not_waited_for(hub: Hub, client: Client, clock: Clock) -> None:
+    hub.rule = lambda method, path: "forbidden"
+    with pytest.raises(Denied, match=r"the token does not allow GET .*: Resource not accessible by integration"):
+        client.get("/repos/o/r")
+    assert clock.slept == []
+
+
+def test_an_answer_that_does_not_end_is_cut_off(hub: Hub, client: Client) -> None:
+    spoil(hub, "flood")
+    assert client.get("/repos/o/r")["allow_squash_merge"]
+
+
+def test_a_list_is_read_to_its_end_and_one_without_an_end_is_not(
+    hub: Hub, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "_MOST_PAGES", 3)
+    hub.comments[1] = [{"id": place, "body": str(place)} for place in range(250)]
+    hub.pulls[1] = {"number": 1, "state": "closed", "auto_merge": None}
+    path = "/repos/o/r/issues/1/comments"
+    assert [each["id"] for each in client.pages(path)] == list(range(250))
+    hub.comments[1] *= 2
+    with pytest.raises(Unreachable, match=r"more than 300 entries in .*/issues/1/comments"):
+        list(client.pages(path))
 
 
 def test_a_run_does_not_wait_for_ever_and_says_when_to_come_again(hub: Hub, client: Client, clock: Clock) -> None:

@@ -31,6 +31,7 @@ _PER_PAGE = 100
 _ANSWER_TIMEOUT = 30.0  # seconds
 _LONGEST_LIMIT = 86400.0  # seconds
 _MOST_PAGES = 100
+_MOST_BYTES = 1 << 25  # of one answer: a page of 100 pull requests with the longest bodies has 13 MB
 _LIMITED_KINDS = {"RATE_LIMIT", "RATE_LIMITED"}  # GraphQL's types of an error
 
 
@@ -88,6 +89,7 @@ class Client:
                 "Accept": "application/vnd.github+json",
                 "X-GitHub-Api-Version": "2022-11-28",
                 "User-Agent": f"pointsman/{__version__}",
+                "Accept-Encoding": "gzip",
             },
             timeout=httpx.Timeout(min(remote_timeout(), _ANSWER_TIMEOUT)),
         )
@@ -169,7 +171,7 @@ class Client:
         what = f"{method} {httpx.URL(url).path}"
         headers = {"Authorization": f"Bearer {self._token()}"}
         try:
-            answer = self._http.request(method, url, params=query, json=body, headers=headers)
+            answer = self._whole(method, url, query, body, headers)
         except httpx.HTTPError as error:
             raise Lost(f"{self.place.server} does not answer ({what}: {type(error).__name__})") from error
         if answer.status_code >= 500:
@@ -183,6 +185,25 @@ class Client:
         if answer.is_success:
             return content, answer.headers
         raise self._trouble(answer, content, what)
+
+    def _whole(
+        self,
+        method: str,
+        url: str,
+        query: Mapping[str, str | int] | None,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+    ) -> httpx.Response:
+        """The answer with its content; ReadError if that is too long, or takes too long in all."""
+        until = time.monotonic() + 2 * _ANSWER_TIMEOUT
+        with self._http.stream(method, url, params=query, json=body, headers=headers) as answer:
+            content = bytearray()
+            for part in answer.iter_bytes():
+                content += part
+                if len(content) > _MOST_BYTES or time.monotonic() > until:
+                    raise httpx.ReadError("more than an answer may have", request=answer.request)
+            plain = {name: value for name, value in answer.headers.items() if name != "content-encoding"}
+            return httpx.Response(answer.status_code, headers=plain, content=bytes(content), request=answer.request)
 
     def _trouble(self, answer: httpx.Response, content: Any, what: str) -> Exception:
         reason = _reason(content)
