@@ -176,6 +176,8 @@ class Work:
                 return self.state.lasts.get(manifest_path(target), "none")
             case "commit":
                 return self.state.labels[rest]
+            case "main" if rest.startswith("sha256"):
+                return digest(self.before(manifest_path(rest[7:] or HOME)) or b"")
             case "main":
                 return self.state.tip
             case "head":

@@ -336,6 +336,25 @@ def _shipped_twice_twice(state: State) -> State:
     return _shipped_twice(state).ship("bakery-second", BAKERY, f"{BAKERY} popularity.2")
 
 
+def _joint(state: State) -> State:
+    """One commit ships the second manifest of the grocer and the first of the bakery."""
+    _shipped_once(state).record("bakery-records", f"{BAKERY} popularity.1", f"{BAKERY} popularity.2")
+    at = moment(state.time + 60)
+    home = manifest(HOME, state.current("popularity.2", "cooc.1"), at)
+    bakery = manifest(BAKERY, state.current(f"{BAKERY} popularity.1"), at)
+    lines = "\n".join([state.lines(HOME, home), state.lines(BAKERY, bakery)])
+    state.commit("joint", f"ship\n\n{lines}\n", {manifest_path(HOME): home, manifest_path(BAKERY): bakery})
+    return state
+
+
+def _joint_reverted(state: State) -> State:
+    _joint(state)
+    there = state.trees[state.labels["first-ship"]].get(manifest_path(HOME))
+    gone = {manifest_path(HOME): state.content(there), manifest_path(BAKERY): None}
+    state.commit("revert", 'Revert "ship"\n\nThis reverts a commit.\n', gone)
+    return state
+
+
 def _rolled_back_further(state: State) -> State:
     """From the third ship straight to the first: `popularity.3` is taken out."""
     return _shipped_thrice(state).restore("rollback", HOME, "first-ship")
@@ -486,6 +505,8 @@ STATES: dict[str, Callable[[State], State]] = {
     "accepted-drop": _accepted_drop,
     "tight": _tight,
     "shipped-twice-twice": _shipped_twice_twice,
+    "joint": _joint,
+    "joint-reverted": _joint_reverted,
     "rolled-back-further": _rolled_back_further,
     "shipped-after-rollback": _shipped_after_rollback,
     "rolled-back-by-type": _rolled_back_by_type,

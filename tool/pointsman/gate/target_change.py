@@ -11,7 +11,7 @@ from pointsman.gate.lineage import Lineage, Past
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Document, Kind, TargetChange
 from pointsman.state.documents import Manifest, Record
-from pointsman.state.message import Message, Said, is_restore, vouching
+from pointsman.state.message import Message, Said, is_restore, unsaid, vouching
 from pointsman.state.names import Target, short
 from pointsman.state.objects import Entry, Oid
 from pointsman.state.paths import target_of
@@ -41,7 +41,8 @@ class TargetChanges:
         data = self.repo.content(change.new)
         said = vouching(message, target, data) if data is not None else None
         kind = _kind(lineage, place, change.new, before, after, said)
-        said = said or message.about(target)
+        vouched, said = said is not None, said or message.about(target)
+        missing = tuple(unsaid(said, before.versions if before else {}, after.versions if after else {}))
         found = TargetChange(
             target,
             kind,
@@ -53,6 +54,12 @@ class TargetChanges:
             documents.slots(base, target, after),
             retired=documents.retired(base, target, after),
         )
+        if kind is Kind.SHIP and after is not None and said is not None and said.supersedes == (found.last or "none"):
+            # A stale ship would be compared with what it does not know of. A slot that goes is for type-dropped.
+            found = replace(found, unsaid=tuple(slot for slot in missing if slot in after.versions))
+        elif kind in (Kind.RESTORE, Kind.REMOVAL) and message.names_another(target) and not vouched:
+            silent = said is None or (bool(missing) and message.ships_another(target))
+            found = replace(found, unsaid=missing, passenger=silent)
         if kind is Kind.RESTORE and said is not None and said.restores:
             known = all(_had(lineage, place, slot, version) for slot, version in said.restores.items())
             return replace(found, restores_known=known)

@@ -66,6 +66,8 @@ class TargetChange:
     likeness: Mapping[tuple[str, str], Likeness] = field(default_factory=dict)  # of an earlier and a new version
     taken_out: frozenset[str] = frozenset()  # changed slots: a restore took their version out, and no Reship: line
     built_on: tuple[Fault, ...] = ()  # faults of the commit that last changed it: a ship may not hide them
+    unsaid: tuple[str, ...] = ()  # slots that change although the message, which has to say so, does not
+    passenger: bool = False  # a restore or removal that the message, which names other targets, does not tell of
     restores_known: bool = True  # every Restores: line names a version that the slot had before
     retired: frozenset[str] = frozenset()  # slots of `after` whose version has a tombstone on the base
     holds: Mapping[str, Hold | None] = field(default_factory=dict)  # path → hold on the base; None: not readable

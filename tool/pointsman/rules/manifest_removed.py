@@ -11,18 +11,19 @@ from pointsman.rules.rule import Rule
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
     for change in evidence.targets:
-        if change.kind is Kind.REMOVAL and not change.undoes_first:
+        if change.kind is Kind.REMOVAL and (change.passenger or not change.undoes_first):
+            silently = ", and the message names only other targets" if change.passenger else ""
             says = (
-                "the manifest is deleted, and serving would have nothing: put it back, with git revert if this is on "
-                "main already; to take out one type, use pointsman publish --drop; to delete the manifest, write "
-                f"'Accept: {change.target} manifest-removed <why>' into the commit message"
+                f"the manifest is deleted, and serving would have nothing{silently}: put it back, with git revert if "
+                "this is on main already; to take out one type, use pointsman publish --drop; to delete the manifest, "
+                f"write 'Accept: {change.target} manifest-removed <why>' into the commit message"
             )
             yield Fault(change.target.manifest_path, "manifest-removed", says)
 
 
 RULE = Rule(
     "manifest-removed",
-    stops="a deleted manifest; the revert of a target's first ship passes",
+    stops="a deleted manifest; the revert of a target's first ship passes, unless the message names only other targets",
     mend="`git revert` the commit, or write `Accept: <target> manifest-removed <why>` into its message",
     at=(
         Checkpoint.CHANGE,

@@ -25,6 +25,20 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         ):
             says = f"its message and its bytes differ about {slot}: publish it again; {change.way_back}"
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
+        elif change.passenger and change.kind is Kind.RESTORE:
+            what = f" ({', '.join(change.unsaid)})" if change.unsaid else ""
+            says = (
+                f"this change puts an earlier state back{what}, but its message names only other targets: make it a "
+                f"change of its own with pointsman rollback {change.target}, or add a line 'Restores: {change.target} "
+                "<type>@<version>' for each type that it puts back and 'Drop: … <type>' for each that it takes away"
+            )
+            yield Fault(change.target.manifest_path, "unvouched-manifest", says)
+        elif change.kind is Kind.SHIP and change.unsaid:
+            says = (
+                f"its message does not tell of {', '.join(change.unsaid)}, which it changes too: every type needs a "
+                f"Record: or Drop: line; publish it again; {change.way_back}"
+            )
+            yield Fault(change.target.manifest_path, "unvouched-manifest", says)
         elif not change.restores_known:
             says = "a Restores: line names a version that its slot never had: use pointsman rollback"
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
@@ -40,7 +54,8 @@ def _contradicts(after: Manifest | None, said: Said | None) -> str | None:
 
 RULE = Rule(
     "unvouched-manifest",
-    stops="a manifest that no `Manifest:` line of the change names, and that is no earlier good state",
+    stops="a manifest that no `Manifest:` line of the change names and that is no earlier good state; a ship or a "
+    "restore beside one that does more than its message says",
     mend="use `pointsman publish` to change it, `pointsman rollback` to restore it",
     at=(
         Checkpoint.CHANGE,

@@ -65,15 +65,17 @@ def _is_current(repo: Repository, main: Oid, pull: Pull) -> bool:
     """Whether main has exactly the manifests that a pull request vouches for."""
     snapshot = Snapshot(repo, main)
     current = {said.target: snapshot.read(said.target.manifest_path) or b"" for said in pull.message.said}
-    return bool(current) and all(
-        said.manifest == hashlib.sha256(current[said.target]).hexdigest() for said in pull.message.said
+    return (
+        bool(current)
+        and pull.does_as_it_says
+        and all(said.manifest == hashlib.sha256(current[said.target]).hexdigest() for said in pull.message.said)
     )
 
 
 def merged_as(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
     """The commit of main that says the same about every target as the pull request; None if there is none."""
     fork = repo.merge_base(main, pull.head)
-    if fork is None or not any(said.manifest for said in pull.message.said):
+    if fork is None or not pull.does_as_it_says or not any(said.manifest for said in pull.message.said):
         return None
     if fork == pull.head:
         return fork  # fast-forwarded, or squashed in the second of its commit, which makes the same commit

@@ -1,11 +1,11 @@
 """The open pull requests of ships, rollbacks and holds, on any forge.
 
-The message of its commit says what a pull request changes.
+The targets of a pull request are those that its diff changes. The message of its commit says what it means to do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from pointsman.errors import MovedFirst, Problem, one_line
@@ -15,12 +15,12 @@ from pointsman.gate.gate import Gate
 from pointsman.repo.encoding import read_commit
 from pointsman.repo.origin import REVERT_BRANCHES, Move
 from pointsman.repo.repository import Repository
+from pointsman.shipping.changed_targets import changed_targets
 from pointsman.shipping.page import page_of
 from pointsman.state.documents import rfc3339
 from pointsman.state.message import Message, parse
 from pointsman.state.names import Target, branch_place, short
 from pointsman.state.objects import Oid
-from pointsman.state.paths import path_kind
 from pointsman.values import PullRequest
 from pointsman.workspace import Workspace
 
@@ -32,7 +32,7 @@ OLD_MESSAGE = "auto-merge keeps the message of what it was before; turn it on ag
 class Pull:
     """One open pull request, with the message of its commit.
 
-    `targets`: those that its message names, then those that it changes besides.
+    `targets`: those that its diff changes, first what its message names.
     """
 
     opened: Opened
@@ -52,6 +52,11 @@ class Pull:
         return self.text.partition("\n")[0]
 
     @property
+    def does_as_it_says(self) -> bool:
+        """Whether its message names every target that its diff changes."""
+        return {*self.targets} <= {said.target for said in self.message.said}
+
+    @property
     def is_revert(self) -> bool:
         """Whether the Revert button of the forge made it. Its commit then has no lines of Pointsman."""
         return self.opened.ref.startswith(REVERT_BRANCHES)
@@ -67,7 +72,7 @@ class Pull:
 
 def open_pulls(workspace: Workspace, branches: Collection[str] | None = None) -> list[Pull]:
     """The open pull requests by the last `refresh` of the origin: all, or those of some branches."""
-    every = [read_pull(workspace.repo, opened) for opened in workspace.forge.find(branches)]
+    every = _read_pulls(workspace.repo, workspace.forge.find(branches))
     return [
         pull for pull in every if pull.targets or not pull.is_revert
     ]  # a revert may be of something else than state
@@ -89,11 +94,20 @@ def seen_pulls(workspace: Workspace) -> list[Pull]:
     except Problem as error:
         repo = workspace.repo
         repo.notes.append(f"pull requests are read from their branches alone: {error}")
-        return [read_pull(repo, opened) for opened in LocalForge(repo).find()]
+        return _read_pulls(repo, LocalForge(repo).find())
 
 
 def read_pull(repo: Repository, opened: Opened) -> Pull:
     """A pull request with its message, also if others have put commits without such lines on top."""
+    return _read_pulls(repo, [opened])[0]
+
+
+def _read_pulls(repo: Repository, every: Sequence[Opened]) -> list[Pull]:
+    changed = changed_targets(repo, [opened.head for opened in every])
+    return [_pull(repo, opened, changed.get(opened.head, ())) for opened in every]
+
+
+def _pull(repo: Repository, opened: Opened, changed: tuple[Target, ...]) -> Pull:
     head = commit = read_commit(opened.head, repo.git.commit(opened.head))
     message = parse(commit.message)
     if not message.said and repo.main != opened.head:
@@ -101,14 +115,11 @@ def read_pull(repo: Repository, opened: Opened) -> Pull:
             if (older := parse(below.message)).said:
                 commit, message = below, older
                 break
-    targets = tuple(dict.fromkeys((*(said.target for said in message.said), *_changed_targets(repo, opened.head))))
+    named = dict.fromkeys(said.target for said in message.said)
+    # One that is merged already has no diff.
+    targets = (*(target for target in named if target in changed), *(each for each in changed if each not in named))
+    targets = targets if changed else tuple(named)
     return Pull(opened, targets, commit.message, message, commit.author, rfc3339(commit.time), len(head.parents) > 1)
-
-
-def _changed_targets(repo: Repository, head: Oid) -> tuple[Target, ...]:
-    fork = repo.merge_base(repo.main, head)
-    changes = repo.git.differences(fork, head) if fork else []
-    return tuple(Target(*change.path.split("/")[1:3]) for change in changes if path_kind(change.path) == "manifest")
 
 
 def is_stale(gate: Gate, main: Oid, pull: Pull) -> bool:

@@ -61,7 +61,8 @@ class Superseding:
             return None
         rank = self._rank(mine)
         for other in self._others(mine.branch, mine.targets):
-            if there and _covers(mine.message.said, other.message.said) and self._rank(other) < rank:
+            covered = other.does_as_it_says and _covers(mine.message.said, other.message.said)
+            if there and covered and self._rank(other) < rank:
                 pulls.close_pull(self.workspace, other, f"superseded by {mine.branch}")
                 self.notes.append(f"closed {other.branch}: {mine.branch} supersedes it")
             elif _covers(other.message.said, mine.message.said) and self._rank(other) > rank:

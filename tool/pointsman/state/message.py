@@ -60,6 +60,11 @@ class Said:
     now: bool = False
 
     @property
+    def is_ship(self) -> bool:
+        """Whether it vouches for new bytes, and not only to put versions back."""
+        return bool(self.manifest) and not (self.restores and not self.records and not self.drops)
+
+    @property
     def rebuildable(self) -> list[str]:
         """The lines that stay the same if the change is rebuilt. The branch is named by their hash."""
         return [
@@ -86,12 +91,14 @@ class Message:
     reason: str = ""
     held_now: frozenset[str] = frozenset()  # "tenant/surface" or "all": hold set or released without review
     _blocks: dict[Target, list[Said]] = field(init=False, repr=False, compare=False)
+    _shipped: tuple[Target, ...] = field(init=False, repr=False, compare=False)  # the first two
 
     def __post_init__(self) -> None:
         blocks: dict[Target, list[Said]] = {}  # a message of many targets is asked about each of them
         for said in self.said:
             blocks.setdefault(said.target, []).append(said)
         object.__setattr__(self, "_blocks", blocks)
+        object.__setattr__(self, "_shipped", tuple({said.target: None for said in self.said if said.is_ship})[:2])
 
     def of(self, target: Target, manifest: str) -> Said | None:
         """The block that vouches for the manifest with this SHA-256; None if there is none."""
@@ -105,9 +112,20 @@ class Message:
         blocks = (said for said in self._blocks.get(target, ()) if not manifest or said.manifest in ("", manifest))
         return {rule: reason for said in blocks for rule, reason in said.accepts.items()}
 
+    def names_another(self, target: Target) -> bool:
+        """Whether a block is about a target other than this one."""
+        return any(other != target for other in self._blocks)
+
+    def ships_another(self, target: Target) -> bool:
+        """Whether a block is that of a ship of a target other than this one."""
+        return any(other != target for other in self._shipped)
+
     def about(self, target: Target) -> Said | None:
-        """The last block about a target; None if there is none."""
-        return next(reversed(self._blocks.get(target, ())), None)
+        """The last block about a target that vouches for no bytes; None if there is none.
+
+        A revert may quote the lines of what it takes back: those are about other bytes.
+        """
+        return next((said for said in reversed(self._blocks.get(target, ())) if not said.manifest), None)
 
 
 def parse(text: str) -> Message:
@@ -210,6 +228,22 @@ def is_restore(said: Said, before: Mapping[str, str], after: Mapping[str, str]) 
     """Whether the block restores every slot that changes. States are slot → version. False if nothing changes."""
     slots = {slot for slot in {*before, *after} if before.get(slot) != after.get(slot)}
     return bool(slots) and all(slot in after and said.restores.get(slot) == after[slot] for slot in slots)
+
+
+def unsaid(said: Said | None, before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """The slots that change although no Record:, Restores: or Drop: line of the block says so."""
+    slots = sorted(slot for slot in {*before, *after} if before.get(slot) != after.get(slot))
+    if said is None:
+        return slots
+    return [
+        slot
+        for slot in slots
+        if (slot not in said.drops if slot not in after else after[slot] not in _versions(said, slot))
+    ]
+
+
+def _versions(said: Said, slot: str) -> tuple[str | None, str | None]:
+    return said.records.get(slot), said.restores.get(slot)
 
 
 def check_value(text: str, what: str) -> str:
