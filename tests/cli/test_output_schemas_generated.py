@@ -15,6 +15,7 @@ import pytest
 from pointsman.report import target_state
 from pointsman.report.audit.value import Audit
 from pointsman.report.review.value import Review
+from pointsman.serving.outcomes import Synced
 from pointsman.struct import members
 from pointsman.values import Shape
 from pointsman.verbs import (
@@ -33,7 +34,6 @@ from pointsman.verbs import (
     rollback,
     ship,
     show,
-    sync,
     verify,
 )
 from pointsman.verbs import hash as hashing
@@ -66,7 +66,7 @@ VALUES: dict[str, type] = {
     "ship": ship.Shipped,
     "show": show.Shown,
     "status": target_state.Status,
-    "sync": sync.Synced,
+    "sync": Synced,
     "verify": verify.Verified,
 }
 SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
-from schedules import Bucket, Explored, Run, World, explore
+from schedules import Bucket, Explored, Run, Watching, World, explore
 from shop import GROCER, Shop, git, popularity
 
 from pointsman.errors import MovedFirst, Refused
@@ -118,6 +118,7 @@ CASES = [
     pytest.param("ABA", 2, {}, id="two syncs, a ship and its revert"),
     pytest.param("ABCB", 2, {}, id="two syncs, two ships and a revert"),
     pytest.param("AB", 3, {}, id="three syncs and a ship"),
+    pytest.param("ABA", 2, {"kind": Watching}, id="two watching syncs, a ship and its revert"),
     pytest.param("ABC", 2, {"lag": True}, id="two syncs that lagging replicas answer, and ships"),
     pytest.param("ABA", 2, {"crashes": 1, "heals": True}, id="two syncs of which one dies, a ship and its revert"),
     pytest.param("ABA", 2, {"lag": True, "heals": True}, id="lagging replicas around a revert, until the next sync"),
@@ -156,7 +157,13 @@ def test_in_many_schedules_serving_settles_on_what_main_is(
 def test_in_every_schedule_of_one_sync_it_does_and_those_are_all(
     lines: Callable[[str], Line], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for word, more in (("ABCB", {}), ("ABA", {"crashes": 1, "heals": True}), ("ABC", {"lag": True})):
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("ABCB", {}),
+        ("ABA", {"crashes": 1, "heals": True}),
+        ("ABC", {"lag": True}),
+        ("ABA", {"kind": Watching}),
+    ]
+    for word, more in cases:
         found = search(lines(word), 1, monkeypatch, runs=0, **more)
         assert (found.wrong, found.all) == ("", True), found.schedule
 

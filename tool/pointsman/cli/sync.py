@@ -16,12 +16,17 @@ from pointsman.state.names import short
 if TYPE_CHECKING:
     from pointsman.errors import Problem
     from pointsman.outcome import Outcome
-    from pointsman.serving.outcomes import SyncedTarget
-    from pointsman.verbs.sync import Synced
+    from pointsman.serving.outcomes import Synced, SyncedTarget
 
 
 @click.command(epilog=example("pointsman sync --watch 30"))
 @click.option("--watch", metavar="SECONDS", type=PERIOD, help="Repeat every SECONDS until stopped.")
+@click.option(
+    "--verify-every",
+    metavar="SECONDS",
+    type=PERIOD,
+    help="With --watch: read every pointer so often, changed or not; default: 600.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would change, write nothing.")
 @click.option("--no-heal", is_flag=True, help="Report pointers that were edited by hand, and leave them as they are.")
 @click.option("--prune", is_flag=True, help="Delete pointers whose manifest is gone from main.")
@@ -29,7 +34,13 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def sync(
-    call: Call, watch: float | None, dry_run: bool, no_heal: bool, prune: bool, accept_rewrite: bool
+    call: Call,
+    watch: float | None,
+    verify_every: float | None,
+    dry_run: bool,
+    no_heal: bool,
+    prune: bool,
+    accept_rewrite: bool,
 ) -> Answer | None:
     """Make serving equal to main.
 
@@ -38,6 +49,8 @@ def sync(
     """
     if watch is not None and (dry_run or accept_rewrite):
         raise click.UsageError("--watch is for what may be done again and again: not for --dry-run or --accept-rewrite")
+    if verify_every is not None and watch is None:
+        raise click.UsageError("--verify-every is for --watch: without it, sync reads every pointer")
     from pointsman.verbs import sync as verb
 
     call.refusal = "serving was left as it is"
@@ -45,10 +58,11 @@ def sync(
     with call.workspace() as workspace:
         if watch is None:
             return Answer(verb.sync(workspace, orders), render)
-        from pointsman.verbs.watch import keep_syncing, stopped
+        from pointsman.verbs.watch import VERIFY_EVERY, keep_syncing, stopped
 
         with stopped() as stop:
-            keep_syncing(workspace, orders, watch, Passes(call), stop)
+            every = VERIFY_EVERY if verify_every is None else verify_every
+            keep_syncing(workspace, orders, watch, Passes(call), stop, verify_every=every)
     return None
 
 

@@ -64,7 +64,7 @@ class History:
 
     def refresh(self) -> Oid:
         """Read the heads of the origin, fetch what is new, return main. Unreachable if the origin does not answer."""
-        self.heads = self._origin.heads()
+        self.heads = self._origin.heads(self.heads)
         return self.main
 
     @property

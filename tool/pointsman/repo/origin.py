@@ -10,7 +10,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -53,12 +53,14 @@ class Origin:
         self.url = url
         self.notes: list[str] = []
 
-    def heads(self) -> dict[str, Oid]:
-        """The refs as they are now. Fetches what is new. Unreachable if the origin does not answer."""
+    def heads(self, before: Mapping[str, Oid]) -> dict[str, Oid]:
+        """The refs as they are now; `before`: as they were, and fetched. Unreachable if the origin does not answer."""
         if self.url is None:
             return self._refs(*_wanted(_HEADS))
         for again in range(_FETCH_TRIES):
             heads = self._ls_remote()
+            if heads == before:
+                return heads
             known = self._refs(*_wanted(_TRACKED))
             if all(known.get(_tracking(ref)) == oid for ref, oid in heads.items()):
                 return heads

@@ -19,8 +19,8 @@ from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Lineage, Step
 from pointsman.outcome import as_document
 from pointsman.serving.calls import INVALIDATE_HEADERS, NOTIFY_HEADERS, Calls
+from pointsman.serving.drift import versions_served
 from pointsman.serving.outcomes import Called, CallResult, SyncedTarget
-from pointsman.serving.pointers import versions_served
 from pointsman.settings import Settings
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pointsman.serving.pointers import Drift
 from pointsman.struct import struct
 from pointsman.values import CommitId, TargetName, ToldFault
 
 SyncOutcome = Literal["written", "unchanged", "healed", "refused", "kept", "pruned"]
 Called = Literal["invalidate", "webhook", "command"]
+
+
+@struct(frozen=True)
+class Drift:
+    """How a pointer that someone wrote by hand differs from main, read as recsys-service reads it."""
+
+    readable: Annotated[bool, "whether recsys-service loads it"]
+    says: Annotated[str, "why it does not"]
+    changes: Annotated[Mapping[str, tuple[str | None, str | None]], "type → version on main and in serving"]
+    uris: Annotated[
+        Mapping[str, tuple[str | None, str | None]], "type → URI on main and in serving, of each that differs"
+    ]
 
 
 @struct(frozen=True)
@@ -51,3 +62,13 @@ class CallResult:
     ok: bool
     says: Annotated[str, "what went wrong"]
     url: Annotated[str | None, "whose cache was to be invalidated; null for the others"] = None
+
+
+@struct(frozen=True)
+class Synced:
+    """What became of the pointers, and who was called."""
+
+    commit: CommitId
+    dry_run: Annotated[bool, "nothing was written: the outcomes are what would be"]
+    targets: Sequence[SyncedTarget]
+    calls: Annotated[Sequence[CallResult], "who was called; what failed is tried again by the next sync"]

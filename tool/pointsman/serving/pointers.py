@@ -1,41 +1,36 @@
-"""The pointers that serving reads, and how they differ from main."""
+"""The pointers that serving has."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated
 
-from pointsman.errors import Blocked, Fault, without_secrets
-from pointsman.gate.documents import Documents
-from pointsman.gate.lineage import Lineage
-from pointsman.repo.snapshot import Snapshot
+from pointsman.errors import Blocked
+from pointsman.serving.fence import Fence
+from pointsman.serving.seen import Seen
 from pointsman.settings import Settings
 from pointsman.state.names import Target
-from pointsman.state.objects import object_id
-from pointsman.state.observed import Pointer, read_pointer
 from pointsman.store.base import Held, Store
 from pointsman.store.parallel import ask_all
-from pointsman.struct import struct
-
-_MOST_SHOWN = 50  # types whose difference is told
-_LONGEST = 300  # characters of a name or a URI that someone else wrote
-
-
-@struct(frozen=True)
-class Drift:
-    """How a pointer that someone wrote by hand differs from main, read as recsys-service reads it."""
-
-    readable: Annotated[bool, "whether recsys-service loads it"]
-    says: Annotated[str, "why it does not"]
-    changes: Annotated[Mapping[str, tuple[str | None, str | None]], "type → version on main and in serving"]
-    uris: Annotated[
-        Mapping[str, tuple[str | None, str | None]], "type → URI on main and in serving, of each that differs"
-    ]
 
 
 def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held | Blocked]]:
     """The pointers that serving has, with their targets. Blocked: this one cannot be read."""
+    return _read(store, settings, dict.fromkeys(store.keys("", settings.serving_depth)))
+
+
+def pointers_again(
+    store: Store, settings: Settings, fence: Fence, seen: Seen
+) -> Iterator[tuple[Target, Held | Blocked]]:
+    """Like `pointers`, but those that have not changed since `seen` are not read again. The fence was read before."""
+    found = dict(_read(store, settings, dict(seen.pointers(store, settings, fence))))
+    seen.read({settings.serving_key(target): held for target, held in found.items() if isinstance(held, Held)})
+    yield from found.items()
+
+
+def _read(
+    store: Store, settings: Settings, found: Mapping[str, Held | None]
+) -> Iterator[tuple[Target, Held | Blocked]]:
+    """The targets of these keys, and what is under them; None: it is read."""
 
     def read(key: str) -> Held | Blocked | None:
         try:
@@ -43,44 +38,9 @@ def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held | 
         except Blocked as blocked:
             return blocked
 
-    found = {key: settings.serving_target(key) for key in store.keys("", settings.serving_depth)}
-    keys = [key for key, target in found.items() if target is not None]
-    for key, held in zip(keys, ask_all(read, keys, at_once=store.at_once), strict=True):
-        if (target := found[key]) is not None and held is not None:
+    unread = [key for key, held in found.items() if held is None and settings.serving_target(key) is not None]
+    answers = dict(zip(unread, ask_all(read, unread, at_once=store.at_once), strict=True))
+    for key, known in found.items():
+        target, held = settings.serving_target(key), known or answers.get(key)
+        if target is not None and held is not None:
             yield target, held
-
-
-def drift(documents: Documents, head: Snapshot, target: Target, held: Held) -> Drift:
-    """How a pointer that main never had differs from main."""
-    there, mine = read_pointer(held.data, target, ""), documents.manifest(head, target)
-    if isinstance(there, Fault):
-        return Drift(False, there.says, {}, {})
-    was, now = (mine.current, mine.versions) if mine is not None else ({}, {})
-    slots = [slot for slot in sorted({*was, *there.current}) if was.get(slot) != there.current.get(slot)]
-    slots = slots[:_MOST_SHOWN]
-    changes = {slot: (now.get(slot), there.versions.get(slot)) for slot in slots}
-    return Drift(
-        True,
-        "",
-        {slot[:_LONGEST]: pair for slot, pair in changes.items() if pair[0] != pair[1]},
-        {slot[:_LONGEST]: (_shown(was.get(slot)), _shown(there.current.get(slot))) for slot in slots},
-    )
-
-
-def versions_served(held: Held | None, target: Target) -> Mapping[str, str]:
-    """Type → version of a pointer, as far as recsys-service can read it."""
-    there = read_pointer(held.data, target, "") if held is not None else None
-    return there.versions if isinstance(there, Pointer) else {}
-
-
-def _shown(uri: str | None) -> str | None:
-    """A URI without what may be a credential: user, password and, but for files, everything from "?" or "#" on."""
-    if uri is None:
-        return None
-    return without_secrets(uri if uri.startswith("file://") else re.sub(r"(?s)[?#].*", "", uri))[:_LONGEST]
-
-
-def ever_had(lineage: Lineage, data: bytes) -> bool:
-    """Whether main ever had these bytes as the manifest of a target."""
-    oid = object_id("blob", data, len(lineage.tip or ""))
-    return any(entry is not None and entry.oid == oid for step in lineage for entry in (step.before, step.after))

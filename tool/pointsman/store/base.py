@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -76,3 +76,9 @@ class Store(Protocol):
 
     def keys(self, prefix: str, depth: int) -> Iterator[str]:
         """Every key exactly `depth` names below the directory `prefix`. Names that begin with a dot are left out."""
+
+    def tags(self, depth: int, others: Collection[str]) -> Mapping[str, str | None]:
+        """The tag of every key that `keys("", depth)` gives, and of those of `others` that are there, in one listing.
+
+        None: the listing does not tell, or the object is so new that its tag may stay the same if it is written again.
+        """

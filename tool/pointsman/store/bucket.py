@@ -12,7 +12,7 @@ import hashlib
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -129,10 +129,12 @@ class Bucket:
 
         Reads the whole listing below `prefix`, a thousand keys per request.
         """
-        for found in sorted(self._list(prefix)):
-            parts = found.split("/")
-            if len(parts) == depth and not any(part.startswith(".") for part in parts):
-                yield prefix + found
+        yield from (prefix + found for found in sorted(self._list(prefix)) if _is_at(found, depth))
+
+    def tags(self, depth: int, others: Collection[str]) -> Mapping[str, str | None]:
+        """The tag of every key that `keys("", depth)` gives, and of `others`, by one listing; None: not told."""
+        found = self._list("").items()
+        return {key: meta[self._scheme.tag] for key, meta in found if key in others or _is_at(key, depth)}
 
     def _list(self, prefix: str) -> dict[str, ObjectMeta]:
         """The objects below the directory `prefix`: rest of the key → metadata."""
@@ -322,3 +324,8 @@ class Bucket:
             }
             self._clients[extra, streams] = self._scheme.client(self.url, self._access, options)
         return self._clients[extra, streams]
+
+
+def _is_at(key: str, depth: int) -> bool:
+    """Whether a key has so many names, none of which begins with a dot."""
+    return key.count("/") == depth - 1 and not key.startswith(".") and "/." not in key

@@ -12,13 +12,14 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from pointsman.durable import sync_directory, write_durably
 from pointsman.errors import Blocked, MovedFirst, Unreachable
 from pointsman.files import NoPlainFile, open_file, read_upto
 from pointsman.store.base import MOST_OF_A_BLOB, MOST_OF_A_POINTER, Held
+from pointsman.store.file_tags import Tags, tag_of
 from pointsman.store.own import as_readable_as, lock, make_like_parent, open_new, own_directory
 
 _ABSENT = (FileNotFoundError, NotADirectoryError, NoPlainFile)
@@ -51,6 +52,7 @@ class FileStore:
         self.url = url
         self._has_links = True  # until link() says otherwise
         self._locked: int | None = None  # descriptor of the directory `.pointsman` whose lock we hold
+        self._tags = Tags(root)
 
     def _path(self, key: str) -> Path:
         return self.root / key
@@ -63,7 +65,7 @@ class FileStore:
             except (FileNotFoundError, NotADirectoryError):
                 return None
             with open(fd, "rb", buffering=0):
-                return Held(read_upto(fd, most), _tag(os.fstat(fd)))
+                return Held(read_upto(fd, most), tag_of(os.fstat(fd)))
 
     def digest(self, key: str, most: int = MOST_OF_A_BLOB) -> tuple[int, str] | None:
         """Size in bytes and SHA-256 ("" beyond `most` bytes) of the object under `key`; None if there is none."""
@@ -223,7 +225,7 @@ class FileStore:
             return None
         if not stat.S_ISREG(status.st_mode):
             raise NoPlainFile.of(path, status)
-        return _tag(status)
+        return tag_of(status)
 
     @contextlib.contextmanager
     def locked(self, directory: str) -> Iterator[None]:
@@ -262,6 +264,14 @@ class FileStore:
             elif entry.is_dir():
                 yield from self._keys(f"{prefix}{entry.name}/", depth - 1)
 
+    def tags(self, depth: int, others: Collection[str]) -> Mapping[str, str | None]:
+        """The tag of every key that `keys("", depth)` gives, and of those of `others` that are there.
+
+        None: the file is so new that its tag may stay the same if it is written again.
+        """
+        with self._trouble("list", ""):
+            return self._tags.of(depth, others)
+
     @contextlib.contextmanager
     def _trouble(self, verb: str, key: str) -> Iterator[None]:
         """Turn an OSError into Unreachable with the key and what to do; Blocked if it is about this key alone."""
@@ -286,7 +296,3 @@ def _sync_file(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _tag(status: os.stat_result) -> str:
-    return f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"

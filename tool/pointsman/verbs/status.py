@@ -25,7 +25,8 @@ from pointsman.report.target_state import (
     TargetState,
     Window,
 )
-from pointsman.serving.pointers import drift, pointers
+from pointsman.serving.drift import drift
+from pointsman.serving.pointers import pointers
 from pointsman.settings import Settings
 from pointsman.shipping.pulls import Pull, reference, seen_pulls
 from pointsman.state.documents import Record, rfc3339

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 from pointsman.errors import Blocked, Fault, MovedFirst, Refused
 from pointsman.gate.documents import Documents
@@ -18,17 +17,19 @@ from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Checkpoint
+from pointsman.serving.drift import drift, ever_had, is_manifest
 from pointsman.serving.fence import SYNCED, Fence, move_fence, read_fence, rewrite_faults
 from pointsman.serving.notify import Notices
-from pointsman.serving.outcomes import CallResult, Committer, SyncedTarget, SyncOutcome
-from pointsman.serving.pointers import drift, ever_had, pointers
+from pointsman.serving.outcomes import CallResult, Committer, Synced, SyncedTarget, SyncOutcome
+from pointsman.serving.pointers import pointers, pointers_again
+from pointsman.serving.seen import Seen
 from pointsman.settings import Settings
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Entry, Oid
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
-from pointsman.struct import replace, struct
-from pointsman.values import CommitId, told
+from pointsman.struct import replace
+from pointsman.values import told
 from pointsman.workspace import Workspace
 
 _TRIES = 12
@@ -46,27 +47,20 @@ class Orders:
     stopped: Callable[[], bool] = lambda: False  # asked between two pointers
 
 
-@struct(frozen=True)
-class Synced:
-    """What became of the pointers, and who was called."""
-
-    commit: CommitId
-    dry_run: Annotated[bool, "nothing was written: the outcomes are what would be"]
-    targets: Sequence[SyncedTarget]
-    calls: Annotated[Sequence[CallResult], "who was called; what failed is tried again by the next sync"]
-
-
-def sync(workspace: Workspace, orders: Orders = Orders()) -> Outcome[Synced]:
+def sync(workspace: Workspace, orders: Orders = Orders(), seen: Seen | None = None) -> Outcome[Synced]:
     """Mirror the manifests of main to serving. Exit 5 if a target was refused and keeps its last good pointer.
 
     Whom the settings name is called afterwards; what went wrong with that is in the document and the notes.
+    `seen`: what earlier passes of a watch saw. A pass that would do nothing again is then left out.
     """
     repo = workspace.repo
+    if seen is not None and (idle := seen.again(repo)) is not None:
+        return idle
     opened = Snapshot(repo, repo.refresh()).settings()
     store = open_store(opened.serving_root, opened.access)
     done: dict[Target, SyncedTarget] = {}
     with contextlib.nullcontext() if orders.dry_run else store.locked(""):
-        main = _follow(workspace, store, opened, orders, done)
+        main = _follow(workspace, store, opened, orders, seen, done)
     calls: list[CallResult] = []
     if not orders.dry_run:
         settings = Snapshot(repo, main).settings()
@@ -78,17 +72,25 @@ def sync(workspace: Workspace, orders: Orders = Orders()) -> Outcome[Synced]:
         for call in calls
         if not call.ok
     )
-    return Outcome(Synced(main, orders.dry_run, targets, calls), 5 if refused else 0, notes)
+    outcome = Outcome(Synced(main, orders.dry_run, targets, calls), 5 if refused else 0, notes)
+    if seen is not None:
+        seen.done(main, outcome)
+    return outcome
 
 
 def _follow(
-    workspace: Workspace, store: Store, opened: Settings, orders: Orders, done: dict[Target, SyncedTarget]
+    workspace: Workspace,
+    store: Store,
+    opened: Settings,
+    orders: Orders,
+    seen: Seen | None,
+    done: dict[Target, SyncedTarget],
 ) -> Oid:
     """Passes until one ends on the main that it began with; that main."""
     repo = workspace.repo
     for _ in range(_TRIES):
         try:
-            main = _once(workspace, store, opened, orders, done)
+            main = _once(workspace, store, opened, orders, seen, done)
         except MovedFirst:
             repo.refresh()
             continue
@@ -98,7 +100,12 @@ def _follow(
 
 
 def _once(
-    workspace: Workspace, store: Store, opened: Settings, orders: Orders, done: dict[Target, SyncedTarget]
+    workspace: Workspace,
+    store: Store,
+    opened: Settings,
+    orders: Orders,
+    seen: Seen | None,
+    done: dict[Target, SyncedTarget],
 ) -> Oid:
     """One pass over the store that `opened` names.
 
@@ -109,7 +116,7 @@ def _once(
         del done[target]
     fence = read_fence(store, SYNCED)
     listed_by = Snapshot(repo, repo.main).settings()
-    listed = dict(pointers(store, listed_by))
+    listed = dict(pointers(store, listed_by) if seen is None else pointers_again(store, listed_by, fence, seen))
     serving = {target: held for target, held in listed.items() if isinstance(held, Held)}
     main = repo.refresh()
     head = Snapshot(repo, main)
@@ -120,18 +127,18 @@ def _once(
         raise MovedFirst("the settings on main moved the serving pointers meanwhile: run pointsman sync again")
     _move_fence(gate, store, fence, main, orders)
     standing = dict(_standing(head))
-    repo.fetch_ahead(standing.values())
-    wanted = {target: repo.content(entry) for target, entry in standing.items()}  # None for what is no plain file
-    same = {settings.serving_key(each): held.tag for each, held in serving.items() if wanted.get(each) == held.data}
-    if not orders.dry_run and not store.still(same):
+    same = {target for target, held in serving.items() if is_manifest(standing.get(target), held)}
+    if not orders.dry_run and not store.still({settings.serving_key(each): serving[each].tag for each in same}):
         raise MovedFirst("another sync wrote a pointer that was as main has it: run pointsman sync again")
-    differing = [each for each, data in wanted.items() if each not in serving or serving[each].data != data]
+    differing = [target for target in standing if target not in same]
     repo.expect(len(differing))
+    repo.fetch_ahead(standing[target] for target in differing)
+    wanted = {target: repo.content(standing[target]) for target in differing}  # None for what is no plain file
     gate.documents.fetch_ahead(head, differing)
-    gate.blobs.look_ahead(settings, _blobs(gate.documents, head, wanted, serving))
+    gate.blobs.look_ahead(settings, _blobs(gate.documents, head, wanted))
     if not orders.dry_run:
-        Notices(store, settings).promise(gate, main, _differing(wanted, serving, orders))
-    for target in sorted({*wanted, *listed}):
+        Notices(store, settings).promise(gate, main, _differing(wanted, serving, same, orders))
+    for target in sorted({*standing, *listed}):
         if orders.stopped():
             break
         held, data = serving.get(target), wanted.get(target)
@@ -140,10 +147,10 @@ def _once(
         try:
             if isinstance(blocked := listed.get(target), Blocked):
                 raise blocked
-            if target not in wanted:
-                outcome, faults = _gone(gate, store, settings, main, target, held, orders)
-            elif held is not None and held.data == data:
+            if target in same:
                 outcome, faults = "unchanged", ()
+            elif target not in wanted:
+                outcome, faults = _gone(gate, store, settings, main, target, held, orders)
             else:
                 outcome, faults = _differs(gate, store, settings, main, target, held, data, orders)
         except Blocked as blocked:
@@ -194,22 +201,18 @@ def _standing(head: Snapshot) -> Iterator[tuple[Target, Entry]]:
 
 
 def _differing(
-    wanted: Mapping[Target, bytes | None], serving: Mapping[Target, Held], orders: Orders
+    wanted: Iterable[Target], serving: Mapping[Target, Held], same: Container[Target], orders: Orders
 ) -> Iterator[tuple[Target, Held | None]]:
     """The targets whose pointers may be written, and what these hold."""
     for target in sorted({*wanted, *(serving if orders.prune else ())}):
-        held = serving.get(target)
-        if held is None or held.data != wanted.get(target):
-            yield target, held
+        if target not in same:
+            yield target, serving.get(target)
 
 
-def _blobs(
-    documents: Documents, head: Snapshot, wanted: Mapping[Target, bytes | None], serving: Mapping[Target, Held]
-) -> Iterator[str]:
+def _blobs(documents: Documents, head: Snapshot, wanted: Mapping[Target, bytes | None]) -> Iterator[str]:
     """The URI of every blob that the targets which differ point to."""
     for target, data in wanted.items():
-        held = serving.get(target)
-        if data is not None and (held is None or held.data != data) and (manifest := documents.manifest(head, target)):
+        if data is not None and (manifest := documents.manifest(head, target)):
             yield from manifest.current.values()
 
 

@@ -15,12 +15,15 @@ from typing import Protocol, TypeVar
 from pointsman.errors import Bug, MovedFirst, Problem, Unreachable, one_line
 from pointsman.outcome import Outcome
 from pointsman.report.target_state import Status, TargetState
+from pointsman.serving.outcomes import Synced
+from pointsman.serving.seen import Seen
 from pointsman.state.names import Pattern, Target
 from pointsman.verbs.status import status
-from pointsman.verbs.sync import Orders, Synced, sync
+from pointsman.verbs.sync import Orders, sync
 from pointsman.workspace import Workspace
 
 EVERY = 5.0  # seconds between two looks
+VERIFY_EVERY = 600.0  # seconds between two passes that read every pointer, changed or not
 _JITTER = 0.1  # of the time between two passes
 _REMEMBER = 100  # looks, for which what was read of history is kept
 _Found = TypeVar("_Found")
@@ -100,13 +103,19 @@ def keep_syncing(
     passes: Passes,
     stop: threading.Event,
     jitter: Callable[[float, float], float] = random.uniform,
+    verify_every: float = VERIFY_EVERY,
 ) -> None:
     """Sync every so many seconds, a tenth more or less, until `stop` is set: several of these soon are out of step.
 
+    A pass that has nothing to do reads one listing and the heads of the origin; every `verify_every` seconds all.
+
     Whatever goes wrong is told and tried again at the next pass: a store that is away, a main that was rewritten.
     """
+    seen = Seen(verify_every)
     for count in itertools.count(1):
-        trouble = _attempt(stop, lambda: sync(workspace.again(), replace(orders, stopped=stop.is_set)), passes.done)
+        trouble = _attempt(
+            stop, lambda: sync(workspace.again(), replace(orders, stopped=stop.is_set), seen), passes.done
+        )
         if trouble is not None:
             passes.failed(trouble)
         if stop.wait(every * jitter(1 - _JITTER, 1 + _JITTER)):

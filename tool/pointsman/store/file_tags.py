@@ -1,0 +1,60 @@
+"""Tags of files, and of all files below a directory: what a bucket's entity tags and listings are elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+RACY = 2_000_000_000  # nanoseconds: coarser than the clock of any file system
+
+
+def tag_of(status: os.stat_result) -> str:
+    """Changes with every write: by renaming (inode), in place (times), and with times put back (ctime)."""
+    return f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}-{status.st_ctime_ns}"
+
+
+class Tags:
+    """The tags below one directory, read again and again. A directory that has not changed is listed only once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._listed: dict[str, tuple[str | None, list[str]]] = {}  # directory → its tag, and the names in it
+
+    def of(self, depth: int, others: Collection[str]) -> dict[str, str | None]:
+        """The tag of every file exactly `depth` names below, and of `others` that are there. Raises OSError.
+
+        None: the file is so new that its tag may stay the same if it is written again.
+        """
+        racy = time.time_ns() - RACY
+        found: dict[str, str | None] = {}
+        self._add(str(self._root), "", depth, found, racy)
+        for key in others:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                found[key] = _sure(os.stat(self._root / key), racy)
+        return found
+
+    def _add(self, directory: str, prefix: str, depth: int, found: dict[str, str | None], racy: int) -> None:
+        try:
+            tag = _sure(os.stat(directory), racy)
+            listed, names = self._listed.get(prefix, (None, []))
+            if tag is None or tag != listed:
+                with os.scandir(directory) as entries:
+                    visible = (entry for entry in entries if not entry.name.startswith("."))
+                    names = [entry.name for entry in visible if (entry.is_dir() if depth > 1 else entry.is_file())]
+                self._listed[prefix] = tag, names
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for name in names:
+            if depth > 1:
+                self._add(f"{directory}/{name}", f"{prefix}{name}/", depth - 1, found, racy)
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    found[prefix + name] = _sure(os.stat(f"{directory}/{name}"), racy)
+
+
+def _sure(status: os.stat_result, racy: int) -> str | None:
+    """The tag of what last changed before `racy`; None of anything newer."""
+    return tag_of(status) if status.st_ctime_ns < racy else None
