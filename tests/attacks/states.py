@@ -28,12 +28,13 @@ WINDOWS = {
     14: ("2026-02-27T00:00:00Z", "2026-02-28T00:00:00Z"),
     15: ("2026-03-01T00:00:00Z", "2026-03-03T00:00:00Z"),
     22: ("2026-02-28T00:00:00Z", "2026-02-29T00:00:00Z"),  # a day that is in no calendar
+    24: ("2062-03-01T00:00:00Z", "2062-03-02T00:00:00Z"),
 }
 PADDED = {16: 4000, 17: 700}
 # Of 18 number 19 keeps 30 %, 20 a little less, and 21 four of the twenty highest.
 IDS = {18: range(120), 19: range(84, 204), 20: range(85, 205), 21: range(16, 136)}
 GARBLED = (23,)  # cannot be read as an artifact
-LAST_NUMBER = 23
+LAST_NUMBER = 24
 SIGNER = b"ann@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + b"A" * 42 + b"\n"
 FUTURE, PAST = "2999-01-01T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z"
 SCHEMA = '{"type": "object", "properties": {"bundles": {"type": "array", "items": {"type": "string"}}}}\n'

@@ -85,6 +85,10 @@ def says(rule: str, *steps: Step, limit: Limit | None = None) -> str:
          "ended 12.0 hours ago"),
         ("window-stale", Age(43200, "12h"), step([], [record(window_end="2026-02-29T00:00:00Z")]),
          step([], [record(window_end="2026-03-09T00:00:00Z")]), "with an end that is not a valid date"),
+        ("window-ahead", True, step([], [record(window_end="2026-03-03T12:00:01Z")]),
+         step([], [record(window_end="2026-03-03T12:00:00Z")]), "ends in 24.0 hours"),
+        ("window-ahead", True, step([RECORD], [record(window_end="2062-03-02T00:00:00Z")]), step([RECORD], [record()]),
+         "days (2062-03-02T00:00:00Z), the limit is a day"),
         ("windows-differ", True, step([], [RECORD, record("cooc", window_start="2026-02-28T00:00:00Z")]),
          step([], [RECORD, record("cooc", window_start="2026-03-01T01:00:00+01:00")]), "from different windows"),
         ("segment-changed", True, step([RECORD], [record(segment="night")]), step([], [record(segment="night")]),
@@ -309,7 +313,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert {
         "type_dropped": True, "type_missing": (), "items_drop": 0.5, "items_floor": False, "kept_low": 0.3,
         "size_jump": Jump(3, 10), "too_large_to_serve": 10_000_000, "window_regressed": True, "window_stale": False,
-        "windows_differ": False, "segment_changed": True, "overlap_low": False,
+        "window_ahead": True, "windows_differ": False, "segment_changed": True, "overlap_low": False,
     } == DEFAULTS  # fmt: skip
     assert {each.setting for each in GUARDRAILS.values()} == set(DEFAULTS)
 
