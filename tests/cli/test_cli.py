@@ -384,7 +384,11 @@ def test_hash_knows_the_types_of_the_manifest_repository_around_it(
 def test_publish_says_what_to_do_next_and_does_it(run: Run, shop: str) -> None:
     code, out, err = run("-C", shop, "publish", str(STAGING), "--window", DAY_1)
     assert code == 0, err
-    assert re.search(r"^grocer/home: opened ship/grocer/home/[0-9a-f]{12}; next: pointsman pr merge", out, re.MULTILINE)
+    assert re.search(
+        rf"^grocer/home: opened ship/grocer/home/[0-9a-f]{{12}}; next: pointsman -C {re.escape(shop)} pr merge",
+        out,
+        re.M,
+    )
     assert "grocer/home" in run("-C", shop, "pr", "list")[1]
     assert "the gate passes it" in run("-C", shop, "pr", "show", "grocer/home")[1]
     code, out, _ = run("-C", shop, "pr", "merge", "grocer/home")

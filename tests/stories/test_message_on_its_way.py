@@ -95,7 +95,7 @@ def test_a_merge_commit_on_a_ship_branch_is_told_before_the_merge_and_refresh_ta
     assert main([*desk, "check", "--base", "origin/main", "--head", ref]) == 0
     said = capsys.readouterr().out
     assert "note: manifests/grocer/home/manifest.json: unvouched-manifest: the branch has a merge commit" in said
-    assert "pointsman pr refresh" in said
+    assert "pr refresh" in said
     (pull,) = shop.pulls()
     assert pull["stale"]
     assert main([*desk, "pr", "refresh"]) == 0

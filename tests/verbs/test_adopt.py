@@ -584,7 +584,8 @@ def test_the_command_says_what_is_next(shop: Old, tmp_path: Path, capsys: pytest
     assert main(["-C", str(shop.desk), "adopt"]) == 5
     said = capsys.readouterr().out
     pull = shop.pulls()[0]["id"]
-    assert f"next: pointsman pr show {pull}; pointsman pr merge {pull}, then pointsman sync" in said
+    here = f"pointsman -C {shop.desk}"
+    assert f"next: {here} pr show {pull}; {here} pr merge {pull}, then {here} sync" in said
     assert "grocer/cart: left as it is\n  file://" in said
     assert "1 versions verified, 1 blobs stored" in said
     assert main(["-C", str(shop.desk), "adopt", "--json"]) == 5

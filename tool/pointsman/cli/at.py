@@ -30,7 +30,7 @@ def at_(call: Call, when: str, target: Target) -> Answer:
     from pointsman.verbs import at as verb
 
     with call.workspace() as workspace:
-        return Answer(verb.at(workspace, when, target), render)
+        return Answer(verb.at(workspace, when, target), render, advises=False)
 
 
 def render(found: InForce) -> str:

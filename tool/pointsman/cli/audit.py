@@ -24,4 +24,4 @@ def audit(call: Call, accept_rewrite: bool, form: str) -> Answer:
 
     with call.workspace() as workspace:
         outcome = verb.audit(workspace, accept_rewrite=accept_rewrite)
-    return Answer(outcome, renderer(form))
+    return Answer(outcome, renderer(form), advises=form == "text")

@@ -49,7 +49,7 @@ def check(call: Call, base: str | None, head: str | None, staged: bool, offline:
     if form == "github" and (page := os.environ.get("GITHUB_STEP_SUMMARY")):
         with open(page, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(summary(outcome.value))
-    return Answer(outcome, github if form == "github" else render)
+    return Answer(outcome, github if form == "github" else render, advises=form == "text")
 
 
 def render(found: Checked) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pointsman.workspace import Workspace
 
 _KEPT = "\t" + "".join(map(chr, range(0xDCA0, 0xDD00)))  # bytes of file names that no terminal obeys
+_advice: tuple[re.Pattern[str], str] | None = None  # the commands that are advised, and the repository they are for
 _Any = TypeVar("_Any", bound=Callable[..., Any])
 _Value = TypeVar("_Value")
 
@@ -83,19 +86,43 @@ class Lines:
 class Answer:
     """What a command ends with, and how a person reads it.
 
-    `drawn`: it has colours, and nothing from outside in it that a terminal would obey.
+    `drawn`: it has colours, and nothing from outside in it that a terminal would obey. `advises`: it may say what to
+    type next; False for data, and for pages that others read elsewhere.
     """
 
-    def __init__(self, outcome: Outcome[_Value], render: Callable[[_Value], str], *, drawn: bool = False) -> None:
+    def __init__(
+        self, outcome: Outcome[_Value], render: Callable[[_Value], str], *, drawn: bool = False, advises: bool = True
+    ) -> None:
         self.outcome: Outcome[Any] = outcome
         self.drawn = drawn
+        self.advises = advises
         self.text: Callable[[], str] = lambda: render(outcome.value)
 
 
-def say(text: str, *, err: bool = False) -> None:
+def advise_for(spec: str | None, commands: Iterable[str] = ()) -> None:
+    """From now on, advise these commands, and those of git, with the -C that was given: they work where the user is."""
+    global _advice  # noqa: PLW0603 - one process speaks for one command line
+    names = "|".join(commands)
+    _advice = (
+        (re.compile(rf"\b(?:pointsman(?= (?:{names})\b)|(?<=run )git(?= [a-z])|(?<=run: )git(?= [a-z]))"), spec)
+        if spec
+        else None
+    )
+
+
+def advice(text: str) -> str:
+    """A text with the commands in it as they must be typed here."""
+    if _advice is None:
+        return text
+    command, spec = _advice
+    where = f"-C {shlex.quote(spec)}"
+    return command.sub(lambda found: found[0] if found[0] == "git" and "://" in spec else f"{found[0]} {where}", text)
+
+
+def say(text: str, *, err: bool = False, advises: bool = True) -> None:
     """Print lines, with what cannot be seen escaped; file names that are no text come out as they are."""
     stream: IO[str] = sys.stderr if err else sys.stdout
-    shown = lines(without_secrets(text), _KEPT)
+    shown = lines(without_secrets(advice(text) if advises else text), _KEPT)
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         data = shown.encode(encoding, "surrogateescape")

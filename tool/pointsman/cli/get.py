@@ -42,7 +42,7 @@ def get(call: Call, version: str, file: str | None, offline: bool) -> Answer:
         outcome, data = verb.get(workspace, version, file)
     if file is None:
         say_bytes(data)
-    return Answer(outcome, render)
+    return Answer(outcome, render, advises=False)
 
 
 def render(fetched: Fetched) -> str:

@@ -30,7 +30,7 @@ def hash_(call: Call, paths: tuple[str, ...]) -> Answer:
     if not call.json:
         for fault in outcome.value.faults:
             say(str(fault), err=True)
-    return Answer(outcome, render)
+    return Answer(outcome, render, advises=False)
 
 
 def _manifest_repository() -> str | None:

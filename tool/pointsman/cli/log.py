@@ -45,9 +45,11 @@ def log(call: Call, /, targets: tuple[Target, ...], form: str, explain: str | No
         raise click.UsageError("--explain tells one commit: it goes with no target and no other option but --approvals")
     with call.workspace() as workspace:
         if explain:
-            return Answer(explainer.explain(workspace, explain, approvals=query["approvals"]), render_explained)
+            return Answer(
+                explainer.explain(workspace, explain, approvals=query["approvals"]), render_explained, advises=False
+            )
         outcome = verb.log(workspace, verb.Query(targets, **query))
-        return Answer(outcome, render_csv if form == "csv" else render)
+        return Answer(outcome, render_csv if form == "csv" else render, advises=False)
 
 
 def render_explained(log: Log) -> str:

@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 
 from pointsman import __version__
-from pointsman.cli.console import Answer, Call, Commands, json_option, say, say_document
+from pointsman.cli.console import Answer, Call, Commands, advice, advise_for, json_option, say, say_document
 from pointsman.errors import Bug, Problem, Refused, Unreachable, one_line, without_secrets
 
 _COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
@@ -54,6 +54,9 @@ _COMMANDS = {
 }
 
 
+_ELSEWHERE = ("demo", "init")  # commands that make a repository, and so need none
+
+
 class _Lazy(Commands):
     """The group whose commands are imported when they are run."""
 
@@ -88,6 +91,7 @@ def cli(call: Call, spec: str | None, verbose: bool) -> None:
     Publish opens a pull request. Its merge is the swap. git revert undoes it.
     """
     call.spec, call.verbose = spec, verbose
+    advise_for(spec, (name for name in _COMMANDS if name not in _ELSEWHERE))
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -96,6 +100,7 @@ def main(args: Sequence[str] | None = None) -> int:
         cli.main(prog_name="pointsman")
     words = list(sys.argv[1:] if args is None else args)
     call = Call(json="--json" in words[: words.index("--") if "--" in words else None])
+    advise_for(None)
     with _interrupts() as interrupted:
         try:
             try:
@@ -171,15 +176,16 @@ def _answer(call: Call, answer: Answer) -> int:
         say_document(answer.outcome.document)
     elif text := answer.text():
         if answer.drawn:
-            text = without_secrets(text)
+            text = without_secrets(advice(text))
             click.echo(text, nl=not text.endswith("\n"))
         else:
-            say(text)
+            say(text, advises=answer.advises)
     sys.stdout.flush()
     return answer.outcome.exit_code
 
 
 def _problem(as_json: bool, says: str, exit_code: int) -> int:
+    says = advice(says)
     say(f"pointsman: {says}", err=True)
     if as_json:
         say_document({"problem": says, "exit_code": exit_code})

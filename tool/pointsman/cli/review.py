@@ -39,4 +39,4 @@ def review(call: Call, named: str | None, base: str | None, head: str | None, of
 
     with call.workspace(offline=offline) as workspace:
         outcome = verb.review(workspace, named, base=base, head=head)
-    return Answer(outcome, renderer(form), drawn=form == "terminal")
+    return Answer(outcome, renderer(form), drawn=form == "terminal", advises=form == "terminal")

@@ -27,7 +27,7 @@ def show(call: Call, version: str, offline: bool) -> Answer:
     from pointsman.verbs import show as verb
 
     with call.workspace(offline=offline) as workspace:
-        return Answer(verb.show(workspace, version), render)
+        return Answer(verb.show(workspace, version), render, advises=False)
 
 
 def render(shown: Shown) -> str:
