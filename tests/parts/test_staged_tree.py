@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,8 +30,8 @@ def stage(root: Path, day: int, tenant: str = "grocer", **more: str) -> Path:
     return window
 
 
-def read(*paths: Path, window: str | None = None) -> Reading:
-    return read_sources([str(path) for path in paths], window, {}, LIMIT)
+def read(*paths: Path, windows: Sequence[str] = ()) -> Reading:
+    return read_sources([str(path) for path in paths], windows, {}, LIMIT)
 
 
 def days(reading: Reading) -> list[tuple[str, str]]:
@@ -106,7 +106,7 @@ def test_what_leads_out_or_nowhere_stops_its_target_by_name(tree: Path, tmp_path
     assert (fault.rule, fault.path) == ("leads-out", str(place))
     assert str(tmp_path / "elsewhere" / place.name) in fault.says
     assert days(reading) == [("toys/home", "01")]
-    assert days(read(tree, window="2026-03-01_2026-03-02")) == [("grocer/home", "01"), ("toys/home", "01")]
+    assert days(read(tree, windows=["2026-03-01_2026-03-02"])) == [("grocer/home", "01"), ("toys/home", "01")]
     assert days(read(tree, tmp_path / "elsewhere")) if what == "artifact" else True
     (tmp_path / "elsewhere" / place.name).rename(tmp_path / "gone")
     [fault] = read(tree).faults[GROCER]
@@ -166,7 +166,7 @@ def test_links_between_many_directories_are_walked_no_more_than_twice(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", look)
-    assert len(find_files([str(tmp_path / "tree")], None).files) == 1
+    assert len(find_files([str(tmp_path / "tree")]).files) == 1
     assert len(looked) <= 2 * (len(names) + 5)
 
 

@@ -674,13 +674,13 @@ def test_a_checkout_that_is_its_own_origin_is_brought_along_only_if_clean(shop: 
     with shop.open() as repo:
         from pointsman.verbs import publish
 
-        publish.publish(Workspace(repo), publish.Request((str(STAGING / "grocer"),), window=DAYS[1], merge=True))
+        publish.publish(Workspace(repo), publish.Request((str(STAGING / "grocer"),), windows=(DAYS[1],), merge=True))
         assert repo.notes == []
     assert git(shop.desk, "status", "--porcelain") == ""
     assert (shop.desk / GROCER.manifest_path).exists()
     (shop.desk / "pointsman.toml").write_text((shop.desk / "pointsman.toml").read_text() + "# mine\n")
     with shop.open() as repo:
-        publish.publish(Workspace(repo), publish.Request((str(STAGING / "grocer"),), window=DAYS[2], merge=True))
+        publish.publish(Workspace(repo), publish.Request((str(STAGING / "grocer"),), windows=(DAYS[2],), merge=True))
         assert len(repo.notes) >= 1
     assert (shop.desk / "pointsman.toml").read_text().endswith("# mine\n")
 

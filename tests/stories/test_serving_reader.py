@@ -61,11 +61,11 @@ def test_everything_that_is_mirrored_can_be_served(make: Make, request: pytest.F
             found[str(target)] = sorted(artifacts)
         return found
 
-    shop.publish(STAGING, window="2026-03-01_2026-03-02", merge=True)
+    shop.publish(STAGING, windows=("2026-03-01_2026-03-02",), merge=True)
     shop.sync()
     first = served()
     assert {"bookshop/detail", "bookshop/home", "grocer/home"} == set(first)
-    shop.publish(STAGING, window="2026-03-02_2026-03-03", merge=True)
+    shop.publish(STAGING, windows=("2026-03-02_2026-03-03",), merge=True)
     shop.publish(drops=((GROCER, "cooc"),), merge=True, accept=("type-dropped",), reason="no baskets")
     shop.sync()
     assert served()[str(GROCER)] == [slot for slot in first[str(GROCER)] if slot != "cooc"]

@@ -110,7 +110,7 @@ class Shop:
         self, *paths: Path, day: int | None = None, where: Path | str | None = None, **more: Any
     ) -> Outcome[Any]:
         if day is not None:
-            paths, more = (STAGING / "grocer",), {"window": DAYS[day], **more}
+            paths, more = (STAGING / "grocer",), {"windows": (DAYS[day],), **more}
         with self.open(where) as repo:
             return publish.publish(Workspace(repo), publish.Request(tuple(map(str, paths)), **more))
 

@@ -62,7 +62,7 @@ def stopped(shop: Shop, *paths: Path, **more: Any) -> set[str]:
 def test_ordinary_days_of_the_bookshop_pass(shop: Shop) -> None:
     for day in (1, 2, 3):
         window = f"2026-03-0{day}_2026-03-0{day + 1}"
-        document = shop.publish(STAGING / "bookshop", window=window, merge=True).document
+        document = shop.publish(STAGING / "bookshop", windows=(window,), merge=True).document
         assert {each["outcome"] for each in document["targets"]} == {"merged"}
 
 

@@ -36,7 +36,7 @@ Sha256 = Annotated[str, Shape("sha256", pattern=f"^{VERSION}$")]
 TargetName = Annotated[str, Shape("target", "tenant/surface", f"^{NAME}/{NAME}$")]
 BlobOutcome = Annotated[Literal["created", "present"] | None, "null in a dry run"]
 ShipOutcome = Literal[
-    "opened", "updated", "unchanged", "merged", "superseded", "dry-run", "waits", "refused", "moved-first"
+    "opened", "updated", "unchanged", "merged", "superseded", "dry-run", "recorded", "waits", "refused", "moved-first"
 ]
 Version = Annotated[str, Shape("version", "the SHA-256 of an artifact's blob", f"^{VERSION}$")]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path())
 @click.option("--run", metavar="URL", type=URL, help="The pipeline run that built them; records and commits name it.")
 @click.option(
-    "--window", metavar="START_END", type=TEXT, help="Publish this staged window; default: the newest of each target."
+    "--window",
+    "windows",
+    metavar="START_END|all",
+    type=TEXT,
+    multiple=True,
+    help="Take this staged window; default: the newest of each target. Of several the newest is shipped.",
 )
 @click.option(
     "--drop",
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     help="Remove this artifact type from the target.",
 )
 @ship_options
+@click.option("--record-only", is_flag=True, help="Store and record, ship nothing.")
 @click.option("--all-or-nothing", is_flag=True, help="If one target has to wait, write nothing.")
 @json_option
 @click.pass_obj
@@ -40,8 +46,9 @@ def publish(
     call: Call,
     /,
     paths: tuple[str, ...],
-    window: str | None,
+    windows: tuple[str, ...],
     drops: tuple[tuple[Target, str], ...],
+    record_only: bool,
     **options: Any,
 ) -> Answer:
     """Store artifacts and open a pull request for each target.
@@ -51,14 +58,18 @@ def publish(
     """
     if not paths and not drops:
         raise click.UsageError("nothing to publish: name artifact files or a staging directory, or --drop TARGET:TYPE")
-    if window is not None and not paths:
+    if windows and not paths:
         raise click.UsageError("--window chooses among staged artifacts: name a staging directory")
+    of_ships = [name for name in ("drops", "merge", "reship", "accept", "reason") if {**options, "drops": drops}[name]]
+    if record_only and of_ships:
+        raise click.UsageError(f"--record-only ships nothing: leave out --{of_ships[0].removesuffix('s')}")
     from pointsman.verbs import publish as verb
 
     request = verb.Request(
         paths=paths,
-        window=window,
+        windows=windows,
         drops=drops,
+        record_only=record_only,
         **given(options),
     )
     with call.workspace() as workspace:
@@ -70,26 +81,40 @@ def render(published: Published) -> str:
     lines = []
     for each in published.artifacts:
         blob = {"created": "stored", "present": "already stored", None: "not stored (dry run)"}[each.blob]
-        lines.append(f"{each.target}  {each.type}  {short(each.version)}  {blob}")
-    lines += target_lines(published.targets)
+        lines.append(
+            f"{each.target}  {each.type}  {short(each.version)}  {blob}{'' if each.ships else ', record only'}"
+        )
+    kept = {each.target for each in published.artifacts} - {each.target for each in published.artifacts if each.ships}
+    lines += target_lines(published.targets, kept)
     lines += [f"left out: {fault}" for fault in published.faults or ()]
     return "\n".join(lines)
 
 
-def target_lines(targets: Sequence[ShippedTarget]) -> list[str]:
-    """What became of each target, and what to do next. Those that are not done come last."""
-    return [line for each in sorted(targets, key=_is_stopped) for line in _target_lines(each)]
+def target_lines(targets: Sequence[ShippedTarget], kept: Collection[str] = ()) -> list[str]:
+    """What became of each target, and what to do next. Those that are not done come last. `kept`: ship nothing."""
+    return [
+        line for each in sorted(targets, key=_is_stopped) for line in _target_lines(each, ships=each.target not in kept)
+    ]
 
 
 def _is_stopped(each: ShippedTarget) -> bool:
     return each.outcome in ("superseded", "waits", "refused", "moved-first")
 
 
-def _target_lines(each: ShippedTarget) -> list[str]:
+def _target_lines(each: ShippedTarget, *, ships: bool) -> list[str]:
     if _is_stopped(each):
         word = each.outcome.replace("-", " ")
         return [f"{each.target}: {word}: {fault}" for fault in each.faults or (each.says,)]
-    return [f"{each.target}: {each.says or _became(each)}"]
+    return [f"{each.target}: {each.says or (_became(each) if ships else _kept(each))}"]
+
+
+def _kept(each: ShippedTarget) -> str:
+    match each.outcome:
+        case "unchanged":
+            return "unchanged, main has these records"
+        case "dry-run":
+            return "would be recorded (dry run, nothing written)"
+    return "recorded, nothing is shipped"
 
 
 def _became(each: ShippedTarget) -> str:

@@ -49,6 +49,9 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
 
+ALL_WINDOWS = "all"
+
+
 def is_window(text: str) -> bool:
     """Whether it is START_END, as a staging directory has it."""
     return _WINDOW.fullmatch(text) is not None
@@ -68,18 +71,22 @@ def _staged_in(directory: str) -> Staged | None:
     return Staged(*parts) if len(parts) == 5 and is_window(parts[4]) and parts[0] != os.sep else None
 
 
-def find_files(paths: Sequence[str], window: str | None) -> Found:
-    """The files that are named, and those below the directories that are named. Problem if a path has nothing."""
+def find_files(paths: Sequence[str], windows: Sequence[str] = ()) -> Found:
+    """The files that are named, and those below the directories that are named. Problem if a path has nothing.
+
+    `windows`: those to take of a staging directory; by default the newest of each target.
+    """
     found = Found()
     roots = [os.path.realpath(path) for path in paths if os.path.isdir(path)]
     files: dict[str, list[str]] = {}  # real path → its paths
     for path in paths:
         if os.path.isdir(path):
             tree = _Tree(path, roots, found)
-            there = list(tree.files(window))
+            there = list(tree.files(windows))
             if not there and not found.faults:
                 left_out = f"; {found.notes[-1]}" if found.notes else ""
-                raise Problem(f"{path} has no staged artifacts{f' of window {window}' if window else ''}{left_out}")
+                of_windows = f" of window {', '.join(windows)}" if windows else ""
+                raise Problem(f"{path} has no staged artifacts{of_windows}{left_out}")
         elif os.path.isfile(path):
             there = [path]
         else:
@@ -115,14 +122,14 @@ class _Tree:
         self._plain: dict[str, list[str]] = {}  # real directory → .json files that are in no window's directory
         self._windows: list[tuple[str, str]] = []  # path and real path of a window's directory; "" if that is outside
 
-    def files(self, window: str | None) -> Iterator[str]:
-        """The .json files, and of each target the files of one window: of `window`, or of the newest there is."""
+    def files(self, windows: Sequence[str]) -> Iterator[str]:
+        """The .json files, and of each target the files of `windows`, or else of the newest window there is."""
         self._walk()
         real_windows = {real for _, real in self._windows}
         for directory, files in self._plain.items():
-            if window is None and directory not in real_windows:
+            if (not windows or ALL_WINDOWS in windows) and directory not in real_windows:
                 yield from files
-        yield from self._current_files(window)
+        yield from self._current_files(windows)
 
     def _walk(self) -> None:
         """Walk all directories, and then what links lead to: no directory twice, so that a circle ends."""
@@ -172,8 +179,8 @@ class _Tree:
                         self._plain.setdefault(os.path.dirname(there), []).append(entry.path)
         return links
 
-    def _current_files(self, wanted: str | None) -> Iterator[str]:
-        """The files that `current.version` selects, of one window of each target."""
+    def _current_files(self, wanted: Sequence[str]) -> Iterator[str]:
+        """The files that `current.version` selects in the wanted windows of each target."""
         targets: dict[tuple[str, str], dict[str, dict[str, list[tuple[str, str]]]]] = {}  # → window → type → places
         for directory, real in self._windows:
             if real and not _has_artifacts(directory):
@@ -184,21 +191,27 @@ class _Tree:
             of_type = of_target.setdefault(place.window, {}).setdefault(f"{place.segment}/{place.type}", [])
             of_type.append((directory, real))
         for names, by_window in sorted(targets.items()):
-            chosen = wanted or max(by_window, key=lambda name: (name.partition("_")[2], name))
-            if chosen not in by_window:
-                self.found.notes.append(f"{'/'.join(names)}: nothing staged for window {chosen}")
-                continue
+            newest_first = sorted(by_window, key=lambda name: (name.partition("_")[2], name), reverse=True)
+            chosen = newest_first if ALL_WINDOWS in wanted else [name for name in newest_first if name in wanted]
+            chosen = chosen if wanted else newest_first[:1]
+            absent = [name for name in wanted if name not in by_window and name != ALL_WINDOWS]
+            if absent:
+                self.found.notes.append(f"{'/'.join(names)}: nothing staged for window {', '.join(absent)}")
             types = {name for each in by_window.values() for name in each}
-            lacking = sorted(types - by_window[chosen].keys())
+            lacking = sorted(types - by_window[chosen[0]].keys()) if len(chosen) == 1 else []
             if lacking:
-                says = f"window {chosen} has no {', '.join(lacking)}: what is current stays"
+                says = f"window {chosen[0]} has no {', '.join(lacking)}: what is current stays"
                 self.found.notes.append(f"{'/'.join(names)}: {says}")
-            for _, places in sorted(by_window[chosen].items()):
-                for directory, real in places:
-                    if not real:
-                        self._leads_out(directory)
-                    elif (file := self._current(directory)) is not None:
-                        yield file
+            for window in chosen:
+                for _, places in sorted(by_window[window].items()):
+                    yield from self._current_of(places)
+
+    def _current_of(self, places: Sequence[tuple[str, str]]) -> Iterator[str]:
+        for directory, real in places:
+            if not real:
+                self._leads_out(directory)
+            elif (file := self._current(directory)) is not None:
+                yield file
 
     def _current(self, directory: str) -> str | None:
         """The file that `current.version` names in a window's directory."""

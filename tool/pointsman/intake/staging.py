@@ -11,11 +11,12 @@ from pointsman import artifact
 from pointsman.artifact import Artifact, user_type
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem, Refused
-from pointsman.intake.staged_tree import find_files, is_window, read_file, staged_at
+from pointsman.intake.staged_tree import ALL_WINDOWS, find_files, is_window, read_file, staged_at
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state import strict_json
 from pointsman.state.names import Target, is_name, is_version, short
 from pointsman.state.paths import is_target
+from pointsman.state.times import window_instant
 
 _BYTES_IN_MEMORY = 256_000_000  # of payloads; a file beyond that is read again when its blob is written
 _TIMES_LARGER = 16  # than its canonical payload may a file be
@@ -34,6 +35,11 @@ class Source:
     @property
     def target(self) -> Target:
         return Target(self.artifact.tenant, self.artifact.surface)
+
+    @property
+    def window_end(self) -> tuple[int, int]:
+        """When its window ends; comparable."""
+        return window_instant(self.artifact.window_end) or (0, 0)
 
     def payload(self) -> bytes:
         """The canonical payload; Refused if the document has changed since it was first read."""
@@ -72,12 +78,13 @@ def load_types(snapshot: Snapshot) -> Mapping[str, UserType | Fault]:
 
 
 def read_sources(
-    paths: Sequence[str], window: str | None, types: Mapping[str, UserType | Fault], limit: int
+    paths: Sequence[str], windows: Sequence[str], types: Mapping[str, UserType | Fault], limit: int
 ) -> Reading:
     """The artifacts under `paths`. `limit`: the most bytes of a payload. Problem if a path has nothing to read."""
-    if window is not None and not is_window(window):
-        raise Problem(f"not a window: {window!r} (write START_END as staged, such as 2026-03-01_2026-03-02)")
-    found = find_files(paths, window)
+    for window in windows:
+        if not is_window(window) and window != ALL_WINDOWS:
+            raise Problem(f"not a window: {window!r} (write all, or START_END as staged: 2026-03-01_2026-03-02)")
+    found = find_files(paths, windows)
     reading = Reading(notes=found.notes)
     for target, fault in found.faults:
         reading.add([target], [fault])
@@ -97,15 +104,13 @@ def read_sources(
 
 
 def _find_duplicates(reading: Reading) -> None:
-    first: dict[tuple[Target, str], str] = {}
+    """Note a fault for each file of a slot whose window ends when that of another file of the slot ends."""
+    first: dict[tuple[Target, str, tuple[int, int]], str] = {}
     for source in reading.sources:
-        slot = (source.target, source.artifact.type)
-        if slot in first:
-            says = (
-                f"{first[slot]} is for {source.target} {source.artifact.type}, too: a slot holds one, so leave one out"
-            )
-            reading.add([source.target], [Fault(source.path, "duplicate-slot", says)])
-        first.setdefault(slot, source.path)
+        target, slot = source.target, source.artifact.type
+        if (known := first.setdefault((target, slot, source.window_end), source.path)) != source.path:
+            says = f"{known} is for {target} {slot} and the same window, too: a slot holds one, so leave one out"
+            reading.add([target], [Fault(source.path, "duplicate-slot", says)])
 
 
 def _read(same: Sequence[str], types: Mapping[str, UserType | Fault], limit: int) -> tuple[str, Artifact | list[Fault]]:

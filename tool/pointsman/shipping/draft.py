@@ -38,11 +38,22 @@ class Terms:
 
 @dataclass(slots=True)
 class Want:
-    """The wish for one target: type → record, and the types to drop."""
+    """The wish for one target: type → record, the types to drop, and what is recorded without being shipped."""
 
     target: Target
     records: dict[str, Record] = field(default_factory=dict)
     drops: set[str] = field(default_factory=set)
+    history: list[Record] = field(default_factory=list)
+
+    @property
+    def every_record(self) -> list[Record]:
+        """The records that have to be on main."""
+        return [*self.history, *self.records.values()]
+
+    @property
+    def ships(self) -> bool:
+        """Whether anything shall become current, or stop being it."""
+        return bool(self.records or self.drops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +114,7 @@ class Drafts:
         waiting = self._judge_records(wants)
         self.repo.expect(len(wants))
         self.gate.documents.fetch_ahead(Snapshot(self.repo, self.repo.main), (want.target for want in wants))
-        for group in self.groups(without(wants, waiting)):
+        for group in self.groups([want for want in without(wants, waiting) if want.ships]):
             while left := without(group, waiting):
                 try:
                     self.next(left)
@@ -121,7 +132,7 @@ class Drafts:
             records = {
                 record.path: record.render()
                 for want in without(wants, waiting)
-                for record in want.records.values()
+                for record in want.every_record
                 if base.entry(record.path) is None
             }
             faults = self.gate.judge_proposed(self.repo.main, {}, records, "").faults if records else ()

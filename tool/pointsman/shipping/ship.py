@@ -58,7 +58,7 @@ class Shipping:
         return self.drafts.judge(wants)
 
     def preview(self, wants: Sequence[Want]) -> list[ShippedTarget]:
-        """What `ship` would do."""
+        """What `ship` would do. Here, too, the wants ship something."""
         return [each for group in self.drafts.groups(wants) for each in self._preview(group)]
 
     def _preview(self, group: Sequence[Want]) -> list[ShippedTarget]:
@@ -68,6 +68,11 @@ class Shipping:
         if (newer := self._superseding.newer_than(ship, group)) is not None:
             return self._superseded(group, ship, newer)
         return self._told(group, ship, "dry-run")
+
+    def recorded(self, want: Want, *, missing: bool) -> ShippedTarget:
+        """The outcome of a target that ships nothing. `missing`: main had not all of its records."""
+        dry = self.terms.asked.dry_run
+        return self._shipped(want.target, "unchanged" if not missing else "dry-run" if dry else "recorded")
 
     def waits(self, target: Target, faults: Sequence[Fault]) -> ShippedTarget:
         """The outcome of a target that may not become current."""

@@ -176,6 +176,7 @@ def _artifacts(main: Snapshot, taken: Mapping[Slot, Taken], blobs: Sequence[Blob
 def _adopted(each: ShippedTarget) -> AdoptedTarget:
     assert each.outcome != "refused"
     assert each.outcome != "waits"
+    assert each.outcome != "recorded"
     return AdoptedTarget(each.target, each.outcome, each.pull_request, each.commit, [], each.says)
 
 

@@ -45,7 +45,7 @@ def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome[Hashes]
     elif repo is not None:
         types = load_types(Snapshot(repo, repo.refresh()))
     artifacts: list[Hashed] = []
-    found = find_files(paths, None)
+    found = find_files(paths)
     faults = [fault for _, fault in found.faults]
     for path, *_ in found.files:
         try:

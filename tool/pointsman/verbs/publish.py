@@ -7,7 +7,7 @@ finishes the job.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -35,8 +35,9 @@ class Request(ShipOptions):
     """What to publish: files and directories, and slots to take out."""
 
     paths: tuple[str, ...] = ()
-    window: str | None = None
+    windows: tuple[str, ...] = ()  # of a staging directory, or "all"; default: the newest of each target
     drops: tuple[tuple[Target, str], ...] = ()
+    record_only: bool = False
 
 
 @struct(frozen=True)
@@ -49,6 +50,7 @@ class PublishedArtifact:
     version: Version
     uri: str
     blob: BlobOutcome
+    ships: Annotated[bool, "false: it is recorded only"]
 
 
 @struct(frozen=True)
@@ -64,12 +66,12 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     """Publish artifacts and open (or merge) a ship pull request for each target.
 
     A fault stops its own target, which waits. Refused, with nothing written, if all have to wait, or if one has to and
-    the request is all or nothing.
+    the request is all or nothing. Of several windows of one type all are recorded, and the newest is shipped.
     """
     repo, progress = workspace.repo, workspace.progress
-    main = repo.refresh()
-    settings = Snapshot(repo, main).settings()
-    reading = read_sources(request.paths, request.window, load_types(Snapshot(repo, main)), settings.artifact_bytes)
+    base = Snapshot(repo, repo.refresh())
+    settings = base.settings()
+    reading = read_sources(request.paths, request.windows, load_types(base), settings.artifact_bytes)
     if not reading.sources and not reading.faults and not request.drops:
         raise Problem("nothing to publish: name artifact files or a staging directory, or --drop TARGET:TYPE")
     waiting: Waiting = {target: faults for target, faults in reading.faults.items() if target is not None}
@@ -78,29 +80,33 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     progress(f"read {len(reading.sources)} artifacts for {len(wants)} targets")
     at_hand = {source.artifact.version: source.payload for source in reading.sources}
     terms = Terms("pointsman publish …", request, together=settings.group == "run")
-    shipping = Shipping(workspace, settings, terms, at_hand)
+    shipping, recording = Shipping(workspace, settings, terms, at_hand), Recording(workspace, settings)
     waiting |= shipping.judge(without(wants, waiting))
-    notes = [*reading.notes, *resembling(Snapshot(repo, main), (want.target for want in wants))]
-    recording = Recording(workspace, settings)
     sources = _not_waiting(reading.sources, waiting)
-    stored = recording.stored(sources)
-    _wait(waiting, ((source, recording.altered(source, there)) for source, there in zip(sources, stored, strict=True)))
-    wants = without(wants, waiting)
+    stored = dict(zip((source.path for source in sources), recording.stored(sources), strict=True))
+    _wait(waiting, ((source, recording.altered(source, stored[source.path])) for source in sources))
+    wants, sources = without(wants, waiting), _not_waiting(sources, waiting)
     if not wants or (request.all_or_nothing and (waiting or loose)):
         raise Refused([*loose, *(fault for faults in waiting.values() for fault in faults)])
-    at = {source.path: there for source, there in zip(sources, stored, strict=True)}
-    sources = _not_waiting(sources, waiting)
+    notes = [*reading.notes, *resembling(base, (want.target for want in wants))]
     if request.dry_run:
         blobs: dict[str, BlobOutcome] = {source.path: None for source in sources}
-        outcomes = shipping.preview(wants)
     else:
-        blobs = _put(recording, sources, [at[source.path] for source in sources], waiting)
-        records = [record for want in without(wants, waiting) for record in want.records.values()]
+        blobs = _put(recording, sources, [stored[source.path] for source in sources], waiting)
+        records = [record for want in without(wants, waiting) for record in want.every_record]
         recording.records(records, run=request.run)
         _wait(waiting, recording.put_missing(_not_waiting(sources, waiting)))
-        outcomes = shipping.ship(without(wants, waiting))
+    going = without(wants, waiting)
+    shipped = [want for want in going if want.ships]
+    outcomes = shipping.preview(shipped) if request.dry_run else shipping.ship(shipped)
+    outcomes += [
+        shipping.recorded(want, missing=any(base.entry(record.path) is None for record in want.history))
+        for want in going
+        if not want.ships
+    ]
     outcomes += [shipping.waits(target, faults) for target, faults in waiting.items()]
-    artifacts = [_told(source, blobs[source.path], settings) for source in _not_waiting(sources, waiting)]
+    ships = {record.uri for want in shipped for record in want.records.values()}
+    artifacts = [_told(source, blobs[source.path], settings, ships) for source in _not_waiting(sources, waiting)]
     published = Published(artifacts, sorted(outcomes, key=_by_name), list(map(told, loose)) or None)
     code = exit_code(outcomes)
     return Outcome(published, 5 if loose and code == 0 else code, (*notes, *shipping.notes))
@@ -109,7 +115,7 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
 def _put(
     recording: Recording, sources: Sequence[Source], stored: Sequence[Stored], waiting: Waiting
 ) -> dict[str, BlobOutcome]:
-    """Store the blobs. A target whose blob cannot be stored waits. Refused if none can be."""
+    """Store the blobs. A target whose blob cannot be stored waits."""
     put = dict(zip((source.path for source in sources), recording.put(sources, stored), strict=True))
     found = ((source, put[source.path]) for source in sources)
     _wait(waiting, ((source, each if isinstance(each, Fault) else None) for source, each in found))
@@ -130,9 +136,10 @@ def _by_name(each: ShippedTarget) -> str:
     return each.target
 
 
-def _told(source: Source, blob: BlobOutcome, settings: Settings) -> PublishedArtifact:
+def _told(source: Source, blob: BlobOutcome, settings: Settings, ships: Collection[str]) -> PublishedArtifact:
     target, slot, version = source.target, source.artifact.type, source.artifact.version
-    return PublishedArtifact(source.path, str(target), slot, version, settings.uri(target, slot, version), blob)
+    uri = settings.uri(target, slot, version)
+    return PublishedArtifact(source.path, str(target), slot, version, uri, blob, uri in ships)
 
 
 def exit_code(outcomes: Sequence[ShippedTarget]) -> int:
@@ -153,9 +160,13 @@ def _wants(workspace: Workspace, request: Request, sources: Sequence[Source], se
     wants: dict[Target, Want] = {}
     repo = workspace.repo
     now, base = moment(workspace.clock()), Snapshot(repo, repo.main)
-    for source in sources:
+    for source in sorted(sources, key=lambda source: source.window_end):  # of one type the last one is shipped
         want = wants.setdefault(source.target, Want(source.target))
-        want.records[source.artifact.type] = record_of(source, settings, request.run, now)
+        earlier = want.records.pop(source.artifact.type, None)
+        record = record_of(source, settings, request.run, now)
+        want.history += filter(None, [earlier, record if request.record_only else None])
+        if not request.record_only:
+            want.records[source.artifact.type] = record
     for target, slot in request.drops:
         current = workspace.gate.documents.manifest(base, target)
         if current is None or (slot not in current.current and slot not in _dropped(repo, target)):
