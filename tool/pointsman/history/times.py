@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from bisect import bisect_right
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from pointsman.errors import Problem
@@ -17,6 +18,7 @@ from pointsman.values import Step
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?")
 _DAY = len("2026-03-01")
+_AHEAD = 3600  # seconds: clocks that somebody sets do not differ so much
 
 
 class CommitTimes:
@@ -59,6 +61,27 @@ class CommitTimes:
         if not place:
             raise Problem(f"{when} is before the first commit of main ({rfc3339(self._clocks[0])})")
         return Oid(self._commits[place - 1].decode())
+
+
+def clock_ahead(clocks: Iterable[tuple[Oid, int]], now: int) -> str:
+    """What the furthest clock of some commits of main means, if it is an hour or more ahead of `now`; otherwise ""."""
+    commit, time = max(clocks, key=lambda each: each[1], default=("", 0))
+    if time - now < _AHEAD:
+        return ""
+    days, hours = divmod((time - now) // 3600, 24)
+    far = f"{days} days" if days > 1 else f"{days * 24 + hours} hours"
+    return (
+        f"the clock of {short(commit)} on main is {far} ahead: until {rfc3339(time)} no time names what came since; "
+        "name that by its commit or version, and set the clock of the machine that made it"
+    )
+
+
+def furthest_clock(repo: Repository, now: int) -> str:
+    """The same of all commits of main."""
+    words = repo.git.clocks(repo.main).split()
+    return clock_ahead(
+        ((Oid(oid.decode()), clock(time)) for time, oid in zip(words[::2], words[1::2], strict=True)), now
+    )
 
 
 def on_main(repo: Repository, main: Oid, revision: str) -> Commit:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.history.signatures import Signatures
+from pointsman.history.times import clock_ahead
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -59,6 +60,8 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Audi
             report.add(commit, gate.judge_commit(main, commit, signatures.missing(commit.oid)))
     if fences and not lost:
         notes += _remember(repo, settings, main, accept_rewrite=accept_rewrite)
+    if ahead := clock_ahead(((commit.oid, commit.time) for commit in every), workspace.now):
+        notes.append(ahead)
     found = report.value()
     return Outcome(found, 1 if found.counts.broken else 0, tuple(notes))
 

@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.open import KINDS
+from pointsman.history.times import furthest_clock
 from pointsman.outcome import Outcome
 from pointsman.repo.commit_graph import WRITE, has_path_filters
 from pointsman.repo.git import require_git
@@ -88,7 +89,8 @@ def doctor(workspace: Workspace) -> Outcome[Examined]:
             checks.append(Check(f"{role} reached", False, str(error)))
             unreachable = True
     failed = any(not check.ok for check in checks)
-    return Outcome(Examined(checks), 3 if unreachable else 1 if failed else 0)
+    ahead = furthest_clock(repo, workspace.now)
+    return Outcome(Examined(checks), 3 if unreachable else 1 if failed else 0, (ahead,) if ahead else ())
 
 
 def _history(repo: Repository) -> list[Check]:

@@ -7,11 +7,12 @@ finishes the job.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, Unreachable
+from pointsman.history.times import clock_ahead
 from pointsman.intake.staging import Source, load_types, read_sources
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
@@ -25,6 +26,7 @@ from pointsman.shipping.ship import Shipping
 from pointsman.state.documents import moment
 from pointsman.state.message import parse
 from pointsman.state.names import Target
+from pointsman.state.objects import Oid
 from pointsman.struct import struct
 from pointsman.values import ArtifactType, BlobOutcome, ShippedTarget, TargetName, ToldFault, Version, told
 from pointsman.workspace import Workspace
@@ -109,7 +111,17 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     artifacts = [_told(source, blobs[source.path], settings, ships) for source in _not_waiting(sources, waiting)]
     published = Published(artifacts, sorted(outcomes, key=_by_name), list(map(told, loose)) or None)
     code = exit_code(outcomes)
+    if ahead := clock_ahead(_clocks(workspace, base, wants), workspace.now):
+        notes.append(ahead)
     return Outcome(published, 5 if loose and code == 0 else code, (*notes, *shipping.notes))
+
+
+def _clocks(workspace: Workspace, base: Snapshot, wants: Iterable[Want]) -> Iterator[tuple[Oid, int]]:
+    """The clocks of the commits that a publish reads anyway: the newest of main, and the last of each target."""
+    yield workspace.repo.main, workspace.repo.time_of(workspace.repo.main)
+    for want in wants:
+        if (last := workspace.gate.lineage(base.commit, want.target).last) is not None:
+            yield last.commit.oid, last.commit.time
 
 
 def _put(
