@@ -26,6 +26,7 @@ from typing import Any
 
 from pointsman.errors import MovedFirst, Problem
 from pointsman.outcome import Outcome
+from pointsman.repo.heads import Heads
 from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import Repository
 from pointsman.serving.fence import SYNCED
@@ -166,7 +167,7 @@ class Run:
     def _sync(self, repo: Repository) -> Outcome[Any]:
         def refresh() -> Oid:
             at: int = self.step("fetch", lambda answer: answer)
-            repo.heads = {MAIN: self.world.commits[at]}
+            repo.heads = Heads({MAIN: self.world.commits[at]})
             return repo.main
 
         def refresh_or_look() -> Oid:

@@ -23,11 +23,12 @@ class LocalForge:
         self.repo = repo
 
     def find(self, branches: Collection[str] | None = None) -> list[Opened]:
-        heads = sorted(self.repo.heads.items())
-        found = [Opened(ref.removeprefix("refs/heads/"), head) for ref, head in heads]
+        heads = self.repo.heads
         if branches is None:
-            return [opened for opened in found if opened.ref.startswith(PULL_BRANCHES)]
-        return [opened for opened in found if opened.branch in branches]
+            refs = (ref for ref in heads if ref.startswith(PULL_BRANCHES))
+        else:
+            refs = (ref for branch in branches if (ref := f"refs/heads/{branch}") in heads)
+        return [Opened(ref.removeprefix("refs/heads/"), heads[ref]) for ref in sorted(refs)]
 
     def open(self, branch: str, head: Oid, page: Page) -> Opened:
         return Opened(branch, head)

@@ -13,6 +13,7 @@ from pathlib import Path
 from pointsman.errors import Problem
 from pointsman.repo.encoding import read_commit
 from pointsman.repo.git import Git
+from pointsman.repo.heads import Heads
 from pointsman.repo.history_cache import HistoryIndex, PathWalk
 from pointsman.repo.origin import MAIN, Origin
 from pointsman.state.names import short
@@ -35,7 +36,7 @@ class History:
         self.git_dir = git_dir
         self.worktree = worktree
         self.remote = settings.get("remote.origin.url")
-        self.heads: dict[str, Oid] = {}
+        self.heads = Heads({})
         self._origin = Origin(git, git_dir, worktree, self.remote)
         self._settings = settings
         self._written: set[Oid] = set()
@@ -64,7 +65,7 @@ class History:
 
     def refresh(self) -> Oid:
         """Read the heads of the origin, fetch what is new, return main. Unreachable if the origin does not answer."""
-        self.heads = self._origin.heads(self.heads)
+        self.heads = Heads(self._origin.heads(self.heads))
         return self.main
 
     @property

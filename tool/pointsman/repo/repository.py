@@ -39,7 +39,7 @@ class Repository(History):
         self._origin.move(moves, self._written)
         for move in moves:
             if move.new is None:
-                self.heads.pop(move.ref, None)
+                self.heads.drop(move.ref)
             else:
                 self.heads[move.ref] = move.new
 

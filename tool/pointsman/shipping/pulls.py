@@ -82,9 +82,8 @@ def branches_of(
     repo: Repository, targets: Collection[Target], kinds: Collection[str] = ("ship", "rollback")
 ) -> list[str]:
     """The branches of ships and rollbacks that may be of these targets."""
-    places = {f"{kind}/{place}" for kind in kinds for place in ("run", *(target.place for target in targets))}
-    branches = (ref.removeprefix("refs/heads/") for ref in repo.heads)
-    return [branch for branch in branches if branch.rpartition("/")[0] in places]
+    places = (f"{kind}/{place}" for kind in kinds for place in ("run", *(target.place for target in targets)))
+    return [ref.removeprefix("refs/heads/") for place in places for ref in repo.heads.below(f"refs/heads/{place}")]
 
 
 def seen_pulls(workspace: Workspace) -> list[Pull]:

@@ -92,9 +92,12 @@ class GitHub:
     # finding
 
     def find(self, branches: Collection[str] | None = None) -> list[Opened]:
-        known = {ref.removeprefix("refs/heads/"): ref for ref in self.repo.heads}
-        wanted = {name for name, ref in known.items() if ref.startswith((*PULL_BRANCHES, REVERT_BRANCHES))}
-        wanted = wanted if branches is None else known.keys() & set(branches)
+        heads = self.repo.heads
+        if branches is not None:
+            wanted = {branch for branch in branches if f"refs/heads/{branch}" in heads}
+        else:
+            ours = (*PULL_BRANCHES, REVERT_BRANCHES)
+            wanted = {ref.removeprefix("refs/heads/") for ref in heads if ref.startswith(ours)}
         if not wanted:
             return []
         if branches is not None and len(wanted) <= _FEW:
