@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 import subprocess
 from collections.abc import Generator
@@ -19,6 +20,8 @@ from seaweed import Server
 UNIT = Path(__file__).parent / "unit"
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SEED = int(os.environ.get("POINTSMAN_SEED") or random.SystemRandom().randrange(2**32))
+os.environ["POINTSMAN_SEED"] = str(SEED)  # the workers have the same, and the one that is printed
+SHUFFLED = os.environ.get("POINTSMAN_SHUFFLE") == "1"
 ROUNDS = int(os.environ.get("POINTSMAN_ROUNDS") or 0) or (4 if REQUIRE_ALL else 1)
 SLOW = REQUIRE_ALL or bool(os.environ.get("POINTSMAN_ROUNDS"))  # whoever asks for rounds wants the tests that have them
 
@@ -42,16 +45,32 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A slow test is skipped, unless everything is required or rounds are asked for."""
+    """A slow test is skipped, unless everything is required or rounds are asked for. The order is mixed on request."""
+    if SHUFFLED:
+        _shuffle(items)
     if not SLOW:
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="slow: REQUIRE_ALL=1 or POINTSMAN_ROUNDS runs it"))
 
 
+def _shuffle(items: list[pytest.Item]) -> None:
+    """Files in random order, and in each its tests: what a file shares is made once all the same."""
+    dice = random.Random(SEED)
+    by_file: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        by_file.setdefault(item.path, []).append(item)
+    files = list(by_file.values())
+    dice.shuffle(files)
+    for tests in files:
+        dice.shuffle(tests)
+    items[:] = [item for tests in files for item in tests]
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     return [
         f"seed: {SEED} (again with POINTSMAN_SEED={SEED})",
+        f"order: {'mixed by the seed' if SHUFFLED else 'as written'} (POINTSMAN_SHUFFLE=1 mixes it)",
         f"rounds of each race: {ROUNDS} (set POINTSMAN_ROUNDS)",
         "skips are failures (REQUIRE_ALL=1)" if REQUIRE_ALL else "skips are allowed (REQUIRE_ALL=1 forbids them)",
     ]
@@ -98,7 +117,13 @@ def pytest_make_collect_report(
 
 @pytest.fixture(scope="session", autouse=True)
 def _machine_without_habits(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
-    """A home without a name, hooks or signing: none of the developer's reach a test. Nor is there any housekeeping."""
+    """A home without a name, hooks or signing: none of the developer's reach a test. Nor is there any housekeeping.
+
+    What a shell left to its children is as usual, too: whom a file is for, and that an interrupt is heard.
+    """
+    os.umask(0o022)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for what a shell runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("GIT_", "AWS_")) or name == "XDG_CONFIG_HOME" or name.lower().endswith("_proxy"):

@@ -313,7 +313,7 @@ def a_hand_edit_in_a_checkout_beside_an_innocent_branch_called_HEAD(work: Work) 
 
 def hostile_settings(work: Work, git_dir: Path) -> None:
     """Attributes and settings of the repository itself that hide changes, or run a command wherever git lets them."""
-    run = f"touch {git_dir}/evil"
+    run = f"touch '{git_dir}/evil'"
     (git_dir / "info").mkdir(exist_ok=True)
     (git_dir / "info" / "attributes").write_text("* -diff export-subst ident filter=evil diff=evil merge=evil\n")
     (git_dir / "hooks").mkdir()

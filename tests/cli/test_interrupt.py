@@ -25,8 +25,8 @@ class Desk:
         # It ends itself first, and then the others.
         interrupt = "(trap '' INT; kill -INT $$; kill -INT 0)"
         (self.bin / "git").write_text(
-            f'#!/bin/sh\nset -- {shutil.which("git")} "$@"\necho >> {self.calls}\n'
-            f'if [ $(wc -l < {self.calls}) -eq "$INTERRUPT_AT" ]; then {interrupt}; fi\nexec "$@"\n'
+            f'#!/bin/sh\nset -- "{shutil.which("git")}" "$@"\necho >> "{self.calls}"\n'
+            f'if [ $(wc -l < "{self.calls}") -eq "$INTERRUPT_AT" ]; then {interrupt}; fi\nexec "$@"\n'
         )
         (self.bin / "git").chmod(0o755)
 
@@ -131,7 +131,7 @@ def test_an_interrupt_that_a_destructor_swallows_still_ends_in_130() -> None:
 
 def test_what_a_shell_runs_in_the_background_hears_no_interrupt(desk: Desk) -> None:
     desk.calls.write_text("")
-    script = f"trap '' INT; exec {sys.executable} -m pointsman -C {desk.shop.desk} pr list"
+    script = f"trap '' INT; exec '{sys.executable}' -m pointsman -C '{desk.shop.desk}' pr list"
     environment = {**os.environ, "PATH": f"{desk.bin}:{os.environ['PATH']}", "INTERRUPT_AT": "6"}
     ran = subprocess.run(
         ["sh", "-c", script], env=environment, start_new_session=True, capture_output=True, text=True, check=False

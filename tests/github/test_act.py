@@ -101,7 +101,12 @@ class Act(Team):
             "--secret", "GITHUB_TOKEN", *replaced,
         ]  # fmt: skip
         env = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "GITHUB_", "XDG_"))}
-        env |= {"HOME": str(self.root / "home"), "GITHUB_TOKEN": TOKEN, "NO_PROXY": "127.0.0.1"}
+        env |= {
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "HOME": str(self.root / "home"),
+            "GITHUB_TOKEN": TOKEN,
+            "NO_PROXY": "127.0.0.1",
+        }
         ran = subprocess.run(
             command,
             cwd=self.desk,

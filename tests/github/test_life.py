@@ -369,7 +369,7 @@ def test_the_token_is_in_no_argument_no_configuration_and_no_message(
 ) -> None:
     log, bin_ = tmp_path / "arguments", tmp_path / "bin"
     bin_.mkdir()
-    (bin_ / "git").write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {shutil.which("git")} "$@"\n')
+    (bin_ / "git").write_text(f'#!/bin/sh\necho "$@" >> "{log}"\nexec "{shutil.which("git")}" "$@"\n')
     (bin_ / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{bin_}{os.pathsep}{os.environ['PATH']}")
     clone = tmp_path / "clone"

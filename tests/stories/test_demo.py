@@ -139,6 +139,18 @@ def test_git_settings_of_the_caller_s_shell_lead_nowhere(tmp_path: Path, monkeyp
     assert story.environment["GIT_COMMITTER_NAME"] == "On-call engineer"
 
 
+def test_what_git_is_told_on_this_machine_does_not_end_the_story_and_its_user_s_name_stays(tmp_path: Path) -> None:
+    settings = Path(os.environ["HOME"]) / ".gitconfig"
+    before = settings.read_text()
+    settings.write_text("[user]\nname = Ada\n[commit]\ngpgsign = true\n[core]\nhooksPath = /nowhere\n")
+    try:
+        story = module._Story(tmp_path, lambda _: None)
+    finally:
+        settings.write_text(before)
+    assert story.environment["GIT_COMMITTER_NAME"] == "Ada"
+    story.run("git", "config", "--get", "commit.gpgsign", ends=1)  # nothing is set
+
+
 def test_the_samples_are_those_of_three_days_with_a_broken_third() -> None:
     popular = [len(json.loads(file.read_bytes())["items"]) for file in sorted(SAMPLES.glob("*/popularity/*/*.json"))]
     assert popular == [50, 48, 6]

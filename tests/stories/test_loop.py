@@ -272,7 +272,7 @@ def test_a_superseded_publish_is_no_success_and_pushes_nothing(shop: Shop, capsy
     [newer] = shop.pulls()
     hook = shop.origin / "hooks" / "post-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\ncat >> {shop.root}/pushed\n")
+    hook.write_text(f"#!/bin/sh\ncat >> '{shop.root}/pushed'\n")
     hook.chmod(0o755)
     words = ["-C", str(shop.desk), "publish", str(STAGING / "grocer"), "--window", DAYS[1]]
     for more in ([], ["--merge"], ["--dry-run"]):

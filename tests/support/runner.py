@@ -171,7 +171,8 @@ class Runner:
                 assert uses.startswith("actions/setup-python@"), uses
             elif step["run"] == INSTALL and not install:
                 (workspace / ".venv" / "bin").mkdir(parents=True)
-                run = f'PYTHONPATH={self._site(workspace)} PYTHONSAFEPATH=1 exec {sys.executable} -m pointsman "$@"'
+                site, python = shlex.quote(str(self._site(workspace))), shlex.quote(sys.executable)
+                run = f'PYTHONPATH={site} PYTHONSAFEPATH=1 exec {python} -m pointsman "$@"'
                 self._script(workspace / ".venv" / "bin" / "pointsman", run)
             else:
                 own = {name: evaluate(str(value), context) for name, value in step.get("env", {}).items()}

@@ -217,10 +217,10 @@ def test_a_partial_clone_fetches_what_it_needs_together(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     (tmp_path / "bin").mkdir()
     shim = tmp_path / "bin" / "git-upload-pack"
-    shim.write_text(f'#!/bin/sh\necho x >>{trace}\nexec git upload-pack "$@"\n')
+    shim.write_text(f'#!/bin/sh\necho x >>"{trace}"\nexec git upload-pack "$@"\n')
     shim.chmod(0o755)
     git(tmp_path, "clone", "-q", "--bare", "--filter=blob:none", f"file://{shop.origin}", "clone")
-    git(tmp_path / "clone", "config", "remote.origin.uploadpack", str(shim))
+    git(tmp_path / "clone", "config", "remote.origin.uploadpack", f"'{shim}'")
     git(tmp_path / "clone", "config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
     done = now(shop, run=RUNS[3], where=tmp_path / "clone")
     assert set(outcomes(done).values()) == {"merged"}

@@ -106,7 +106,7 @@ def test_one_replica_that_is_away_keeps_neither_the_others_nor_the_messages_wait
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     away = f"http://127.0.0.1:{port}/v1/admin/tenants/{{tenant}}/cache/invalidate"
-    tell = f"tee -a {tmp_path}/told.jsonl"
+    tell = f"tee -a '{tmp_path}/told.jsonl'"
     shop = open_shop([away, service[0].url, service[1].url], f'[notify]\ncommand = "{tell}"\n')
     shop.publish(popularity(tmp_path / "b.json", 10, tenant="baker"), merge=True)
     service[0].out_of_order = [500, 503, 502]  # and one that is ill for the first of its calls
@@ -135,7 +135,7 @@ def test_a_webhook_that_is_away_repeats_no_message_to_the_command_and_loses_none
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     log = tmp_path / "told.jsonl"
-    shop = open_shop([], f'[notify]\ncommand = "tee -a {log}"\nwebhook = "http://127.0.0.1:{port}/hook"\n')
+    shop = open_shop([], f'[notify]\ncommand = "tee -a \'{log}\'"\nwebhook = "http://127.0.0.1:{port}/hook"\n')
     shop.sync()
     shop.publish(popularity(tmp_path / "p2.json", 11, day=2), merge=True)
     shop.sync()

@@ -248,7 +248,7 @@ def _root(directory: str | None) -> Path:
 
 
 def _environment() -> Mapping[str, str]:
-    """Ours, without GIT_* but for the identity, which is made up only where git knows none."""
+    """Ours, without what git is told: signing, hooks or another place could end the story. Its user's name is kept."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("GIT_") or _IDENTITY.fullmatch(name)
     }
@@ -256,15 +256,14 @@ def _environment() -> Mapping[str, str]:
         [str(Path(pointsman.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     )
     for what, made_up in _NOBODY.items():
-        if not any(_configured(f"user.{what.lower()}", scope, environment) for scope in ("--global", "--system")):
-            for who in ("AUTHOR", "COMMITTER"):
-                environment.setdefault(f"GIT_{who}_{what}", made_up)
-    return environment
+        found = (_configured(f"user.{what.lower()}", scope, environment) for scope in ("--global", "--system"))
+        name = next(filter(None, found), made_up)
+        for who in ("AUTHOR", "COMMITTER"):
+            environment.setdefault(f"GIT_{who}_{what}", name)
+    return {**environment, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
 
-def _configured(name: str, scope: str, environment: Mapping[str, str]) -> bool:
-    """Whether git knows a setting wherever it is run: what one checkout says does not count in another."""
-    return (
-        subprocess.run(["git", "config", scope, name], capture_output=True, env=environment, check=False).returncode
-        == 0
-    )
+def _configured(name: str, scope: str, environment: Mapping[str, str]) -> str:
+    """A setting of git wherever it is run: what one checkout says does not count in another. "" without one."""
+    command = ["git", "config", scope, name]
+    return subprocess.run(command, capture_output=True, env=environment, text=True, check=False).stdout.strip()
