@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +78,36 @@ def test_a_shard_is_one_of_so_many() -> None:
     for text in ("0/4", "5/4", "1", "a/b", "1/0"):
         with pytest.raises(Problem, match="not a shard"):
             read_shard(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["directory", "bucket"])
+def test_several_processes_tell_what_one_does(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
+    server: Server | None = request.getfixturevalue("s3") if kind == "bucket" else None
+    shop = BucketShop(tmp_path / "shop", server) if server is not None else Shop(tmp_path / "shop")
+    for day in (1, 2):
+        shop.publish(day=day, merge=True)
+    for key in ("grocer/home/popularity/ece550b7fe36", "grocer/home/cooc/ef91235eb522"):
+        if isinstance(shop, BucketShop):
+            shop.put(next(each for each in sorted(shop.objects()) if each.startswith(key)), b"altered")
+        else:
+            next(shop.store.glob(f"{key}*")).write_bytes(b"altered")
+    program = (
+        "import sys; from pointsman.verbs import verify; verify._MANY = int(sys.argv.pop(1));"
+        "verify.cores = lambda: 3; from pointsman.__main__ import run; run()"
+    )
+    command = [sys.executable, "-c", program]
+    one, three, shard = (
+        subprocess.run(
+            [*command, many, "-C", str(shop.desk), "--json", "verify", "--all", *more],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for many, more in (("1000", ()), ("1", ()), ("1", ("--shard", "1/2")))
+    )
+    assert one.returncode == three.returncode == 1, three.stderr
+    assert json.loads(one.stdout) == json.loads(three.stdout)
+    assert json.loads(three.stdout)["blobs"] == 10
+    assert len(json.loads(three.stdout)["faults"]) == 2
+    assert 0 < json.loads(shard.stdout)["blobs"] < 10

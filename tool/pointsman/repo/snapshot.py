@@ -21,6 +21,7 @@ class Snapshot:
         self.commit = commit
         self._root: Oid | None = None
         self._staged = staged or {}
+        self._last: tuple[str, Mapping[str, Entry]] = ("", {})  # the directory that was looked into last; never ""
 
     def entry(self, path: str) -> Entry | None:
         """The entry at `path`; None if there is none. Finds only files if the history index has the commit."""
@@ -34,12 +35,23 @@ class Snapshot:
     def _in_tree(self, path: str) -> Entry | None:
         if self.commit is None:
             return None
+        above, slash, name = path.rpartition("/")
+        if not slash:
+            return self._walk(path)
+        directory, entries = self._last
+        if directory != above:
+            entry = self._walk(above)
+            entries = self._repo.git.tree(entry.oid) if entry is not None and entry.mode == TREE else {}
+            self._last = above, entries
+        return entries.get(name)
+
+    def _walk(self, path: str) -> Entry | None:
+        """The entry at a path, name by name from the root, which is ""."""
         if self._root is None:
+            assert self.commit is not None
             self._root = self._repo.tree_of(self.commit)
         entry: Entry | None = Entry(TREE, self._root)
-        if not path:
-            return entry
-        for name in path.split("/"):
+        for name in path.split("/") if path else ():
             if entry is None or entry.mode != TREE:
                 return None
             entry = self._repo.git.tree(entry.oid).get(name)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 HOLD_ON_ALL = "holds/all.json"
 _LATEST_UPDATE = "9999-12-31"
+# A number with a point or an exponent, or a text that looks like it: every number follows one of these characters.
+_MAYBE_DOUBLE = re.compile(rb"[:,\[]\s*-?[0-9]+[.eE]")
 _VERSION_IN_URI = re.compile(r"/([0-9a-f]{64})\.json\Z")
 
 
@@ -207,7 +209,7 @@ def _read(data: bytes, path: str, kind: str) -> Any:
         return [document]
     if _validator(kind).is_valid(document):
         # JSON Schema takes 1.0 for an integer. Go, which reads the pointers, does not.
-        double = _first_double(document, "$")
+        double = _first_double(document, "$") if _MAYBE_DOUBLE.search(data) else None
         return (
             [Fault(path, "schema", f"{double}: write a whole number without point or exponent")] if double else document
         )

@@ -6,8 +6,8 @@ import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Annotated
+from itertools import chain, islice
+from typing import Annotated, NamedTuple
 
 from pointsman.errors import Fault, Problem
 from pointsman.gate.documents import Documents
@@ -17,11 +17,13 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
 from pointsman.state.names import Target, is_name, is_version
+from pointsman.store.processes import cores, in_processes
 from pointsman.struct import struct
 from pointsman.values import Count, ToldFault, told
 from pointsman.workspace import Workspace
 
 _BATCH = 1024  # records read before their blobs are; memory follows this, not the number of blobs
+_MANY = 2048  # from so many blobs on, reading them is shared by several processes
 _Slot = tuple[Target, str, str]  # target, type, version
 
 
@@ -61,6 +63,37 @@ def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> O
         if target not in known:
             raise Problem(unknown(target, [str(each) for each in known]))
     slots = _chosen(_slots(gate.documents, head, sorted(set(targets)) or known, choice), choice)
+    first = list(islice(slots, _MANY))
+    parts = cores() if len(first) == _MANY else 1
+    everything = chain(first, slots)
+
+    def look(part: int) -> _Part:
+        return _look(workspace, head, settings, (slot for slot in everything if _part(slot, parts) == part))
+
+    repo.git.close()  # each process reads objects through a git of its own
+    found = in_processes(look, parts)
+    faults = sorted(fault for part in found for fault in part.faults)
+    blobs, size = sum(part.blobs for part in found), sum(part.size for part in found)
+    progress(f"read {blobs} blobs, {size} bytes")
+    return Outcome(Verified(blobs, size, list(map(told, faults))), 1 if faults else 0)
+
+
+class _Part(NamedTuple):
+    """What one process read."""
+
+    blobs: int
+    size: int
+    faults: list[Fault]
+
+
+def _part(slot: _Slot, parts: int) -> int:
+    """Which process reads a blob. By other digits than those of a shard, which all its blobs have in common."""
+    return int(slot[2][8:16], 16) % parts
+
+
+def _look(workspace: Workspace, head: Snapshot, settings: Settings, slots: Iterator[_Slot]) -> _Part:
+    """Read these blobs, as many at a time as memory allows."""
+    gate, progress = workspace.gate, workspace.progress
     blobs = size = 0
     faults: list[Fault] = []
     while batch := list(islice(slots, _BATCH)):
@@ -76,9 +109,8 @@ def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> O
             blob = found.get(own.get(slot, ""))
             blobs, size = blobs + 1, size + ((blob.size if blob is not None else 0) or 0)
             faults += _judge(slot, record, (blob.size, blob.sha256) if blob is not None else None)
-        progress(f"read {blobs} blobs, {size} bytes")
         progress.counted("blobs read", blobs, None)
-    return Outcome(Verified(blobs, size, list(map(told, sorted(faults)))), 1 if faults else 0)
+    return _Part(blobs, size, faults)
 
 
 def _is_own(slot: _Slot, record: Record, settings: Settings) -> bool:
