@@ -60,6 +60,7 @@ def test_a_store_that_moved_without_naming_its_former_place_is_not_served(shop: 
     outcome = shop.sync()
     assert outcome.exit_code == 5
     assert rules(outcome) == {"foreign-uri"}
+    assert len(outcome.document["targets"][0]["faults"]) == 1  # once, whoever finds it
 
 
 @pytest.mark.slow

@@ -169,7 +169,7 @@ def test_the_review_of_a_hold_says_on_what_until_when_and_why(shop: Shop, capsys
     shop.merge(opened)
     release(shop, now=False)
     assert main(["-C", str(shop.desk), "review", opened]) == 0
-    assert "The release of grocer/home\ngrocer/home released from its hold (was until 2999" in capsys.readouterr().out
+    assert "The release of grocer/home\nends the hold on grocer/home (it was until 2999" in capsys.readouterr().out
 
 
 def test_releasing_nothing_is_a_sentence_that_names_the_hold_on_everything(
@@ -181,7 +181,7 @@ def test_releasing_nothing_is_a_sentence_that_names_the_hold_on_everything(
     said = capsys.readouterr().out
     assert said == (
         "grocer/home: unchanged, no hold on main; everything is on hold until 2999-01-01T00:00:00Z "
-        "(the feed is broken): pointsman release all\n"
+        f"(the feed is broken): pointsman -C {shop.desk} release all\n"
     )
 
 

@@ -16,6 +16,7 @@ from pointsman.cli import pr as pr_command
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.gate.payloads import Contents, Missing
+from pointsman.guardrails.table import GUARDRAILS
 from pointsman.outcome import Outcome
 from pointsman.settings import Settings
 from pointsman.shipping.draft import Waiting, Want
@@ -56,6 +57,9 @@ BROKEN = ("items-drop", "kept-low", "size-jump")
 def stopped(shop: Shop, *paths: Path, **more: Any) -> set[str]:
     with pytest.raises(Refused) as error:
         shop.publish(*paths, **more)
+    for fault in error.value.faults:
+        target = "/".join(fault.path.split("/")[1:3])
+        assert fault.rule not in GUARDRAILS or f"publish with --accept {target}:{fault.rule} --reason" in fault.says
     return refused(error.value)
 
 

@@ -148,3 +148,17 @@ def test_a_target_that_is_gone_from_main_but_still_served_is_shown(shop: Shop) -
 def test_a_target_that_never_was_names_the_nearest(shop: Shop) -> None:
     with pytest.raises(Problem, match="did you mean grocer/home"):
         state(shop, Target("grocer", "hom"))
+
+
+def test_after_a_rewrite_of_main_no_sync_is_advised_that_would_refuse(shop: Shop) -> None:
+    shop.sync()
+    pointer = shop.store / "registry" / "current" / "grocer" / "home" / "manifest.json"
+    pointer.write_text("{}")
+    shop.pull()
+    git(shop.desk, "commit", "-q", "--amend", "-m", "another")
+    git(shop.desk, "push", "-q", "--force", "origin", "HEAD:main")
+    said = told(shop, GROCER)
+    assert "; pointsman sync --accept-rewrite heals it" in said
+    assert "  sync refuses main's: rewritten-history: " in said
+    shop.sync(accept_rewrite=True)
+    assert "rewritten" not in told(shop, GROCER)

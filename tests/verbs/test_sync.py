@@ -71,6 +71,7 @@ def test_a_pointer_edited_by_hand_is_healed_or_kept_as_asked(shop: Shop) -> None
     kept = shop.sync(heal=False)
     assert outcomes(kept) == {"grocer/home": "kept"}
     assert kept.document["targets"][0]["faults"][0]["rule"] == "drifted"
+    assert sync.render(kept.value).endswith(f"serving follows main at {shop.main[:12]}, but for 1 kept")
     assert shop.serving == b"{}"
     healed = shop.sync()
     assert outcomes(healed) == {"grocer/home": "healed"}

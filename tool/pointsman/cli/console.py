@@ -6,14 +6,14 @@ import contextlib
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from pointsman.errors import lines, without_secrets
-from pointsman.state.suggest import did_you_mean
+from pointsman.state.suggest import ask, did_you_mean
 
 if TYPE_CHECKING:
     from pointsman.outcome import Outcome
@@ -150,9 +150,17 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
-            near = did_you_mean(args[0], self.list_commands(ctx), always=False)
+            near = _nearest(args[0], self.list_commands(ctx))
             raise click.UsageError(f"No such command {args[0]!r}{near}", ctx)
         return super().resolve_command(ctx, args)
+
+
+def _nearest(text: str, known: Sequence[str]) -> str:
+    """What was probably meant: a command that begins it or that it begins (pr-list, stat), else one spelled alike."""
+    begun = [
+        name for name in known if len(text) > 1 and (name.startswith(text) or re.match(rf"{re.escape(name)}\b", text))
+    ]
+    return ask(begun[:3]) or did_you_mean(text, known, always=False) or f": known are {', '.join(known)}"
 
 
 def _want_json(context: click.Context, _: click.Parameter, value: bool) -> None:

@@ -77,12 +77,13 @@ def render(done: RolledBack) -> str:
 def _line(each: Restored) -> str:
     pull = each.pull_request
     held = f", on hold until {each.hold.until}" if each.hold else ""
+    asked = f", with a hold until {each.hold.until}" if each.hold else ""  # in force when it is merged
     match each.outcome:
         case "merged":
             says = f" ({each.says})" if each.says else ""
             return f"rolled back on main as {short(each.commit or '')}{held}{says}; next: pointsman sync"
         case "opened" if pull is not None:
-            return f"opened {pull.branch}{held}; next: pointsman pr merge {pull.id}"
+            return f"opened {pull.branch}{asked}; next: pointsman pr merge {pull.id}"
         case "left":
             return f"left as it is: {each.says}"
         case _ if pull is not None:

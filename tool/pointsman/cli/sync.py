@@ -100,9 +100,10 @@ def render(synced: Synced) -> str:
     """One line per target that is not as it was, faults below it."""
     lines = [line for each in synced.targets for line in _lines(each, synced.dry_run)]
     same = sum(each.outcome == "unchanged" for each in synced.targets)
-    refused = sum(each.outcome == "refused" for each in synced.targets)
+    others = [(sum(each.outcome == what for each in synced.targets), what) for what in ("refused", "kept")]
     lines += [f"{same} unchanged"] if same else []
-    but = f", but for {refused} refused" if refused else ""
+    but = " and ".join(f"{number} {what}" for number, what in others if number)
+    but = f", but for {but}" if but else ""
     ending = f"serving follows main at {short(synced.commit)}{but}"
     if synced.dry_run:
         ending = f"a dry run, nothing was written; main is at {short(synced.commit)}"

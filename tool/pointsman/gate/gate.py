@@ -138,7 +138,9 @@ class Gate:
         manifest = self.documents.manifest(Snapshot(self.repo, tip), target)
         if not store or self.blobs.offline or manifest is None:
             return last.faults
-        return last.faults + self.faults_of_pointers(tip, {target: manifest}, hashed=False)
+        said = {(fault.path, fault.rule) for fault in last.faults}
+        more = self.faults_of_pointers(tip, {target: manifest}, hashed=False)
+        return (*last.faults, *(fault for fault in more if (fault.path, fault.rule) not in said))
 
     def faults_of_pointers(
         self, tip: Oid, manifests: Mapping[Target, Manifest], *, hashed: bool = True, remember: bool = False

@@ -82,8 +82,9 @@ def length(seconds: int) -> str:
 
 def _way_out(each: TargetState) -> str:
     """What to do about a pointer that main never had."""
+    rewritten = any(fault.rule == "rewritten-history" for fault in each.refused)
     if each.current:
-        return "pointsman sync heals it"
+        return f"pointsman sync{' --accept-rewrite' if rewritten else ''} heals it"
     if each.shipped:
         return "main has no manifest any more, pointsman sync --prune takes it away"
     return "main never had a manifest: pointsman adopt takes over what recsys-pipelines published"

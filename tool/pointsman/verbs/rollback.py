@@ -117,7 +117,7 @@ def _note(request: Request, plans: Sequence[Plan]) -> str:
     held = [plan.target for plan in plans if plan.hold is not None]
     until = next((plan.hold.until for plan in plans if plan.hold is not None), "")
     some = ", ".join(map(str, held[:_LINES])) + (f" and {len(held) - _LINES} more" if len(held) > _LINES else "")
-    lines += [f"On hold until {until}: {some}"] if held else []
+    lines += [f"With a hold until {until} on {some}"] if held else []
     return "\n".join(lines)
 
 

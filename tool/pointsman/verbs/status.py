@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from pointsman.errors import Blocked, Fault, Problem, Unreachable
@@ -25,7 +26,9 @@ from pointsman.report.target_state import (
     TargetState,
     Window,
 )
+from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.drift import drift
+from pointsman.serving.fence import SYNCED, read_fence, rewrite_faults
 from pointsman.serving.pointers import pointers
 from pointsman.settings import Settings
 from pointsman.shipping.pulls import Pull, reference, seen_pulls
@@ -181,7 +184,7 @@ class _Look:
             return _Served("unknown")
         if held is not None and held.data == (self.head.read(target.manifest_path) or b""):
             return _Served("in-sync")
-        refused = self.gate.faults_of_current(self.main, target)
+        refused = (*self._rewritten, *self.gate.faults_of_current(self.main, target))
         if held is None:
             last = lineage.last
             return _Served("absent", refused, self._since(last.commit, 1) if last is not None else None)
@@ -193,6 +196,16 @@ class _Look:
                 return _Served("behind", refused, self._since(step.commit, step.place + 1))
             missing = step.commit
         return _Served("drifted", refused, drift=self._drift(self.store, target, key, held))
+
+    @cached_property
+    def _rewritten(self) -> Sequence[Fault]:
+        """Why sync refuses everything, if main does not descend from what was synced last."""
+        if self.store is None:
+            return ()
+        try:
+            return rewrite_faults(self.gate, Checkpoint.SYNC, read_fence(self.store, SYNCED), self.main)
+        except Unreachable:
+            return ()
 
     def _since(self, commit: Commit, commits: int) -> Behind:
         step, seconds = self.moments.step(commit), max(self.clock - self.moments.of(commit.oid), 0)
