@@ -115,7 +115,7 @@ def test_a_rule_may_not_reach_a_process_by_way_of_a_helper(house: Path) -> None:
         ("gate/gate.py", "from pointsman.shipping import ship", "Imports run one way"),
         ("repo/snapshot.py", "from pointsman.store import base", "The repository knows no store and no artifact"),
         ("verbs/get.py", "import obstore", "Only the buckets know obstore"),
-        ("verbs/get.py", "import git", "Only repo.git knows GitPython"),
+        ("verbs/get.py", "import git", "Only repo.process knows GitPython"),
     ],
 )
 def test_an_import_that_goes_the_wrong_way_is_refused(house: Path, module: str, line: str, broken: str) -> None:

@@ -49,7 +49,7 @@ class LocalForge:
         repo = self.repo
         fork = repo.merge_base(main, opened.head)
         assert fork is not None
-        files = {change.path: change.new for change in repo.git.differences(fork, opened.head)}
+        files = {change.path: change.new for change in repo.differences(fork, opened.head)}
         commit = repo.commit(repo.tree_with(repo.tree_of(main), files), [main], message, author=author)
         repo.move([Move(MAIN, commit, main), Move(opened.ref, None, opened.head)])
         return commit

@@ -82,8 +82,8 @@ class Gate:
         if fork is None:
             says = "the change shares no history with main: build it on a commit of main"
             return Verdict((Fault("main", "mixed-change", says),))
-        changes = self.repo.git.differences(fork, head)
-        commits = self.repo.git.commits(head, base)
+        changes = self.repo.differences(fork, head)
+        commits = self.repo.beyond(base, head)
         message = parse("\n".join(commit.message for commit in commits))
         before, after = Snapshot(self.repo, base), Snapshot(self.repo, head)
         self.repo.fetch_ahead(entry for change in changes for entry in (change.old, change.new))

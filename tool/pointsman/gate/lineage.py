@@ -103,14 +103,13 @@ class Step:
 class Lineage:
     """The steps of one target up to `tip`, read only as far as they are asked for."""
 
-    def __init__(self, past: Past, tip: Oid | None, target: Target, *, no_older_than: Oid | None = None) -> None:
+    def __init__(self, past: Past, tip: Oid | None, target: Target) -> None:
         self.past = past
         self.repo = past.repo
         self.tip = tip
         self.target = target
         self.path = target.manifest_path
-        coming = self.repo.history(tip, self.path, no_older_than=no_older_than) if tip is not None else iter(())
-        self._coming: Iterator[Commit] = coming
+        self._coming: Iterator[Commit] = self.repo.history(tip, self.path) if tip is not None else iter(())
         self._read: list[Step] = []
         self._places: dict[Oid, int] = {}
 
@@ -193,22 +192,16 @@ class Past:
             self._sinces[tip] = since if since and self.repo.grew_from(since, tip) else None
         return self._sinces[tip]
 
-    def since_recorded(self, base: Oid, target: Target, records: Sequence[str]) -> Lineage:
-        """A lineage that ends at the oldest of the commits that added these records (paths).
+    def since_recorded(self, base: Oid, target: Target, records: Sequence[str]) -> Iterator[Step]:
+        """The steps from `base` back to the commit that added the oldest of these records (paths).
 
         No older commit can have pointed to their versions, because a record comes before every manifest.
         """
-        return Lineage(self, base if records else None, target, no_older_than=self._recorded_by(base, records))
-
-    def _recorded_by(self, base: Oid, records: Sequence[str]) -> Oid | None:
-        """The oldest of the commits that added these records. One walk, which ends when all are found."""
-        missing, oldest = set(records), None
-        for commit in self.repo.history(base, *records) if records else ():
-            missing -= {change.path for change in commit.changes if change.old is None}
-            oldest = commit.oid
-            if not missing:
-                break
-        return oldest
+        for step in self.lineage(base, target):
+            before = Snapshot(self.repo, step.commit.parents[0] if step.commit.parents else None)
+            if not any(before.entry(path) for path in records):
+                return
+            yield step
 
     def taken_out(self, base: Oid, target: Target, versions: Mapping[str, str], *, tip: Oid | None = None) -> set[str]:
         """The slots whose version a restore took out, and no later commit up to `base` put back.

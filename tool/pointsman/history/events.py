@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Literal
@@ -100,7 +100,8 @@ def events(repo: Repository, targets: Sequence[Target] = (), *, records: bool = 
     for a target that was never shipped; it names the nearest targets.
     """
     main = repo.main
-    times, commits = _commits_and_times(repo, _paths(targets, records=records))
+    times, walked = _commits_and_times(repo, _paths(targets, records=records), below=not targets or records)
+    commits = list(walked)
     reader = EventReader(repo, times)
     changes = (change for commit in commits for change in commit.changes if path_kind(change.path) != "record")
     repo.fetch_ahead(entry for change in changes for entry in (change.old, change.new))
@@ -118,29 +119,33 @@ def _paths(targets: Sequence[Target], *, records: bool) -> list[str]:
     if not targets:
         return ["manifests", "holds", *(["registry"] if records else [])]
     return [
-        *(target.manifest_path for target in targets),
+        *(path for target in targets for path in (target.manifest_path, target.hold_path)),
         *(f"registry/{target}" for target in targets if records),
-        "holds",
+        HOLD_ON_ALL,
     ]
 
 
-def _commits_and_times(repo: Repository, paths: Sequence[str]) -> tuple[CommitTimes, list[Commit]]:
+def _commits_and_times(repo: Repository, paths: Sequence[str], *, below: bool) -> tuple[CommitTimes, Iterable[Commit]]:
     """The commits of main that changed one of the paths, oldest first, and the times of main.
 
-    Git's path filters work for one path at a time. If there are any, one walk for each path is faster than one walk.
+    `below`: some of the paths are directories. Git's path filters work for one path at a time. If there are any, one
+    walk for each path is faster than one walk.
     """
+    repo.deepen_to_first()
+    if not below:
+        found = list(repo.history(repo.main, *paths))
+        return CommitTimes(repo, repo.main), reversed(found)
     from concurrent.futures import ThreadPoolExecutor  # costs 6 ms, and who only asks for names needs none
 
-    repo.deepen_to_first()
     apart = len(paths) <= _FEW_PATHS and has_path_filters(repo.git_dir)
-    found: dict[Oid, Commit] = {}
+    known: dict[Oid, Commit] = {}
     with ThreadPoolExecutor() as pool:
         walks = pool.map(partial(_walk, repo), [(path,) for path in paths] if apart else [paths])
         times = CommitTimes(repo, repo.main)
         for commit in itertools.chain.from_iterable(walks):
-            known = found.get(commit.oid)
-            found[commit.oid] = replace(known, changes=known.changes + commit.changes) if known else commit
-    return times, sorted(found.values(), key=lambda commit: times.place(commit.oid) or 0)
+            there = known.get(commit.oid)
+            known[commit.oid] = replace(there, changes=there.changes + commit.changes) if there else commit
+    return times, sorted(known.values(), key=lambda commit: times.place(commit.oid) or 0)
 
 
 def _walk(repo: Repository, paths: Sequence[str]) -> list[Commit]:

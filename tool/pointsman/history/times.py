@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from pointsman.errors import Problem
-from pointsman.repo.encoding import clock
 from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import short
@@ -28,16 +27,14 @@ class CommitTimes:
         self._repo = repo
         self._main = main
         repo.deepen_to_first()
-        words = repo.git.clocks(main).split()[::-1]  # oid, clock, oldest first
-        self._commits = words[::2]
-        self._clocks = list(itertools.accumulate(map(clock, map(int, words[1::2])), max))
-        self._place: dict[bytes, int] = {}
+        self._commits = repo.clocks(main)
+        self._clocks = list(itertools.accumulate(reversed(self._commits.clocks), max))  # oldest first
+        self._first = self._commits.height - len(self._commits) + 1
 
     def place(self, commit: Oid) -> int | None:
         """How many commits of main came before this one; None if it was never the tip of main."""
-        if not self._place:
-            self._place = dict(zip(self._commits, itertools.count()))
-        return self._place.get(commit.encode())
+        height = self._commits.find(commit)
+        return height - self._first if height is not None else None
 
     def of(self, commit: Oid) -> int:
         """When a commit of main took effect, in seconds since 1970."""
@@ -60,7 +57,7 @@ class CommitTimes:
         place = bisect_right(self._clocks, time)
         if not place:
             raise Problem(f"{when} is before the first commit of main ({rfc3339(self._clocks[0])})")
-        return Oid(self._commits[place - 1].decode())
+        return self._commits.at(self._first + place - 1)
 
 
 def clock_ahead(clocks: Iterable[tuple[Oid, int]], now: int) -> str:
@@ -78,10 +75,10 @@ def clock_ahead(clocks: Iterable[tuple[Oid, int]], now: int) -> str:
 
 def furthest_clock(repo: Repository, now: int) -> str:
     """The same of all commits of main."""
-    words = repo.git.clocks(repo.main).split()
-    return clock_ahead(
-        ((Oid(oid.decode()), clock(time)) for time, oid in zip(words[::2], words[1::2], strict=True)), now
-    )
+    commits = repo.clocks(repo.main)
+    places = range(len(commits))
+    last = max(places, key=lambda place: commits.clocks[place])
+    return clock_ahead([(commits.at(commits.height - last), commits.clocks[last])], now)
 
 
 def on_main(repo: Repository, main: Oid, revision: str) -> Commit:

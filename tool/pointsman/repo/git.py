@@ -1,173 +1,55 @@
-"""The only module that runs git: one way to run it, one reader of objects, one writer.
+"""Git in one repository: one reader of objects, one writer.
 
-All calls go through GitPython's `Git`, with constant verbs, object ids and full ref names. A value from outside is
-never in a place where git would read an option. Objects are written as one pack with `git unpack-objects`, so that git
-itself takes care of permissions, hashes and fsync.
+Objects are written as one pack with `git unpack-objects`, so that git itself takes care of permissions, hashes and
+fsync.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
 import struct
 import subprocess
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from functools import cache
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.repo.encoding import (
     COMMIT_FORMAT,
     changes_of,
+    clock,
     commits_of,
     nul_separated,
     pack_entry,
     parse_tree,
+    read_commit,
 )
 from pointsman.repo.object_reader import AT_ONCE, Ran, Reader, pause_for_interrupt
+from pointsman.repo.process import Runner
 from pointsman.state.objects import PLAIN_FILE, Change, Commit, Entry, Oid, hasher, object_id
 
-if TYPE_CHECKING:
-    from git import Git as GitPython
-
-
-OLDEST_GIT = (2, 38)
+_MOST_COMMITS = 1 << 12  # in the cache
 _MOST_TREES = 1 << 16  # in the cache; a watch runs for days
 _MOST_AHEAD = 1 << 25  # bytes in the cache of `read_ahead`
-
-# Variables of git that stay: who commits, and how a remote is reached. The others could name another repository.
-_KEPT = re.compile(
-    r"GIT_((AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)|SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|SSL_\w+|HTTP_\w+|PROXY_\w+"
-    r"|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|PARAMETERS|KEY_\d+|VALUE_\d+))"
-)
-# What git tells a hook to judge: another index for `git commit -a`, and objects of a push that are not accepted yet.
-_JUDGED = ("GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
-# Milliseconds that git waits for another git to unlock a ref. A lock older than that is left over from a killed git.
-LOCK_PATIENCE = ("core.filesRefLockTimeout=1000", "core.packedRefsTimeout=1000")
-# Settings that the configuration of a user or a repository must not change.
-_SETTINGS = (
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.fsync=loose-object,pack,pack-metadata,reference",
-    *LOCK_PATIENCE,
-    "core.quotePath=false",
-    "diff.orderFile=/dev/null",
-    "protocol.ext.allow=never",
-    "maintenance.auto=false",
-    "gc.auto=0",
-    "log.showSignature=false",
-    "log.follow=false",
-    "log.showRoot=true",
-    "i18n.commitEncoding=UTF-8",
-    "push.recurseSubmodules=no",
-    "remote.origin.mirror=false",
-    "advice.detachedHead=false",
-    "advice.graftFileDeprecated=false",
-    "http.lowSpeedLimit=1",
-    "http.lowSpeedTime=60",
-)
 _RAW = ("-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
-_COMMAND = ["git", *(word for setting in _SETTINGS for word in ("-c", setting))]
-_ENVIRONMENT = {
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_GRAFT_FILE": os.devnull,
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_OPTIONAL_LOCKS": "0",
-}
-
-
-def _gitpython(*, judging: bool) -> type[GitPython]:
-    """GitPython's Git, imported late (it costs 80 ms). Removes from the environment what SECURITY.md lists."""
-    for name in list(os.environ):
-        if name.startswith("GIT_") and not _KEPT.fullmatch(name) and not (judging and name in _JUDGED):
-            del os.environ[name]
-    if judging and (index := os.environ.get("GIT_INDEX_FILE")):
-        os.environ["GIT_INDEX_FILE"] = os.path.abspath(index)  # a hook's is relative to where the hook was started
-    os.environ["GIT_PYTHON_REFRESH"] = "quiet"
-    from git import Git
-
-    return Git
-
-
-@cache
-def require_git() -> str:
-    """Git's version; Problem if git is missing or older than 2.38 (the first with `merge-tree --write-tree`)."""
-    try:
-        text = subprocess.run(["git", "version"], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise Problem("git cannot be run: install git 2.38 or newer and put it on the PATH") from error
-    found = re.search(r"(\d+)\.(\d+)", text)
-    if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
-        raise Problem(f"{text.strip()} is too old: install git 2.38 or newer")
-    return text.strip()
+_FIRST_PARENT = ("-z", "--first-parent", "--diff-merges=first-parent", *_RAW[1:], "--encoding=UTF-8")
 
 
 class OddTree(Problem):
     """A tree that git would not write: two programs could read two different things in it."""
 
 
-class Git:
-    """Git in one repository. `bare`: `directory` is the git directory itself, and git does not search for one."""
+class Git(Runner):
+    """Reads and writes objects of one repository."""
 
     def __init__(self, directory: str, *, bare: bool = False, judging: bool = False) -> None:
-        require_git()
-        self._git = _gitpython(judging=judging)(directory)
-        self._command = [*_COMMAND, "--git-dir=."] if bare else _COMMAND
-        self.credentials: Callable[[], Mapping[str, str]] = dict  # environment with the credentials for the remote
+        super().__init__(directory, bare=bare, judging=judging)
         self._reader = Reader(lambda: self.start("cat-file", "--batch"))
         self._trees: dict[Oid, dict[str, Entry]] = {}
+        self._commits: dict[Oid, Commit] = {}
         self._kept: dict[Oid, bytes] = {}
         self._ahead: dict[Oid, bytes] = {}  # oldest first
         self._ahead_bytes = 0
 
     def close(self) -> None:
         self._reader.close()
-
-    # running
-
-    def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Git with `words` as a process with open pipes; the caller ends it."""
-        return self._git.execute(  # type: ignore[return-value]  # AutoInterrupt passes everything on to its Popen
-            [*self._command, *words],
-            as_process=True,
-            istream=subprocess.PIPE,
-            env={**_ENVIRONMENT, **self.credentials(), **(env or {})},
-        )
-
-    def run(
-        self,
-        *words: str,
-        given: bytes | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> Ran:
-        """Run git to its end and return the result, whatever its exit code.
-
-        Unreachable after `timeout` seconds, and if a signal ended it: that is no answer.
-        """
-        process = self.start(*words, env=env)
-        try:
-            out, err = process.communicate(given, timeout)
-        except subprocess.TimeoutExpired as error:
-            process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=1)  # git's own children may hold its output open for longer
-            raise Unreachable(
-                f"git {words[0]} did not end within {timeout:g} s: check the network and the remote"
-            ) from error
-        ran = Ran(process.returncode, out, err.decode(errors="replace"))
-        if ran.killed:
-            pause_for_interrupt(ran)
-            raise Unreachable(f"git {words[0]} gave no answer: {ran.reason}")
-        return ran
-
-    def ask(self, *words: str, given: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
-        """The output of a git command that must succeed; Problem with git's error if it does not."""
-        ran = self.run(*words, given=given, env=env)
-        if ran.code != 0:
-            raise Problem(f"git {words[0]} failed: {ran.reason}")
-        return ran.out.decode(errors="surrogateescape").removesuffix("\n")
 
     # reading
 
@@ -181,6 +63,21 @@ class Git:
         if found is None or found[0] != "commit":
             raise Problem(f"{oid} is not a commit of this repository")
         return found[1]
+
+    def commit_at(self, oid: Oid) -> Commit | None:
+        """One commit without its changes; None if there is no such commit."""
+        if oid not in self._commits:
+            found = self.object(oid)
+            if found is None or found[0] != "commit":
+                return None
+            if len(self._commits) >= _MOST_COMMITS:
+                self._commits.clear()
+            self._commits[oid] = read_commit(oid, found[1])
+        return self._commits[oid]
+
+    def commit_tree(self, oid: Oid) -> Oid:
+        """The tree of a commit."""
+        return Oid(self.commit(oid).partition(b"\n")[0].removeprefix(b"tree ").decode(errors="replace"))
 
     def read_ahead(self, oids: Iterable[Oid]) -> None:
         """Read these file contents together, at a tenth of the cost of single reads. Caches the last 32 MiB."""
@@ -229,24 +126,36 @@ class Git:
 
     def first_parents(
         self, tip: Oid, *paths: str, no_older_than: Oid | None = None, saying: str = ""
-    ) -> Iterator[Commit]:
+    ) -> Generator[Commit, None, None]:
         """The first-parent commits from `tip`, newest first, that changed one of `paths` (no paths: all commits).
 
         Streamed: git stops when the caller stops. Left out are `no_older_than` and all commits before it, and, with
         `saying`, commits without this text in a line of their message.
         """
-        words = ["log", "-z", "--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames"]
-        words += ["--ignore-submodules=none", "--encoding=UTF-8", COMMIT_FORMAT, tip]
+        words = [COMMIT_FORMAT, tip]
         if no_older_than is not None:
             words.append(f"^{no_older_than}")
         if saying:
-            words[1:1] = ["--fixed-strings", f"--grep={saying}"]
-        process = self.start(*words, "--", *(f":(literal){path}" for path in paths))
-        assert process.stdout is not None
+            words[:0] = ["--fixed-strings", f"--grep={saying}"]
+        # A commit changes each file once: when all are seen we can yield without reading the next commit.
+        most = len(paths) if all(path.endswith(".json") for path in paths) else 0
+        return self._log([*words, "--", *(f":(literal){path}" for path in paths)], most)
+
+    def chain(self, tip: Oid, *, without: str, above: Oid | None = None) -> Generator[Commit, None, None]:
+        """All first-parent commits from `tip` down to above `above`, with all changes but those below `without`.
+
+        Without messages and names. Streamed, as `first_parents` is.
+        """
+        words = ["--sparse", "--format=%H%x00%P%x00%x00%ct%x00%x00%x00", tip]
+        if above is not None:
+            words.append(f"^{above}")
+        return self._log([*words, "--", ":/", f":(top,exclude,literal){without}"], 0)
+
+    def _log(self, words: Sequence[str], most: int) -> Generator[Commit, None, None]:
+        """Commits as git log tells them, with at most `most` changes each (0: any number)."""
+        process = self.start("log", *_FIRST_PARENT, *words)
         tokens = _to_its_end(process)
         try:
-            # A commit changes each file once: when all are seen we can yield without reading the next commit.
-            most = len(paths) if all(path.endswith(".json") for path in paths) else 0
             yield from commits_of(tokens, most, self.commit)
         finally:
             tokens.close()
@@ -269,12 +178,14 @@ class Git:
             for line in self.ask("rev-list", "--encoding=none", "--fixed-strings", f"--grep={text}", tip).split()
         ]
 
-    def clocks(self, tip: Oid) -> bytes:
-        """Lines "<committer's clock> <commit>" of the first-parent chain from `tip`, newest first."""
-        ran = self.run("rev-list", "--first-parent", "--timestamp", tip, env={"GIT_FLUSH": "0"})
+    def clocks(self, tip: Oid) -> Iterator[tuple[Oid, int, int]]:
+        """Id, committer's clock and number of parents of each commit of the first-parent chain from `tip`."""
+        ran = self.run("rev-list", "--first-parent", "--timestamp", "--parents", tip, env={"GIT_FLUSH": "0"})
         if ran.code != 0:
             raise Problem(f"git rev-list failed: {ran.reason}")
-        return ran.out
+        for line in ran.out.decode().splitlines():
+            digits, oid, *parents = line.split(" ")
+            yield Oid(oid), clock(int(digits)), len(parents)
 
     def differences(self, old: Oid, new: Oid) -> list[Change]:
         """Every path that differs between two trees or commits. Ignores .gitattributes."""

@@ -10,35 +10,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pointsman.errors import Problem
-from pointsman.repo.encoding import read_commit
+from pointsman.repo.ancestry import Ancestry
+from pointsman.repo.chain import WITHOUT
 from pointsman.repo.git import Git
-from pointsman.repo.heads import Heads
 from pointsman.repo.history_cache import HistoryIndex, PathWalk
-from pointsman.repo.origin import MAIN, Origin
-from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 
 _MANY = 16  # from more paths or contents than this on, reading all at once is cheaper
 _OPEN_WALKS = 16  # each is a git process with three pipes
-_ALL = 1 << 30  # commits: more than any history has
 LATELY = 4  # the newest changes of a path, read ahead when many paths are judged
 _MOST_BEYOND = 256  # commits newer than the index; with more of them all is read again
 _LONG_MESSAGE = 4096  # characters
 TRUE = ("true", "yes", "on", "1")  # what git takes for true
 
 
-class History:
-    """The reading side of a repository. `heads`: main and the pull request branches, as `refresh` last saw them."""
+class History(Ancestry):
+    """The reading side of a repository."""
 
     def __init__(self, git: Git, git_dir: Path, *, worktree: Path | None, settings: Mapping[str, str]) -> None:
-        self.git = git
-        self.git_dir = git_dir
-        self.worktree = worktree
-        self.remote = settings.get("remote.origin.url")
-        self.heads = Heads({})
-        self._origin = Origin(git, git_dir, worktree, self.remote)
-        self._settings = settings
+        super().__init__(git, git_dir, worktree=worktree, settings=settings)
         self._written: set[Oid] = set()
         self._fetched: set[Oid] = set()  # by `fetch_ahead`
         self.history_index: HistoryIndex | None = None
@@ -48,25 +38,6 @@ class History:
         self._messages: dict[Oid, str] = {}
 
     # now
-
-    @property
-    def main(self) -> Oid:
-        """The commit of main that `refresh` last saw; Problem if there is none."""
-        if MAIN not in self.heads:
-            raise Problem(
-                f"{self.remote or self.git_dir} has no branch main: push a first commit (pointsman init makes one)"
-            )
-        return self.heads[MAIN]
-
-    @property
-    def notes(self) -> list[str]:
-        """Notes for the user about moves of main."""
-        return self._origin.notes
-
-    def refresh(self) -> Oid:
-        """Read the heads of the origin, fetch what is new, return main. Unreachable if the origin does not answer."""
-        self.heads = Heads(self._origin.heads(self.heads))
-        return self.main
 
     @property
     def is_partial(self) -> bool:
@@ -92,10 +63,15 @@ class History:
     def history(self, tip: Oid, *paths: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
         """First-parent commits from `tip` that changed one of `paths` (files), newest first. Deepens a shallow clone.
 
-        One path is walked only once. From a later tip, only the new commits are walked.
+        On the chain of main, only what is not known yet is read. Another path is walked only once, and from a later tip
+        only the new commits are walked.
         """
         if paths and self.history_index is not None and (newer := self._beyond(tip)) is not None:
             return _from_both(newer, self.history_index, tip, frozenset(paths), no_older_than)
+        if paths and not any(path == WITHOUT or path.startswith(f"{WITHOUT}/") for path in paths):
+            chain = self._chain_of(tip, *([no_older_than] if no_older_than is not None else []))
+            if chain is not None:
+                return chain.history(tip, paths, no_older_than)
         if len(paths) != 1 or no_older_than is not None:
             return self._history(tip, *paths, no_older_than=no_older_than)
         known = self._walks.get(paths[0])
@@ -152,7 +128,11 @@ class History:
                 self.read_history(tip)
 
     def forget(self) -> None:
-        """Drop cached history. Long-running watches call this."""
+        """Drop cached history; what is worth it stays in the git directory. Long-running watches call this."""
+        if self._chain is not None:
+            self._chain.close()
+            self._chain.keep()
+            self._chain = None
         self.history_index = None
         self._newer.clear()
         for walk in self._open_walks:
@@ -179,73 +159,8 @@ class History:
             else:
                 if not cut:
                     return
-            if not self._deepen(depth):
-                raise Problem(
-                    f"the history of main ends at {short(min(cut))}: origin is a shallow clone, use a full one"
-                )
+            self._deepen_by(depth)
             depth *= 4
-
-    # what descends from what
-
-    def merge_base(self, one: Oid, other: Oid) -> Oid | None:
-        """The best common ancestor; None if the two have no history in common."""
-        while True:
-            ran = self.git.run("merge-base", one, other)
-            if ran.code == 0:
-                return Oid(ran.out.decode().strip())
-            if not self._shallow() or not self._deepen(_ALL):
-                return None
-
-    def is_ancestor(self, old: Oid, new: Oid) -> bool:
-        depth = 100
-        while (found := self.git.object(old)) is None and self._shallow() and self._deepen(depth):
-            depth *= 4
-        return found is not None and found[0] == "commit" and self.merge_base(old, new) == old
-
-    def grew_from(self, old: Oid, new: Oid) -> bool:
-        """Whether `old` is on the first-parent chain of `new`. A merge that makes it a side branch rewrites main."""
-        if old == new or not self.is_ancestor(old, new):
-            return old == new
-        lines = self.git.ask("rev-list", "--first-parent", "--parents", new, f"^{old}").splitlines()
-        return bool(lines) and lines[-1].split()[1:2] == [old]
-
-    # what commits say
-
-    def time_of(self, commit: Oid) -> int:
-        """The committer's clock of a commit, seconds since 1970."""
-        return read_commit(commit, self.git.commit(commit)).time
-
-    def words(self, commit: Commit) -> str:
-        """The message of a commit of main; for a merge commit with the messages of the commits that it merged."""
-        return self.messages(commit.parents[0], commit.oid) if len(commit.parents) > 1 else commit.message
-
-    def messages(self, base: Oid, head: Oid) -> str:
-        """The messages of all commits of `head` that `base` does not have, oldest first."""
-        return "\n".join(commit.message for commit in self.git.commits(head, base))
-
-    # shallow clones
-
-    def deepen_to_first(self) -> None:
-        """Fetch all of main's history, down to its first commit; Problem if the origin does not have it."""
-        while cut := self._shallow():
-            if not self._deepen(_ALL):
-                raise Problem(
-                    f"the history of main ends at {short(min(cut))}: origin is a shallow clone, use a full one"
-                )
-
-    def _shallow(self) -> frozenset[Oid]:
-        try:
-            return frozenset(Oid(line) for line in (self.git_dir / "shallow").read_text().split())
-        except FileNotFoundError:
-            return frozenset()
-
-    def _deepen(self, depth: int) -> bool:
-        """Fetch `depth` more commits. Whether there were any."""
-        before = self._shallow()
-        if self.remote is None:
-            raise Problem("this repository is shallow and has no origin to fetch from: use a full clone")
-        self._origin.deepen(depth)
-        return self._shallow() != before
 
 
 def _recent(index: HistoryIndex) -> Iterator[Entry | None]:

@@ -17,8 +17,9 @@ from urllib.parse import unquote
 
 from pointsman.durable import sync_directories
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.repo.git import LOCK_PATIENCE, Git
+from pointsman.repo.git import Git
 from pointsman.repo.object_reader import Ran
+from pointsman.repo.process import LOCK_PATIENCE
 from pointsman.state.names import short
 from pointsman.state.objects import Oid
 from pointsman.timeouts import remote_timeout

@@ -82,7 +82,7 @@ class Repository(History):
     # objects and commits
 
     def tree_of(self, commit: Oid) -> Oid:
-        return Oid(self.git.commit(commit).partition(b"\n")[0].removeprefix(b"tree ").decode(errors="replace"))
+        return self.git.commit_tree(commit)
 
     def tree_with(self, tree: Oid | None, files: Mapping[str, bytes | Entry | None]) -> Oid:
         """`tree` with each path set to its content or entry, or removed (None). Rebuilds only what these paths need."""

@@ -42,7 +42,7 @@ def _between(repo: Repository, fork: Oid | None, head: Oid) -> tuple[Target, ...
         before, after = (Snapshot(repo, commit).entry("manifests") for commit in (fork, head))
         paths = [f"manifests/{path}" for path in _differing(repo, before, after)]
     except OddTree:
-        paths = [change.path for change in repo.git.differences(fork, head)]
+        paths = [change.path for change in repo.differences(fork, head)]
     return tuple(dict.fromkeys(target_of(path) for path in paths if path_kind(path) == "manifest"))
 
 

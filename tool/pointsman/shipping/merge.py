@@ -32,7 +32,7 @@ def merge_pull(workspace: Workspace, pull: Pull) -> Oid:
             raise Refused(verdict.faults)
         fork = repo.merge_base(main, pull.head)
         assert fork is not None
-        changes = repo.git.differences(fork, pull.head)
+        changes = repo.differences(fork, pull.head)
         there = {change.path: Snapshot(repo, main).entry(change.path) for change in changes}
         for change in changes:
             if there[change.path] not in (change.old, change.new):

@@ -110,7 +110,7 @@ def _pull(repo: Repository, opened: Opened, changed: tuple[Target, ...]) -> Pull
     head = commit = read_commit(opened.head, repo.git.commit(opened.head))
     message = parse(commit.message)
     if not message.said and repo.main != opened.head:
-        for below in repo.git.commits(opened.head, repo.main)[-2::-1]:
+        for below in repo.beyond(repo.main, opened.head)[-2::-1]:
             if (older := parse(below.message)).said:
                 commit, message = below, older
                 break
@@ -206,7 +206,7 @@ def others_work(repo: Repository, pull: Pull) -> str:
 
     Merge commits do not count: they bring `main` in, and what else they change is in no line.
     """
-    commits = [each for each in repo.git.commits(pull.head, repo.main) if len(each.parents) <= 1]
+    commits = [each for each in repo.beyond(repo.main, pull.head) if len(each.parents) <= 1]
     if not commits or (len(commits) == 1 and any(said.manifest or said.supersedes for said in pull.message.said)):
         return ""
     return f"{short(commits[-1].oid)} by {one_line(commits[-1].author)}"

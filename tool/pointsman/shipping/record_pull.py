@@ -97,7 +97,7 @@ class RecordPull:
     def _adds(self, head: Oid) -> set[str]:
         """The paths that a branch adds, and "" if it does anything else."""
         fork = self.repo.merge_base(self.repo.main, head)
-        changes = self.repo.git.differences(fork, head) if fork is not None else []
+        changes = self.repo.differences(fork, head) if fork is not None else []
         return {"" if change.old is not None else change.path for change in changes} or {""}
 
     def _wait(self, opened: Opened, missing: Sequence[Record], until: float) -> bool:

@@ -21,7 +21,7 @@ from typing import Annotated
 import pointsman
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
-from pointsman.repo.git import require_git
+from pointsman.repo.process import require_git
 from pointsman.state.store_url import Access, split_url
 from pointsman.store.open import open_store
 from pointsman.struct import struct

@@ -18,7 +18,7 @@ from pointsman.forge.open import KINDS
 from pointsman.history.times import furthest_clock
 from pointsman.outcome import Outcome
 from pointsman.repo.commit_graph import WRITE, has_path_filters
-from pointsman.repo.git import require_git
+from pointsman.repo.process import require_git
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.store.base import Held, Store

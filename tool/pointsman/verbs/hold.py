@@ -158,7 +158,7 @@ def _change(workspace: Workspace, request: Request, wanted: Hold | None) -> Hold
 def _asks_for(repo: Repository, there: Oid, path: str, on_main: Entry | None, wanted: Hold | None) -> bool:
     """Whether an open pull request makes of main's hold what is wanted; Problem if it does anything else, too."""
     fork = repo.merge_base(repo.main, there)
-    changes = repo.git.differences(fork, there) if fork is not None else []
+    changes = repo.differences(fork, there) if fork is not None else []
     if [change.path for change in changes] != [path]:
         name = short(there)
         raise Problem(f"the branch of this hold has another change in it ({name}): close it with pointsman pr close")
