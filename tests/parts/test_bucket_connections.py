@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import uuid
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from threading import Event
 
 import pytest
 from answering import answering, own_certificate, plain
@@ -88,3 +90,48 @@ def test_a_store_without_conditional_writes_is_said_at_once() -> None:
                 with pytest.raises(Unreachable, match=r"it has no conditional writes \(If-None-Match, If-Match\)"):
                     write()
             assert asked == ["PUT", "PUT"], "asking again does not help"
+
+
+def _key(name: str) -> bytes:
+    meta = "<Size>1</Size><ETag>e</ETag><LastModified>2026-01-01T00:00:00Z</LastModified>"
+    return f"<Contents><Key>p/{name}</Key>{meta}</Contents>".encode()
+
+
+def test_a_bucket_that_drips_or_lists_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def drip(to: BaseHTTPRequestHandler) -> None:
+        to.wfile.write(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n')
+        to.wfile.write(b"Content-Length: 10000\r\n\r\n")
+        while True:
+            to.wfile.write(b"x")
+            Event().wait(0.02)
+
+    def endless(to: BaseHTTPRequestHandler) -> None:
+        more = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{len(asked)}</NextContinuationToken>".encode()
+        plain(200, b"<ListBucketResult>" + more + b"</ListBucketResult>")(to)
+
+    with answering(drip) as (url, asked):
+        for read in (lambda url=url: bucket(url).read("x"), lambda url=url: bucket(url).digest("x")):
+            with pytest.raises(Unreachable, match="no answer: check"):
+                read()
+    monkeypatch.setattr("pointsman.store.bucket_listing.MOST_LISTED", 5)
+    page = b"".join(_key(f"{place:060}") for place in range(6))
+    whole = b"<ListBucketResult><IsTruncated>false</IsTruncated>" + page + b"</ListBucketResult>"
+    with answering(plain(200, whole)) as (url, _), pytest.raises(Unreachable, match="more than 5 objects"):
+        list(bucket(url).keys("", 1))
+    monkeypatch.setattr("pointsman.store.bucket_listing.SECONDS_A_PAGE", 0)
+    with answering(endless) as (url, asked), pytest.raises(Unreachable, match="no answer: check"):
+        list(bucket(url).keys("", 1))
+
+
+def test_no_more_of_an_object_is_read_than_was_asked_for() -> None:
+    def long(to: BaseHTTPRequestHandler) -> None:
+        to.wfile.write(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n')
+        to.wfile.write(b"Content-Length: 1000000000000\r\n\r\n")
+        while True:
+            to.wfile.write(b"x" * 4096)
+
+    with answering(long) as (url, _):
+        held = bucket(url).read("x", 10)
+        assert held is not None
+        assert held.data == b"x" * 11
+        assert bucket(url).digest("x", 10) == (1_000_000_000_000, "")

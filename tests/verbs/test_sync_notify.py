@@ -244,7 +244,7 @@ def test_a_command_that_fails_hangs_or_is_not_there_is_reported_and_blocks_nothi
 ) -> None:
     made = calls.Calls()
     with command(tmp_path, "import sys\nsys.exit('no \\x1b[31mroom')") as line:
-        assert made.run(line, {}) == "exit code 1: no \\u001b[31mroom\\u000a"
+        assert made.run(line, {}) == "exit code 1: no \\u001b[31mroom"
     assert "No such file" in made.run("/nowhere/at/all", {})
     monkeypatch.setattr(calls, "_CALL_SECONDS", 0.5)
     with command(tmp_path, "import time\ntime.sleep(600)") as line:

@@ -1,12 +1,97 @@
-"""What the environment says of connections: proxies and certificates. Variables are named, secrets are not."""
+"""Requests whose answers have one limit in time and one in bytes, and what the environment says of connections.
+
+A server can send a byte a second, or never end. The timeouts of httpx begin anew with each byte, so a watch ends the
+connection. Of proxies and certificates a sentence names the variable, never its secret.
+"""
 
 from __future__ import annotations
 
 import os
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-CA_VARIABLE = "SSL_CERT_FILE"
-OWN_CA = f"if an own CA signed it, name the CA's file in {CA_VARIABLE}"
+from pointsman.errors import one_line
+
+if TYPE_CHECKING:
+    import httpx
+
+OWN_CA = "if an own CA signed it, name the CA's file in SSL_CERT_FILE"
+
+
+class Unfinished(Exception):
+    """An answer came too slowly, or is too long."""
+
+
+class Line:
+    """A client of httpx, one request at a time, each answer within its limits."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self._sockets: list[Any] = []  # of the connections that may be open
+
+    def close(self) -> None:
+        self._client.close()
+
+    def ask(self, request: httpx.Request, seconds: float, most: int) -> httpx.Response:
+        """The whole answer, of at most `most` bytes, `seconds` after now at the latest. Unfinished, or httpx's errors.
+
+        `request`: one that the client has built.
+        """
+        import httpx
+
+        request.extensions = {**request.extensions, "trace": self._see}
+        late = threading.Event()
+
+        def hang_up() -> None:
+            late.set()
+            for each in self._sockets:
+                # Not TLS's own shutdown, which would wait for the other side.
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
+
+        watch = threading.Timer(seconds, hang_up)
+        watch.daemon = True
+        watch.start()
+        try:
+            answer = self._client.send(request, stream=True)
+            try:
+                data = bytearray()
+                for piece in answer.iter_bytes():
+                    data += piece
+                    if len(data) > most:
+                        raise Unfinished(f"its answer has more than {most} bytes")
+            finally:
+                answer.close()
+        except httpx.HTTPError as error:
+            if late.is_set():
+                raise Unfinished(f"its answer was not whole after {seconds:.0f} s") from error
+            if isinstance(error, httpx.ReadTimeout):
+                raise Unfinished("no answer came") from error
+            raise
+        finally:
+            watch.cancel()
+        if late.is_set():
+            raise Unfinished(f"its answer was not whole after {seconds:.0f} s")
+        kept = {name: value for name, value in answer.headers.items() if name not in _OF_THE_WAY}
+        return httpx.Response(answer.status_code, headers=kept, content=bytes(data), request=request)
+
+    def _see(self, event: str, info: dict[str, Any]) -> None:
+        """Note the socket of a connection, of which httpx tells in this way."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            opened = info["return_value"].get_extra_info("socket")
+            self._sockets = [*(each for each in self._sockets if each.fileno() >= 0), opened]
+
+
+_OF_THE_WAY = ("content-encoding", "content-length", "transfer-encoding")
+
+
+def trouble(error: Exception, url: str) -> str:
+    """What went wrong with a request to a URL, and what to look at."""
+    says = one_line(str(error) or type(error).__name__)
+    if "CERTIFICATE_VERIFY_FAILED" in says:
+        return f"no secure connection can be made: {OWN_CA}"
+    return says + through(url)
 
 
 def through(url: str) -> str:

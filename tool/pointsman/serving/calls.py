@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import shlex
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from typing import Any
 from pointsman import __version__
 from pointsman.errors import Problem, one_line, without_secrets
 from pointsman.state.names import NAME
+from pointsman.web import Line, Unfinished, trouble
 
 INVALIDATE_HEADERS = "POINTSMAN_INVALIDATE_HEADERS"
 NOTIFY_HEADERS = "POINTSMAN_NOTIFY_HEADERS"
@@ -28,6 +30,9 @@ _POST_TRIES = 3
 _CALL_SECONDS = 5.0  # for one answer, or for the command
 _RUN_SECONDS = 20.0  # for all calls of one run
 _PAUSE_SECONDS = 0.2  # before the second try; twice that before the third
+_MOST_OF_AN_ANSWER = 1 << 20  # bytes; nobody reads more than its first words
+_POLL_SECONDS = 0.05
+_CHUNK = 1 << 16  # bytes of the stderr of a command
 _CHARACTERS_SHOWN = 200  # of the stderr of a command, or of the reason that a server gives
 _SECRET_CHARACTERS = 6  # a word of a header with so many may be a credential
 _HEADER = re.compile(rf"(?:\[(?P<tenant>{NAME})\]\s*)?(?P<name>[A-Za-z0-9-]+)\s*:(?P<value>.*)")
@@ -66,10 +71,13 @@ class Calls:
             left = self._ends - self._clock()
             if left <= 0:
                 return wrong or f"no time is left for this call: all calls of a run have {_RUN_SECONDS:.0f} s"
+            seconds = min(_CALL_SECONDS, left)
             try:
-                answer = httpx.post(url, json=document, headers=headers, timeout=min(_CALL_SECONDS, left))
-            except httpx.HTTPError as error:
-                wrong = one_line(str(error) or type(error).__name__)
+                with httpx.Client(timeout=seconds) as client:
+                    request = client.build_request("POST", url, json=document, headers=headers)
+                    answer = Line(client).ask(request, seconds, _MOST_OF_AN_ANSWER)
+            except (httpx.HTTPError, httpx.InvalidURL, Unfinished) as error:
+                wrong = trouble(error, url)
             else:
                 if answer.is_success:
                     return ""
@@ -96,23 +104,57 @@ class Calls:
                 stderr=subprocess.PIPE,
                 env=_environment(),
                 start_new_session=True,
+                bufsize=0,
             )
         except (OSError, ValueError) as error:
             return one_line(str(error))
-        try:
-            _, output = process.communicate(json.dumps(document).encode() + b"\n", left)
-        except subprocess.TimeoutExpired:
+        output = _talk(process, json.dumps(document).encode() + b"\n", self._clock() + left, self._clock)
+        if output is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.wait()
             return f"it took more than {left:.0f} s and was killed"
         if process.returncode == 0:
             return ""
-        return (
-            f"exit code {process.returncode}: {one_line(output.decode(errors='replace'))[:_CHARACTERS_SHOWN]}".rstrip(
-                ": "
-            )
-        )
+        says = one_line(" ".join(output.decode(errors="replace").split()))[:_CHARACTERS_SHOWN]
+        return f"exit code {process.returncode}: {says}".rstrip(": ")
+
+
+def _talk(process: subprocess.Popen[bytes], given: bytes, until: float, clock: Callable[[], float]) -> bytes | None:
+    """Give a process its stdin and wait for its end; the first bytes of its stderr. None if it takes too long.
+
+    What it starts may live on and keep its pipes open, and it may write without end: neither is waited for.
+    """
+    assert process.stdin is not None
+    assert process.stderr is not None
+    kept = bytearray()
+    with process.stdin as to, process.stderr as out:
+        for pipe in (to, out):
+            os.set_blocking(pipe.fileno(), False)
+        reads, writes = [out], [to]
+        while True:
+            ended = process.poll() is not None
+            if not ended and clock() > until:
+                return None
+            readable, writable, _ = select.select(reads, writes, [], 0 if ended else _POLL_SECONDS)
+            if readable:
+                piece = out.read(_CHUNK)
+                kept += (piece or b"")[: _CHUNK - len(kept)]
+                if not piece:
+                    reads = []
+            if writable:
+                try:
+                    given = given[os.write(to.fileno(), given) :]
+                except BrokenPipeError:
+                    given = b""
+                if not given:
+                    to.close()
+                    writes = []
+            if ended and (not readable or len(kept) == _CHUNK):
+                return bytes(kept)
+            if not ended and not reads and not writes:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(max(until - clock(), 0))
 
 
 def read_headers(variable: str, tenant: str = "") -> dict[str, str]:

@@ -21,6 +21,7 @@ from pointsman.errors import MovedFirst, Unreachable
 from pointsman.state.store_url import Access
 from pointsman.store.base import MOST_OF_A_BLOB, MOST_OF_A_POINTER, Held
 from pointsman.store.bucket_errors import Trouble, host, trouble_of
+from pointsman.store.bucket_listing import read_listing
 from pointsman.store.schemes import SCHEMES
 from pointsman.timeouts import store_timeout
 
@@ -142,7 +143,8 @@ class Bucket:
 
         def fetch() -> dict[str, ObjectMeta]:
             pages = self._obstore.list(self._client(), base or None, chunk_size=1000)
-            return {meta["path"][len(base) :].lstrip("/"): meta for page in pages for meta in page}
+            found = read_listing(pages, self._timeout, f"{self.url}/{prefix}")
+            return {meta["path"][len(base) :].lstrip("/"): meta for meta in found}
 
         return self._ask("list", prefix, fetch) or {}
 

@@ -24,11 +24,12 @@ from pointsman.errors import Unreachable, one_line
 from pointsman.forge.base import Silent
 from pointsman.forge.github.place import TOKENS, Place
 from pointsman.timeouts import forge_patience, remote_timeout
+from pointsman.web import Line, Unfinished, trouble
 
 REQUEST_TRIES = 5
 _WRITES_A_MINUTE = 60  # GitHub's limit for what creates content is 80
 _PER_PAGE = 100
-_ANSWER_TIMEOUT = 30.0  # seconds
+_ANSWER_TIMEOUT = 30.0  # seconds without a byte
 _LONGEST_LIMIT = 86400.0  # seconds
 _MOST_PAGES = 100
 _MOST_BYTES = 1 << 25  # of one answer: a page of 100 pull requests with the longest bodies has 13 MB
@@ -84,7 +85,7 @@ class Client:
         self.place = place
         self.pacer = pacer or Pacer()
         self._token = token
-        self._http = httpx.Client(
+        self._client = httpx.Client(
             headers={
                 "Accept": "application/vnd.github+json",
                 "X-GitHub-Api-Version": "2022-11-28",
@@ -93,6 +94,7 @@ class Client:
             },
             timeout=httpx.Timeout(min(remote_timeout(), _ANSWER_TIMEOUT)),
         )
+        self._http = Line(self._client)
 
     def close(self) -> None:
         self._http.close()
@@ -171,9 +173,13 @@ class Client:
         what = f"{method} {httpx.URL(url).path}"
         headers = {"Authorization": f"Bearer {self._token()}"}
         try:
-            answer = self._whole(method, url, query, body, headers)
+            request = self._client.build_request(method, url, params=query, json=body, headers=headers)
+            answer = self._http.ask(request, min(remote_timeout(), 2 * _ANSWER_TIMEOUT), _MOST_BYTES)
+        except Unfinished as error:
+            raise Lost(f"{self.place.server} does not answer as it should ({what}: {error})") from error
         except httpx.HTTPError as error:
-            raise Lost(f"{self.place.server} does not answer ({what}: {type(error).__name__})") from error
+            says = trouble(error, url)
+            raise Lost(f"{self.place.server} does not answer ({what}: {type(error).__name__}: {says})") from error
         if answer.status_code >= 500:
             raise Lost(f"{self.place.server} answered {answer.status_code} to {what}")
         if answer.status_code == 204:
@@ -185,25 +191,6 @@ class Client:
         if answer.is_success:
             return content, answer.headers
         raise self._trouble(answer, content, what)
-
-    def _whole(
-        self,
-        method: str,
-        url: str,
-        query: Mapping[str, str | int] | None,
-        body: Mapping[str, Any] | None,
-        headers: Mapping[str, str],
-    ) -> httpx.Response:
-        """The answer with its content; ReadError if that is too long, or takes too long in all."""
-        until = time.monotonic() + 2 * _ANSWER_TIMEOUT
-        with self._http.stream(method, url, params=query, json=body, headers=headers) as answer:
-            content = bytearray()
-            for part in answer.iter_bytes():
-                content += part
-                if len(content) > _MOST_BYTES or time.monotonic() > until:
-                    raise httpx.ReadError("more than an answer may have", request=answer.request)
-            plain = {name: value for name, value in answer.headers.items() if name != "content-encoding"}
-            return httpx.Response(answer.status_code, headers=plain, content=bytes(content), request=answer.request)
 
     def _trouble(self, answer: httpx.Response, content: Any, what: str) -> Exception:
         reason = _reason(content)
