@@ -134,3 +134,18 @@ def test_what_is_wrong_is_said_with_its_place(text: bytes, says: str) -> None:
         read_settings(text)
     assert error.value.exit_code == 2
     assert "pointsman.toml" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text,says",
+    [
+        (b"a = " + b"9" * 5000, "a number has too many digits"),
+        (b"a = " + b"[" * 5000, "lists and tables nest too deep"),
+        (b"a." * 64 + b"b = 1", "more than 64 parts joined by dots"),
+        (b"[ " + b' "a" . ' * 64 + b"b ]", "more than 64 parts joined by dots"),
+        (b"#" * 1_000_001, "1,000,001 bytes, and settings have at most 1,000,000"),
+    ],
+)
+def test_settings_that_are_costly_to_read_are_refused_with_a_sentence(text: bytes, says: str) -> None:
+    with pytest.raises(Problem, match=says):
+        read_settings(text)

@@ -28,6 +28,9 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     "audit": ("since", "allowed_signers", "signed"),
     "notify": ("command", "webhook"),
 }
+_MOST_BYTES = 1_000_000
+_MOST_PARTS = 64
+_LONG_KEY = re.compile(rb"(?:[\w\"'-]{1,99}[ \t]*\.[ \t]*){%d}" % _MOST_PARTS)  # tomllib needs time by their square
 FORGES = ("local", "github")  # forge.open describes each
 _LOCAL = "local"  # the forge where only commands merge, and nothing is merged by itself
 
@@ -96,12 +99,20 @@ class Settings:
 
 def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
     """Settings from the text of a `pointsman.toml`. Problem, with the key and how to fix it, if one is wrong."""
+    if len(data) > _MOST_BYTES:
+        raise Problem(f"{where}: {len(data):,} bytes, and settings have at most {_MOST_BYTES:,}: make it smaller")
+    if _LONG_KEY.search(data):
+        raise Problem(f"{where}: a key has more than {_MOST_PARTS} parts joined by dots: settings have three at most")
     try:
         tables = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Problem(f"{where}: {recognised(data) or f'not UTF-8 at byte {error.start}'}") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise Problem(f"{where}: not TOML: lists and tables nest too deep") from error
+    except tomllib.TOMLDecodeError as error:
         raise Problem(f"{where}: {recognised(data) or f'not TOML: {error}'}") from error
+    except ValueError as error:  # Python reads no integer of more than 4,300 digits
+        raise Problem(f"{where}: not TOML: a number has too many digits") from error
     _refuse_unknown(tables, where)
     store = tables.get("store", {})
     if "url" not in store:

@@ -515,6 +515,10 @@ def test_a_false_claim_is_refused() -> None:
         false["build"] = {"built_at": "", "version": version, "source_hash": claim}
         refused(false, "version-mismatch", r"\$\.build\.source_hash: is ")
         assert as_read(dumped(false), any_source_hash=True).source_hash == claim
+        false["build"] = {"built_at": "", "version": "0" * 64, "source_hash": claim}
+        told = artifact.read(dumped(false), "some.json", any_source_hash=True)
+        assert isinstance(told, Fault)
+        assert (told.rule, told.says[:24]) == ("version-mismatch", '$.build.version: is "000')
 
 
 def test_an_artifact_that_claims_nothing_has_no_place_of_its_own_to_stand_at() -> None:

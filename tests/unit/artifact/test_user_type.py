@@ -522,3 +522,60 @@ def test_no_schema_and_no_document_make_it_raise(schema: Any, name: str, value: 
     for member in (name, "a"):
         read = artifact.read(written(f"{json.dumps(member)}: {json.dumps(value)}"), "some.json", types={"mine": mine})
         assert isinstance(read, Artifact) or read.rule in ("schema", "bad-json", "version-mismatch")
+
+
+def chained(length: int, link: Any) -> Json:
+    links = {f"a{n}": link({"$ref": f"#/$defs/a{n + 1}"}) for n in range(length)}
+    return {"properties": {"a": {"$ref": "#/$defs/a0"}}, "$defs": {**links, f"a{length}": TEXT}}
+
+
+@pytest.mark.parametrize(
+    "schema, says",
+    [
+        (chained(198, lambda to: to), ""),
+        (chained(199, lambda to: to), "more than 200 schemas of one value inside each other"),
+        (chained(12, lambda to: {"allOf": [to, to]}), ""),
+        (chained(14, lambda to: {"allOf": [to, to]}), "one value needs more than 20,000 evaluations"),
+        (chained(14, lambda to: {"not": {"anyOf": [to, to]}}), "one value needs more than 20,000 evaluations"),
+        ({"enum": [[]] * 2000}, "one value needs more than 20,000 evaluations"),
+        (members(**{f"p{n}": TEXT for n in range(4_200)}), "4096 different places"),
+        (members(**{f"p{n}": True for n in range(20_000)}), "has more than 20,000 schemas"),
+        (members(a={**TEXT, "pattern": "a" * 100_001}), "more than 100,000 characters of regular expressions"),
+        ({"description": "x" * 4_000_000}, "the limit is 4,000,000"),
+    ],
+    ids=lambda each: str(each)[:40],
+)
+def test_a_schema_has_limits_and_what_is_within_them_is_read(schema: Json, says: str) -> None:
+    mine = user_type.load("mine", json.dumps(schema).encode(), "mine.schema.json")
+    if says:
+        assert isinstance(mine, Fault)
+        assert says in mine.says
+    else:
+        assert isinstance(mine, UserType), mine
+
+
+@pytest.mark.parametrize(
+    "within, beyond",
+    [
+        # twice for each level: 2^26 evaluations and 2^31
+        ('{"x":' * 25 + '"y"' + "}" * 25, '{"x":' * 30 + '"y"' + "}" * 30),
+        ("[" * 25 + "]" * 25, "[" * 30 + "]" * 30),
+    ],
+)
+def test_the_evaluations_of_a_document_are_counted_before_they_are_made(within: str, beyond: str) -> None:
+    twice = {"anyOf": [{"$ref": "#/$defs/n"}, {"$ref": "#/$defs/n"}]}
+    node = {"type": ["object", "array", "string"], "properties": {"x": twice}, "items": twice}
+    schema = {**members(a={"$ref": "#/$defs/n"}), "$defs": {"n": node}}
+    assert body_of(as_read(schema, f'"a": {within}')) == f'"a":{within}'
+    refused(schema, f'"a": {beyond}', r"\$\.a.*: needs more than 1,000,000,000 evaluations of schemas up to here")
+
+
+@pytest.mark.parametrize("many, element", [(30_000, {"uniqueItems": True}), (70, {"maxLength": 9})])
+def test_long_lists_and_texts_cost_what_a_validator_reads_of_them(many: int, element: Json) -> None:
+    rows = {"items": {"items": TEXT, **element}}
+    schema = members(a={**rows, "allOf": [rows] * 200})
+    text = json.dumps([["x"] * many])
+    if "uniqueItems" in element:
+        refused(schema, f'"a": {text}', "needs more than")
+    else:
+        as_read(schema, f'"a": {text}')

@@ -70,8 +70,10 @@ REFUSED = {
     b"\x0b1": ("line 1 column 1", "fix the syntax"),
     b"[" * 65 + b"]" * 65: ("$" + "[0]" * 10, "deeper than 64"),
     b'{"a":' * 65 + b"1" + b"}" * 65: ("$.a.a", "deeper than 64"),
-    b"[" * 1_000_000: ("$", "deeper than 64"),
-    b'{"a":' * 1_000_000: ("$", "deeper than 64"),
+    b"[" * 100_000: ("$", "deeper than 64"),
+    b'{"a":' * 100_000: ("$", "deeper than 64"),
+    b"[" * 1_000_000: ("$", "more than 100,000 values"),
+    b"[" + b"{}," * 100_000 + b"{}]": ("$", "more than 100,000 values"),
 }
 
 
@@ -102,6 +104,7 @@ def test_what_readers_disagree_about_is_refused_with_its_place(data: bytes, told
         (b'{"a": {"a": 1}, "b": {"a": 1}}', {"a": {"a": 1}, "b": {"a": 1}}),
         (b'{"ab": 1, "a b": 2}', {"ab": 1, "a b": 2}),
         (b"[" * 64 + b"]" * 64, json.loads("[" * 64 + "]" * 64)),
+        (b"[[]," + b"[" * 63 + b"1" + b"]" * 64, json.loads("[[]," + "[" * 63 + "1" + "]" * 64)),
         (b"[" + b"[]," * 200 + b"[]]", [[]] * 201),
         ('"\ufeff"'.encode(), "\ufeff"),
     ],

@@ -57,7 +57,7 @@ class _Walk:
 
     def body(self, members: Mapping[str, object]) -> None:
         root = self._places.root
-        if self._places.is_map(root):
+        if root.is_map:
             name = "$" if ENTRIES in self._places.named_at_root() else ENTRIES
             self._map(name, self._entries(members, root), root)
         self._structure("", members, root, 0)
@@ -68,7 +68,7 @@ class _Walk:
             self.sizes[name] = len(value)
             self._list(name, value, at)
         elif isinstance(value, dict):
-            if self._places.is_map(at):
+            if at.is_map:
                 self._map(name, self._entries(value, at), at)
             self._structure(name, value, at, depth)
         else:
@@ -76,7 +76,7 @@ class _Walk:
 
     def _structure(self, name: str, value: Mapping[str, object], at: Place, depth: int) -> None:
         for each, inner in value.items() if depth < _DEEPEST else ():
-            if not self._places.is_entry(at, each):
+            if not at.is_entry(each):
                 self._value(_step(name, each), inner, self._place(at, each), depth + 1)
 
     def _map(self, name: str, entries: Mapping[str, object], at: Place) -> None:
@@ -90,10 +90,10 @@ class _Walk:
         if not self._looks_inside:
             return
         self.ids.setdefault(name, set()).update(_ids(elements))
-        first = self._places.longest_prefix(at)
-        rest = self._places.element(at, first)
+        inside = f"{name}.*"
         for index, inner in enumerate(elements):
-            self._inside(f"{name}.*", inner, rest if index >= first else self._places.element(at, index))
+            if isinstance(inner, dict | list):
+                self._inside(inside, inner, self._places.element(at, index))
 
     def _inside(self, name: str, value: object, at: Place) -> None:
         """A value inside of a list or a map: only its ids count, together with those of its neighbours."""
@@ -101,17 +101,17 @@ class _Walk:
             self._list(name, value, at)
         elif isinstance(value, dict):
             for each, inner in value.items():
-                is_entry = self._places.is_entry(at, each)
+                is_entry = at.is_entry(each)
                 if is_entry:
                     self.ids.setdefault(name, set()).add(each)
                 if isinstance(inner, dict | list):
                     self._inside(f"{name}.*" if is_entry else _step(name, each), inner, self._place(at, each))
 
     def _entries(self, value: Mapping[str, object], at: Place) -> dict[str, object]:
-        return {each: inner for each, inner in value.items() if self._places.is_entry(at, each)}
+        return {each: inner for each, inner in value.items() if at.is_entry(each)}
 
     def _place(self, at: Place, member: str) -> Place:
-        return self._places.member(at, member) or frozenset()
+        return self._places.member(at, member) or self._places.nothing
 
 
 def _step(name: str, member: str) -> str:

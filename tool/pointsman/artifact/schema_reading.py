@@ -15,6 +15,8 @@ from pointsman.artifact.drafts import KEYWORDS, Draft, Kind, objection
 from pointsman.state.strict_json import shown
 
 _NO_SCHEMAS = ("enum", "const", "default", "examples", "example")  # values: a reference into them is a mistake
+_TEXT = frozenset(("pattern", "minLength", "maxLength"))
+_MOST_SCHEMAS = 20_000  # of one file
 _Copy = dict[str, Any]
 
 
@@ -36,6 +38,9 @@ class Node:
     unevaluated_items: str | None = None
     element_tests: tuple[str, ...] = ()  # `contains`
     name_tests: tuple[str, ...] = ()  # `propertyNames`
+    cost: int = 1  # of one evaluation; more where a value is compared with many others one by one
+    reads_text: bool = False
+    unique: bool = False
 
 
 @dataclass(slots=True)
@@ -45,12 +50,20 @@ class Reading:
     nodes: dict[str, Node] = field(default_factory=dict)
     copy: Any = None
     faults: list[str] = field(default_factory=list)
+    is_too_large: bool = False  # nothing else was looked for
+
+
+class _TooLarge(Exception):
+    """The file has more schemas than are read."""
 
 
 def read(document: Mapping[str, object], draft: Draft, wrong_pattern: Callable[[str], str | None]) -> Reading:
     """The schemas of a file. `wrong_pattern` says why a regular expression cannot be used."""
     walk = _Walk(document, draft, wrong_pattern)
-    walk.read()
+    try:
+        walk.read()
+    except _TooLarge:
+        return Reading(faults=[f"#: has more than {_MOST_SCHEMAS:,} schemas; simplify it"], is_too_large=True)
     return Reading(walk.nodes, walk.copy, walk.faults)
 
 
@@ -90,6 +103,8 @@ class _Walk:
 
     def _schema(self, pointer: str, schema: object, base: str) -> Any:
         """Read one schema and those inside it; return its copy for the validator."""
+        if len(self.nodes) >= _MOST_SCHEMAS:
+            raise _TooLarge
         if not isinstance(schema, dict):
             self.nodes[pointer] = Node(anything=schema is True)
             return schema
@@ -261,7 +276,15 @@ def _node(schema: Mapping[str, Any], found: Mapping[str, Any]) -> Node:
         unevaluated_items=found.get("unevaluatedItems"),
         element_tests=tuple(found[word] for word in ("contains",) if word in found),
         name_tests=tuple(found[word] for word in ("propertyNames",) if word in found),
+        cost=1 + _comparisons(schema.get("enum")),
+        reads_text=not _TEXT.isdisjoint(schema),
+        unique=schema.get("uniqueItems") is True,
     )
+
+
+def _comparisons(values: object) -> int:
+    """How many values of an enum are compared one by one: lists and objects. The others are looked up."""
+    return 20 * sum(isinstance(each, dict | list) for each in values) if isinstance(values, list) else 0
 
 
 def _open(schema: Mapping[str, Any], found: Mapping[str, Any], word: str) -> str | None:

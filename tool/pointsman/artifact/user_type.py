@@ -6,16 +6,18 @@ or reordering a schema changes no version.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pointsman.artifact import schema_reading
 from pointsman.artifact.drafts import DRAFTS, LATEST, Draft, draft_of
 from pointsman.artifact.exact import ENVELOPE, Refusal, double, integer, kind, spelled, unknown_member
 from pointsman.artifact.own_content import Own, own_content, own_summary
-from pointsman.artifact.schema_places import Place, Places
+from pointsman.artifact.schema_places import MOST_INSIDE, MOST_WORK, Place, Places, TooMuch
 from pointsman.errors import Fault
 from pointsman.state import strict_json
 from pointsman.state.names import BUILT_IN_TYPES, is_name
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator
 
 _MASK = "\ufffc"  # replaces the value in the validator's message, which would quote all of it
+_MOST_BYTES = 4_000_000  # of a schema
+_PATTERN_BYTES = 1_000_000  # of one regular expression when it is compiled
+_MOST_PATTERNS = 100_000  # characters of all regular expressions of a schema
+_MOST_TOLD = 1000  # faults by the schema of the draft
 _MOST_FAULTS = 20  # of one schema in a message
 _LOOKS_AROUND = re.compile(r"\(\?<?[=!]|\\[1-9]|\\k<")
 _VALIDATORS = {
@@ -55,6 +61,8 @@ class UserType:
             members = walk.members((), own, self._places.root)
         except Refusal as refusal:
             return refusal.fault(path)
+        except TooMuch as much:
+            return Fault(path, "schema", f"$: {much}")
         named = {name: tree[name] for name in self._places.named_at_root().intersection(ENVELOPE, tree)}
         fault = self._invalid({**named, **members}, path)
         return fault or {name: _spelled(value) if walk.doubles else value for name, value in members.items()}
@@ -85,6 +93,8 @@ def load(type_name: str, schema_bytes: bytes, path: str) -> UserType | Fault:
     """
     if not is_name(type_name) or type_name.casefold() in BUILT_IN_TYPES:
         return Fault(path, "schema", f"{shown(type_name)} cannot name a user's type; choose another name")
+    if len(schema_bytes) > _MOST_BYTES:
+        return Fault(path, "schema", f"$: {len(schema_bytes):,} bytes, the limit is {_MOST_BYTES:,}; make it smaller")
     schema = strict_json.read_schema(schema_bytes, path)
     if isinstance(schema, Fault):
         return schema
@@ -103,7 +113,11 @@ def _load(type_name: str, schema: dict[str, object], draft: Draft, path: str) ->
 
     matches = _Matcher()
     reading = schema_reading.read(schema, draft, matches.objection)
-    faults = [*_against_the_draft(schema, draft, reading.faults), *reading.faults]
+    faults = (
+        reading.faults
+        if reading.is_too_large
+        else [*_against_the_draft(schema, draft, reading.faults), *reading.faults]
+    )
     if not faults:
         places = Places(reading.nodes, matches)
         faults = places.faults
@@ -113,7 +127,7 @@ def _load(type_name: str, schema: dict[str, object], draft: Draft, path: str) ->
                 reading.copy,
                 mask=_MASK,
                 validate_formats=False,
-                pattern_options=jsonschema_rs.RegexOptions(),
+                pattern_options=jsonschema_rs.RegexOptions(size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES),
                 offline=True,
             )
             return UserType(type_name, places, validator)
@@ -133,13 +147,19 @@ def _all(faults: Sequence[str]) -> str:
 
 def _against_the_draft(schema: dict[str, object], draft: Draft, known: Sequence[str]) -> Iterator[str]:
     """What is wrong with a schema by the schema of its draft, without what `known` says better."""
-    import jsonschema_rs
-
-    text = f"http{'s' if draft.age > 7 else ''}://{draft.url}{'#' if draft.age <= 7 else ''}"
-    validator = getattr(jsonschema_rs, _VALIDATORS[draft.age])({"$ref": text}, mask=_MASK, offline=True)
-    for error in validator.iter_errors(schema):
+    for error in islice(_validator_of(draft).iter_errors(schema), _MOST_TOLD):
         if not any(says.startswith(f"{_pointer(error.instance_path[:-1])}: a list in") for says in known):
             yield f"not a JSON Schema: {_explain(error)}"
+
+
+@functools.cache
+def _validator_of(draft: Draft) -> Validator:
+    """The validator of schemas of a draft."""
+    import jsonschema_rs
+
+    url = f"http{'s' if draft.age > 7 else ''}://{draft.url}{'#' if draft.age <= 7 else ''}"
+    validator: Validator = getattr(jsonschema_rs, _VALIDATORS[draft.age])({"$ref": url}, mask=_MASK, offline=True)
+    return validator
 
 
 def _pointer(trail: Sequence[str | int]) -> str:
@@ -147,50 +167,76 @@ def _pointer(trail: Sequence[str | int]) -> str:
 
 
 class _Walk:
-    """One pass over a body: refuses undeclared members, sorts members, decides whether each number is an integer."""
+    """One pass over a body: refuses undeclared members, sorts members, decides whether each number is an integer.
+
+    It counts what the validator will have to do, and refuses a document that needs too much.
+    """
 
     def __init__(self, places: Places) -> None:
+        places.begin()
         self.doubles = False
         self._places = places
         self._depth = 0
+        self._inside = 0  # schemas inside each other
+        self._work = 0  # evaluations
+        self._values = 0
 
     def members(self, trail: Trail, value: dict[str, Any], at: Place) -> dict[str, object]:
         result = {}
+        self._spend(trail, at.cost + at.name_cost * len(value))
+        self._inside += at.height
+        if self._inside > MOST_INSIDE:
+            raise Refusal(trail, f"needs more than {MOST_INSIDE:,} schemas inside each other; simplify the schema")
         for name in sorted(value):  # by code points, the same order as by UTF-8 bytes
             inside = self._places.member(at, name)
             if inside is None:
                 raise unknown_member(trail, name, ())
             result[name] = self._value((trail, name), value[name], inside)
+        self._inside -= at.height
         return result
 
     def _value(self, trail: Trail, value: Any, at: Place) -> object:
-        if value is None or isinstance(value, str | bool):
+        self._values += 1
+        if isinstance(value, str):
+            self._spend(trail, at.cost + at.text_cost * len(value) // 16)
             return value
-        if isinstance(value, int | float):
-            return self._number(trail, value, at)
-        self._depth += 1
-        if self._depth >= MAX_DEPTH:
-            raise Refusal(trail, TOO_DEEP, "bad-json")
-        settled = self.members(trail, value, at) if isinstance(value, dict) else self._elements(trail, value, at)
-        self._depth -= 1
-        return settled
+        if isinstance(value, dict | list):
+            self._depth += 1
+            if self._depth >= MAX_DEPTH:
+                raise Refusal(trail, TOO_DEEP, "bad-json")
+            settled = self.members(trail, value, at) if isinstance(value, dict) else self._elements(trail, value, at)
+            self._depth -= 1
+            return settled
+        self._spend(trail, at.cost)
+        return value if value is None or isinstance(value, bool) else self._number(trail, value, at)
 
     def _elements(self, trail: Trail, value: list[object], at: Place) -> list[object]:
-        first = self._places.longest_prefix(at)
-        rest = self._places.element(at, first)
-        return [
-            self._value((trail, index), element, rest if index >= first else self._places.element(at, index))
-            for index, element in enumerate(value)
+        before = self._values
+        self._spend(trail, at.cost)
+        self._inside += at.height
+        if self._inside > MOST_INSIDE:
+            raise Refusal(trail, f"needs more than {MOST_INSIDE:,} schemas inside each other; simplify the schema")
+        settled = [
+            self._value((trail, index), element, self._places.element(at, index)) for index, element in enumerate(value)
         ]
+        self._inside -= at.height
+        self._spend(trail, at.unique_cost * 200 * (self._values - before))
+        return settled
+
+    def _spend(self, trail: Trail, many: int) -> None:
+        self._work += many
+        if self._work > MOST_WORK:
+            raise Refusal(
+                trail, f"needs more than {MOST_WORK:,} evaluations of schemas up to here; simplify the schema"
+            )
 
     def _number(self, trail: Trail, value: int | float, at: Place) -> int | float:
-        declared = self._places.numbers(at)
-        if declared == {"integer"}:
+        if at.numbers == {"integer"}:
             return integer(trail, value)
-        if declared == {"number"}:
+        if at.numbers == {"number"}:
             self.doubles = True
             return double(trail, value)
-        if declared:
+        if at.numbers:
             raise Refusal(trail, "the schema declares it both integer and number; fix the schema")
         raise Refusal(trail, f"is {kind(value)}, but the schema declares no number here; declare it or remove it")
 
@@ -208,6 +254,7 @@ class _Matcher:
 
     def __init__(self) -> None:
         self._validators: dict[str, Validator] = {}
+        self._characters = 0
 
     def __call__(self, pattern: str, name: str) -> bool:
         return self._validators[pattern].is_valid(name)
@@ -218,14 +265,18 @@ class _Matcher:
 
         if pattern in self._validators:
             return None
+        self._characters += len(pattern)
+        if self._characters > _MOST_PATTERNS:
+            return f"more than {_MOST_PATTERNS:,} characters of regular expressions in one schema; shorten them"
         try:
             rule = {"type": "string", "pattern": pattern}
-            self._validators[pattern] = Draft202012Validator(rule, pattern_options=RegexOptions(), offline=True)
+            options = RegexOptions(size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES)
+            self._validators[pattern] = Draft202012Validator(rule, pattern_options=options, offline=True)
         except (ValueError, ValidationError):
             if _LOOKS_AROUND.search(pattern):
                 says = "looks ahead, behind or back, which can take for ever; write it without"
                 return f"the regular expression {shown(pattern)} {says}"
-            return f"{shown(pattern)} is not a regular expression; fix it"
+            return f"{shown(pattern)} is not a regular expression, or too large a one; fix it"
         return None
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pointsman.errors import Fault
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 HOLD_ON_ALL = "holds/all.json"
+_MOST_FAULTS = 20  # of one document
+_LONGEST = 300  # characters of what is wrong with it
 _LATEST_UPDATE = "9999-12-31"
 # A number with a point or an exponent, or a text that looks like it: every number follows one of these characters.
 _MAYBE_DOUBLE = re.compile(rb"[:,\[]\s*-?[0-9]+[.eE]")
@@ -216,9 +219,14 @@ def _read(data: bytes, path: str, kind: str) -> Any:
     # The fast validator says only whether a document is valid. The slow one says why; its import costs 50 ms.
     from jsonschema import Draft202012Validator
 
-    errors = Draft202012Validator(_schema(kind)).iter_errors(document)
-    faults = [Fault(path, "schema", f"{error.json_path}: {error.message}") for error in errors]
+    errors = islice(Draft202012Validator(_schema(kind)).iter_errors(document), _MOST_FAULTS)
+    faults = [Fault(path, "schema", f"{_cut(error.json_path)}: {_cut(error.message)}") for error in errors]
     return faults or [Fault(path, "schema", f"this is not a {kind}: a name or a time ends in a line break")]
+
+
+def _cut(text: str) -> str:
+    """A message may quote the whole document."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 60]}...{text[-57:]}"
 
 
 def _first_double(value: object, place: str) -> str | None:

@@ -19,6 +19,9 @@ from pointsman.errors import Fault
 from pointsman.state.other_forms import recognised
 
 MAX_DEPTH = 64
+_MOST_VALUES = 100_000  # of a small document
+_MOST_OF_A_SCHEMA = 1_000_000
+_MOST_OF_AN_ARTIFACT = 20_000_000  # more would not fit into memory
 TOO_DEEP = f"lists and objects nest deeper than {MAX_DEPTH} levels; flatten the document"
 
 # The path to a value, innermost step last: (((), "items"), 3). Cheap to carry; it becomes text only in a fault.
@@ -45,7 +48,7 @@ def read(data: bytes, path: str) -> object | Fault:
 
     Refused are: anything but UTF-8, a byte order mark, names that are equal if case or Unicode compatibility is
     ignored, NaN and Infinity, integers outside int64, doubles that overflow, lone surrogates, nesting deeper than 64,
-    trailing data. Never raises, whatever the bytes.
+    trailing data, more than 100,000 values. Never raises, whatever the bytes.
     """
     return _not_too_deep(_parse(data, path, _Tokens(exact=False)), data, path)
 
@@ -55,7 +58,8 @@ def read_schema(data: bytes, path: str) -> object | Fault:
 
     They describe names and numbers of documents; the documents are read strictly.
     """
-    return _not_too_deep(_parse(data, path, _Tokens(exact=True, folding=False)), data, path)
+    tree = _parse(data, path, _Tokens(exact=True, folding=False), most=_MOST_OF_A_SCHEMA)
+    return _not_too_deep(tree, data, path)
 
 
 def read_exactly(data: bytes, path: str) -> object | Fault:
@@ -64,7 +68,7 @@ def read_exactly(data: bytes, path: str) -> object | Fault:
     The artifact type decides what the numbers mean. Only the interpreter limits the nesting: a caller that keeps
     unknown members must check their depth.
     """
-    return _parse(data, path, _Tokens(exact=True))
+    return _parse(data, path, _Tokens(exact=True), most=_MOST_OF_AN_ARTIFACT)
 
 
 def _not_too_deep(tree: object, data: bytes, path: str) -> object | Fault:
@@ -108,7 +112,9 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
-def _parse(data: bytes, path: str, tokens: _Tokens) -> object | Fault:
+def _parse(data: bytes, path: str, tokens: _Tokens, *, most: int = _MOST_VALUES) -> object | Fault:
+    if len(data) > most and data.count(b",") + data.count(b"[") + data.count(b"{") > most:
+        return bad_json(path, f"$: more than {most:,} values; split the document")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
