@@ -202,6 +202,33 @@ def outcomes(document: Mapping[str, Any]) -> list[str]:
 
 
 @pytest.mark.slow
+def test_a_file_that_names_no_target_is_left_out_and_is_no_success(
+    two: tuple[Shop, list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop, paths = two
+    (tmp_path / "loose.json").write_text("[]")
+    words = ["-C", str(shop.desk), "publish", str(paths[0]), str(tmp_path / "loose.json")]
+    assert main(words) == 5
+    *_, opened, left_out = capsys.readouterr().out.splitlines()
+    assert opened.startswith("acme/home: opened ship/acme/home/")
+    assert left_out.startswith(f"left out: {tmp_path / 'loose.json'}: schema: ")
+
+
+@pytest.mark.slow
+def test_a_drop_from_a_manifest_that_cannot_be_read_stops_its_target_alone(two: tuple[Shop, list[Path]]) -> None:
+    shop, paths = two
+    shop.publish(paths[0], merge=True)
+    shop.pull()
+    (shop.desk / "manifests/acme/home/manifest.json").write_text("{")
+    shop.push()
+    done = shop.publish(paths[1], drops=((Target("acme", "home"), "popularity"),))
+    assert [(each["target"], each["outcome"]) for each in done.document["targets"]] == [
+        ("acme/home", "waits"),
+        ("grocer/home", "opened"),
+    ]
+
+
+@pytest.mark.slow
 def test_one_merge_that_fails_stops_no_other(two: tuple[Shop, list[Path]], monkeypatch: pytest.MonkeyPatch) -> None:
     shop, paths = two
     merge = LocalForge.merge

@@ -181,8 +181,10 @@ def _wants(workspace: Workspace, request: Request, sources: Sequence[Source], se
             want.records[source.artifact.type] = record
     for target, slot in request.drops:
         current = workspace.gate.documents.manifest(base, target)
-        if current is None or (slot not in current.current and slot not in _dropped(repo, target)):
-            known = ", ".join(current.current) if current else "it was never shipped"
+        has = current.current if current is not None else {}
+        unread = current is None and base.entry(target.manifest_path) is not None  # the gate tells of it
+        if slot not in has and not unread and (current is None or slot not in _dropped(repo, target)):
+            known = ", ".join(has) or "it was never shipped"
             raise Problem(f"{target} has no {slot} to drop: {known}")
         want = wants.setdefault(target, Want(target))
         if slot in want.records:
