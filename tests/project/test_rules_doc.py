@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def rules() -> str:
         f"{', '.join(each.value for each in Checkpoint if each in rule.at)} | {'yes' if rule.acceptable else ''} |\n"
         for rule in RULES
     ]
-    head = "| rule | stops | how to mend it | judged at | may be accepted |\n|---|---|---|---|---|\n"
+    head = "| rule | stops | how to fix it | judged at | may be accepted |\n|---|---|---|---|---|\n"
     return head + "".join(rows)
 
 
@@ -58,6 +59,13 @@ def test_the_page_has_what_the_code_has(part: str) -> None:
     page, written = PARTS[part]
     begin, end = around(part)
     assert (DOCS / page).read_text("utf-8").partition(begin)[2].partition(end)[0] == written(), "run make docs"
+
+
+def test_one_word_says_how_to_put_things_right() -> None:
+    root = DOCS.parent
+    pages = [*DOCS.rglob("*.md"), *root.glob("*.md"), *(root / "tool" / "pointsman" / "schemas").rglob("*.json")]
+    wrong = [page.name for page in pages if re.search(r"\bmend(s|ed|ing)?\b", page.read_text())]
+    assert not wrong, "write fix"
 
 
 if __name__ == "__main__":

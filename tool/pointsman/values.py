@@ -78,7 +78,7 @@ class ToldFault:
 
     rule: str
     path: str
-    says: Annotated[str, "what is wrong and how to mend it"]
+    says: Annotated[str, "what is wrong and how to fix it"]
 
     def __str__(self) -> str:
         return str(Fault(self.path, self.rule, self.says))

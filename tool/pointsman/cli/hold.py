@@ -37,7 +37,7 @@ def hold(call: Call, target: str, until: str, reason: str, now: bool) -> Answer:
         return Answer(verb.change_hold(workspace, request), render)
 
 
-@click.command(epilog=example('pointsman release grocer/home --now --reason "the feed is mended"'))
+@click.command(epilog=example('pointsman release grocer/home --now --reason "the feed is fixed"'))
 @click.argument("target", metavar="TARGET|all", type=HOLDABLE)
 @click.option("--reason", metavar="TEXT", type=TEXT, help="Why; git log shows it.")
 @click.option("--now", is_flag=True, help="Change main at once, without a pull request; needs --reason.")

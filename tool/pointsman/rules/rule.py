@@ -1,4 +1,4 @@
-"""What a rule declares: its name, what it stops, how to mend that, where it decides, and how it judges."""
+"""What a rule declares: its name, what it stops, how to fix that, where it decides, and how it judges."""
 
 from __future__ import annotations
 

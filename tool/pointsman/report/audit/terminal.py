@@ -8,7 +8,7 @@ from pointsman.report.audit.rows import facts, tables, verdict
 from pointsman.report.audit.value import Audit
 
 _FEW = 3  # columns of what needs no more than a line
-_PAST = "a fault of the past stays one: once it is mended, move [audit] since in pointsman.toml to a later commit"
+_PAST = "a fault of the past stays one: once it is fixed, move [audit] since in pointsman.toml to a later commit"
 
 
 def render(found: Audit) -> str:
