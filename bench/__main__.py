@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import history, levers, people, scale
+from bench import crowd, history, levers, people, scale
 from bench.measure import Figure, Job, beyond, interleave, pairwise, table
 
 if TYPE_CHECKING:
@@ -28,7 +28,14 @@ KB = 1_000
 TYPES = ("popularity", "implicit")
 SMALL, LARGE = 1, 1_000  # targets
 TOGETHER = 100  # targets of one publish
-_ON_THEIR_OWN = ("cold start", "what on-call pulls", "the store", "one small publish", "growth")  # need no templates
+_ON_THEIR_OWN = (
+    "a night of many pipelines",
+    "cold start",
+    "what on-call pulls",
+    "the store",
+    "one small publish",
+    "growth",
+)  # need no templates
 PUSHES = 2  # in one publish: the records, then the ship branch
 
 
@@ -114,6 +121,10 @@ class Bench:
 
     def publish(self, name: str, repository: Path, artifact: str, ready: Callable[[], None], every: int = 1) -> Job:
         return Job(name, [*_pointsman(), "-C", str(repository), "publish", artifact], ready, every)
+
+    def crowd(self) -> list[Figure]:
+        """Publishers that start at once and all push one main."""
+        return crowd.night(_pointsman(), self.root, 16 if self.quick else 64)
 
     # artifacts of growing size
 
@@ -420,6 +431,7 @@ def _main() -> int:
             ("what on-call pulls", bench.levers),
             ("the store", bench.verify),
             ("one small publish", bench.one_small),
+            ("a night of many pipelines", bench.crowd),
             ("growth", partial(bench.growth, asked.records, asked.commits)),
         ]
         steps = [(says, step) for says, step in steps if asked.only in says]

@@ -26,6 +26,11 @@ def forge_patience() -> float:
     return _seconds("POINTSMAN_FORGE_PATIENCE", 1800, zero=True)
 
 
+def landing_timeout() -> float:
+    """The longest time that one command tries to move refs that others move, too (POINTSMAN_LANDING_TIMEOUT)."""
+    return _seconds("POINTSMAN_LANDING_TIMEOUT", 600)
+
+
 def records_timeout() -> float:
     """The longest time that publish waits for its records' pull request; 0: look once (POINTSMAN_RECORDS_TIMEOUT)."""
     return _seconds("POINTSMAN_RECORDS_TIMEOUT", 600, zero=True)

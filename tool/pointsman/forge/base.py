@@ -61,6 +61,10 @@ class Forge(Protocol):
     def knows_approvals(self) -> bool:
         """Whether anyone can approve a pull request here."""
 
+    @property
+    def merges_by_push(self) -> bool:
+        """Whether `merge` pushes main itself, so that many who merge at once need turns."""
+
     def find(self, branches: Collection[str] | None = None) -> list[Opened]:
         """The open pull requests of `branches`, sorted by branch; by default of ships, rollbacks, holds and reverts.
 

@@ -18,6 +18,7 @@ class LocalForge:
     """Pull requests of a repository without a forge. Nobody can approve. Who may push may merge."""
 
     knows_approvals = False
+    merges_by_push = True
 
     def __init__(self, repo: Repository) -> None:
         self.repo = repo

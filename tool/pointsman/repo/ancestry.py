@@ -13,8 +13,10 @@ from pointsman.repo.encoding import read_commit
 from pointsman.repo.git import Git
 from pointsman.repo.heads import Heads
 from pointsman.repo.origin import MAIN, Origin
+from pointsman.repo.turns import Turns
 from pointsman.state.names import short
 from pointsman.state.objects import Change, Commit, Oid
+from pointsman.timeouts import landing_timeout
 
 _ALL = 1 << 30  # commits: more than any history has
 
@@ -29,6 +31,7 @@ class Ancestry:
         self.remote = settings.get("remote.origin.url")
         self.heads = Heads({})
         self._origin = Origin(git, git_dir, worktree, self.remote)
+        self.turns = Turns(self._origin, landing_timeout)
         self._settings = settings
         self._chain: Chain | None = None
         self._depth = 100  # commits that the chain fetches next in a shallow clone
@@ -52,6 +55,7 @@ class Ancestry:
     def refresh(self) -> Oid:
         """Read the heads of the origin, fetch what is new, return main. Unreachable if the origin does not answer."""
         self.heads = Heads(self._origin.heads(self.heads))
+        self.turns.saw(self._origin.tickets)
         return self.main
 
     # the chain of main

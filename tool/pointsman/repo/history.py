@@ -54,6 +54,11 @@ class History(Ancestry):
             self._origin.fetch_objects(sorted(oids))
             self._fetched |= oids
 
+    def fetch_commits(self, commits: Sequence[Oid]) -> None:
+        """Fetch commits of the origin by their ids, with all that they need. What fails is missing when it is read."""
+        if self.remote is not None and commits:
+            self._origin.fetch_objects(commits, whole=True)
+
     def content(self, entry: Entry | None) -> bytes | None:
         """The bytes of a plain file; None for anything else (a symlink's target is not content)."""
         return self.git.blob(entry.oid) if entry is not None and entry.mode == PLAIN_FILE else None

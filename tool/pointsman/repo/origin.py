@@ -20,6 +20,7 @@ from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.repo.git import Git
 from pointsman.repo.object_reader import Ran
 from pointsman.repo.process import LOCK_PATIENCE
+from pointsman.repo.turns import TICKETS
 from pointsman.state.names import short
 from pointsman.state.objects import Oid
 from pointsman.timeouts import remote_timeout
@@ -53,13 +54,14 @@ class Origin:
         self.worktree = worktree
         self.url = url
         self.notes: list[str] = []
+        self.tickets: dict[str, Oid] = {}  # of those who wait to move main, as `heads` last saw them
 
     def heads(self, before: Mapping[str, Oid]) -> dict[str, Oid]:
         """The refs as they are now; `before`: as they were, and fetched. Unreachable if the origin does not answer."""
         if self.url is None:
-            return self._refs(*_wanted(_HEADS))
+            return self._without_tickets(self._refs(*_wanted(_HEADS), TICKETS))
         for again in range(_FETCH_TRIES):
-            heads = self._ls_remote()
+            heads = self._without_tickets(self._ls_remote(MAIN, *(f"{branch}*" for branch in _BRANCHES), f"{TICKETS}*"))
             if heads == before:
                 return heads
             known = self._refs(*_wanted(_TRACKED))
@@ -76,12 +78,24 @@ class Origin:
                 _pause(again)
         raise MovedFirst(f"origin ({self.url}) changed each time it was read: run the command again")
 
-    def _ls_remote(self) -> dict[str, Oid]:
-        patterns = (MAIN, *(f"{branch}*" for branch in _BRANCHES))
+    def look(self) -> dict[str, Oid]:
+        """Main and the tickets of those who wait to move it, as they are now. Fetches nothing."""
+        return self._refs(MAIN, TICKETS) if self.url is None else self._ls_remote(MAIN, f"{TICKETS}*")
+
+    def change_ref(self, ref: str, new: Oid | None, was: Oid | None) -> None:
+        """Make or delete a ref that need not outlast a crash."""
+        move = self._move_here if self.url is None else self._push
+        move([Move(ref, new, was)])
+
+    def _without_tickets(self, refs: dict[str, Oid]) -> dict[str, Oid]:
+        self.tickets = {ref: oid for ref, oid in refs.items() if ref.startswith(TICKETS)}
+        return {ref: oid for ref, oid in refs.items() if ref not in self.tickets}
+
+    def _ls_remote(self, *patterns: str) -> dict[str, Oid]:
         ran = self.git.run("ls-remote", "--refs", "origin", *patterns, timeout=remote_timeout())
         if ran.code != 0:
             raise Unreachable(f"cannot read origin ({self.url}): {ran.reason}")
-        wanted = (MAIN, *_BRANCHES)
+        wanted = tuple(pattern.removesuffix("*") for pattern in patterns)
         found = _parse_refs(ran.out.decode(errors="surrogateescape"))
         return {ref: oid for ref, oid in found.items() if ref.startswith(wanted)}
 
@@ -94,10 +108,15 @@ class Origin:
         if error is not None:
             raise self._unreachable(f"cannot deepen this shallow clone from origin ({self.url}): {error}")
 
-    def fetch_objects(self, oids: Sequence[Oid]) -> None:
-        """Fetch objects into a partial clone in one request. If it fails, git fetches each when it is read."""
-        words = ["-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
-        words += ["--no-recurse-submodules", "--no-auto-maintenance", "--filter=blob:none", "--stdin", "origin"]
+    def fetch_objects(self, oids: Sequence[Oid], *, whole: bool = False) -> None:
+        """Fetch objects in one request: contents into a partial clone, or `whole` commits. A failure is not told.
+
+        In a partial clone git fetches each again when it is read.
+        """
+        words = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
+        words += ["--no-recurse-submodules", "--no-auto-maintenance", "--stdin", "origin"]
+        if not whole:
+            words = ["-c", "fetch.negotiationAlgorithm=noop", *words, "--filter=blob:none"]
         self.git.run(*words, given="".join(f"{oid}\n" for oid in oids).encode(), timeout=remote_timeout())
 
     def _fetch(self, *words: str) -> str | None:
@@ -119,7 +138,12 @@ class Origin:
             _sync_refs(self.git_dir, moves, before)
             self._update_checkout(moves, clean)
         else:
-            self._push(moves, written)
+            local = self._remote_directory()
+            before = _existing_directories(local, moves) if local is not None else set()
+            self._push(moves)
+            if local is not None:
+                _sync_objects(local, written)
+                _sync_refs(local, moves, before)
 
     def _move_here(self, moves: Sequence[Move]) -> None:
         nothing = "0" * max(len(oid) for move in moves for oid in (move.new, move.was) if oid is not None)
@@ -145,14 +169,12 @@ class Origin:
         except Unreachable as error:
             return Ran(-1, b"", str(error))
 
-    def _push(self, moves: Sequence[Move], written: set[Oid]) -> None:
+    def _push(self, moves: Sequence[Move]) -> None:
         words = ["push", "--porcelain", "--no-verify", "--quiet", "--no-signed"]
         if len(moves) > 1:
             words.append("--atomic")
         words += [f"--force-with-lease={move.ref}:{move.was or ''}" for move in moves]
-        local = self._remote_directory()
-        before = _existing_directories(local, moves) if local is not None else set()
-        if local is not None:
+        if self._remote_directory() is not None:
             patience = "".join(f"-c {setting} " for setting in LOCK_PATIENCE)
             words.append(
                 f"--receive-pack=git -c core.fsync=loose-object,pack,pack-metadata,reference {patience}receive-pack"
@@ -162,7 +184,7 @@ class Origin:
         )
         if ran.code != 0:
             # The push may have happened although its answer was lost, so the refs are read back.
-            now = self._ls_remote()
+            now = self._ls_remote(*(move.ref for move in moves))
             if not all(now.get(move.ref) == move.new for move in moves):
                 rejected = "; ".join(
                     line for line in ran.out.decode(errors="replace").split("\n") if line.startswith("!")
@@ -174,9 +196,6 @@ class Origin:
                         f"someone else moved {moves[0].ref} first ({rejected or ran.reason}): run the command again"
                     )
                 raise self._unreachable(f"origin ({self.url}) did not take the push of {moves[0].ref}: {ran.reason}")
-        if local is not None:
-            _sync_objects(local, written)
-            _sync_refs(local, moves, before)
 
     def _unreachable(self, says: str) -> Unreachable:
         """Unreachable with git's error. If a lock stopped git: with all lock files there and how to go on."""

@@ -35,8 +35,15 @@ class Repository(History):
     # refs
 
     def move(self, moves: Sequence[Move]) -> None:
-        """Make all moves or none, each only if its ref is still at `was`; MovedFirst if not. Durable on return."""
-        self._origin.move(moves, self._written)
+        """Make all moves or none, each only if its ref is still at `was`; MovedFirst if not. Durable on return.
+
+        Whoever moves main in its turn gives the turn to the next with the same push.
+        """
+        mine = self.turns.held if any(move.ref == MAIN for move in moves) else None
+        tickets = [Move(mine.ref, None, mine.oid)] if mine is not None else []
+        self._origin.move([*moves, *tickets], self._written)
+        if mine is not None:
+            self.turns.held = None
         for move in moves:
             if move.new is None:
                 self.heads.drop(move.ref)

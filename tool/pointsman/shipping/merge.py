@@ -3,62 +3,69 @@
 from __future__ import annotations
 
 import hashlib
-import random
-import time
 
 from pointsman.errors import MovedFirst, Refused
 from pointsman.repo.repository import Repository
+from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping.pulls import Pull, close_pull
 from pointsman.state.message import parse
 from pointsman.state.objects import Oid
 from pointsman.workspace import Workspace
 
-_MERGE_TRIES = 12
+
+class _Overtaken(MovedFirst):
+    """Main has changed what the pull request changes, or the pull request itself has: no new try settles that."""
 
 
 def merge_pull(workspace: Workspace, pull: Pull) -> Oid:
     """Squash a pull request onto main and return the commit. Tries again while only other paths of main change."""
+    return until_settled(
+        workspace.repo,
+        lambda: _merge(workspace, pull),
+        f"main moved at every try to merge {pull.branch}: run pointsman pr merge {pull.id}",
+        offer=(lambda: workspace.repo.main) if workspace.forge.merges_by_push else None,
+        final=(_Overtaken,),
+    )
+
+
+def _merge(workspace: Workspace, pull: Pull) -> Oid:
+    """One try; MovedFirst if main moved meanwhile."""
     repo, gate = workspace.repo, workspace.gate
-    for again in range(_MERGE_TRIES):
-        main = repo.main
-        verdict = gate.judge_change(main, pull.head, clock=workspace.now, notes=False)
-        if verdict.faults and _is_current(repo, main, pull):
-            close_pull(workspace, pull)
-            return main
-        if verdict.faults and {fault.rule for fault in verdict.faults} <= {"stale-base"}:
-            raise MovedFirst(f"{verdict.faults[0].says} (the pull request {pull.branch} stays open)")
-        if verdict.faults:
-            raise Refused(verdict.faults)
-        fork = repo.merge_base(main, pull.head)
-        assert fork is not None
-        changes = repo.differences(fork, pull.head)
-        there = {change.path: Snapshot(repo, main).entry(change.path) for change in changes}
-        for change in changes:
-            if there[change.path] not in (change.old, change.new):
-                raise MovedFirst(
-                    f"main changed {change.path} after {pull.branch} was built: publish or roll back again"
-                )
-        if all(there[change.path] == change.new for change in changes):
-            faults = [fault for target in pull.targets for fault in gate.faults_of_current(main, target)]
-            if faults:
-                raise Refused(faults)
-            close_pull(workspace, pull)
-            return main
-        message = repo.messages(main, pull.head).strip("\n") + "\n"
-        try:
-            return workspace.forge.merge(pull.opened, main, message, pull.author)
-        except MovedFirst:
-            time.sleep(random.uniform(0, 0.02 * 2 ** min(again, 6)))
-            repo.refresh()
-            if repo.heads.get(pull.opened.ref) != pull.head:
-                merged = merged_as(repo, repo.main, pull)
-                if merged is not None:
-                    return merged
-                raise MovedFirst(
-                    f"someone else changed or closed {pull.branch}: run pointsman pr list to see it"
-                ) from None
-    raise MovedFirst(f"main moved at every try to merge {pull.branch}: run pointsman pr merge {pull.id}")
+    main = repo.main
+    verdict = gate.judge_change(main, pull.head, clock=workspace.now, notes=False)
+    if verdict.faults and _is_current(repo, main, pull):
+        close_pull(workspace, pull)
+        return main
+    if verdict.faults and {fault.rule for fault in verdict.faults} <= {"stale-base"}:
+        raise _Overtaken(f"{verdict.faults[0].says} (the pull request {pull.branch} stays open)")
+    if verdict.faults:
+        raise Refused(verdict.faults)
+    fork = repo.merge_base(main, pull.head)
+    assert fork is not None
+    changes = repo.differences(fork, pull.head)
+    there = {change.path: Snapshot(repo, main).entry(change.path) for change in changes}
+    for change in changes:
+        if there[change.path] not in (change.old, change.new):
+            raise _Overtaken(f"main changed {change.path} after {pull.branch} was built: publish or roll back again")
+    if all(there[change.path] == change.new for change in changes):
+        faults = [fault for target in pull.targets for fault in gate.faults_of_current(main, target)]
+        if faults:
+            raise Refused(faults)
+        close_pull(workspace, pull)
+        return main
+    message = repo.messages(main, pull.head).strip("\n") + "\n"
+    try:
+        return workspace.forge.merge(pull.opened, main, message, pull.author)
+    except MovedFirst:
+        repo.refresh()
+        if repo.heads.get(pull.opened.ref) == pull.head:
+            raise
+        merged = merged_as(repo, repo.main, pull)
+        if merged is None:
+            says = f"someone else changed or closed {pull.branch}: run pointsman pr list to see it"
+            raise _Overtaken(says) from None
+        return merged
 
 
 def _is_current(repo: Repository, main: Oid, pull: Pull) -> bool:

@@ -109,8 +109,10 @@ def change_hold(workspace: Workspace, request: Request) -> Outcome[HoldChange]:
     wanted: Hold | None = None
     if request.until is not None:
         wanted = hold_on(request.target, request.until, request.reason, workspace.now)
-    workspace.repo.refresh()
-    return Outcome(until_settled(workspace.repo, lambda: _change(workspace, request, wanted)))
+    repo = workspace.repo
+    repo.refresh()
+    offer = (lambda: repo.main) if request.now else None
+    return Outcome(until_settled(repo, lambda: _change(workspace, request, wanted), offer=offer, urgent=True))
 
 
 def _change(workspace: Workspace, request: Request, wanted: Hold | None) -> HoldChange:

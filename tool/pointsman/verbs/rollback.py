@@ -57,8 +57,10 @@ def roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
 
     Of targets that nobody named, those with nothing earlier are left, and exit is 5.
     """
-    workspace.repo.refresh()
-    return until_settled(workspace.repo, lambda: _roll_back(workspace, request))
+    repo = workspace.repo
+    repo.refresh()
+    offer = (lambda: repo.main) if request.now else None
+    return until_settled(repo, lambda: _roll_back(workspace, request), offer=offer, urgent=True)
 
 
 def _roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:

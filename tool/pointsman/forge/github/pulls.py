@@ -82,6 +82,7 @@ class GitHub:
     """The forge of a repository on GitHub."""
 
     knows_approvals = True
+    merges_by_push = False
 
     def __init__(self, repo: Repository, client: Client) -> None:
         self.repo = repo
