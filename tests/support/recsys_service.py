@@ -31,6 +31,7 @@ class Replica:
     hears: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # tenant, document: what was obeyed
     refused: list[Refusal] = field(default_factory=list)
     out_of_order: list[int] = field(default_factory=list)
+    before: Callable[[], object] = lambda: None  # called with each request, before it is judged
 
     @property
     def url(self) -> str:
@@ -74,6 +75,7 @@ def _handler(replica: Replica) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            replica.before()
             if replica.out_of_order:
                 refusal: Refusal | None = (replica.out_of_order.pop(0), "RECSYS_INTERNAL", "internal error")
             else:

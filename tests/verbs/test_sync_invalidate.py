@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,17 @@ def test_one_replica_that_is_away_keeps_neither_the_others_nor_the_messages_wait
     assert [len(each.hears) for each in service] == [2, 2]
     assert len((tmp_path / "told.jsonl").read_text().splitlines()) == 2
     assert sorted(owed(shop)) == ["baker/home", "grocer/home"]
+
+
+def test_a_replica_that_takes_its_time_keeps_no_other_waiting(
+    open_shop: Callable[..., Shop], service: list[Replica]
+) -> None:
+    heard = threading.Event()
+    service[0].before = lambda: heard.wait(30)  # it answers only after the other was called
+    service[1].before = heard.set
+    shop = open_shop([each.url for each in service])
+    assert failed(shop.sync()) == {}
+    assert [len(each.hears) for each in service] == [1, 1]
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Finds the artifact files below a staging directory of recsys-pipelines, or in any other directory.
 
-The layout is `<tenant>/<surface>/<segment>/<type>/<start>_<end>/<version>.json`, with `current.version` beside.
+The layout is `<tenant>/<surface>/<segment>/<type>/<start>_<end>/<version>.json`, with `current.version` beside. Of an
+artifact without a segment recsys-pipelines leaves that directory out, too.
 Symlinks are followed as long as they stay below the directories that were named. So a directory may have several
 paths, and is read once.
 """
@@ -22,6 +23,8 @@ from pointsman.state.paths import is_target
 
 _WINDOW = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")
 _LONGEST_POINTER = 1024  # bytes of a current.version
+_LONGEST_BEGINNING = 2048  # bytes of an artifact
+_BEGINNING = re.compile(rb'"tenant":\s*"([ -!#-\[\]-~]*)",\s*"surface":\s*"([ -!#-\[\]-~]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,29 @@ def staged_at(path: str) -> Staged | None:
 
 def _staged_in(directory: str) -> Staged | None:
     """The names in the path of a window's directory; None if it is no such place."""
+    if not _is_place(directory):
+        return None
+    above, tenant, surface, artifact_type, window = Path(os.path.abspath(directory)).parts[-5:]
+    said = _said_in(directory)
+    if said == (tenant, surface) != (above, tenant):
+        return Staged(tenant, surface, "", artifact_type, window)
+    return Staged(above, tenant, surface, artifact_type, window)
+
+
+def _is_place(directory: str) -> bool:
+    """Whether a path is that of a window's directory."""
     parts = Path(os.path.abspath(directory)).parts[-5:]
-    return Staged(*parts) if len(parts) == 5 and is_window(parts[4]) and parts[0] != os.sep else None
+    return len(parts) == 5 and is_window(parts[4]) and parts[0] != os.sep
+
+
+def _said_in(directory: str) -> tuple[str, str] | None:
+    """Tenant and surface, as an artifact in a directory begins, if recsys-pipelines wrote it."""
+    with suppress(OSError, Refused):
+        for name in sorted(os.listdir(directory)):
+            if name.endswith(".json"):
+                found = _BEGINNING.search(read_file(os.path.join(directory, name), _LONGEST_BEGINNING))
+                return (found[1].decode(), found[2].decode()) if found is not None else None
+    return None
 
 
 def find_files(paths: Sequence[str], windows: Sequence[str] = ()) -> Found:
@@ -137,9 +161,8 @@ class _Tree:
         seen: set[str] = set()
         while links:
             link = links.popleft()
-            staged = _staged_in(link)
             real = self._inside(link)
-            if staged is not None:
+            if _is_place(link):
                 self._windows.append((link, real or ""))
             elif real is not None:
                 links += self._below(link, real, seen)
@@ -157,7 +180,7 @@ class _Tree:
             if real in seen:
                 continue
             seen.add(real)
-            if _staged_in(directory) is not None:
+            if _is_place(directory):
                 self._windows.append((directory, real))
                 continue
             try:
