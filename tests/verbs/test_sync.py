@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from pointsman.cli import sync
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.serving.fence import SYNCED
+from pointsman.shipping.records import Recording
+from pointsman.state.documents import Record
 from pointsman.store.directory import FileStore
 
 
@@ -229,3 +232,42 @@ def test_serving_may_stand_elsewhere(tmp_path: Path) -> None:
     shop.publish(day=1, merge=True)
     shop.sync()
     assert (tmp_path / "served" / "home" / "grocer.json").read_bytes() == shop.manifest
+
+
+def test_a_pointer_that_another_sync_wrote_meanwhile_is_looked_at_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a bucket nothing is locked. What was found as main has it may have been put back while main was read."""
+    shop.sync()
+    good, asked = shop.serving, list[Mapping[str, str]]()
+
+    def someone_was_there(_: FileStore, tags: Mapping[str, str]) -> bool:
+        asked.append(dict(tags))
+        if len(asked) == 1:
+            pointer(shop).write_text("{}")
+            return False
+        return True
+
+    monkeypatch.setattr(FileStore, "still", someone_was_there)
+    assert outcomes(shop.sync()) == {"grocer/home": "healed"}
+    assert shop.serving == good
+    assert [list(tags) for tags in asked] == [["grocer/home/manifest.json"], []]
+
+
+def test_a_blob_that_is_taken_away_between_its_record_and_its_pointer_is_put_back(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a cleaner of orphans would, that read main before the record was there."""
+    land, taken = Recording.records, list[Path]()
+
+    def records(recording: Recording, found: Sequence[Record], **more: str) -> None:
+        land(recording, found, **more)
+        for record in found:
+            taken.append(Path(record.uri.removeprefix("file://")))
+            taken[-1].unlink()
+
+    monkeypatch.setattr(Recording, "records", records)
+    shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)
+    assert len(taken) == 1
+    assert taken[0].exists()
+    assert outcomes(shop.sync()) == {"grocer/home": "written"}
