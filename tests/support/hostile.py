@@ -208,7 +208,7 @@ def main(wanted: str = "") -> None:
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
             said = outcome(read)
             used = resource.getrusage(resource.RUSAGE_SELF)
-            os.write(writer, json.dumps([said[:2000], used.ru_utime + used.ru_stime, used.ru_maxrss]).encode())
+            os.write(writer, json.dumps([said[:20_000], used.ru_utime + used.ru_stime, used.ru_maxrss]).encode())
             os._exit(0)
         os.close(writer)
         with os.fdopen(reader, "rb") as answer:
