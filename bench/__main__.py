@@ -29,6 +29,7 @@ TYPES = ("popularity", "implicit")
 SMALL, LARGE = 1, 1_000  # targets
 TOGETHER = 100  # targets of one publish
 _ON_THEIR_OWN = (
+    "an idle watch",
     "a night of many pipelines",
     "cold start",
     "what on-call pulls",
@@ -254,6 +255,24 @@ class Bench:
         grown = scale.Growth(_pointsman(), self.root, 3 if self.quick else 7)
         return [*grown.records(records), *grown.commits(commits)]
 
+    def idle(self) -> list[Figure]:
+        """`sync --watch` with nothing new, in a clone of a repository of many targets, the store a directory."""
+        count = 500 if self.quick else 5_000
+        origin, clone, store = self.root / "idle.git", self.root / "idle", self.root / "idle-store"
+        history.build(origin, f"file://{store}", of=count, each=1, ships=1, artifact_bytes=MB)
+        _git("clone", "--quiet", "--no-checkout", origin, clone)
+        for target in history.targets(count):
+            path = store / history.key(target, 0)
+            path.parent.mkdir(parents=True)
+            path.write_bytes(history.blob(target, 0))
+        command = [sys.executable, HERE / "idle.py", clone, "20"]
+        each = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        group = f"sync --watch of {count:,} targets with nothing new"
+        return [
+            Figure(group, "processor time of a pass, its children's too", each * 1000, "ms"),
+            Figure(group, "the same in a minute, at a pass every 5 s", each * 12, "s"),
+        ]
+
     def one_small(self) -> list[Figure]:
         return scale.one_small(_pointsman(), self.root, 3 if self.quick else 15)
 
@@ -430,6 +449,7 @@ def _main() -> int:
             ("what people wait for", bench.people),
             ("what on-call pulls", bench.levers),
             ("the store", bench.verify),
+            ("an idle watch", bench.idle),
             ("one small publish", bench.one_small),
             ("a night of many pipelines", bench.crowd),
             ("growth", partial(bench.growth, asked.records, asked.commits)),
