@@ -132,7 +132,7 @@ HIDING: Mapping[str, tuple[bytes, Callable[[str], bytes]]] = {
 
 
 @pytest.mark.parametrize(
-    "how", [pytest.param(how, marks=[] if how == "a letter" else pytest.mark.slow) for how in HIDING]
+    "how", [pytest.param(how, marks=[] if how == "every letter" else pytest.mark.slow) for how in HIDING]
 )
 def test_a_line_that_only_an_encoding_brings_out_counts_for_nothing(
     shop: Shop, capsys: pytest.CaptureFixture[str], how: str
