@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 import zlib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import IO
 
@@ -51,6 +53,32 @@ def parse_tree(content: bytes, size: int) -> dict[str, Entry] | None:
             text = "100755" if int(text, 8) & 0o100 else PLAIN_FILE
         entries[name.decode(errors="surrogateescape")] = Entry(text, Oid(oid.hex()))
     return entries if place == len(content) else None
+
+
+# Names and emails from which git takes nothing away.
+_PLAIN = re.compile(r"[^\x00- .,:;<>\"\\'](?:[^\x00-\x1f\x7f<>]*[^\x00- .,:;<>\"\\'])?")
+_DATES = ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE")
+
+
+def encode_commit(tree: Oid, parents: Iterable[Oid], message: str, who: Mapping[str, str], now: int) -> bytes | None:
+    """The content of a commit as `git commit-tree` would make it now, with the names of the environment `who`.
+
+    None if that would do more with it: clean a name, read a date, refuse a message.
+    """
+    if any(os.environ.get(name) for name in _DATES) or "\0" in message:
+        return None
+    if not all(_PLAIN.fullmatch(value) for value in who.values()):
+        return None
+    at = f"{now} {time.strftime('%z', time.localtime(now))}"
+    lines = [f"tree {tree}", *(f"parent {parent}" for parent in dict.fromkeys(parents))]
+    lines += [
+        f"{role} {who[f'GIT_{role.upper()}_NAME']} <{who[f'GIT_{role.upper()}_EMAIL']}> {at}"
+        for role in ("author", "committer")
+    ]
+    try:
+        return "\n".join([*lines, "", message]).encode()
+    except UnicodeEncodeError:
+        return None
 
 
 _PACK_KINDS = {"commit": 1, "tree": 2, "blob": 3}

@@ -1,7 +1,7 @@
 """Git in one repository: one reader of objects, one writer.
 
-Objects are written as one pack with `git unpack-objects`, so that git itself takes care of permissions, hashes and
-fsync.
+Objects are handed to git as one pack, so that git itself takes care of permissions, hashes and fsync. It keeps many
+objects as the pack, with one fsync, and few as files of their own: nobody would ever join the packs of many publishes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pointsman.repo.object_reader import AT_ONCE, Ran, Reader, pause_for_interru
 from pointsman.repo.process import Runner
 from pointsman.state.objects import PLAIN_FILE, Change, Commit, Entry, Oid, hasher, object_id
 
+_MANY = 100  # objects: as for git itself (fetch.unpackLimit)
 _MOST_COMMITS = 1 << 12  # in the cache
 _MOST_TREES = 1 << 16  # in the cache; a watch runs for days
 _MOST_AHEAD = 1 << 25  # bytes in the cache of `read_ahead`
@@ -214,7 +215,8 @@ class Git(Runner):
         if not ids:
             return ids
         whole = b"PACK" + struct.pack(">II", 2, len(ids)) + pack
-        ran = self.run("unpack-objects", "-q", given=whole + hasher(length)(whole).digest())
+        many = ["index-pack", "--stdin"] if len(ids) >= _MANY else ["unpack-objects", "-q"]
+        ran = self.run(*many, given=whole + hasher(length)(whole).digest())
         if ran.code != 0:
             raise Problem(f"git could not write objects: {ran.reason}")
         return ids

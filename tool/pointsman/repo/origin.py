@@ -253,7 +253,8 @@ def _sync_objects(git_dir: Path, written: set[Oid]) -> None:
     """Make the names of the objects durable, and empty the set."""
     objects = git_dir / "objects"
     if written:
-        sync_directories([*{objects / oid[:2] for oid in written}, objects / "pack"])
+        alone = [objects / oid[:2] for oid in written if (objects / oid[:2] / oid[2:]).exists()]
+        sync_directories([*alone, *([objects / "pack"] if len(alone) < len(written) else [])])
         sync_directories([objects])
         written.clear()
 

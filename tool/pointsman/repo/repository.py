@@ -7,11 +7,12 @@ import getpass
 import os
 import re
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pointsman.errors import Problem
-from pointsman.repo.encoding import encode_tree
+from pointsman.repo.encoding import encode_commit, encode_tree
 from pointsman.repo.git import Git
 from pointsman.repo.history import TRUE, History
 from pointsman.repo.origin import MAIN, Move
@@ -31,6 +32,8 @@ class Repository(History):
     def __init__(self, git: Git, git_dir: Path, *, worktree: Path | None, settings: Mapping[str, str]) -> None:
         super().__init__(git, git_dir, worktree=worktree, settings=settings)
         self.held = contextlib.ExitStack()
+        self._made: list[tuple[str, bytes]] = []  # kind and content of objects that no commit has yet
+        self._durable: set[Oid] = set()  # objects that this process wrote
 
     # refs
 
@@ -41,7 +44,9 @@ class Repository(History):
         """
         mine = self.turns.held if any(move.ref == MAIN for move in moves) else None
         tickets = [Move(mine.ref, None, mine.oid)] if mine is not None else []
+        written = set(self._written)
         self._origin.move([*moves, *tickets], self._written)
+        self._durable |= written - self._written
         if mine is not None:
             self.turns.held = None
         for move in moves:
@@ -92,7 +97,10 @@ class Repository(History):
         return self.git.commit_tree(commit)
 
     def tree_with(self, tree: Oid | None, files: Mapping[str, bytes | Entry | None]) -> Oid:
-        """`tree` with each path set to its content or entry, or removed (None). Rebuilds only what these paths need."""
+        """`tree` with each path set to its content or entry, or removed (None). Rebuilds only what these paths need.
+
+        It is written together with the next commit.
+        """
         deepest = max((path.count("/") for path in files), default=0)
         if deepest > _DEEPEST:
             raise Problem(f"a path {deepest} directories deep is too deep for some file systems: shorten it")
@@ -102,7 +110,7 @@ class Repository(History):
         if root is None:
             objects.append(("tree", b""))
             root = object_id("tree", b"", length)
-        self._written.update(self.git.write(objects, length))
+        self._made += objects
         return root
 
     def _tree_with(
@@ -150,16 +158,26 @@ class Repository(History):
         }
         if author is not None and (found := _AUTHOR.fullmatch(author)):
             env |= {"GIT_AUTHOR_NAME": found[1], "GIT_AUTHOR_EMAIL": found[2]}
-        words = [
-            "commit-tree",
-            *(["-S"] if self._settings.get("commit.gpgsign", "false").lower() in TRUE else []),
-            tree,
-        ]
+        signs = self._settings.get("commit.gpgsign", "false").lower() in TRUE
+        plain = None if signs else encode_commit(tree, parents, message, env, int(time.time()))
+        if plain is not None:
+            self._made.append(("commit", plain))
+            self._write(len(tree))
+            return object_id("commit", plain, len(tree))
+        self._write(len(tree))
+        words = ["commit-tree", *(["-S"] if signs else []), tree]
         for parent in parents:
             words += ["-p", parent]
         oid = Oid(self.git.ask(*words, given=message.encode(errors="surrogateescape"), env=env))
         self._written.add(oid)
         return oid
+
+    def _write(self, length: int) -> None:
+        """Write the objects that were made since the last commit, but for those that are there."""
+        there = self._written | self._durable
+        made = {object_id(*each, length): each for each in self._made}
+        self._made.clear()
+        self._written.update(self.git.write([each for oid, each in made.items() if oid not in there], length))
 
     def identity(self) -> tuple[str, str]:
         """Name and email for commits, from git's settings. Without them: login and host, with a remark in the name."""

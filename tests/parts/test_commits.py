@@ -1,0 +1,49 @@
+"""Commits that are made without a git process are the bytes that git commit-tree makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from shop import git
+
+from pointsman.repo.open import open_repository
+
+NAMES = ("Ann Ops", "Änn 日本", "O'Brien", "Ann Jr.", '"Ann"', "A", "Ann, Ops", "a@example.org", "-", "Ann  Ops")
+MESSAGES = ("one line\n", "no end", "", "subject\n\nbody, ünï\n\n\n", "\n\nlater\n", "carriage\r\nreturn\n")
+
+
+@pytest.mark.parametrize("kind", ["sha1", "sha256"])
+def test_a_commit_is_as_git_would_make_it(tmp_path: Path, kind: str) -> None:
+    git(tmp_path, "init", "-q", "-b", "main", f"--object-format={kind}", "desk")
+    desk = tmp_path / "desk"
+    first = git(desk, "commit-tree", git(desk, "mktree", given=""), "-m", "first")
+    git(desk, "update-ref", "refs/heads/main", first)
+    cases = [*((name, MESSAGES[0]) for name in NAMES), *((NAMES[0], message) for message in MESSAGES)]
+    with open_repository(str(desk)) as repo:
+        main = repo.refresh()
+        for name, message in cases:
+            tree = repo.tree_with(repo.tree_of(main), {"a/b.json": name.encode()})
+            made = repo.commit(tree, [main, main], message, author=f"{name} <mail@example.org>")
+            head = git(desk, "cat-file", "commit", made).partition("\n\n")[0].splitlines()
+            dates = {f"GIT_{line.split()[0].upper()}_DATE": " ".join(line.split()[-2:]) for line in head[-2:]}
+            by, mail = repo.identity()
+            env = {**dates, "GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": "mail@example.org"}
+            env |= {"GIT_COMMITTER_NAME": by, "GIT_COMMITTER_EMAIL": mail}
+            assert made == git(desk, "commit-tree", tree, "-p", main, "-p", main, env=env, given=message), (
+                name,
+                message,
+            )
+    git(desk, "fsck", "--strict")
+
+
+def test_many_objects_are_one_pack_and_few_are_none(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main", "desk")
+    desk = tmp_path / "desk"
+    git(desk, "commit", "-q", "--allow-empty", "-m", "first")
+    with open_repository(str(desk)) as repo:
+        main = repo.refresh()
+        for count, packs in ((10, 0), (200, 1)):
+            files: dict[str, bytes] = {f"dir/{count}-{place}.json": b"%d %d" % (count, place) for place in range(count)}
+            repo.commit(repo.tree_with(repo.tree_of(main), dict(files)), [main], "many\n")
+            assert len(list((desk / ".git" / "objects" / "pack").glob("*.pack"))) == packs
