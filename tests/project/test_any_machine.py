@@ -51,4 +51,3 @@ def test_blanks_in_paths_umask_077_an_ignored_interrupt_git_s_settings_and_a_mix
         check=False,
     )
     assert ran.returncode == 0, ran.stdout[-4000:]
-    assert "order: mixed by the seed" in ran.stdout
