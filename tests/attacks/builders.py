@@ -216,7 +216,7 @@ def a_ship_dated_beyond_every_calendar(work: Work) -> None:
     work.commit("ship\n\n{{vouch}}", time=99999999999999)
 
 
-@attack("on-hold", start="on-hold")
+@attack("on-hold", "window-ahead", start="on-hold")
 def a_ship_dated_before_the_hold_began(work: Work) -> None:
     work.ship(popularity=3)
     work.commit("ship\n\n{{vouch}}", time=1)

@@ -19,8 +19,13 @@ SLOTS = {
     BAKERY: ("popularity",),
 }
 # How many items the artifact of this number has; any other number has 120.
-ITEMS = {1: 100, 2: 110, 5: 30, 6: 55, 7: 54}
-MEASURE = {"popularity": "items", "cooc": "rows", "implicit": "users", "bundles": "bundles"}
+ITEMS = {1: 100, 2: 110, 5: 40, 6: 55, 7: 54}
+MEASURES = {
+    "popularity": ("items",),
+    "cooc": ("rows", "neighbors"),
+    "implicit": ("users", "items"),
+    "bundles": ("bundles",),
+}
 # From 13 on each number is unusual in one way: its segment, its window, its size, the ids that it has.
 WINDOW = ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")
 SEGMENTS = {13: "night"}
@@ -30,11 +35,17 @@ WINDOWS = {
     22: ("2026-02-28T00:00:00Z", "2026-02-29T00:00:00Z"),  # a day that is in no calendar
     24: ("2062-03-01T00:00:00Z", "2062-03-02T00:00:00Z"),
 }
-PADDED = {16: 4000, 17: 700}
+PADDED = {16: 60_000, 17: 28_000}
 # Of 18 number 19 keeps 30 %, 20 a little less, and 21 four of the twenty highest.
 IDS = {18: range(120), 19: range(84, 204), 20: range(85, 205), 21: range(16, 136)}
 GARBLED = (23,)  # cannot be read as an artifact
-LAST_NUMBER = 24
+# Their bytes hash to their version, but say something else than their record; see `_forged`.
+FORGED = {
+    38: "its tenant", 25: "its surface", 26: "its segment", 27: "its type", 28: "its window", 29: "an item less",
+    30: "an unknown member", 31: "an item twice named", 32: "blanks", 33: "a version of its own", 34: "an array",
+    35: "a negative count", 36: "half", 37: "another end",
+}  # fmt: skip
+LAST_NUMBER = 38
 SIGNER = b"ann@example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + b"A" * 42 + b"\n"
 FUTURE, PAST = "2999-01-01T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z"
 SCHEMA = '{"type": "object", "properties": {"bundles": {"type": "array", "items": {"type": "string"}}}}\n'
@@ -49,7 +60,7 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Artifact:
     """The artifact of one number: `popularity.3`, or `bakery/home popularity.3` where it is not grocer/home's."""
 
@@ -65,16 +76,40 @@ class Artifact:
 
     @property
     def payload(self) -> bytes:
-        tenant, surface = self.target.split("/")
         if self.number in GARBLED:
             return f"popularity: see the attached sheet {self.target} {self.slot}".encode()
-        head: dict[str, Any] = {"v": 1, "artifact_type": self.slot, "tenant": tenant, "surface": surface}
-        head["number"] = self.number
-        if self.number in IDS:
-            head["items"] = [{"item_id": f"item-{each:03}", "count": 1000 - each} for each in IDS[self.number]]
-        return json.dumps(head, separators=(",", ":")).encode().ljust(PADDED.get(self.number, 0))
+        body = self._with_ids(self._ids)
+        missing = PADDED.get(self.number, 0) - len(body)
+        return self._with_ids([*self._ids[:-1], f"{self._ids[-1]}{'x' * missing}"]) if missing > 0 else body
 
     @property
+    def _ids(self) -> list[str]:
+        return [f"item-{each:03}" for each in IDS.get(self.number, range(ITEMS.get(self.number, 120)))]
+
+    def _with_ids(self, ids: list[str]) -> bytes:
+        """The artifact in canonical form. Its counts differ from those of every other number."""
+        tenant, surface = self.target.split("/")
+        counts = [self.number * 1000 + 999 - place for place in range(len(ids))]
+        pairs = list(zip(ids, counts, strict=True))
+        bodies: dict[str, tuple[str, Any]] = {
+            "popularity": ("items", [{"item_id": each, "count": count} for each, count in pairs]),
+            "cooc": ("neighbors", [{"item_id": each, "items": [{"item_id": "near", "count": count}]}
+                                   for each, count in pairs]),
+            "implicit": ("users", [{"user_id": each, "items": [{"item_id": "near", "score": count}]}
+                                   for each, count in pairs]),
+            "bundles": ("bundles", [f"{each} {count}" for each, count in pairs]),
+        }  # fmt: skip
+        rows, body = bodies[self.slot]
+        document = {
+            "v": 1, "artifact_type": self.slot, "tenant": tenant, "surface": surface,
+            "segment": SEGMENTS.get(self.number, "default"),
+            "window": dict(zip(("start", "end"), WINDOWS.get(self.number, WINDOW), strict=True)),
+            rows: body, "build": {"built_at": "", "version": ""},
+        }  # fmt: skip
+        data = json.dumps(document, separators=(",", ":"))
+        return _forged(document, data, FORGED[self.number]).encode() if self.number in FORGED else data.encode()
+
+    @functools.cached_property
     def version(self) -> str:
         return digest(self.payload)
 
@@ -100,10 +135,40 @@ class Artifact:
             "size": len(self.payload),
             "built_at": "2026-03-02T01:00:00Z",
             "source_hash": self.version,
-            "summary": {MEASURE.get(self.slot, "items"): ITEMS.get(self.number, 120)},
+            "summary": dict.fromkeys(sorted(MEASURES.get(self.slot, ("items",))), ITEMS.get(self.number, 120)),
             "recorded_at": f"2026-03-03T00:00:{self.number:02}.000000Z",
             "producer": {"run": f"https://ci.example/{self.number}", "commit": "", "tool": "pointsman 0.1"},
         }
+
+
+def _forged(document: dict[str, Any], data: str, how: str) -> str:
+    """The text of an artifact that is wrong in one way."""
+    match how:
+        case "its tenant" | "its surface" | "its segment":
+            document[how.split()[1]] = "other"
+        case "its type":
+            return data.replace('"popularity"', '"content_sim"').replace('"bundles","tenant"', '"cooc","tenant"')
+        case "its window":
+            document["window"] = {"start": "2026-03-02T00:00:00Z", "end": "2026-03-03T00:00:00Z"}
+        case "another end":
+            document["window"] = {**document["window"], "end": "2026-03-02T01:00:00Z"}
+        case "an item less":
+            document[next(name for name in ("items", "neighbors", "users", "bundles") if name in document)].pop()
+        case "an unknown member":
+            document["extra"] = 1
+        case "an item twice named":
+            return data.replace('"v":1,', '"v":1,"V":1,')
+        case "blanks":
+            return json.dumps(document)
+        case "a version of its own":
+            document["build"]["version"] = "0" * 64
+        case "an array":
+            return f"[{data}]"
+        case "a negative count":
+            return data.replace('"count":', '"count":-') if '"count"' in data else data.replace('["', '[1,"')
+        case "half":
+            return f"{data[:-1]}" if '"count"' in data else "{}"
+    return json.dumps(document, separators=(",", ":"))
 
 
 def manifest_path(target: str) -> str:
@@ -387,6 +452,23 @@ def _unusual(state: State, policy: str = "") -> State:
     return _shipped_twice(state).record("unusual-records", *(f"popularity.{number}" for number in numbers), "cooc.15")
 
 
+def _forgeries(state: State) -> State:
+    """Records of popularity and of a user's own type whose blobs say something else."""
+    _with_user_type(state)
+    return state.record("forged", *(f"{slot}.{number}" for number in FORGED for slot in ("popularity", "bundles")))
+
+
+def _undeclared(state: State) -> State:
+    """A record of a type that no schema declares."""
+    return _shipped_twice(state).record("undeclared", "bundles.1")
+
+
+def _served_undeclared(state: State) -> State:
+    """A type that was served before its blobs were read, and is out of use since."""
+    _undeclared(state).ship("bundles-ship", HOME, "popularity.2", "cooc.1", "bundles.1")
+    return state.ship("fourth-ship", HOME, "popularity.3", "cooc.1")
+
+
 def _catalogue(state: State) -> State:
     return _unusual(state, "size_jump = false").ship("third-ship", HOME, "popularity.18", "cooc.1")
 
@@ -506,6 +588,9 @@ STATES: dict[str, Callable[[State], State]] = {
     "accepted-drop": _accepted_drop,
     "tight": _tight,
     "shipped-twice-twice": _shipped_twice_twice,
+    "forged": _forgeries,
+    "undeclared": _undeclared,
+    "served-undeclared": _served_undeclared,
     "joint": _joint,
     "joint-reverted": _joint_reverted,
     "rolled-back-further": _rolled_back_further,

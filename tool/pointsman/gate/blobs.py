@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
+from pointsman.errors import Fault
 from pointsman.gate.payloads import Contents, Pair
 from pointsman.guardrails.comparison import Likeness
 from pointsman.guardrails.guardrail import Compares
 from pointsman.guardrails.limits import is_on, number
 from pointsman.guardrails.table import GUARDRAILS
-from pointsman.rules.evidence import Blob, Checkpoint, Document, TargetChange
+from pointsman.rules.evidence import Blob, Checkpoint, Document, Kind, TargetChange
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
-from pointsman.state.names import NAME, VERSION, Target
+from pointsman.state.names import BUILT_IN_TYPES, NAME, VERSION, Target
 from pointsman.state.paths import is_target
 from pointsman.state.store_url import can_be_asked
 from pointsman.store.base import MOST_OF_A_BLOB, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
+
+if TYPE_CHECKING:
+    from pointsman.artifact.user_type import UserType
 
 _BLOB_KEY = re.compile(rf"{NAME}/{NAME}/{NAME}/{VERSION}\.json")
 
@@ -43,6 +48,25 @@ class Blobs:
         unlike = [change for change in changes if _is_unlike(settings, change, alike)]
         alike |= self.contents.likeness(settings, [pair for each in unlike for pair in _pairs(settings, each, 1)])
         return [replace(change, likeness=alike) for change in changes]
+
+    def contents_of(
+        self, settings: Settings, changes: Sequence[TargetChange], own_type: Callable[[str], UserType | None]
+    ) -> list[Fault]:
+        """What is wrong in the blobs that ships bring. A restore brings none: what it puts back was shipped once."""
+        brought = [
+            (change.target.manifest_path, slot, record)
+            for change in changes
+            if change.kind in (Kind.SHIP, Kind.EDIT)
+            for slot in change.changed
+            if (record := change.records.get(slot)) is not None
+        ]
+        own = {slot: own_type(slot) for slot in {slot for _, slot, _ in brought} if slot not in BUILT_IN_TYPES}
+        found = self.contents.differences(settings, [record for _, _, record in brought], own)
+        return [
+            Fault(path, wrong.rule, f"{slot}: the blob {record.uri} {wrong.says}: publish its artifact with pointsman")
+            for path, slot, record in brought
+            if (wrong := found.get(record.uri)) is not None
+        ]
 
     def look_ahead(self, settings: Settings, uris: Iterable[str]) -> None:
         """Ask the store for many sizes together. The gate asks for one target at a time, and finds them here."""
@@ -96,7 +120,9 @@ class Blobs:
                 if is_target(record.tenant, record.surface)
                 and record.uri in settings.places(record.target, record.type, record.version)
             }
-        return self.look(settings, wanted)
+        found = self.look(settings, wanted)
+        self.contents.forget_proofs()
+        return found
 
 
 def _limits(settings: Settings, target: Target, what: Compares) -> list[float]:

@@ -102,12 +102,12 @@ class Documents:
                 found[path] = hold if isinstance(hold, Hold) else None
         return found
 
-    def own_type(self, name: str) -> UserType | None:
-        """The artifact type that a schema on main declares; None if there is none that can be used."""
+    def own_type(self, name: str, base: Snapshot | None = None) -> UserType | None:
+        """The artifact type that a schema on `base` (None: main) declares; None if there is none that can be used."""
         from pointsman.artifact import user_type  # this import costs 25 ms, and few ask for it
 
         path = f"registry/schemas/{name}.schema.json"
-        data = Snapshot(self.repo, self.repo.heads.get(MAIN)).read(path)
+        data = (base or Snapshot(self.repo, self.repo.heads.get(MAIN))).read(path)
         loaded = user_type.load(name, data, path) if data is not None else None
         return None if isinstance(loaded, Fault) else loaded
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pointsman.errors import Fault
 from pointsman.gate.blobs import Blobs
@@ -182,8 +183,7 @@ class Gate:
         message = self.past.message(commit)
         base, head = self._before_and_after(commit)
         evidence = self._evidence(Checkpoint.AUDIT, base, head, commit.changes, message, commit.time, tip=tip)
-        index = self.repo.history_index
-        odd = odd_changes(index, commit) if index is not None else {}
+        odd = odd_changes(self.repo.history_index, commit)
         return self._verdict(replace(evidence, unsigned=unsigned or {}, odd=odd), message)
 
     def faults_of_rewrite(self, checkpoint: Checkpoint, lost: Mapping[str, Oid]) -> tuple[Fault, ...]:
@@ -207,17 +207,16 @@ class Gate:
         return tuple(inherited(fault, below.commit.oid) for fault in self.own_faults(below))
 
     def _judge_step(self, step: Step) -> tuple[Fault, ...]:
-        commit = step.commit
-        base, head = self._before_and_after(commit)
-        change = next(change for change in commit.changes if change.path == step.lineage.path)
+        base, head = self._before_and_after(step.commit)
+        change = next(change for change in step.commit.changes if change.path == step.lineage.path)
         settings = self.documents.settings_then(base, head)
         document = self.documents.document(change, formatted=False)
         if self.repo.history_index is None:
             head.listing("")  # raises for a tree that git cannot read
         on_target = self._changes.of(step.lineage, step.place + 1, base, document, step.message)
         if on_target.kind is Kind.SHIP:
-            self._ships.add((commit.oid, step.lineage.target))
-        evidence = Evidence(Checkpoint.SYNC, settings, [document], [on_target], clock=commit.time)
+            self._ships.add((step.commit.oid, step.lineage.target))
+        evidence = Evidence(Checkpoint.SYNC, settings, [document], [on_target], clock=step.commit.time)
         accepts = _accepts(evidence, step.message)
         return tuple(fault for fault in judge(evidence, self._rules) if _accepted(fault, accepts) is None)
 
@@ -277,14 +276,16 @@ class Gate:
             targets.append(change)
         if checkpoint is Checkpoint.CHANGE:
             targets = self.blobs.compared(settings, targets)
-        pointed_to, unrecorded = reads.tombstones(base, documents)
         looks = blobs and not self.blobs.offline and checkpoint in (Checkpoint.CHANGE, Checkpoint.TREE)
+        brought = targets if looks and checkpoint is Checkpoint.CHANGE else ()
+        pointed_to, unrecorded = reads.tombstones(base, documents)
         return Evidence(
             checkpoint,
             settings,
             documents,
             targets,
             self.blobs.of_change(checkpoint, settings, documents, targets) if looks else {},
+            self.blobs.contents_of(settings, brought, partial(reads.own_type, base=base)),
             clock,
             case_twins(base, changes, self.repo.history_index if past else None),
             reads.in_use(base, documents),

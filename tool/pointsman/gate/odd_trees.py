@@ -26,11 +26,12 @@ def odd_trees(head: Snapshot, changes: Sequence[Change]) -> dict[str, str]:
     return odd
 
 
-def odd_changes(index: HistoryIndex, commit: Commit) -> dict[str, str]:
+def odd_changes(index: HistoryIndex | None, commit: Commit) -> dict[str, str]:
     """The same for a commit of the past, without reading its trees: what git shows does not follow on its parent."""
     odd: dict[str, str] = {}
     seen: set[str] = set()
-    for change in commit.changes:
+    for change in commit.changes if index is not None else ():
+        assert index is not None
         before = index.entry(commit.parents[0], change.path) if commit.parents else None
         if change.path in seen or before != change.old:
             odd[change.path.rpartition("/")[0] or "."] = "git shows a path in this directory that is there twice"

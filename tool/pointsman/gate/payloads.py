@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +32,7 @@ from pointsman.store.parallel import ask_all
 if TYPE_CHECKING:
     from pointsman.artifact.content import Content
     from pointsman.artifact.user_type import UserType
+    from pointsman.gate.proof import Difference
 
 _CACHE_BYTES = 1_000_000_000  # size of the cache directory; above it, the versions unused for longest are deleted
 
@@ -66,6 +67,8 @@ class Contents:
         self._alike: dict[tuple[str, str, bool], Likeness] = {}
         self.declared: Callable[[str], UserType | None] = lambda name: None
         self._types: dict[str, UserType | Missing] = {}
+        self._looked_at: dict[str, Record] = {}
+        self._different: dict[str, Difference | None] = {}
         self._proven: dict[str, int] = {}  # URI → size of a blob whose hash was right when it was fetched
 
     def provide(self, at_hand: Mapping[str, Callable[[], bytes]]) -> None:
@@ -141,6 +144,36 @@ class Contents:
             like = alike(before, after, tops=pair.tops)
         self._alike[pair.before.version, pair.after.version, pair.tops] = like
         return like
+
+    def differences(
+        self, settings: Settings, records: Sequence[Record], own: Mapping[str, UserType | None]
+    ) -> dict[str, Difference]:
+        """URI → what in a blob is not as its record says. A blob that is not there or is altered is left out.
+
+        `own`: the schemas of the users' own types among them.
+        """
+        new = list({record.uri: record for record in records if self._looked_at.get(record.uri) != record}.values())
+        look = partial(self._difference, settings, own)
+        for record, found in zip(new, ask_all(look, new, at_once=self._at_once(settings)), strict=True):
+            if not isinstance(found, Missing):
+                self._looked_at[record.uri] = record
+                self._different[record.uri] = found
+        wanted = ((record.uri, self._different.get(record.uri)) for record in records)
+        return {uri: found for uri, found in wanted if found is not None}
+
+    def _difference(
+        self, settings: Settings, own: Mapping[str, UserType | None], record: Record
+    ) -> Difference | Missing | None:
+        data = self.payload(settings, record)
+        if isinstance(data, Missing):
+            return data
+        from pointsman.gate.proof import difference
+
+        return difference(record, data, own.get(record.type))
+
+    def forget_proofs(self) -> None:
+        """Prove every blob again from now on: the store may change between two judgements."""
+        self._proven.clear()
 
     def take_proof(self, uri: str) -> int | None:
         """The size of a blob that was fetched and had the right hash; None if it was not fetched. Asked once only."""

@@ -11,11 +11,13 @@ from pointsman.rules.rule import Rule
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
     yield from (fault for document in evidence.documents for fault in document.faults if fault.rule == "bad-json")
+    yield from (fault for fault in evidence.contents if fault.rule == "bad-json")
 
 
 RULE = Rule(
     "bad-json",
-    stops="JSON that two readers could read differently: duplicate names, NaN, a byte order mark, trailing data",
+    stops="JSON that two readers could read differently: duplicate names, NaN, a byte order mark, trailing data; "
+    "in a document, or in a blob of a ship",
     mend="write it again as plain JSON",
     at=(
         Checkpoint.STAGED,

@@ -101,6 +101,7 @@ class Evidence:
     documents: Sequence[Document] = ()
     targets: Sequence[TargetChange] = ()
     blobs: Mapping[str, Blob] = field(default_factory=dict)
+    contents: Sequence[Fault] = ()  # of blobs that a ship brings: what in them is not as their records say
     clock: int = 0  # the committer's, seconds since 1970
     twins: Mapping[str, str] = field(default_factory=dict)  # path → another that differs from it only in case
     in_use: Mapping[str, str] = field(default_factory=dict)  # path of a schema → a record of its type on the base

@@ -11,11 +11,13 @@ from pointsman.rules.rule import Rule
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
     yield from (fault for document in evidence.documents for fault in document.faults if fault.rule == "schema")
+    yield from (fault for fault in evidence.contents if fault.rule == "schema")
 
 
 RULE = Rule(
     "schema",
-    stops="a document that is no manifest, record, tombstone, hold or artifact schema, or settings that cannot be read",
+    stops="a document that is no manifest, record, tombstone, hold or artifact schema, settings that cannot be read, "
+    "or a blob of a ship that is no artifact of its type",
     mend="the fault says which member is wrong and what it must be",
     at=(
         Checkpoint.STAGED,

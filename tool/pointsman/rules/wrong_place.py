@@ -23,6 +23,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
             if isinstance(document.value, Manifest):
                 says += f"; if it is on main already, run pointsman rollback {target_of(document.path)}"
             yield Fault(document.path, "wrong-place", says)
+    yield from (fault for fault in evidence.contents if fault.rule == "wrong-place")
 
 
 def expected_path(value: State) -> str:
@@ -35,8 +36,9 @@ def expected_path(value: State) -> str:
 
 RULE = Rule(
     "wrong-place",
-    stops="a document that names another tenant, surface, type or version than its path",
-    mend="correct the document or move the file",
+    stops="a document that names another tenant, surface, type or version than its path; or a "
+    "blob of a ship that says something else than its record",
+    mend="correct the document or move the file; publish the artifact",
     at=(
         Checkpoint.STAGED,
         Checkpoint.CHANGE,
