@@ -32,7 +32,7 @@ from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 
 _DOCUMENT_BYTES = 1 << 20  # the most of a manifest or a record
-_MOST_TIMES_LARGER = 16  # a blob is indented, and may be that many times as large as its canonical payload
+MOST_TIMES_LARGER = 16  # a blob is indented, and may be that many times as large as its canonical payload
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -273,7 +273,7 @@ def _verify(
     size = store.size(slot.key)
     if size is None:
         return [Fault(path, "blob-missing", "there is no blob here: publish its artifact again, or delete its record")]
-    if size > _MOST_TIMES_LARGER * limit:
+    if size > MOST_TIMES_LARGER * limit:
         return [Fault(path, "too-large", f"{size} bytes, the limit is {limit} ([limits] artifact_bytes)")]
     data = _fetch(store, slot.key)
     sha256 = hashlib.sha256(data).hexdigest()

@@ -62,11 +62,11 @@ class Recording:
         self.progress = workspace.progress
         self.store: Store = open_store(settings.store, settings.access)
 
-    def stored(self, sources: Sequence[Source]) -> list[Stored]:
-        """What the store has under the key of each blob."""
+    def stored(self, sources: Sequence[Source], *, most: int = 0) -> list[Stored]:
+        """What the store has under the key of each blob. Up to `most` bytes are hashed, or its size if that is more."""
 
         def look(source: Source) -> Stored:
-            return self.store.digest(_key(source), source.size)
+            return self.store.digest(_key(source), max(source.size, most))
 
         return list(ask_all(look, sources, at_once=self.store.at_once))
 

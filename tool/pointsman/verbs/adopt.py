@@ -255,7 +255,8 @@ def _taken(
         else:
             registry.wrong[slot] = verdict
     taken = {}
-    stored = recording.stored([each.source for each in verified.values()])
+    most = recsys_registry.MOST_TIMES_LARGER * settings.artifact_bytes  # an old blob may stand there, indented
+    stored = recording.stored([each.source for each in verified.values()], most=most)
     for (slot, each), there in zip(verified.items(), stored, strict=True):
         record = record_of(each.source, settings, run, now)
         if there is not None and there[1] == each.sha256 != slot.version:
