@@ -64,13 +64,16 @@ def _publishes(pointsman: Sequence[str], root: Path, files: Sequence[Path], *, a
     running, codes = [], []
     for clone, file in zip(clones, files, strict=True):
         words = [*pointsman, "-C", str(clone), "publish", "--merge", str(file)]
-        said = (clone.parent / f"{clone.name}.said").open("wb")
+        said = clone.with_suffix(".said").open("wb")
         running.append(subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said))
         if not at_once:
             codes.append(running.pop().wait())
     codes += [process.wait() for process in running]
     took = Night(time.perf_counter() - start, _cpu() - before, codes)
-    shutil.rmtree(place) if not os.environ.get("KEEP") else None
+    for clone, code in zip(clones, codes, strict=True):
+        if code:
+            print(f"{clone.name} ended with {code}: {clone.with_suffix('.said').read_text()}", file=sys.stderr)
+    shutil.rmtree(place)
     return took
 
 

@@ -68,15 +68,18 @@ class Origin:
             if all(known.get(_tracking(ref)) == oid for ref, oid in heads.items()):
                 return heads
             ran = self._fetch("--prune")
-            if ran is not None and "mismatched algorithms" in ran:
+            if ran is None:
+                # They are as the origin told this fetch, or newer: git lets no older fetch put them back.
+                tracked = self._refs(*_wanted(_TRACKED))
+                return {_HEADS + ref.removeprefix(_TRACKED): oid for ref, oid in tracked.items()}
+            if "mismatched algorithms" in ran:
                 raise Problem(f"origin ({self.url}) has SHA-256 ids: work in a clone of it instead of on its URL")
-            if ran is not None:
-                # Two processes that share a clone can block each other here. The loser tries again.
-                dead = (lock := _LOCK.search(ran)) is not None and not lock[1].endswith("/shallow.lock")
-                if dead or again == _FETCH_TRIES - 1 or not re.search(r"lock|unable to update|File exists", ran):
-                    raise self._unreachable(f"cannot fetch from origin ({self.url}): {ran}")
-                _pause(again)
-        raise MovedFirst(f"origin ({self.url}) changed each time it was read: run the command again")
+            # Two processes that share a clone can block each other here. The loser tries again.
+            dead = (lock := _LOCK.search(ran)) is not None and not lock[1].endswith("/shallow.lock")
+            if dead or again == _FETCH_TRIES - 1 or not re.search(r"lock|unable to update|File exists", ran):
+                raise self._unreachable(f"cannot fetch from origin ({self.url}): {ran}")
+            _pause(again)
+        raise AssertionError("unreachable")
 
     def look(self) -> dict[str, Oid]:
         """Main and the tickets of those who wait to move it, as they are now. Fetches nothing."""
