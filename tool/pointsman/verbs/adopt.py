@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.gate.lineage import Lineage
+from pointsman.gate.unmounted import require_mounted
 from pointsman.intake import recsys_registry
 from pointsman.intake.recsys_registry import Registry, Slot, Verified
 from pointsman.intake.staging import Source, load_types
@@ -115,6 +116,7 @@ def adopt(workspace: Workspace, request: Request) -> Outcome[Adopted]:
     main = repo.refresh()
     base = Snapshot(repo, main)
     settings, types = base.settings(), load_types(base)
+    require_mounted(workspace.gate.documents, base)
     where = request.registry or _registry_of(settings)
     registry = recsys_registry.read_registry(where, settings.access, request.blobs)
     progress(f"read {len(registry.current)} manifests and {len(registry.notes)} records at {where}")

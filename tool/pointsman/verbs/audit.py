@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.gate.unmounted import require_mounted, serves_from_store
 from pointsman.history.signatures import Signatures
 from pointsman.history.times import clock_ahead
 from pointsman.outcome import Outcome
@@ -36,7 +37,7 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Audi
     Remembers beside the serving pointers how far it came, so that a rewrite of what was audited shows in the next one.
     """
     repo, gate = workspace.repo, workspace.gate
-    fences, notes = _fences(Snapshot(repo, repo.refresh()).settings())
+    fences, notes = _fences(workspace, Snapshot(repo, repo.refresh()))
     main = repo.refresh()  # after the fences, as in sync: a ship that was synced in between is no rewrite
     settings = Snapshot(repo, main).settings()
     lost = sorted({fault for fence in fences for fault in rewrite_faults(gate, Checkpoint.AUDIT, fence, main)})
@@ -73,9 +74,12 @@ def _documents(commits: Sequence[Commit]) -> Iterator[Entry]:
             yield change.new
 
 
-def _fences(settings: Settings) -> tuple[list[Fence], list[str]]:
+def _fences(workspace: Workspace, head: Snapshot) -> tuple[list[Fence], list[str]]:
     """What was synced and audited last; none, and a note, if serving cannot tell."""
+    settings = head.settings()
     try:
+        if serves_from_store(settings):
+            require_mounted(workspace.gate.documents, head)
         store = open_store(settings.serving_root, settings.access)
         return [read_fence(store, key) for key in (SYNCED, AUDITED)], []
     except Unreachable as error:

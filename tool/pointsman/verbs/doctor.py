@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.open import KINDS
+from pointsman.gate.unmounted import serves_from_store, unmounted
 from pointsman.history.times import furthest_clock
 from pointsman.outcome import Outcome
 from pointsman.repo.commit_graph import WRITE, has_path_filters
@@ -78,8 +79,12 @@ def doctor(workspace: Workspace) -> Outcome[Examined]:
         checks.append(Check("forge reached", False, str(error)))
         unreachable = isinstance(error, Unreachable)
     stores = {"store": settings.store}
-    if not f"{settings.serving_root}/".startswith(f"{settings.store}/"):
+    if not serves_from_store(settings):
         stores["serving"] = settings.serving_root
+    if says := unmounted(workspace.gate.documents, Snapshot(repo, repo.main)):  # trying it would make it anew
+        checks.append(Check("store mounted", False, says))
+        unreachable = True
+        del stores["store"]
     for role, url in stores.items():
         progress(f"trying {url}")
         try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, Unreachable
+from pointsman.gate.unmounted import require_mounted
 from pointsman.history.times import clock_ahead
 from pointsman.intake.staging import Source, load_types, read_sources
 from pointsman.outcome import Outcome
@@ -73,6 +74,7 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     repo, progress = workspace.repo, workspace.progress
     base = Snapshot(repo, repo.refresh())
     settings = base.settings()
+    require_mounted(workspace.gate.documents, base)
     reading = read_sources(request.paths, request.windows, load_types(base), settings.artifact_bytes)
     if not reading.sources and not reading.faults and not request.drops:
         raise Problem("nothing to publish: name artifact files or a staging directory, or --drop TARGET:TYPE")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
+from pointsman.gate.unmounted import require_mounted
 from pointsman.history.earlier_states import EarlierState, EarlierStates, NeverGood, NoEarlierState
 from pointsman.history.targets import choose
 from pointsman.repo.repository import Repository
@@ -192,6 +193,7 @@ def prove(gate: Gate, plans: Sequence[Plan]) -> None:
     gate.repo.fetch_ahead(map(main.entry, records))
     faults = gate.faults_of_pointers(gate.repo.main, manifests, remember=True)
     if faults:
+        require_mounted(gate.documents, main)
         raise Refused(faults)
 
 

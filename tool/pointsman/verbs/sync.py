@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pointsman.errors import Blocked, Fault, MovedFirst, Refused
+from pointsman.errors import Blocked, Fault, MovedFirst, Refused, Unreachable
 from pointsman.gate.documents import Documents
 from pointsman.gate.gate import Gate
+from pointsman.gate.unmounted import serves_from_store, unmounted
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Checkpoint
@@ -28,6 +29,7 @@ from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Entry, Oid
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
+from pointsman.store.vacant import is_bare
 from pointsman.struct import replace
 from pointsman.values import told
 from pointsman.workspace import Workspace
@@ -56,8 +58,10 @@ def sync(workspace: Workspace, orders: Orders = Orders(), seen: Seen | None = No
     repo = workspace.repo
     if seen is not None and (idle := seen.again(repo)) is not None:
         return idle
-    opened = Snapshot(repo, repo.refresh()).settings()
+    head = Snapshot(repo, repo.refresh())
+    opened = head.settings()
     store = open_store(opened.serving_root, opened.access)
+    away = _not_mounted(workspace, head, store)
     done: dict[Target, SyncedTarget] = {}
     with contextlib.nullcontext() if orders.dry_run else store.locked(""):
         main = _follow(workspace, store, opened, orders, seen, done)
@@ -72,10 +76,22 @@ def sync(workspace: Workspace, orders: Orders = Orders(), seen: Seen | None = No
         for call in calls
         if not call.ok
     )
-    outcome = Outcome(Synced(main, orders.dry_run, targets, calls), 5 if refused else 0, notes)
+    outcome = Outcome(Synced(main, orders.dry_run, targets, calls), 5 if refused else 0, (*away, *notes))
     if seen is not None:
         seen.done(main, outcome)
     return outcome
+
+
+def _not_mounted(workspace: Workspace, head: Snapshot, store: Store) -> tuple[str, ...]:
+    """What looks as if it were not mounted. Unreachable if sync would begin anew in its place."""
+    inside = serves_from_store(head.settings())
+    if says := unmounted(workspace.gate.documents, head):
+        if inside or read_fence(store, SYNCED).commit is None:
+            raise Unreachable(says)
+        return (says,)
+    if inside or not is_bare(store.url) or not head.names("manifests"):
+        return ()
+    return (f"{store.url} was missing or empty: if this is not the first sync there, look whether it is mounted",)
 
 
 def _follow(

@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 
 from pointsman.errors import Fault, Problem
 from pointsman.gate.documents import Documents
+from pointsman.gate.unmounted import require_mounted
 from pointsman.history.events import unknown
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
@@ -58,6 +59,7 @@ def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> O
     repo, progress = workspace.repo, workspace.progress
     head = Snapshot(repo, repo.refresh())
     gate, settings = workspace.gate, head.settings()
+    require_mounted(gate.documents, head)
     known = sorted(_targets(head))
     for target in targets:
         if target not in known:
