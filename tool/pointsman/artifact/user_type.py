@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator
 
 _MASK = "\ufffc"  # replaces the value in the validator's message, which would quote all of it
-_MOST_BYTES = 4_000_000  # of a schema
+MOST_BYTES = 4_000_000  # of a schema
 _PATTERN_BYTES = 1_000_000  # of one regular expression when it is compiled
 _MOST_PATTERNS = 100_000  # characters of all regular expressions of a schema
 _MOST_TOLD = 1000  # faults by the schema of the draft
@@ -93,8 +93,8 @@ def load(type_name: str, schema_bytes: bytes, path: str) -> UserType | Fault:
     """
     if not is_name(type_name) or type_name.casefold() in BUILT_IN_TYPES:
         return Fault(path, "schema", f"{shown(type_name)} cannot name a user's type; choose another name")
-    if len(schema_bytes) > _MOST_BYTES:
-        return Fault(path, "schema", f"$: {len(schema_bytes):,} bytes, the limit is {_MOST_BYTES:,}; make it smaller")
+    if len(schema_bytes) > MOST_BYTES:
+        return Fault(path, "schema", f"$: {len(schema_bytes):,} bytes, the limit is {MOST_BYTES:,}; make it smaller")
     schema = strict_json.read_schema(schema_bytes, path)
     if isinstance(schema, Fault):
         return schema

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,10 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pointsman.errors import Fault, Problem, Refused
+from pointsman.files import NoPlainFile, TooLong, open_file, read_file, read_upto
 from pointsman.state.names import Target, is_version, short
 from pointsman.state.paths import is_target
 
 _WINDOW = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")
+TIMES_LARGER = 16  # than its canonical payload may a file be
 _LONGEST_POINTER = 1024  # bytes of a current.version
 _LONGEST_BEGINNING = 2048  # bytes of an artifact
 _BEGINNING = re.compile(rb'"tenant":\s*"([ -!#-\[\]-~]*)",\s*"surface":\s*"([ -!#-\[\]-~]*)"')
@@ -87,10 +88,10 @@ def _is_place(directory: str) -> bool:
 
 def _said_in(directory: str) -> tuple[str, str] | None:
     """Tenant and surface, as an artifact in a directory begins, if recsys-pipelines wrote it."""
-    with suppress(OSError, Refused):
+    with suppress(OSError):
         for name in sorted(os.listdir(directory)):
             if name.endswith(".json"):
-                found = _BEGINNING.search(read_file(os.path.join(directory, name), _LONGEST_BEGINNING))
+                found = _BEGINNING.search(_beginning(os.path.join(directory, name), _LONGEST_BEGINNING))
                 return (found[1].decode(), found[2].decode()) if found is not None else None
     return None
 
@@ -124,16 +125,31 @@ def find_files(paths: Sequence[str], windows: Sequence[str] = ()) -> Found:
     return found
 
 
-def read_file(path: str, most: int | None = None) -> bytes:
-    """The bytes of a file, at most `most`. Refused if it cannot be read, or is no regular file."""
+def read_artifact(path: str, limit: int) -> bytes:
+    """The bytes of an artifact whose payload may have `limit`. Refused if it cannot be read or is much longer."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Refused([Fault(path, "unreadable", "this is no regular file: stage the artifact itself")])
-            return file.read() if most is None else file.read(most)
+        return read_file(path, TIMES_LARGER * limit)
+    except NoPlainFile as error:
+        says = f"{str(error.strerror).partition(':')[0]}: stage the artifact itself"
+        raise Refused([Fault(path, "unreadable", says)]) from error
+    except TooLong as error:
+        says = (
+            f"more than {TIMES_LARGER * limit} bytes, the limit is {limit} ([limits] artifact_bytes): make it smaller"
+        )
+        raise Refused([Fault(path, "too-large", says)]) from error
     except OSError as error:
         says = f"it cannot be read ({error.strerror}): make it readable, or leave it out"
         raise Refused([Fault(path, "unreadable", says)]) from error
+
+
+def _beginning(path: str, most: int) -> bytes:
+    """The first bytes of a regular file; none if it cannot be read."""
+    try:
+        fd, _ = open_file(path)
+    except OSError:
+        return b""
+    with open(fd, "rb", buffering=0):
+        return read_upto(fd, most)[:most]
 
 
 class _Tree:
@@ -243,7 +259,7 @@ class _Tree:
         if os.path.lexists(pointer) and self._inside(pointer) is None:
             self._leads_out(pointer)
             return None
-        with suppress(Refused):
+        with suppress(OSError):
             version = read_file(pointer, _LONGEST_POINTER).decode("ascii", "replace").strip()
         file = os.path.join(directory, f"{version}.json")
         if is_version(version) and os.path.lexists(file):

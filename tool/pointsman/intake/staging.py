@@ -11,7 +11,7 @@ from pointsman import artifact
 from pointsman.artifact import Artifact, user_type
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem, Refused
-from pointsman.intake.staged_tree import ALL_WINDOWS, find_files, is_window, read_file, staged_at
+from pointsman.intake.staged_tree import ALL_WINDOWS, find_files, is_window, read_artifact, staged_at
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state import strict_json
 from pointsman.state.names import Target, is_name, is_version, short
@@ -19,7 +19,6 @@ from pointsman.state.paths import is_target
 from pointsman.state.times import window_instant
 
 _BYTES_IN_MEMORY = 256_000_000  # of payloads; a file beyond that is read again when its blob is written
-_TIMES_LARGER = 16  # than its canonical payload may a file be
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def read_sources(
         bytes_read += len(read.canonical)
         size = len(read.canonical)
         in_memory_or_not = read if bytes_read <= _BYTES_IN_MEMORY else replace(read, canonical=b"")
-        reading.sources.append(Source(path, in_memory_or_not, size, types, partial(read_file, path)))
+        reading.sources.append(Source(path, in_memory_or_not, size, types, partial(read_artifact, path, limit)))
     _find_duplicates(reading)
     return reading
 
@@ -117,12 +116,9 @@ def _read(same: Sequence[str], types: Mapping[str, UserType | Fault], limit: int
     """The artifact in a file, or its faults, and the one of its paths that agrees with it."""
     path = same[0]
     try:
-        data = read_file(path, most := _TIMES_LARGER * limit + 1)
+        data = read_artifact(path, limit)
     except Refused as refused:
         return path, refused.faults
-    if len(data) == most:
-        says = f"{os.path.getsize(path)} bytes, the limit is {limit} ([limits] artifact_bytes): make it smaller"
-        return path, [Fault(path, "too-large", says)]
     read = artifact.read(data, path, types=types)
     if isinstance(read, Fault):
         return path, [read]
@@ -134,7 +130,7 @@ def _read(same: Sequence[str], types: Mapping[str, UserType | Fault], limit: int
 def _named_in(path: str, limit: int) -> Target | None:
     """The target that a document names which cannot be published; None if it names none that can be read."""
     try:
-        tree = strict_json.read_exactly(read_file(path, _TIMES_LARGER * limit), path)
+        tree = strict_json.read_exactly(read_artifact(path, limit), path)
     except Refused:
         return None
     names = [tree.get(name) for name in ("tenant", "surface")] if isinstance(tree, dict) else []

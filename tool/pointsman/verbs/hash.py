@@ -9,14 +9,18 @@ from typing import Annotated
 from pointsman import artifact
 from pointsman.artifact import user_type
 from pointsman.artifact.user_type import UserType
-from pointsman.errors import Fault, Refused
-from pointsman.intake.staged_tree import find_files, read_file
+from pointsman.errors import Fault, Problem, Refused
+from pointsman.files import read_file
+from pointsman.intake.staged_tree import find_files, read_artifact
 from pointsman.intake.staging import load_types
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.settings import SETTINGS_PATH, Settings, read_settings
 from pointsman.struct import struct
 from pointsman.values import ToldFault, Version, told
+
+_LARGEST_SETTINGS = 1 << 20  # bytes
 
 
 @struct(frozen=True)
@@ -40,16 +44,19 @@ class Hashes:
 def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome[Hashes]:
     """The version of every artifact, the documents alone judged. `repo` lends its own types."""
     types: Mapping[str, UserType | Fault] = {}
+    limit = Settings("").artifact_bytes
     if repo is not None and repo.worktree is not None:
         types = _types_of_checkout(repo.worktree)
+        limit = _limit_of_checkout(repo.worktree, limit)
     elif repo is not None:
-        types = load_types(Snapshot(repo, repo.refresh()))
+        main = Snapshot(repo, repo.refresh())
+        types, limit = load_types(main), main.settings().artifact_bytes
     artifacts: list[Hashed] = []
     found = find_files(paths)
     faults = [fault for _, fault in found.faults]
     for path, *_ in found.files:
         try:
-            read = artifact.read(read_file(path), path, types=types, any_source_hash=True)
+            read = artifact.read(read_artifact(path, limit), path, types=types, any_source_hash=True)
         except Refused as refused:
             faults += refused.faults
             continue
@@ -62,8 +69,19 @@ def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome[Hashes]
 
 def _types_of_checkout(worktree: Path) -> Mapping[str, UserType | Fault]:
     """A producer tries a schema out before it is committed: the checkout's files count."""
-    types = {}
+    types: dict[str, UserType | Fault] = {}
     for file in sorted((worktree / "registry" / "schemas").glob("*.schema.json")):
         name = file.name.removesuffix(".schema.json")
-        types[name] = user_type.load(name, file.read_bytes(), str(file))
+        try:
+            types[name] = user_type.load(name, read_file(file, user_type.MOST_BYTES), str(file))
+        except OSError as error:
+            types[name] = Fault(str(file), "schema", f"it cannot be read: {error.strerror}")
     return types
+
+
+def _limit_of_checkout(worktree: Path, default: int) -> int:
+    """What the settings of a checkout say of the size of artifacts, if they can be read."""
+    try:
+        return read_settings(read_file(worktree / SETTINGS_PATH, _LARGEST_SETTINGS)).artifact_bytes
+    except (OSError, Problem):  # documents alone are judged: other commands say what is wrong with the settings
+        return default
