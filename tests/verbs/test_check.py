@@ -482,3 +482,16 @@ def test_main_means_that_of_the_origin_in_every_command(
 def test_a_repository_that_is_its_own_origin_has_one_main(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-C", str(shop.origin), "check", "--head", "main"]) == 0
     assert capsys.readouterr() == (f"no faults at {shop.main[:12]}\n", "")
+
+
+def test_a_blob_that_is_altered_between_two_judgements_of_one_process_is_seen(shop: Shop) -> None:
+    blob = Path(json.loads(shop.manifest)["current"]["cooc"].removeprefix("file://"))
+    data = blob.read_bytes()
+    with shop.open() as repo:
+        repo.refresh()
+        base, gate = repo.resolve("main~1"), Workspace(repo).gate
+        assert gate.judge_change(base, repo.main).faults == ()
+        blob.chmod(0o600)
+        blob.write_bytes(data.replace(b'"', b"'", 1))
+        assert {fault.rule for fault in gate.judge_change(base, repo.main).faults} == {"blob-altered"}
+    blob.write_bytes(data)

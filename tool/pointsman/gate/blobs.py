@@ -120,9 +120,7 @@ class Blobs:
                 if is_target(record.tenant, record.surface)
                 and record.uri in settings.places(record.target, record.type, record.version)
             }
-        found = self.look(settings, wanted)
-        self.contents.forget_proofs()
-        return found
+        return self.look(settings, wanted)
 
 
 def _limits(settings: Settings, target: Target, what: Compares) -> list[float]:

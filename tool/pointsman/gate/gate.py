@@ -181,7 +181,7 @@ class Gate:
         `unsigned`: path → why its signature is missing. Only audit passes this.
         """
         message = self.past.message(commit)
-        base, head = self._before_and_after(commit)
+        base, head = _before_and_after(self.repo, commit)
         evidence = self._evidence(Checkpoint.AUDIT, base, head, commit.changes, message, commit.time, tip=tip)
         odd = odd_changes(self.repo.history_index, commit)
         return self._verdict(replace(evidence, unsigned=unsigned or {}, odd=odd), message)
@@ -207,7 +207,7 @@ class Gate:
         return tuple(inherited(fault, below.commit.oid) for fault in self.own_faults(below))
 
     def _judge_step(self, step: Step) -> tuple[Fault, ...]:
-        base, head = self._before_and_after(step.commit)
+        base, head = _before_and_after(self.repo, step.commit)
         change = next(change for change in step.commit.changes if change.path == step.lineage.path)
         settings = self.documents.settings_then(base, head)
         document = self.documents.document(change, formatted=False)
@@ -219,9 +219,6 @@ class Gate:
         evidence = Evidence(Checkpoint.SYNC, settings, [document], [on_target], clock=step.commit.time)
         accepts = _accepts(evidence, step.message)
         return tuple(fault for fault in judge(evidence, self._rules) if _accepted(fault, accepts) is None)
-
-    def _before_and_after(self, commit: Commit) -> tuple[Snapshot, Snapshot]:
-        return Snapshot(self.repo, commit.parents[0] if commit.parents else None), Snapshot(self.repo, commit.oid)
 
     # the evidence of one change
 
@@ -252,6 +249,7 @@ class Gate:
         tip: Oid | None = None,
     ) -> Evidence:
         """The evidence of a change from `base` to `head`. With `tip`, `head` is a commit in the history of `tip`."""
+        self.blobs.contents.forget_proofs()
         reads, past = self.documents, checkpoint is Checkpoint.AUDIT
         settings = (
             reads.settings_then(base, head)
@@ -305,6 +303,10 @@ def _squashed(evidence: Evidence, commits: Sequence[Commit]) -> Iterator[Fault]:
                 "vouches for this manifest; before the merge, run: pointsman pr refresh"
             )
             yield Fault(target.target.manifest_path, "unvouched-manifest", says)
+
+
+def _before_and_after(repo: Repository, commit: Commit) -> tuple[Snapshot, Snapshot]:
+    return Snapshot(repo, commit.parents[0] if commit.parents else None), Snapshot(repo, commit.oid)
 
 
 def _accepts(evidence: Evidence, message: Message) -> Mapping[str, Mapping[str, str]]:
