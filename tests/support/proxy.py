@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 FAULTS = ("500", "503", "429", "409", "reset", "half sent", "lost answer", "truncated", "hang")
-_SAYS = {"500": "InternalError", "503": "SlowDown", "429": "TooManyRequests", "409": "ConditionalRequestConflict"}
+_SAYS = {"500": "InternalError", "503": "SlowDown", "429": "TooManyRequests", "409": "ConditionalRequestConflict",
+         "403": "AccessDenied"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Proxy:
             case "reset":
                 _reset(writer)
                 return
-            case "500" | "503" | "429" | "409":
+            case "500" | "503" | "429" | "409" | "403":
                 says = f"<Error><Code>{_SAYS[fault]}</Code><Message>made up</Message></Error>".encode()
                 writer.write(b"HTTP/1.1 %s Made up\r\ncontent-length: %d\r\n" % (fault.encode(), len(says)))
                 writer.write(b"connection: close\r\n\r\n" + (b"" if method == "HEAD" else says))

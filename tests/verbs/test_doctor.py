@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answering import answering, plain
 from bucketshop import BucketShop
 from seaweed import BUCKET, Server, free_ports
 from shop import Shop, refused
@@ -57,7 +58,7 @@ def test_a_directory_and_a_real_s3_server_pass_and_are_left_as_they_were(tmp_pat
     for shop in (local, remote):
         outcome = examine(shop)
         assert outcome.exit_code == 0, outcome
-        assert len(outcome.document["checks"]) == 9
+        assert len(outcome.document["checks"]) == 10
     assert remote.objects() == {}
     assert [path.name for path in local.store.rglob("*") if path.is_file()] == ["lock"]
 
@@ -101,6 +102,20 @@ def test_a_store_that_cannot_be_written_is_said_with_what_to_check_and_so_is_tha
     assert outcome.exit_code == 3
     assert "no permission" in bad(outcome)["store reached"]
     assert {each["name"] for each in outcome.document["checks"] if each["ok"]} >= {"git", "serving create-only"}
+
+
+def test_a_store_without_conditional_writes_has_a_check_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "a")
+    with answering(plain(501, b"<Error><Code>NotImplemented</Code></Error>")) as (url, _):
+        shop = Shop(tmp_path / "shop", f'endpoint = "{url}"\nallow_http = true\n', "s3://recs/p")
+        outcome = examine(shop)
+    assert outcome.exit_code == 1
+    assert list(bad(outcome)) == ["store conditional writes"]
+    assert "it has no conditional writes (If-None-Match, If-Match)" in bad(outcome)["store conditional writes"]
+    assert not [each for each in outcome.document["checks"] if each["name"] == "store create-only"]
 
 
 def test_a_clock_that_is_off_and_an_origin_that_is_gone_are_named(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pointsman.errors import Fault
+from pointsman.errors import Blocked, Fault
 from pointsman.gate.payloads import Contents, Pair
 from pointsman.guardrails.comparison import Likeness
 from pointsman.guardrails.guardrail import Compares
@@ -69,17 +69,33 @@ class Blobs:
         ]
 
     def look_ahead(self, settings: Settings, uris: Iterable[str]) -> None:
-        """Ask the store for many sizes together. The gate asks for one target at a time, and finds them here."""
+        """Ask the store for many sizes together. The gate asks for one target at a time, and finds them here.
+
+        One that cannot be had is left out: whoever asks for it again is told why.
+        """
         self._sizes = {}
-        self._sizes = self.look(settings, dict.fromkeys(uris, False))
+        found = self.tries(settings, dict.fromkeys(uris, False))
+        self._sizes = {uri: blob for uri, blob in found.items() if isinstance(blob, Blob)}
 
     def remember(self, hashed: Mapping[str, Blob]) -> None:
         """Use these hashes from now on, and do not read the blobs again."""
         self._hashed |= hashed
 
     def look(self, settings: Settings, wanted: Mapping[str, bool]) -> dict[str, Blob]:
-        """What the stores have under URIs (`wanted`: URI → whether to hash it). URIs of no store are left out."""
+        """What the stores have under URIs (`wanted`: URI → whether to hash it). URIs of no store are left out.
+
+        Blocked if one of them cannot be had.
+        """
         found: dict[str, Blob] = {}
+        for uri, blob in self.tries(settings, wanted).items():
+            if isinstance(blob, Blocked):
+                raise blob
+            found[uri] = blob
+        return found
+
+    def tries(self, settings: Settings, wanted: Mapping[str, bool]) -> dict[str, Blob | Blocked]:
+        """The same, with the reason in the place of a blob that cannot be had."""
+        found: dict[str, Blob | Blocked] = {}
         for url in (settings.store, *settings.former):
             mine = [uri for uri in wanted if uri not in found and _is_blob(url, uri)]
             if not mine or not can_be_asked(url):
@@ -92,14 +108,17 @@ class Blobs:
             found |= zip(mine, ask_all(ask, mine, at_once=at_once), strict=True)
         return found
 
-    def _blob(self, store: Store, wanted: Mapping[str, bool], most: int, uri: str) -> Blob:
+    def _blob(self, store: Store, wanted: Mapping[str, bool], most: int, uri: str) -> Blob | Blocked:
         key = uri[len(store.url) + 1 :]
-        if wanted[uri]:
-            if uri in self._hashed:
-                return self._hashed[uri]
-            size = self.contents.take_proof(uri)
-            return Blob(*(store.digest(key, most) or (None,))) if size is None else Blob(size, key[-69:-5])
-        return self._sizes.get(uri) or Blob(store.size(key))
+        try:
+            if wanted[uri]:
+                if uri in self._hashed:
+                    return self._hashed[uri]
+                size = self.contents.take_proof(uri)
+                return Blob(*(store.digest(key, most) or (None,))) if size is None else Blob(size, key[-69:-5])
+            return self._sizes.get(uri) or Blob(store.size(key))
+        except Blocked as blocked:
+            return blocked
 
     def of_change(
         self, checkpoint: Checkpoint, settings: Settings, documents: Iterable[Document], targets: Iterable[TargetChange]

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 
 from pointsman import __version__
-from pointsman.errors import Blocked, Fault, Refused
+from pointsman.errors import Blocked, Fault, Refused, Unreachable
 from pointsman.intake.staging import Source
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
@@ -26,7 +26,8 @@ from pointsman.store.parallel import ask_all
 from pointsman.values import BlobOutcome
 from pointsman.workspace import Workspace
 
-Stored = tuple[int, str] | None  # size in bytes and SHA-256 of the object under a key; None if there is none
+# Size in bytes and SHA-256 of the object under a key; None if there is none, Blocked if that cannot be told.
+Stored = tuple[int, str] | Blocked | None
 
 
 def record_of(source: Source, settings: Settings, run: str, now: str) -> Record:
@@ -63,21 +64,34 @@ class Recording:
         self.store: Store = open_store(settings.store, settings.access)
 
     def stored(self, sources: Sequence[Source], *, most: int = 0) -> list[Stored]:
-        """What the store has under the key of each blob. Up to `most` bytes are hashed, or its size if that is more."""
+        """What the store has under the key of each blob. Up to `most` bytes are hashed, or its size if that is more.
+
+        Blocked if that cannot be told of any.
+        """
 
         def look(source: Source) -> Stored:
-            return self.store.digest(_key(source), max(source.size, most))
+            try:
+                return self.store.digest(_key(source), max(source.size, most))
+            except Blocked as blocked:
+                return blocked
 
-        return list(ask_all(look, sources, at_once=self.store.at_once))
+        found = list(ask_all(look, sources, at_once=self.store.at_once))
+        blocked = [each for each in found if isinstance(each, Blocked)]
+        if blocked and len(blocked) == len(found):
+            raise blocked[0]
+        return found
 
     def altered(self, source: Source, stored: Stored) -> Fault | None:
-        """The fault of a key that has other bytes than its blob; None if it has the blob or nothing."""
+        """The fault of a key that has other bytes than its blob, or cannot be read; None if neither is so."""
+        if isinstance(stored, Blocked):
+            return self._blocked(_key(source), stored)
         return None if stored is None or stored[1] == source.artifact.version else self._altered(_key(source))
 
     def put(self, sources: Sequence[Source], stored: Sequence[Stored]) -> list[BlobOutcome | Fault]:
         """Store each blob, create-only, then read it back and check its hash, whoever stored it.
 
         `stored`: what `stored()` has returned, without `altered` ones. A Fault stops its own artifact alone.
+        Unreachable if none can be stored.
         """
         puts = [(source, there is not None) for source, there in zip(sources, stored, strict=True)]
         outcomes: list[BlobOutcome | Fault] = []
@@ -86,6 +100,9 @@ class Recording:
             self.progress.counted("blobs put", len(outcomes), len(sources))
             if not isinstance(put, Fault):
                 self.progress(f"{put} {self.store.url}/{_key(source)}")
+        blocked = [put for put in outcomes if isinstance(put, Fault) and put.rule == "blocked"]
+        if blocked and len(blocked) == len(outcomes):
+            raise Unreachable(blocked[0].says)
         return outcomes
 
     def _put(self, put: tuple[Source, bool]) -> BlobOutcome | Fault:
@@ -100,10 +117,13 @@ class Recording:
         except Refused as refused:
             return refused.faults[0]
         except Blocked as blocked:
-            return Fault(f"{self.store.url}/{key}", "blocked", str(blocked))
+            return self._blocked(key, blocked)
         if stored is None or stored[1] != source.artifact.version:
             return self._altered(key)
         return "created" if created else "present"
+
+    def _blocked(self, key: str, blocked: Blocked) -> Fault:
+        return Fault(f"{self.store.url}/{key}", "blocked", str(blocked))
 
     def _altered(self, key: str) -> Fault:
         says = "the bytes here do not hash to this version: someone changed the store; move them away, run again"
@@ -137,10 +157,16 @@ class Recording:
     def put_missing(self, sources: Sequence[Source]) -> list[tuple[Source, Fault]]:
         """Store blobs again that were deleted before their record was on main. From now on the record keeps them."""
         keys = [_key(source) for source in sources]
-        sizes = list(ask_all(self.store.size, keys, at_once=self.store.at_once))
+        sizes = list(ask_all(self._size, keys, at_once=self.store.at_once))
         lost = [source for source, size in zip(sources, sizes, strict=True) if size != source.size]
         puts = ((source, self._put((source, False))) for source in lost)
         return [(source, put) for source, put in puts if isinstance(put, Fault)]
+
+    def _size(self, key: str) -> int | None:
+        try:
+            return self.store.size(key)
+        except Blocked:  # putting it again tells why
+            return None
 
 
 def _key(source: Source) -> str:

@@ -10,8 +10,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from pointsman.errors import Unreachable
+
 MOST_OF_A_POINTER = 16 << 20  # bytes; also of a fence and of the calls that are owed
 MOST_OF_A_BLOB = 1 << 30  # bytes, where nothing says how many it should have
+
+
+class NoConditions(Unreachable):
+    """The store cannot do conditional writes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,7 +291,7 @@ class Bucket:
     def _fail(self, verb: str, key: str, trouble: Trouble) -> NoReturn:
         where = trouble.where or host(self._access.endpoint)
         at = f" at {where}" if where else ""
-        raise Unreachable(f"cannot {verb} {self.url}/{key}{at}: {trouble.says}")
+        raise (trouble.raises if verb != "list" else Unreachable)(f"cannot {verb} {self.url}/{key}{at}: {trouble.says}")
 
     def _path(self, key: str) -> str:
         return f"{self._prefix}/{key}" if self._prefix else key

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from pointsman.errors import Blocked, Unreachable
+from pointsman.store.base import NoConditions
 from pointsman.store.schemes import Scheme
 from pointsman.web import OWN_CA, through
 
@@ -21,6 +23,9 @@ _WRONG_CREDENTIALS = {
     "AuthenticationFailed", "ExpiredToken", "InvalidAccessKeyId", "InvalidSecurity", "InvalidToken", "NotSignedUp",
     "SignatureDoesNotMatch", "TokenRefreshRequired", "AuthenticationRequired",
 }  # fmt: skip
+_ARCHIVED = {"InvalidObjectState", "BlobArchived"}
+# What a policy for each prefix, or the state of one object, answers. Other keys of the bucket may be reached.
+_OF_ONE_KEY = {"AccessDenied", "AuthorizationPermissionMismatch", *_ARCHIVED}
 _THROTTLED = {"SlowDown", "TooManyRequests", "ThrottlingException", "RequestLimitExceeded", "ServerBusy", "Throttling"}
 _FULL = {"XMinioStorageFull", "QuotaExceeded", "InsufficientStorage", "EntityTooLarge"}
 _REGION = "the bucket is in another region"
@@ -38,6 +43,7 @@ class Trouble:
     says: str  # why, and what to check
     kind: Kind
     where: str = ""  # the endpoint that was asked
+    raises: type[Unreachable] = Unreachable
 
 
 def trouble_of(error: BaseException, scheme: Scheme, bucket: str) -> Trouble:
@@ -55,7 +61,9 @@ def trouble_of(error: BaseException, scheme: Scheme, bucket: str) -> Trouble:
     named = re.search(r"<Code>(\w{1,64})</Code>", text)
     code = named[1] if named else ""
     says, kind = _refused(status, code, scheme, bucket)
-    return Trouble(says, kind, where + through(where) if status >= 500 else where)
+    unable = status == 501 or code == "NotImplemented"
+    raises = NoConditions if unable else Blocked if code in _OF_ONE_KEY else Unreachable
+    return Trouble(says, kind, where + through(where) if status >= 500 else where, raises)
 
 
 def _refused(status: int, code: str, scheme: Scheme, bucket: str) -> tuple[str, Kind]:
@@ -71,6 +79,8 @@ def _refused(status: int, code: str, scheme: Scheme, bucket: str) -> tuple[str, 
             f"this machine's clock is wrong, so the store refuses its signatures ({answer}): set the clock",
             "lasting",
         )
+    if code in _ARCHIVED:
+        return f"it is archived ({answer}): restore it, or move it to a class of storage that can be read", "lasting"
     if status == 403:
         return f"no permission ({answer}): the credentials must allow to read, list and write objects there", "lasting"
     if status in (409, 412):

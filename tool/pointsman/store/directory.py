@@ -36,9 +36,12 @@ _HINTS = {
     errno.ENOTDIR: "a file stands where a directory of it should be: take it away",
     errno.EEXIST: "a file stands where a directory of it should be: take it away",
     errno.EISDIR: "a directory stands there, not a file: take it away",
+    errno.ELOOP: "a symbolic link on the way to it leads back to itself: take it away",
 }
 # What is in the way of one key, and says nothing of the others.
-_OF_ONE_KEY = (errno.EINVAL, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+_OF_ONE_KEY = (
+    errno.EINVAL, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP,
+)  # fmt: skip
 
 
 class FileStore:

@@ -261,7 +261,7 @@ def _taken(
     stored = recording.stored([each.source for each in verified.values()], most=most)
     for (slot, each), there in zip(verified.items(), stored, strict=True):
         record = record_of(each.source, settings, run, now)
-        if there is not None and there[1] == each.sha256 != slot.version:
+        if isinstance(there, tuple) and there[1] == each.sha256 != slot.version:
             raise Problem(
                 f"the old blob stands where the canonical one belongs ({record.uri}), and is not to be overwritten: "
                 "give [store] url in pointsman.toml another place, and leave [serving] manifest as it is"

@@ -6,6 +6,7 @@ condition. So several writers race for one key, and one of them must win.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from pointsman.repo.commit_graph import WRITE, has_path_filters
 from pointsman.repo.process import require_git
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.store.base import Held, Store
+from pointsman.store.base import Held, NoConditions, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 from pointsman.struct import struct
@@ -113,6 +114,7 @@ def _examine(store: Store) -> Iterator[tuple[str, str]]:
     """Each check and what is wrong, "" if nothing is."""
     mine = f"{SCRATCH}/{secrets.token_hex(8)}"
     tries: Mapping[str, Callable[[Store, str], None]] = {
+        "conditional writes": _conditions,
         "create-only": _create_only,
         "race of creates": _race_of_creates,
         "replace-if-unchanged": _replace,
@@ -129,8 +131,18 @@ def _examine(store: Store) -> Iterator[tuple[str, str]]:
                 attempt(store, key)
             except _Finding as finding:
                 wrong = finding.says
+            except NoConditions as error:
+                wrong = str(error)
             _clear(store, key)
             yield name, wrong
+            if wrong and name == "conditional writes":  # all that follows needs them
+                return
+
+
+def _conditions(store: Store, key: str) -> None:
+    store.create(key, b"first")
+    with contextlib.suppress(MovedFirst):  # whether they hold is for the other checks
+        store.replace(key, b"second", was=_held(store, key).tag)
 
 
 def _create_only(store: Store, key: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Annotated, NamedTuple
 
-from pointsman.errors import Fault, Problem
+from pointsman.errors import Blocked, Fault, Problem, Unreachable
 from pointsman.gate.documents import Documents
 from pointsman.gate.unmounted import require_mounted
 from pointsman.history.events import unknown
@@ -74,8 +74,11 @@ def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> O
 
     repo.git.close()  # each process reads objects through a git of its own
     found = in_processes(look, parts)
-    faults = sorted(fault for part in found for fault in part.faults)
+    blocked = [fault for part in found for fault in part.blocked]
+    faults = sorted([*blocked, *(fault for part in found for fault in part.faults)])
     blobs, size = sum(part.blobs for part in found), sum(part.size for part in found)
+    if blocked and not blobs:
+        raise Unreachable(blocked[0].says)
     progress(f"read {blobs} blobs, {size} bytes")
     return Outcome(Verified(blobs, size, list(map(told, faults))), 1 if faults else 0)
 
@@ -86,6 +89,7 @@ class _Part(NamedTuple):
     blobs: int
     size: int
     faults: list[Fault]
+    blocked: list[Fault]  # what cannot be read
 
 
 def _part(slot: _Slot, parts: int) -> int:
@@ -98,6 +102,7 @@ def _look(workspace: Workspace, head: Snapshot, settings: Settings, slots: Itera
     gate, progress = workspace.gate, workspace.progress
     blobs = size = 0
     faults: list[Fault] = []
+    blocked: list[Fault] = []
     while batch := list(islice(slots, _BATCH)):
         gate.documents.read_ahead(head, (target.record_path(slot, version) for target, slot, version in batch))
         records = {slot: gate.documents.record(head, *slot) for slot in batch}
@@ -106,13 +111,16 @@ def _look(workspace: Workspace, head: Snapshot, settings: Settings, slots: Itera
             for slot, record in records.items()
             if record is not None and _is_own(slot, record, settings)
         }
-        found = gate.blobs.look(settings, dict.fromkeys(own.values(), True))
+        found = gate.blobs.tries(settings, dict.fromkeys(own.values(), True))
         for slot, record in records.items():
             blob = found.get(own.get(slot, ""))
+            if isinstance(blob, Blocked):
+                blocked.append(Fault(slot[0].record_path(*slot[1:]), "blocked", str(blob)))
+                continue
             blobs, size = blobs + 1, size + ((blob.size if blob is not None else 0) or 0)
             faults += _judge(slot, record, (blob.size, blob.sha256) if blob is not None else None)
         progress.counted("blobs read", blobs, None)
-    return _Part(blobs, size, faults)
+    return _Part(blobs, size, faults, blocked)
 
 
 def _is_own(slot: _Slot, record: Record, settings: Settings) -> bool:
