@@ -52,7 +52,10 @@ class LocalForge:
         assert fork is not None
         files = {change.path: change.new for change in repo.differences(fork, opened.head)}
         commit = repo.commit(repo.tree_with(repo.tree_of(main), files), [main], message, author=author)
-        repo.move([Move(MAIN, commit, main), Move(opened.ref, None, opened.head)])
+        repo.move(
+            [Move(MAIN, commit, main), Move(opened.ref, None, opened.head)],
+            f"merge {opened.branch} where main is kept, by a squash with its message, or let this user push main",
+        )
         return commit
 
     def auto_merge(self, opened: Opened, message: str) -> Oid | None:

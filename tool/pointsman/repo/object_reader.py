@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from pointsman.errors import Unreachable
+from pointsman.errors import Unreachable, one_line
 from pointsman.state.objects import Oid
 
 AT_ONCE = 500  # ids in one write: half of what the smallest usual pipe (64 KiB) holds
+_MOST_SAID = 1000  # characters
 _INTERRUPT = 0.2  # seconds: a Ctrl-C ends git, and may reach this process a moment later
 
 
@@ -33,11 +34,17 @@ class Ran:
 
     @property
     def reason(self) -> str:
-        """Git's error lines, joined to one line."""
+        """Git's error lines, joined to one line, and no more of it than a reader has use for."""
         lines = [line.strip() for line in self.err.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "!", "ERROR"))] or lines
         ended = f"it was ended by signal {-self.code}" if self.killed else f"git ended with exit code {self.code}"
-        return "; ".join(dict.fromkeys(errors)) or ended
+        return said("; ".join(dict.fromkeys(errors))) or ended
+
+
+def said(text: str) -> str:
+    """What git or a server said, in one line that a terminal only shows, cut if it is long."""
+    line = one_line(text)
+    return line if len(line) <= _MOST_SAID else f"{line[:_MOST_SAID]} …"
 
 
 def pause_for_interrupt(ran: Ran) -> None:

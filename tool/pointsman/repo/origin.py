@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from pointsman.durable import sync_directories
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.repo.git import Git
-from pointsman.repo.object_reader import Ran
+from pointsman.repo.object_reader import Ran, said
 from pointsman.repo.process import LOCK_PATIENCE
 from pointsman.repo.turns import TICKETS
 from pointsman.state.names import short
@@ -33,6 +33,8 @@ _BRANCHES = (*PULL_BRANCHES, RECORD_BRANCHES, REVERT_BRANCHES)
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
 _FETCH_TRIES = 8
+# What git says of a ref that it could not move. Whatever else is "[remote rejected]" the origin does not allow.
+_FAILED = re.compile(r"unpack|failed to|cannot |missing|unable|atomic|checked out|shallow|transaction|error")
 _LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
 
 
@@ -129,10 +131,11 @@ class Origin:
         ran = self.git.run("fetch", *quiet, *words, "origin", *specs, timeout=remote_timeout())
         return ran.reason if ran.code != 0 else None
 
-    def move(self, moves: Sequence[Move], written: set[Oid]) -> None:
+    def move(self, moves: Sequence[Move], written: set[Oid], instead: str = "") -> None:
         """Make all moves or none, each only if its ref is still at `was`; MovedFirst if not. Durable on return.
 
-        The objects in `written` are then durable too, and the set is empty.
+        The objects in `written` are then durable too, and the set is empty. `instead`: what to do if the origin does
+        not allow it, which is then Unreachable.
         """
         if self.url is None:
             _sync_objects(self.git_dir, written)
@@ -143,7 +146,7 @@ class Origin:
         else:
             local = self._remote_directory()
             before = _existing_directories(local, moves) if local is not None else set()
-            self._push(moves)
+            self._push(moves, instead)
             if local is not None:
                 _sync_objects(local, written)
                 _sync_refs(local, moves, before)
@@ -172,7 +175,7 @@ class Origin:
         except Unreachable as error:
             return Ran(-1, b"", str(error))
 
-    def _push(self, moves: Sequence[Move]) -> None:
+    def _push(self, moves: Sequence[Move], instead: str = "") -> None:
         words = ["push", "--porcelain", "--no-verify", "--quiet", "--no-signed"]
         if len(moves) > 1:
             words.append("--atomic")
@@ -189,15 +192,19 @@ class Origin:
             # The push may have happened although its answer was lost, so the refs are read back.
             now = self._ls_remote(*(move.ref for move in moves))
             if not all(now.get(move.ref) == move.new for move in moves):
-                rejected = "; ".join(
-                    line for line in ran.out.decode(errors="replace").split("\n") if line.startswith("!")
-                )
+                lines = [line for line in ran.out.decode(errors="replace").split("\n") if line.startswith("!")]
+                rejected = said("; ".join(lines))
                 if any(now.get(move.ref) != move.was for move in moves) or re.search(
                     r"stale info|cannot lock ref", rejected
                 ):
                     raise MovedFirst(
                         f"someone else moved {moves[0].ref} first ({rejected or ran.reason}): run the command again"
                     )
+                if forbids := [why for line in lines if (why := _forbids(line))]:
+                    branch = moves[0].ref.removeprefix(_HEADS)
+                    instead = instead or f"let this user push {branch.partition('/')[0]}/*, or ask who looks after it"
+                    told = said("; ".join(dict.fromkeys([*forbids, ran.reason])))
+                    raise Unreachable(f"origin ({self.url}) does not allow the push of {branch} ({told}): {instead}")
                 raise self._unreachable(f"origin ({self.url}) did not take the push of {moves[0].ref}: {ran.reason}")
 
     def _unreachable(self, says: str) -> Unreachable:
@@ -298,6 +305,12 @@ def _wanted(prefix: str) -> list[str]:
 def _parse_refs(text: str) -> dict[str, Oid]:
     pairs = (line.split("\t", 1) for line in text.split("\n") if line)
     return {ref: Oid(oid) for oid, ref in pairs}
+
+
+def _forbids(line: str) -> str:
+    """Why an origin does not allow the move of a ref, by the line of git push about it; "" if that is not the case."""
+    found = re.search(r"\t\[remote rejected\] \((.*)\)$", line)
+    return found[1] if found is not None and not _FAILED.search(found[1]) else ""
 
 
 def _pause(again: int) -> None:

@@ -37,15 +37,16 @@ class Repository(History):
 
     # refs
 
-    def move(self, moves: Sequence[Move]) -> None:
+    def move(self, moves: Sequence[Move], instead: str = "") -> None:
         """Make all moves or none, each only if its ref is still at `was`; MovedFirst if not. Durable on return.
 
-        Whoever moves main in its turn gives the turn to the next with the same push.
+        Whoever moves main in its turn gives the turn to the next with the same push. `instead`: what to do if the
+        origin does not allow it.
         """
         mine = self.turns.held if any(move.ref == MAIN for move in moves) else None
         tickets = [Move(mine.ref, None, mine.oid)] if mine is not None else []
         written = set(self._written)
-        self._origin.move([*moves, *tickets], self._written)
+        self._origin.move([*moves, *tickets], self._written, instead)
         self._durable |= written - self._written
         if mine is not None:
             self.turns.held = None

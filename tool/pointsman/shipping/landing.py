@@ -19,6 +19,8 @@ from pointsman.state.objects import Entry, Oid
 from pointsman.state.paths import path_kind
 from pointsman.workspace import Workspace
 
+_INSTEAD = 'set [forge] records = "pull-request" (with kind = "github"), or let this user push main'
+
 
 def push_together(workspace: Workspace, commit: Oid) -> int:
     """Push `commit`, a child of main, and with it the records of all that wait; how many these were."""
@@ -29,7 +31,7 @@ def push_together(workspace: Workspace, commit: Oid) -> int:
         for ticket, landed in _landings(workspace, commit):
             tip = landed
             moves.append(Move(ticket.ref, None, ticket.oid))
-    repo.move([Move(MAIN, tip, repo.main), *moves])
+    repo.move([Move(MAIN, tip, repo.main), *moves], _INSTEAD)
     return len(moves)
 
 

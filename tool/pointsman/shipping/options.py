@@ -78,6 +78,10 @@ def bind(accept: Sequence[str], broken: Mapping[Target, Collection[str]]) -> lis
     return named + found
 
 
+# What to do where the origin does not allow it.
+NOT_NOW = "leave --now out, which opens a pull request, or let this user push main"
+
+
 def check_now(now: bool, reason: str) -> None:
     """Problem for a change that skips review and does not say why."""
     if now and not reason:

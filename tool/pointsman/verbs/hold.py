@@ -19,7 +19,7 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping import pulls
-from pointsman.shipping.options import check_now, check_words
+from pointsman.shipping.options import NOT_NOW, check_now, check_words
 from pointsman.shipping.pulls import Pull
 from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.state.message import check_value, compose
@@ -149,7 +149,7 @@ def _change(workspace: Workspace, request: Request, wanted: Hold | None) -> Hold
         raise Refused(verdict.faults)
     if request.now:
         overtaken = [Move(ref, None, there)] if there is not None else []
-        repo.move([Move(MAIN, commit, main), *overtaken])
+        repo.move([Move(MAIN, commit, main), *overtaken], NOT_NOW)
         return told(wanted, "merged", commit)
     if pulls.replace_head(workspace, branch, commit, there):
         repo.notes.append(f"{branch} does not merge by itself any more: {pulls.OLD_MESSAGE}")

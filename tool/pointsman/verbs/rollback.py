@@ -16,6 +16,7 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.shipping import pulls
 from pointsman.shipping.branches import digits_of
+from pointsman.shipping.options import NOT_NOW
 from pointsman.state.message import compose
 from pointsman.state.objects import Entry, Oid
 from pointsman.struct import struct
@@ -88,7 +89,7 @@ def _roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
     if verdict.faults:
         raise Refused(verdict.faults)
     if request.now:
-        repo.move([Move(MAIN, commit, main)])
+        repo.move([Move(MAIN, commit, main)], NOT_NOW)
         return _outcome(repo, plans, "merged", commit)
     repo.move([Move(ref, commit, None)])
     pull = pulls.reference(pulls.show_on_forge(workspace, branch, commit))
