@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import subprocess
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.repo.encoding import (
@@ -48,6 +48,10 @@ class Git(Runner):
         self._kept: dict[Oid, bytes] = {}
         self._ahead: dict[Oid, bytes] = {}  # oldest first
         self._ahead_bytes = 0
+
+    def wait_at_most(self, seconds: Callable[[], float]) -> None:
+        """How long one object may take, in a clone that fetches it from a remote when it is read."""
+        self._reader.patience = seconds
 
     def close(self) -> None:
         self._reader.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import signal
 import subprocess
 import threading
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from pointsman.errors import Unreachable, one_line
+from pointsman.repo.pipes import Patient, kill, last_words
 from pointsman.state.objects import Oid
 
 AT_ONCE = 500  # ids in one write: half of what the smallest usual pipe (64 KiB) holds
@@ -58,7 +60,9 @@ class Reader:
 
     def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._start = start
+        self.patience: Callable[[], float] | None = None  # seconds for an answer, where git may ask a remote for it
         self._process: subprocess.Popen[bytes] | None = None
+        self._stdout: io.BufferedReader | None = None
         self._reading = threading.Lock()  # walks in several threads share it
 
     def close(self) -> None:
@@ -76,10 +80,18 @@ class Reader:
     def _read(self, oids: Sequence[Oid]) -> list[tuple[str, bytes] | None]:
         if self._process is None:
             self._process = self._start()
+            assert self._process.stdout is not None
+            if self.patience is not None:
+                self._stdout = io.BufferedReader(Patient(self._process.stdout.fileno(), self.patience()), 1 << 16)
         process = self._process
         found: list[tuple[str, bytes] | None] = []
         try:
-            found.extend(_answers(process, oids))
+            found.extend(_answers(process, self._stdout or process.stdout, oids))
+        except TimeoutError:
+            kill(process)
+            self._end(process)
+            says = "its remote did not answer in time: check the network, POINTSMAN_REMOTE_TIMEOUT gives it more"
+            raise Unreachable(f"git cannot read object {oids[len(found)]}: {says}") from None
         except _NoAnswer:
             ran = self._end(process)
             pause_for_interrupt(ran)
@@ -93,14 +105,14 @@ class Reader:
 
     def _end(self, process: subprocess.Popen[bytes]) -> Ran:
         """End the process, whatever became of it."""
-        self._process = None
+        self._process = self._stdout = None
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
         with contextlib.suppress(OSError):  # if it is dead, nobody takes what is left to be sent
             process.stdin.close()
         process.stdout.close()
-        err = process.stderr.read().decode(errors="replace")
+        err = last_words(process.stderr).decode(errors="replace")
         process.stderr.close()
         popen = getattr(process, "proc", process)  # GitPython's own `wait` raises for an exit code
         return Ran(popen.wait(), b"", err)
@@ -110,14 +122,16 @@ class _NoAnswer(Exception):
     """The process has ended, or it said something else."""
 
 
-def _answers(process: subprocess.Popen[bytes], oids: Sequence[Oid]) -> Iterator[tuple[str, bytes] | None]:
+def _answers(
+    process: subprocess.Popen[bytes], stdout: IO[bytes] | None, oids: Sequence[Oid]
+) -> Iterator[tuple[str, bytes] | None]:
     assert process.stdin is not None
-    assert process.stdout is not None
+    assert stdout is not None
     with contextlib.suppress(BrokenPipeError):  # reading tells what is wrong
         process.stdin.write("".join(f"{oid}\n" for oid in oids).encode())
         process.stdin.flush()
     for oid in oids:
-        yield _answer(oid, process.stdout)
+        yield _answer(oid, stdout)
 
 
 def _answer(oid: Oid, stdout: IO[bytes]) -> tuple[str, bytes] | None:

@@ -33,6 +33,7 @@ _BRANCHES = (*PULL_BRANCHES, RECORD_BRANCHES, REVERT_BRANCHES)
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
 _FETCH_TRIES = 8
+_MOST_OF_REFS = 1 << 26  # bytes: half a million branches
 # What git says of a ref that it could not move. Whatever else is "[remote rejected]" the origin does not allow.
 _FAILED = re.compile(r"unpack|failed to|cannot |missing|unable|atomic|checked out|shallow|transaction|error")
 _LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
@@ -97,7 +98,7 @@ class Origin:
         return {ref: oid for ref, oid in refs.items() if ref not in self.tickets}
 
     def _ls_remote(self, *patterns: str) -> dict[str, Oid]:
-        ran = self.git.run("ls-remote", "--refs", "origin", *patterns, timeout=remote_timeout())
+        ran = self.git.run("ls-remote", "--refs", "origin", *patterns, timeout=remote_timeout(), most=_MOST_OF_REFS)
         if ran.code != 0:
             raise Unreachable(f"cannot read origin ({self.url}): {ran.reason}")
         wanted = tuple(pattern.removesuffix("*") for pattern in patterns)

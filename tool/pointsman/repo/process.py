@@ -6,7 +6,6 @@ never in a place where git would read an option.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import subprocess
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.repo.object_reader import Ran, pause_for_interrupt
+from pointsman.repo.pipes import TooMuch, end, exchange
 
 if TYPE_CHECKING:
     from git import Git as GitPython
@@ -113,21 +113,27 @@ class Runner:
         given: bytes | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        most: int | None = None,
     ) -> Ran:
         """Run git to its end and return the result, whatever its exit code.
 
-        Unreachable after `timeout` seconds, and if a signal ended it: that is no answer.
+        Unreachable after `timeout` seconds or `most` bytes, and if a signal ended it: that is no answer.
         """
-        process = self.start(*words, env=env)
+        started = self.start(*words, env=env)  # GitPython ends the process with this, and its `wait` raises
+        process: subprocess.Popen[bytes] = getattr(started, "proc", started)
         try:
-            out, err = process.communicate(given, timeout)
-        except subprocess.TimeoutExpired as error:
-            process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=1)  # git's own children may hold its output open for longer
+            out, err = exchange(process, given, timeout, most)
+        except TimeoutError as error:
+            end(process)
             raise Unreachable(
                 f"git {words[0]} did not end within {timeout:g} s: check the network and the remote"
             ) from error
+        except TooMuch as error:
+            end(process)
+            raise Unreachable(f"git {words[0]} gave more than {most} bytes: look at what the remote has") from error
+        except BaseException:  # an interrupt
+            end(process)
+            raise
         ran = Ran(process.returncode, out, err.decode(errors="replace"))
         if ran.killed:
             pause_for_interrupt(ran)

@@ -18,6 +18,7 @@ from pointsman.repo.history import TRUE, History
 from pointsman.repo.origin import MAIN, Move
 from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, TREE, Change, Entry, Oid, object_id
+from pointsman.timeouts import remote_timeout
 
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
@@ -31,6 +32,8 @@ class Repository(History):
 
     def __init__(self, git: Git, git_dir: Path, *, worktree: Path | None, settings: Mapping[str, str]) -> None:
         super().__init__(git, git_dir, worktree=worktree, settings=settings)
+        if self.is_partial:
+            git.wait_at_most(remote_timeout)
         self.held = contextlib.ExitStack()
         self._made: list[tuple[str, bytes]] = []  # kind and content of objects that no commit has yet
         self._durable: set[Oid] = set()  # objects that this process wrote
