@@ -15,6 +15,7 @@ from shop import Kept, Shop, cooc, git, popularity, refused
 
 from pointsman.cli.main import main
 from pointsman.errors import Problem, Refused
+from pointsman.history.events import events
 from pointsman.outcome import Outcome
 from pointsman.state.names import Pattern, Target
 from pointsman.verbs import rollback
@@ -299,6 +300,57 @@ def test_a_hold_is_set_by_the_same_commit_for_a_day(shop: Shop) -> None:
         "v": 1, "target": "bookshop/kids", **until
     }  # fmt: skip
     assert set(outcomes(now(shop, BOOKSHOP, hold=True)).values()) == {"unchanged"}
+
+
+def test_a_hold_that_moves_no_manifest_is_told_as_that_and_no_more(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "-C",
+        str(shop.origin),
+        "rollback",
+        "--run",
+        RUNS[1],
+        "--hold",
+        "--until",
+        "2999-01-01",
+        "--reason",
+        "a bad feed",
+    ]
+    assert main([*words, "--now"]) == 0
+    text = git(shop.origin, "log", "-1", "--format=%B", "main")
+    assert capsys.readouterr().out.splitlines() == [
+        f"{target}: on hold until 2999-01-01T00:00:00Z, on main as {shop.main[:12]}; "
+        "the manifest stays: nothing that this run shipped is current any more"
+        for target in (BOOKS, KIDS, GROCER)
+    ]
+    assert text.startswith("hold: 3 targets, bookshop/home, bookshop/kids, grocer/home\n")
+    assert "Back to" not in text
+    assert "Rollback-Now: " not in text
+    assert text.count("\nHold-Now: ") == 3
+    assert main(["-C", str(shop.origin), "log", "--explain", "main"]) == 0
+    assert (told := capsys.readouterr().out).count("Ships are stopped until") == 1
+    assert "It went straight to main, without a review." in told
+    assert main([*words, "--now"]) == 0
+    assert "current any more, on hold until 2999-01-01T00:00:00Z\n" in capsys.readouterr().out
+
+
+def test_a_hold_beside_a_rollback_says_for_itself_that_nobody_reviewed_it(shop: Shop) -> None:
+    now(shop, GROCER)
+    done = now(shop, GROCER, KIDS, hold=True)
+    assert outcomes(done) == {"grocer/home": "merged", "bookshop/kids": "merged"}
+    text = git(shop.origin, "log", "-1", "--format=%B", "main")
+    assert text.startswith("rollback: bookshop/kids to ")
+    assert "\nHold-Now: grocer/home\n" in text
+    assert "\nRollback-Now: bookshop/kids\n" in text
+    with shop.open() as repo:
+        repo.refresh()
+        told = [event for event in events(repo) if event.commit.oid == shop.main]
+    assert sorted((event.target, event.kind, event.now) for event in told) == [
+        ("bookshop/kids", "hold", True),
+        ("bookshop/kids", "restore", True),
+        ("grocer/home", "hold", True),
+    ]
 
 
 @pytest.mark.slow

@@ -34,9 +34,9 @@ def ship() -> Said:
 def test_what_is_composed_is_read_back() -> None:
     said = ship()
     run, on = "https://ci.example/1?a=b", "grocer/home"
-    message = parse(compose("ship: grocer/home", [said], run=run, reason="because", held_now=on))
+    message = parse(compose("ship: grocer/home", [said], run=run, reason="because", held_now=[on, "all"]))
     assert message.said == (said,)
-    assert message.held_now == {on}
+    assert message.held_now == {on, "all"}
     assert (message.run, message.reason) == ("https://ci.example/1?a=b", "because")
     assert message.of(GROCER, SHA) == said
     assert message.of(GROCER, "6" * 64) is None
@@ -145,7 +145,7 @@ def wrapped(text: str, width: int, *, cut: bool = False) -> str:
 def test_a_message_that_was_wrapped_at_72_columns_says_the_same(dice: random.Random) -> None:
     for _ in range(100):
         said, reason = tuple(a_block(dice) for _ in range(dice.randint(1, 2))), a_text(dice)
-        text = compose("ship", said, run="https://ci.example/1", reason=reason, held_now=str(said[0].target))
+        text = compose("ship", said, run="https://ci.example/1", reason=reason, held_now=[str(said[0].target)])
         assert (
             parse(wrapped(text, 72))
             == parse(text)

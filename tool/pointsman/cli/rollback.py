@@ -78,14 +78,18 @@ def _line(each: Restored) -> str:
     pull = each.pull_request
     held = f", on hold until {each.hold.until}" if each.hold else ""
     asked = f", with a hold until {each.hold.until}" if each.hold else ""  # in force when it is merged
+    stays = f"the manifest stays: {each.says or 'main has it already'}"
     match each.outcome:
+        case "merged" if each.hold is not None and each.from_ == each.to:
+            return f"on hold until {each.hold.until}, on main as {short(each.commit or '')}; {stays}"
         case "merged":
             says = f" ({each.says})" if each.says else ""
             return f"rolled back on main as {short(each.commit or '')}{held}{says}; next: pointsman sync"
         case "opened" if pull is not None:
+            asked += f"; {stays}" if each.from_ == each.to else ""
             return f"opened {pull.branch}{asked}; next: pointsman pr merge {pull.id}"
         case "left":
             return f"left as it is: {each.says}"
         case _ if pull is not None:
             return f"unchanged, {pull.branch} is open; next: pointsman pr merge {pull.id}"
-    return f"unchanged, {each.says or 'main has this manifest already'}"
+    return f"unchanged, {each.says or 'main has this manifest already'}{held}"

@@ -261,11 +261,11 @@ def check_value(text: str, what: str) -> str:
 
 
 def compose(
-    subject: str, said: Iterable[Said], *, run: str = "", reason: str = "", note: str = "", held_now: str = ""
+    subject: str, said: Iterable[Said], *, run: str = "", reason: str = "", note: str = "", held_now: Iterable[str] = ()
 ) -> str:
     """A commit message: subject, prose, then the lines."""
     lines = [line for each in said for line in each.lines()]
-    lines += [f"Hold-Now: {held_now}"] if held_now else []
+    lines += [f"Hold-Now: {held}" for held in held_now]
     lines += [f"Run: {run}"] if run else []
     lines += [f"Reason: {reason}"] if reason else []
     body = f"{note}\n\n" if note else ""

@@ -78,7 +78,8 @@ def _paragraph(commit: Commit, at: int, mine: Sequence[Event], later: Mapping[st
     if (approved := mine[0].approved_by) is not None:
         sentences.append(f"It was approved by {', '.join(map(one_line, approved)) or 'nobody'}.")
     sentences += _accepted(mine)
-    sentences += [f"Ships are stopped until {event.until}." for event in mine if event.until]
+    ends = dict.fromkeys(event.until for event in mine if event.until)
+    sentences += [f"Ships are stopped until {end}." for end in ends]
     accepted = {reason for event in mine for reason in event.accepts.values()}
     if reason := next((event.reason for event in mine if event.reason and event.reason not in accepted), ""):
         sentences.append(f"The reason given is “{reason}”.")

@@ -174,7 +174,7 @@ def _commit(repo: Repository, main: Oid, request: Request, path: str, wanted: Ho
     subject = f"hold: {request.target} until {wanted.until}" if wanted is not None else f"release: {request.target}"
     tree = repo.tree_with(repo.tree_of(main), {path: wanted.render() if wanted is not None else None})
     return repo.commit(
-        tree, [main], compose(subject, [], reason=request.reason, held_now=request.target if request.now else "")
+        tree, [main], compose(subject, [], reason=request.reason, held_now=[request.target] if request.now else ())
     )
 
 

@@ -42,7 +42,7 @@ class Restored:
     outcome: Annotated[Became, "left: of a target that was not named there was nothing earlier; exit 5"]
     pull_request: PullRequest | None
     commit: CommitId | None
-    hold: Annotated[HoldTerms | None, "the hold that is set with it"] = None
+    hold: Annotated[HoldTerms | None, "with --hold: the hold that is set with it, or stands and ends no earlier"] = None
     says: Annotated[str | None, "why it stays as it is"] = None
 
 
@@ -83,7 +83,12 @@ def _roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
         return _outcome(repo, plans, "unchanged", there, pull)
     files: dict[str, bytes | Entry | None] = {plan.target.manifest_path: plan.after for plan in moving}
     files |= {plan.hold.path: plan.hold.render() for plan in plans if plan.hold is not None}
-    text = compose(_subject(changed), said, reason=request.reason, note=_note(request, plans))
+    held_now = [
+        str(plan.target) for plan in changed if request.now and not plan.moves
+    ]  # Rollback-Now: says it of others
+    text = compose(
+        _subject(moving or changed), said, reason=request.reason, note=_note(request, plans), held_now=held_now
+    )
     commit = repo.commit(repo.tree_with(repo.tree_of(main), files), [main], text)
     verdict = gate.judge_change(main, commit, notes=False)
     if verdict.faults:
@@ -108,13 +113,14 @@ def _subject(plans: Sequence[Plan]) -> str:
     if len(plans) == 1:
         (plan,) = plans
         return f"rollback: {plan.target} to {plan.to}" if plan.moves else f"hold: {plan.target}"
+    what = "rollback" if plans[0].moves else "hold"
     some = ", ".join(str(plan.target) for plan in plans[:_SHOWN])
-    return f"rollback: {len(plans)} targets, {some}{' …' if len(plans) > _SHOWN else ''}"
+    return f"{what}: {len(plans)} targets, {some}{' …' if len(plans) > _SHOWN else ''}"
 
 
 def _note(request: Request, plans: Sequence[Plan]) -> str:
-    lines = [f"Back to what stood before the run {request.run}"] if request.run is not None else []
     moving = [plan for plan in plans if plan.moves]
+    lines = [f"Back to what stood before the run {request.run}"] if request.run is not None and moving else []
     lines += [f"{plan.target} to {plan.to}" for plan in moving[:_LINES] if len(moving) > 1]
     lines += [f"… and {len(moving) - _LINES} more"] if len(moving) > _LINES else []
     held = [plan.target for plan in plans if plan.hold is not None]
@@ -142,7 +148,7 @@ def _outcome(
             outcome="left" if plan.left else outcome if mine else "unchanged",
             pull_request=pull if mine else None,
             commit=commit if mine else None,
-            hold=HoldTerms.of(plan.hold),
+            hold=HoldTerms.of(plan.hold or plan.stands),
             says=plan.says or None,
         )
 

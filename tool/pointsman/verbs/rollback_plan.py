@@ -63,6 +63,7 @@ class Plan:
     said: Said
     to: str = ""  # the state that is restored, in words
     hold: Hold | None = None  # to be set with it
+    stands: Hold | None = None  # the hold on main that is asked for, or ends later
     says: str = ""
     left: bool = False  # nothing could be done for it
     removes: bool = False  # no manifest of the target was ever in good order, so none is left
@@ -166,7 +167,7 @@ def _held(repo: Repository, base: Snapshot, plan: Plan, hold: Hold) -> Plan:
     """The same with a hold to set; one that stands and ends later stays."""
     there = holds.standing(repo, base.entry(hold.path), hold.path)
     if there is not None and (there.until >= hold.until or holds.is_same(there, hold)):
-        return plan
+        return replace(plan, stands=there)
     return replace(plan, hold=hold, key=f"{plan.key} hold {hold.reason}")
 
 
