@@ -252,8 +252,10 @@ def test_dropping_a_type_is_a_ship_and_dropping_it_again_is_unchanged(shop: Shop
     assert "cooc" not in current(shop)
     assert "Drop: grocer/home cooc" in git(shop.origin, "log", "-1", "--format=%B", "main")
     assert outcomes(shop.publish(drops=((GROCER, "cooc"),), merge=True)) == ["unchanged"]
-    with pytest.raises(Problem, match="has no vip to drop"):
-        shop.publish(drops=((GROCER, "vip"),))
+    with pytest.raises(Problem, match=r"grocer/home has no coc to drop: did you mean .*popularity\?"):
+        shop.publish(drops=((GROCER, "coc"),))
+    with pytest.raises(Problem, match=r"grocr/home was never shipped here: did you mean grocer/home\?"):
+        shop.publish(drops=((Target("grocr", "home"), "cooc"),))
 
 
 def test_a_newer_day_supersedes_the_open_pull_request_of_an_older_one(shop: Shop) -> None:

@@ -142,11 +142,15 @@ def test_who_merged_and_the_run_that_shipped_are_told(shop: Shop) -> None:
     assert shipped["committer"] == shipped["by"]
 
 
-def test_patterns_name_targets_of_main_and_each_is_shown_once(shop: Shop) -> None:
+def test_patterns_name_targets_of_main_and_of_serving_and_each_is_shown_once(shop: Shop) -> None:
     def names(*named: Target | Pattern) -> list[str]:
         return [each["target"] for each in looked(shop, *named).document["targets"]]
 
     assert names(Pattern.parse("gro*/*"), GROCER) == ["grocer/cart", "grocer/home"]
+    served = shop.store / "registry" / "current" / "grocer" / "gone" / "manifest.json"
+    served.parent.mkdir(parents=True)
+    served.write_text("{}")
+    assert names(Pattern.parse("gro*/*"), GROCER) == ["grocer/cart", "grocer/gone", "grocer/home"]
     with pytest.raises(Problem, match=r"no target on main matches baker/\*: did you mean grocer/"):
         names(Pattern.parse("baker/*"))
 

@@ -42,6 +42,9 @@ def test_serving_is_absent_then_in_sync_then_behind_then_drifted(shop: Shop, tmp
     pointer.unlink()
     pointer.mkdir()
     assert state(shop)["serving"] == "unknown"
+    assert "a directory stands there" in state(shop)["unread"]
+    assert "\n  what is served cannot be read: " in told(shop)
+    assert "a directory stands there" in told(shop)
 
 
 def told(shop: Shop, *targets: Target) -> str:

@@ -19,10 +19,10 @@ def current_targets(head: Snapshot) -> list[Target]:
     )
 
 
-def choose(head: Snapshot, wanted: Iterable[Target | Pattern]) -> list[Target]:
+def choose(head: Snapshot, wanted: Iterable[Target | Pattern], more: Iterable[Target] = ()) -> list[Target]:
     """The named targets, even if they do not exist, and the targets of `head` that patterns match, each once.
 
-    Problem for a pattern that matches none; it names the nearest targets.
+    `more`: others that a pattern may mean. Problem for a pattern that matches none; it names the nearest targets.
     """
     found: dict[Target, None] = {}
     every: list[Target] | None = None
@@ -30,7 +30,7 @@ def choose(head: Snapshot, wanted: Iterable[Target | Pattern]) -> list[Target]:
         if isinstance(each, Target):
             found[each] = None
             continue
-        every = current_targets(head) if every is None else every
+        every = sorted({*current_targets(head), *more}) if every is None else every
         matching = [target for target in every if each.matches(target)]
         if not matching:
             raise Problem(f"no target on main matches {each}{did_you_mean(str(each), every, most=_NAMES_SHOWN)}")

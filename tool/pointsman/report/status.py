@@ -37,6 +37,8 @@ def lines_of(each: TargetState) -> list[str]:
         if window.stale and window.limit_seconds is not None:
             lines.append(f"  older than {length(window.limit_seconds)}: {', '.join(window.stale)}")
     lines += [f"  {slot} {version[:_SHOWN]}" for slot, version in sorted(each.current.items())]
+    if each.unread:
+        lines.append(f"  what is served cannot be read: {each.unread}")
     if drift:
         by = f" by {drift.by}" if drift.by else ""
         lines.append(f"  someone wrote what is served at {drift.at}{by}; {_way_out(each)}")

@@ -82,6 +82,7 @@ class TargetState:
     refused: Annotated[Sequence[ToldFault], "rules that main's manifest breaks: sync keeps the last good one"]
     holds: Sequence[BindingHold]
     pull_requests: Sequence[PullRequest]
+    unread: Annotated[str | None, "of serving that is unknown: why it cannot be read"] = None
 
 
 @struct(frozen=True)

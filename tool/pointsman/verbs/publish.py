@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, Unreachable
 from pointsman.gate.unmounted import require_mounted
+from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.times import clock_ahead
 from pointsman.intake.staging import Source, load_types, read_sources
 from pointsman.outcome import Outcome
@@ -28,6 +29,7 @@ from pointsman.state.documents import moment
 from pointsman.state.message import parse
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
+from pointsman.state.suggest import did_you_mean
 from pointsman.struct import struct
 from pointsman.values import ArtifactType, BlobOutcome, ShippedTarget, TargetName, ToldFault, Version, told
 from pointsman.workspace import Workspace
@@ -186,8 +188,9 @@ def _wants(workspace: Workspace, request: Request, sources: Sequence[Source], se
         has = current.current if current is not None else {}
         unread = current is None and base.entry(target.manifest_path) is not None  # the gate tells of it
         if slot not in has and not unread and (current is None or slot not in _dropped(repo, target)):
-            known = ", ".join(has) or "it was never shipped"
-            raise Problem(f"{target} has no {slot} to drop: {known}")
+            if current is None and str(target) not in (ever := shipped_ever(repo, repo.main)):
+                raise Problem(unknown(target, ever))
+            raise Problem(f"{target} has no {slot} to drop{did_you_mean(slot, has, most=3) or ': it has no manifest'}")
         want = wants.setdefault(target, Want(target))
         if slot in want.records:
             raise Problem(f"{target} {slot} is to be published and dropped at once: leave one out")

@@ -76,6 +76,7 @@ class _Served(NamedTuple):
     refused: Sequence[Fault] = ()
     behind: Behind | None = None
     drift: ServedDrift | None = None
+    unread: str | None = None  # why nobody knows what serving has
 
 
 class _Look:
@@ -94,17 +95,22 @@ class _Look:
             for target in pull.targets:
                 self.pulls_of.setdefault(target, []).append(pull)
         self.store: Store | None = None  # None: it cannot be reached
+        self.unread = ""  # why not
         self.served: dict[Target, Held] = {}
 
     def chosen(self, named: Sequence[Target | Pattern]) -> list[Target]:
         """The targets to show, their pointers read; without any named all that main, serving or a pull request has."""
-        found = sorted(choose(self.head, named))
+        patterns, listed = any(isinstance(each, Pattern) for each in named), set[Target]()
+        found: list[Target] | None = None
         try:
             self.store = open_store(self.settings.serving_root, self.settings.access)
+            listed = self._listed(self.store) if patterns else listed
+            found = self._named(named, listed)
             read = self._pointers(self.store, found) if named else pointers(self.store, self.settings)
             self.served = {target: held for target, held in read if isinstance(held, Held)}
-        except Unreachable:
-            self.store = None
+        except Unreachable as problem:
+            self.store, self.unread = None, str(problem)
+        found = self._named(named, listed) if found is None else found
         if named:
             for target in found:
                 self._expect(target)
@@ -113,6 +119,14 @@ class _Look:
         self.repo.expect(len(found))
         self.gate.documents.fetch_ahead(self.head, found)
         return found
+
+    def _named(self, named: Sequence[Target | Pattern], listed: Iterable[Target]) -> list[Target]:
+        return sorted(choose(self.head, named, more=(*self.pulls_of, *listed)))
+
+    def _listed(self, store: Store) -> set[Target]:
+        """Every target of which serving has something, without reading it."""
+        keys = store.keys("", self.settings.serving_depth)
+        return {target for target in map(self.settings.serving_target, keys) if target is not None}
 
     def _pointers(self, store: Store, targets: Sequence[Target]) -> Iterable[tuple[Target, Held | Blocked]]:
         """What serving holds of these; one that is no file is left to whoever looks at it alone."""
@@ -148,6 +162,7 @@ class _Look:
             serving=served.serving,
             behind=served.behind,
             drift=served.drift,
+            unread=served.unread,
             refused=list(map(told, served.refused)),
             holds=[
                 BindingHold(hold.target, hold.until, hold.reason)
@@ -176,12 +191,12 @@ class _Look:
         """What serving has, and what is behind it where that is not what main has."""
         target = lineage.target
         if self.store is None:
-            return _Served("unknown")
+            return _Served("unknown", unread=self.unread)
         key = self.settings.serving_key(target)
         try:
             held = self.served.get(target) or self.store.read(key)
-        except Unreachable:  # something stands there that is no pointer
-            return _Served("unknown")
+        except Unreachable as problem:  # something stands there that is no pointer
+            return _Served("unknown", unread=str(problem))
         if held is not None and held.data == (self.head.read(target.manifest_path) or b""):
             return _Served("in-sync")
         refused = (*self._rewritten, *self.gate.faults_of_current(self.main, target))
