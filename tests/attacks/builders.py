@@ -200,23 +200,19 @@ def a_merge_commit_of_the_branch_that_edits_on_its_own(work: Work) -> None:
     work.commit("Merge branch 'ship'", merge=[ship])
 
 
-@attack(
-    "on-hold", start="on-hold", not_at={"PR": "the clock is the commit's own", "off": "the clock is the commit's own"}
-)
+@attack("on-hold", start="on-hold")
 def a_ship_dated_long_after_the_hold_has_ended(work: Work) -> None:
     work.ship(popularity=3)
     work.commit("ship\n\n{{vouch}}", time=40000000000)
 
 
-@attack(
-    "on-hold", start="on-hold", not_at={"PR": "the clock is the commit's own", "off": "the clock is the commit's own"}
-)
+@attack("on-hold", start="on-hold")
 def a_ship_dated_beyond_every_calendar(work: Work) -> None:
     work.ship(popularity=3)
     work.commit("ship\n\n{{vouch}}", time=99999999999999)
 
 
-@attack("on-hold", "window-ahead", start="on-hold")
+@attack("on-hold", "window-ahead", "unvouched-manifest", start="on-hold")
 def a_ship_dated_before_the_hold_began(work: Work) -> None:
     work.ship(popularity=3)
     work.commit("ship\n\n{{vouch}}", time=1)

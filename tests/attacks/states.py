@@ -568,7 +568,18 @@ def _must_sign(state: State) -> State:
     return state
 
 
+def _clock_ahead(state: State) -> State:
+    """The current manifest was shipped by a machine whose clock was five years ahead."""
+    _shipped_twice(state)
+    data = manifest(HOME, state.current("popularity.4", "cooc.1"), "2031-03-04T00:00:00.000000Z")
+    kept, state.time = state.time, 1930348800
+    state.commit("ahead", f"ship: {HOME}\n\n{state.lines(HOME, data)}\n", {manifest_path(HOME): data})
+    state.time = kept + 60
+    return state
+
+
 STATES: dict[str, Callable[[State], State]] = {
+    "clock-ahead": _clock_ahead,
     "must-sign": _must_sign,
     "never-shipped": _never_shipped,
     "shipped-once": _shipped_once,

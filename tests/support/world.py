@@ -23,7 +23,7 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -413,20 +413,23 @@ def _words(command: Sequence[str]) -> str:
     return " ".join(str(word) for word in command[settings[-1] + 2 if settings else 1 :])
 
 
-class _Noon(datetime):
+_START = datetime.now(UTC).replace(microsecond=0)  # near what the parent makes, as the gate holds times against clocks
+
+
+class _Still(datetime):
     """A clock that stands still."""
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Self:
-        return cls(2026, 3, 4, 12, tzinfo=tz)
+        return cls.fromtimestamp(_START.timestamp(), tz)
 
 
 def freeze_clocks() -> None:
     """In a child: the same run leaves the same bytes, so that a state met before need not be judged again."""
-    os.environ["GIT_COMMITTER_DATE"] = os.environ["GIT_AUTHOR_DATE"] = "2026-03-04T12:00:00Z"
+    os.environ["GIT_COMMITTER_DATE"] = os.environ["GIT_AUTHOR_DATE"] = f"{_START:%Y-%m-%dT%H:%M:%SZ}"
     for name, module in list(sys.modules.items()):
         if name.startswith("pointsman.") and getattr(module, "datetime", None) is datetime:
-            module.datetime = _Noon  # type: ignore[attr-defined]
+            module.datetime = _Still  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from shop import GROCER, Kept, Shop, cooc, git, popularity, refused, twice_shipp
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.serving.fence import read_fence
+from pointsman.state.documents import later_moment
 from pointsman.verbs import audit
 from pointsman.workspace import Workspace
 
@@ -86,13 +88,16 @@ def test_a_record_that_was_changed_and_put_back_is_told_twice(shop: Shop) -> Non
 
 def test_what_was_laundered_over_two_ships_is_still_found(shop: Shop, tmp_path: Path) -> None:
     edit = by_hand(shop)
-    for number in (1, 2):
-        manifest = json.loads((shop.desk / GROCER.manifest_path).read_text())
-        manifest["updated_at"] = f"2031-01-0{number}T00:00:00.000000Z"
-        ship(shop, manifest)
+    for _ in range(2):
+        ship(shop, later(json.loads((shop.desk / GROCER.manifest_path).read_text())))
     outcome = shop.sync()
     assert outcome.exit_code == 0  # the ship on top is judged, and the one below it, but no further down
     assert ("unvouched-manifest", edit) in told(audited(shop))
+
+
+def later(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The same versions, shipped again."""
+    return {**manifest, "updated_at": later_moment(datetime.now(UTC), manifest["updated_at"])}
 
 
 def ship(shop: Shop, manifest: dict[str, Any]) -> str:
@@ -276,7 +281,7 @@ def test_a_hold_rides_with_the_revert_of_a_first_ship(shop: Shop, tmp_path: Path
 def test_a_ship_on_a_ship_on_a_hand_edit_is_told_where_it_began_and_what_mends_it(shop: Shop, tmp_path: Path) -> None:
     edit = by_hand(shop)
     manifest = json.loads((shop.desk / GROCER.manifest_path).read_text())
-    ship(shop, {**manifest, "updated_at": "2031-01-01T00:00:00.000000Z"})
+    ship(shop, later(manifest))
     with pytest.raises(Refused) as error:
         shop.publish(cooc(tmp_path / "c.json", 50), accept=("items-drop",), reason="few")
     says = [fault.says for fault in error.value.faults]

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from pointsman.cli import check as check_command
 from pointsman.cli.main import main
 from pointsman.rules.evidence import Checkpoint
 from pointsman.rules.table import BY_NAME
+from pointsman.state.documents import later_moment, moment
 from pointsman.verbs import check
 from pointsman.workspace import Workspace
 
@@ -332,7 +334,8 @@ def test_a_type_rollback_that_claims_a_version_the_slot_never_had_is_refused(tmp
 
 
 def test_holds_stop_ships_until_they_expire_by_the_commit_s_clock_and_let_restores_pass(shop: Shop) -> None:
-    document = {"v": 1, "target": "grocer/home", "until": "2031-01-01T00:00:00.000000Z", "reason": "wait"}
+    until = datetime.now(UTC) - timedelta(hours=1)
+    document = {"v": 1, "target": "grocer/home", "until": moment(until), "reason": "wait"}
     write(shop, "holds/grocer/home.json", json.dumps(document, indent=2) + "\n")
     git(shop.desk, "add", "-A")
     assert shop.check(staged=True) == []
@@ -340,19 +343,41 @@ def test_holds_stop_ships_until_they_expire_by_the_commit_s_clock_and_let_restor
     assert shop.check("origin/main", "HEAD") == []
     held = git(shop.desk, "rev-parse", "HEAD")
     ship_again(shop)
+    assert shop.check(held, "HEAD") == []
+    dated(shop, until - timedelta(minutes=1))
     assert shop.check(held, "HEAD") == ["on-hold"]
-    git(shop.desk, "commit", "-q", "--amend", "--no-edit", env={"GIT_COMMITTER_DATE": "2031-01-01T00:00:00Z"})
+    dated(shop, until + timedelta(seconds=1))
     assert shop.check(held, "HEAD") == []
     git(shop.desk, "reset", "-q", "--hard", held)
     git(shop.desk, "revert", "--no-edit", "HEAD~1")
     assert shop.check(held, "HEAD") == []
 
 
+def test_a_commit_dated_ahead_does_not_walk_past_a_hold(shop: Shop) -> None:
+    until = datetime.now(UTC) + timedelta(days=2)
+    document = {"v": 1, "target": "grocer/home", "until": moment(until), "reason": "wait"}
+    write(shop, "holds/grocer/home.json", json.dumps(document, indent=2) + "\n")
+    git(shop.desk, "add", "-A")
+    git(shop.desk, "commit", "-q", "-m", "hold")
+    held = git(shop.desk, "rev-parse", "HEAD")
+    ship_again(shop)
+    for ahead in (until + timedelta(days=1), until + timedelta(days=9999)):
+        dated(shop, ahead)
+        assert shop.check(held, "HEAD") == ["on-hold"]
+
+
+def dated(shop: Shop, when: datetime) -> None:
+    """The last commit of the desk, made at another time."""
+    git(shop.desk, "commit", "-q", "--amend", "--no-edit", env={"GIT_COMMITTER_DATE": when.isoformat()})
+
+
 def ship_again(shop: Shop) -> None:
     """The manifest once more with a later moment, vouched for."""
     path = shop.desk / GROCER.manifest_path
     last = git(shop.desk, "log", "-1", "--format=%H", "--", GROCER.manifest_path)
-    path.write_text(path.read_text().replace('"updated_at": "2', '"updated_at": "3'))
+    manifest = json.loads(path.read_text())
+    manifest["updated_at"] = later_moment(datetime.now(UTC), manifest["updated_at"])
+    path.write_text(json.dumps(manifest, indent=2) + "\n")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     message = f"ship\n\nManifest: grocer/home sha256:{sha256}\nSupersedes: grocer/home {last}"
     git(shop.desk, "commit", "-qam", message)

@@ -42,7 +42,8 @@ class Workspace:
         from pointsman.gate.gate import Gate
         from pointsman.rules.table import RULES
 
-        return Gate(self.repo, offline=self.offline, rules=RULES if self.rules is None else self.rules)
+        rules = RULES if self.rules is None else self.rules
+        return Gate(self.repo, offline=self.offline, rules=rules, now=lambda: self.clock().timestamp())
 
     @cached_property
     def forge(self) -> Forge:

@@ -7,7 +7,7 @@ a worktree. Its cost depends on the size of the change, not of the repository.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -44,7 +44,7 @@ class Verdict:
 
 
 class Gate:
-    """Judges changes of one repository by `rules`. `offline`: do not ask the store.
+    """Judges changes of one repository by `rules`. `offline`: do not ask the store. `now`: seconds since 1970.
 
     `contents` reads what guardrails compare. It keeps what it found, so several gates can share one.
     """
@@ -56,6 +56,7 @@ class Gate:
         offline: bool = False,
         rules: Sequence[Rule] = RULES,
         contents: Contents | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.repo = repo
         self.documents = Documents(repo)
@@ -64,6 +65,7 @@ class Gate:
         self.past = Past(repo, self.documents, self)
         self._changes = TargetChanges(self.documents, self.past)
         self._rules = rules
+        self._now = now
         self._own_faults: dict[tuple[Oid, Target], tuple[Fault, ...]] = {}
         self._ships: set[tuple[Oid, Target]] = set()
 
@@ -76,8 +78,9 @@ class Gate:
     def judge_change(self, base: Oid, head: Oid, *, clock: int | None = None, notes: bool = True) -> Verdict:
         """Judge the change from the merge base to `head`, against the tip of `base` and with its settings.
 
-        `clock`: the time of the merge, seconds since 1970; default: the time of `head`. Without `notes`, nothing is
-        read that could only become a note: so a restore does not wait for contents to be compared.
+        `clock`: the time of the merge, seconds since 1970; default: the time of `head`, but never later than now.
+        Without `notes`, nothing is read that could only become a note: so a restore does not wait for contents to be
+        compared.
         """
         fork = self.repo.merge_base(base, head)
         if fork is None:
@@ -92,7 +95,8 @@ class Gate:
         self.repo.expect(len(targets), base)
         for side in (before, after):
             self.documents.fetch_ahead(side, targets)
-        at = self.repo.time_of(head) if clock is None else clock
+        now = int(self._now())  # whoever makes a commit chooses its time
+        at = min(self.repo.time_of(head) or now, now) if clock is None else clock
         evidence = self._evidence(Checkpoint.CHANGE, before, after, changes, message, at, notes=notes)
         verdict = self._verdict(evidence, message, notes=notes)
         return replace(verdict, notes=(*verdict.notes, *_squashed(evidence, commits))) if notes else verdict
@@ -110,7 +114,7 @@ class Gate:
         before = Snapshot(self.repo, base, landed)
         changes = [Change(path, before.entry(path), entry) for path, entry in staged.items()]
         after, said = Snapshot(self.repo, base, {**landed, **staged}), parse(message)
-        evidence = self._evidence(Checkpoint.CHANGE, before, after, changes, said, int(time.time()), blobs=False)
+        evidence = self._evidence(Checkpoint.CHANGE, before, after, changes, said, int(self._now()), blobs=False)
         return self._verdict(evidence, said)
 
     def judge_staged(self) -> Verdict:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from pointsman.errors import Fault
-from pointsman.rules.evidence import Checkpoint, Evidence, Kind
+from pointsman.rules.evidence import Checkpoint, Evidence, Kind, TargetChange
 from pointsman.rules.rule import Rule
-from pointsman.state.documents import Manifest
+from pointsman.state.documents import Manifest, rfc3339
 from pointsman.state.message import Said
+
+_AHEAD = timedelta(days=1)  # of a clock: a manifest of a later time would stand in the way of all that follow
+_STEP = timedelta(seconds=1)  # beyond the manifest before, where that one lies ahead already
 
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
@@ -42,6 +46,31 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         elif not change.restores_known:
             says = "a Restores: line names a version that its slot never had: use pointsman rollback"
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
+        if untimely := _untimely(change, evidence.clock):
+            says = f"{untimely}: publish it again; {change.way_back}"
+            yield Fault(change.target.manifest_path, "unvouched-manifest", says)
+
+
+def _untimely(change: TargetChange, clock: int) -> str:
+    """What is wrong with the time of new bytes; "" if nothing is. `clock`: seconds since 1970, 0 if it is not known.
+
+    Of a ship that replaces another manifest than the current one, stale-base says what is wrong.
+    """
+    said, after, before = change.said, change.after, change.before
+    if said is None or not said.manifest or after is None:
+        return ""
+    if said.supersedes != (change.last or "none") and (change.kind is Kind.SHIP or said.supersedes is not None):
+        return ""
+    time, latest = datetime.fromisoformat(after.updated_at), datetime.fromisoformat(rfc3339(clock)) + _AHEAD
+    if before is not None:
+        earlier = datetime.fromisoformat(before.updated_at)
+        if time <= earlier:
+            return f"its updated_at {after.updated_at} is not later than {before.updated_at}, which it replaces"
+        latest = max(latest, earlier + _STEP)
+    if clock > 0 and time > latest:
+        says = f"its updated_at {after.updated_at} is more than a day ahead of the clock ({rfc3339(clock)})"
+        return f"{says}: set the clock of the machine that made it"
+    return ""
 
 
 def _contradicts(after: Manifest | None, said: Said | None) -> str | None:
@@ -55,7 +84,8 @@ def _contradicts(after: Manifest | None, said: Said | None) -> str | None:
 RULE = Rule(
     "unvouched-manifest",
     stops="a manifest that no `Manifest:` line of the change names and that is no earlier good state; a ship or a "
-    "restore beside one that does more than its message says",
+    "restore beside one that does more than its message says; new bytes whose `updated_at` is not later than the one "
+    "they replace, or more than a day ahead of the clock",
     mend="use `pointsman publish` to change it, `pointsman rollback` to restore it",
     at=(
         Checkpoint.CHANGE,
