@@ -9,14 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from pointsman.errors import Fault
 from pointsman.gate.blobs import Blobs
-from pointsman.gate.case_twins import case_twins
 from pointsman.gate.documents import Documents
+from pointsman.gate.gathering import Gathering
 from pointsman.gate.lineage import Lineage, Past, Step
-from pointsman.gate.odd_trees import odd_changes, odd_trees
+from pointsman.gate.odd_trees import odd_changes
 from pointsman.gate.payloads import Contents
 from pointsman.gate.target_change import TargetChanges, inherited
 from pointsman.repo.repository import Repository
@@ -25,7 +24,7 @@ from pointsman.rules.evidence import Checkpoint, Evidence, Kind
 from pointsman.rules.rule import Rule
 from pointsman.rules.table import BY_NAME, RULES, judge
 from pointsman.rules.table import notes as notes_of
-from pointsman.settings import SETTINGS_PATH, Settings
+from pointsman.settings import Settings
 from pointsman.state.documents import Manifest
 from pointsman.state.message import Message, parse
 from pointsman.state.names import Target, short
@@ -64,6 +63,7 @@ class Gate:
         self.blobs.contents.declared = self.documents.own_type
         self.past = Past(repo, self.documents, self)
         self._changes = TargetChanges(self.documents, self.past)
+        self._gathering = Gathering(self.documents, self.blobs, self.past, self._changes)
         self._rules = rules
         self._now = now
         self._own_faults: dict[tuple[Oid, Target], tuple[Fault, ...]] = {}
@@ -97,7 +97,7 @@ class Gate:
             self.documents.fetch_ahead(side, targets)
         now = int(self._now())  # whoever makes a commit chooses its time
         at = min(self.repo.time_of(head) or now, now) if clock is None else clock
-        evidence = self._evidence(Checkpoint.CHANGE, before, after, changes, message, at, notes=notes)
+        evidence = self._gathering.evidence(Checkpoint.CHANGE, before, after, changes, message, at, notes=notes)
         verdict = self._verdict(evidence, message, notes=notes)
         return replace(verdict, notes=(*verdict.notes, *_squashed(evidence, commits))) if notes else verdict
 
@@ -114,7 +114,9 @@ class Gate:
         before = Snapshot(self.repo, base, landed)
         changes = [Change(path, before.entry(path), entry) for path, entry in staged.items()]
         after, said = Snapshot(self.repo, base, {**landed, **staged}), parse(message)
-        evidence = self._evidence(Checkpoint.CHANGE, before, after, changes, said, int(self._now()), blobs=False)
+        evidence = self._gathering.evidence(
+            Checkpoint.CHANGE, before, after, changes, said, int(self._now()), blobs=False
+        )
         return self._verdict(evidence, said)
 
     def judge_staged(self) -> Verdict:
@@ -122,14 +124,18 @@ class Gate:
         head, changes = self.repo.staged()
         before = Snapshot(self.repo, head)
         after = Snapshot(self.repo, head, {change.path: change.new for change in changes})
-        return self._verdict(self._evidence(Checkpoint.STAGED, before, after, changes, Message(), 0), Message())
+        return self._verdict(
+            self._gathering.evidence(Checkpoint.STAGED, before, after, changes, Message(), 0), Message()
+        )
 
     def judge_tree(self, head: Oid) -> Verdict:
         """Judge everything on the commit `head`, and for each manifest the commit that last changed it."""
         after = Snapshot(self.repo, head)
         changes = self.repo.git.differences(object_id("tree", b"", len(head)), head)
         self.repo.fetch_ahead(change.new for change in changes)
-        verdict = self._verdict(self._evidence(Checkpoint.TREE, after, after, changes, Message(), 0), Message())
+        verdict = self._verdict(
+            self._gathering.evidence(Checkpoint.TREE, after, after, changes, Message(), 0), Message()
+        )
         targets = [target_of(change.path) for change in changes if path_kind(change.path) == "manifest"]
         self.repo.expect(len(targets), head)
         of_commits = [fault for target in targets for fault in self.faults_of_current(head, target)]
@@ -186,7 +192,7 @@ class Gate:
         """
         message = self.past.message(commit)
         base, head = _before_and_after(self.repo, commit)
-        evidence = self._evidence(Checkpoint.AUDIT, base, head, commit.changes, message, commit.time, tip=tip)
+        evidence = self._gathering.evidence(Checkpoint.AUDIT, base, head, commit.changes, message, commit.time, tip=tip)
         odd = odd_changes(self.repo.history_index, commit)
         return self._verdict(replace(evidence, unsigned=unsigned or {}, odd=odd), message)
 
@@ -224,8 +230,6 @@ class Gate:
         accepts = _accepts(evidence, step.message)
         return tuple(fault for fault in judge(evidence, self._rules) if _accepted(fault, accepts) is None)
 
-    # the evidence of one change
-
     def _verdict(self, evidence: Evidence, message: Message, *, notes: bool = True) -> Verdict:
         stopping: list[Fault] = []
         accepted: list[tuple[Fault, str]] = []
@@ -238,63 +242,6 @@ class Gate:
                 accepted.append((fault, reason))
         said = tuple(notes_of(evidence, self._rules)) if notes else ()
         return Verdict(tuple(stopping), tuple(accepted), said, evidence)
-
-    def _evidence(
-        self,
-        checkpoint: Checkpoint,
-        base: Snapshot,
-        head: Snapshot,
-        changes: Sequence[Change],
-        message: Message,
-        clock: int,
-        *,
-        blobs: bool = True,
-        notes: bool = True,
-        tip: Oid | None = None,
-    ) -> Evidence:
-        """The evidence of a change from `base` to `head`. With `tip`, `head` is a commit in the history of `tip`."""
-        self.blobs.contents.forget_proofs()
-        reads, past = self.documents, checkpoint is Checkpoint.AUDIT
-        settings = (
-            reads.settings_then(base, head)
-            if past
-            else reads.settings(base if base.entry(SETTINGS_PATH) is not None else head)
-        )
-        formatted = checkpoint in (Checkpoint.STAGED, Checkpoint.CHANGE)
-        documents = [reads.document(change, formatted=formatted) for change in changes]
-        targets = []
-        for document in documents:
-            if document.kind != "manifest":
-                continue
-            if checkpoint is Checkpoint.TREE:
-                after = document.value if isinstance(document.value, Manifest) else None
-                targets.append(self._changes.without_history(base, target_of(document.path), None, after))
-                continue
-            lineage = self.lineage(tip if past else base.commit, target_of(document.path))
-            place = lineage.of(head.commit).place + 1 if past and head.commit is not None else 0
-            change = self._changes.of(lineage, place, base, document, message)
-            if checkpoint is Checkpoint.CHANGE:
-                change = self._changes.before_merge(change, lineage, base, notes=notes)
-            targets.append(change)
-        if checkpoint is Checkpoint.CHANGE:
-            targets = self.blobs.compared(settings, targets)
-        looks = blobs and not self.blobs.offline and checkpoint in (Checkpoint.CHANGE, Checkpoint.TREE)
-        brought = targets if looks and checkpoint is Checkpoint.CHANGE else ()
-        pointed_to, unrecorded = reads.tombstones(base, documents)
-        return Evidence(
-            checkpoint,
-            settings,
-            documents,
-            targets,
-            self.blobs.of_change(checkpoint, settings, documents, targets) if looks else {},
-            self.blobs.contents_of(settings, brought, partial(reads.own_type, base=base)),
-            clock,
-            case_twins(base, changes, self.repo.history_index if past else None),
-            reads.in_use(base, documents),
-            pointed_to,
-            unrecorded,
-            odd_trees(head, changes) if checkpoint in (Checkpoint.CHANGE, Checkpoint.TREE) else {},
-        )
 
 
 def _squashed(evidence: Evidence, commits: Sequence[Commit]) -> Iterator[Fault]:

@@ -1,0 +1,87 @@
+"""Gathers the evidence of one change: everything that the rules may look at, read before they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from pointsman.gate.blobs import Blobs
+from pointsman.gate.case_twins import case_twins
+from pointsman.gate.documents import Documents
+from pointsman.gate.lineage import Past
+from pointsman.gate.odd_trees import odd_trees
+from pointsman.gate.target_change import TargetChanges
+from pointsman.repo.snapshot import Snapshot
+from pointsman.rules.evidence import Checkpoint, Evidence
+from pointsman.settings import SETTINGS_PATH
+from pointsman.state.documents import Manifest
+from pointsman.state.message import Message
+from pointsman.state.objects import Change, Oid
+from pointsman.state.paths import target_of
+
+
+class Gathering:
+    """For the changes of one repository. What it reads is kept by the parts that read it."""
+
+    def __init__(self, documents: Documents, blobs: Blobs, past: Past, changes: TargetChanges) -> None:
+        self._documents = documents
+        self._blobs = blobs
+        self._past = past
+        self._changes = changes
+
+    def evidence(
+        self,
+        checkpoint: Checkpoint,
+        base: Snapshot,
+        head: Snapshot,
+        changes: Sequence[Change],
+        message: Message,
+        clock: int,
+        *,
+        blobs: bool = True,
+        notes: bool = True,
+        tip: Oid | None = None,
+    ) -> Evidence:
+        """The evidence of a change from `base` to `head`. With `tip`, `head` is a commit in the history of `tip`."""
+        self._blobs.contents.forget_proofs()
+        reads, past = self._documents, checkpoint is Checkpoint.AUDIT
+        settings = (
+            reads.settings_then(base, head)
+            if past
+            else reads.settings(base if base.entry(SETTINGS_PATH) is not None else head)
+        )
+        formatted = checkpoint in (Checkpoint.STAGED, Checkpoint.CHANGE)
+        documents = [reads.document(change, formatted=formatted) for change in changes]
+        targets = []
+        for document in documents:
+            if document.kind != "manifest":
+                continue
+            if checkpoint is Checkpoint.TREE:
+                after = document.value if isinstance(document.value, Manifest) else None
+                targets.append(self._changes.without_history(base, target_of(document.path), None, after))
+                continue
+            lineage = self._past.lineage(tip if past else base.commit, target_of(document.path))
+            place = lineage.of(head.commit).place + 1 if past and head.commit is not None else 0
+            change = self._changes.of(lineage, place, base, document, message)
+            if checkpoint is Checkpoint.CHANGE:
+                change = self._changes.before_merge(change, lineage, base, notes=notes)
+            targets.append(change)
+        if checkpoint is Checkpoint.CHANGE:
+            targets = self._blobs.compared(settings, targets)
+        looks = blobs and not self._blobs.offline and checkpoint in (Checkpoint.CHANGE, Checkpoint.TREE)
+        brought = targets if looks and checkpoint is Checkpoint.CHANGE else ()
+        pointed_to, unrecorded = reads.tombstones(base, documents)
+        return Evidence(
+            checkpoint,
+            settings,
+            documents,
+            targets,
+            self._blobs.of_change(checkpoint, settings, documents, targets) if looks else {},
+            self._blobs.contents_of(settings, brought, partial(reads.own_type, base=base)),
+            clock,
+            case_twins(base, changes, self._past.repo.history_index if past else None),
+            reads.in_use(base, documents),
+            pointed_to,
+            unrecorded,
+            odd_trees(head, changes) if checkpoint in (Checkpoint.CHANGE, Checkpoint.TREE) else {},
+        )
