@@ -1,0 +1,276 @@
+"""Every option of every command reaches its verb as what it says, and a dry run writes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import pytest
+from shop import STAGING, Kept, Shop, git, popularity, twice_shipped
+
+from pointsman.cli.main import cli, main
+from pointsman.errors import Problem
+from pointsman.state.names import Target
+from pointsman.workspace import Workspace
+
+RUN = "https://ci.example/1"
+VERSION = "f" * 64
+TERMS = {"targets": ("grocer/home",)}
+FORMS = ("--json", "--format")  # how an answer is told: the verb knows nothing of it
+ELSEWHERE = {"status --watch", "status --listen"}  # tests/verbs/test_watch.py starts them
+
+
+class Row(NamedTuple):
+    """An option with its value, the words it needs beside it, and what it changes for the verb."""
+
+    option: str
+    value: str | None
+    changes: Mapping[str, object]
+    beside: str = ""
+
+
+class Of(NamedTuple):
+    """A command: the words it needs, and the verb that it calls."""
+
+    words: str
+    verb: str
+    rows: tuple[Row, ...]
+
+
+SHIPS = (
+    Row("--run", RUN, {"run": RUN}),
+    Row("--merge", None, {"merge": True}),
+    Row("--reship", None, {"reship": True}),
+    Row("--accept", "items-drop", {"accept": ("items-drop",)}, "--reason why"),
+    Row("--reason", "why", {"reason": "why"}),
+    Row("--dry-run", None, {"dry_run": True}),
+)
+OFFLINE = Row("--offline", None, {"offline": True})
+COMMANDS: Mapping[str, Of] = {
+    "adopt": Of("", "adopt.adopt", (
+        Row("--from", "file:///old", {"registry": "file:///old"}),
+        Row("--blobs", "file:///blobs", {"blobs": "file:///blobs"}),
+        Row("--run", RUN, {"run": RUN}),
+        Row("--reship", None, {"reship": True}),
+        Row("--dry-run", None, {"dry_run": True}),
+    )),
+    "audit": Of("", "audit.audit", (Row("--accept-rewrite", None, {"accept_rewrite": True}),)),
+    "check": Of("", "check.check", (
+        Row("--base", "main~1", {"base": "main~1"}),
+        Row("--head", "topic", {"head": "topic"}),
+        Row("--staged", None, {"staged": True}),
+        OFFLINE,
+    )),
+    "demo": Of("", "demo.demo", (
+        Row("--store", "s3://b/p", {"store": "s3://b/p"}),
+        Row("--endpoint", "http://h", {"endpoint": "http://h"}, "--store s3://b/p"),
+    )),
+    "get": Of(VERSION, "get.get", (Row("-o", "file", {"2": "file"}), OFFLINE)),
+    "hold": Of("grocer/home --until 2h --reason why", "hold.change_hold", (
+        Row("--until", "3d", {"until": "3d"}),
+        Row("--reason", "because", {"reason": "because"}),
+        Row("--now", None, {"now": True}),
+    )),
+    "init": Of("there", "init.init", (
+        Row("--store", "file:///s", {"store": "file:///s"}),
+        Row("--serving", "file:///v/{tenant}/{surface}", {"serving": "file:///v/{tenant}/{surface}"}),
+        Row("--forge", "github", {"forge": "github"}),
+        Row("--set", "forge.group=run", {"sets": (("forge.group", "run"),)}),
+    )),
+    "log": Of("", "log.log", (
+        Row("--records", None, {"records": True}),
+        Row("--since", "2026-03-01", {"since": "2026-03-01"}),
+        Row("--until", "2026-03-02", {"until": "2026-03-02"}),
+        Row("--by", "Ann", {"by": "Ann"}),
+        Row("--run", RUN, {"run": RUN}),
+        Row("--approvals", None, {"approvals": True}),
+    )),
+    "log --explain": Of("--explain main", "explain.explain", (
+        Row("--explain", "main~1", {"1": "main~1"}),
+        Row("--approvals", None, {"approvals": True}),
+    )),
+    "publish": Of("file.json", "publish.publish", (
+        *SHIPS,
+        Row("--window", "all", {"windows": ("all",)}),
+        Row("--drop", "grocer/home:cooc", {"drops": (("grocer/home", "cooc"),)}),
+        Row("--record-only", None, {"record_only": True}),
+        Row("--all-or-nothing", None, {"all_or_nothing": True}),
+    )),
+    "release": Of("grocer/home --reason why", "hold.change_hold", (
+        Row("--reason", "because", {"reason": "because"}),
+        Row("--now", None, {"now": True}),
+    )),
+    "review": Of("", "review.review", (
+        Row("--base", "main~1", {"base": "main~1"}),
+        Row("--head", "topic", {"head": "topic"}),
+        OFFLINE,
+    )),
+    "rollback": Of("grocer/home --reason why", "rollback.roll_back", (
+        Row("--to", "main~1", {"to": "main~1"}),
+        Row("--type", "cooc", {"slot": "cooc"}),
+        Row("--run", RUN, {"run": RUN}),
+        Row("--now", None, {"now": True}),
+        Row("--hold", None, {"hold": True}),
+        Row("--until", "2d", {"until": "2d"}, "--hold"),
+        Row("--accept", "items-drop", {"accept": ("items-drop",)}),
+        Row("--reason", "because", {"reason": "because"}),
+    )),
+    "ship": Of("grocer/home cooc@0123", "ship.ship", SHIPS),
+    "show": Of(VERSION, "show.show", (OFFLINE,)),
+    "status": Of("", "status.status", (Row("--fail-on", "drift,stale", {"fail_on": ("drift", "stale")}),)),
+    "status --wait": Of("--wait 5", "watch.wait", (
+        Row("--wait", "7", {"2": 7.0}),
+        Row("--fail-on", "behind", {"fail_on": ("behind",)}),
+    )),
+    "sync": Of("", "sync.sync", (
+        Row("--dry-run", None, {"dry_run": True}),
+        Row("--no-heal", None, {"heal": False}),
+        Row("--prune", None, {"prune": True}),
+        Row("--accept-rewrite", None, {"accept_rewrite": True}),
+    )),
+    "sync --watch": Of("--watch 5", "watch.keep_syncing", (
+        Row("--watch", "7", {"2": 7.0}),
+        Row("--verify-every", "9", {"verify_every": 9.0}),
+        Row("--no-heal", None, {"heal": False}),
+        Row("--prune", None, {"prune": True}),
+    )),
+    "verify": Of("", "verify.verify", (
+        Row("--all", None, {"every": True}),
+        Row("--sample", "3", {"sample": 3}),
+        Row("--shard", "2/4", {"shard": (2, 4)}),
+    )),
+}  # fmt: skip
+
+
+def options(command: click.Command, name: str = "") -> Iterator[str]:
+    """Every option of a command and of those below it, with the command's name."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for below in command.list_commands(context):
+            found = command.get_command(context, below)
+            assert found is not None
+            yield from options(found, f"{name} {below}".strip())
+        return
+    for each in command.params:
+        if isinstance(each, click.Option):
+            yield f"{name} {each.opts[-1]}"
+
+
+def test_no_option_is_left_out_of_the_table() -> None:
+    told = {f"{name.split(' ')[0]} {row.option}" for name, of in COMMANDS.items() for row in of.rows}
+    known = {each for each in options(cli) if not each.endswith(FORMS)}
+    assert known - ELSEWHERE == told
+
+
+def plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    return value if isinstance(value, str | int | float | None) else str(value)
+
+
+def flat(arguments: Mapping[str, object]) -> dict[str, object]:
+    """What a verb was given, by name: the fields of a request are told each."""
+    found: dict[str, object] = {}
+    for name, value in arguments.items():
+        if isinstance(value, Workspace):
+            found["offline"] = value.gate.blobs.offline
+        elif dataclasses.is_dataclass(value) and not isinstance(value, Target):
+            found |= flat({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+        elif (type(value).__module__ == "builtins" and not callable(value)) or isinstance(value, Target):
+            found[name] = plain(value)
+    return found
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Shop(tmp_path_factory.mktemp("options") / "shop").desk
+
+
+@pytest.fixture
+def asked(there: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, object]]:
+    """What the verb of a command is given for these words."""
+
+    def ask(verb: str, *words: str) -> dict[str, object]:
+        given: list[dict[str, object]] = []
+
+        def reached(*arguments: Any, **named: Any) -> None:
+            given.append(flat({**{str(place): each for place, each in enumerate(arguments)}, **named}))
+            raise Problem("reached")
+
+        module, _, name = verb.rpartition(".")
+        with monkeypatch.context() as patch:
+            patch.setattr(importlib.import_module(f"pointsman.verbs.{module}"), name, reached)
+            assert main(["-C", str(there), *words]) == 2
+        assert len(given) == 1, "the verb was not reached"
+        return given[0]
+
+    return ask
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_option_changes_for_its_verb_what_it_says_and_nothing_else(
+    name: str, asked: Callable[..., dict[str, object]]
+) -> None:
+    command, of = name.split(" ", maxsplit=1)[0], COMMANDS[name]
+    known: dict[str, dict[str, object]] = {}
+    for row in of.rows:
+        beside = f"{of.words} {row.beside}".split()
+        without = known.setdefault(row.beside, {}) or asked(of.verb, command, *beside)
+        known[row.beside] = without
+        if (taken := row.option) in beside:  # given anew: the last one counts
+            place = beside.index(taken)
+            beside = beside[:place] + beside[place + 2 :]
+        value = [row.value] if row.value is not None else []
+        with_it = asked(of.verb, command, *beside, row.option, *value)
+        changed = {key: each for key, each in with_it.items() if without.get(key, ...) != each}
+        assert changed == row.changes, row.option
+
+
+DRY: Mapping[str, Callable[[Shop], tuple[str, ...]]] = {
+    "publish": lambda shop: ("publish", str(popularity(shop.root / "p.json", 45))),
+    "publish of something new": lambda shop: ("publish", str(STAGING / "bookshop"), "--merge"),
+    "publish --record-only": lambda shop: ("publish", str(popularity(shop.root / "p.json", 45)), "--record-only"),
+    "publish --drop": lambda shop: (
+        "publish",
+        "--drop",
+        "grocer/home:cooc",
+        "--accept",
+        "type-dropped",
+        "--reason",
+        "x",
+    ),
+    "ship": lambda shop: ("ship", "grocer/home", f"popularity@{first(shop)}", "--reship"),
+    "sync": lambda shop: ("sync", "--prune"),
+}
+
+
+def first(shop: Shop) -> str:
+    """The version of popularity that was shipped first."""
+
+    path = git(
+        shop.origin, "log", "--reverse", "--format=", "--name-only", "main", "--", "registry/grocer/home/popularity"
+    )
+    return path.split()[0].rpartition("/")[2].removesuffix(".json")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("kept"), twice_shipped)
+
+
+@pytest.mark.parametrize("what", [pytest.param(each, marks=pytest.mark.slow if " " in each else ()) for each in DRY])
+def test_a_dry_run_writes_nothing_where_the_same_without_it_does(what: str, kept: Kept) -> None:
+    shop = kept.fresh()
+    pointer = shop.store / "registry/current/grocer/home/manifest.json"
+    if what == "sync":
+        pointer.unlink()
+    words = ("-C", str(shop.desk), *DRY[what](shop))
+    before = shop.everything()
+    assert main([*words, "--dry-run"]) == 0
+    assert shop.everything() == before
+    assert main(words) == 0
+    assert shop.everything() != before
