@@ -134,6 +134,11 @@ def test_a_tenant_that_leads_out_is_left_out_by_name_and_read_if_that_is_named_t
         read(alone)
 
 
+def test_a_window_that_nobody_staged_is_asked_for(tree: Path) -> None:
+    with pytest.raises(Problem, match=r"of window 2026-03-09_2026-03-10: did you mean 2026-03-01_2026-03-02\?$"):
+        read(tree, windows=("2026-03-09_2026-03-10",))
+
+
 def test_loose_files_that_are_links_are_the_same(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     popularity(plain / "a.json", 5)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from shop import GROCER, Shop, git, popularity
 
+from pointsman.cli.main import main
 from pointsman.errors import Problem
 from pointsman.repo.open import open_repository
 
@@ -20,6 +21,19 @@ def shop(tmp_path: Path) -> Shop:
     shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
     shop.pull()
     return shop
+
+
+def test_what_ssh_says_of_an_origin_is_told_not_only_that_git_could_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text("#!/bin/sh\nfor word in a b c Host-key-changed; do echo $word >&2; done\nexit 255\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
+    assert main(["-C", "git@forge.example:recsys/manifests.git", "status"]) == 3
+    said = capsys.readouterr().err
+    assert ": b; c; Host-key-changed; fatal: Could not read from remote repository." in said
+    assert len(said.splitlines()) == 1
 
 
 def edit(shop: Shop) -> None:

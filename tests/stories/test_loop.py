@@ -314,7 +314,7 @@ def test_a_pull_request_whose_manifest_moved_is_rebuilt_by_publishing_again(shop
     shop.publish(one)
     shop.publish(two, merge=True)
     assert [pull["stale"] for pull in shop.pulls()] == [True]
-    with pytest.raises(MovedFirst, match="publish again"):
+    with pytest.raises(MovedFirst, match="publish again, or run pointsman pr refresh; "):
         shop.merge()
     assert outcomes(shop.publish(one)) == ["updated"]
     shop.merge()

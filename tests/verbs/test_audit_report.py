@@ -118,6 +118,10 @@ def test_who_made_and_who_merged_is_told_apart(kept: Kept) -> None:
     assert people[ops][1] == people[ops][0] + 1
 
 
+def test_the_columns_of_a_short_table_have_names_on_a_terminal(found: Audit) -> None:
+    assert "People (who, commits made, committed or merged):" in terminal.render(found).splitlines()
+
+
 def test_since_cuts_the_report_and_what_came_before_still_counts_as_known(kept: Kept) -> None:
     shop = kept.fresh()
     restored = git(shop.desk, "log", "-1", "--format=%H", "--grep=^Revert")

@@ -20,10 +20,12 @@ from pointsman.errors import Fault, Problem, Refused
 from pointsman.files import NoPlainFile, TooLong, open_file, read_file, read_upto
 from pointsman.state.names import Target, is_version, short
 from pointsman.state.paths import is_target
+from pointsman.state.suggest import did_you_mean
 
 _WINDOW = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")
 TIMES_LARGER = 16  # than its canonical payload may a file be
 _LONGEST_POINTER = 1024  # bytes of a current.version
+_NAMES = 3  # of windows that are asked for
 _LONGEST_BEGINNING = 2048  # bytes of an artifact
 _BEGINNING = re.compile(rb'"tenant":\s*"([ -!#-\[\]-~]*)",\s*"surface":\s*"([ -!#-\[\]-~]*)"')
 
@@ -110,6 +112,8 @@ def find_files(paths: Sequence[str], windows: Sequence[str] = ()) -> Found:
             there = list(tree.files(windows))
             if not there and not found.faults:
                 left_out = f"; {found.notes[-1]}" if found.notes else ""
+                if windows and tree.staged:
+                    left_out = did_you_mean(windows[-1], sorted(tree.staged, reverse=True), most=_NAMES)
                 of_windows = f" of window {', '.join(windows)}" if windows else ""
                 raise Problem(f"{path} has no staged artifacts{of_windows}{left_out}")
         elif os.path.isfile(path):
@@ -160,6 +164,7 @@ class _Tree:
         self.roots = roots
         self.found = found
         self._plain: dict[str, list[str]] = {}  # real directory → .json files that are in no window's directory
+        self.staged: set[str] = set()  # the names of the windows of all targets
         self._windows: list[tuple[str, str]] = []  # path and real path of a window's directory; "" if that is outside
 
     def files(self, windows: Sequence[str]) -> Iterator[str]:
@@ -233,6 +238,7 @@ class _Tree:
             newest_first = sorted(by_window, key=lambda name: (name.partition("_")[2], name), reverse=True)
             chosen = newest_first if ALL_WINDOWS in wanted else [name for name in newest_first if name in wanted]
             chosen = chosen if wanted else newest_first[:1]
+            self.staged |= by_window.keys()
             absent = [name for name in wanted if name not in by_window and name != ALL_WINDOWS]
             if absent:
                 self.found.notes.append(f"{'/'.join(names)}: nothing staged for window {', '.join(absent)}")

@@ -18,6 +18,8 @@ from pointsman.state.objects import Oid
 
 AT_ONCE = 500  # ids in one write: half of what the smallest usual pipe (64 KiB) holds
 _MOST_SAID = 1000  # characters
+_CUT_OFF = "fatal: Could not read from remote repository."  # what git says of any trouble of ssh
+_CARRIER = 3  # lines of ssh
 _INTERRUPT = 0.2  # seconds: a Ctrl-C ends git, and may reach this process a moment later
 
 
@@ -39,6 +41,8 @@ class Ran:
         """Git's error lines, joined to one line, and no more of it than a reader has use for."""
         lines = [line.strip() for line in self.err.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "!", "ERROR"))] or lines
+        if _CUT_OFF in lines:  # whoever was to carry the call has said why, in words of its own
+            errors = [*lines[: lines.index(_CUT_OFF)][-_CARRIER:], *errors]
         ended = f"it was ended by signal {-self.code}" if self.killed else f"git ended with exit code {self.code}"
         return said("; ".join(dict.fromkeys(errors))) or ended
 

@@ -17,7 +17,11 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         replaces, last = change.said.supersedes, change.last or "none"
         if replaces != last:
             is_ship = change.kind is Kind.SHIP
-            again = f"publish again; {change.way_back}" if is_ship else f"run pointsman rollback {change.target} again"
+            again = (
+                f"publish again, or run pointsman pr refresh; {change.way_back}"
+                if is_ship
+                else f"run pointsman rollback {change.target} again"
+            )
             says = (
                 f"{change.target} was built on a manifest that is no longer current (it replaces "
                 f"{short(replaces) if replaces else 'no commit that it names'}, main has {short(last)}): {again}"

@@ -18,7 +18,8 @@ def render(found: Audit) -> str:
 
 def _lines(found: Audit) -> Iterator[str]:
     for table in tables(found, usual=False):
-        yield f"{table.title}:"
+        named = f" ({', '.join(table.columns)})" if len(table.columns) <= _FEW else ""
+        yield f"{table.title}{named}:"
         for row in table.rows:
             if len(row) <= _FEW:
                 yield "  " + "  ".join(row)
