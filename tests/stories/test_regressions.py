@@ -69,7 +69,7 @@ def test_a_guardrail_is_not_passed_by_comparing_with_a_state_that_lacks_the_type
     shop.publish(cooc(tmp_path / "c1.json", 100), merge=True)
     both = (cooc(tmp_path / "c2.json", 10), popularity(tmp_path / "p1.json", 100))
     shop.publish(*both, merge=True, accept=("items-drop",), reason="x")
-    with pytest.raises(Refused, match="popularity falls from 100 to 3"):
+    with pytest.raises(Refused, match="popularity fell from 100 to 3"):
         shop.publish(popularity(tmp_path / "p2.json", 3))
 
 

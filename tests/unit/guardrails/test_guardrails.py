@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -66,10 +67,10 @@ def says(rule: str, *steps: Step, limit: Limit | None = None) -> str:
          step([RECORD, record("cooc")], [RECORD], drops=["cooc"]), "cooc disappeared"),
         ("type-missing", ("cooc",), step([], [RECORD]), step([], [RECORD, record("cooc")]), "cooc not in the manifest"),
         ("items-drop", 0.5, step([RECORD], [record(summary={"items": 49})]),
-         step([RECORD], [record(summary={"items": 50})]), "falls from 100 to 49 items (51% less, the limit is 50%)"),
+         step([RECORD], [record(summary={"items": 50})]), "fell from 100 to 49 items (51% less, the limit is 50%)"),
         ("items-floor", 20, step([], [record(summary={"items": 19})]), step([], [record(summary={"items": 20})]),
          "has 19 items, the floor is 20"),
-        ("kept-low", 0.3, step([RECORD], [record()], kept=0.29), step([RECORD], [record()], kept=0.3), "keeps 29%"),
+        ("kept-low", 0.3, step([RECORD], [record()], kept=0.29), step([RECORD], [record()], kept=0.3), "kept 29%"),
         ("overlap-low", 0.3, step([RECORD], [record()], overlap=0.29), step([RECORD], [record()], overlap=0.3), "29%"),
         ("size-jump", Jump(3, 10), step([RECORD], [record(size=333)]), step([RECORD], [record(size=334)]),
          "from 1000 to 333 bytes"),
@@ -245,12 +246,25 @@ def test_what_holds_for_several_types_is_said_once() -> None:
     assert sentence([differ, Finding("cooc", 2, True, "cooc, too")]) == "they differ; cooc, too"
 
 
+@pytest.mark.parametrize("rule", ["items-drop", "kept-low", "overlap-low", "size-jump", "window-regressed"])
+def test_what_is_said_of_one_type_is_right_of_two(rule: str) -> None:
+    types = ["mine", "yours"]  # no measures of their own
+    before = [record(each, "c", window_end="2026-03-03T00:00:00Z", summary={"items": 100}) for each in types]
+    now = [record(each, size=1, summary={"items": 1}) for each in types]
+    for pair in (slice(0, 1), slice(0, 2)):
+        told = says(
+            rule, step(before[pair], now[pair], kept=0.0, overlap=0.0), limit=0.3 if rule == "overlap-low" else None
+        )
+        words = told.removeprefix(", ".join(types[pair]) + " ")
+        assert words != told
+        assert re.match("(fell|kept|went) ", words)  # a verb of one form, and no "its"
+        assert not re.search(r"\bits\b", words)
+
+
 def test_a_share_is_told_with_enough_digits_to_see_that_it_is_beyond_its_limit() -> None:
     less = step([record(version="c", summary={"items": 1000})], [record(summary={"items": 497})])
     assert "(50.3% less, the limit is 50.0%)" in says("items-drop", less)
-    assert "keeps 29.996% of its ids, the floor is 30.000%" in says(
-        "kept-low", step([RECORD], [record()], kept=0.29996)
-    )
+    assert "kept 29.996% of the ids, the floor is 30.000%" in says("kept-low", step([RECORD], [record()], kept=0.29996))
 
 
 # properties

@@ -14,8 +14,10 @@ from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
 from pointsman.state import strict_json
 from pointsman.state.strict_json import shown
+from pointsman.state.suggest import did_you_mean
 from pointsman.state.times import rfc3339_instant
 
+_LONGEST_NAME = 64  # characters of a type that are compared with the names of those there are
 _control = re.compile("[\x00-\x1f\x7f-\x9f]")
 _limit_names = tuple(f"max_{name}_{what}" for name, layout in LAYOUTS.items() for what in layout.counted)
 
@@ -249,8 +251,8 @@ class _Judge:
             return self.fault("schema", f"{where}: the schema of this type cannot be used: {own_type}")
         if artifact_type in LAYOUTS or own_type is not None:
             return None
-        known = ", ".join((*LAYOUTS, *self.types))
-        return self.fault("schema", f"{where}: unknown artifact type {shown(artifact_type)}; known are {known}")
+        meant = did_you_mean(artifact_type[:_LONGEST_NAME], (*LAYOUTS, *self.types), most=3)
+        return self.fault("schema", f"{where}: unknown artifact type {shown(artifact_type)}{meant}")
 
     def _misplaced(self, member: str, found: str, expected: str) -> Fault:
         says = f"$.{member}: is {shown(found)}, but its path or record says {shown(expected)}; move it to its own place"

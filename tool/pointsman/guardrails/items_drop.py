@@ -20,7 +20,7 @@ def judge(limit: Limit, step: Step) -> Iterator[Finding]:
             less = max(0.0, (was - now) / was) if was else 0.0
             broken = now < was * (1 - float(number(limit)))
             fall, most = shares(less, number(limit))
-            says = f"{slot} falls from {was} to {now} {measure} ({fall} less, the limit is {most})"
+            says = f"{slot} fell from {was} to {now} {measure} ({fall} less, the limit is {most})"
             yield Finding(slot, less, broken, says if broken else "")
 
 

@@ -11,7 +11,7 @@ from pointsman.guardrails.limits import Limit, floor
 
 
 def judge(limit: Limit, step: Step) -> Iterator[Finding]:
-    yield from under_floor(limit, step, lambda like: like.kept, "keeps {} of its ids")
+    yield from under_floor(limit, step, lambda like: like.kept, "kept {} of the ids")
 
 
 GUARDRAIL = Guardrail(

@@ -11,7 +11,7 @@ from pointsman.guardrails.limits import Limit, floor
 
 
 def judge(limit: Limit, step: Step) -> Iterator[Finding]:
-    words = "has {} of its top entries in common with the version before"
+    words = "kept {} of the top entries of the version before"
     yield from under_floor(limit, step, lambda like: like.overlap, words)
 
 

@@ -27,7 +27,7 @@ def judge(limit: Limit, step: Step) -> Iterator[Finding]:
             )
             how = "smaller" if shrinks else "larger"
             says = (
-                f"{slot} goes from {old.size} to {new.size} bytes, {factor:.2f} times {how} (the limit is {allowed:g})"
+                f"{slot} went from {old.size} to {new.size} bytes, {factor:.2f} times {how} (the limit is {allowed:g})"
             )
             yield Finding(slot, new.size / old.size, True, says)
         else:
