@@ -113,15 +113,16 @@ def clock(digits: bytes | int) -> int:
 
 
 def read_commit(oid: Oid, content: bytes) -> Commit:
-    """A commit from the bytes of its object, as far as they can be read. It ends at its first NUL, as for git."""
-    head, _, message = content.partition(b"\0")[0].partition(b"\n\n")
-    lines = [(name, value) for name, _, value in (line.partition(b" ") for line in head.split(b"\n"))]
+    """A commit from the bytes of its object, as far as they can be read. A NUL ends its line, or the message."""
+    head, _, message = content.partition(b"\n\n")
+    whole = (line.partition(b"\0")[0].partition(b" ") for line in head.split(b"\n"))
+    lines = [(name, value) for name, _, value in whole]
     parents = tuple(Oid(value.decode(errors="replace")) for name, value in lines if name == b"parent")
     fields = dict(reversed(lines))  # of two, the first counts
     encoding = fields.get(b"encoding", b"")
     (committer, time), (author, _) = (_person(fields.get(who, b"")) for who in (b"committer", b"author"))
     by, of = (_text(each, encoding) or _NOBODY for each in (committer, author))
-    return Commit(oid, parents, clock(time), by, of, _text(message, encoding))
+    return Commit(oid, parents, clock(time), by, of, _text(message.partition(b"\0")[0], encoding))
 
 
 def _person(line: bytes) -> tuple[bytes, bytes]:
