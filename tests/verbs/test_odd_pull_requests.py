@@ -24,8 +24,9 @@ def tree_with(shop: Shop, *paths: str) -> str:
         tree = repo.tree_of(repo.main)
         there = [change.path for change in repo.git.differences(object_id("tree", b""), tree)]
         for path in paths:
-            gone = dict.fromkeys(each for each in there if each.startswith(f"{path}/"))
-            tree = repo.tree_with(repo.tree_with(tree, gone), {path: b"{}\n"})
+            for new in (dict.fromkeys(each for each in there if each.startswith(f"{path}/")), {path: b"{}\n"}):
+                tree = repo.tree_with(tree, new)
+                repo.commit(tree, [repo.main], "a tree is written with its commit")
         return tree
 
 

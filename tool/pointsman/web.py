@@ -6,6 +6,7 @@ connection. Of proxies and certificates a sentence names the variable, never its
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -47,8 +48,9 @@ class Line:
         def hang_up() -> None:
             late.set()
             for each in self._sockets:
-                # Not TLS's own shutdown, which would wait for the other side.
-                socket.socket.shutdown(each, socket.SHUT_RDWR)
+                # Not TLS's own shutdown, which would wait for the other side. It may be closed by now.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(each, socket.SHUT_RDWR)
 
         watch = threading.Timer(seconds, hang_up)
         watch.daemon = True

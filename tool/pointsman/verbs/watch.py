@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 from pointsman.errors import Bug, MovedFirst, Problem, Unreachable, one_line
@@ -113,9 +114,8 @@ def keep_syncing(
     """
     seen = Seen(verify_every)
     for count in itertools.count(1):
-        trouble = _attempt(
-            stop, lambda: sync(workspace.again(), replace(orders, stopped=stop.is_set), seen), passes.done
-        )
+        look = partial(sync, orders=replace(orders, stopped=stop.is_set), seen=seen)
+        trouble = _attempt(workspace, stop, look, passes.done)
         if trouble is not None:
             passes.failed(trouble)
         if stop.wait(every * jitter(1 - _JITTER, 1 + _JITTER)):
@@ -138,7 +138,7 @@ def watch(
     Problem if the first look shows that the question is wrong: a target that nobody knows, settings that say nothing.
     """
     for count in itertools.count(1):
-        trouble = _attempt(stop, lambda: status(workspace.again(), named).value, seen)
+        trouble = _attempt(workspace, stop, lambda again: status(again, named).value, seen)
         if trouble is not None and count == 1 and trouble.exit_code == Problem.exit_code:
             raise trouble
         if trouble is not None:
@@ -149,14 +149,17 @@ def watch(
             workspace.repo.forget()
 
 
-def _attempt(stop: threading.Event, look: Callable[[], _Found], tell: Callable[[_Found], None]) -> Problem | None:
+def _attempt(
+    workspace: Workspace, stop: threading.Event, look: Callable[[Workspace], _Found], tell: Callable[[_Found], None]
+) -> Problem | None:
     """Look once and tell what was found, or return what went wrong. OSError only if nobody can be told.
 
-    Nothing went wrong if `stop` is set: a Ctrl-C in a terminal ends git, too, and what was asked of it fails.
+    Nothing went wrong if `stop` is set: a Ctrl-C in a terminal ends git, too, and what was asked of it fails. Notes
+    about that are not told either.
     """
     looked = False
     try:
-        found = look()
+        found = look(workspace.again())
         looked = True
         tell(found)
     except Problem as problem:
@@ -166,4 +169,7 @@ def _attempt(stop: threading.Event, look: Callable[[], _Found], tell: Callable[[
             raise
         says = f"this pass failed by a bug ({type(error).__name__}: {one_line(str(error))})"
         return None if stop.is_set() else Bug(says)
+    finally:
+        if stop.is_set():
+            workspace.repo.notes.clear()
     return None
