@@ -46,6 +46,7 @@ ROWS: Mapping[str, str] = {
     "unvouched-manifest": "PR SY AU",
     "rolled-back": "PR SY AU",
     "manifest-removed": "PR SY AU",
+    "still-needed": "PR AU",
     "on-hold": "PR SY",
     "retired": "PR SY",
     "rewritten-history": "SY AU",

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -197,8 +198,8 @@ def slots_of(data: bytes | None) -> dict[str, str]:
 
 
 def moment(time: int) -> str:
-    minutes = (time - CLOCK) // 60
-    return f"2026-03-04T{minutes // 60:02}:{minutes % 60:02}:00.000000Z"
+    at = datetime(2026, 3, 4, tzinfo=UTC) + timedelta(minutes=(time - CLOCK) // 60)
+    return f"{at:%Y-%m-%dT%H:%M}:00.000000Z"
 
 
 @dataclass(slots=True)
@@ -298,20 +299,25 @@ class State:
         self.commit(label, f"hold: {target}", {f"holds/{target}.json": rendered(hold)})
         return self
 
-    def retire(self, label: str, name: str) -> State:
-        self.commit(label, f"retire: {name}", {tombstone_path(name): tombstone(name)})
+    def retire(self, label: str, name: str, **more: Any) -> State:
+        self.commit(label, f"retire: {name}", {tombstone_path(name): tombstone(name, **more)})
         return self
+
+    def pass_by(self, days: int) -> State:
+        """Nothing but records for a while."""
+        self.time += days * 86400
+        return self.record(f"after-{days}-days", f"cooc.{days % 20 + 10}")
 
 
 def tombstone_path(name: str) -> str:
     return f"{Artifact.named(name).path.removesuffix('.json')}.retired.json"
 
 
-def tombstone(name: str) -> bytes:
+def tombstone(name: str, **more: Any) -> bytes:
     artifact = Artifact.named(name)
     tenant, surface = artifact.target.split("/")
     return rendered({"v": 1, "tenant": tenant, "surface": surface, "type": artifact.slot, "version": artifact.version,
-                     "reason": "built from test data"})  # fmt: skip
+                     "reason": "built from test data", **more})  # fmt: skip
 
 
 def _never_shipped(state: State) -> State:
@@ -360,7 +366,7 @@ def _hold_over(state: State) -> State:
 
 def _retired(state: State) -> State:
     """`popularity.4`, never shipped, and `popularity.1`, of the first ship, have tombstones."""
-    return _shipped_twice(state).retire("retire-4", "popularity.4").retire("retire-1", "popularity.1")
+    return _shipped_twice(state).retire("retire-4", "popularity.4").retire("retire-1", "popularity.1", erase=True)
 
 
 def _with_user_type(state: State) -> State:
@@ -578,7 +584,51 @@ def _clock_ahead(state: State) -> State:
     return state
 
 
+def _rested(state: State, retention: str = "") -> State:
+    """A hundred days after `popularity.1` gave way to the second ship. `retention`: such a table of the settings."""
+    state.settings = f"[retention]\n{retention}\n" if retention else ""
+    return _shipped_twice(state).pass_by(100)
+
+
+def _kept(state: State, retention: str) -> State:
+    """`popularity.1` has just given way, and a table of the settings says how long it is kept."""
+    state.settings = f"[retention]\n{retention}\n"
+    return _shipped_twice(state)
+
+
+def _eleven_ships(state: State) -> State:
+    """Nine more ships, a hundred days after the second one: `popularity.1` is of the eleventh from the last."""
+    _rested(state).record("eleven-records", *(f"popularity.{number}" for number in range(8, 13)))
+    for number in range(3, 12):
+        state.ship(f"ship-{number}", HOME, f"popularity.{number}", "cooc.1")
+    return state
+
+
+def _by_a_clock_of(state: State, time: int) -> State:
+    """The second ship, which took `popularity.1` out of use, was made by another clock."""
+    state.settings = "[retention]\nkeep_days = 80\nkeep_ships = 1\n"
+    _shipped_once(state)
+    kept, state.time = state.time, time
+    data = manifest(HOME, state.current("popularity.2", "cooc.1"), moment(kept + 120))
+    state.commit("second-ship", f"ship: {HOME}\n\n{state.lines(HOME, data)}\n", {manifest_path(HOME): data})
+    state.time = kept + 120
+    return state.record("soon-after", "popularity.9")
+
+
+def _long_gone(state: State) -> State:
+    return _gone(state).pass_by(100)
+
+
 STATES: dict[str, Callable[[State], State]] = {
+    "rested": _rested,
+    "rested, one ship kept": lambda state: _rested(state, "keep_ships = 1"),
+    "kept by days": lambda state: _kept(state, "keep_days = 30000\nkeep_ships = 1"),
+    "kept by ships": lambda state: _kept(state, "keep_days = 0\nkeep_ships = 2"),
+    "kept not at all": lambda state: _kept(state, "keep_days = 0\nkeep_ships = 0"),
+    "eleven-ships": _eleven_ships,
+    "by a clock far behind": lambda state: _by_a_clock_of(state, 1),
+    "by a clock far ahead, rested": lambda state: _by_a_clock_of(state, 32_440_000_000).pass_by(100),
+    "long-gone": _long_gone,
     "clock-ahead": _clock_ahead,
     "must-sign": _must_sign,
     "never-shipped": _never_shipped,

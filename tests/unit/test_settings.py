@@ -25,7 +25,13 @@ def test_the_least_settings_have_the_defaults_of_the_contract() -> None:
     assert settings.serving_target("grocer/home/manifest.json") == target
     assert settings.serving_target("grocer/home/other.json") is None
     assert (settings.artifact_bytes, settings.state_file_bytes) == (10_000_000, 65536)
+    assert (settings.keep_days, settings.keep_ships) == (90, 10)
     assert settings.limit(target, "items_drop") == 0.5
+
+
+def test_what_is_kept_may_be_set_and_switched_off() -> None:
+    settings = read_settings(STORE + b"[retention]\nkeep_days = 0\nkeep_ships = 3\n")
+    assert (settings.keep_days, settings.keep_ships) == (0, 3)
 
 
 def test_a_target_has_its_own_limits_and_the_rest_keeps_the_repositorys() -> None:
@@ -111,6 +117,12 @@ def test_a_bucket_is_reached_as_the_settings_say() -> None:
         ),
         (STORE + b'[serving]\nmanifest = "file:///x/../{tenant}/{surface}"\n', "dotted part"),
         (STORE + b"[limits]\nartifact_bytes = 0\n", "whole number of bytes above 0"),
+        *(
+            (STORE + b"[retention]\n%s = %s\n" % (key, value), f"[retention] {key.decode()} must be a whole number")
+            for key in (b"keep_days", b"keep_ships")
+            for value in (b"-1", b"true", b"1.5", b"100001", b'"90d"')
+        ),
+        (STORE + b"[retention]\nkeep_day = 1\n", "unknown key keep_day in [retention]: did you mean keep_days?"),
         (b'[store]\nurl = "ftp://bucket"\n', "this version cannot use"),
         (b'[store]\nurl = "s3://key:word@bucket"\n', "credentials come from the environment"),
         (b'[store]\nurl = "file:///x"\nformer = ["s3://key:word@b"]\n', "credentials come from the environment"),

@@ -12,6 +12,7 @@ from typing import Any
 from pointsman.errors import Problem
 from pointsman.guardrails.limits import Limit
 from pointsman.guardrails.table import DEFAULTS, read_limits
+from pointsman.state.hook_url import check_hook, check_invalidate
 from pointsman.state.names import NAME, Target
 from pointsman.state.other_forms import recognised
 from pointsman.state.store_url import Access, can_be_asked, split_url
@@ -26,10 +27,12 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     "limits": ("artifact_bytes", "state_file_bytes"),
     "policy": tuple(DEFAULTS),
     "audit": ("since", "allowed_signers", "signed"),
+    "retention": ("keep_days", "keep_ships"),
     "notify": ("command", "webhook"),
 }
 _MOST_BYTES = 1_000_000
 _MOST_PARTS = 64
+_LONGEST_KEPT = 100_000  # days, or ships
 _LONG_KEY = re.compile(rb"(?:[\w\"'-]{1,99}[ \t]*\.[ \t]*){%d}" % _MOST_PARTS)  # tomllib needs time by their square
 FORGES = ("local", "github")  # forge.open describes each
 _LOCAL = "local"  # the forge where only commands merge, and nothing is merged by itself
@@ -52,6 +55,8 @@ class Settings:
     audit_since: str = ""  # this commit and all before it are not judged; their manifests count as good
     allowed_signers: str = ""  # path of a file on main
     signed: tuple[str, ...] = ()  # paths of files and directories, "." for all
+    keep_days: int = 90  # so long a version may not be retired after it was current
+    keep_ships: int = 10  # nor while one of the last ships of its target has it
     invalidate: tuple[str, ...] = ()  # URLs with {tenant}, optionally {surface}: one for each replica of serving
     notify_command: str = ""
     notify_webhook: str = ""
@@ -137,6 +142,7 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
         artifact_bytes=_count(limits, "artifact_bytes", default.artifact_bytes, where),
         state_file_bytes=_count(limits, "state_file_bytes", default.state_file_bytes, where),
         **_audit(tables.get("audit", {}), where),
+        **_retention(tables.get("retention", {}), where),
         **_hooks(tables.get("serving", {}), tables.get("notify", {}), where),
         policy=read_limits({key: value for key, value in policy.items() if "/" not in key}, "[policy]", where),
         target_policy={
@@ -298,15 +304,22 @@ def _audit(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     return {"audit_since": since, "allowed_signers": signers, "signed": tuple(signed)}
 
 
+def _retention(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    for key, value in table.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LONGEST_KEPT:
+            raise Problem(f"{where}: [retention] {key} must be a whole number from 0 to {_LONGEST_KEPT}, not {value!r}")
+    return dict(table)
+
+
 def _hooks(serving: Mapping[str, Any], notify: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The fields about the calls of sync: [serving] invalidate and [notify]."""
     given = serving.get("invalidate", [])
     urls = [each for each in (given if isinstance(given, list) else [given]) if each != ""]
     for url in urls:
-        _invalidate(url, where)
+        check_invalidate(url, where)
     command, webhook = notify.get("command", ""), notify.get("webhook", "")
     if webhook != "":
-        _hook(webhook, "[notify] webhook", where)
+        check_hook(webhook, "[notify] webhook", where)
     try:
         if (
             not isinstance(command, str)
@@ -317,22 +330,6 @@ def _hooks(serving: Mapping[str, Any], notify: Mapping[str, Any], where: str) ->
     except ValueError as error:
         raise Problem(f"{where}: [notify] command: {error}: {command!r}") from error
     return {"invalidate": tuple(dict.fromkeys(urls)), "notify_command": command, "notify_webhook": webhook}
-
-
-def _invalidate(url: object, where: str) -> None:
-    key = "[serving] invalidate"
-    checked = _hook(url, key, where)
-    names = re.findall(r"\{([^{}]*)\}", checked)
-    if names.count("tenant") != 1 or names.count("surface") > 1 or {*names} - {"tenant", "surface"}:
-        raise Problem(f"{where}: {key} must have {{tenant}} once in each URL, and may have {{surface}} once")
-    if "{" in checked[: checked.index("/", checked.index("://") + 3)]:
-        raise Problem(f"{where}: {key}: the host cannot contain {{tenant}} or {{surface}}: {checked!r}")
-
-
-def _hook(url: object, key: str, where: str) -> str:
-    if not isinstance(url, str) or not re.fullmatch(r"https?://[^/@\s]+/?[^\s@]*", url) or "/" not in url[8:]:
-        raise Problem(f"{where}: {key} must be a URL such as https://host/path without credentials, not {url!r}")
-    return url
 
 
 def _is_path(value: object) -> bool:

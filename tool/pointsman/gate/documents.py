@@ -188,19 +188,10 @@ class Documents:
             return (Fault(change.path, "schema", str(error)),)
         return ()
 
-    def tombstones(self, base: Snapshot, documents: Iterable[Document]) -> tuple[frozenset[str], frozenset[str]]:
-        """Two sets of the tombstones that a change adds: of versions that are current, of versions without a record."""
-        pointed_to, unrecorded = set(), set()
-        for document in documents:
-            if document.kind == "tombstone" and document.change.new is not None:
-                target, (*_, slot, name) = target_of(document.path), document.path.split("/")
-                version = name.partition(".")[0]
-                manifest = self.manifest(base, target)
-                if manifest is not None and manifest.versions.get(slot) == version:
-                    pointed_to.add(document.path)
-                if base.entry(target.record_path(slot, version)) is None:
-                    unrecorded.add(document.path)
-        return frozenset(pointed_to), frozenset(unrecorded)
+    def unrecorded(self, base: Snapshot, documents: Iterable[Document]) -> frozenset[str]:
+        """The tombstones that a change adds of versions without a record."""
+        added = ((path, *retired_by(path)) for path in tombstones(documents))
+        return frozenset(path for path, target, *slot in added if base.entry(target.record_path(*slot)) is None)
 
     def in_use(self, base: Snapshot, documents: Iterable[Document]) -> dict[str, str]:
         """Path of a changed schema → a record of its type, if any. It looks at every target; schemas change rarely."""
@@ -220,3 +211,14 @@ class Documents:
             for name in base.files(f"registry/{target}/{slot}")
         )
         return next((path for path in paths if path_kind(path) == "record"), None)
+
+
+def tombstones(documents: Iterable[Document]) -> dict[str, Document]:
+    """Path → document, for the tombstones that a change leaves."""
+    return {each.path: each for each in documents if each.kind == "tombstone" and each.change.new is not None}
+
+
+def retired_by(path: str) -> tuple[Target, str, str]:
+    """The target, the artifact type and the version that a tombstone is about, by its path."""
+    *_, slot, name = path.split("/")
+    return target_of(path), slot, name.partition(".")[0]

@@ -63,7 +63,7 @@ class Gate:
         self.blobs.contents.declared = self.documents.own_type
         self.past = Past(repo, self.documents, self)
         self._changes = TargetChanges(self.documents, self.past)
-        self._gathering = Gathering(self.documents, self.blobs, self.past, self._changes)
+        self._gathering = Gathering(self.documents, self.blobs, self.past, self._changes, now)
         self._rules = rules
         self._now = now
         self._own_faults: dict[tuple[Oid, Target], tuple[Fault, ...]] = {}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from pointsman.gate.blobs import Blobs
 from pointsman.gate.case_twins import case_twins
-from pointsman.gate.documents import Documents
+from pointsman.gate.documents import Documents, retired_by, tombstones
 from pointsman.gate.lineage import Past
 from pointsman.gate.odd_trees import odd_trees
+from pointsman.gate.retention import Retention
 from pointsman.gate.target_change import TargetChanges
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.evidence import Checkpoint, Evidence
-from pointsman.settings import SETTINGS_PATH
-from pointsman.state.documents import Manifest
+from pointsman.rules.evidence import Checkpoint, Document, Evidence
+from pointsman.settings import SETTINGS_PATH, Settings
+from pointsman.state.documents import Manifest, Tombstone
 from pointsman.state.message import Message
 from pointsman.state.objects import Change, Oid
 from pointsman.state.paths import target_of
@@ -23,11 +24,15 @@ from pointsman.state.paths import target_of
 class Gathering:
     """For the changes of one repository. What it reads is kept by the parts that read it."""
 
-    def __init__(self, documents: Documents, blobs: Blobs, past: Past, changes: TargetChanges) -> None:
+    def __init__(
+        self, documents: Documents, blobs: Blobs, past: Past, changes: TargetChanges, now: Callable[[], float]
+    ) -> None:
         self._documents = documents
         self._blobs = blobs
         self._past = past
         self._changes = changes
+        self._retention = Retention(past)
+        self._now = now
 
     def evidence(
         self,
@@ -68,9 +73,9 @@ class Gathering:
             targets.append(change)
         if checkpoint is Checkpoint.CHANGE:
             targets = self._blobs.compared(settings, targets)
+        judges_history = checkpoint in (Checkpoint.CHANGE, Checkpoint.AUDIT)
         looks = blobs and not self._blobs.offline and checkpoint in (Checkpoint.CHANGE, Checkpoint.TREE)
         brought = targets if looks and checkpoint is Checkpoint.CHANGE else ()
-        pointed_to, unrecorded = reads.tombstones(base, documents)
         return Evidence(
             checkpoint,
             settings,
@@ -81,7 +86,25 @@ class Gathering:
             clock,
             case_twins(base, changes, self._past.repo.history_index if past else None),
             reads.in_use(base, documents),
-            pointed_to,
-            unrecorded,
+            self._needed(tip or base.commit, base.commit, settings, documents, clock) if judges_history else {},
+            reads.unrecorded(base, documents),
             odd_trees(head, changes) if checkpoint in (Checkpoint.CHANGE, Checkpoint.TREE) else {},
         )
+
+    def _needed(
+        self, tip: Oid | None, base: Oid | None, settings: Settings, documents: Sequence[Document], clock: int
+    ) -> dict[str, str]:
+        """Tombstone → why its version is still needed, of those that a change on `base` adds."""
+        found: dict[str, str] = {}
+        now = int(self._now())
+        for path, document in tombstones(documents).items() if tip is not None and base is not None else ():
+            assert tip is not None
+            assert base is not None
+            erase = isinstance(document.value, Tombstone) and document.value.erase
+            target, *version = retired_by(path)
+            why = self._retention.why_needed(
+                tip, base, target, (version[0], version[1]), settings, min(clock or now, now), erase=erase
+            )
+            if why:
+                found[path] = why
+        return found

@@ -105,7 +105,7 @@ class Evidence:
     clock: int = 0  # the committer's, seconds since 1970
     twins: Mapping[str, str] = field(default_factory=dict)  # path → another that differs from it only in case
     in_use: Mapping[str, str] = field(default_factory=dict)  # path of a schema → a record of its type on the base
-    pointed_to: frozenset[str] = frozenset()  # tombstones of versions that a manifest on the base points to
+    needed: Mapping[str, str] = field(default_factory=dict)  # tombstone → why its version is still needed on the base
     unrecorded: frozenset[str] = frozenset()  # tombstones of versions without a record on the base
     odd: Mapping[str, str] = field(default_factory=dict)  # directory → why its tree is none that git writes
     lost: Mapping[str, Oid] = field(default_factory=dict)  # who saw it → a commit that main no longer descends from

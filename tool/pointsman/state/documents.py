@@ -114,6 +114,7 @@ class Tombstone:
     type: str
     version: str
     reason: str
+    erase: bool = False  # its bytes must go, whatever a rollback may need
 
     @property
     def path(self) -> str:
@@ -128,6 +129,7 @@ class Tombstone:
                 "type": self.type,
                 "version": self.version,
                 "reason": self.reason,
+                **({"erase": True} if self.erase else {}),
             }
         )
 
