@@ -16,7 +16,7 @@ from pointsman.verbs import audit, rollback, status
 from pointsman.workspace import Workspace
 
 FEW = 25  # targets
-ELSEWHERE = 60  # calls that may come on top, whatever they are for
+ELSEWHERE = 120  # calls that may come on top: from some number on, history is read for all targets at once
 
 pytestmark = pytest.mark.slow  # a profile of whole commands
 

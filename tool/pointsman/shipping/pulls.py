@@ -114,9 +114,9 @@ def _pull(repo: Repository, opened: Opened, changed: tuple[Target, ...]) -> Pull
             if (older := parse(below.message)).said:
                 commit, message = below, older
                 break
-    named = dict.fromkeys(said.target for said in message.said)
+    named, differ = dict.fromkeys(said.target for said in message.said), set(changed)
     # One that is merged already has no diff.
-    targets = (*(target for target in named if target in changed), *(each for each in changed if each not in named))
+    targets = (*(target for target in named if target in differ), *(each for each in changed if each not in named))
     targets = targets if changed else tuple(named)
     return Pull(opened, targets, commit.message, message, commit.author, rfc3339(commit.time), len(head.parents) > 1)
 
