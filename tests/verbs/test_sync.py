@@ -161,7 +161,9 @@ def test_a_manifest_that_becomes_a_symlink_on_main_is_refused(shop: Shop) -> Non
     shop.push("trick")
     outcome = shop.sync()
     assert outcome.exit_code == 5
-    assert [fault["rule"] for fault in outcome.document["targets"][0]["faults"]] == ["not-a-plain-file"]
+    [fault] = outcome.document["targets"][0]["faults"]
+    assert fault["rule"] == "not-a-plain-file"
+    assert fault["says"].endswith("; if it is on main already, run pointsman rollback grocer/home first")
     assert shop.serving == served
 
 

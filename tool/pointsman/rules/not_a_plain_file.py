@@ -8,6 +8,7 @@ from pointsman.errors import Fault
 from pointsman.rules.evidence import Checkpoint, Evidence
 from pointsman.rules.rule import Rule
 from pointsman.state.objects import PLAIN_FILE
+from pointsman.state.paths import target_of
 
 _MODES = {"120000": "a symlink", "160000": "a submodule", "100755": "an executable file"}
 
@@ -16,7 +17,10 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
     for document in evidence.documents:
         new = document.change.new
         if document.kind != "other" and new is not None and new.mode != PLAIN_FILE:
-            says = f"{_MODES.get(new.mode, f'mode {new.mode}')} where a plain file belongs: commit it with mode 100644"
+            what = _MODES.get(new.mode, f"mode {new.mode}")
+            says = f"{what} where a plain file belongs: commit a file of mode 100644 in its place"
+            if document.kind == "manifest":
+                says += f"; if it is on main already, run pointsman rollback {target_of(document.path)} first"
             yield Fault(document.path, "not-a-plain-file", says)
 
 
