@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from clocks import clock_at
-from shop import GROCER, Kept, Shop, git, refused, twice_shipped
+from shop import GROCER, Kept, Shop, git, popularity, refused, twice_shipped
 
 from pointsman.cli.main import main
 from pointsman.errors import MovedFirst, Problem, Refused
@@ -202,6 +202,20 @@ def test_a_release_says_what_else_holds(shop: Shop, capsys: pytest.CaptureFixtur
     assert "ships pass again" in capsys.readouterr().out
 
 
+def test_a_hold_that_has_ended_is_not_told_as_one_that_still_stops_ships(shop: Shop) -> None:
+    later = NOON + 7200
+    hold(shop, "all", until="1h")
+    assert release(shop, clock=NOON)["says"].startswith("everything is on hold until ")
+    assert release(shop, clock=later).get("says") is None
+    hold(shop, until="1h")
+    assert release(shop, "all", clock=later).get("says") is None
+
+
+def test_a_target_that_is_only_recorded_can_be_held_before_its_first_ship(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "p.json", 9, surface="search"), record_only=True)
+    assert hold(shop, "grocer/search")["outcome"] == "merged"
+
+
 @pytest.mark.parametrize("verb", [hold, release])
 def test_a_target_that_never_was_names_the_nearest_and_changes_nothing(shop: Shop, verb: Any) -> None:
     before = shop.everything()
@@ -217,9 +231,12 @@ def test_what_is_wrongly_said_is_one_sentence(shop: Shop, capsys: pytest.Capture
         ["hold", "grocer", "--until", "3d", "--reason", "x"],
         ["hold", "grocer/home", "--until", "3d", "--reason", "a\nSupersedes: x"],
         ["release", "grocer/home", "--now"],
+        ["release", "grocer/home", "--reason", "a\nSupersedes: x"],
     ):
         assert main(["-C", str(shop.desk), *words]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
+    with pytest.raises(Problem, match="--reason"):  # whoever asks, of a release, too
+        holds.Request("all", reason="a\nSupersedes: x")
 
 
 @pytest.mark.slow
