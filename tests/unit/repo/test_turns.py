@@ -209,6 +209,25 @@ def test_the_next_run_waits_out_a_ticket_of_the_dead_and_takes_it_away(dice: ran
     assert set(origin.refs) == {MAIN}
 
 
+def test_a_ticket_of_the_dead_that_cannot_be_taken_away_is_waited_for_once(dice: random.Random) -> None:
+    origin = Origin(dice)
+    stuck = f"{TICKETS}000001-5-abc"
+    origin.refs[stuck] = Oid("0")
+    publisher = Publisher("p", origin, together=False)
+    really = publisher.change_ref
+
+    def change_ref(ref: str, new: Oid | None, was: Oid | None) -> None:
+        if ref == stuck:
+            raise Unreachable("a lock of a git that was killed is in the way")
+        really(ref, new, was)
+
+    publisher.change_ref = change_ref  # type: ignore[method-assign]
+    play(origin, [publisher])
+    assert publisher.ended == "done"
+    assert set(origin.refs) == {MAIN, stuck}
+    assert origin.now < 20
+
+
 def test_refs_that_are_no_tickets_are_let_be(dice: random.Random) -> None:
     origin = Origin(dice)
     strange = {f"{TICKETS}notes": Oid("0"), f"{TICKETS}1-x-y": Oid("0"), f"{TICKETS}000001-99999-abc": Oid("0")}

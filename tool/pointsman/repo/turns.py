@@ -72,6 +72,7 @@ class Turns:
         self._users = 0
         self._until = 0.0
         self._closed = False  # the origin takes no tickets
+        self._dead: set[str] = set()  # tickets whose owners were waited for in vain, also if they cannot be deleted
         self._slowest = 0.0  # seconds that the longest try took
         self._turn_began = 0.0
 
@@ -137,7 +138,7 @@ class Turns:
             if self.held is None or self.held.ref not in refs:
                 self.held = None
                 return
-            ahead = [each for each in self.waiting if each < self.held]
+            ahead = [each for each in self.waiting if each < self.held and each.ref not in self._dead]
             if not ahead:
                 return
             now, seen = self._clock(), (refs.get("refs/heads/main"), ahead[0].ref)
@@ -145,6 +146,7 @@ class Turns:
                 state, changed = seen, now
             elif now - changed > min(ahead[0].patience, _LONGEST_PATIENCE):
                 self._drop(ahead[0])
+                self._dead.add(ahead[0].ref)
             longest = max(longest, len(ahead))
             if passed := longest - len(ahead):
                 pace = (now - began) / passed
