@@ -92,6 +92,19 @@ def test_what_is_no_target_stops_none_that_is(shop: Shop, tenant: str) -> None:
     assert outcomes(shop.sync()) == {"grocer/home": "written"}
 
 
+def test_what_a_pass_wrote_is_told_though_main_moved_and_the_next_pass_found_it_done(
+    shop: Shop, tmp_path: Path
+) -> None:
+    ships = [popularity(tmp_path / "p2.json", 11, surface="search")]
+
+    def main_moves() -> bool:
+        if ships:
+            shop.publish(ships.pop(), merge=True)
+        return False
+
+    assert outcomes(shop.sync(stopped=main_moves)) == {"grocer/home": "written", "grocer/search": "written"}
+
+
 def test_a_pointer_that_is_only_behind_is_written_not_healed(shop: Shop, tmp_path: Path) -> None:
     shop.sync()
     shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)
