@@ -615,6 +615,19 @@ def _by_a_clock_of(state: State, time: int) -> State:
     return state.record("soon-after", "popularity.9")
 
 
+def _bad_ship_mended(state: State, supersedes: str = "", record: str = "") -> State:
+    """A ship that vouches for its bytes and broke a rule all the same was pushed, and taken back."""
+    _shipped_twice(state)
+    data = manifest(HOME, state.current("popularity.3", "cooc.1"), moment(state.time + 60))
+    lines = state.lines(HOME, data)
+    if supersedes:
+        lines = lines.replace(state.lasts[manifest_path(HOME)], state.labels[supersedes])
+    if record:
+        lines = lines.replace(Artifact.named("popularity.3").version, Artifact.named(record).version)
+    state.commit("bad-ship", f"ship: {HOME}\n\n{lines}\n", {manifest_path(HOME): data})
+    return state.restore("mend", HOME, "second-ship")
+
+
 def _long_gone(state: State) -> State:
     return _gone(state).pass_by(100)
 
@@ -629,6 +642,8 @@ STATES: dict[str, Callable[[State], State]] = {
     "by a clock far behind": lambda state: _by_a_clock_of(state, 1),
     "by a clock far ahead, rested": lambda state: _by_a_clock_of(state, 32_440_000_000).pass_by(100),
     "long-gone": _long_gone,
+    "stale ship, mended": lambda state: _bad_ship_mended(state, supersedes="first-ship"),
+    "lying ship, mended": lambda state: _bad_ship_mended(state, record="popularity.4"),
     "clock-ahead": _clock_ahead,
     "must-sign": _must_sign,
     "never-shipped": _never_shipped,
