@@ -62,6 +62,7 @@ def test_it_is_stopped_once_and_then_not_on_any_more(forge: Forge, hub: Hub) -> 
     assert hub.pulls[1]["state"] == "open"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("required", [True, False])
 def test_where_nothing_is_left_to_wait_for_it_is_merged_at_once(forge: Forge, hub: Hub, required: bool) -> None:
     adapter, opened = forge

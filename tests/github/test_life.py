@@ -30,6 +30,7 @@ from pointsman.verbs import audit, check, doctor, explain, log, pr, publish, rol
 from pointsman.workspace import Workspace
 
 
+@pytest.mark.slow
 def test_the_whole_loop_and_back_to_the_same_bytes(team: Team, hub: Hub) -> None:
     first = team.shipped(1)
     before = team.sync()
@@ -307,6 +308,7 @@ def test_status_shows_what_it_can_where_github_does_not_answer(team: Team, hub: 
     assert [each["url"] for each in told["pull_requests"]] == [None]
 
 
+@pytest.mark.slow
 def test_log_tells_who_approved_where_it_is_asked_to(team: Team, hub: Hub) -> None:
     number = team.shipped(1)
     hub.reviews[number].append({"state": "APPROVED", "user": {"login": "bea"}})

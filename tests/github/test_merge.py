@@ -22,6 +22,7 @@ def merge(forge: Forge) -> str:
     return adapter.merge(opened, adapter.repo.main, "title\n\nlines\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "missing, says",
     [
@@ -59,6 +60,7 @@ def test_a_base_that_github_says_was_modified_is_no_refusal(forge: Forge, hub: H
         merge(forge)
 
 
+@pytest.mark.slow
 def test_a_push_that_github_has_not_seen_yet_is_waited_for(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
     hub.needs_review = False
@@ -80,6 +82,7 @@ def test_a_pull_request_into_another_branch_is_none_of_ours(forge: Forge, hub: H
     assert adapter.find(["ship/grocer/home/new"]) == []
 
 
+@pytest.mark.slow
 def test_approvals_and_comments_beyond_the_first_page_are_read(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
     hub.reviews[1] = [{"state": "COMMENTED", "user": {"login": "bea"}}] * 130

@@ -97,6 +97,7 @@ def _key(name: str) -> bytes:
     return f"<Contents><Key>p/{name}</Key>{meta}</Contents>".encode()
 
 
+@pytest.mark.slow
 def test_a_bucket_that_drips_or_lists_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     def drip(to: BaseHTTPRequestHandler) -> None:
         to.wfile.write(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n')

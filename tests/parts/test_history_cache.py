@@ -54,6 +54,7 @@ def by_us(repo: Repository, tip: str, paths: list[str], older: str | None) -> li
     return [each.oid for each in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("round_", range(how_many(1)))
 def test_however_it_was_read_history_is_what_git_log_says(desk: Path, dice: random.Random, round_: int) -> None:
     line = git(desk, "rev-list", "--first-parent", "main").split()
@@ -72,6 +73,7 @@ def test_however_it_was_read_history_is_what_git_log_says(desk: Path, dice: rand
             assert by_us(repo, tip, paths, older) == by_git(desk, tip, paths, older), (tip, paths, older)
 
 
+@pytest.mark.slow
 def test_what_main_gains_while_it_is_asked_again_and_again_is_told(desk: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     git(tmp_path, "clone", "-q", "--bare", str(desk), str(mine))

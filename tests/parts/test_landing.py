@@ -85,6 +85,7 @@ def test_the_records_of_all_that_wait_land_in_one_push_each_as_its_own_commit(sh
     assert shop.check() == []
 
 
+@pytest.mark.slow
 def test_a_record_keeps_the_author_that_its_publisher_gave_it(shop: Shop) -> None:
     def theirs(repo: Repository) -> Oid:
         commit = commit_of(repo, [record(shop, "bookshop")], run="", note="")
@@ -93,6 +94,7 @@ def test_a_record_keeps_the_author_that_its_publisher_gave_it(shop: Shop) -> Non
     assert in_turn(shop, theirs)[1] == "Bea Bot record: theirs"
 
 
+@pytest.mark.slow
 def test_records_that_main_has_already_are_no_commit_and_do_not_wait_on(shop: Shop) -> None:
     same = record(shop, "mine")
     assert len(in_turn(shop, lambda repo: commit_of(repo, [same], run="https://ci.example/7", note=""))) == 1

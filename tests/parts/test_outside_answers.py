@@ -82,6 +82,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOLD)
 def test_an_answer_that_drips_floods_or_never_ends_is_given_up_by_whoever_asked(name: str) -> None:
     with answering(server(name)) as (url, _):
@@ -145,6 +146,7 @@ COMMANDS = {  # what a command does → what is said of it
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_waited_for_and_not_what_it_leaves_behind_or_writes(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -232,6 +232,7 @@ def test_a_pipeline_in_the_same_run_hands_its_artifact_over(forge: Forge) -> Non
     assert ["grocer/home"] in [pull["targets"] for pull in forge.pulls()]
 
 
+@pytest.mark.slow
 def test_nothing_of_a_hostile_change_runs_and_it_is_refused(forge: Forge, tmp_path: Path) -> None:
     forge.published(1)
     forge.merge()

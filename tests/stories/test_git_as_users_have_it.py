@@ -41,6 +41,7 @@ def edit(shop: Shop) -> None:
     file.write_text(file.read_text().replace('"v": 1', '"v": 2'))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("-a",), ("--", GROCER.manifest_path), ("-i", GROCER.manifest_path)])
 def test_a_hook_judges_the_index_that_git_hands_to_it(shop: Shop, words: tuple[str, ...]) -> None:
     hook = shop.desk / ".git" / "hooks" / "pre-commit"
@@ -58,6 +59,7 @@ def test_a_hook_judges_the_index_that_git_hands_to_it(shop: Shop, words: tuple[s
     assert f"{GROCER.manifest_path}: schema: " in ran.stdout + ran.stderr
 
 
+@pytest.mark.slow
 def test_a_server_s_hook_judges_a_push_before_it_is_accepted(shop: Shop) -> None:
     hook = shop.origin / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)

@@ -173,6 +173,7 @@ def test_a_branch_that_main_was_forwarded_to_is_taken_away_by_publishing_again(s
     assert shop.check() == []
 
 
+@pytest.mark.slow
 def test_a_second_run_of_the_pipeline_that_differs_only_in_build_is_unchanged(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "a.json", 5), merge=True)
     before = shop.everything()
@@ -191,6 +192,7 @@ def test_one_bad_file_among_good_ones_and_nothing_is_written(shop: Shop, tmp_pat
     assert shop.everything() == before
 
 
+@pytest.mark.slow
 def test_a_blob_that_is_taken_away_before_its_record_is_on_main_is_put_again(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +226,7 @@ def test_two_files_for_one_slot_are_refused(shop: Shop, tmp_path: Path) -> None:
     assert refused(error.value) == {"duplicate-slot"}
 
 
+@pytest.mark.slow
 def test_a_staging_directory_gives_the_newest_window_and_a_dangling_pointer_is_refused(
     shop: Shop, tmp_path: Path
 ) -> None:
@@ -246,6 +249,7 @@ def test_a_dry_run_writes_nothing_and_says_what_would_happen(shop: Shop) -> None
     assert shop.everything() == before
 
 
+@pytest.mark.slow
 def test_dropping_a_type_is_a_ship_and_dropping_it_again_is_unchanged(shop: Shop) -> None:
     shop.publish(day=1, merge=True)
     assert outcomes(shop.publish(drops=((GROCER, "cooc"),), merge=True)) == ["merged"]
@@ -258,6 +262,7 @@ def test_dropping_a_type_is_a_ship_and_dropping_it_again_is_unchanged(shop: Shop
         shop.publish(drops=((Target("grocr", "home"), "cooc"),))
 
 
+@pytest.mark.slow
 def test_a_newer_day_supersedes_the_open_pull_request_of_an_older_one(shop: Shop) -> None:
     shop.publish(day=1)
     assert outcomes(shop.publish(day=2)) == ["opened"]
@@ -309,6 +314,7 @@ def test_a_publish_that_sees_the_newer_one_only_after_opening_closes_itself_and_
     assert shop.pulls() == [newer]
 
 
+@pytest.mark.slow
 def test_a_pull_request_whose_manifest_moved_is_rebuilt_by_publishing_again(shop: Shop, tmp_path: Path) -> None:
     one, two = popularity(tmp_path / "p.json", 5), cooc(tmp_path / "c.json", 5)
     shop.publish(one)
@@ -321,6 +327,7 @@ def test_a_pull_request_whose_manifest_moved_is_rebuilt_by_publishing_again(shop
     assert set(current(shop)) == {"popularity", "cooc"}
 
 
+@pytest.mark.slow
 def test_one_pull_request_per_run_moves_all_targets_in_one_commit(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop", '[forge]\ngroup = "run"\n')
     outcome = shop.publish(STAGING / "bookshop", run="https://ci.example/7")
@@ -427,6 +434,7 @@ def test_a_blend_on_main_is_not_built_on_not_served_and_revertable(shop: Shop, t
     assert "unvouched-manifest" in shop.check("HEAD~1", "HEAD")
 
 
+@pytest.mark.slow
 def test_a_hand_edit_is_refused_even_if_it_forges_the_lines_of_another_target(shop: Shop) -> None:
     shop.publish(day=1, merge=True)
     shop.pull()
@@ -439,6 +447,7 @@ def test_a_hand_edit_is_refused_even_if_it_forges_the_lines_of_another_target(sh
 # rollback
 
 
+@pytest.mark.slow
 def test_rollback_restores_the_manifest_before_the_last_ship_and_twice_is_once(shop: Shop) -> None:
     shop.publish(day=1, merge=True)
     first = shop.manifest
@@ -451,6 +460,7 @@ def test_rollback_restores_the_manifest_before_the_last_ship_and_twice_is_once(s
     assert shop.pulls() == []
 
 
+@pytest.mark.slow
 def test_rollback_now_goes_straight_to_main_and_says_so(shop: Shop) -> None:
     shop.publish(day=1, merge=True)
     first = shop.manifest
@@ -516,6 +526,7 @@ def test_rollback_proves_every_blob_before_anything_moves(shop: Shop) -> None:
 # where it works
 
 
+@pytest.mark.slow
 def test_the_whole_loop_works_in_a_shallow_blobless_clone(shop: Shop) -> None:
     git(shop.origin, "config", "uploadpack.allowFilter", "true")
     for day in (1, 2):
@@ -544,6 +555,7 @@ def test_a_dirty_worktree_stays_untouched(shop: Shop) -> None:
     assert (shop.desk / "pointsman.toml").read_text() == "# half done\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("origin", ["another", pytest.param("its own", marks=pytest.mark.slow)])
 def test_below_the_top_of_a_checkout_every_path_is_what_it_is_at_the_top(shop: Shop, origin: str) -> None:
     shop.publish(day=1, merge=True)
@@ -566,6 +578,7 @@ def test_below_the_top_of_a_checkout_every_path_is_what_it_is_at_the_top(shop: S
     assert shop.check(where=below, staged=True) == shop.check(staged=True) == ["bad-json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["a..b/x..", *(pytest.param(name, marks=pytest.mark.slow) for name in ("run/home...", "HEAD/all", "a./b"))]
 )
@@ -648,6 +661,7 @@ fsckObjects = true
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where", ["checkout", pytest.param("bare", marks=pytest.mark.slow), pytest.param("url", marks=pytest.mark.slow)]
 )
@@ -687,6 +701,7 @@ def test_a_checkout_that_is_its_own_origin_is_brought_along_only_if_clean(shop: 
     assert (shop.desk / "pointsman.toml").read_text().endswith("# mine\n")
 
 
+@pytest.mark.slow
 def test_it_works_without_an_identity_and_in_a_path_with_spaces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def serving(shop: BucketShop) -> str:
 # the loop
 
 
+@pytest.mark.slow
 def test_publish_merge_sync_rollback_and_status_work_as_on_a_disk(shop: BucketShop) -> None:
     published = shop.publish(day=1)
     assert {each["blob"] for each in published.document["artifacts"]} == {"created"}
@@ -179,6 +180,7 @@ def test_a_sync_that_is_overtaken_starts_over_and_serving_ends_as_main_is(
     assert bool(lost) == (at == "sync.json" or then == "ships")  # a restored pointer has its earlier tag again
 
 
+@pytest.mark.slow
 def test_a_pointer_that_was_as_main_has_it_and_is_overwritten_meanwhile_is_written_anew(
     shop: BucketShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ def update_branch(shop: Shop) -> str:
     return ref
 
 
+@pytest.mark.slow
 def test_a_ship_whose_message_was_wrapped_is_served_and_says_the_same(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:

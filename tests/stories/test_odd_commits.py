@@ -77,6 +77,7 @@ def shipped_as(shop: Shop, name: str) -> str:
     return odd(shop.desk, name, shop.main, tree(shop, branch), message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verbs", [READ, pytest.param(VERBS, marks=pytest.mark.slow)], ids=["some", "every"])
 def test_a_history_of_odd_commits_stops_no_command(
     shop: Shop, capsys: pytest.CaptureFixture[str], verbs: tuple[tuple[str, ...], ...]

@@ -50,6 +50,7 @@ VERBS: dict[str, Callable[[Repository], None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "verb", [verb if verb == "sync" else pytest.param(verb, marks=pytest.mark.slow) for verb in VERBS]
 )

@@ -141,6 +141,7 @@ def test_of_two_that_publish_different_types_at_the_same_moment_none_is_lost(
     there.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_many_that_publish_the_same_files_at_the_same_moment_leave_one_record_and_one_pull_request(
     tmp_path: Path, shape: str, dice: random.Random

@@ -158,6 +158,7 @@ def test_a_ship_branch_merged_by_plain_git_is_what_check_and_sync_both_pass(shop
     assert shop.serving == shop.manifest
 
 
+@pytest.mark.slow
 def test_a_stale_pull_request_is_stale_and_nothing_else(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)

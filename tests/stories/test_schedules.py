@@ -125,6 +125,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word,syncs,more", CASES)
 def test_in_some_schedules_serving_settles_on_what_main_is(
     lines: Callable[[str], Line],

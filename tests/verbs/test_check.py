@@ -297,6 +297,7 @@ def test_all_faults_are_told_not_the_first(shop: Shop) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_ship_of_many_targets_is_judged_in_a_checkout_by_the_same_rules(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop", '[forge]\nkind = "local"\ngroup = "run"\n')
     shop.publish(popularity(tmp_path / "first.json", 10), merge=True)

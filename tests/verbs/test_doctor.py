@@ -53,6 +53,7 @@ def rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_directory_and_a_real_s3_server_pass_and_are_left_as_they_were(tmp_path: Path, s3: Server) -> None:
     local, remote = Shop(tmp_path / "local"), BucketShop(tmp_path / "remote", s3)
     for shop in (local, remote):

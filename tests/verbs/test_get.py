@@ -62,6 +62,7 @@ def test_get_hands_out_the_bytes_of_a_version(
     assert sorted(os.listdir(tmp_path)) == sorted({*os.listdir(tmp_path)} - {".got.json"})
 
 
+@pytest.mark.slow
 def test_get_writes_to_what_is_open_already_and_a_dash_is_stdout(shop: Shop, tmp_path: Path) -> None:
     blob = next((shop.store / "grocer" / "home" / "popularity").glob("*.json"))
     ours = tmp_path / "ours"

@@ -112,6 +112,7 @@ def test_what_is_really_lost_is_published_again_once_the_owner_says_so(shop: Sho
     assert shop.serving == shop.manifest
 
 
+@pytest.mark.slow
 def test_a_store_without_records_is_new_and_so_is_one_that_was_moved_to(shop: Shop, tmp_path: Path) -> None:
     assert Shop(tmp_path / "new").publish(day=1, merge=True).exit_code == 0
     settings = shop.desk / "pointsman.toml"

@@ -47,6 +47,7 @@ def test_a_passenger_is_listed_and_not_merged(shop: Shop) -> None:
     assert shop.check("main", branch, where=shop.origin) == ["unvouched-manifest"]
 
 
+@pytest.mark.slow
 def test_a_passenger_that_the_message_tells_of_is_merged(shop: Shop) -> None:
     branch = rides(shop)
     back = read_manifest(git(shop.desk, "show", f"HEAD:{GROCER.manifest_path}").encode() + b"\n", GROCER.manifest_path)

@@ -63,6 +63,7 @@ def stopped(shop: Shop, *paths: Path, **more: Any) -> set[str]:
     return refused(error.value)
 
 
+@pytest.mark.slow
 def test_ordinary_days_of_the_bookshop_pass(shop: Shop) -> None:
     for day in (1, 2, 3):
         window = f"2026-03-0{day}_2026-03-0{day + 1}"

@@ -180,7 +180,7 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_of_a_few_publishers_nobody_is_lost_and_nobody_gives_up(
     dice: random.Random, rounds: int, *, together: bool
 ) -> None:
-    for _ in range(100 * rounds):
+    for _ in range(50 * rounds):
         origin = Origin(dice)
         publishers = crowd(origin, dice.randint(3, 8), together=together)
         assert {each.ended for each in publishers} == {"done"}
@@ -192,7 +192,7 @@ def test_of_a_few_publishers_nobody_is_lost_and_nobody_gives_up(
 
 
 def test_whoever_is_killed_at_any_step_stops_nobody_else(dice: random.Random, rounds: int) -> None:
-    for _ in range(100 * rounds):
+    for _ in range(50 * rounds):
         origin = Origin(dice, deaths=dice.randint(1, 3))
         publishers = crowd(origin, dice.randint(3, 8))
         alive = [each for each in publishers if each.ended != "killed"]
