@@ -50,7 +50,7 @@ demo: $(VENV)/$(if $(filter s3,$(STORE)),dev,runtime) ## the whole story on real
 	@$(if $(filter s3,$(STORE)),$(BIN)/python tests/support/seaweed.py demo,$(BIN)/pointsman demo) $(if $(DIR),"$(DIR)")
 
 test: lint ## lint, then every test; REQUIRE_ALL=1: a skip is a failure; ARGS=…: for pytest
-	$(BIN)/python -m pytest $(ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(ARGS)
 
 test-github: $(VENV)/dev $(NPM) ## every test against the stand-in for GitHub; needs npm, for GitHub's own descriptions
 	REQUIRE_ALL=1 $(BIN)/python -m pytest tests/github tests/parts/test_forges.py $(ARGS)
