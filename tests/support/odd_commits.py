@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 PERSON = b"Odd Bot <odd@example.org>"
-ON_TIME = PERSON + b" 1773000000 +0000"
+NOW = b"%d" % time.time()  # a ship may not be older than its manifest says
+ON_TIME = PERSON + b" %s +0000" % NOW
 
 
 def commit(
@@ -25,24 +27,24 @@ ODD: Mapping[str, Mapping[str, bytes]] = {
     "before 1970": {"committer": PERSON + b" -86400 +0000", "author": PERSON + b" -1 +0000"},
     "after the year 9999": {"committer": PERSON + b" 253402300800 +0000"},
     "beyond 64 bits": {"committer": PERSON + b" %s +0000" % (b"9" * 5000), "author": PERSON + b" 1e9 +0000"},
-    "a time zone that is none": {"committer": PERSON + b" 1773000000 +99999999", "author": PERSON + b" 1773000000"},
+    "a time zone that is none": {"committer": PERSON + b" " + NOW + b" +99999999", "author": PERSON + b" " + NOW},
     "no author": {"author": b""},
     "no committer": {"committer": b""},
     "nobody": {"author": b"", "committer": b""},
-    "no email": {"author": b"Odd Bot 1773000000 +0000", "committer": b"Odd Bot 1773000000 +0000"},
-    "brackets": {"author": b"a <b <c> d> 1 +0000 <e> 1773000000 +0000", "committer": b"<> 1773000000 +0000"},
-    "an empty name": {"author": b" <odd@example.org> 1773000000 +0000"},
-    "a name that git refuses": {"author": b".,; <odd@example.org> 1773000000 +0000"},
+    "no email": {"author": b"Odd Bot " + NOW + b" +0000", "committer": b"Odd Bot " + NOW + b" +0000"},
+    "brackets": {"author": b"a <b <c> d> 1 +0000 <e> " + NOW + b" +0000", "committer": b"<> " + NOW + b" +0000"},
+    "an empty name": {"author": b" <odd@example.org> " + NOW + b" +0000"},
+    "a name that git refuses": {"author": b".,; <odd@example.org> " + NOW + b" +0000"},
     "two authors": {"more": b"author " + ON_TIME + b"\n"},
     "EBCDIC": {"more": b"encoding IBM037\n", "message": "ship: é\n\nRun: x\n".encode("cp037")},
     "UTF-7": {"more": b"encoding UTF-7\n", "author": b"A+AAo-B+AAA-C <a@b> 1 +0000", "message": b"+AAA-a+AAo-b"},
     "UTF-16": {"more": b"encoding UTF-16\n", "message": "ship\n\nRun: x".encode("utf-16")},
     "a lie": {"more": b"encoding UTF-16BE\n"},
     "an unknown encoding": {"more": b"encoding no-such-\x1b[31m\xff\n"},
-    "Latin-1": {"more": b"encoding ISO-8859-1\n", "author": b"J\xf6rg <j@example.org> 1773000000 +0000"},
-    "no UTF-8": {"message": b"ship: \xff\xfe\n\nReason: \xc3\x28\n", "author": b"\xff\x80 <\xfe@b> 1773000000 +0000"},
+    "Latin-1": {"more": b"encoding ISO-8859-1\n", "author": b"J\xf6rg <j@example.org> " + NOW + b" +0000"},
+    "no UTF-8": {"message": b"ship: \xff\xfe\n\nReason: \xc3\x28\n", "author": b"\xff\x80 <\xfe@b> " + NOW + b" +0000"},
     "NUL in the message": {"message": b"ship: a\0b\n\nReason: \0\n"},
-    "NUL in the name": {"author": b"Odd\0Bot <odd@example.org> 1773000000 +0000"},
+    "NUL in the name": {"author": b"Odd\0Bot <odd@example.org> " + NOW + b" +0000"},
     "no message": {"message": b""},
     "line ends of all kinds": {"message": "a\r\nb\rc\x0bd\x0ce\x1cf\x85g\u2028h\u2029i\n".encode()},
     "what a terminal obeys": {
@@ -51,7 +53,7 @@ ODD: Mapping[str, Mapping[str, bytes]] = {
         "message": "\u202eship \x1b]0;title\x07\n\nReason: \u202eesrever\u200b\n".encode(),
     },
     "a signature of nonsense": {"more": b"gpgsig -----BEGIN\n \xff\n\ngpgsig x\n"},
-    "a long line": {"message": b"x" * 100_000, "author": b"y" * 10_000 + b" <a@b> 1773000000 +0000"},
+    "a long line": {"message": b"x" * 100_000, "author": b"y" * 10_000 + b" <a@b> " + NOW + b" +0000"},
 }  # fmt: skip
 
 

@@ -206,7 +206,7 @@ def test_a_branch_that_takes_no_push_stops_no_other(shop: Shop) -> None:
     assert outcome.exit_code == 5
     assert sorted(each["outcome"] for each in told.values()) == ["failed", "fresh", "fresh", "rebuilt"]
     assert told[stuck]["outcome"] == "failed"
-    assert "did not take the push" in told[stuck]["says"]
+    assert "does not allow the push" in told[stuck]["says"]
 
 
 def test_a_bug_that_one_brings_out_stops_no_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
