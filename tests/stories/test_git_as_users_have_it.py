@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from shop import GROCER, Shop, git, popularity
 from pointsman.cli.main import main
 from pointsman.errors import Problem
 from pointsman.repo.open import open_repository
+from pointsman.repo.origin import Move, _sync_refs
+from pointsman.state.objects import Oid
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def test_what_ssh_says_of_an_origin_is_told_not_only_that_git_could_not_read(
     ssh = tmp_path / "ssh"
     ssh.write_text("#!/bin/sh\nfor word in a b c Host-key-changed; do echo $word >&2; done\nexit 255\n")
     ssh.chmod(0o755)
-    monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
+    monkeypatch.setenv("GIT_SSH_COMMAND", shlex.quote(str(ssh)))
     assert main(["-C", "git@forge.example:recsys/manifests.git", "status"]) == 3
     said = capsys.readouterr().err
     assert ": b; c; Host-key-changed; fatal: Could not read from remote repository." in said
@@ -137,3 +140,12 @@ def test_a_push_url_that_is_another_repository_is_refused_and_one_of_the_same_pa
     git(shop.desk, "remote", "set-url", "--push", "origin", "https://git.example/acme/shop")
     with open_repository(str(shop.desk)):
         pass
+
+
+def test_refs_that_stand_in_tables_are_made_durable_in_their_own_directory(tmp_path: Path) -> None:
+    # The layout of gitformat-reftable: refs/heads is a file. Git 2.45 and newer can make it; older ones cannot.
+    (tmp_path / "reftable").mkdir()
+    (tmp_path / "refs").mkdir()
+    (tmp_path / "refs" / "heads").write_text("this repository uses the reftable format\n")
+    move = Move("refs/heads/ship/grocer/home/3f2a91c0d4e5", None, Oid("0" * 40))
+    _sync_refs(tmp_path, [move], set())

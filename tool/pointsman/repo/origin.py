@@ -282,6 +282,10 @@ def _existing_directories(git_dir: Path, moves: Sequence[Move]) -> set[Path]:
 
 def _sync_refs(git_dir: Path, moves: Sequence[Move], before: set[Path]) -> None:
     """Make the moved refs durable: their names, and the directories made or removed since `before`."""
+    tables = git_dir / "reftable"
+    if tables.is_dir():  # then refs/heads is a file; git fsyncs the tables, as it does files of refs
+        sync_directories([tables])
+        return
     changed = {git_dir / os.path.dirname(move.ref) for move in moves}
     changed |= {directory.parent for directory in before ^ _existing_directories(git_dir, moves)}
     if any(move.new is None for move in moves):
