@@ -14,6 +14,7 @@ from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.repo.turns import TICKETS
+from pointsman.shipping import landing
 from pointsman.shipping.landing import push_together
 from pointsman.shipping.record_pull import commit_of
 from pointsman.shipping.records import Recording, record_of
@@ -168,3 +169,12 @@ def test_a_publish_stands_in_a_line_that_is_there_and_takes_away_a_ticket_of_the
     ended = shop.publish(popularity(shop.root / "a.json", 30, tenant="bookshop"), merge=True)
     assert ended.document["targets"][0]["outcome"] == "merged"
     assert left(shop) == 0
+
+
+@pytest.mark.slow
+def test_one_push_looks_at_a_bounded_number_of_those_that_wait(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landing, "_MOST", 1)
+    one, two = record(shop, "one"), record(shop, "two")
+    waiting = [lambda repo, each=each: commit_of(repo, [each], run="", note="") for each in (one, two)]
+    assert len(in_turn(shop, *waiting)) == 2
+    assert left(shop) == 1

@@ -21,13 +21,15 @@ from pointsman.workspace import Workspace
 
 _INSTEAD = 'set [forge] records = "pull-request" (with kind = "github"), or let this user push main'
 
+_MOST = 256  # tickets that one push looks at: whoever floods the line holds nobody up for long
+
 
 def push_together(workspace: Workspace, commit: Oid) -> int:
     """Push `commit`, a child of main, and with it the records of all that wait; how many these were."""
     repo = workspace.repo
     moves, tip = [], commit
     if repo.turns.held:
-        repo.fetch_commits([ticket.oid for ticket in repo.turns.waiting])
+        repo.fetch_commits([ticket.oid for ticket in repo.turns.waiting[:_MOST]])
         for ticket, landed in _landings(workspace, commit):
             tip = landed
             moves.append(Move(ticket.ref, None, ticket.oid))
@@ -37,7 +39,7 @@ def push_together(workspace: Workspace, commit: Oid) -> int:
 
 def _landings(workspace: Workspace, tip: Oid) -> Iterator[tuple[Ticket, Oid]]:
     """Each ticket whose records may land, and the commit on which main then stands."""
-    for ticket in workspace.repo.turns.waiting:
+    for ticket in workspace.repo.turns.waiting[:_MOST]:
         try:
             landed = _landed(workspace, tip, ticket)
         except Problem:
