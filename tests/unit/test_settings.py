@@ -25,7 +25,7 @@ def test_the_least_settings_have_the_defaults_of_the_contract() -> None:
     assert settings.serving_target("grocer/home/manifest.json") == target
     assert settings.serving_target("grocer/home/other.json") is None
     assert (settings.artifact_bytes, settings.state_file_bytes) == (10_000_000, 65536)
-    assert (settings.keep_days, settings.keep_ships) == (90, 10)
+    assert (settings.keep_days, settings.keep_ships, settings.wait_days, settings.trash_days) == (90, 10, 7, 7)
     assert settings.limit(target, "items_drop") == 0.5
 
 
@@ -119,7 +119,7 @@ def test_a_bucket_is_reached_as_the_settings_say() -> None:
         (STORE + b"[limits]\nartifact_bytes = 0\n", "whole number of bytes above 0"),
         *(
             (STORE + b"[retention]\n%s = %s\n" % (key, value), f"[retention] {key.decode()} must be a whole number")
-            for key in (b"keep_days", b"keep_ships")
+            for key in (b"keep_days", b"keep_ships", b"wait_days", b"trash_days")
             for value in (b"-1", b"true", b"1.5", b"100001", b'"90d"')
         ),
         (STORE + b"[retention]\nkeep_day = 1\n", "unknown key keep_day in [retention]: did you mean keep_days?"),

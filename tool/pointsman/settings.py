@@ -27,7 +27,7 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     "limits": ("artifact_bytes", "state_file_bytes"),
     "policy": tuple(DEFAULTS),
     "audit": ("since", "allowed_signers", "signed"),
-    "retention": ("keep_days", "keep_ships"),
+    "retention": ("keep_days", "keep_ships", "wait_days", "trash_days"),
     "notify": ("command", "webhook"),
 }
 _MOST_BYTES = 1_000_000
@@ -57,6 +57,8 @@ class Settings:
     signed: tuple[str, ...] = ()  # paths of files and directories, "." for all
     keep_days: int = 90  # so long a version may not be retired after it was current
     keep_ships: int = 10  # nor while one of the last ships of its target has it
+    wait_days: int = 7  # so long after a tombstone landed gc leaves its bytes alone
+    trash_days: int = 7  # so long gc keeps in the trash what it took
     invalidate: tuple[str, ...] = ()  # URLs with {tenant}, optionally {surface}: one for each replica of serving
     notify_command: str = ""
     notify_webhook: str = ""

@@ -34,10 +34,7 @@ class Retention:
 
         `now`: seconds since 1970; times of main after it do not count. `erase`: only what is current is needed.
         """
-        if tip not in self._clocks:
-            self._repo.deepen_to_first()
-            self._clocks[tip] = _Clocks(self._repo, tip)
-        clocks, key = self._clocks[tip], (tip, target)
+        clocks, key = self._clocks_of(tip), (tip, target)
         if key not in self._uses:
             self._uses[key] = _Uses(self._past.lineage(tip, target), clocks)
         asked = _Asked(self._uses[key], clocks, clocks.place[base], now - settings.keep_days * _DAY, now)
@@ -57,6 +54,23 @@ class Retention:
             )
         return ""
 
+    def settled(self, tip: Oid, since: int, now: int) -> Oid | None:
+        """The newest commit up to `tip` that took effect no later than `since`; None if there is none.
+
+        Seconds since 1970. Times after `now` tell nothing: a commit with one is as late as the next with another.
+        """
+        clocks = self._clocks_of(tip)
+        last = len(clocks.times) - 1
+        places = range(last + 1)
+        found = bisect_left(places, True, key=lambda place: clocks.is_after(place, since, now, last))
+        return clocks.ids[found - 1] if found else None
+
+    def _clocks_of(self, tip: Oid) -> _Clocks:
+        if tip not in self._clocks:
+            self._repo.deepen_to_first()
+            self._clocks[tip] = _Clocks(self._repo, tip)
+        return self._clocks[tip]
+
 
 class _Clocks:
     """The committer's clocks of main, oldest first. They may run backwards, or be far ahead."""
@@ -66,7 +80,8 @@ class _Clocks:
         first = commits.height - len(commits) + 1
         self.times: Sequence[int] = commits.clocks[::-1]
         self.latest = list(accumulate(self.times, max))
-        self.place = {commits.at(first + place): place for place in range(len(commits))}
+        self.ids = [commits.at(first + place) for place in range(len(commits))]
+        self.place = {oid: place for place, oid in enumerate(self.ids)}
 
     def is_after(self, place: int, since: int, now: int, last: int) -> bool:
         """Whether the commit at a place took effect after `since`: it, or any before it, has such a time.

@@ -1,0 +1,162 @@
+"""When a tombstone allows gc to take the bytes of its version: on real histories, whatever their clocks say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from shop import GROCER, Kept, Shop, git, popularity
+
+from pointsman.gate.gate import Gate
+from pointsman.retention.ripe import Tombstones, Verdict
+from pointsman.state.documents import Tombstone
+
+DAY = 86400
+NOW = 1_900_000_000
+RETENTION = "[retention]\nkeep_days = 1\nkeep_ships = 1\n"
+
+
+def two_versions(root: Path) -> Shop:
+    """Two ships, long ago, and the desk at main."""
+    shop = Shop(root, RETENTION)
+    for day in (1, 2):
+        shop.publish(popularity(root / f"{day}.json", 10 * day, day=day), merge=True)
+    shop.pull()
+    return shop
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("ripe"), two_versions)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
+
+
+def versions(shop: Shop) -> list[str]:
+    """The two versions, the current one last."""
+    current = git(shop.origin, "show", f"main:{GROCER.manifest_path}")
+    every = [path.stem for path in (shop.desk / "registry/grocer/home/popularity").glob("*.json")]
+    return sorted(every, key=lambda version: version in current)
+
+
+def commit(shop: Shop, when: int, message: str = "by hand") -> None:
+    git(shop.desk, "add", "-A")
+    git(
+        shop.desk, "commit", "-q", "--allow-empty", "-m", message,
+        env={"GIT_COMMITTER_DATE": f"@{when} +0000", "GIT_AUTHOR_DATE": f"@{when} +0000"},
+    )  # fmt: skip
+    git(shop.desk, "push", "-q", "origin", "HEAD:main")
+
+
+def retire(shop: Shop, version: str, when: int, *, erase: bool = False) -> Path:
+    stone = Tombstone(GROCER.tenant, GROCER.surface, "popularity", version, "no longer asked for", erase)
+    path = shop.desk / stone.path
+    path.write_bytes(stone.render())
+    commit(shop, when, "retire")
+    return path
+
+
+def judged(shop: Shop, version: str, now: int = NOW) -> Verdict:
+    with shop.open() as repo:
+        verdict = Tombstones(Gate(repo), repo.refresh(), now).verdict(GROCER, "popularity", version)
+    assert verdict is not None
+    return verdict
+
+
+def why(shop: Shop, version: str, now: int = NOW) -> str:
+    return judged(shop, version, now).why
+
+
+def test_a_version_without_a_tombstone_has_no_verdict(shop: Shop) -> None:
+    with shop.open() as repo:
+        assert Tombstones(Gate(repo), repo.refresh(), NOW).verdict(GROCER, "popularity", versions(shop)[0]) is None
+
+
+def test_a_tombstone_is_ripe_when_it_landed_so_many_days_ago_and_not_a_second_earlier(shop: Shop) -> None:
+    old, _ = versions(shop)
+    retire(shop, old, NOW - 7 * DAY)
+    assert judged(shop, old).is_ripe
+    assert "less than 7 days ago" in why(shop, old, NOW - 1)
+
+
+def test_when_it_landed_is_told_and_what_it_says(shop: Shop) -> None:
+    old, _ = versions(shop)
+    retire(shop, old, NOW - 8 * DAY)
+    with shop.open() as repo:
+        stones = Tombstones(Gate(repo), repo.refresh(), NOW)
+        assert stones.retired_at(GROCER, "popularity", old) == "2030-03-09T17:46:40Z"
+    stone = judged(shop, old).tombstone
+    assert stone is not None
+    assert stone.reason == "no longer asked for"
+
+
+def test_a_tombstone_that_was_taken_back_counts_from_when_it_landed_last(shop: Shop) -> None:
+    old, _ = versions(shop)
+    path = retire(shop, old, NOW - 30 * DAY)
+    path.unlink()
+    commit(shop, NOW - 20 * DAY)
+    retire(shop, old, NOW - 6 * DAY)
+    assert "less than 7 days ago" in why(shop, old)
+    assert judged(shop, old, NOW + DAY).is_ripe
+
+
+def test_a_clock_that_ran_backwards_makes_nothing_ripe(shop: Shop) -> None:
+    old, _ = versions(shop)
+    commit(shop, NOW - 2 * DAY)
+    retire(shop, old, NOW - 30 * DAY)
+    assert "less than 7 days ago" in why(shop, old)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before it", "its own"])
+def test_a_commit_dated_2100_makes_nothing_ripe_and_holds_nothing_up_for_ever(shop: Shop, *, before: bool) -> None:
+    old, _ = versions(shop)
+    far = 4_102_444_800
+    if before:
+        commit(shop, far)
+    retire(shop, old, NOW - 30 * DAY if before else far)
+    if not before:
+        assert "less than 7 days ago" in why(shop, old)
+        commit(shop, NOW - 3 * DAY)
+        assert "less than 7 days ago" in why(shop, old)
+        assert judged(shop, old, NOW + 4 * DAY).is_ripe
+    else:
+        assert judged(shop, old).is_ripe
+
+
+def test_a_version_that_was_shipped_again_after_its_tombstone_is_needed(shop: Shop) -> None:
+    old, new = versions(shop)
+    retire(shop, old, NOW - 30 * DAY)
+    manifest = shop.desk / GROCER.manifest_path
+    manifest.write_text(manifest.read_text().replace(new, old))
+    commit(shop, NOW - 20 * DAY)
+    assert why(shop, old) == "the manifest on main points to this version: ship another version first"
+
+
+def test_a_tombstone_with_erase_waits_too_but_for_no_rollback(shop: Shop) -> None:
+    old, new = versions(shop)
+    for version in (old, new):
+        retire(shop, version, NOW - 7 * DAY, erase=True)
+    assert judged(shop, old).is_ripe
+    assert "points to this version" in why(shop, new)
+    assert "less than 7 days ago" in why(shop, old, NOW - 1)
+
+
+def test_a_tombstone_that_cannot_be_read_allows_nothing(shop: Shop) -> None:
+    old, _ = versions(shop)
+    path = retire(shop, old, NOW - 60 * DAY)
+    path.write_text("{}")
+    commit(shop, NOW - 30 * DAY)
+    found = judged(shop, old)
+    assert found.tombstone is None
+    assert "cannot be read" in found.why
+
+
+def test_with_wait_days_0_a_tombstone_is_ripe_at_once(shop: Shop) -> None:
+    old, _ = versions(shop)
+    settings = shop.desk / "pointsman.toml"
+    settings.write_text(settings.read_text().replace("[retention]", "[retention]\nwait_days = 0"))
+    retire(shop, old, NOW)
+    assert judged(shop, old).is_ripe
