@@ -167,3 +167,43 @@ class StoreSuite:
         told = list(ask_all(lambda key: held(store, key).data, keys, at_once=store.reads_at_once))
         assert told == [key.encode() for key in keys]
         assert sorted(store.keys("tenant/surface/", 1)) == sorted(keys)
+
+    def test_everything_is_listed_with_its_size_and_each_directory_in_the_order_of_its_bytes(
+        self, store: Store
+    ) -> None:
+        keys = ["t/s/b.json", "t/s/a.json", "t/s/a-b/x", "t/s/a/x", "t/s-2/m", ".pointsman/trash/d/t/s/b.json", "top"]
+        for key in keys:
+            store.create(key, key.encode())
+        found = list(store.objects(""))
+        assert sorted(each.key for each in found) == sorted(keys)
+        assert {each.key: each.size for each in found} == {key: len(key) for key in keys}
+        assert all(abs(each.written - time.time()) < 86_400 for each in found)
+        assert [each.key for each in found if each.key.rpartition("/")[0] == "t/s"] == ["t/s/a.json", "t/s/b.json"]
+        assert sorted(each.key for each in store.objects("t/s/")) == sorted(
+            key for key in keys if key.startswith("t/s/")
+        )
+        assert list(store.objects("nowhere/")) == []
+
+    def test_the_directories_of_a_directory_are_told(self, store: Store) -> None:
+        for key in ("a/2026-01-02/x", "a/2026-01-01/y/z", "a/file"):
+            store.create(key, b"x")
+        assert store.folders("a/") == ["2026-01-01", "2026-01-02"]
+        assert store.folders("nowhere/") == []
+
+    def test_what_is_moved_is_there_and_no_more_here(self, store: Store) -> None:
+        goal = ".pointsman/trash/2026-01-01/tenant/surface/manifest.json"
+        store.create(KEY, b"one")
+        assert store.move(KEY, goal, 3) is True
+        assert store.read(KEY) is None
+        assert held(store, goal).data == b"one"
+        assert store.move(KEY, goal, 3) is False
+        assert held(store, goal).data == b"one"
+        store.create(KEY, b"two")
+        assert store.move(KEY, goal, 3) is True
+        assert held(store, goal).data == b"two"
+
+    def test_what_is_removed_is_gone_and_may_have_been_before(self, store: Store) -> None:
+        store.create(KEY, b"one")
+        store.remove(KEY)
+        store.remove(KEY)
+        assert store.read(KEY) is None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pointsman.errors import Unreachable
 
@@ -26,6 +26,14 @@ class Held:
 
     data: bytes
     tag: str
+
+
+class Listed(NamedTuple):
+    """An object as a listing tells of it. `written`: seconds since 1970, by the store's clock."""
+
+    key: str
+    size: int | None  # bytes; None for what a directory has in it and is no file
+    written: float
 
 
 class Store(Protocol):
@@ -88,3 +96,21 @@ class Store(Protocol):
 
         None: the listing does not tell, or the object is so new that its tag may stay the same if it is written again.
         """
+
+    def objects(self, prefix: str) -> Iterator[Listed]:
+        """Every object below the directory `prefix` ("": all), a page at a time, those with dotted names too.
+
+        What is directly in one directory comes in the order of its bytes.
+        """
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names of the directories directly in the directory `prefix`, sorted."""
+
+    def move(self, key: str, to: str, size: int) -> bool:
+        """Move the object under `key`, of so many bytes, in the store. False if there is none. Durable on return.
+
+        It is proven under `to` before it goes from `key`; whatever was under `to` is replaced.
+        """
+
+    def remove(self, key: str) -> None:
+        """Delete the object under `key`, whatever it is now. It may be gone already. Durable on return."""

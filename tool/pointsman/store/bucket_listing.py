@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pointsman.errors import Unreachable
@@ -40,3 +40,19 @@ async def _read(pages: AsyncIterator[Sequence[ObjectMeta]], seconds: float, wher
 
 async def _next(pages: AsyncIterator[Sequence[ObjectMeta]]) -> Sequence[ObjectMeta]:
     return await anext(pages)
+
+
+def pages_of(pages: AsyncIterator[Sequence[ObjectMeta]], seconds: float) -> Iterator[Sequence[ObjectMeta]]:
+    """A listing page by page, however long it is. TimeoutError if a page takes `seconds` longer than it may."""
+    with asyncio.Runner() as runner:
+        while (page := runner.run(_page(pages, seconds + SECONDS_A_PAGE))) is not None:
+            yield page
+
+
+async def _page(pages: AsyncIterator[Sequence[ObjectMeta]], seconds: float) -> Sequence[ObjectMeta] | None:
+    try:
+        return await asyncio.wait_for(_next(pages), seconds)
+    except StopAsyncIteration:
+        return None
+    except TimeoutError:
+        raise TimeoutError("timed out") from None

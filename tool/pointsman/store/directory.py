@@ -19,6 +19,7 @@ from pointsman.durable import sync_directory, write_durably
 from pointsman.errors import Blocked, MovedFirst, Unreachable
 from pointsman.files import NoPlainFile, open_file, read_upto
 from pointsman.store.base import MOST_OF_A_BLOB, MOST_OF_A_POINTER, Held
+from pointsman.store.file_moves import FileMoves
 from pointsman.store.file_tags import Tags, tag_of
 from pointsman.store.own import as_readable_as, lock, make_like_parent, open_new, own_directory
 
@@ -44,7 +45,7 @@ _OF_ONE_KEY = (
 )  # fmt: skip
 
 
-class FileStore:
+class FileStore(FileMoves):
     """A directory. Keys are valid names joined by slashes. The path is that of the URL, not percent-decoded."""
 
     at_once = 1  # there is one disk, and tests check the order of its fsyncs

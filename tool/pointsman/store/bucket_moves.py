@@ -1,0 +1,62 @@
+"""What gc asks of a bucket: everything that is in it, and copies that the store makes by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pointsman.errors import Unreachable
+from pointsman.store.base import Listed
+from pointsman.store.bucket_errors import Trouble
+from pointsman.store.bucket_listing import pages_of
+from pointsman.store.bucket_requests import Patience, Requests
+
+
+class Moves(Requests):
+    """Listing and moving. A listing that breaks off is not taken up again: what it left out would be believed gone."""
+
+    def objects(self, prefix: str) -> Iterator[Listed]:
+        """Every object below the directory `prefix` ("": all), a thousand at a time."""
+        base = self._path(prefix).rstrip("/")
+        skip = len(self._prefix) + 1 if self._prefix else 0
+        pages = pages_of(self._obstore.list(self._client(), base or None, chunk_size=1000), self._timeout)
+        while True:
+            page = self._try(lambda: next(pages, None))
+            if isinstance(page, Trouble):
+                self._fail("list", prefix, page)
+            if page is None:
+                return
+            for meta in page:
+                yield Listed(meta["path"][skip:], meta["size"], meta["last_modified"].timestamp())
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names of the directories directly in the directory `prefix`, sorted."""
+        base = self._path(prefix).rstrip("/")
+        found = self._ask("list", prefix, lambda: self._obstore.list_with_delimiter(self._client(), base or None))
+        return sorted(each.rstrip("/").rpartition("/")[2] for each in found["common_prefixes"]) if found else []
+
+    def move(self, key: str, to: str, size: int) -> bool:
+        """Copy in the store, look at the copy, delete. False if there is nothing under `key`."""
+        patience = Patience(self._timeout)
+        while True:
+            copied = self._try(lambda: self._obstore.copy(self._client(), self._path(key), self._path(to)))
+            if not isinstance(copied, Trouble):
+                break
+            if copied.kind == "absent":
+                return False
+            if copied.kind == "lasting" or not patience.again():
+                self._fail("copy", key, copied)
+        copy = self._ask("read", to, lambda: self._head(to))
+        if copy is None or copy["size"] != size:
+            raise Unreachable(f"{self.url}/{to} is not the copy that was asked for: {self.url}/{key} stays where it is")
+        self.remove(key)
+        return True
+
+    def remove(self, key: str) -> None:
+        """Delete the object under `key`, whatever it is now. It may be gone already."""
+        patience = Patience(self._timeout)
+        while True:
+            trouble = self._try(lambda: self._obstore.delete(self._client(), self._path(key)))
+            if not isinstance(trouble, Trouble) or trouble.kind == "absent":
+                return
+            if trouble.kind == "lasting" or not patience.again():
+                self._fail("delete", key, trouble)
