@@ -10,8 +10,9 @@ import pytest
 from github.hub import TOKEN, Hub
 from github.team import Team
 from pointsman.forge.base import Opened, Page
-from pointsman.forge.github.client import Client, Pacer
+from pointsman.forge.github.client import Client
 from pointsman.forge.github.pulls import GitHub, open_github
+from pointsman.forge.http import Pacer
 
 
 @pytest.fixture

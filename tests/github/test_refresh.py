@@ -7,7 +7,7 @@ from shop import cooc, popularity
 
 from github.hub import Hub
 from github.team import Team
-from pointsman.forge.github import client
+from pointsman.forge import http
 from pointsman.verbs import refresh
 from pointsman.workspace import Workspace
 
@@ -63,7 +63,7 @@ def test_a_branch_that_is_gone_meanwhile_is_left(team: Team, hub: Hub, stale: li
 def test_a_github_that_gives_no_answer_is_not_asked_for_each(
     team: Team, hub: Hub, stale: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "REQUEST_TRIES", 2)
+    monkeypatch.setattr(http, "REQUEST_TRIES", 2)
     hub.calls.clear()
     hub.rule = lambda method, path: "500 after" if path != "/pulls" else None
     code, told = refreshed(team)

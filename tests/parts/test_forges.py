@@ -15,8 +15,9 @@ from shop import Shop
 
 from pointsman.errors import MovedFirst
 from pointsman.forge.base import Opened
-from pointsman.forge.github.client import Client, Pacer
+from pointsman.forge.github.client import Client
 from pointsman.forge.github.pulls import GitHub, open_github
+from pointsman.forge.http import Pacer
 from pointsman.forge.local import LocalForge
 
 hub = stand_in.hub

@@ -17,9 +17,10 @@ import pytest
 from answering import answering, plain
 
 from pointsman.errors import Unreachable
-from pointsman.forge.github import client as github
-from pointsman.forge.github.client import Client, Pacer
+from pointsman.forge import http
+from pointsman.forge.github.client import Client
 from pointsman.forge.github.place import Place
+from pointsman.forge.http import Pacer
 from pointsman.serving import calls
 from pointsman.serving.calls import Calls
 from pointsman.web import Line, Unfinished
@@ -76,8 +77,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "_CALL_SECONDS", 0.3)
     monkeypatch.setattr(calls, "_POST_TRIES", 1)
     monkeypatch.setattr(calls, "_MOST_OF_AN_ANSWER", MOST)
-    monkeypatch.setattr(github, "_MOST_BYTES", MOST)
-    monkeypatch.setattr(github, "REQUEST_TRIES", 1)
+    monkeypatch.setattr(http, "_MOST_BYTES", MOST)
+    monkeypatch.setattr(http, "REQUEST_TRIES", 1)
     monkeypatch.setenv("POINTSMAN_REMOTE_TIMEOUT", "0.3")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from pointsman.errors import Problem, Unreachable
-from pointsman.forge.github.client import REQUEST_TRIES, Client, Denied, Lost
+from pointsman.forge.github.client import Client
 from pointsman.forge.github.place import Place
+from pointsman.forge.http import REQUEST_TRIES, Denied, Lost
 
 
 class Installation:

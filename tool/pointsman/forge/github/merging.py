@@ -7,7 +7,7 @@ from typing import Any
 
 from pointsman.errors import MovedFirst, Unreachable, one_line
 from pointsman.forge.base import Opened
-from pointsman.forge.github.client import Denied
+from pointsman.forge.http import Denied
 
 AUTO_MERGE = """
 mutation($pull: ID!, $head: GitObjectID!, $title: String!, $body: String!) {

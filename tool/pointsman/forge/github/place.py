@@ -1,7 +1,6 @@
 """The address of a repository on GitHub, from the remote's URL and the environment alone.
 
-No setting names a host, because anyone who can change a setting could then have the token sent there. The host is that
-of GITHUB_SERVER_URL or GH_HOST (GitHub Enterprise), else github.com.
+The host is that of GITHUB_SERVER_URL or GH_HOST (GitHub Enterprise), else github.com.
 """
 
 from __future__ import annotations
@@ -9,14 +8,11 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from pointsman.errors import Problem
+from pointsman.forge.address import checked, path_on
 
 TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")  # the first one that is set is used, as in gh
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _NAME = r"[A-Za-z0-9._-]+"
-_SCP = re.compile(rf"(?:[^@/]+@)?(?P<host>[^:/]+):(?P<path>/?{_NAME}/{_NAME}?)/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +31,7 @@ class Place:
     def api(self) -> str:
         """The URL of its REST API."""
         if os.environ.get("GITHUB_API_URL") and os.environ.get("GITHUB_SERVER_URL"):  # a workflow has both
-            return _checked(os.environ["GITHUB_API_URL"], "GITHUB_API_URL")
+            return checked(os.environ["GITHUB_API_URL"], "GITHUB_API_URL")
         scheme, _, host = self.server.partition("://")
         if host == "github.com" or host.endswith(".ghe.com"):
             return f"{scheme}://api.{host}"
@@ -45,27 +41,17 @@ class Place:
     def graphql(self) -> str:
         """The URL of its GraphQL API."""
         if os.environ.get("GITHUB_GRAPHQL_URL") and os.environ.get("GITHUB_SERVER_URL"):
-            return _checked(os.environ["GITHUB_GRAPHQL_URL"], "GITHUB_GRAPHQL_URL")
+            return checked(os.environ["GITHUB_GRAPHQL_URL"], "GITHUB_GRAPHQL_URL")
         return f"{self.api.removesuffix('/v3')}/graphql"
 
 
 def server() -> str:
     """The web address of the GitHub that the token is for."""
     if os.environ.get("GITHUB_SERVER_URL"):
-        return _checked(os.environ["GITHUB_SERVER_URL"], "GITHUB_SERVER_URL")
+        return checked(os.environ["GITHUB_SERVER_URL"], "GITHUB_SERVER_URL")
     if os.environ.get("GH_HOST"):
-        return _checked(f"https://{os.environ['GH_HOST']}", "GH_HOST")
+        return checked(f"https://{os.environ['GH_HOST']}", "GH_HOST")
     return "https://github.com"
-
-
-def _checked(url: str, variable: str) -> str:
-    """`url` if a token may be sent there; Problem if not. http:// is allowed only on this machine."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not re.fullmatch(r"[A-Za-z0-9.\[\]:-]+", parts.netloc):
-        raise Problem(f"{variable} is not a URL such as https://github.example.com")
-    if parts.scheme == "http" and parts.netloc.rpartition(":")[0] not in _LOOPBACK:
-        raise Problem(f"{variable} is an http:// address, where others could read the token: use https://")
-    return url.rstrip("/")
 
 
 def place_of(remote: str | None) -> Place | None:
@@ -73,31 +59,5 @@ def place_of(remote: str | None) -> Place | None:
     if remote is None:
         return None
     at = server()
-    host = urlsplit(at).netloc
-    if "://" in remote:
-        parts = urlsplit(remote)
-        secure = parts.scheme == "ssh"
-        same = (
-            _without_ssh(parts.hostname) == _without_ssh(urlsplit(at).hostname)
-            if secure
-            else _netloc(remote) == _netloc(at)
-        )
-        if not same or (not secure and parts.scheme != urlsplit(at).scheme):
-            return None
-        path = parts.path
-    else:
-        found = _SCP.fullmatch(remote)
-        if found is None or _without_ssh(found["host"]) != _without_ssh(host.partition(":")[0]):
-            return None
-        path = found["path"]
-    named = re.fullmatch(rf"/?({_NAME})/({_NAME}?)(\.git)?/?", path)
+    named = re.fullmatch(rf"/?({_NAME})/({_NAME}?)(\.git)?/?", path_on(at, remote) or "")
     return Place(at, named[1], named[2]) if named is not None else None
-
-
-def _without_ssh(host: str | None) -> str:
-    """The host without "ssh.": ssh.github.com serves github.com where only port 443 is open."""
-    return (host or "").lower().removeprefix("ssh.")
-
-
-def _netloc(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2].lower()

@@ -29,12 +29,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
 from pointsman.forge.base import BODY_LIMIT, Opened, Page
-from pointsman.forge.github.client import Client, Denied, Lost
+from pointsman.forge.github.client import Client
 from pointsman.forge.github.merging import (
     AUTO_MERGE,
     NOTHING_TO_WAIT_FOR,
@@ -47,16 +47,16 @@ from pointsman.forge.github.merging import (
 from pointsman.forge.github.place import TOKENS, Place, place_of, server
 from pointsman.forge.github.setup import protection
 from pointsman.forge.github.token import token_source
+from pointsman.forge.http import Denied
+from pointsman.forge.writes import comment_mark, look_then_act, title_within
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
 
 _TITLE_LIMIT = 256
 _LABEL_LIMIT = 50
-_WRITE_TRIES = 4
 _FEW = 5  # branches; up to so many are asked for one by one
 _SEEN_TRIES = 7  # looks at a pull request whose branch was pushed, each after a longer pause: 10 seconds in all
-_Any = TypeVar("_Any")
 
 
 def open_github(repo: Repository) -> GitHub:
@@ -142,7 +142,12 @@ class GitHub:
 
     def open(self, branch: str, head: Oid, page: Page) -> Opened:
         def act() -> Opened | None:
-            body = {"title": _title(page), "body": page.body()[:BODY_LIMIT], "head": branch, "base": "main"}
+            body = {
+                "title": title_within(page, _TITLE_LIMIT),
+                "body": page.body()[:BODY_LIMIT],
+                "head": branch,
+                "base": "main",
+            }
             try:
                 return self._opened(self.client.write("POST", f"{self._root}/pulls", body))
             except Denied as error:
@@ -152,13 +157,13 @@ class GitHub:
                     return None  # someone opened it since we looked
                 raise MovedFirst(f"{branch} cannot have a pull request: {one_line(error.reason)}") from error
 
-        found = self._look_then_act(lambda: self._open_one(branch), act)
+        found = look_then_act(self.client, lambda: self._open_one(branch), act)
         opened = Opened(branch, head, found.number, found.url)
         self.label(opened, page.labels)
         return opened
 
     def update(self, opened: Opened, page: Page) -> None:
-        wanted = {"title": _title(page), "body": page.body()[:BODY_LIMIT]}
+        wanted = {"title": title_within(page, _TITLE_LIMIT), "body": page.body()[:BODY_LIMIT]}
 
         def look() -> Any:
             pull = self._pull(opened)
@@ -166,11 +171,13 @@ class GitHub:
                 raise MovedFirst(f"#{opened.number} was merged or closed while it was rebuilt")
             return pull if all(pull[key] == value for key, value in wanted.items()) else None
 
-        self._look_then_act(look, lambda: self.client.write("PATCH", f"{self._root}/pulls/{opened.number}", wanted))
+        look_then_act(
+            self.client, look, lambda: self.client.write("PATCH", f"{self._root}/pulls/{opened.number}", wanted)
+        )
         self.label(opened, page.labels)
 
     def comment(self, opened: Opened, purpose: str, text: str) -> None:
-        mark = f"<!-- pointsman: {purpose}"
+        mark = comment_mark(purpose)
         wanted = f"{mark} {opened.head} -->\n{text}"[:BODY_LIMIT]
         path = f"{self._root}/issues/{opened.number}/comments"
         ours: list[int] = []
@@ -185,7 +192,7 @@ class GitHub:
                 return self.client.write("PATCH", f"{self._root}/issues/comments/{ours[0]}", {"body": wanted})
             return self.client.write("POST", path, {"body": wanted})
 
-        self._look_then_act(look, act)
+        look_then_act(self.client, look, act)
 
     def label(self, opened: Opened, labels: Sequence[str]) -> None:
         names = [name for name in dict.fromkeys(labels) if len(name) <= _LABEL_LIMIT]
@@ -199,7 +206,7 @@ class GitHub:
             return self.client.write("POST", path, {"labels": names})
 
         if names:
-            self._look_then_act(lambda: None if missing() else True, act)
+            look_then_act(self.client, lambda: None if missing() else True, act)
 
     def close(self, opened: Opened, because: str = "") -> None:
         if because:
@@ -211,7 +218,7 @@ class GitHub:
         def act() -> Any:
             return self.client.write("PATCH", f"{self._root}/pulls/{opened.number}", {"state": "closed"})
 
-        self._look_then_act(lambda: None if self._pull(opened)["state"] == "open" else True, act)
+        look_then_act(self.client, lambda: None if self._pull(opened)["state"] == "open" else True, act)
 
     def _delete_branch(self, opened: Opened) -> None:
         self.repo.move([Move(opened.ref, None, opened.head)])
@@ -235,7 +242,7 @@ class GitHub:
                     return merged  # by someone else, since we looked
                 raise not_merged(opened, error) from error
 
-        commit = Oid(self._look_then_act(lambda: self._merged_as(opened), act))
+        commit = Oid(look_then_act(self.client, lambda: self._merged_as(opened), act))
         self.repo.refresh()
         with contextlib.suppress(MovedFirst):  # GitHub may have deleted it itself, if it is set up so
             if opened.ref in self.repo.heads:
@@ -274,7 +281,7 @@ class GitHub:
                 raise Unreachable(f"{says} ({remedy_for(opened, error)})") from error
             return ""
 
-        commit = self._look_then_act(look, act)
+        commit = look_then_act(self.client, look, act)
         return Oid(commit) if commit else None
 
     def stop_auto_merge(self, opened: Opened) -> bool:
@@ -287,7 +294,7 @@ class GitHub:
             return None if was[-1] else True
 
         node_ids: list[str] = []
-        self._look_then_act(look, lambda: self.client.graphql(STOP_AUTO_MERGE, {"pull": node_ids[-1]}) or True)
+        look_then_act(self.client, look, lambda: self.client.graphql(STOP_AUTO_MERGE, {"pull": node_ids[-1]}) or True)
         return was[0]
 
     def approvals(self, opened: Opened) -> tuple[str, ...]:
@@ -309,25 +316,6 @@ class GitHub:
     def protection(self) -> list[tuple[str, str]]:
         return protection(self.client, self._root)
 
-    # look, then act
-
-    def _look_then_act(self, look: Callable[[], _Any | None], act: Callable[[], _Any | None]) -> _Any:
-        """The result of `look`, or else of `act`. After a lost answer it looks again before it acts again."""
-        for again in range(_WRITE_TRIES):
-            found = look()
-            if found is not None:
-                return found
-            try:
-                result = act()
-            except Lost:
-                if again == _WRITE_TRIES - 1:
-                    raise
-                self.client.pause(again)
-                continue
-            if result is not None:
-                return result
-        raise MovedFirst("GitHub's answers contradict each other: run the command again")
-
 
 def _merged(client: Client, path: str) -> Oid | None:
     try:
@@ -337,7 +325,3 @@ def _merged(client: Client, path: str) -> Oid | None:
             raise
         return None
     return Oid(str(pull["merge_commit_sha"])) if pull.get("merged_at") else None
-
-
-def _title(page: Page) -> str:
-    return page.title if len(page.title) <= _TITLE_LIMIT else page.title[: _TITLE_LIMIT - 1] + "…"

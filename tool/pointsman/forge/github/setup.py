@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pointsman.errors import one_line
-from pointsman.forge.github.client import Client, Denied
+from pointsman.forge.github.client import Client
+from pointsman.forge.http import Denied
 
 
 def protection(client: Client, root: str) -> list[tuple[str, str]]:

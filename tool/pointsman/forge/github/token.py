@@ -1,17 +1,14 @@
 """The token for GitHub: from the environment, or from the installation of a GitHub App.
 
-The token is sent only to the host that `place` names. Git gets it through its environment, so it is in no
-configuration, no remote and no process's arguments.
+The token is sent only to the host that `place` names.
 """
 
 from __future__ import annotations
 
-import base64
 import os
-import re
 from collections.abc import Callable, Mapping
 
-from pointsman.errors import Problem
+from pointsman.forge import credentials
 from pointsman.forge.github.place import TOKENS, Place, place_of
 
 
@@ -22,13 +19,8 @@ def token_source(place: Place) -> Callable[[], str] | None:
         from pointsman.forge.github.app import Installation
 
         return Installation(place, app, key)
-    for variable in TOKENS:
-        token = os.environ.get(variable, "")
-        if token and not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise Problem(f"{variable} has a space or a line break in it: take it out")
-        if token:
-            return lambda: token
-    return None
+    token = credentials.token_in(TOKENS)
+    return (lambda: token) if token else None
 
 
 def git_environment(remote: str | None) -> Callable[[], Mapping[str, str]] | None:
@@ -39,19 +31,4 @@ def git_environment(remote: str | None) -> Callable[[], Mapping[str, str]] | Non
     source = token_source(place) if place is not None else None
     if place is None or source is None:
         return None
-    key = f"http.{place.server}/.extraHeader"
-
-    def environment() -> Mapping[str, str]:
-        basic = base64.b64encode(f"x-access-token:{source()}".encode()).decode()
-        # The empty value removes a header that a checkout may have set: GitHub answers 400 to two of them.
-        # The configuration that a user has in the environment stays before it.
-        first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-        return {
-            "GIT_CONFIG_COUNT": str(first + 2),
-            f"GIT_CONFIG_KEY_{first}": key,
-            f"GIT_CONFIG_VALUE_{first}": "",
-            f"GIT_CONFIG_KEY_{first + 1}": key,
-            f"GIT_CONFIG_VALUE_{first + 1}": f"Authorization: Basic {basic}",
-        }
-
-    return environment
+    return credentials.git_environment(place.server, "x-access-token", source)
