@@ -155,6 +155,10 @@ def test_hash_documents_fit_their_schema(say: Callable[..., Any], tmp_path: Path
     assert say("hash", "hash", str(tmp_path / "bad.json"), ends=1)["faults"]
 
 
+def test_the_script_of_a_completion_fits_its_schema(say: Callable[..., Any]) -> None:
+    assert "complete" in say("completion", "completion", "bash")["script"]
+
+
 @pytest.mark.slow
 def test_the_demo_s_document_fits_its_schema_and_stands_alone_on_stdout(
     say: Callable[..., Any], tmp_path: Path

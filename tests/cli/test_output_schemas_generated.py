@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 
 import pytest
 
+from pointsman.cli.completion import Completion
 from pointsman.report import target_state
 from pointsman.report.audit.value import Audit
 from pointsman.report.review.value import Review
@@ -47,6 +48,7 @@ VALUES: dict[str, type] = {
     "at": at.InForce,
     "audit": Audit,
     "check": check.Checked,
+    "completion": Completion,
     "demo": demo.Told,
     "doctor": doctor.Examined,
     "get": get.Fetched,

@@ -50,8 +50,10 @@ def parts(section: str) -> list[tuple[str, str]]:
 
 
 def options_of(command: click.Command) -> set[str]:
+    """Its options but -h, which stands among those of every command."""
     with click.Context(command, info_name="it") as context:
-        return {name for each in command.get_params(context) if isinstance(each, click.Option) for name in each.opts}
+        every = {name for each in command.get_params(context) if isinstance(each, click.Option) for name in each.opts}
+        return every - {"-h"}
 
 
 COMMANDS = dict(commands())

@@ -30,6 +30,7 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     "retention": ("keep_days", "keep_ships", "wait_days", "trash_days"),
     "notify": ("command", "webhook"),
 }
+KEYS = tuple(f"{table}.{key}" for table, keys in _KNOWN.items() for key in keys)
 _MOST_BYTES = 1_000_000
 _MOST_PARTS = 64
 _LONGEST_KEPT = 100_000  # days, or ships

@@ -12,6 +12,8 @@ from pointsman.errors import Problem
 from pointsman.state.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from pointsman.state.names import Target
 
     _ParamType = click.ParamType[Any]  # generic only for the type checker: older clicks have a plain class
@@ -24,10 +26,24 @@ _URL = re.compile(r"https?://(?P<user>[^/?#@]*@)?[^\s/?#@:]+(:\d+)?([/?#]\S*)?",
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-class _Text(_ParamType):
+class _Named(_ParamType):
+    """An argument that names something of main. `offers`: the function of `complete` that lists those."""
+
+    offers = ""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from pointsman.cli import complete  # imported when the shell asks
+
+        return complete.offer(getattr(complete, self.offers), ctx, incomplete) if self.offers else []
+
+
+class _Text(_Named):
     """One line of text that may end up in a commit message."""
 
     name = "text"
+
+    def __init__(self, offers: str = "") -> None:
+        self.offers = offers
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
@@ -54,8 +70,9 @@ class _Url(_Text):
         return text
 
 
-class _Target(_ParamType):
+class _Target(_Named):
     name = "target"
+    offers = "targets"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
         from pointsman.state.names import Target
@@ -83,12 +100,15 @@ class _Targets(_Target):
 class _Holdable(_Target):
     """A target, or everything."""
 
+    offers = "holdable"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # type: ignore[override]
         return "all" if value == "all" else str(super().convert(value, param, ctx))
 
 
-class _Drop(_ParamType):
+class _Drop(_Named):
     name = "target:type"
+    offers = "slots"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Target, str]:
         from pointsman.state.names import Target, check_name
@@ -102,10 +122,11 @@ class _Drop(_ParamType):
             self.fail(str(problem), param, ctx)
 
 
-class _Version(_ParamType):
+class _Version(_Named):
     """A recorded version of a type, by its first digits."""
 
     name = "type@version"
+    offers = "recorded_versions"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         from pointsman.state.names import check_name
@@ -124,6 +145,12 @@ class _Rule(_ParamType):
 
     name = "[target:]rule"
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from pointsman.cli.complete import choose
+        from pointsman.guardrails.table import GUARDRAILS
+
+        return choose(GUARDRAILS, incomplete)
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from pointsman.guardrails.table import GUARDRAILS
 
@@ -139,6 +166,13 @@ class _FailOn(_ParamType):
     """Names of what status may fail on, with commas between them."""
 
     name = "what"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from pointsman.cli.complete import choose
+        from pointsman.verbs.status import FAILURES
+
+        before, comma, _ = incomplete.rpartition(",")
+        return choose((f"{before}{comma}{name}" for name in FAILURES), incomplete)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         from pointsman.verbs.status import FAILURES
@@ -190,6 +224,12 @@ class _Count(click.IntRange):
 class _Setting(_ParamType):
     name = "key=value"
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from pointsman.cli.complete import choose
+        from pointsman.settings import KEYS
+
+        return choose((f"{key}=" for key in KEYS), incomplete)
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         if isinstance(value, tuple):
             return value
@@ -202,4 +242,5 @@ class _Setting(_ParamType):
 TEXT, URL, ADDRESS, TARGET, TARGETS, HOLDABLE, DROP, VERSION_OF, RULE, SETTING, FAIL_ON = (
     _Text(), _Url(), _Address(), _Target(), _Targets(), _Holdable(), _Drop(), _Version(), _Rule(), _Setting(), _FailOn()
 )  # fmt: skip
+ANY_VERSION, PULL, SLOT = _Text("versions"), _Text("pulls"), _Text("types")
 DEADLINE, PERIOD, COUNT = _Seconds(zero=True), _Seconds(zero=False), _Count(min=1)

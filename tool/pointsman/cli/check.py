@@ -44,6 +44,8 @@ def check(call: Call, base: str | None, head: str | None, staged: bool, offline:
         raise click.UsageError("--staged judges the index against HEAD: leave --base and --head out")
     from pointsman.verbs import check as verb
 
+    if staged:
+        call.usual = None  # a hook judges the repository that it runs in
     with call.workspace(offline=offline, judging=True) as workspace:
         outcome = verb.check(workspace, base=base, head=head, staged=staged)
     if form == "github" and (page := os.environ.get("GITHUB_STEP_SUMMARY")):

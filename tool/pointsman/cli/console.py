@@ -29,9 +29,10 @@ _Value = TypeVar("_Value")
 
 @dataclass(slots=True)
 class Call:
-    """What stands before the command."""
+    """What stands before the command. `usual`: the repository that is meant where no -C names one."""
 
     spec: str | None = None
+    usual: str | None = None
     json: bool = False
     verbose: bool = False
     refusal: str = "nothing was written"
@@ -64,8 +65,8 @@ class Call:
         from pointsman.forge.open import credentials
         from pointsman.repo.open import open_repository
 
-        named = spec if spec is not None else self.spec
-        with open_repository(named if named is not None else ".", credentials, judging=judging) as repo:
+        named = next((each for each in (spec, self.spec, self.usual) if each is not None), ".")
+        with open_repository(named, credentials, judging=judging) as repo:
             try:
                 yield repo
             finally:
@@ -144,13 +145,16 @@ def say_bytes(data: bytes) -> None:
 
 
 class Commands(click.Group):
-    """A group that says which command was probably meant."""
+    """A group that says which command was probably meant. `meant`: what others call a command → its name here."""
+
+    meant: Mapping[str, str] = {}
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
-            near = _nearest(args[0], self.list_commands(ctx))
+            name = self.meant.get(args[0])
+            near = ask([name]) if name is not None else _nearest(args[0], self.list_commands(ctx))
             raise click.UsageError(f"No such command {args[0]!r}{near}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -169,8 +173,9 @@ def _want_json(context: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 def json_option(function: _Any) -> _Any:
-    """--json, before or after the command's name."""
+    """--json, before or after the command's name, and -h."""
     says = "Print one JSON document on stdout."
+    function = click.help_option("-h", "--help")(function)
     return click.option("--json", is_flag=True, expose_value=False, callback=_want_json, help=says)(function)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.arguments import TEXT
+from pointsman.cli.arguments import ANY_VERSION
 from pointsman.cli.console import Answer, Call, example, json_option, say_bytes
 from pointsman.state.names import short
 
@@ -17,7 +17,7 @@ _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 @click.command(epilog=example("pointsman get 3f2a91c0d4e5 -o popularity.json"))
-@click.argument("version", metavar="VERSION", type=TEXT)
+@click.argument("version", metavar="VERSION", type=ANY_VERSION)
 @click.option(
     "-o",
     "file",

@@ -21,7 +21,7 @@ def hash_(call: Call, paths: tuple[str, ...]) -> Answer:
     """Print the version of each artifact, in the form of sha256sum."""
     from pointsman.verbs import hash as verb
 
-    spec = call.spec if call.spec is not None else _manifest_repository()
+    spec = call.spec or call.usual or _manifest_repository()
     if spec is None:
         outcome = verb.hash_files(paths, None)
     else:

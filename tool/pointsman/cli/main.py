@@ -17,7 +17,7 @@ from pointsman import __version__
 from pointsman.cli.console import Answer, Call, Commands, advice, advise_for, json_option, say, say_document
 from pointsman.errors import Bug, Problem, Refused, Unreachable, one_line, without_secrets
 
-_COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
+COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
 _INTERRUPTED = 130  # 128 + SIGINT
 _SHOWN_OF_A_BUG = 300  # characters
 _PIPE_CLOSED = 141  # 128 + SIGPIPE, as git ends when its reader goes away
@@ -34,6 +34,7 @@ _COMMANDS = {
     "at": ("pointsman.cli.at:at_", "Show what was current at a time, and whose commit made it so."),
     "audit": ("pointsman.cli.audit:audit", "Judge every commit of main and report what happened."),
     "check": ("pointsman.cli.check:check", "Judge a change by the rules."),
+    "completion": ("pointsman.cli.completion:completion", "Print what makes a shell complete commands and names."),
     "demo": ("pointsman.cli.demo:demo", "Play the whole story on real artifacts."),
     "doctor": ("pointsman.cli.doctor:doctor", "Test whether the stores and the forge work as required."),
     "get": ("pointsman.cli.get:get", "Fetch one artifact version and check its hash."),
@@ -54,11 +55,25 @@ _COMMANDS = {
 }
 
 
-_ELSEWHERE = ("demo", "init")  # commands that make a repository, and so need none
+_ELSEWHERE = ("completion", "demo", "init")  # commands that need no repository
+
+# What other tools call it → what it is called here.
+_MEANT = {
+    "apply": "sync", "blame": "log", "cat": "get", "deploy": "ship", "describe": "show", "diff": "review",
+    "download": "get", "fetch": "get", "freeze": "hold", "fsck": "verify", "history": "log", "import": "adopt",
+    "info": "show", "lint": "check", "list": "status", "lock": "hold", "ls": "status", "merge": "pr merge",
+    "pause": "hold", "plan": "review", "promote": "ship", "push": "publish", "restore": "rollback",
+    "resume": "release", "revert": "rollback", "thaw": "release", "undo": "rollback", "unfreeze": "release",
+    "unhold": "release", "unlock": "release", "upload": "publish", "validate": "check",
+}  # fmt: skip
+_REPOSITORY = "POINTSMAN_REPO"
+_FROM_GIT = ("GIT_DIR", "GIT_INDEX_FILE")  # git sets them for its hooks: what a hook judges is where git runs it
 
 
 class _Lazy(Commands):
     """The group whose commands are imported when they are run."""
+
+    meant = _MEANT
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -77,26 +92,35 @@ class _Lazy(Commands):
             formatter.write_dl([(name, row.get_short_help_str(limit)) for name, row in rows])
 
 
-@click.group("pointsman", cls=_Lazy, epilog=_EXITS, no_args_is_help=False)
+@click.group(
+    "pointsman",
+    cls=_Lazy,
+    epilog=_EXITS,
+    no_args_is_help=False,
+)
 @click.option(
-    "-C", "spec", metavar="REPO", help="A checkout, a bare repository or a URL; default: the current directory."
+    "-C",
+    "spec",
+    metavar="REPO",
+    help=f"A checkout, a bare repository or a URL; default: ${_REPOSITORY}, then the current directory.",
 )
 @json_option
 @click.option("-v", "verbose", is_flag=True, help="Say on stderr what is being done.")
-@click.version_option(__version__, message="pointsman %(version)s")
+@click.version_option(__version__, "-V", "--version", message="pointsman %(version)s")
 @click.pass_obj
 def cli(call: Call, spec: str | None, verbose: bool) -> None:
     """GitOps for recommendation artifacts.
 
     Publish opens a pull request. Its merge is the swap. git revert undoes it.
     """
-    call.spec, call.verbose = spec, verbose
+    usual = None if any(name in os.environ for name in _FROM_GIT) else os.environ.get(_REPOSITORY)
+    call.spec, call.usual, call.verbose = spec, usual or None, verbose
     advise_for(spec, (name for name in _COMMANDS if name not in _ELSEWHERE))
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: the one place that turns trouble into exits."""
-    if _COMPLETE in os.environ:
+    if COMPLETE in os.environ:
         cli.main(prog_name="pointsman")
     words = list(sys.argv[1:] if args is None else args)
     call = Call(json="--json" in words[: words.index("--") if "--" in words else None])

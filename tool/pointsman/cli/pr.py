@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.arguments import TEXT
+from pointsman.cli.arguments import PULL
 from pointsman.cli.console import Answer, Call, Commands, example, json_option
 from pointsman.state.names import short
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.group("pr", cls=Commands, no_args_is_help=False, epilog=example("pointsman pr merge grocer/home"))
+@click.help_option("-h", "--help")
 def pr() -> None:
     """List, show, merge, refresh or close ship pull requests.
 
@@ -35,7 +36,7 @@ def pr_list(call: Call) -> Answer:
 
 
 @pr.command("show", epilog=example("pointsman pr show grocer/home"))
-@click.argument("pull", metavar="ID", type=TEXT)
+@click.argument("pull", metavar="ID", type=PULL)
 @json_option
 @click.pass_obj
 def pr_show(call: Call, pull: str) -> Answer:
@@ -47,7 +48,7 @@ def pr_show(call: Call, pull: str) -> Answer:
 
 
 @pr.command("merge", epilog=example("pointsman pr merge grocer/home"))
-@click.argument("pull", metavar="ID", type=TEXT)
+@click.argument("pull", metavar="ID", type=PULL)
 @json_option
 @click.pass_obj
 def pr_merge(call: Call, pull: str) -> Answer:
@@ -60,7 +61,7 @@ def pr_merge(call: Call, pull: str) -> Answer:
 
 
 @pr.command("close", epilog=example("pointsman pr close grocer/home"))
-@click.argument("pull", metavar="ID", type=TEXT)
+@click.argument("pull", metavar="ID", type=PULL)
 @json_option
 @click.pass_obj
 def pr_close(call: Call, pull: str) -> Answer:
@@ -72,7 +73,7 @@ def pr_close(call: Call, pull: str) -> Answer:
 
 
 @pr.command("refresh", epilog=example("pointsman pr refresh"))
-@click.argument("pull", metavar="[ID]", type=TEXT, required=False)
+@click.argument("pull", metavar="[ID]", type=PULL, required=False)
 @json_option
 @click.pass_obj
 def pr_refresh(call: Call, pull: str | None) -> Answer:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from pointsman.cli.arguments import TEXT
+from pointsman.cli.arguments import PULL, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
 from pointsman.report.review.forms import FORMS, renderer
 
 
 @click.command(epilog=example("pointsman review grocer/home"))
-@click.argument("named", metavar="[PR|TARGET]", required=False, type=TEXT)
+@click.argument("named", metavar="[PR|TARGET]", required=False, type=PULL)
 @click.option(
     "--base",
     metavar="REV",

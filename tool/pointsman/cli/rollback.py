@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.arguments import RULE, TARGETS, TEXT
+from pointsman.cli.arguments import RULE, SLOT, TARGETS, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
 from pointsman.state.names import short
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--to", metavar="COMMIT|VERSION|TIME", type=TEXT, help="Put back this state; default: the one before the last ship."
 )
-@click.option("--type", "slot", metavar="TYPE", type=TEXT, help="Put back only this artifact type.")
+@click.option("--type", "slot", metavar="TYPE", type=SLOT, help="Put back only this artifact type.")
 @click.option("--run", metavar="URL", type=TEXT, help="Undo everything that this pipeline run shipped.")
 @click.option("--now", is_flag=True, help="Change main at once, without a pull request; needs --reason.")
 @click.option("--hold", is_flag=True, help="Also hold the targets for a day: no ships; needs --reason.")

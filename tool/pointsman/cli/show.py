@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.arguments import TEXT
+from pointsman.cli.arguments import ANY_VERSION
 from pointsman.cli.console import Answer, Call, example, json_option
 from pointsman.state.names import short
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog=example("pointsman show 6ce09c2f"))
-@click.argument("version", metavar="VERSION", type=TEXT)
+@click.argument("version", metavar="VERSION", type=ANY_VERSION)
 @click.option("--offline", is_flag=True, help="Do not ask the store whether the blob is there.")
 @json_option
 @click.pass_obj

@@ -17,7 +17,7 @@ class Snapshot:
     """The tree of one commit (None: an empty tree), with `staged` paths on top. Only plain files are state."""
 
     def __init__(self, repo: Repository, commit: Oid | None, staged: Mapping[str, Entry | None] | None = None) -> None:
-        self._repo = repo
+        self.repo = repo
         self.commit = commit
         self._root: Oid | None = None
         self._staged = staged or {}
@@ -29,7 +29,7 @@ class Snapshot:
             return self._staged[path]
         if self.commit is None:
             return None
-        index = self._repo.history_index
+        index = self.repo.history_index
         return index.entry(self.commit, path) if index and self.commit in index else self._in_tree(path)
 
     def _in_tree(self, path: str) -> Entry | None:
@@ -41,7 +41,7 @@ class Snapshot:
         directory, entries = self._last
         if directory != above:
             entry = self._walk(above)
-            entries = self._repo.git.tree(entry.oid) if entry is not None and entry.mode == TREE else {}
+            entries = self.repo.git.tree(entry.oid) if entry is not None and entry.mode == TREE else {}
             self._last = above, entries
         return entries.get(name)
 
@@ -49,22 +49,22 @@ class Snapshot:
         """The entry at a path, name by name from the root, which is ""."""
         if self._root is None:
             assert self.commit is not None
-            self._root = self._repo.tree_of(self.commit)
+            self._root = self.repo.tree_of(self.commit)
         entry: Entry | None = Entry(TREE, self._root)
         for name in path.split("/") if path else ():
             if entry is None or entry.mode != TREE:
                 return None
-            entry = self._repo.git.tree(entry.oid).get(name)
+            entry = self.repo.git.tree(entry.oid).get(name)
         return entry
 
     def read(self, path: str) -> bytes | None:
         """The content of the plain file at `path`, None if there is none."""
-        return self._repo.content(self.entry(path))
+        return self.repo.content(self.entry(path))
 
     def listing(self, path: str) -> Mapping[str, Entry]:
         """The entries of the directory `path` ("": the root) in the commit. Empty if there is no such directory."""
         entry = self._in_tree(path)
-        return self._repo.git.tree(entry.oid) if entry is not None and entry.mode == TREE else {}
+        return self.repo.git.tree(entry.oid) if entry is not None and entry.mode == TREE else {}
 
     def names(self, path: str) -> list[str]:
         """The names of the subtrees of the directory `path`."""
