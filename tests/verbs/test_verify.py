@@ -62,6 +62,23 @@ def test_what_is_current_or_everything_is_hashed_and_what_is_wrong_is_told(
 
 
 @pytest.mark.slow
+def test_a_record_that_says_nothing_of_its_blob_is_told_and_the_others_are_read(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    shop.publish(day=1, merge=True)
+    shop.pull()
+    broken, elsewhere, *_ = sorted((shop.desk / "registry" / "grocer" / "home").glob("*/*.json"))
+    record = json.loads(elsewhere.read_text())
+    elsewhere.write_text(json.dumps({**record, "uri": "file:///elsewhere.json"}))
+    for text in ("{", '{"uri": 1, "size": 2}', "[]"):
+        broken.write_text(text)
+        shop.push()
+        found = verified(shop)
+        assert found.document["blobs"] == 5
+        assert rules(found) == ["record-not-landed", "foreign-uri"]
+        assert found.document["faults"][0]["path"] == str(broken.relative_to(shop.desk))
+
+
+@pytest.mark.slow
 def test_shards_are_everything_once_and_a_sample_is_as_large_as_asked(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop", '[forge]\ngroup = "run"\n')
     shop.publish(*(popularity(tmp_path / f"{n}.json", 3, surface=f"s{n}") for n in range(9)), merge=True)

@@ -217,8 +217,16 @@ class _Seconds(_ParamType):
         return seconds
 
 
-class _Count(click.IntRange):
-    name = "number"  # click says "integer range"
+class _Count(_ParamType):
+    """How many of something, at least one."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) == 0:
+            self.fail(f"{value!r} is not a whole number from 1 on", param, ctx)
+        return int(text)
 
 
 class _Setting(_ParamType):
@@ -243,4 +251,4 @@ TEXT, URL, ADDRESS, TARGET, TARGETS, HOLDABLE, DROP, VERSION_OF, RULE, SETTING, 
     _Text(), _Url(), _Address(), _Target(), _Targets(), _Holdable(), _Drop(), _Version(), _Rule(), _Setting(), _FailOn()
 )  # fmt: skip
 ANY_VERSION, PULL, SLOT = _Text("versions"), _Text("pulls"), _Text("types")
-DEADLINE, PERIOD, COUNT = _Seconds(zero=True), _Seconds(zero=False), _Count(min=1)
+DEADLINE, PERIOD, COUNT = _Seconds(zero=True), _Seconds(zero=False), _Count()

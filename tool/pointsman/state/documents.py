@@ -23,8 +23,6 @@ HOLD_ON_ALL = "holds/all.json"
 _MOST_FAULTS = 20  # of one document
 _LONGEST = 300  # characters of what is wrong with it
 _LATEST_UPDATE = "9999-12-31"
-# A number with a point or an exponent, or a text that looks like it: every number follows one of these characters.
-_MAYBE_DOUBLE = re.compile(rb"[:,\[]\s*-?[0-9]+[.eE]")
 _VERSION_IN_URI = re.compile(r"/([0-9a-f]{64})\.json\Z")
 
 
@@ -209,12 +207,12 @@ def read_hold(data: bytes, path: str) -> Hold | list[Fault]:
 
 
 def _read(data: bytes, path: str, kind: str) -> Any:
-    document = strict_json.read(data, path)
+    document, has_double = strict_json.read_noting_doubles(data, path)
     if isinstance(document, Fault):
         return [document]
     if _validator(kind).is_valid(document):
         # JSON Schema takes 1.0 for an integer. Go, which reads the pointers, does not.
-        double = _first_double(document, "$") if _MAYBE_DOUBLE.search(data) else None
+        double = _first_double(document, "$") if has_double else None
         return (
             [Fault(path, "schema", f"{double}: write a whole number without point or exponent")] if double else document
         )

@@ -50,7 +50,14 @@ def read(data: bytes, path: str) -> object | Fault:
     ignored, NaN and Infinity, integers outside int64, doubles that overflow, lone surrogates, nesting deeper than 64,
     trailing data, more than 100,000 values. Never raises, whatever the bytes.
     """
-    return _not_too_deep(_parse(data, path, _Tokens(exact=False)), data, path)
+    return read_noting_doubles(data, path)[0]
+
+
+def read_noting_doubles(data: bytes, path: str) -> tuple[object | Fault, bool]:
+    """Like `read`, and whether a number of the document has a point or an exponent."""
+    tokens = _Tokens(exact=False)
+    document = _not_too_deep(_parse(data, path, tokens), data, path)
+    return document, tokens.has_double
 
 
 def read_schema(data: bytes, path: str) -> object | Fault:
@@ -149,6 +156,7 @@ class _Tokens:
 
     def __init__(self, *, exact: bool, folding: bool = True) -> None:
         self.flawed = False
+        self.has_double = False
         self._exact = exact
         self._folding = folding
 
@@ -178,6 +186,7 @@ class _Tokens:
         return value if self._exact or is_int64(value) else self._flaw(_outside_int64(digits))
 
     def _double(self, digits: str) -> object:
+        self.has_double = True
         value = float(digits)
         return self._flaw(_overflow(digits)) if math.isinf(value) else value
 

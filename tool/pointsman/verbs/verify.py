@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Annotated, NamedTuple
 
+import msgspec
+
 from pointsman.errors import Blocked, Fault, Problem, Unreachable
 from pointsman.gate.documents import Documents
 from pointsman.gate.unmounted import require_mounted
@@ -16,7 +18,6 @@ from pointsman.history.events import unknown
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
-from pointsman.state.documents import Record
 from pointsman.state.names import Target, is_name, is_version
 from pointsman.store.processes import cores, in_processes
 from pointsman.struct import struct
@@ -97,6 +98,16 @@ def _part(slot: _Slot, parts: int) -> int:
     return int(slot[2][8:16], 16) % parts
 
 
+class _Said(msgspec.Struct, frozen=True):
+    """What a record says of its blob. Whether all else in it is in order, `check` tells."""
+
+    uri: str
+    size: int  # bytes
+
+
+_read_said = msgspec.json.Decoder(_Said).decode
+
+
 def _look(workspace: Workspace, head: Snapshot, settings: Settings, slots: Iterator[_Slot]) -> _Part:
     """Read these blobs, as many at a time as memory allows."""
     gate, progress = workspace.gate, workspace.progress
@@ -105,11 +116,11 @@ def _look(workspace: Workspace, head: Snapshot, settings: Settings, slots: Itera
     blocked: list[Fault] = []
     while batch := list(islice(slots, _BATCH)):
         gate.documents.read_ahead(head, (target.record_path(slot, version) for target, slot, version in batch))
-        records = {slot: gate.documents.record(head, *slot) for slot in batch}
+        records = {slot: _said(head, slot) for slot in batch}
         own = {
             slot: record.uri
             for slot, record in records.items()
-            if record is not None and _is_own(slot, record, settings)
+            if record is not None and record.uri in settings.places(*slot)
         }
         found = gate.blobs.tries(settings, dict.fromkeys(own.values(), True))
         for slot, record in records.items():
@@ -123,9 +134,12 @@ def _look(workspace: Workspace, head: Snapshot, settings: Settings, slots: Itera
     return _Part(blobs, size, faults, blocked)
 
 
-def _is_own(slot: _Slot, record: Record, settings: Settings) -> bool:
-    """Whether a record points to where the blob of its slot stands in one of the repository's stores."""
-    return record.uri in settings.places(*slot)
+def _said(head: Snapshot, slot: _Slot) -> _Said | None:
+    data = head.read(slot[0].record_path(*slot[1:]))
+    try:
+        return _read_said(data) if data is not None else None
+    except msgspec.DecodeError:
+        return None
 
 
 def _targets(head: Snapshot) -> Iterator[Target]:
@@ -140,10 +154,11 @@ def _slots(documents: Documents, head: Snapshot, targets: Iterable[Target], choi
             manifest = documents.manifest(head, target)
             yield from ((target, slot, version) for slot, version in (manifest.versions if manifest else {}).items())
             continue
-        for slot in head.names(f"registry/{target}"):
+        for slot in filter(is_name, head.names(f"registry/{target}")):
             for name in head.files(f"registry/{target}/{slot}"):
-                if is_name(slot) and name.endswith(".json") and is_version(name.removesuffix(".json")):
-                    yield target, slot, name.removesuffix(".json")
+                version, _, rest = name.partition(".")
+                if rest == "json" and is_version(version):
+                    yield target, slot, version
 
 
 def _chosen(slots: Iterator[_Slot], choice: Choice) -> Iterator[_Slot]:
@@ -161,7 +176,7 @@ def _chosen(slots: Iterator[_Slot], choice: Choice) -> Iterator[_Slot]:
     return iter(kept)
 
 
-def _judge(slot: _Slot, record: Record | None, blob: tuple[int | None, str | None] | None) -> Iterator[Fault]:
+def _judge(slot: _Slot, record: _Said | None, blob: tuple[int | None, str | None] | None) -> Iterator[Fault]:
     target, artifact_type, version = slot
     path = target.record_path(artifact_type, version)
     if record is None:
