@@ -369,6 +369,12 @@ def _retired(state: State) -> State:
     return _shipped_twice(state).retire("retire-4", "popularity.4").retire("retire-1", "popularity.1", erase=True)
 
 
+def _taken_back(state: State) -> State:
+    """`popularity.4` was retired, and that was reverted."""
+    _retired(state).commit("taken-back", 'Revert "retire: popularity.4"', {tombstone_path("popularity.4"): None})
+    return state
+
+
 def _with_user_type(state: State) -> State:
     """A user's own type with a schema and a record, and another schema that nothing was recorded under."""
     _shipped_twice(state)
@@ -656,6 +662,7 @@ STATES: dict[str, Callable[[State], State]] = {
     "all-on-hold": _all_on_hold,
     "hold-over": _hold_over,
     "retired": _retired,
+    "taken-back": _taken_back,
     "with-user-type": _with_user_type,
     "hand-edited": _hand_edited,
     "mended": _mended,

@@ -20,7 +20,7 @@ from seaweed import BUCKET, Server
 from shop import git, popularity
 
 from pointsman.artifact.content import Rows
-from pointsman.gate import payloads
+from pointsman.gate import blob_cache
 from pointsman.gate.payloads import Contents, Missing, Pair
 from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
@@ -222,25 +222,42 @@ def test_a_cache_that_cannot_be_written_is_none(bucket: Bucket, cache: Path, cau
 def test_the_cache_is_bounded_and_what_was_unused_for_longest_goes(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(payloads, "_CACHE_BYTES", 250)
+    monkeypatch.setattr(blob_cache, "_MOST", 250)
     datas = [bytes([number]) * 100 for number in range(4)]
     versions = [hashlib.sha256(data).hexdigest() for data in datas]
     for number, (version, data) in enumerate(zip(versions, datas, strict=True)):
-        payloads._cache(version, data)
+        blob_cache.cache(version, data)
         if (entry := cache / f"{version}.json").exists():
             os.utime(entry, (number, number))
         if number == 1:
-            assert payloads._cached(versions[0]) == datas[0]  # used just now
+            assert blob_cache.cached(versions[0]) == datas[0]  # used just now
     assert {path.stem for path in cache.iterdir()} == {versions[0], versions[3]}
-    payloads._cache(versions[1], b"\1" * 1000)
+    blob_cache.cache(versions[1], b"\1" * 1000)
     assert {path.stem for path in cache.iterdir()} == {versions[1]}, "what was just fetched stays, whatever its size"
+
+
+def test_what_is_to_be_erased_is_dropped_from_the_cache_and_kept_out_of_it(bucket: Bucket, cache: Path) -> None:
+    made = bucket.put(payload("a"))
+    assert isinstance(Contents().read_all(bucket.settings, [made])[made.version], Rows)
+    assert list(blob_cache.versions()) == [made.version]
+    reader = Contents()
+    reader.erased = lambda record: record == made
+    assert isinstance(reader.read_all(bucket.settings, [made])[made.version], Rows), "it is there until gc takes it"
+    assert not os.listdir(cache)
+    blob_cache.cache(made.version, payload("a"))
+    (cache / "notes.txt").touch()
+    assert list(blob_cache.versions()) == [made.version]
+    reader = Contents(offline=True)
+    reader.erased = lambda record: record == made
+    assert isinstance(reader.read_all(bucket.settings, [made])[made.version], Missing), "its copy is not used"
+    assert os.listdir(cache) == ["notes.txt"]
 
 
 def test_the_cache_stands_where_the_platform_keeps_such_things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for value in ("", "relative/path"):  # the specification has a relative one ignored
         monkeypatch.setenv("XDG_CACHE_HOME", value)
-        assert payloads._directory() == tmp_path / "home" / ".cache" / "pointsman"
+        assert blob_cache._directory() == tmp_path / "home" / ".cache" / "pointsman"
 
 
 def test_a_store_that_does_not_answer_is_asked_once(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

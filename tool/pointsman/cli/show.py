@@ -41,10 +41,20 @@ def render(shown: Shown) -> str:
         f"  blob {shown.blob}: {record['uri']}",
         f"  recorded {recorded.at if recorded else 'at no known moment'}{by}",
         *([f"  run {record['producer']['run']}"] if record["producer"]["run"] else []),
-        *([f"  retired: {shown.retired['reason']}"] if shown.retired else []),
+        *_retired(shown),
     ]
     for period in shown.current:
         start, end = period.from_, period.to
         until = f"until {end.at}, {short(end.commit)} by {end.by}" if end else "and is now"
         lines.append(f"  current from {start.at}, {short(start.commit)} by {start.by}, {until}")
     return "\n".join(lines if shown.current else [*lines, "  never current on main"])
+
+
+def _retired(shown: Shown) -> list[str]:
+    """By whom and when, and what that means for its bytes."""
+    if not shown.retired:
+        return []
+    by = shown.retired_by
+    who = f" {by.at}, {short(by.commit)} by {by.by}" if by else ""
+    erases = ", to be erased" if shown.retired.get("erase") else ""
+    return [f"  retired{who}{erases}: {shown.retired['reason']} (its bytes may be gone)"]

@@ -18,6 +18,7 @@ from pointsman.state.documents import (
     Hold,
     Manifest,
     Record,
+    Tombstone,
     read_hold,
     read_manifest,
     read_record,
@@ -116,6 +117,18 @@ class Documents:
         versions = manifest.versions if manifest is not None else {}
         return frozenset(slot for slot, version in versions.items() if base.entry(target.tombstone_path(slot, version)))
 
+    def tombstone(self, snapshot: Snapshot, target: Target, slot: str, version: str) -> Tombstone | None:
+        """The tombstone of a version in a snapshot; None if there is none or it cannot be read."""
+        path = target.tombstone_path(slot, version)
+        found = self._value(path, "tombstone", snapshot.entry(path))
+        return found if isinstance(found, Tombstone) else None
+
+    def is_erased(self, record: Record) -> bool:
+        """Whether main has a tombstone by which a version is to be erased."""
+        main = Snapshot(self.repo, self.repo.heads.get(MAIN))
+        found = self.tombstone(main, record.target, record.type, record.version)
+        return found is not None and bool(found.erase)
+
     def _value(
         self, path: str, kind: str, entry: Entry | None, data: bytes | None = None
     ) -> State | list[Fault] | None:
@@ -162,9 +175,11 @@ class Documents:
         path, kind, new = change.path, path_kind(change.path), change.new
         if path == SETTINGS_PATH:
             return Document(path, kind, change, faults=self._settings_faults(change))
+        was = self._value(path, kind, change.old) if kind == "tombstone" else None
+        was = was if isinstance(was, Tombstone) else None
         data = self.repo.content(new) if kind == "schema" or kind in _READERS else None
         if data is None:
-            return Document(path, kind, change)
+            return Document(path, kind, change, was=was)
         if len(data) > _LARGEST_READ:
             fault = Fault(path, "schema", f"{len(data)} bytes: a state file is never that large, make it smaller")
             return Document(path, kind, change, len(data), faults=(fault,))
@@ -176,7 +191,8 @@ class Documents:
         value = self._value(path, kind, new, data)
         if value is None or isinstance(value, list):
             return Document(path, kind, change, len(data), faults=tuple(value or ()))
-        return Document(path, kind, change, len(data), value, formatted=not formatted or value.render() == data)
+        formatted = not formatted or value.render() == data
+        return Document(path, kind, change, len(data), value, formatted=formatted, was=was)
 
     def _settings_faults(self, change: Change) -> tuple[Fault, ...]:
         """Settings that are deleted or cannot be read: they would stop every later command."""

@@ -61,6 +61,7 @@ class Gate:
         self.documents = Documents(repo)
         self.blobs = Blobs(contents or Contents(offline=offline))
         self.blobs.contents.declared = self.documents.own_type
+        self.blobs.contents.erased = self.documents.is_erased
         self.past = Past(repo, self.documents, self)
         self._changes = TargetChanges(self.documents, self.past)
         self._gathering = Gathering(self.documents, self.blobs, self.past, self._changes, now)

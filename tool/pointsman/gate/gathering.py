@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from pointsman.gate import blob_cache
 from pointsman.gate.blobs import Blobs
 from pointsman.gate.case_twins import case_twins
 from pointsman.gate.documents import Documents, retired_by, tombstones
@@ -57,6 +58,9 @@ class Gathering:
         )
         formatted = checkpoint in (Checkpoint.STAGED, Checkpoint.CHANGE)
         documents = [reads.document(change, formatted=formatted) for change in changes]
+        for tombstone in (document.value for document in documents if isinstance(document.value, Tombstone)):
+            if tombstone.erase:
+                blob_cache.forget(tombstone.version)
         targets = []
         for document in documents:
             if document.kind != "manifest":
@@ -100,7 +104,7 @@ class Gathering:
         for path, document in tombstones(documents).items() if tip is not None and base is not None else ():
             assert tip is not None
             assert base is not None
-            erase = isinstance(document.value, Tombstone) and document.value.erase
+            erase = isinstance(document.value, Tombstone) and bool(document.value.erase)
             target, *version = retired_by(path)
             why = self._retention.why_needed(
                 tip, base, target, (version[0], version[1]), settings, min(clock or now, now), erase=erase

@@ -1,23 +1,20 @@
 """The contents of stored artifacts, to compare two versions. Each blob is fetched once, and its hash is checked.
 
 A blob that is missing or altered is no error here: `Missing` says why, and the comparison reports that. Blobs from a
-bucket are kept in the user's cache directory, by version.
+bucket are kept in the user's cache.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointsman.errors import Blocked, Problem
-from pointsman.files import read_file, write_new
+from pointsman.gate import blob_cache
 from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
@@ -33,8 +30,6 @@ if TYPE_CHECKING:
     from pointsman.artifact.content import Content
     from pointsman.artifact.user_type import UserType
     from pointsman.gate.proof import Difference
-
-_CACHE_BYTES = 1_000_000_000  # size of the cache directory; above it, the versions unused for longest are deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +51,8 @@ class Pair:
 class Contents:
     """Reads contents by record. `at_hand`: version → payload that need not be fetched. `offline`: ask no store.
 
-    `declared` finds the schema of a user's own type; a gate sets it to what main declares.
+    `declared` finds the schema of a user's own type, `erased` says whether a version is to be erased; a gate sets both
+    to what main says.
     """
 
     def __init__(self, *, offline: bool = False, at_hand: Mapping[str, Callable[[], bytes]] | None = None) -> None:
@@ -69,6 +65,8 @@ class Contents:
         self._types: dict[str, UserType | Missing] = {}
         self._looked_at: dict[str, Record] = {}
         self._different: dict[str, Difference | None] = {}
+        self.erased: Callable[[Record], bool] = lambda record: False
+        self._erased: set[str] = set()  # versions
         self._proven: dict[str, int] = {}  # URI → size of a blob whose hash was right when it was fetched
 
     def provide(self, at_hand: Mapping[str, Callable[[], bytes]]) -> None:
@@ -88,6 +86,13 @@ class Contents:
         content = decode(record.type, data, own_type=own)
         return content if content is not None else Missing("its content cannot be compared")
 
+    def drop_erased(self, records: Iterable[Record]) -> None:
+        """Drop from the cache what is to be erased, and keep it out. Not for threads: git is asked by one."""
+        for record in records:
+            if record.version not in self._erased and self.erased(record):
+                self._erased.add(record.version)
+                blob_cache.forget(record.version)
+
     def _find_types(self, names: Iterable[str]) -> None:
         """Look types up before several threads need them: git is asked by one thread."""
         for name in set(names):
@@ -105,6 +110,7 @@ class Contents:
         """Version → content. Buckets are read several blobs at a time."""
         every = list({record.version: record for record in records}.values())
         self._find_types(record.type for record in every)
+        self.drop_erased(every)
         read = ask_all(lambda record: self.read(settings, record), every, at_once=self._at_once(settings))
         return {record.version: content for record, content in zip(every, read, strict=True)}
 
@@ -116,6 +122,7 @@ class Contents:
         every = {(pair.before.version, pair.after.version, pair.tops): pair for pair in pairs}
         new = [(key, pair) for key, pair in every.items() if key not in self._alike]
         self._find_types(pair.after.type for _, pair in new)
+        self.drop_erased(record for _, pair in new for record in (pair.before, pair.after))
         measure = partial(self._likeness, settings)
         measured = ask_all(measure, [pair for _, pair in new], at_once=self._at_once(settings))
         found = {key: like for (key, _), like in zip(new, measured, strict=True)}
@@ -153,6 +160,7 @@ class Contents:
         `own`: the schemas of the users' own types among them.
         """
         new = list({record.uri: record for record in records if self._looked_at.get(record.uri) != record}.values())
+        self.drop_erased(new)
         look = partial(self._difference, settings, own)
         for record, found in zip(new, ask_all(look, new, at_once=self._at_once(settings)), strict=True):
             if not isinstance(found, Missing):
@@ -183,7 +191,7 @@ class Contents:
         """The bytes of one version's blob. Their hash is the version."""
         if record.version in self._at_hand:
             return self._at_hand[record.version]()
-        cached = _cached(record.version)
+        cached = blob_cache.cached(record.version) if record.version not in self._erased else None
         if cached is not None:
             return cached
         if self.offline:
@@ -208,8 +216,8 @@ class Contents:
             other = recognised(held.data)
             return Missing(f"the bytes at {record.uri} do not hash to their version{other and f': {other}'}")
         self._proven[record.uri] = len(held.data)
-        if not url.startswith("file:"):
-            _cache(record.version, held.data)
+        if not url.startswith("file:") and record.version not in self._erased:
+            blob_cache.cache(record.version, held.data)
         return held.data
 
     def _at_once(self, settings: Settings) -> int:
@@ -249,45 +257,3 @@ def _is_in(url: str, record: Record) -> bool:
 def _most(settings: Settings) -> int:
     """The most bytes of a blob that are read, whatever its record says."""
     return max(MOST_OF_A_BLOB, settings.artifact_bytes)
-
-
-def _directory() -> Path:
-    """The cache directory (XDG Base Directory Specification)."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if os.path.isabs(home) else Path.home() / ".cache") / "pointsman"
-
-
-def _cached(version: str) -> bytes | None:
-    """The cached bytes of a version; None if there are none or their hash is wrong."""
-    with suppress(OSError, RuntimeError):
-        path = _directory() / f"{version}.json"
-        data = read_file(path, _CACHE_BYTES)
-        if hashlib.sha256(data).hexdigest() == version:
-            with suppress(OSError):  # a shared cache may be read-only
-                os.utime(path)
-            return data
-    return None
-
-
-def _cache(version: str, data: bytes) -> None:
-    """Put a version into the cache. If the cache cannot be written, nothing happens."""
-    with suppress(OSError, RuntimeError):
-        directory = _directory()
-        directory.mkdir(0o700, parents=True, exist_ok=True)
-        temporary = directory / f".{version}.{secrets.token_hex(4)}"
-        try:
-            write_new(temporary, data)
-            temporary.replace(directory / f"{version}.json")
-        finally:
-            temporary.unlink(missing_ok=True)
-        _make_room(directory)
-
-
-def _make_room(directory: Path) -> None:
-    kept = sorted(((path.stat(), path) for path in directory.iterdir()), key=lambda each: each[0].st_mtime)
-    size = sum(stat.st_size for stat, _ in kept)
-    for stat, path in kept[:-1]:
-        if size <= _CACHE_BYTES:
-            return
-        path.unlink(missing_ok=True)
-        size -= stat.st_size

@@ -48,6 +48,7 @@ class Document:
     value: State | None = None
     faults: tuple[Fault, ...] = ()
     formatted: bool = True  # its bytes are what pointsman would write
+    was: State | None = None  # of a tombstone: what it was before
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,16 @@ def record_of(source: Source, settings: Settings, run: str, now: str) -> Record:
     )
 
 
+def retired(base: Snapshot, source: Source) -> Fault | None:
+    """The fault of an artifact whose version has a tombstone on `base`: nothing puts such a version back."""
+    slot, version = source.artifact.type, source.artifact.version
+    place = source.target.tombstone_path(slot, version)
+    if base.entry(place) is None:
+        return None
+    says = f"{source.target} {slot} {short(version)} was retired ({place}), and nothing puts it back: publish another"
+    return Fault(source.path, "retired", f"{says} version; pointsman show {short(version)} says why")
+
+
 class Recording:
     """Stores blobs and adds their records to main. The caller calls `put` before `records`."""
 
@@ -155,12 +165,18 @@ class Recording:
         until_settled(repo, push, "main moved at every try to push the records: run the command again", offer=built)
 
     def put_missing(self, sources: Sequence[Source]) -> list[tuple[Source, Fault]]:
-        """Store blobs again that were deleted before their record was on main. From now on the record keeps them."""
+        """Store blobs again that were deleted before their record was on main. From now on the record keeps them.
+
+        Not those that were retired meanwhile.
+        """
+        base = Snapshot(self.repo, self.repo.main)
+        gone = [(source, retired(base, source)) for source in sources]
+        sources = [source for source, fault in gone if fault is None]
         keys = [_key(source) for source in sources]
         sizes = list(ask_all(self._size, keys, at_once=self.store.at_once))
         lost = [source for source, size in zip(sources, sizes, strict=True) if size != source.size]
         puts = ((source, self._put((source, False))) for source in lost)
-        return [(source, put) for source, put in puts if isinstance(put, Fault)]
+        return [(source, fault) for source, fault in (*gone, *puts) if isinstance(fault, Fault)]
 
     def _size(self, key: str) -> int | None:
         try:

@@ -105,14 +105,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """One artifact version taken out of use for good. No manifest may point to it any more."""
+    """One artifact version taken out of use: no manifest may point to it while main has this. To erase is for good."""
 
     tenant: str
     surface: str
     type: str
     version: str
     reason: str
-    erase: bool = False  # its bytes must go, whatever a rollback may need
+    erase: bool | None = None  # its bytes must go, whatever a rollback may need; None: left out, which means no
 
     @property
     def path(self) -> str:
@@ -127,7 +127,7 @@ class Tombstone:
                 "type": self.type,
                 "version": self.version,
                 "reason": self.reason,
-                **({"erase": True} if self.erase else {}),
+                **({"erase": self.erase} if self.erase is not None else {}),
             }
         )
 

@@ -22,7 +22,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.shipping.draft import Terms, Want, without
 from pointsman.shipping.options import ShipOptions
-from pointsman.shipping.records import Recording, Stored, record_of
+from pointsman.shipping.records import Recording, Stored, record_of, retired
 from pointsman.shipping.ship import Shipping
 from pointsman.state.documents import Record, moment, read_record
 from pointsman.state.message import check_value
@@ -256,7 +256,7 @@ def _taken(
             verified[slot] = verdict
         else:
             registry.wrong[slot] = verdict
-    taken = {}
+    taken, base = {}, Snapshot(recording.repo, recording.repo.main)
     most = recsys_registry.MOST_TIMES_LARGER * settings.artifact_bytes  # an old blob may stand there, indented
     stored = recording.stored([each.source for each in verified.values()], most=most)
     for (slot, each), there in zip(verified.items(), stored, strict=True):
@@ -266,7 +266,7 @@ def _taken(
                 f"the old blob stands where the canonical one belongs ({record.uri}), and is not to be overwritten: "
                 "give [store] url in pointsman.toml another place, and leave [serving] manifest as it is"
             )
-        fault = recording.altered(each.source, there) or _unfit(record, settings)
+        fault = retired(base, each.source) or recording.altered(each.source, there) or _unfit(record, settings)
         if fault is not None:
             registry.wrong[slot] = [fault]
         else:

@@ -41,6 +41,7 @@ def get(workspace: Workspace, text: str, file: str | None) -> tuple[Outcome[Fetc
     record = gate.documents.record(head, found.target, found.slot, found.version)
     if record is None:
         raise Problem(f"the record of {short(found.version)} cannot be read: pointsman check says why")
+    gate.blobs.contents.drop_erased([record])
     data = gate.blobs.contents.payload(gate.documents.settings(head), record)
     if isinstance(data, Missing):
         raise Unreachable(f"{found.target} {found.slot} {short(found.version)} is not available: {data.why}")

@@ -23,7 +23,7 @@ from pointsman.settings import Settings
 from pointsman.shipping.draft import Terms, Waiting, Want, without
 from pointsman.shipping.new_targets import resembling
 from pointsman.shipping.options import ShipOptions
-from pointsman.shipping.records import Recording, Stored, record_of
+from pointsman.shipping.records import Recording, Stored, record_of, retired
 from pointsman.shipping.ship import Shipping
 from pointsman.state.documents import moment
 from pointsman.state.message import parse
@@ -81,6 +81,7 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     if not reading.sources and not reading.faults and not request.drops:
         raise Problem("nothing to publish: name artifact files or a staging directory, or --drop TARGET:TYPE")
     waiting: Waiting = {target: faults for target, faults in reading.faults.items() if target is not None}
+    _wait(waiting, ((source, retired(base, source)) for source in reading.sources))
     loose = reading.faults.get(None, [])
     wants = _wants(workspace, request, reading.sources, settings)
     progress(f"read {len(reading.sources)} artifacts for {len(wants)} targets")

@@ -39,6 +39,7 @@ class Shown:
     recorded: Annotated[Step | None, "by which commit"]
     current: Annotated[Sequence[Period], "each time that main pointed to it, the latest first"]
     retired: Annotated[Mapping[str, Any] | None, "its tombstone"]
+    retired_by: Annotated[Step | None, "by which commit; null: it is not retired"]
     blob: Annotated[Blob, "by its size; pointsman verify hashes it"]
 
 
@@ -50,8 +51,9 @@ def show(workspace: Workspace, text: str) -> Outcome[Shown]:
     found = find_version(head, text)
     path = found.target.record_path(found.slot, found.version)
     data = head.read(path) or b""
-    tombstone = head.read(found.target.tombstone_path(found.slot, found.version))
-    landed = next(iter(repo.history(main, path)), None)
+    grave = found.target.tombstone_path(found.slot, found.version)
+    tombstone = head.read(grave)
+    landed, buried = (next(iter(repo.history(main, each)), None) for each in (path, grave))
     shown = Shown(
         version=found.version,
         target=str(found.target),
@@ -59,7 +61,8 @@ def show(workspace: Workspace, text: str) -> Outcome[Shown]:
         record=_read(data, path),
         recorded=moments.step(landed) if landed is not None else None,
         current=_periods(gate.lineage(main, found.target), moments, found),
-        retired=_read(tombstone, path) if tombstone is not None else None,
+        retired=_read(tombstone, grave) if tombstone is not None else None,
+        retired_by=moments.step(buried) if buried is not None and tombstone is not None else None,
         blob="not asked" if workspace.offline else _blob(gate, head, found),
     )
     return Outcome(shown)
