@@ -59,7 +59,7 @@ class Tombstones:
             says = f"it was retired less than {self._settings.wait_days} days ago ([retention] wait_days)"
             return Verdict(read, says)
         needed = self._retention.why_needed(
-            self._main, self._main, target, (slot, version), self._settings, self._now, erase=read.erase
+            self._main, self._main, target, (slot, version), self._settings, self._now, erase=bool(read.erase)
         )
         return Verdict(read, needed)
 
