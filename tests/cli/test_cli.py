@@ -103,6 +103,28 @@ def test_help_and_version_end_with_0(run: Run) -> None:
     assert run("--version") == (0, f"pointsman {pointsman.__version__}\n", "")
 
 
+def test_git_tells_its_version_once_and_gitpython_imports_no_object_database(tmp_path: Path) -> None:
+    wrapper = tmp_path / "git"
+    wrapper.write_text(f'#!/bin/sh\necho "$*" >>"$0.log"\nexec {shutil.which("git")} "$@"\n')
+    wrapper.chmod(0o755)
+    program = (
+        "import contextlib, sys; from pointsman.cli import main\n"
+        "with contextlib.suppress(SystemExit): main(['-C', sys.argv[1], 'status'])\n"
+        "print(*(name for name in sys.modules if name.partition('.')[0] in ('git', 'gitdb')))\n"
+        "import git; print(git.Repo.__name__)"
+    )
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    ran = subprocess.run([sys.executable, "-c", program, tmp_path], env=env, capture_output=True, text=True, check=True)
+    imported, whole = ran.stdout.splitlines()
+    assert "is not a git repository" in ran.stderr
+    asked = Path(f"{wrapper}.log").read_text().splitlines()
+    assert asked[0] == "version"
+    assert "rev-parse" in asked[1], "it opened the repository with no further question"
+    assert "git.cmd" in imported.split()
+    assert not {"git", "git.repo", "gitdb", "gitdb.db"} & set(imported.split())
+    assert whole == "Repo", "and nobody is kept from importing it whole"
+
+
 def test_help_imports_no_git_no_schemas_and_no_verb() -> None:
     program = "import sys; from pointsman.cli import main; main(['--help']); print(*sorted(sys.modules))"
     out = subprocess.check_output([sys.executable, "-c", program], text=True).splitlines()[-1].split()

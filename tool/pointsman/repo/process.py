@@ -6,11 +6,14 @@ never in a place where git would read an option.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Generator, Mapping
 from functools import cache
+from importlib.util import find_spec, module_from_spec
 from typing import TYPE_CHECKING
 
 from pointsman.errors import Problem, Unreachable
@@ -64,16 +67,35 @@ _ENVIRONMENT = {
 
 
 def _gitpython(*, judging: bool) -> type[GitPython]:
-    """GitPython's Git, imported late (it costs 80 ms). Removes from the environment what SECURITY.md lists."""
+    """GitPython's Git, imported late. Removes from the environment what SECURITY.md lists."""
     for name in list(os.environ):
         if name.startswith("GIT_") and not _KEPT.fullmatch(name) and not (judging and name in _JUDGED):
             del os.environ[name]
     if judging and (index := os.environ.get("GIT_INDEX_FILE")):
         os.environ["GIT_INDEX_FILE"] = os.path.abspath(index)  # a hook's is relative to where the hook was started
     os.environ["GIT_PYTHON_REFRESH"] = "quiet"
-    from git import Git
+    with _without_what_they_import("git", "gitdb"):
+        from git.cmd import Git
 
     return Git
+
+
+@contextlib.contextmanager
+def _without_what_they_import(*packages: str) -> Generator[None, None, None]:
+    """Import single modules of packages, but not what the packages themselves would import and run.
+
+    GitPython's would read an object database that nobody here uses, and run `git version` twice: more than half of the
+    cost. The packages are not left hollow: whoever imports them later gets them.
+    """
+    hollow = {}
+    for name in packages:
+        if name not in sys.modules and (spec := find_spec(name)) is not None:
+            sys.modules[name] = hollow[name] = module_from_spec(spec)
+    try:
+        yield
+    finally:
+        for name in hollow:
+            del sys.modules[name]
 
 
 @cache
