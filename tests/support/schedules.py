@@ -34,6 +34,7 @@ from pointsman.serving.seen import Seen
 from pointsman.state.objects import Oid
 from pointsman.store.base import Held
 from pointsman.verbs import sync
+from pointsman.verbs.sync_place import PlaceSync
 from pointsman.workspace import Workspace
 
 DIES = -1  # a decision: the actor is killed instead of taking its step
@@ -171,7 +172,7 @@ class Run:
             return repo.main
 
         def refresh_or_look() -> Oid:
-            by_follow = sys._getframe(1).f_code is sync._follow.__code__
+            by_follow = sys._getframe(1).f_code is PlaceSync.follow.__code__
             return self.look(repo, refresh) if by_follow else refresh()
 
         repo.refresh = refresh_or_look  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ import pytest
 from pointsman.errors import Problem
 from pointsman.settings import read_settings
 from pointsman.state.names import Target
+from pointsman.state.place import Place
 from pointsman.state.store_url import Access
 
 STORE = b'[store]\nurl = "file:///srv/recsys"\n'
@@ -19,11 +20,12 @@ def test_the_least_settings_have_the_defaults_of_the_contract() -> None:
     settings = read_settings(STORE)
     target = Target("grocer", "home")
     assert settings.uri(target, "cooc", "a" * 64) == f"file:///srv/recsys/grocer/home/cooc/{'a' * 64}.json"
-    assert settings.serving == "file:///srv/recsys/registry/current/{tenant}/{surface}/manifest.json"
-    assert settings.serving_root == "file:///srv/recsys/registry/current"
-    assert settings.serving_key(target) == "grocer/home/manifest.json"
-    assert settings.serving_target("grocer/home/manifest.json") == target
-    assert settings.serving_target("grocer/home/other.json") is None
+    (place,) = settings.serving
+    assert place == Place("", "file:///srv/recsys/registry/current/{tenant}/{surface}/manifest.json")
+    assert place.root == "file:///srv/recsys/registry/current"
+    assert place.key(target) == "grocer/home/manifest.json"
+    assert place.target("grocer/home/manifest.json") == target
+    assert place.target("grocer/home/other.json") is None
     assert (settings.artifact_bytes, settings.state_file_bytes) == (10_000_000, 65536)
     assert (settings.keep_days, settings.keep_ships, settings.wait_days, settings.trash_days) == (90, 10, 7, 7)
     assert settings.limit(target, "items_drop") == 0.5
@@ -45,7 +47,7 @@ def test_a_bucket_is_reached_as_the_settings_say() -> None:
     text = S3 + b'endpoint = "http://127.0.0.1:8333/"\nregion = "eu-west-1"\nallow_http = true\n'
     settings = read_settings(text)
     assert settings.access == Access("http://127.0.0.1:8333", "eu-west-1", True)
-    assert settings.serving_root == "s3://recsys/prod/registry/current"
+    assert settings.serving[0].root == "s3://recsys/prod/registry/current"
     assert read_settings(S3).access == Access()
 
 
@@ -161,3 +163,51 @@ def test_what_is_wrong_is_said_with_its_place(text: bytes, says: str) -> None:
 def test_settings_that_are_costly_to_read_are_refused_with_a_sentence(text: bytes, says: str) -> None:
     with pytest.raises(Problem, match=says):
         read_settings(text)
+
+
+EU = b'[[serving]]\nname = "eu"\nmanifest = "s3://eu/{tenant}/{surface}/m.json"\n'
+US = b'[[serving]]\nname = "us"\nmanifest = "s3://us/{tenant}/{surface}/m.json"\n'
+
+
+def test_several_places_have_names_and_each_is_reached_in_its_own_way() -> None:
+    text = S3 + b'region = "us-east-1"\n' + US + EU + b'store = "s3://recsys/prod"\nendpoint = "https://eu:8333"\n'
+    us, eu = read_settings(text).serving
+    assert (us.name, us.root, us.access, us.store) == ("us", "s3://us", Access(region="us-east-1"), "")
+    assert (eu.name, eu.access, eu.store) == ("eu", Access("https://eu:8333", "us-east-1"), "s3://recsys/prod")
+    text = S3 + b'endpoint = "http://a"\nallow_http = true\n' + EU + b'region = "eu-west-1"\n'
+    assert read_settings(text).serving[0].access == Access("http://a", "eu-west-1", True)
+
+
+def test_the_same_prefix_at_another_endpoint_is_another_place() -> None:
+    there = b'endpoint = "https://elsewhere"\n'
+    assert len(read_settings(S3 + EU + EU.replace(b'"eu"', b'"us"') + there).serving) == 2
+
+
+@pytest.mark.parametrize(
+    "tables,says",
+    [
+        (EU + EU, "two of [[serving]] have the name eu: give each place a name of its own"),
+        (EU + EU.replace(b'"eu"', b'"EU"'), "two of [[serving]] have the name eu"),
+        (EU + EU.replace(b'"eu"', b'"us"'), "neither prefix may be in the other one"),
+        (EU + US.replace(b"s3://us/", b"s3://eu/more/"), "us has s3://eu/more: neither prefix may be in the other one"),
+        (EU.replace(b'name = "eu"\n', b""), "[[serving]]: each needs a name, of letters"),
+        (EU.replace(b'"eu"', b'"a/b"'), "[[serving]] name: each needs a name, of letters"),
+        (EU.replace(b'"eu"', b"1"), "[[serving]] name: each needs a name, of letters"),
+        (b'[[serving]]\nname = "eu"\n', "[[serving]] eu: it needs manifest"),
+        (EU + b'blobs = "s3://x"\n', "unknown key blobs in [[serving]]"),
+        (EU + b'store = "x"\n', "[[serving]] store: this version cannot use 'x'"),
+        (EU + b"store = 1\n", "[[serving]] store must be a string"),
+        (EU + b'endpoint = "http://a"\n', "[[serving]] eu endpoint: an http:// endpoint needs allow_http = true"),
+        (EU.replace(b"s3:", b"gs:") + b'region = "eu-west-1"\n', "in [[serving]] eu are for s3:// URLs"),
+        (EU + b'invalidate = "https://x/all"\n', "must have {tenant} once in each URL"),
+        (b'[serving]\nname = "eu"\n', "unknown key name in [serving]: several places are [[serving]]"),
+    ],
+)
+def test_what_is_wrong_with_several_places_is_named(tables: bytes, says: str) -> None:
+    with pytest.raises(Problem, match=re.escape(says)):
+        read_settings(S3 + tables)
+
+
+def test_a_list_of_something_else_is_no_places() -> None:
+    with pytest.raises(Problem, match=re.escape("[serving] must be a table, not a value")):
+        read_settings(b"serving = [1]\n" + S3)

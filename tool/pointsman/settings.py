@@ -12,17 +12,20 @@ from typing import Any
 from pointsman.errors import Problem
 from pointsman.guardrails.limits import Limit
 from pointsman.guardrails.table import DEFAULTS, read_limits
-from pointsman.state.hook_url import check_hook, check_invalidate
-from pointsman.state.names import NAME, Target
+from pointsman.state.hook_url import check_hook
+from pointsman.state.names import Target
 from pointsman.state.other_forms import recognised
-from pointsman.state.store_url import Access, can_be_asked, split_url
+from pointsman.state.place import Place
+from pointsman.state.serving_settings import EACH_KEYS, ONE_KEYS, read_places, shared_urls, with_access
+from pointsman.state.store_url import Access, can_be_asked
 from pointsman.state.suggest import did_you_mean
+from pointsman.state.url_settings import read_access, read_url
 
 SETTINGS_PATH = "pointsman.toml"
 
 _KNOWN: dict[str, tuple[str, ...]] = {
     "store": ("url", "former", "endpoint", "region", "allow_http"),
-    "serving": ("manifest", "invalidate"),
+    "serving": ONE_KEYS,
     "forge": ("kind", "records", "group", "auto_merge"),
     "limits": ("artifact_bytes", "state_file_bytes"),
     "policy": tuple(DEFAULTS),
@@ -46,7 +49,7 @@ class Settings:
     store: str
     access: Access = Access()  # noqa: RUF009 - frozen
     former: tuple[str, ...] = ()
-    serving: str = ""
+    serving: tuple[Place, ...] = ()  # in their order; the one of [serving] has no name
     forge: str = _LOCAL
     records: str = "push"
     group: str = "target"
@@ -60,7 +63,6 @@ class Settings:
     keep_ships: int = 10  # nor while one of the last ships of its target has it
     wait_days: int = 7  # so long after a tombstone landed gc leaves its bytes alone
     trash_days: int = 7  # so long gc keeps in the trash what it took
-    invalidate: tuple[str, ...] = ()  # URLs with {tenant}, optionally {surface}: one for each replica of serving
     notify_command: str = ""
     notify_webhook: str = ""
     policy: Mapping[str, Limit] = field(default_factory=dict)
@@ -77,32 +79,6 @@ class Settings:
     def places(self, target: Target, artifact_type: str, version: str) -> tuple[str, ...]:
         """All URIs that the blob of a version may have: first in the store, then in the former ones."""
         return tuple(f"{store}/{target.blob_key(artifact_type, version)}" for store in (self.store, *self.former))
-
-    @property
-    def serving_root(self) -> str:
-        """The directory of the serving template that all targets share, without a trailing slash."""
-        return self.serving[: self.serving.index("{")].rpartition("/")[0]
-
-    def serving_key(self, target: Target) -> str:
-        """The key of a target's pointer below `serving_root`."""
-        return self._serving_rest.replace("{tenant}", target.tenant).replace("{surface}", target.surface)
-
-    @property
-    def _serving_rest(self) -> str:
-        return self.serving[len(self.serving_root) + 1 :]
-
-    @property
-    def serving_depth(self) -> int:
-        return self._serving_rest.count("/") + 1
-
-    def serving_target(self, key: str) -> Target | None:
-        """The target whose pointer has this key below `serving_root`; None if no target has it."""
-        pattern = re.escape(self._serving_rest).replace(r"\{tenant\}", f"(?P<tenant>{NAME})")
-        found = re.fullmatch(pattern.replace(r"\{surface\}", f"(?P<surface>{NAME})"), key)
-        try:
-            return Target(found["tenant"], found["surface"]) if found else None
-        except Problem:
-            return None
 
 
 def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
@@ -127,7 +103,7 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
         raise Problem(
             f'{where}: [store] url is missing: say where blobs are stored, such as url = "file:///srv/recsys"'
         )
-    url = _url(store["url"], "[store] url", where)
+    url = read_url(store["url"], "[store] url", where)
     former = store.get("former", [])
     if not isinstance(former, list):
         raise Problem(f"{where}: [store] former must be a list of URLs")
@@ -135,18 +111,20 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
     default = Settings(url)
     policy = tables.get("policy", {})
     formers = tuple(_former(each, where) for each in former)
-    serving = _template(tables.get("serving", {}).get("manifest"), url, where)
+    serving = tables.get("serving", {})
+    places = read_places(serving, url, where)
+    access = read_access(store, (url, *formers, *shared_urls(places, serving)), where)
     return Settings(
         store=url,
-        access=_access(store, (url, *formers, serving), where),
+        access=access,
         former=formers,
-        serving=serving,
+        serving=with_access(places, serving, access, where),
         **_forge(forge, where),
         artifact_bytes=_count(limits, "artifact_bytes", default.artifact_bytes, where),
         state_file_bytes=_count(limits, "state_file_bytes", default.state_file_bytes, where),
         **_audit(tables.get("audit", {}), where),
         **_retention(tables.get("retention", {}), where),
-        **_hooks(tables.get("serving", {}), tables.get("notify", {}), where),
+        **_hooks(tables.get("notify", {}), where),
         policy=read_limits({key: value for key, value in policy.items() if "/" not in key}, "[policy]", where),
         target_policy={
             _target(key, where): read_limits(value, f'[policy."{key}"]', where)
@@ -185,104 +163,39 @@ def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
     for name, table in tables.items():
         if name not in _KNOWN:
             raise Problem(f"{where}: unknown table [{name}]{did_you_mean(name, _KNOWN)}")
+        if name == "serving" and _is_several(table):
+            for key in (key for each in table for key in each):
+                _refuse_key(key, EACH_KEYS, "[[serving]]", where)
+            continue
         if not isinstance(table, dict):
             raise Problem(f"{where}: [{name}] must be a table, not a value")
         for key, value in table.items():
             if name == "policy" and "/" in key and isinstance(value, dict):
                 for inner in value:
-                    _refuse_key("policy", inner, f'[policy."{key}"]', where)
+                    _refuse_key(inner, _KNOWN["policy"], f'[policy."{key}"]', where)
             else:
-                _refuse_key(name, key, f"[{name}]", where)
+                if name == "serving" and key in EACH_KEYS and key not in ONE_KEYS:
+                    says = f"unknown key {key} in [serving]: several places are [[serving]], each with a name"
+                    raise Problem(f"{where}: {says}")
+                _refuse_key(key, _KNOWN[name], f"[{name}]", where)
 
 
-def _refuse_key(table: str, key: str, place: str, where: str) -> None:
-    if key not in _KNOWN[table]:
-        raise Problem(f"{where}: unknown key {key} in {place}{did_you_mean(key, _KNOWN[table])}")
+def _refuse_key(key: str, known: Sequence[str], place: str, where: str) -> None:
+    if key not in known:
+        raise Problem(f"{where}: unknown key {key} in {place}{did_you_mean(key, known)}")
 
 
-def _url(value: object, key: str, where: str) -> str:
-    if not isinstance(value, str):
-        raise Problem(f"{where}: {key} must be a string")
-    try:
-        split_url(value)
-    except Problem as error:
-        raise Problem(f"{where}: {key}: {error}") from error
-    url = value.rstrip("/")
-    if url == "file:":
-        raise Problem(f"{where}: {key}: {value!r} is the root of the file system: name a directory in it")
-    if re.search(r"[\x00-\x1f\x7f{}]|//|/\.{1,2}(/|$)", url.partition("://")[2]):
-        raise Problem(
-            f"{where}: {key}: {value!r} has an empty or dotted part, a brace or a control character: take it out"
-        )
-    return url
+def _is_several(table: object) -> bool:
+    """Whether it is written as tables with double brackets, one at least."""
+    return isinstance(table, list) and bool(table) and all(isinstance(each, dict) for each in table)
 
 
 def _former(value: object, where: str) -> str:
     if not isinstance(value, str) or "://" not in value:
         raise Problem(f"{where}: [store] former must be a list of URLs, not {value!r}")
     if can_be_asked(value):
-        return _url(value, "[store] former", where)
+        return read_url(value, "[store] former", where)
     return value.rstrip("/")
-
-
-def _access(table: Mapping[str, Any], urls: Sequence[str], where: str) -> Access:
-    """How to reach the buckets of s3:// URLs. Problem if a key is set that no URL here uses."""
-    access = Access(
-        _text(table, "endpoint", where).rstrip("/"), _text(table, "region", where), table.get("allow_http", False)
-    )
-    if not isinstance(access.allow_http, bool):
-        raise Problem(f"{where}: [store] allow_http must be true or false")
-    if access != Access() and not any(url.startswith("s3://") for url in urls):
-        raise Problem(
-            f"{where}: endpoint, region and allow_http in [store] are for s3:// URLs: take them out, there is none here"
-        )
-    if re.search("[@?#]", access.endpoint):
-        raise Problem(
-            f"{where}: [store] endpoint has credentials or a query: take them out, they come from the environment"
-        )
-    if access.endpoint and not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._/-]*)?", access.endpoint):
-        raise Problem(f"{where}: [store] endpoint must be like https://host:port, not {access.endpoint!r}")
-    if access.endpoint.startswith("http://") != access.allow_http:
-        says = "an http:// endpoint needs allow_http = true, and only such an endpoint: others can read what is sent"
-        raise Problem(f"{where}: [store] endpoint: {says}")
-    if not re.fullmatch(r"[A-Za-z0-9-]*", access.region):
-        raise Problem(f"{where}: [store] region must be a name such as us-east-1, not {access.region!r}")
-    return access
-
-
-def _text(table: Mapping[str, Any], key: str, where: str) -> str:
-    value = table.get(key, "")
-    if not isinstance(value, str):
-        raise Problem(f"{where}: [store] {key} must be a string")
-    return value
-
-
-def _template(value: object, store: str, where: str) -> str:
-    if value is None:
-        return f"{store}/registry/current/{{tenant}}/{{surface}}/manifest.json"
-    if not isinstance(value, str):
-        raise Problem(f"{where}: [serving] manifest must be a string")
-    if (
-        value.count("{tenant}") != 1
-        or value.count("{surface}") != 1
-        or re.search("[{}]", re.sub(r"\{(tenant|surface)\}", "", value))
-    ):
-        raise Problem(f"{where}: [serving] manifest must have {{tenant}} and {{surface}} once each: {value!r}")
-    between = re.search(r"\{(?:tenant|surface)\}(.*)\{(?:tenant|surface)\}", value)
-    if between is None or "/" not in between[1]:
-        raise Problem(f"{where}: [serving] manifest needs a slash between {{tenant}} and {{surface}}: {value!r}")
-    constant = value[: value.index("{")]
-    if re.search(r"/(\.|/|$)|[\x00-\x1f\x7f]", value[len(constant.rpartition("/")[0]) :]):
-        says = "a name in it, from the first brace on, is empty, begins with a dot or has a control character"
-        raise Problem(f"{where}: [serving] manifest: {says}: {value!r}")
-    _url(constant, "[serving] manifest", where)
-    if not value.startswith("file://"):
-        _url(value.replace("{tenant}", "t").replace("{surface}", "s"), "[serving] manifest", where)
-        if constant.count("/") < 3:
-            raise Problem(
-                f"{where}: [serving] manifest: the bucket name cannot contain {{tenant}} or {{surface}}: {value!r}"
-            )
-    return value
 
 
 def _count(table: Mapping[str, Any], key: str, default: int, where: str) -> int:
@@ -314,12 +227,8 @@ def _retention(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     return dict(table)
 
 
-def _hooks(serving: Mapping[str, Any], notify: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The fields about the calls of sync: [serving] invalidate and [notify]."""
-    given = serving.get("invalidate", [])
-    urls = [each for each in (given if isinstance(given, list) else [given]) if each != ""]
-    for url in urls:
-        check_invalidate(url, where)
+def _hooks(notify: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The fields about the calls of sync that [notify] asks for."""
     command, webhook = notify.get("command", ""), notify.get("webhook", "")
     if webhook != "":
         check_hook(webhook, "[notify] webhook", where)
@@ -332,7 +241,7 @@ def _hooks(serving: Mapping[str, Any], notify: Mapping[str, Any], where: str) ->
             raise Problem(f"{where}: [notify] command must be one line, a program and its arguments, not {command!r}")
     except ValueError as error:
         raise Problem(f"{where}: [notify] command: {error}: {command!r}") from error
-    return {"invalidate": tuple(dict.fromkeys(urls)), "notify_command": command, "notify_webhook": webhook}
+    return {"notify_command": command, "notify_webhook": webhook}
 
 
 def _is_path(value: object) -> bool:

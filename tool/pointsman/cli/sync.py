@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +16,7 @@ from pointsman.state.names import short
 if TYPE_CHECKING:
     from pointsman.errors import Problem
     from pointsman.outcome import Outcome
-    from pointsman.serving.outcomes import Synced, SyncedTarget
+    from pointsman.serving.outcomes import Synced, SyncedAt, SyncedTarget
 
 
 @click.command(epilog=example("pointsman sync --watch 30"))
@@ -104,6 +104,9 @@ def render(synced: Synced) -> str:
     lines += [f"{same} unchanged"] if same else []
     but = " and ".join(f"{number} {what}" for number, what in others if number)
     but = f", but for {but}" if but else ""
+    away = [each for each in synced.places or () if not each.ok]
+    lines += [f"{each.place} was not synced: {each.says}" for each in away]
+    but += f", but not at {', '.join(each.place for each in away)}" if away else ""
     ending = f"serving follows main at {short(synced.commit)}{but}"
     if synced.dry_run:
         ending = f"a dry run, nothing was written; main is at {short(synced.commit)}"
@@ -111,11 +114,35 @@ def render(synced: Synced) -> str:
 
 
 def _lines(each: SyncedTarget, dry_run: bool) -> Iterator[str]:
+    if each.places is not None:
+        yield from _lines_by_place(each, each.places, dry_run)
+        return
     if each.outcome != "unchanged":
         since, seen = each.refused, each.visible_after_seconds
         kept = f", serving keeps what it has; main is at {short(since.commit)} by {since.by}" if since else ""
         after = f", {seen:.0f} s after the commit" if seen is not None else ""
         yield f"{each.target}: {'would be ' if dry_run else ''}{each.outcome}{kept}{after}"
+    yield from _below(each)
+
+
+def _lines_by_place(each: SyncedTarget, places: Sequence[SyncedAt], dry_run: bool) -> Iterator[str]:
+    """A line for each of several places where something was done or found."""
+    for at in places:
+        if at.outcome != "unchanged":
+            seen, lag = at.visible_after_seconds, at.lag_seconds
+            after = f", {seen:.0f} s after the commit" if seen is not None else ""
+            kept = (
+                f", it keeps what it has; main is at {short(each.refused.commit)}"
+                if at.outcome == "refused" and each.refused
+                else ""
+            )
+            lags = f", {lag:.0f} s behind the commit" if lag is not None else ""
+            yield f"{each.target} at {at.place}: {'would be ' if dry_run else ''}{at.outcome}{kept}{after}{lags}"
+        yield from _below(at)
+
+
+def _below(each: SyncedTarget | SyncedAt) -> Iterator[str]:
+    """The faults, and what someone wrote by hand."""
     for fault in each.faults:
         yield f"  {fault.rule}: {fault.says}"
     if each.drift is not None:

@@ -20,7 +20,7 @@ from pointsman.gate.payloads import Contents
 from pointsman.gate.target_change import TargetChanges, inherited
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.evidence import Checkpoint, Evidence, Kind
+from pointsman.rules.evidence import Blob, Checkpoint, Evidence, Kind
 from pointsman.rules.rule import Rule
 from pointsman.rules.table import BY_NAME, RULES, judge
 from pointsman.rules.table import notes as notes_of
@@ -142,8 +142,13 @@ class Gate:
         of_commits = [fault for target in targets for fault in self.faults_of_current(head, target)]
         return replace(verdict, faults=tuple(sorted({*verdict.faults, *of_commits})))
 
-    def faults_of_current(self, tip: Oid, target: Target, *, store: bool = False) -> tuple[Fault, ...]:
-        """The faults of the commit that last changed a target's manifest. `store`: also of its blobs, for sync."""
+    def faults_of_current(
+        self, tip: Oid, target: Target, *, store: bool = False, blobs: Mapping[str, Blob] | None = None
+    ) -> tuple[Fault, ...]:
+        """The faults of the commit that last changed a target's manifest. `store`: also of its blobs, for sync.
+
+        `blobs`: what another store has of them, by URI; default: the stores of the settings are asked.
+        """
         last = self.lineage(tip, target).last
         if last is None:
             return ()
@@ -151,20 +156,27 @@ class Gate:
         if not store or self.blobs.offline or manifest is None:
             return last.faults
         said = {(fault.path, fault.rule) for fault in last.faults}
-        more = self.faults_of_pointers(tip, {target: manifest}, hashed=False)
+        more = self.faults_of_pointers(tip, {target: manifest}, hashed=False, blobs=blobs)
         return (*last.faults, *(fault for fault in more if (fault.path, fault.rule) not in said))
 
     def faults_of_pointers(
-        self, tip: Oid, manifests: Mapping[Target, Manifest], *, hashed: bool = True, remember: bool = False
+        self,
+        tip: Oid,
+        manifests: Mapping[Target, Manifest],
+        *,
+        hashed: bool = True,
+        remember: bool = False,
+        blobs: Mapping[str, Blob] | None = None,
     ) -> tuple[Fault, ...]:
         """The faults of what manifests point to: of records and tombstones on `tip`, and of blobs.
 
         `hashed`: read and hash every blob; otherwise only ask for its size. `remember`: do not hash it again later.
+        `blobs`: what another store has of them, by URI; default: the stores of the settings are asked.
         """
         snapshot = Snapshot(self.repo, tip)
         settings = self.documents.settings(snapshot)
         uris = (uri for manifest in manifests.values() for uri in manifest.current.values())
-        blobs = self.blobs.look(settings, dict.fromkeys(uris, hashed))
+        blobs = self.blobs.look(settings, dict.fromkeys(uris, hashed)) if blobs is None else blobs
         if remember:
             self.blobs.remember(blobs)
         foreign: list[Fault] = []

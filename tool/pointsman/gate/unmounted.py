@@ -9,6 +9,7 @@ from pointsman.errors import Unreachable
 from pointsman.gate.documents import Documents
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
+from pointsman.state.place import Place
 from pointsman.store.vacant import is_vacant
 
 
@@ -46,6 +47,6 @@ def require_mounted(documents: Documents, head: Snapshot) -> None:
         raise Unreachable(says)
 
 
-def serves_from_store(settings: Settings) -> bool:
-    """Whether the serving pointers stand below the store of the blobs, and not in a store of their own."""
-    return f"{settings.serving_root}/".startswith(f"{settings.store}/")
+def serves_from_store(settings: Settings, place: Place) -> bool:
+    """Whether the pointers of a place stand below the store of the blobs, and not in a store of their own."""
+    return f"{place.root}/".startswith(f"{settings.store}/")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, get_args
 
 from pointsman.errors import Problem
 from pointsman.report import served_drift
-from pointsman.report.target_state import Serving, Status, TargetState
+from pointsman.report.target_state import Behind, ServedAt, ServedDrift, Serving, Status, TargetState
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Metric
@@ -27,6 +27,8 @@ def lines_of(each: TargetState) -> list[str]:
     """What one target is like: the first line says whether anyone need read the others."""
     window, shipped, drift = each.window, each.shipped, each.drift
     lines = [f"{each.target}: serving is {summary(each)}"]
+    for at in each.places or ():
+        lines += _at_place(at, each)
     if shipped:
         merged = f", merged by {shipped.committer}" if shipped.by != shipped.committer else ""
         run = f", run {shipped.run}" if shipped.run else ""
@@ -37,12 +39,10 @@ def lines_of(each: TargetState) -> list[str]:
         if window.stale and window.limit_seconds is not None:
             lines.append(f"  older than {length(window.limit_seconds)}: {', '.join(window.stale)}")
     lines += [f"  {slot} {version[:_SHOWN]}" for slot, version in sorted(each.current.items())]
-    if each.unread:
+    if each.unread and each.places is None:
         lines.append(f"  what is served cannot be read: {each.unread}")
-    if drift:
-        by = f" by {drift.by}" if drift.by else ""
-        lines.append(f"  someone wrote what is served at {drift.at}{by}; {_way_out(each)}")
-        lines += [f"    {line}" for line in served_drift.lines(drift, "is")]
+    if drift and each.places is None:
+        lines += [f"  {line}" for line in _drifted(drift, each)]
     lines += [f"  sync refuses main's: {fault.rule}: {fault.says}" for fault in each.refused]
     lines += [f"  on hold until {hold.until} ({hold.target}): {hold.reason}" for hold in each.holds]
     if each.pull_requests:
@@ -50,18 +50,37 @@ def lines_of(each: TargetState) -> list[str]:
     return lines
 
 
+def _at_place(at: ServedAt, each: TargetState) -> Iterator[str]:
+    """What one of several places serves."""
+    yield f"  {at.place} is {_standing_to_main(at.serving, at.behind, has_manifest=bool(each.current))}"
+    if at.unread:
+        yield f"    what is served there cannot be read: {at.unread}"
+    if at.drift:
+        yield from (f"    {line}" for line in _drifted(at.drift, each))
+    yield from (f"    waits: {fault.says}" for fault in at.lacks or ())
+
+
+def _drifted(drift: ServedDrift, each: TargetState) -> Iterator[str]:
+    by = f" by {drift.by}" if drift.by else ""
+    yield f"someone wrote what is served at {drift.at}{by}; {_way_out(each)}"
+    yield from (f"  {line}" for line in served_drift.lines(drift, "is"))
+
+
 def summary(each: TargetState) -> str:
-    """One phrase: how serving stands to main."""
-    behind = each.behind
-    what = "" if each.current else ", and main has no manifest of it"
-    if each.serving == "behind" and behind:
+    """One phrase: how serving stands to main; of several places, the worst."""
+    return _standing_to_main(each.serving, each.behind, has_manifest=bool(each.current))
+
+
+def _standing_to_main(serving: Serving, behind: Behind | None, *, has_manifest: bool) -> str:
+    what = "" if has_manifest else ", and main has no manifest of it"
+    if serving == "behind" and behind:
         commits = f"{behind.commits} commit{'s' if behind.commits != 1 else ''}"
         return f"behind by {commits}, since {behind.since.at} ({length(behind.seconds)}){what}"
-    if each.serving == "absent" and not each.current:
+    if serving == "absent" and not has_manifest:
         return "absent: main has no manifest of it"
-    if each.serving == "absent" and behind:
+    if serving == "absent" and behind:
         return f"absent: never synced, for {length(behind.seconds)}"
-    return f"{each.serving}{what}"
+    return f"{serving}{what}"
 
 
 def standing(each: TargetState) -> str:
@@ -71,6 +90,7 @@ def standing(each: TargetState) -> str:
     more += [f"on hold until {hold.until}" for hold in each.holds]
     more += [f"stale: {', '.join(each.window.stale)}"] if each.window and each.window.stale else []
     more += [f"pull request {pull.id}" for pull in each.pull_requests]
+    more += [f"{at.place} is {at.serving}" for at in each.places or ()]
     return "; ".join([f"serving is {each.serving}{commit}", *more])
 
 
@@ -110,9 +130,11 @@ def registry_of(status: Status) -> CollectorRegistry:
 
     looked = gauge("status_timestamp_seconds", "When this was looked at, in seconds since 1970.", ())
     looked.set(datetime.fromisoformat(status.at).timestamp())
-    serving = gauge("serving", "1 for what serving is of a target, 0 for what it is not.", ("target", "state"))
+    places = any(each.places is not None for each in status.targets)
+    where = ("target", "place") if places else ("target",)
+    serving = gauge("serving", "1 for what serving is of a target, 0 for what it is not.", (*where, "state"))
     shipped = gauge("shipped_timestamp_seconds", "When main last changed a target's manifest, in seconds since 1970.")
-    behind = gauge("behind_seconds", "How long serving has been without what main has; 0 if it has it.")
+    behind = gauge("behind_seconds", "How long serving has been without what main has; 0 if it has it.", where)
     ended = gauge("window_age_seconds", "How long ago the newest window of what is current ended.")
     stale = gauge("window_stale_types", "How many current types are older than window_stale allows.")
     refused = gauge("refused_faults", "How many rules main's manifest breaks, so that sync keeps the last good one.")
@@ -120,11 +142,12 @@ def registry_of(status: Status) -> CollectorRegistry:
     pulls = gauge("open_pull_requests", "How many pull requests that change a target are open.")
     for each in status.targets:
         target = each.target
-        for state in _STATES:
-            serving.labels(target, state).set(each.serving == state)
+        for labels, served in _by_place(each):
+            for state in _STATES:
+                serving.labels(*labels, state).set(served.serving == state)
+            behind.labels(*labels).set(served.behind.seconds if served.behind and each.current else 0)
         if each.shipped:
             shipped.labels(target).set(datetime.fromisoformat(each.shipped.at).timestamp())
-        behind.labels(target).set(each.behind.seconds if each.behind and each.current else 0)
         if each.window and each.window.age_seconds is not None:
             ended.labels(target).set(each.window.age_seconds)
         stale.labels(target).set(len(each.window.stale) if each.window else 0)
@@ -132,6 +155,14 @@ def registry_of(status: Status) -> CollectorRegistry:
         held.labels(target).set(len(each.holds))
         pulls.labels(target).set(len(each.pull_requests))
     return registry
+
+
+def _by_place(each: TargetState) -> Iterator[tuple[tuple[str, ...], TargetState | ServedAt]]:
+    """What serving has of a target, with its labels: once, or at each of several places."""
+    if each.places is None:
+        yield (each.target,), each
+    else:
+        yield from (((each.target, at.place), at) for at in each.places)
 
 
 class Metrics:

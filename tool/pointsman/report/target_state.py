@@ -60,6 +60,18 @@ class ServedDrift:
 
 
 @struct(frozen=True)
+class ServedAt:
+    """What serving has of a target at one of several places."""
+
+    place: str
+    serving: Serving
+    behind: Behind | None
+    drift: ServedDrift | None
+    lacks: Annotated[Sequence[ToldFault] | None, "of a place with its own store: blobs that are not there yet"] = None
+    unread: Annotated[str | None, "of serving that is unknown: why it cannot be read"] = None
+
+
+@struct(frozen=True)
 class BindingHold:
     """A hold that stops ships of a target now; `target` is what it is on."""
 
@@ -83,6 +95,9 @@ class TargetState:
     holds: Sequence[BindingHold]
     pull_requests: Sequence[PullRequest]
     unread: Annotated[str | None, "of serving that is unknown: why it cannot be read"] = None
+    places: Annotated[
+        Sequence[ServedAt] | None, "of several places: each; serving, behind and drift are those of the worst"
+    ] = None
 
 
 @struct(frozen=True)

@@ -25,6 +25,7 @@ from pointsman.settings import Settings
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid, object_id
+from pointsman.state.place import Place
 from pointsman.store.base import Held, Store
 from pointsman.store.parallel import ask_all
 
@@ -32,6 +33,7 @@ KEY = ".pointsman/aftermath.json"
 _UPDATE_TRIES = 8
 _MOST_EVENTS = 20  # of one target; serving may be behind by more commits
 _AT_ONCE = 32  # of those who are called
+_LAG_SECONDS = 900  # a replica that is later is told of: S3's Replication Time Control promises less
 # recsys-service keeps manifests and all artifacts under this one name, whatever their types.
 _TO_INVALIDATE = ["popularity"]
 _DONE_OUTCOMES = ("written", "healed", "pruned", "unchanged")
@@ -65,18 +67,19 @@ class _Call:
 
 
 class Notices:
-    """The calls of one sync, to those that the settings name."""
+    """The calls of one sync about one place, to those that the settings name."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, place: Place) -> None:
         self._store = store
         self._settings = settings
+        self._place = place
         told: dict[Called, str] = {"webhook": settings.notify_webhook, "command": settings.notify_command}
         self._told = [channel for channel, named in told.items() if named]
 
     @property
     def wanted(self) -> bool:
         """Whether the settings name anyone."""
-        return bool(self._settings.invalidate or self._told)
+        return bool(self._place.invalidate or self._told)
 
     def promise(self, gate: Gate, main: Oid, differing: Iterable[Difference]) -> None:
         """Store the calls for pointers that will be written. MovedFirst if another sync stored something meanwhile."""
@@ -85,9 +88,9 @@ class Notices:
         state = self._read()
         pending = dict(state.pending)
         for target, held in differing:
-            events = _events_since(gate.lineage(main, target), held)
+            events = list(map(self._named, _events_since(gate.lineage(main, target), held)))
             earlier = pending.get(str(target), {})
-            owed: dict[str, Sequence[Any]] = {"invalidate": list(self._settings.invalidate)}
+            owed: dict[str, Sequence[Any]] = {"invalidate": list(self._place.invalidate)}
             for channel in self._told:
                 failed = [event for event in earlier.get(channel, ()) if event not in events]
                 owed[channel] = [*failed, *events][-_MOST_EVENTS:]
@@ -128,11 +131,11 @@ class Notices:
             owed, trouble = state.pending.get(str(target), {}), _lasting_trouble(each)
             if trouble:
                 for channel in self._told:
-                    call = _Call(channel, target, _trouble_event(gate, main, target, each), trouble)
+                    call = _Call(channel, target, self._named(_trouble_event(gate, main, target, each)), trouble)
                     if state.reported.get(_report(call)) != trouble:
                         yield call
             elif each.outcome in _DONE_OUTCOMES:
-                urls = (url for url in owed.get("invalidate", ()) if url in self._settings.invalidate)
+                urls = (url for url in owed.get("invalidate", ()) if url in self._place.invalidate)
                 yield from (_Call("invalidate", target, url) for url in urls)
                 for channel in self._told:
                     yield from (_Call(channel, target, event) for event in owed.get(channel, ()))
@@ -147,7 +150,11 @@ class Notices:
             wrong = calls.post(self._settings.notify_webhook, call.what, NOTIFY_HEADERS)
         else:
             wrong = calls.run(self._settings.notify_command, call.what)
-        return CallResult(call.channel, str(target), not wrong, wrong, url)
+        return CallResult(call.channel, str(target), not wrong, wrong, url, self._place.name or None)
+
+    def _named(self, event: dict[str, Any]) -> dict[str, Any]:
+        """An event with the name of the place that it is of, if there are several."""
+        return {**event, "place": self._place.name} if self._place.name else event
 
     # the object
 
@@ -254,6 +261,8 @@ def _event(
 def _lasting_trouble(each: SyncedTarget) -> str:
     """A hash of the refusal or the kept drift of a target; "" if it has none."""
     if each.outcome != "refused" and not each.is_drift:
+        return ""
+    if each.lag_seconds is not None and each.lag_seconds < _LAG_SECONDS:
         return ""
     rules = [f"{fault.rule} {fault.says}" for fault in each.faults]
     what = json.dumps(as_document([each.outcome, each.refused, each.drift, rules]), sort_keys=True)

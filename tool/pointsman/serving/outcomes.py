@@ -33,8 +33,24 @@ class Committer:
 
 
 @struct(frozen=True)
+class SyncedAt:
+    """What sync did, or would do, for one target at one of several places."""
+
+    place: str
+    outcome: SyncOutcome
+    faults: Sequence[ToldFault]
+    drift: Annotated[Drift | None, "what someone wrote there by hand"] = None
+    visible_after_seconds: Annotated[
+        float | None, "of a pointer that was written: the time since its commit, by the committer's clock"
+    ] = None
+    lag_seconds: Annotated[
+        float | None, "of a place whose own store lacks blobs: the time since the commit that it waits with"
+    ] = None
+
+
+@struct(frozen=True)
 class SyncedTarget:
-    """What sync did, or would do, for one target."""
+    """What sync did, or would do, for one target; at several places: the one where most is to be done."""
 
     target: TargetName
     outcome: SyncOutcome
@@ -46,6 +62,10 @@ class SyncedTarget:
     refused: Annotated[Committer | None, "the commit of main that made the manifest what it is, and its committer"] = (
         None
     )
+    lag_seconds: Annotated[
+        float | None, "of a place whose own store lacks blobs: the time since the commit that it waits with"
+    ] = None
+    places: Annotated[Sequence[SyncedAt] | None, "of several places: each, in the order of the settings"] = None
 
     @property
     def is_drift(self) -> bool:
@@ -62,6 +82,16 @@ class CallResult:
     ok: bool
     says: Annotated[str, "what went wrong"]
     url: Annotated[str | None, "whose cache was to be invalidated; null for the others"] = None
+    place: Annotated[str | None, "of several places: whose pointer it is about"] = None
+
+
+@struct(frozen=True)
+class SyncedPlace:
+    """How a pass over one of several places ended."""
+
+    place: str
+    ok: Annotated[bool, "whether its pointers could be made those of main, but for targets that are refused"]
+    says: Annotated[str, "what went wrong; its pointers are as they were"]
 
 
 @struct(frozen=True)
@@ -72,3 +102,4 @@ class Synced:
     dry_run: Annotated[bool, "nothing was written: the outcomes are what would be"]
     targets: Sequence[SyncedTarget]
     calls: Annotated[Sequence[CallResult], "who was called; what failed is tried again by the next sync"]
+    places: Annotated[Sequence[SyncedPlace] | None, "of several places: how each pass ended"] = None

@@ -1,4 +1,4 @@
-"""The pointers that serving has."""
+"""The pointers that serving has, place by place."""
 
 from __future__ import annotations
 
@@ -6,30 +6,41 @@ from collections.abc import Iterator, Mapping
 
 from pointsman.errors import Blocked
 from pointsman.serving.fence import Fence
-from pointsman.serving.seen import Seen
+from pointsman.serving.seen import SeenPlace
 from pointsman.settings import Settings
 from pointsman.state.names import Target
+from pointsman.state.place import Place
 from pointsman.store.base import Held, Store
+from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 
 
-def pointers(store: Store, settings: Settings) -> Iterator[tuple[Target, Held | Blocked]]:
-    """The pointers that serving has, with their targets. Blocked: this one cannot be read."""
-    return _read(store, settings, dict.fromkeys(store.keys("", settings.serving_depth)))
+def open_place(place: Place) -> Store:
+    """The store of a place's pointers. Nothing is created or contacted yet."""
+    return open_store(place.root, place.access)
+
+
+def every_pointer(settings: Settings) -> Iterator[tuple[Place, Target, Held | Blocked]]:
+    """The pointers of every place. Blocked: this one cannot be read. Unreachable if a place cannot be listed."""
+    for place in settings.serving:
+        yield from ((place, target, held) for target, held in pointers(open_place(place), place))
+
+
+def pointers(store: Store, place: Place) -> Iterator[tuple[Target, Held | Blocked]]:
+    """The pointers of a place, with their targets. Blocked: this one cannot be read."""
+    return _read(store, place, dict.fromkeys(store.keys("", place.depth)))
 
 
 def pointers_again(
-    store: Store, settings: Settings, fence: Fence, seen: Seen
+    store: Store, place: Place, fence: Fence, seen: SeenPlace
 ) -> Iterator[tuple[Target, Held | Blocked]]:
     """Like `pointers`, but those that have not changed since `seen` are not read again. The fence was read before."""
-    found = dict(_read(store, settings, dict(seen.pointers(store, settings, fence))))
-    seen.read({settings.serving_key(target): held for target, held in found.items() if isinstance(held, Held)})
+    found = dict(_read(store, place, dict(seen.pointers(store, place, fence))))
+    seen.read({place.key(target): held for target, held in found.items() if isinstance(held, Held)})
     yield from found.items()
 
 
-def _read(
-    store: Store, settings: Settings, found: Mapping[str, Held | None]
-) -> Iterator[tuple[Target, Held | Blocked]]:
+def _read(store: Store, place: Place, found: Mapping[str, Held | None]) -> Iterator[tuple[Target, Held | Blocked]]:
     """The targets of these keys, and what is under them; None: it is read."""
 
     def read(key: str) -> Held | Blocked | None:
@@ -38,9 +49,9 @@ def _read(
         except Blocked as blocked:
             return blocked
 
-    unread = [key for key, held in found.items() if held is None and settings.serving_target(key) is not None]
+    unread = [key for key, held in found.items() if held is None and place.target(key) is not None]
     answers = dict(zip(unread, ask_all(read, unread, at_once=store.at_once), strict=True))
     for key, known in found.items():
-        target, held = settings.serving_target(key), known or answers.get(key)
+        target, held = place.target(key), known or answers.get(key)
         if target is not None and held is not None:
             yield target, held

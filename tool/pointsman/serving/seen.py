@@ -16,8 +16,8 @@ from pointsman.repo.history import History
 from pointsman.serving import notify
 from pointsman.serving.fence import SYNCED, Fence
 from pointsman.serving.outcomes import Synced
-from pointsman.settings import Settings
 from pointsman.state.objects import Oid
+from pointsman.state.place import Place
 from pointsman.store.base import Held, Store
 
 _BESIDE = (SYNCED, notify.KEY)  # what sync itself stores beside the pointers
@@ -25,9 +25,47 @@ _NOTHING_DONE = ("unchanged", "kept")
 
 
 class Seen:
-    """The memory of one watching sync."""
+    """The memory of one watching sync. Everything is read again `every` so many seconds."""
 
     def __init__(self, every: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every = every
+        self._clock = clock
+        self._places: dict[Place, SeenPlace] = {}
+        self._failed: set[Place] = set()
+        self._idle: Outcome[Synced] | None = None  # what the last pass found, if it had nothing to do
+
+    def failed(self, place: Place) -> bool:
+        """Whether a place could not be synced in the last pass."""
+        return place in self._failed
+
+    def of(self, place: Place) -> SeenPlace:
+        """What was seen of one place."""
+        return self._places.setdefault(place, SeenPlace(self._every, self._clock))
+
+    def again(self, repo: History) -> Outcome[Synced] | None:
+        """What the last pass found, if another would find the same: one listing of each place, one look at main."""
+        idle, self._idle = self._idle, None
+        if idle is None or not all(each.is_same() for each in self._places.values()):
+            return None
+        if repo.refresh() != idle.value.commit:
+            return None
+        self._idle = idle
+        return idle
+
+    def done(self, places: Mapping[Place, bool], outcome: Outcome[Synced]) -> None:
+        """Remember a pass that had nothing to do, wrote nothing and owes nobody a call. `places`: whether it ended."""
+        self._places = {place: seen for place, seen in self._places.items() if place in places}
+        self._failed = {place for place, ended in places.items() if not ended}
+        synced = outcome.value
+        nothing = all(each.outcome in _NOTHING_DONE for each in synced.targets) and not synced.calls
+        settled = all(ended and self.of(place).is_at(synced.commit) for place, ended in places.items())
+        self._idle = outcome if nothing and settled else None
+
+
+class SeenPlace:
+    """The memory of one place."""
+
+    def __init__(self, every: float, clock: Callable[[], float]) -> None:
         self._every = every
         self._clock = clock
         self._until = 0.0  # by the clock: then everything is read again
@@ -36,25 +74,25 @@ class Seen:
         self._held: dict[str, Held] = {}
         self._tags: Mapping[str, str | None] = {}
         self._fence: Fence | None = None
-        self._idle: Outcome[Synced] | None = None  # what the last pass found, if it had nothing to do
 
-    def again(self, repo: History) -> Outcome[Synced] | None:
-        """What the last pass found, if another would find the same: one listing, and one look at main after it."""
-        idle, self._idle = self._idle, None
-        if idle is None or self._store is None or self._clock() >= self._until:
-            return None
+    def is_same(self) -> bool:
+        """Whether all tags are as they were, by one listing, and it is not time to read everything again."""
+        if self._store is None or self._clock() >= self._until:
+            return False
         tags = self._store.tags(self._depth, _BESIDE)
-        if tags != self._tags or None in tags.values() or repo.refresh() != idle.value.commit:
-            return None
-        self._idle = idle
-        return idle
+        return tags == self._tags and None not in tags.values()
 
-    def pointers(self, store: Store, settings: Settings, fence: Fence) -> Iterator[tuple[str, Held | None]]:
+    def is_at(self, main: Oid) -> bool:
+        """Whether the fence stood at `main` before, and its tag shows that this was so when the tags were listed."""
+        fence = self._fence
+        return fence is not None and fence.commit == main and self._tags.get(SYNCED) == fence.tag
+
+    def pointers(self, store: Store, place: Place, fence: Fence) -> Iterator[tuple[str, Held | None]]:
         """Every key of a pointer, and what is known of it; None: read it. The fence was read before."""
-        if self._clock() >= self._until or self._store is None or self._store.url != store.url:
+        if self._clock() >= self._until or self._store is None:
             self._held = {}
             self._until = self._clock() + self._every
-        self._store, self._depth, self._fence = store, settings.serving_depth, fence
+        self._store, self._depth, self._fence = store, place.depth, fence
         self._tags = store.tags(self._depth, _BESIDE)
         for key, tag in self._tags.items():
             if key not in _BESIDE:
@@ -64,11 +102,3 @@ class Seen:
     def read(self, held: Mapping[str, Held]) -> None:
         """What was read, and is held against the tags of the next listing."""
         self._held = dict(held)
-
-    def done(self, main: Oid, outcome: Outcome[Synced]) -> None:
-        """Remember a pass that had nothing to do, wrote nothing and owes nobody a call."""
-        fence = self._fence
-        moved = fence is None or fence.commit != main or self._tags.get(SYNCED) != fence.tag
-        synced = outcome.value
-        nothing = all(each.outcome in _NOTHING_DONE for each in synced.targets) and not synced.calls
-        self._idle = outcome if nothing and not moved else None

@@ -204,9 +204,11 @@ def _more(count: int) -> str:
 
 def _registry_of(settings: Settings) -> str:
     """The registry whose manifests stand where serving reads them."""
-    if not settings.serving.endswith(_POINTERS):
+    reached = (place.manifest for place in settings.serving if place.access == settings.access)
+    serving = next((each for each in reached if each.endswith(_POINTERS)), None)
+    if serving is None:
         raise Problem(f"say where the registry is with --from URL: [serving] manifest does not end in {_POINTERS}")
-    return settings.serving.removesuffix(_POINTERS)
+    return serving.removesuffix(_POINTERS)
 
 
 # judging

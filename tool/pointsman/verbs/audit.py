@@ -20,11 +20,11 @@ from pointsman.report.audit.document import Report
 from pointsman.report.audit.value import Audit
 from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.fence import AUDITED, SYNCED, Fence, move_fence, read_fence, rewrite_faults
-from pointsman.settings import Settings
+from pointsman.serving.pointers import open_place
 from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 from pointsman.state.paths import DOCUMENTS, path_kind
-from pointsman.store.open import open_store
+from pointsman.state.place import Place
 from pointsman.workspace import Workspace
 
 _TOGETHER = 512  # commits whose documents are read at once
@@ -60,7 +60,8 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Audi
         for commit in judged:
             report.add(commit, gate.judge_commit(main, commit, signatures.missing(commit.oid)))
     if fences and not lost:
-        notes += _remember(repo, settings, main, accept_rewrite=accept_rewrite)
+        for each in settings.serving:
+            notes += _remember(repo, each, main, accept_rewrite=accept_rewrite)
     if ahead := clock_ahead(((commit.oid, commit.time) for commit in every), workspace.now):
         notes.append(ahead)
     found = report.value()
@@ -75,21 +76,29 @@ def _documents(commits: Sequence[Commit]) -> Iterator[Entry]:
 
 
 def _fences(workspace: Workspace, head: Snapshot) -> tuple[list[Fence], list[str]]:
-    """What was synced and audited last; none, and a note, if serving cannot tell."""
+    """What was synced and audited last at each place; a note for each that cannot tell."""
     settings = head.settings()
-    try:
-        if serves_from_store(settings):
-            require_mounted(workspace.gate.documents, head)
-        store = open_store(settings.serving_root, settings.access)
-        return [read_fence(store, key) for key in (SYNCED, AUDITED)], []
-    except Unreachable as error:
-        return [], [f"what was synced and audited last is not known: {error}"]
+    fences: list[Fence] = []
+    notes = []
+    for place in settings.serving:
+        try:
+            if serves_from_store(settings, place):
+                require_mounted(workspace.gate.documents, head)
+            store = open_place(place)
+            fences += [read_fence(store, key) for key in (SYNCED, AUDITED)]
+        except Unreachable as error:
+            notes.append(f"what was synced and audited last{_at(place)} is not known: {error}")
+    return fences, notes
 
 
-def _remember(repo: Repository, settings: Settings, main: Oid, *, accept_rewrite: bool) -> list[str]:
+def _at(place: Place) -> str:
+    return f" at {place.name}" if place.name else ""
+
+
+def _remember(repo: Repository, place: Place, main: Oid, *, accept_rewrite: bool) -> list[str]:
     """Move audit's own fence on to `main`, where sync has one already; a note if that cannot be."""
     try:
-        store = open_store(settings.serving_root, settings.access)
+        store = open_place(place)
         if read_fence(store, SYNCED).commit is None:
             return []
         with store.locked(""):
@@ -98,5 +107,5 @@ def _remember(repo: Repository, settings: Settings, main: Oid, *, accept_rewrite
             if accept_rewrite or fence.commit is None or repo.grew_from(fence.commit, main):
                 move_fence(store, fence, main)
     except (Unreachable, MovedFirst) as error:
-        return [f"how far this audit came is not remembered: {error}"]
+        return [f"how far this audit came is not remembered{_at(place)}: {error}"]
     return []

@@ -79,17 +79,21 @@ def doctor(workspace: Workspace) -> Outcome[Examined]:
     except Problem as error:
         checks.append(Check("forge reached", False, str(error)))
         unreachable = isinstance(error, Unreachable)
-    stores = {"store": settings.store}
-    if not serves_from_store(settings):
-        stores["serving"] = settings.serving_root
+    stores = {"store": (settings.store, settings.access)}
+    for place in settings.serving:
+        of = f" {place.name}" if place.name else ""
+        if not serves_from_store(settings, place) or place.access != settings.access:
+            stores[f"serving{of}"] = (place.root, place.access)
+        if place.store:
+            stores[f"store{of}"] = (place.store, place.access)
     if says := unmounted(workspace.gate.documents, Snapshot(repo, repo.main)):  # trying it would make it anew
         checks.append(Check("store mounted", False, says))
         unreachable = True
         del stores["store"]
-    for role, url in stores.items():
+    for role, (url, access) in stores.items():
         progress(f"trying {url}")
         try:
-            for name, wrong in _examine(open_store(url, settings.access)):
+            for name, wrong in _examine(open_store(url, access)):
                 checks.append(Check(f"{role} {name}", not wrong, wrong or f"{url} does it"))
         except Unreachable as error:
             checks.append(Check(f"{role} reached", False, str(error)))

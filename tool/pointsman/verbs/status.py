@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Collection, Container, Mapping, Sequence
 
-from pointsman.errors import Blocked, Fault, Problem, Unreachable
-from pointsman.gate.lineage import Lineage
+from pointsman.errors import Problem, Unreachable
 from pointsman.guardrails.comparison import window_age
 from pointsman.guardrails.limits import Age
 from pointsman.history.events import shipped_ever, unknown
@@ -19,30 +16,23 @@ from pointsman.report.target_state import (
     Behind,
     BindingHold,
     CommittedStep,
-    ServedDrift,
-    Serving,
     ShippedStep,
     Status,
     TargetState,
     Window,
 )
-from pointsman.rules.evidence import Checkpoint
-from pointsman.serving.drift import drift
-from pointsman.serving.fence import SYNCED, read_fence, rewrite_faults
-from pointsman.serving.pointers import pointers
 from pointsman.settings import Settings
 from pointsman.shipping.pulls import Pull, reference, seen_pulls
 from pointsman.state.documents import Record, rfc3339
 from pointsman.state.names import Pattern, Target
-from pointsman.state.objects import Commit, Oid, object_id
+from pointsman.state.objects import Commit, Oid
 from pointsman.state.times import window_instant
-from pointsman.store.base import Held, Store
-from pointsman.store.open import open_store
-from pointsman.store.parallel import ask_all
 from pointsman.values import told
+from pointsman.verbs.status_place import PlaceLook
 from pointsman.workspace import Workspace
 
 # What may be asked to be no success → what serving then is. The age of a window is asked for apart.
+_WORST = ("unknown", "drifted", "absent", "behind", "in-sync")
 FAILURES = {"drift": ("drifted",), "behind": ("behind", "absent"), "stale": ()}
 
 
@@ -69,16 +59,6 @@ def exit_code(shown: Sequence[TargetState], fail_on: Collection[str]) -> int:
     return int(stale or any(serving in fails for serving in wanting))
 
 
-class _Served(NamedTuple):
-    """What serving has of a target, against what main has."""
-
-    serving: Serving
-    refused: Sequence[Fault] = ()
-    behind: Behind | None = None
-    drift: ServedDrift | None = None
-    unread: str | None = None  # why nobody knows what serving has
-
-
 class _Look:
     """One look at main and at serving, at a moment."""
 
@@ -94,55 +74,29 @@ class _Look:
         for pull in seen_pulls(workspace):
             for target in pull.targets:
                 self.pulls_of.setdefault(target, []).append(pull)
-        self.store: Store | None = None  # None: it cannot be reached
-        self.unread = ""  # why not
-        self.served: dict[Target, Held] = {}
+        self.places = [PlaceLook(self, place) for place in self.settings.serving]
 
     def chosen(self, named: Sequence[Target | Pattern]) -> list[Target]:
         """The targets to show, their pointers read; without any named all that main, serving or a pull request has."""
-        patterns, listed = any(isinstance(each, Pattern) for each in named), set[Target]()
-        found: list[Target] | None = None
-        try:
-            self.store = open_store(self.settings.serving_root, self.settings.access)
-            listed = self._listed(self.store) if patterns else listed
-            found = self._named(named, listed)
-            read = self._pointers(self.store, found) if named else pointers(self.store, self.settings)
-            self.served = {target: held for target, held in read if isinstance(held, Held)}
-        except Unreachable as problem:
-            self.store, self.unread = None, str(problem)
-        found = self._named(named, listed) if found is None else found
+        listed = set[Target]()
+        if any(isinstance(each, Pattern) for each in named):
+            listed = {target for place in self.places for target in place.listed()}
+        found = sorted(choose(self.head, named, more=(*self.pulls_of, *listed)))
+        for place in self.places:
+            place.read(found if named else None)
+        served = {target for place in self.places for target in place.served}
         if named:
             for target in found:
-                self._expect(target)
+                self._expect(target, served)
         else:
-            found = sorted({*current_targets(self.head), *self.pulls_of, *self.served})
+            found = sorted({*current_targets(self.head), *self.pulls_of, *served})
         self.repo.expect(len(found))
         self.gate.documents.fetch_ahead(self.head, found)
         return found
 
-    def _named(self, named: Sequence[Target | Pattern], listed: Iterable[Target]) -> list[Target]:
-        return sorted(choose(self.head, named, more=(*self.pulls_of, *listed)))
-
-    def _listed(self, store: Store) -> set[Target]:
-        """Every target of which serving has something, without reading it."""
-        keys = store.keys("", self.settings.serving_depth)
-        return {target for target in map(self.settings.serving_target, keys) if target is not None}
-
-    def _pointers(self, store: Store, targets: Sequence[Target]) -> Iterable[tuple[Target, Held | Blocked]]:
-        """What serving holds of these; one that is no file is left to whoever looks at it alone."""
-
-        def read(target: Target) -> Held | None:
-            try:
-                return store.read(self.settings.serving_key(target))
-            except Unreachable:
-                return None
-
-        held = ask_all(read, targets, at_once=store.at_once)
-        return ((target, each) for target, each in zip(targets, held, strict=True) if each is not None)
-
-    def _expect(self, target: Target) -> None:
+    def _expect(self, target: Target, served: Container[Target]) -> None:
         """Problem for a target that nobody has ever heard of, with the nearest."""
-        there = self.head.entry(target.manifest_path) is not None or target in self.served
+        there = self.head.entry(target.manifest_path) is not None or target in served
         if there or target in self.pulls_of:
             return
         if str(target) not in (known := shipped_ever(self.repo, self.main)):
@@ -153,7 +107,9 @@ class _Look:
         documents = self.gate.documents
         manifest = documents.manifest(self.head, target)
         lineage = self.gate.lineage(self.main, target)
-        served = self._serving(lineage)
+        found = [(place, place.at(lineage)) for place in self.places]
+        served = min((each for _, each in found), key=lambda each: _WORST.index(each.serving))
+        refused = dict.fromkeys(fault for _, each in found for fault in each.refused)
         return TargetState(
             target=str(target),
             current=manifest.versions if manifest else {},
@@ -163,13 +119,14 @@ class _Look:
             behind=served.behind,
             drift=served.drift,
             unread=served.unread,
-            refused=list(map(told, served.refused)),
+            refused=list(map(told, refused)),
             holds=[
                 BindingHold(hold.target, hold.until, hold.reason)
                 for hold in documents.holds(self.head, target).values()
                 if hold is not None and hold.binds(self.clock)
             ],
             pull_requests=list(map(reference, self.pulls_of.get(target, ()))),
+            places=[place.told(each) for place, each in found] if found[0][0].place.name else None,
         )
 
     def _shipped(self, commit: Commit) -> ShippedStep:
@@ -187,46 +144,6 @@ class _Look:
         most = limit.seconds if isinstance(limit, Age) else None
         return Window(first.window_start, last.window_end, window_age(last, self.clock), most, sorted(old))
 
-    def _serving(self, lineage: Lineage) -> _Served:
-        """What serving has, and what is behind it where that is not what main has."""
-        target = lineage.target
-        if self.store is None:
-            return _Served("unknown", unread=self.unread)
-        key = self.settings.serving_key(target)
-        try:
-            held = self.served.get(target) or self.store.read(key)
-        except Unreachable as problem:  # something stands there that is no pointer
-            return _Served("unknown", unread=str(problem))
-        if held is not None and held.data == (self.head.read(target.manifest_path) or b""):
-            return _Served("in-sync")
-        refused = (*self._rewritten, *self.gate.faults_of_current(self.main, target))
-        if held is None:
-            last = lineage.last
-            return _Served("absent", refused, self._since(last.commit, 1) if last is not None else None)
-        oid, missing = object_id("blob", held.data, len(self.main)), None
-        for step in lineage:
-            if step.after is not None and step.after.oid == oid:
-                return _Served("behind", refused, self._since(missing or step.commit, step.place))
-            if step.before is not None and step.before.oid == oid:
-                return _Served("behind", refused, self._since(step.commit, step.place + 1))
-            missing = step.commit
-        return _Served("drifted", refused, drift=self._drift(self.store, target, key, held))
-
-    @cached_property
-    def _rewritten(self) -> Sequence[Fault]:
-        """Why sync refuses everything, if main does not descend from what was synced last."""
-        if self.store is None:
-            return ()
-        try:
-            return rewrite_faults(self.gate, Checkpoint.SYNC, read_fence(self.store, SYNCED), self.main)
-        except Unreachable:
-            return ()
-
-    def _since(self, commit: Commit, commits: int) -> Behind:
+    def since(self, commit: Commit, commits: int) -> Behind:
         step, seconds = self.moments.step(commit), max(self.clock - self.moments.of(commit.oid), 0)
         return Behind(CommittedStep(step.commit, step.at, step.by, commit.committer), seconds, commits)
-
-    def _drift(self, store: Store, target: Target, key: str, held: Held) -> ServedDrift:
-        written, found = store.written(key), drift(self.gate.documents, self.head, target, held)
-        at = rfc3339(int(written)) if written is not None else None
-        return ServedDrift(store.writer(key), at, found.readable, found.says, found.changes, found.uris)

@@ -1,57 +1,36 @@
 """Sync: make serving equal to main, whatever happened in between, and never put an older state over a newer one.
 
-The order is the safety (docs/decisions/0004): fence, serving, then main; the fence moves before any pointer; every
-write is conditional on what was read; a last look at main before it calls itself done.
+Each place has a fence of its own and is synced alone, so one that cannot be reached stops no other.
 """
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from pointsman.errors import Blocked, Fault, MovedFirst, Refused, Unreachable
-from pointsman.gate.documents import Documents
-from pointsman.gate.gate import Gate
-from pointsman.gate.unmounted import serves_from_store, unmounted
+from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.evidence import Checkpoint
-from pointsman.serving.drift import drift, ever_had, is_manifest
-from pointsman.serving.fence import SYNCED, Fence, move_fence, read_fence, rewrite_faults
-from pointsman.serving.notify import Notices
-from pointsman.serving.outcomes import CallResult, Committer, Synced, SyncedTarget, SyncOutcome
-from pointsman.serving.pointers import pointers, pointers_again
+from pointsman.serving.outcomes import CallResult, Synced, SyncedAt, SyncedPlace, SyncedTarget
 from pointsman.serving.seen import Seen
-from pointsman.settings import Settings
 from pointsman.state.names import Target
-from pointsman.state.objects import Commit, Entry, Oid
-from pointsman.store.base import Held, Store
-from pointsman.store.open import open_store
-from pointsman.store.vacant import is_bare
-from pointsman.struct import replace
-from pointsman.values import told
+from pointsman.state.place import Place
+from pointsman.struct import members, replace
+from pointsman.verbs.sync_place import DID, PlaceSync
+from pointsman.verbs.sync_target import Orders
 from pointsman.workspace import Workspace
 
-_TRIES = 12
-DID = ("written", "healed", "pruned")
+__all__ = ["DID", "Orders", "sync"]
+_ROUNDS = 12
+_USUAL = Orders()
+# Of a target at several places the first of these is told, then what each place is.
+_GRAVEST = ("refused", "kept", "healed", "written", "pruned", "unchanged")
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What sync may do."""
-
-    dry_run: bool = False
-    heal: bool = True
-    prune: bool = False
-    accept_rewrite: bool = False
-    stopped: Callable[[], bool] = lambda: False  # asked between two pointers
-
-
-def sync(workspace: Workspace, orders: Orders = Orders(), seen: Seen | None = None) -> Outcome[Synced]:
+def sync(workspace: Workspace, orders: Orders = _USUAL, seen: Seen | None = None) -> Outcome[Synced]:
     """Mirror the manifests of main to serving. Exit 5 if a target was refused and keeps its last good pointer.
 
+    Of several places, exit 3 if one could not be reached; the others are synced all the same.
     Whom the settings name is called afterwards; what went wrong with that is in the document and the notes.
     `seen`: what earlier passes of a watch saw. A pass that would do nothing again is then left out.
     """
@@ -59,221 +38,116 @@ def sync(workspace: Workspace, orders: Orders = Orders(), seen: Seen | None = No
     if seen is not None and (idle := seen.again(repo)) is not None:
         return idle
     head = Snapshot(repo, repo.refresh())
-    opened = head.settings()
-    store = open_store(opened.serving_root, opened.access)
-    away = _not_mounted(workspace, head, store)
-    done: dict[Target, SyncedTarget] = {}
-    with contextlib.nullcontext() if orders.dry_run else store.locked(""):
-        main = _follow(workspace, store, opened, orders, seen, done)
-    calls: list[CallResult] = []
-    if not orders.dry_run:
-        settings = Snapshot(repo, main).settings()
-        calls = Notices(store, settings).deliver(workspace.gate, main, done)
-    targets = [done[target] for target in sorted(done)]
-    refused = any(each.outcome == "refused" for each in targets)
-    notes = tuple(
-        f"{call.what} of {call.target}{f' at {call.url}' if call.url else ''} failed: {call.says}"
-        for call in calls
-        if not call.ok
-    )
-    outcome = Outcome(Synced(main, orders.dry_run, targets, calls), 5 if refused else 0, (*away, *notes))
+    places = head.settings().serving
+    tries = [
+        _Try(PlaceSync(workspace, place, orders, seen.of(place) if seen is not None else None)) for place in places
+    ]
+    # Those that failed the last time come last: they may take long to give no answer again.
+    order = sorted(tries, key=lambda each: seen is not None and seen.failed(each.sync.place))
+    for each in order:
+        each.attempt(head)
+    _follow_together(order, orders)
+    for each in tries:
+        each.deliver()
+    outcome = _outcome(tries, orders)
     if seen is not None:
-        seen.done(main, outcome)
+        seen.done({each.sync.place: each.problem is None for each in tries}, outcome)
     return outcome
 
 
-def _not_mounted(workspace: Workspace, head: Snapshot, store: Store) -> tuple[str, ...]:
-    """What looks as if it were not mounted. Unreachable if sync would begin anew in its place."""
-    inside = serves_from_store(head.settings())
-    if says := unmounted(workspace.gate.documents, head):
-        if inside or read_fence(store, SYNCED).commit is None:
-            raise Unreachable(says)
-        return (says,)
-    if inside or not is_bare(store.url) or not head.names("manifests"):
-        return ()
-    return (f"{store.url} was missing or empty: if this is not the first sync there, look whether it is mounted",)
+class _Try:
+    """The sync of one place, and what went wrong with it. What goes wrong at the only place is raised."""
 
+    def __init__(self, sync: PlaceSync) -> None:
+        self.sync = sync
+        self.notes: list[str] = []
+        self.problem: Problem | None = None
+        self.calls: list[CallResult] = []
 
-def _follow(
-    workspace: Workspace,
-    store: Store,
-    opened: Settings,
-    orders: Orders,
-    seen: Seen | None,
-    done: dict[Target, SyncedTarget],
-) -> Oid:
-    """Passes until one ends on the main that it began with; that main."""
-    repo = workspace.repo
-    for _ in range(_TRIES):
+    def attempt(self, head: Snapshot | None = None) -> None:
+        """Sync it. `head`: the first look at main."""
         try:
-            main = _once(workspace, store, opened, orders, seen, done)
-        except MovedFirst:
-            repo.refresh()
-            continue
-        if orders.dry_run or orders.stopped() or repo.refresh() == main:
-            return main
-    raise MovedFirst("main or serving moved at every look: run pointsman sync again")
+            if head is not None:
+                self.notes += self.sync.look_at_mounts(head)
+            self.sync.follow()
+        except Problem as problem:
+            if not self.sync.place.name:
+                raise
+            self.problem = problem
+
+    def deliver(self) -> None:
+        """Make the calls that are due."""
+        try:
+            self.calls = self.sync.deliver()
+        except Unreachable as problem:
+            if not self.sync.place.name:
+                raise
+            self.problem = problem
 
 
-def _once(
-    workspace: Workspace,
-    store: Store,
-    opened: Settings,
-    orders: Orders,
-    seen: Seen | None,
-    done: dict[Target, SyncedTarget],
-) -> Oid:
-    """One pass over the store that `opened` names.
-
-    `done` gathers outcomes: what an earlier pass did stays told, what it only found does not.
-    """
-    repo, gate = workspace.repo, workspace.gate
-    for target in [target for target, each in done.items() if each.outcome not in DID]:
-        del done[target]
-    fence = read_fence(store, SYNCED)
-    listed_by = Snapshot(repo, repo.main).settings()
-    listed = dict(pointers(store, listed_by) if seen is None else pointers_again(store, listed_by, fence, seen))
-    serving = {target: held for target, held in listed.items() if isinstance(held, Held)}
-    main = repo.refresh()
-    head = Snapshot(repo, main)
-    settings = head.settings()
-    if (settings.serving_root, settings.access) != (opened.serving_root, opened.access):
-        raise MovedFirst("the settings on main moved serving elsewhere meanwhile: run pointsman sync again")
-    if settings.serving != listed_by.serving:
-        raise MovedFirst("the settings on main moved the serving pointers meanwhile: run pointsman sync again")
-    _move_fence(gate, store, fence, main, orders)
-    standing = dict(_standing(head))
-    same = {target for target, held in serving.items() if is_manifest(standing.get(target), held)}
-    if not orders.dry_run and not store.still({settings.serving_key(each): serving[each].tag for each in same}):
-        raise MovedFirst("another sync wrote a pointer that was as main has it: run pointsman sync again")
-    differing = [target for target in standing if target not in same]
-    repo.expect(len(differing))
-    repo.fetch_ahead(standing[target] for target in differing)
-    wanted = {target: repo.content(standing[target]) for target in differing}  # None for what is no plain file
-    gate.documents.fetch_ahead(head, differing)
-    gate.blobs.look_ahead(settings, _blobs(gate.documents, head, wanted))
-    if not orders.dry_run:
-        Notices(store, settings).promise(gate, main, _differing(wanted, serving, same, orders))
-    for target in sorted({*standing, *listed}):
-        if orders.stopped():
+def _follow_together(tries: Sequence[_Try], orders: Orders) -> None:
+    """Until the places that can be synced all have the same main: it may have moved while others were at work."""
+    for _ in range(_ROUNDS):
+        going = [each for each in tries if each.problem is None]
+        newest = going[-1].sync.main if going else None
+        late = [each for each in going if each.sync.main != newest]
+        if not late or orders.stopped():
             break
-        held, data = serving.get(target), wanted.get(target)
-        outcome: SyncOutcome
-        faults: tuple[Fault, ...]
-        try:
-            if isinstance(blocked := listed.get(target), Blocked):
-                raise blocked
-            if target in same:
-                outcome, faults = "unchanged", ()
-            elif target not in wanted:
-                outcome, faults = _gone(gate, store, settings, main, target, held, orders)
-            else:
-                outcome, faults = _differs(gate, store, settings, main, target, held, data, orders)
-        except Blocked as blocked:
-            outcome, faults = "refused", (Fault(target.manifest_path, "blocked", str(blocked)),)
-        earlier = done[target].outcome if target in done else None
-        if earlier is None or (earlier, outcome) not in (*((did, "unchanged") for did in DID), ("healed", "written")):
-            made = _told(gate, head, target, held, outcome, faults)
-            done[target] = replace(made, visible_after_seconds=None) if orders.dry_run else made
-    return main
+        for each in late:
+            each.attempt()
 
 
-def _told(
-    gate: Gate, head: Snapshot, target: Target, held: Held | None, outcome: SyncOutcome, faults: Sequence[Fault]
-) -> SyncedTarget:
-    """What was done, with what a reader wants to know of a pointer that was drifted, written or refused."""
-    drifted = outcome == "healed" or any(fault.rule == "drifted" for fault in faults)
-    last = gate.lineage(head.commit, target).last if outcome in ("written", "refused") else None
-    return SyncedTarget(
-        target=str(target),
-        outcome=outcome,
-        faults=list(map(told, faults)),
-        drift=drift(gate.documents, head, target, held) if drifted and held is not None else None,
-        visible_after_seconds=_seconds_since(last.commit) if last is not None and outcome == "written" else None,
-        refused=Committer(last.commit.oid, last.commit.committer)
-        if last is not None and outcome == "refused"
-        else None,
-    )
+def _outcome(tries: Sequence[_Try], orders: Orders) -> Outcome[Synced]:
+    ended = [each for each in tries if each.sync.main is not None]
+    problems = [each.problem for each in tries if each.problem is not None]
+    if not ended:
+        raise problems[0]
+    main = next((each.sync.main for each in ended if each.problem is None), ended[0].sync.main)
+    assert main is not None
+    found = {target: _at_all(tries, target) for target in sorted({each for one in ended for each in one.sync.done})}
+    calls = [call for each in tries for call in each.calls]
+    notes = [f"{_of(each)}{note}" for each in tries for note in each.notes]
+    notes += [_said(call) for call in calls if not call.ok]
+    refused = any(each.outcome == "refused" for each in found.values())
+    value = Synced(main, orders.dry_run, list(found.values()), calls, _places(tries))
+    return Outcome(value, _exit_code(problems, refused=refused), tuple(notes))
 
 
-def _seconds_since(commit: Commit) -> float:
-    """Seconds from a commit, by its committer's clock, until now."""
-    return round(max(time.time() - commit.time, 0.0), 1)
+def _exit_code(problems: Iterable[Problem], *, refused: bool) -> int:
+    """3 if a place could not be reached, else 5 if something was refused, else 4 if a place lost every race."""
+    codes = {problem.exit_code for problem in problems}
+    if Unreachable.exit_code in codes:
+        return Unreachable.exit_code
+    return 5 if refused or codes - {MovedFirst.exit_code} else MovedFirst.exit_code if codes else 0
 
 
-def _move_fence(gate: Gate, store: Store, fence: Fence, main: Oid, orders: Orders) -> None:
-    """Refused if main no longer descends from the last commit attempted; else that commit is `main` from here on."""
-    if not orders.accept_rewrite and (faults := rewrite_faults(gate, Checkpoint.SYNC, fence, main)):
-        raise Refused(faults)
-    if not orders.dry_run:
-        move_fence(store, fence, main)
+def _places(tries: Sequence[_Try]) -> Sequence[SyncedPlace] | None:
+    if not tries[0].sync.place.name:
+        return None
+    return [SyncedPlace(each.sync.place.name, each.problem is None, str(each.problem or "")) for each in tries]
 
 
-def _standing(head: Snapshot) -> Iterator[tuple[Target, Entry]]:
-    """Every target of main, and what stands where its manifest belongs, a plain file or not."""
-    for target in head.targets("manifests"):
-        if (entry := head.entry(target.manifest_path)) is not None:
-            yield target, entry
+def _at_all(tries: Sequence[_Try], target: Target) -> SyncedTarget:
+    """What was done for a target at every place that has it."""
+    found = {each.sync.place: each.sync.done[target] for each in tries if target in each.sync.done}
+    gravest = min(found.values(), key=lambda each: _GRAVEST.index(each.outcome))
+    if len(tries) == 1 and not tries[0].sync.place.name:
+        return gravest
+    faults = list(dict.fromkeys(fault for each in found.values() for fault in each.faults))
+    return replace(gravest, faults=faults, places=[_at(place, each) for place, each in found.items()])
 
 
-def _differing(
-    wanted: Iterable[Target], serving: Mapping[Target, Held], same: Container[Target], orders: Orders
-) -> Iterator[tuple[Target, Held | None]]:
-    """The targets whose pointers may be written, and what these hold."""
-    for target in sorted({*wanted, *(serving if orders.prune else ())}):
-        if target not in same:
-            yield target, serving.get(target)
+def _at(place: Place, each: SyncedTarget) -> SyncedAt:
+    same: Mapping[str, Any] = {name: getattr(each, name) for name in members(SyncedAt) if name != "place"}
+    return SyncedAt(place.name, **same)
 
 
-def _blobs(documents: Documents, head: Snapshot, wanted: Mapping[Target, bytes | None]) -> Iterator[str]:
-    """The URI of every blob that the targets which differ point to."""
-    for target, data in wanted.items():
-        if data is not None and (manifest := documents.manifest(head, target)):
-            yield from manifest.current.values()
+def _said(call: CallResult) -> str:
+    at = f" at {call.url}" if call.url else ""
+    of = f" ({call.place})" if call.place else ""
+    return f"{call.what} of {call.target}{at}{of} failed: {call.says}"
 
 
-def _gone(
-    gate: Gate,
-    store: Store,
-    settings: Settings,
-    main: Oid,
-    target: Target,
-    held: Held | None,
-    orders: Orders,
-) -> tuple[SyncOutcome, tuple[Fault, ...]]:
-    if faults := gate.faults_of_current(main, target):  # a removal that broke a rule takes nothing away
-        return "refused", faults
-    if gate.lineage(main, target).last is None:
-        # Nothing was removed: who wrote this pointer may still serve by it, so --prune does not mean it.
-        says = "main never had a manifest of this target, serving keeps its pointer: pointsman adopt takes over one of "
-        return "kept", (Fault(target.manifest_path, "gone", f"{says}recsys-pipelines"),)
-    if orders.prune and held is not None:
-        if not orders.dry_run:
-            store.delete(settings.serving_key(target), was=held.tag)
-        return "pruned", ()
-    says = "main has no manifest of this target, serving keeps its pointer: pointsman sync --prune takes it away"
-    return "kept", (Fault(target.manifest_path, "gone", says),)
-
-
-def _differs(
-    gate: Gate,
-    store: Store,
-    settings: Settings,
-    main: Oid,
-    target: Target,
-    held: Held | None,
-    data: bytes | None,
-    orders: Orders,
-) -> tuple[SyncOutcome, tuple[Fault, ...]]:
-    faults = tuple(dict.fromkeys(gate.faults_of_current(main, target, store=True)))
-    if data is None and not faults:
-        faults = (Fault(target.manifest_path, "not-a-plain-file", "no plain file stands here: remove it by a commit"),)
-    if faults or data is None:
-        return "refused", faults
-    drifted = held is not None and not ever_had(gate.lineage(main, target), held.data)
-    if drifted and not orders.heal:
-        says = "serving holds a manifest that main never had, someone wrote it by hand: run pointsman sync to heal it"
-        return "kept", (Fault(target.manifest_path, "drifted", says),)
-    if not orders.dry_run:
-        store.replace(settings.serving_key(target), data, was=held.tag if held else None)
-    return "healed" if drifted else "written", ()
+def _of(each: _Try) -> str:
+    name = each.sync.place.name
+    return f"{name}: " if name else ""

@@ -1,0 +1,54 @@
+"""Places: the prefixes below which serving reads its pointers, each with a fence of its own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pointsman.errors import Problem
+from pointsman.state.names import NAME, Target
+from pointsman.state.store_url import Access
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One prefix that serving reads. URLs have no trailing slash."""
+
+    name: str  # "" for the one of [serving]
+    manifest: str  # the URL of a pointer, with {tenant} and {surface}
+    access: Access = Access()  # noqa: RUF009 - frozen
+    store: str = ""  # the URL of its own replica of the blobs; "": those of [store] are for all
+    invalidate: tuple[str, ...] = ()  # URLs with {tenant}, optionally {surface}: one for each replica of serving
+
+    @property
+    def root(self) -> str:
+        """The directory of the template that all targets share, without a trailing slash."""
+        return self.manifest[: self.manifest.index("{")].rpartition("/")[0]
+
+    @property
+    def depth(self) -> int:
+        """How many names a key has below `root`."""
+        return self._rest.count("/") + 1
+
+    def key(self, target: Target) -> str:
+        """The key of a target's pointer below `root`."""
+        return self._rest.replace("{tenant}", target.tenant).replace("{surface}", target.surface)
+
+    def target(self, key: str) -> Target | None:
+        """The target whose pointer has this key below `root`; None if no target has it."""
+        pattern = re.escape(self._rest).replace(r"\{tenant\}", f"(?P<tenant>{NAME})")
+        found = re.fullmatch(pattern.replace(r"\{surface\}", f"(?P<surface>{NAME})"), key)
+        try:
+            return Target(found["tenant"], found["surface"]) if found else None
+        except Problem:
+            return None
+
+    def meets(self, other: Place) -> bool:
+        """Whether the pointers of one could be listed with those of the other, or its fence be the other's."""
+        mine, theirs = f"{self.root}/", f"{other.root}/"
+        same = self.access.endpoint == other.access.endpoint or mine.startswith("file:")
+        return same and (mine.startswith(theirs) or theirs.startswith(mine))
+
+    @property
+    def _rest(self) -> str:
+        return self.manifest[len(self.root) + 1 :]

@@ -1,0 +1,152 @@
+"""What serving has at one place, against what main has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+from pointsman.errors import Blocked, Fault, Unreachable
+from pointsman.gate.gate import Gate
+from pointsman.gate.lineage import Lineage
+from pointsman.repo.snapshot import Snapshot
+from pointsman.report.target_state import Behind, ServedAt, ServedDrift, Serving
+from pointsman.rules.evidence import Checkpoint
+from pointsman.serving.drift import drift
+from pointsman.serving.fence import SYNCED, read_fence, rewrite_faults
+from pointsman.serving.pointers import open_place, pointers
+from pointsman.serving.replica import Replica
+from pointsman.state.documents import rfc3339
+from pointsman.state.names import Target
+from pointsman.state.objects import Commit, Oid, object_id
+from pointsman.state.place import Place
+from pointsman.store.base import Held, Store
+from pointsman.store.parallel import ask_all
+from pointsman.values import told
+
+
+class Look(Protocol):
+    """One look at main."""
+
+    gate: Gate
+    head: Snapshot
+    main: Oid
+
+    def since(self, commit: Commit, commits: int) -> Behind:
+        """How long serving has been without a commit, the first of so many."""
+
+
+class Served(NamedTuple):
+    """What serving has of a target, against what main has. `lacks`: what has not arrived in the place's own store."""
+
+    serving: Serving
+    refused: Sequence[Fault] = ()
+    behind: Behind | None = None
+    drift: ServedDrift | None = None
+    unread: str | None = None  # why nobody knows what serving has
+    lacks: Sequence[Fault] | None = None
+
+
+class PlaceLook:
+    """One look at the pointers of one place."""
+
+    def __init__(self, look: Look, place: Place) -> None:
+        self.place = place
+        self.served: dict[Target, Held] = {}
+        self._look = look
+        self._store: Store | None = None  # None: it cannot be reached
+        self._unread = ""  # why not
+
+    def listed(self) -> set[Target]:
+        """Every target of which this place has something, without reading it."""
+        try:
+            keys = list(open_place(self.place).keys("", self.place.depth))
+        except Unreachable as problem:
+            self._unread = str(problem)
+            return set()
+        return {target for target in map(self.place.target, keys) if target is not None}
+
+    def read(self, targets: Sequence[Target] | None) -> None:
+        """Read the pointers of these targets; None: all there are. Who could not be listed is not asked again."""
+        if self._unread:
+            return
+        try:
+            self._store = store = open_place(self.place)
+            read = self._some(store, targets) if targets is not None else pointers(store, self.place)
+            self.served = {target: held for target, held in read if isinstance(held, Held)}
+        except Unreachable as problem:
+            self._store, self._unread = None, str(problem)
+
+    def _some(self, store: Store, targets: Sequence[Target]) -> Iterable[tuple[Target, Held | Blocked]]:
+        """What serving holds of these; one that is no file is left to whoever looks at it alone."""
+
+        def read(target: Target) -> Held | None:
+            try:
+                return store.read(self.place.key(target))
+            except Unreachable:
+                return None
+
+        held = ask_all(read, targets, at_once=store.at_once)
+        return ((target, each) for target, each in zip(targets, held, strict=True) if each is not None)
+
+    def at(self, lineage: Lineage) -> Served:
+        """What serving has, and what is behind it where that is not what main has."""
+        look, target = self._look, lineage.target
+        if self._store is None:
+            return Served("unknown", unread=self._unread)
+        key = self.place.key(target)
+        try:
+            held = self.served.get(target) or self._store.read(key)
+        except Unreachable as problem:  # something stands there that is no pointer
+            return Served("unknown", unread=str(problem))
+        if held is not None and held.data == (look.head.read(target.manifest_path) or b""):
+            return Served("in-sync")
+        refused = (*self._rewritten, *look.gate.faults_of_current(look.main, target))
+        lacks = self._lacks(target)
+        if held is None:
+            last = lineage.last
+            return Served("absent", refused, look.since(last.commit, 1) if last is not None else None, lacks=lacks)
+        oid, missing = object_id("blob", held.data, len(look.main)), None
+        for step in lineage:
+            if step.after is not None and step.after.oid == oid:
+                return Served("behind", refused, look.since(missing or step.commit, step.place), lacks=lacks)
+            if step.before is not None and step.before.oid == oid:
+                return Served("behind", refused, look.since(step.commit, step.place + 1), lacks=lacks)
+            missing = step.commit
+        return Served("drifted", refused, drift=self._drift(self._store, target, key, held), lacks=lacks)
+
+    def told(self, served: Served) -> ServedAt:
+        """The same as documents have it."""
+        lacks = list(map(told, served.lacks)) if served.lacks is not None else None
+        return ServedAt(self.place.name, served.serving, served.behind, served.drift, lacks, served.unread)
+
+    @cached_property
+    def _rewritten(self) -> Sequence[Fault]:
+        """Why sync refuses everything, if main does not descend from what was synced last."""
+        if self._store is None:
+            return ()
+        try:
+            fence = read_fence(self._store, SYNCED)
+        except Unreachable:
+            return ()
+        return rewrite_faults(self._look.gate, Checkpoint.SYNC, fence, self._look.main)
+
+    @cached_property
+    def _replica(self) -> Replica | None:
+        return Replica(self.place) if self.place.store else None
+
+    def _lacks(self, target: Target) -> Sequence[Fault] | None:
+        """What has not arrived in the place's own store; None if it has none, or does not answer."""
+        documents, head = self._look.gate.documents, self._look.head
+        manifest = documents.manifest(head, target)
+        if self._replica is None or manifest is None:
+            return None
+        try:
+            return self._replica.lacking(target, manifest, documents.records(head, target, manifest))
+        except Unreachable:
+            return None
+
+    def _drift(self, store: Store, target: Target, key: str, held: Held) -> ServedDrift:
+        written, found = store.written(key), drift(self._look.gate.documents, self._look.head, target, held)
+        at = rfc3339(int(written)) if written is not None else None
+        return ServedDrift(store.writer(key), at, found.readable, found.says, found.changes, found.uris)

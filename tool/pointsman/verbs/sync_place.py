@@ -1,0 +1,163 @@
+"""Sync at one place: passes until one ends on the main that it began with.
+
+The order is the safety (docs/decisions/0004): fence, serving, then main; the fence moves before any pointer; every
+write is conditional on what was read; a last look at main before it calls itself done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Container, Iterable, Iterator, Mapping
+
+from pointsman.errors import Blocked, Fault, MovedFirst, Refused, Unreachable
+from pointsman.gate.unmounted import serves_from_store, unmounted
+from pointsman.repo.snapshot import Snapshot
+from pointsman.rules.evidence import Checkpoint
+from pointsman.serving.drift import is_manifest
+from pointsman.serving.fence import SYNCED, Fence, move_fence, read_fence, rewrite_faults
+from pointsman.serving.notify import Notices
+from pointsman.serving.outcomes import CallResult, SyncedTarget
+from pointsman.serving.pointers import open_place, pointers, pointers_again
+from pointsman.serving.seen import SeenPlace
+from pointsman.settings import Settings
+from pointsman.state.names import Target
+from pointsman.state.objects import Entry, Oid
+from pointsman.state.place import Place
+from pointsman.store.base import Held
+from pointsman.store.vacant import is_bare
+from pointsman.struct import replace
+from pointsman.verbs.sync_target import Did, Orders, Targets
+from pointsman.workspace import Workspace
+
+_TRIES = 12
+DID = ("written", "healed", "pruned")
+
+
+class PlaceSync:
+    """One sync at one place. `done`: what was done for each target."""
+
+    def __init__(self, workspace: Workspace, place: Place, orders: Orders, seen: SeenPlace | None) -> None:
+        self.place = place
+        self.done: dict[Target, SyncedTarget] = {}
+        self.main: Oid | None = None  # that of the last pass that ended
+        self._repo = workspace.repo
+        self._gate = workspace.gate
+        self._store = open_place(place)
+        self._orders = orders
+        self._seen = seen
+
+    def look_at_mounts(self, head: Snapshot) -> tuple[str, ...]:
+        """What looks as if it were not mounted. Unreachable if sync would begin anew in its place."""
+        inside = serves_from_store(head.settings(), self.place)
+        # A replica that is empty may be one that has nothing yet. No pointer is written before it has.
+        if not self.place.store and (says := unmounted(self._gate.documents, head)):
+            if inside or read_fence(self._store, SYNCED).commit is None:
+                raise Unreachable(says)
+            return (says,)
+        url = self._store.url
+        if inside or not is_bare(url) or not head.names("manifests"):
+            return ()
+        return (f"{url} was missing or empty: if this is not the first sync there, look whether it is mounted",)
+
+    def follow(self) -> Oid:
+        """Passes until one ends on the main that it began with; that main."""
+        with contextlib.nullcontext() if self._orders.dry_run else self._store.locked(""):
+            for _ in range(_TRIES):
+                try:
+                    main = self._once()
+                except MovedFirst:
+                    self._repo.refresh()
+                    continue
+                if self._orders.dry_run or self._orders.stopped() or self._repo.refresh() == main:
+                    self.main = main
+                    return main
+        raise MovedFirst("main or serving moved at every look: run pointsman sync again")
+
+    def deliver(self) -> list[CallResult]:
+        """Call whom the settings name for what was written."""
+        if self.main is None or self._orders.dry_run:
+            return []
+        settings = Snapshot(self._repo, self.main).settings()
+        return Notices(self._store, settings, self._as_in(settings)).deliver(self._gate, self.main, self.done)
+
+    def _once(self) -> Oid:
+        """One pass. `done` gathers outcomes: what an earlier pass did stays told, what it only found does not."""
+        repo, gate, store, orders = self._repo, self._gate, self._store, self._orders
+        for target in [target for target, each in self.done.items() if each.outcome not in DID]:
+            del self.done[target]
+        fence = read_fence(store, SYNCED)
+        listed_by = self._as_in(Snapshot(repo, repo.main).settings())
+        seen = self._seen
+        listed = dict(pointers(store, listed_by) if seen is None else pointers_again(store, listed_by, fence, seen))
+        serving = {target: held for target, held in listed.items() if isinstance(held, Held)}
+        main = repo.refresh()
+        head = Snapshot(repo, main)
+        settings = head.settings()
+        place = self._as_in(settings)
+        if place.manifest != listed_by.manifest:
+            raise MovedFirst("the settings on main moved the serving pointers meanwhile: run pointsman sync again")
+        self._move_fence(fence, main)
+        standing = dict(_standing(head))
+        same = {target for target, held in serving.items() if is_manifest(standing.get(target), held)}
+        if not orders.dry_run and not store.still({place.key(each): serving[each].tag for each in same}):
+            raise MovedFirst("another sync wrote a pointer that was as main has it: run pointsman sync again")
+        differing = [target for target in standing if target not in same]
+        repo.expect(len(differing))
+        repo.fetch_ahead(standing[target] for target in differing)
+        wanted = {target: repo.content(standing[target]) for target in differing}  # None for what is no plain file
+        gate.documents.fetch_ahead(head, differing)
+        targets = Targets(gate, store, place, settings, head, orders, wanted)
+        if not orders.dry_run:
+            Notices(store, settings, place).promise(gate, main, _differing(wanted, serving, same, orders))
+        for target in sorted({*standing, *listed}):
+            if orders.stopped():
+                break
+            held = serving.get(target)
+            try:
+                if isinstance(blocked := listed.get(target), Blocked):
+                    raise blocked
+                did = Did("unchanged") if target in same else targets.settle(target, held)
+            except Blocked as blocked:
+                did = Did("refused", (Fault(target.manifest_path, "blocked", str(blocked)),))
+            earlier = self.done[target].outcome if target in self.done else None
+            if earlier is None or not _adds_nothing(earlier, did.outcome):
+                made = targets.told(target, held, did)
+                self.done[target] = replace(made, visible_after_seconds=None) if orders.dry_run else made
+        return main
+
+    def _as_in(self, settings: Settings) -> Place:
+        """This place as settings have it; MovedFirst if they have it elsewhere."""
+        mine = self.place.name, self.place.root, self.place.access
+        for place in settings.serving:
+            if (place.name, place.root, place.access) == mine:
+                return place
+        raise MovedFirst("the settings on main moved serving elsewhere meanwhile: run pointsman sync again")
+
+    def _move_fence(self, fence: Fence, main: Oid) -> None:
+        """Refused if main no longer descends from the last commit attempted; else it is `main` from here on."""
+        faults = rewrite_faults(self._gate, Checkpoint.SYNC, fence, main)
+        if faults and not self._orders.accept_rewrite:
+            raise Refused(faults)
+        if not self._orders.dry_run:
+            move_fence(self._store, fence, main)
+
+
+def _adds_nothing(earlier: str, outcome: str) -> bool:
+    """Whether what an earlier pass did is told rather than what a later one found, or did again."""
+    return (outcome == "unchanged" and earlier in DID) or (earlier, outcome) == ("healed", "written")
+
+
+def _standing(head: Snapshot) -> Iterator[tuple[Target, Entry]]:
+    """Every target of main, and what stands where its manifest belongs, a plain file or not."""
+    for target in head.targets("manifests"):
+        if (entry := head.entry(target.manifest_path)) is not None:
+            yield target, entry
+
+
+def _differing(
+    wanted: Iterable[Target], serving: Mapping[Target, Held], same: Container[Target], orders: Orders
+) -> Iterator[tuple[Target, Held | None]]:
+    """The targets whose pointers may be written, and what these hold."""
+    for target in sorted({*wanted, *(serving if orders.prune else ())}):
+        if target not in same:
+            yield target, serving.get(target)

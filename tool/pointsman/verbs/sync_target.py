@@ -1,0 +1,144 @@
+"""What a pass of sync makes of each target: its pointer becomes what main has, or stays, and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pointsman.errors import Fault
+from pointsman.gate.gate import Gate
+from pointsman.repo.snapshot import Snapshot
+from pointsman.serving.drift import drift, ever_had
+from pointsman.serving.outcomes import Committer, SyncedTarget, SyncOutcome
+from pointsman.serving.replica import Replica
+from pointsman.settings import Settings
+from pointsman.state.documents import Manifest
+from pointsman.state.names import Target
+from pointsman.state.objects import Commit, Oid
+from pointsman.state.place import Place
+from pointsman.store.base import Held, Store
+from pointsman.values import told
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What sync may do."""
+
+    dry_run: bool = False
+    heal: bool = True
+    prune: bool = False
+    accept_rewrite: bool = False
+    stopped: Callable[[], bool] = lambda: False  # asked between two pointers
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """What was done, or found, for one target."""
+
+    outcome: SyncOutcome
+    faults: Sequence[Fault] = ()
+    lags: bool = False  # blobs have not arrived in the place's own store
+
+
+class Targets:
+    """The targets of one pass at one place. `wanted`: what main has of those whose pointers differ."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        store: Store,
+        place: Place,
+        settings: Settings,
+        head: Snapshot,
+        orders: Orders,
+        wanted: Mapping[Target, bytes | None],
+    ) -> None:
+        assert head.commit is not None
+        self._gate = gate
+        self._store = store
+        self._place = place
+        self._head = head
+        self._main: Oid = head.commit
+        self._orders = orders
+        self._wanted = wanted
+        self._replica = Replica(place) if place.store else None
+        manifests = dict(self._manifests())
+        if self._replica is not None:
+            self._replica.look_ahead(manifests)
+        else:
+            gate.blobs.look_ahead(settings, (uri for each in manifests.values() for uri in each.current.values()))
+
+    def settle(self, target: Target, held: Held | None) -> Did:
+        """Make a pointer that differs from main what it has, if that may be served."""
+        return self._follow(target, held) if target in self._wanted else self._gone(target, held)
+
+    def told(self, target: Target, held: Held | None, did: Did) -> SyncedTarget:
+        """What was done, with what a reader wants to know of a pointer that was drifted, written or refused."""
+        drifted = did.outcome == "healed" or any(fault.rule == "drifted" for fault in did.faults)
+        last = self._gate.lineage(self._main, target).last if did.outcome in ("written", "refused") else None
+        since = _seconds_since(last.commit) if last is not None else None
+        return SyncedTarget(
+            target=str(target),
+            outcome=did.outcome,
+            faults=list(map(told, did.faults)),
+            drift=drift(self._gate.documents, self._head, target, held) if drifted and held is not None else None,
+            visible_after_seconds=since if did.outcome == "written" else None,
+            refused=Committer(last.commit.oid, last.commit.committer)
+            if last is not None and did.outcome == "refused"
+            else None,
+            lag_seconds=since if did.lags else None,
+        )
+
+    def _manifests(self) -> Iterator[tuple[Target, Manifest]]:
+        """The manifests that may be written."""
+        for target, data in self._wanted.items():
+            if data is not None and (manifest := self._gate.documents.manifest(self._head, target)):
+                yield target, manifest
+
+    def _gone(self, target: Target, held: Held | None) -> Did:
+        if faults := self._gate.faults_of_current(self._main, target):  # such a removal takes nothing away
+            return Did("refused", faults)
+        if self._gate.lineage(self._main, target).last is None:
+            # Nothing was removed: who wrote this pointer may still serve by it, so --prune does not mean it.
+            says = "main never had a manifest of this target, serving keeps its pointer: pointsman adopt takes over one"
+            return Did("kept", (Fault(target.manifest_path, "gone", f"{says} of recsys-pipelines"),))
+        if self._orders.prune and held is not None:
+            if not self._orders.dry_run:
+                self._store.delete(self._place.key(target), was=held.tag)
+            return Did("pruned")
+        says = "main has no manifest of this target, serving keeps its pointer: pointsman sync --prune takes it away"
+        return Did("kept", (Fault(target.manifest_path, "gone", says),))
+
+    def _follow(self, target: Target, held: Held | None) -> Did:
+        data = self._wanted[target]
+        faults, lacking = self._faults(target)
+        if data is None and not faults:
+            faults = (
+                Fault(target.manifest_path, "not-a-plain-file", "no plain file stands here: remove it by a commit"),
+            )
+        if faults or lacking or data is None:
+            return Did("refused", (*faults, *lacking), lags=bool(lacking) and not faults)
+        drifted = held is not None and not ever_had(self._gate.lineage(self._main, target), held.data)
+        if drifted and not self._orders.heal:
+            says = "serving holds a manifest that main never had, someone wrote it by hand: run pointsman sync to heal"
+            return Did("kept", (Fault(target.manifest_path, "drifted", f"{says} it"),))
+        if not self._orders.dry_run:
+            self._store.replace(self._place.key(target), data, was=held.tag if held else None)
+        return Did("healed" if drifted else "written")
+
+    def _faults(self, target: Target) -> tuple[Sequence[Fault], Sequence[Fault]]:
+        """Why what main has may not be served here at all, and what is still to arrive in the place's own store."""
+        documents, replica = self._gate.documents, self._replica
+        manifest = documents.manifest(self._head, target)
+        if replica is None or manifest is None:
+            return tuple(dict.fromkeys(self._gate.faults_of_current(self._main, target, store=True))), ()
+        there = replica.blobs(target, manifest)
+        found = self._gate.faults_of_current(self._main, target, store=True, blobs=there)
+        faults = tuple(dict.fromkeys(fault for fault in found if fault.rule != "blob-missing"))
+        return faults, replica.lacking(target, manifest, documents.records(self._head, target, manifest))
+
+
+def _seconds_since(commit: Commit) -> float:
+    """Seconds from a commit, by its committer's clock, until now."""
+    return round(max(time.time() - commit.time, 0.0), 1)
