@@ -22,6 +22,7 @@ from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
 from pointsman.intake.staging import Source, unfit
 from pointsman.progress import Progress
+from pointsman.settings import Settings
 from pointsman.state import observed
 from pointsman.state.names import Target, is_name, is_version, short
 from pointsman.state.store_url import Access, split_url
@@ -31,6 +32,7 @@ from pointsman.store.base import Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 
+_POINTERS = "/current/{tenant}/{surface}/manifest.json"
 _DOCUMENT_BYTES = 1 << 20  # the most of a manifest or a record
 MOST_TIMES_LARGER = 16  # a blob is indented, and may be that many times as large as its canonical payload
 
@@ -75,6 +77,15 @@ class Verified:
 
     source: Source
     sha256: str
+
+
+def url_beside(settings: Settings) -> str:
+    """The registry whose manifests stand where serving reads them; Problem if no place of serving is such a one."""
+    reached = (place.manifest for place in settings.serving if place.access == settings.access)
+    pointers = next((each for each in reached if each.endswith(_POINTERS)), None)
+    if pointers is None:
+        raise Problem(f"say where the registry is with --from URL: [serving] manifest does not end in {_POINTERS}")
+    return pointers.removesuffix(_POINTERS)
 
 
 def read_registry(url: str, access: Access, blobs: str | None) -> Registry:

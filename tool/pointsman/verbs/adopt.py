@@ -42,8 +42,6 @@ from pointsman.values import (
 )
 from pointsman.workspace import Workspace
 
-_POINTERS = "/current/{tenant}/{surface}/manifest.json"
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -117,7 +115,7 @@ def adopt(workspace: Workspace, request: Request) -> Outcome[Adopted]:
     base = Snapshot(repo, main)
     settings, types = base.settings(), load_types(base)
     require_mounted(workspace.gate.documents, base)
-    where = request.registry or _registry_of(settings)
+    where = request.registry or recsys_registry.url_beside(settings)
     registry = recsys_registry.read_registry(where, settings.access, request.blobs)
     progress(f"read {len(registry.current)} manifests and {len(registry.notes)} records at {where}")
     _part_twins(base, registry)
@@ -200,15 +198,6 @@ def _once_each(faults: Iterable[Fault]) -> list[Fault]:
 
 def _more(count: int) -> str:
     return f"; {count} more file{'s have' if count > 1 else ' has'} this name" if count else ""
-
-
-def _registry_of(settings: Settings) -> str:
-    """The registry whose manifests stand where serving reads them."""
-    reached = (place.manifest for place in settings.serving if place.access == settings.access)
-    serving = next((each for each in reached if each.endswith(_POINTERS)), None)
-    if serving is None:
-        raise Problem(f"say where the registry is with --from URL: [serving] manifest does not end in {_POINTERS}")
-    return serving.removesuffix(_POINTERS)
 
 
 # judging
