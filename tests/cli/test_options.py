@@ -20,7 +20,7 @@ from pointsman.workspace import Workspace
 RUN = "https://ci.example/1"
 VERSION = "f" * 64
 TERMS = {"targets": ("grocer/home",)}
-FORMS = ("--json", "--format")  # how an answer is told: the verb knows nothing of it
+FORMS = ("--json", "--format", "--output", "--help")  # how an answer is told: the verb knows nothing of it
 ELSEWHERE = {"status --watch", "status --listen"}  # tests/verbs/test_watch.py starts them
 
 

@@ -136,3 +136,18 @@ def test_short_forms(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-h"]) == main(["pr", "merge", "-h"]) == 0
     assert main(["-V"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("pointsman ")
+
+
+def test_status_is_a_line_for_each_target_and_in_detail_for_one(
+    shop: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("POINTSMAN_REPO", shop)
+
+    def lines(*words: str) -> list[str]:
+        assert main(["status", *words]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert lines("-o", "table")[0].split() == ["TARGET", "SERVING", "SHIPPED", "BY", "WINDOW", "TO", "KNOW"]
+    assert "COMMIT" in lines("-o", "wide")[0]
+    for words in ((), (TARGET,), ("gro*/*", "-o", "details")):
+        assert lines(*words)[0].startswith(f"{TARGET}: serving is absent: never synced")

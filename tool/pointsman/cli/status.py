@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pointsman.cli.arguments import ADDRESS, DEADLINE, FAIL_ON, TARGETS
 from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
+from pointsman.errors import lines
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.report.target_state import Status
     from pointsman.state.names import Pattern, Target
     from pointsman.workspace import Workspace
+
+_MOODS: Mapping[str, Mapping[str, Any]] = {
+    "head": {"dim": True}, "fine": {"fg": "green"}, "wait": {"fg": "yellow"}, "bad": {"fg": "red", "bold": True}
+}  # fmt: skip
 
 
 @click.command(epilog=example("pointsman status grocer/home --fail-on drift,stale"))
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--wait", metavar="SECONDS", type=DEADLINE, help="Wait at most SECONDS until serving matches main.")
 @click.option("--watch", is_flag=True, help="Look again every 5 seconds until Ctrl-C.")
 @click.option("--listen", metavar="[HOST:]PORT", type=ADDRESS, help="With --watch: serve /metrics there.")
+@click.option("-o", "--output", type=click.Choice(("table", "wide", "details")), help="How much is shown of a target.")
 @click.option(
     "--format", "form", type=click.Choice(("text", "prometheus")), default="text", help="The form of the output."
 )
@@ -38,35 +47,67 @@ def status(
     wait: float | None,
     watch: bool,
     listen: tuple[str, int] | None,
+    output: str | None,
     form: str,
 ) -> Answer | None:
     """Show what is current and whether serving has it.
 
-    TARGET may be a pattern, such as 'grocer/*'. Exit 4: with --wait, serving
-    did not match main in time.
+    TARGET may be a pattern, such as 'grocer/*'. Many targets are a line each; a
+    target that is named is shown in detail. Exit 4: with --wait, serving did
+    not match main in time.
     """
     if watch and (wait is not None or fail_on or form != "text"):
         raise click.UsageError("--watch goes on until it is interrupted: it goes with no --wait, --fail-on or --format")
     if listen is not None and not watch:
         raise click.UsageError("--listen serves what --watch sees: give --watch, too")
-    from pointsman.report import status as status_text
-
-    render = status_text.render_prometheus if form == "prometheus" else status_text.render
+    render = _renderer(form, output, targets)
     with call.workspace() as workspace:
         if watch:
-            _watch(call, workspace, targets, listen)
+            _watch(call, workspace, targets, listen, render)
             return None
         if wait is not None:
             from pointsman.verbs.watch import wait as waiting
 
-            return Answer(waiting(workspace, targets, wait, fail_on=fail_on or ()), render)
-        from pointsman.verbs import status as verb
+            outcome = waiting(workspace, targets, wait, fail_on=fail_on or ())
+        else:
+            from pointsman.verbs import status as verb
 
-        return Answer(verb.status(workspace, targets, fail_on=fail_on or ()), render)
+            outcome = verb.status(workspace, targets, fail_on=fail_on or ())
+        return Answer(outcome, render, drawn=form == "text")
+
+
+def _renderer(form: str, output: str | None, targets: tuple[Target | Pattern, ...]) -> Callable[[Status], str]:
+    """The form that was asked for. On a terminal a table has colours, and what stands last in it is cut."""
+    from pointsman.report import status as status_text
+
+    if form == "prometheus":
+        return status_text.render_prometheus
+    from pointsman.report import status_table
+    from pointsman.state.names import Target
+
+    named = any(isinstance(each, Target) for each in targets)
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else None
+    style = _coloured if terminal and not os.environ.get("NO_COLOR") else status_table.plain
+
+    def render(found: Status) -> str:
+        if output == "details" or (output is None and (named or len(found.targets) == 1)):
+            return lines(status_text.render(found))
+        return status_table.render(found, wide=output == "wide", width=width, style=style)
+
+    return render
+
+
+def _coloured(cell: str, mood: str) -> str:
+    return click.style(cell, **_MOODS[mood])
 
 
 def _watch(
-    call: Call, workspace: Workspace, targets: tuple[Target | Pattern, ...], listen: tuple[str, int] | None
+    call: Call,
+    workspace: Workspace,
+    targets: tuple[Target | Pattern, ...],
+    listen: tuple[str, int] | None,
+    render: Callable[[Status], str],
 ) -> None:
     """Draw every look anew on a terminal; elsewhere say a line, or print a document, where something is new."""
     from pointsman.outcome import as_document
@@ -81,7 +122,10 @@ def _watch(
         news = [target for target in sorted({*told, *now}) if told.get(target) != now.get(target)]
         if sys.stdout.isatty() and not call.json:
             click.clear()
-            say(f"{found.at}  main {short(found.commit)}\n{status_text.render(found)}")
+            shown = f"{found.at}  main {short(found.commit)}\n{render(found)}".splitlines()
+            fits = shutil.get_terminal_size().lines - 1
+            left = f"… {len(shown) - fits + 1} more lines" if len(shown) > fits else ""
+            click.echo("\n".join([*shown[: fits - 1], left] if left else shown))
         elif news and call.json:
             say_document(as_document(found), line=True)
         elif news:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Protocol
+from itertools import islice
+from typing import Literal, Protocol
 
 from pointsman.errors import Fault
 from pointsman.gate.documents import Documents
@@ -15,6 +16,7 @@ from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Entry, Oid
 
 _MESSAGES_CACHED = 4096
+_LATELY = 20  # steps
 
 
 class Judge(Protocol):
@@ -68,6 +70,16 @@ class Step:
     def is_ship(self) -> bool:
         """Whether it vouches for new bytes and is no restore."""
         return self.said is not None and not is_restore(self.said, self.versions_before, self.versions)
+
+    @property
+    def kind(self) -> Literal["ship", "restore", "removal", "edit"]:
+        """What it did. Bytes that nobody vouches for are a restore if the target had them lately, as after a revert."""
+        if self.after is None:
+            return "removal"
+        if self.said is not None:
+            return "ship" if self.is_ship else "restore"
+        older = islice(self.lineage.since(self.place + 1), _LATELY)
+        return "restore" if any(step.after == self.after for step in older) else "edit"
 
     @property
     def is_accepted_removal(self) -> bool:

@@ -23,6 +23,8 @@ class ShippedStep(CommittedStep):
     """The commit that made main's manifest what it is."""
 
     run: Annotated[str, 'the run that shipped it, "" for none']
+    kind: Annotated[Literal["ship", "restore", "removal", "edit"], "what the commit did to the target, as log says it"]
+    reason: Annotated[str, 'why, "" for none']
 
 
 @struct(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unicodedata import combining, east_asian_width
 
 from pointsman.errors import one_line
 
@@ -40,3 +41,24 @@ def shown(text: str, longest: int = _LONGEST) -> str:
     """Text from outside, on one line, nothing in it obeyed, cut where it is very long."""
     line = one_line(text)
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a line needs: letters of East Asia need two, marks on a letter none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(each) else 2 if east_asian_width(each) in "WF" else 1 for each in text)
+
+
+def fitted(text: str, width: int) -> str:
+    """A line cut to so many columns."""
+    if columns(text) <= width:
+        return text
+    while columns(text) >= width:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def padded(text: str, width: int) -> str:
+    """A line with spaces behind it, up to so many columns."""
+    return text + " " * (width - columns(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Mapping, Sequence
 
 from pointsman.errors import Problem, Unreachable
+from pointsman.gate.lineage import Step
 from pointsman.guardrails.comparison import window_age
 from pointsman.guardrails.limits import Age
 from pointsman.history.events import shipped_ever, unknown
@@ -114,7 +115,7 @@ class _Look:
             target=str(target),
             current=manifest.versions if manifest else {},
             window=self._window(target, documents.records(self.head, target, manifest)),
-            shipped=self._shipped(lineage.last.commit) if lineage.last is not None else None,
+            shipped=self._shipped(lineage.last) if lineage.last is not None else None,
             serving=served.serving,
             behind=served.behind,
             drift=served.drift,
@@ -129,9 +130,10 @@ class _Look:
             places=[place.told(each) for place, each in found] if found[0][0].place.name else None,
         )
 
-    def _shipped(self, commit: Commit) -> ShippedStep:
-        step = self.moments.step(commit)
-        return ShippedStep(step.commit, step.at, step.by, commit.committer, self.gate.past.message(commit).run)
+    def _shipped(self, last: Step) -> ShippedStep:
+        step = self.moments.step(last.commit)
+        said = last.message
+        return ShippedStep(step.commit, step.at, step.by, last.commit.committer, said.run, last.kind, said.reason)
 
     def _window(self, target: Target, records: Mapping[str, Record]) -> Window | None:
         if not records:

@@ -1,0 +1,117 @@
+"""Status as a table: the columns hold what identifies a line, and what stands last gives way to the width."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pointsman.report import status_table
+from pointsman.report.target_state import (
+    Behind,
+    BindingHold,
+    CommittedStep,
+    ServedAt,
+    ShippedStep,
+    Status,
+    TargetState,
+    Window,
+)
+from pointsman.report.words import columns, fitted
+from pointsman.state.objects import Oid
+from pointsman.values import PullRequest, ToldFault
+
+COMMIT = Oid("3f2a91c0" * 5)
+NOW = "2026-03-03T12:00:00Z"
+ANN = "Ann <a@b.example>"
+
+
+def shipped(at: str = "2026-03-03T10:00:00Z", by: str = ANN, **more: Any) -> ShippedStep:
+    return ShippedStep(COMMIT, at, by, by, **{"run": "", "kind": "ship", "reason": "", **more})
+
+
+def state(target: str, serving: Any = "in-sync", **more: Any) -> TargetState:
+    window = Window("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z", 36 * 3600, None, [])
+    every = {"current": {"cooc": "a" * 64}, "window": window, "shipped": shipped(), "behind": None, "drift": None}
+    return TargetState(
+        target=target, serving=serving, **{**every, "refused": [], "holds": [], "pull_requests": [], **more}
+    )
+
+
+def table(*states: TargetState, **more: Any) -> list[str]:
+    return status_table.render(Status(COMMIT, NOW, states), **more).splitlines()
+
+
+def test_a_line_for_each_target_in_columns_and_a_summary() -> None:
+    lines = table(
+        state("a/home"),
+        state(
+            "bookshop/detail",
+            "behind",
+            behind=Behind(CommittedStep(COMMIT, NOW, ANN, ANN), 1020, 2),
+            pull_requests=[PullRequest("17", None, "ship/bookshop/detail/x")],
+        ),
+        state("c/home", shipped=shipped(kind="restore", reason="too few items")),
+        state("d/home", holds=[BindingHold("all", "2026-03-05T00:00:00Z", "x")]),
+        state("e/home", refused=[ToldFault("rolled-back", "manifests/e/home/manifest.json", "x")]),
+    )
+    more = "1 refused by sync, 1 on hold, 1 with an open pull request"
+    assert lines == [
+        "TARGET           SERVING  SHIPPED  BY                 WINDOW  TO KNOW",
+        "a/home           in-sync  2h ago   Ann <a@b.example>  1d",
+        "bookshop/detail  behind   2h ago   Ann <a@b.example>  1d      behind for 17m; open: 17",
+        "c/home           in-sync  2h ago   Ann <a@b.example>  1d      restored: too few items",
+        "d/home           in-sync  2h ago   Ann <a@b.example>  1d      on hold until 2026-03-05T00:00:00Z (all): x",
+        "e/home           in-sync  2h ago   Ann <a@b.example>  1d      sync refuses it: rolled-back",
+        f"5 targets on main {COMMIT[:12]}: 4 in-sync, 1 behind, {more}",
+        "more of one: pointsman status e/home",
+    ]
+
+
+def test_of_several_places_those_are_named_that_are_not_in_sync() -> None:
+    places = [ServedAt("eu", "in-sync", None, None), ServedAt("us", "behind", None, None)]
+    assert table(state("a/home", "behind", places=places))[1].endswith("  us behind")
+
+
+@pytest.mark.parametrize("width", [50, 80, 120, 200])
+def test_on_a_terminal_no_target_is_cut_and_only_the_last_cell_gives_way(width: int) -> None:
+    reason = "the feed of the night is broken and " * 9
+    target = "a-rather-long-tenant/a-surface"
+    lines = table(state(target, shipped=shipped(kind="restore", reason=reason)), width=width)
+    assert lines[1].startswith(target)
+    least = columns(lines[0].partition("TO KNOW")[0]) + 20
+    assert columns(lines[1]) == max(width, least)
+    assert lines[1].endswith("…")
+
+
+def test_wide_cuts_nothing_and_shows_commit_and_run() -> None:
+    by, run = "Somebody With A Long Name <somebody@shop.example>", "https://ci.example/runs/7"
+    lines = table(state("a/home", shipped=shipped(by=by, run=run)), wide=True, width=50)
+    assert lines[0].split() == ["TARGET", "SERVING", "SHIPPED", "BY", "WINDOW", "COMMIT", "RUN", "TO", "KNOW"]
+    assert lines[1].endswith(f"{by}  1d      3f2a91c03f2a  {run}")
+
+
+def test_columns_stand_below_each_other_whatever_a_name_is_written_in() -> None:
+    lines = table(
+        state("a/home", shipped=shipped(by="山田 <y@shop.example>")), state("b/home", shipped=shipped(by="é"))
+    )
+    ends = [columns(line[: line.index("1d")]) for line in lines[1:3]]
+    assert ends[0] == ends[1]
+    assert columns(fitted("山田太郎", 5)) <= 5
+
+
+def test_what_others_wrote_is_one_line_that_no_terminal_obeys() -> None:
+    lines = table(state("a/home", shipped=shipped(by="\x1b[31mMallory", kind="restore", reason="x\ny\x9b2J")))
+    assert len(lines) == 3
+    assert all(line.isprintable() for line in lines)
+
+
+def test_only_the_state_is_coloured_and_the_heading_is_dim() -> None:
+    lines = table(state("a/home"), state("b/home", "drifted"), style=lambda cell, mood: f"<{mood}>{cell}</>")
+    assert lines[0].startswith("<head>TARGET")
+    assert "<fine>in-sync</>" in lines[1]
+    assert "<bad>drifted</>" in lines[2]
+
+
+def test_nothing_shipped() -> None:
+    assert table() == ["nothing was shipped yet"]

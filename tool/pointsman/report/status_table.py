@@ -1,0 +1,138 @@
+"""Status as a table: one line for each target, in columns, and a summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from pointsman.errors import one_line
+from pointsman.report.target_state import Status, TargetState
+from pointsman.report.words import columns, fitted, padded
+from pointsman.state.names import short
+
+_HEADINGS = ("TARGET", "SERVING", "SHIPPED", "BY", "WINDOW", "TO KNOW")
+_WIDE = (*_HEADINGS[:-1], "COMMIT", "RUN", _HEADINGS[-1])
+_LONGEST_NAME = 24  # characters of who shipped it
+_FEWEST = 20  # columns that the last cell keeps, however narrow the terminal is
+_GAP = "  "
+_UNITS = (("d", 86400), ("h", 3600), ("m", 60))
+
+Style = Callable[[str, str], str]  # a cell and what it says → the cell in its colour
+
+
+class _Row(NamedTuple):
+    cells: Sequence[str]
+    mood: str  # fine, wait or bad
+
+
+def plain(cell: str, mood: str) -> str:
+    """No colour."""
+    return cell
+
+
+def render(status: Status, *, wide: bool = False, width: int | None = None, style: Style = plain) -> str:
+    """The table. `width`: columns of the terminal, where what stands last is cut; None: nothing is."""
+    if not status.targets:
+        return "nothing was shipped yet"
+    rows = [_row(each, status.at, wide=wide) for each in status.targets]
+    headings = _WIDE if wide else _HEADINGS
+    across = list(zip(headings, *(row.cells for row in rows), strict=True))[:-1]
+    widths = [max(map(columns, cells)) for cells in across]
+    left = max(width - sum(widths) - len(_GAP) * len(widths), _FEWEST) if width is not None and not wide else None
+    lines = [
+        _line(headings, widths, left, "head", style),
+        *(_line(*row[:1], widths, left, row.mood, style) for row in rows),
+    ]
+    return "\n".join([*lines, *summary(status)])
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], left: int | None, mood: str, style: Style) -> str:
+    last = cells[-1] if left is None else fitted(cells[-1], left)
+    row = [*(padded(cell, width) for cell, width in zip(cells, widths, strict=False)), last]
+    if mood == "head":
+        return style(_GAP.join(row), mood)
+    row[1] = style(row[1], mood)
+    return _GAP.join(row).rstrip()
+
+
+def _row(each: TargetState, now: str, *, wide: bool) -> _Row:
+    shipped, window = each.shipped, each.window
+    by = one_line(shipped.by) if shipped else "-"
+    cells = [
+        each.target,
+        each.serving,
+        _ago(shipped.at, now) if shipped else "-",
+        by if wide else fitted(by, _LONGEST_NAME),
+        _length(window.age_seconds) if window and window.age_seconds is not None else "-",
+    ]
+    if wide:
+        cells += [short(shipped.commit) if shipped else "-", one_line(shipped.run) or "-" if shipped else "-"]
+    return _Row([*cells, one_line("; ".join(_to_know(each)))], _mood(each))
+
+
+def _to_know(each: TargetState) -> Iterator[str]:
+    """What stands in the way, the worst first, and what is not as on other days."""
+    shipped, drift = each.shipped, each.drift
+    if each.refused:
+        yield f"sync refuses it: {', '.join(sorted({fault.rule for fault in each.refused}))}"
+    if drift:
+        yield f"someone wrote what is served{f', {drift.by}' if drift.by else ''}"
+    if each.unread:
+        yield f"serving cannot be read: {each.unread}"
+    if each.behind and each.serving == "behind":
+        yield f"behind for {_length(each.behind.seconds)}"
+    if each.serving == "absent" and each.current:
+        yield "never synced"
+    yield from (f"{place.place} {place.serving}" for place in each.places or () if place.serving != "in-sync")
+    if not each.current:
+        yield "main has no manifest"
+    for hold in each.holds:
+        yield f"on hold until {hold.until}{' (all)' if hold.target == 'all' else ''}: {hold.reason}"
+    if each.window and each.window.stale:
+        yield f"too old: {', '.join(each.window.stale)}"
+    if shipped and shipped.kind in ("restore", "edit"):
+        what = "restored" if shipped.kind == "restore" else "edited by hand"
+        yield f"{what}: {shipped.reason}" if shipped.reason else what
+    if len(each.pull_requests) == 1:
+        yield f"open: {each.pull_requests[0].id}"
+    elif each.pull_requests:
+        yield f"{len(each.pull_requests)} open pull requests"
+
+
+def summary(status: Status) -> Iterator[str]:
+    """How many targets are in which state, and what to ask next."""
+    every = status.targets
+    states = Counter(each.serving for each in every)
+    parts = [f"{count} {state}" for state, count in states.most_common()]
+    more = {
+        "refused by sync": sum(bool(each.refused) for each in every),
+        "on hold": sum(bool(each.holds) for each in every),
+        "too old": sum(bool(each.window and each.window.stale) for each in every),
+        "with an open pull request": sum(bool(each.pull_requests) for each in every),
+    }
+    parts += [f"{count} {what}" for what, count in more.items() if count]
+    targets = f"{len(every)} target{'s' if len(every) != 1 else ''}"
+    yield f"{targets} on main {short(status.commit)}: {', '.join(parts)}"
+    if any(_mood(each) != "fine" for each in every):
+        worst = next((each for mood in ("bad", "wait") for each in every if _mood(each) == mood), every[0])
+        yield f"more of one: pointsman status {worst.target}"
+
+
+def _mood(each: TargetState) -> str:
+    if each.serving in ("drifted", "unknown") or each.refused:
+        return "bad"
+    return "fine" if each.serving == "in-sync" and not (each.window and each.window.stale) else "wait"
+
+
+def _ago(at: str, now: str) -> str:
+    return f"{_length(int((datetime.fromisoformat(now) - datetime.fromisoformat(at)).total_seconds()))} ago"
+
+
+def _length(seconds: int) -> str:
+    """A length of time in a few characters: 40s, 17m, 5h, 3d."""
+    for unit, size in _UNITS:
+        if abs(seconds) >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
