@@ -24,14 +24,19 @@ class Silent(Unreachable):
 class Opened:
     """One open pull request. `branch` is without refs/heads/, `head` its commit when read, `number` the forge's.
 
-    `merges_with`: the message with which the forge merges it by itself, once it may; None if it does not.
+    `merging`: asks for `merges_with`, which not every forge tells in a list.
     """
 
     branch: str
     head: Oid
     number: str = ""
     url: str | None = None
-    merges_with: str | None = field(default=None, compare=False)
+    merging: Callable[[], str | None] = field(default=lambda: None, compare=False, repr=False)
+
+    @property
+    def merges_with(self) -> str | None:
+        """The message with which the forge merges it by itself, once it may; None if it does not."""
+        return self.merging()
 
     @property
     def id(self) -> str:

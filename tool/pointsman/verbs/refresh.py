@@ -128,6 +128,7 @@ def _one(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
         pulls.close_pull(workspace, pull, f"Closed: {why}.")
         return _told(pull, "closed", why)
     approved = workspace.forge.approvals(pull.opened)
+    by_a_person = not shipping.settings.auto_merge and pull.opened.merges_with is not None
     rebuilt = shipping.push(ship, pull)
     says = f"built anew on main at {short(repo.main)}"
     says += f"; left out, as a rollback took them out: {', '.join(lost)}" if lost else ""
@@ -135,7 +136,7 @@ def _one(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
     workspace.forge.comment(rebuilt.opened, "refresh", fenced(says))
     if shipping.settings.auto_merge and merge.merge_when_ready(workspace, rebuilt) is not None:
         return _told(rebuilt, "merged", says)
-    if pull.opened.merges_with is not None and not shipping.settings.auto_merge:
+    if by_a_person:
         says += f"; it does not merge by itself any more: {pulls.OLD_MESSAGE}"
         workspace.forge.comment(rebuilt.opened, "refresh", fenced(says))
     return _told(rebuilt, "rebuilt", says)

@@ -121,7 +121,7 @@ class GitHub:
     def _opened(self, pull: Mapping[str, Any]) -> Opened:
         branch = str(pull["head"]["ref"])
         head = self.repo.heads.get(f"refs/heads/{branch}", Oid(pull["head"]["sha"]))
-        return Opened(branch, head, str(pull["number"]), str(pull["html_url"]), merges_with(pull))
+        return Opened(branch, head, str(pull["number"]), str(pull["html_url"]), lambda: merges_with(pull))
 
     def _pull(self, opened: Opened) -> Any:
         return self.client.get(f"{self._root}/pulls/{opened.number}")
