@@ -152,7 +152,7 @@ def test_an_answer_that_does_not_end_is_cut_off(hub: Hub, client: Client) -> Non
 def test_a_list_is_read_to_its_end_and_one_without_an_end_is_not(
     hub: Hub, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "_MOST_PAGES", 3)
+    monkeypatch.setattr(http, "MOST_PAGES", 3)
     hub.comments[1] = [{"id": place, "body": str(place)} for place in range(250)]
     hub.pulls[1] = {"number": 1, "state": "closed", "auto_merge": None}
     path = "/repos/o/r/issues/1/comments"

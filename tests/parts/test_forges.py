@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from forge_suite import MESSAGE, ForgeSuite, Ground, Shown
+from gitea import conftest as gitea_stand_in
+from gitea.hub import Hub as GiteaHub
+from gitea.team import Team as GiteaTeam
 from github import conftest as stand_in
 from github.hub import TOKEN, Hub
 from github.team import Team
@@ -63,7 +66,40 @@ def github(request: pytest.FixtureRequest) -> Iterator[Ground]:
         yield Ground(hub.repo, repo, GitHub(repo, client), shown)
 
 
-@pytest.fixture(params=[clone, pytest.param(itself, marks=pytest.mark.slow), github], ids=lambda kind: kind.__name__)
+def _gitea(request: pytest.FixtureRequest, brand: str) -> Iterator[Ground]:
+    """The stand-in for Gitea or Forgejo, which asks for no approval; the adapter waits for nothing."""
+    path: Path = request.getfixturevalue("tmp_path")
+    request.getfixturevalue("monkeypatch").setenv("NO_PROXY", "127.0.0.1")
+    hub = GiteaHub(path / "hub", brand)
+    hub.needs_review = False
+
+    def shown(opened: Opened) -> Shown:
+        pull = hub.pulls[int(opened.number)]
+        said = [each["body"] for each in hub.comments.get(pull["number"], [])]
+        labels = [each["name"] for each in pull["labels"]]
+        return Shown(pull["title"], pull["body"], labels, said, pull["state"] == "open")
+
+    with GiteaTeam(path, hub).open() as repo:
+        repo.refresh()
+        yield Ground(hub.repo, repo, gitea_stand_in.fast(repo, hub), shown)
+    hub.close()
+    assert hub.wrong == []
+
+
+@contextmanager
+def gitea(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    yield from _gitea(request, "Gitea")
+
+
+@contextmanager
+def forgejo(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    yield from _gitea(request, "Forgejo")
+
+
+SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in (itself, forgejo)]
+
+
+@pytest.fixture(params=[clone, github, gitea, *SLOW], ids=lambda kind: kind.__name__)
 def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
     made: AbstractContextManager[Ground] = request.param(request)
     with made as ground:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pointsman.errors import Problem
 
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _SCP = re.compile(r"(?:[^@/]+@)?(?P<host>[^:/]+):(?P<path>/?[^:]+)")
 
 
@@ -19,7 +19,7 @@ def checked(url: str, variable: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not re.fullmatch(r"[A-Za-z0-9.\[\]:-]+", parts.netloc):
         raise Problem(f"{variable} is not a URL such as https://github.example.com")
-    if parts.scheme == "http" and parts.netloc.rpartition(":")[0] not in _LOOPBACK:
+    if parts.scheme == "http" and parts.netloc.rpartition(":")[0] not in LOOPBACK:
         raise Problem(f"{variable} is an http:// address, where others could read the token: use https://")
     return url.rstrip("/")
 

@@ -28,12 +28,16 @@ REQUEST_TRIES = 5
 _WRITES_A_MINUTE = 60  # GitHub's limit for what creates content is 80
 _ANSWER_TIMEOUT = 30.0  # seconds without a byte
 _LONGEST_LIMIT = 86400.0  # seconds
-_MOST_PAGES = 100
+MOST_PAGES = 100
 _MOST_BYTES = 1 << 25  # of one answer: a page of 100 pull requests with the longest bodies has 13 MB
 
 
 class Lost(Silent):
-    """The answer was lost. If the call was a write, it may have happened."""
+    """The answer was lost. If the call was a write, it may have happened. `status`: that of HTTP; 0 without one."""
+
+    def __init__(self, says: str, status: int = 0) -> None:
+        super().__init__(says)
+        self.status = status
 
 
 class Denied(Unreachable):
@@ -117,17 +121,21 @@ class HttpClient:
 
     def get(self, path: str, **query: str | int) -> Any:
         """The answer to GET; Denied with status 404 if there is nothing."""
-        return self._retried(lambda: self.call("GET", self.api + path, query=query))[0]
+        return self.read(path, **query)[0]
+
+    def read(self, path: str, **query: str | int) -> tuple[Any, httpx.Headers]:
+        """The answer to GET, and its headers."""
+        return self._retried(lambda: self.call("GET", self.api + path, query=query))
 
     def pages(self, path: str, **query: str | int) -> Iterator[Any]:
         """Every item of a list, page after page. Unreachable for a list that does not end."""
         parameter, size = self.page_size
-        for page in range(1, _MOST_PAGES + 1):
+        for page in range(1, MOST_PAGES + 1):
             items = self.get(path, **query, **{parameter: size}, page=page)
             yield from items
             if len(items) < size:
                 return
-        raise Unreachable(f"{self.server} has more than {_MOST_PAGES * size} entries in {path}: close some")
+        raise Unreachable(f"{self.server} has more than {MOST_PAGES * size} entries in {path}: close some")
 
     def write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Send a write once; Lost if it is not known whether it happened."""
@@ -203,11 +211,11 @@ class HttpClient:
             says = trouble(error, url)
             raise Lost(f"{self.server} does not answer ({what}: {type(error).__name__}: {says})") from error
         if answer.status_code >= 500:
-            raise Lost(f"{self.server} answered {answer.status_code} to {what}")
-        if answer.status_code == 204:
-            return None, answer.headers
+            raise Lost(f"{self.server} answered {answer.status_code} to {what}", answer.status_code)
         try:
-            content = answer.json()
+            # Gitea tells by the status alone what became of a write.
+            silent = answer.is_redirect or (not answer.content and (answer.is_error or method != "GET"))
+            content = None if silent else answer.json()
         except ValueError as error:
             raise Lost(f"{self.server} answered {what} with something that is not JSON") from error
         if answer.is_success:

@@ -18,6 +18,20 @@ def _github(repo: Repository) -> Forge:
     return open_github(repo)
 
 
+def _gitea(repo: Repository) -> Forge:
+    from pointsman.forge.gitea.brand import GITEA
+    from pointsman.forge.gitea.pulls import open_pulls
+
+    return open_pulls(GITEA, repo)
+
+
+def _forgejo(repo: Repository) -> Forge:
+    from pointsman.forge.gitea.brand import FORGEJO
+    from pointsman.forge.gitea.pulls import open_pulls
+
+    return open_pulls(FORGEJO, repo)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of forge."""
@@ -45,6 +59,8 @@ _GITHUB_FILES = {
 KINDS: Mapping[str, Kind] = {
     "local": Kind(LocalForge, "its branches", _GITHUB_FILES),
     "github": Kind(_github, "those of GitHub", _GITHUB_FILES),
+    "gitea": Kind(_gitea, "those of Gitea", {}),
+    "forgejo": Kind(_forgejo, "those of Forgejo", {}),
 }
 
 
@@ -58,6 +74,11 @@ def open_forge(repo: Repository) -> Forge:
 
 def credentials(remote: str | None) -> Callable[[], Mapping[str, str]] | None:
     """A function that returns git's environment with the credentials for a remote; None if there are none."""
+    from pointsman.forge.gitea.brand import FORGEJO, GITEA
+    from pointsman.forge.gitea.place import credentials_for
     from pointsman.forge.github.token import git_environment
 
-    return git_environment(remote)
+    for found in (git_environment(remote), credentials_for(GITEA, remote), credentials_for(FORGEJO, remote)):
+        if found is not None:
+            return found
+    return None
