@@ -36,6 +36,8 @@ _FETCH_TRIES = 8
 _MOST_OF_REFS = 1 << 26  # bytes: half a million branches
 # What git says of a ref that it could not move. Whatever else is "[remote rejected]" the origin does not allow.
 _FAILED = re.compile(r"unpack|failed to|cannot |missing|unable|atomic|checked out|shallow|transaction|error")
+# What is left of "unexpected line: 'filter blob:none'", which the server keeps to itself over HTTP.
+_REFUSES_FILTER = re.compile(r"expected 'packfile'|'filter |filtering capability|hung up unexpectedly")
 _LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
 
 
@@ -57,6 +59,7 @@ class Origin:
         self.worktree = worktree
         self.url = url
         self.notes: list[str] = []
+        self._whole: tuple[str, ...] = ()  # the option of fetch for an origin that cannot leave out contents
         self.tickets: dict[str, Oid] = {}  # of those who wait to move main, as `heads` last saw them
 
     def heads(self, before: Mapping[str, Oid]) -> dict[str, Oid]:
@@ -129,7 +132,11 @@ class Origin:
         """Fetch the origin's heads into the tracking refs. Git's error if it failed, else None."""
         specs = [f"+{MAIN}:{_tracking(MAIN)}", *(f"+{branch}*:{_tracking(branch)}*" for branch in _BRANCHES)]
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
-        ran = self.git.run("fetch", *quiet, *words, "origin", *specs, timeout=remote_timeout())
+        ran = self.git.run("fetch", *quiet, *words, *self._whole, "origin", *specs, timeout=remote_timeout())
+        if ran.code != 0 and not self._whole and _REFUSES_FILTER.search(ran.err):
+            # Some servers offer to leave out contents and then refuse to (Gitea before 1.16.1).
+            self._whole = ("--no-filter",)
+            return self._fetch(*words)
         return ran.reason if ran.code != 0 else None
 
     def move(self, moves: Sequence[Move], written: set[Oid], instead: str = "") -> None:
