@@ -9,6 +9,7 @@ import pytest
 from shop import GROCER, Shop, git, popularity
 
 from pointsman.errors import MovedFirst
+from pointsman.forge.base import Opened
 from pointsman.intake.staging import read_sources
 from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.repository import Repository
@@ -16,6 +17,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.repo.turns import TICKETS
 from pointsman.shipping import landing
 from pointsman.shipping.landing import push_together
+from pointsman.shipping.pulls import Pull, read_pull
 from pointsman.shipping.record_pull import commit_of
 from pointsman.shipping.records import Recording, record_of
 from pointsman.state.documents import Record
@@ -134,6 +136,21 @@ def hostile(shop: Shop) -> dict[str, Callable[[Repository], Oid]]:
 def test_anything_else_that_waits_stays_with_its_owner_and_stops_nobody_behind_it(shop: Shop, what: str) -> None:
     behind = record(shop, "behind")
     said = in_turn(shop, hostile(shop)[what], lambda repo: commit_of(repo, [behind], run="", note=""))
+    assert [line.partition("record: ")[2].split("/")[0] for line in said] == ["mine", "behind"]
+    assert left(shop) == 1
+
+
+def test_a_bug_that_one_ticket_brings_out_stops_nobody_behind_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd, behind = record(shop, "odd"), record(shop, "behind")
+
+    def broken(repo: Repository, opened: Opened) -> Pull:
+        found = read_pull(repo, opened)
+        if "odd" in found.text:
+            raise RecursionError
+        return found
+
+    monkeypatch.setattr(landing, "read_pull", broken)
+    said = in_turn(shop, *(lambda repo, each=each: commit_of(repo, [each], run="", note="") for each in (odd, behind)))
     assert [line.partition("record: ")[2].split("/")[0] for line in said] == ["mine", "behind"]
     assert left(shop) == 1
 

@@ -13,10 +13,13 @@ import pytest
 from clocks import clock_at
 from shop import Kept, Shop, git, popularity
 
+from pointsman import artifact
 from pointsman.cli.main import main
-from pointsman.errors import Fault, Refused, Unreachable
+from pointsman.errors import Fault, Problem, Refused, Unreachable
 from pointsman.forge.local import LocalForge
+from pointsman.shipping.draft import Drafts
 from pointsman.shipping.records import Recording
+from pointsman.shipping.ship import Shipping
 from pointsman.state.names import Target
 from pointsman.verbs import hold
 from pointsman.workspace import Workspace
@@ -247,6 +250,47 @@ def test_one_merge_that_fails_stops_no_other(two: tuple[Shop, list[Path]], monke
     monkeypatch.undo()
     again = shop.publish(*paths, merge=True)
     assert (again.exit_code, outcomes(again.document)) == (0, ["unchanged", "merged", "unchanged"])
+
+
+STEPS = {"read": (artifact, "read"), "judge": (Drafts, "_current_and_next"), "ship": (Shipping, "_open")}
+
+
+@pytest.mark.parametrize(
+    "step", ["read", *(pytest.param(step, marks=pytest.mark.slow) for step in STEPS if step != "read")]
+)
+def test_a_bug_that_one_target_brings_out_stops_no_other(
+    two: tuple[Shop, list[Path]], step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, paths = two
+    real = getattr(*STEPS[step])
+
+    def broken(*words: Any, **more: Any) -> Any:
+        if any("grocer" in str(word)[:500] for word in words):
+            raise RecursionError("\x1b[31m")
+        return real(*words, **more)
+
+    monkeypatch.setattr(*STEPS[step], broken)
+    done = shop.publish(*paths, merge=True)
+    says = "this is a bug in pointsman (RecursionError: \\u001b[31m)"
+    assert (done.exit_code, outcomes(done.document)) == (5, ["merged", "waits", "merged"])
+    waits = done.document["targets"][1]
+    assert waits["says"] == says if step == "ship" else waits["faults"][0]["says"] == says
+    with pytest.raises(Problem, match="this is a bug in pointsman") as alone:
+        shop.publish(paths[1], merge=True)
+    assert alone.value.exit_code == (70 if step == "ship" else 1)
+
+
+def test_dropping_the_last_type_stops_its_target_alone(two: tuple[Shop, list[Path]]) -> None:
+    shop, paths = two
+    shop.publish(paths[0], merge=True)
+    last = ((Target("acme", "home"), "popularity"),)
+    done = shop.publish(paths[1], drops=last)
+    assert (done.exit_code, outcomes(done.document)) == (5, ["waits", "opened"])
+    [fault] = done.document["targets"][0]["faults"]
+    assert fault["rule"] == "manifest-removed"
+    assert "delete its manifest in a commit" in fault["says"]
+    with pytest.raises(Refused, match="would have no type left"):
+        shop.publish(drops=last)
 
 
 @pytest.mark.slow

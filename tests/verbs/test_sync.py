@@ -15,10 +15,12 @@ from shop import GROCER, STAGING, Kept, Shop, git, popularity, refused
 
 from pointsman.cli import sync
 from pointsman.errors import Problem, Refused
+from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.serving.fence import SYNCED
 from pointsman.shipping.records import Recording
 from pointsman.state.documents import Record
+from pointsman.state.names import Target
 from pointsman.store.directory import FileStore
 
 
@@ -162,6 +164,29 @@ def test_one_target_that_may_not_be_served_keeps_its_pointer_and_the_others_go_o
     assert outcomes(outcome)["bookshop/home"] == "unchanged"
     shop.publish(tmp_path / "p2.json")  # puts the blob again, whatever main says
     assert outcomes(shop.sync())["grocer/home"] == "written"
+
+
+def test_a_bug_that_one_target_brings_out_stops_no_other(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.sync()
+    served = shop.serving
+    shop.publish(popularity(tmp_path / "p2.json", 11), STAGING / "bookshop" / "home", merge=True)
+    real = Gate.faults_of_current
+
+    def broken(gate: Gate, main: Any, target: Target, **more: Any) -> Any:
+        if target.tenant == "grocer":
+            raise RecursionError("\x1b[31m")
+        return real(gate, main, target, **more)
+
+    monkeypatch.setattr(Gate, "faults_of_current", broken)
+    outcome = shop.sync()
+    assert (outcome.exit_code, shop.serving) == (5, served)
+    assert outcomes(outcome) == {"grocer/home": "refused", "bookshop/home": "written"}
+    [fault] = outcome.document["targets"][1]["faults"]
+    assert (fault["rule"], fault["says"]) == ("bug", "this is a bug in pointsman (RecursionError: \\u001b[31m)")
+    monkeypatch.undo()
+    assert outcomes(shop.sync()) == {"grocer/home": "written", "bookshop/home": "unchanged"}
 
 
 def test_a_manifest_that_becomes_a_symlink_on_main_is_refused(shop: Shop) -> None:

@@ -14,6 +14,7 @@ from unicodedata import category
 # RFC 3986, 3.2.1: what stands before the last "@" of an authority.
 _USER_INFO = re.compile(r"(https?://)[^/\s\"'<>]*@", re.IGNORECASE)
 _PASSWORD = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^/\s\"'<>:@]*):[^/\s\"'<>]*@")
+_SHOWN_OF_A_BUG = 300  # characters
 # Printable by their category and not seen all the same (Unicode, Default_Ignorable_Code_Point).
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
@@ -96,6 +97,21 @@ class MovedFirst(Problem):
 
 
 class Bug(Problem):
-    """A fault of pointsman itself, told by something that goes on."""
+    """A fault of pointsman itself, told in one sentence, where `of` names what was raised."""
 
     exit_code = 70  # EX_SOFTWARE of sysexits.h
+
+    @classmethod
+    def of(cls, error: Exception, what: str = "this is a bug in pointsman") -> Bug:
+        return cls(f"{what} ({type(error).__name__}: {one_line(str(error))[:_SHOWN_OF_A_BUG]})")
+
+
+def trouble_of(error: Exception) -> Problem:
+    """What whoever goes on after `error` tells of it: of many items, the trouble of one stops no other."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, OSError):
+        name = error.filename
+        name = name.decode(errors="backslashreplace") if isinstance(name, bytes) else name
+        return Unreachable(f"{f'{name}: ' if isinstance(name, str) else ''}{error.strerror or error}")
+    return Bug.of(error)

@@ -15,11 +15,10 @@ import click
 
 from pointsman import __version__
 from pointsman.cli.console import Answer, Call, Commands, advice, advise_for, json_option, say, say_document
-from pointsman.errors import Bug, Problem, Refused, Unreachable, one_line, without_secrets
+from pointsman.errors import Bug, Problem, Refused, Unreachable, trouble_of, without_secrets
 
 COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
 _INTERRUPTED = 130  # 128 + SIGINT
-_SHOWN_OF_A_BUG = 300  # characters
 _PIPE_CLOSED = 141  # 128 + SIGPIPE, as git ends when its reader goes away
 
 _EXITS = (
@@ -158,8 +157,7 @@ def _trouble(call: Call, error: Exception) -> int:
     if isinstance(error, OSError):
         if _reader_is_gone():
             return _PIPE_CLOSED
-        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-        return _problem(call.json, f"{where}{error.strerror or error}", Unreachable.exit_code)
+        return _problem(call.json, str(trouble_of(error)), Unreachable.exit_code)
     return _bug(call, error)  # the last net: a bug ends in a sentence, too
 
 
@@ -223,8 +221,7 @@ def _bug(call: Call, error: Exception) -> int:
 
         say("".join(traceback.format_exception(error)).rstrip(), err=True)
     more = "" if call.verbose else "; the same command with -v shows where"
-    says = f"this is a bug in pointsman ({type(error).__name__}: {one_line(str(error))[:_SHOWN_OF_A_BUG]}){more}"
-    return _problem(call.json, says, Bug.exit_code)
+    return _problem(call.json, f"{Bug.of(error)}{more}", Bug.exit_code)
 
 
 def _refused(call: Call, refused: Refused) -> int:

@@ -10,7 +10,7 @@ from functools import partial
 from pointsman import artifact
 from pointsman.artifact import Artifact, user_type
 from pointsman.artifact.user_type import UserType
-from pointsman.errors import Fault, Problem, Refused
+from pointsman.errors import Fault, Problem, Refused, trouble_of
 from pointsman.intake.staged_tree import ALL_WINDOWS, find_files, is_window, read_artifact, staged_at
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state import strict_json
@@ -119,7 +119,10 @@ def _read(same: Sequence[str], types: Mapping[str, UserType | Fault], limit: int
         data = read_artifact(path, limit)
     except Refused as refused:
         return path, refused.faults
-    read = artifact.read(data, path, types=types)
+    try:
+        read = artifact.read(data, path, types=types)
+    except Exception as error:  # noqa: BLE001 - it stops its own target
+        return path, [Fault(path, "bug", str(trouble_of(error)))]
     if isinstance(read, Fault):
         return path, [read]
     wrong = {each: list(_judge(read, each, limit)) for each in same}

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pointsman.errors import Fault, Problem, Refused
+from pointsman.errors import Fault, Problem, Refused, trouble_of
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.review import commit_message
 from pointsman.report.review.document import describe
@@ -121,6 +121,11 @@ class Drafts:
                     break
                 except Stopped as stopped:
                     waiting.update(stopped.waiting)
+                except Problem:
+                    raise
+                except Exception as error:  # noqa: BLE001 - it stops the targets that brought it out
+                    says = str(trouble_of(error))
+                    waiting.update({each.target: [Fault(each.target.manifest_path, "bug", says)] for each in left})
         self._accept = bind(self._accept, {want.target: self._accepted.get(want.target, {}) for want in wants})
         return waiting
 
@@ -183,7 +188,8 @@ class Drafts:
                 raise Refused(faults)  # main has these versions, but sync does not serve their manifest
             return before, None
         if not after:
-            raise Problem(f"{target} would have no type left: to stop serving it, delete its manifest in a commit")
+            says = "it would have no type left: to stop serving it, delete its manifest in a commit"
+            raise Refused([Fault(target.manifest_path, "manifest-removed", says)])
         updated_at = later_moment(self.clock(), before.updated_at if before else None)
         return before, Manifest(target.tenant, target.surface, after, updated_at)
 

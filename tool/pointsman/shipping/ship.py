@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from pointsman.errors import Fault, MovedFirst, Problem, Refused
+from pointsman.errors import Fault, MovedFirst, Problem, Refused, trouble_of
 from pointsman.forge.base import Opened
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
@@ -95,9 +95,9 @@ class Shipping:
             try:
                 shipped += self._ship(group)
                 failed.clear()
-            except Problem as error:
-                failed.append(error)
-                says = str(error)
+            except Exception as error:  # noqa: BLE001 - a bug, too, is told of its own targets
+                failed.append(trouble_of(error))
+                says = str(failed[-1])
                 shipped += [self._shipped(want.target, "waits", pull=self._pull, says=says) for want in group]
         if failed and all(each.outcome == "waits" and each.faults is None for each in shipped):
             raise failed[-1]

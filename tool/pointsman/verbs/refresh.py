@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pointsman.errors import Bug, Fault, MovedFirst, Problem, Refused, one_line
+from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line, trouble_of
 from pointsman.forge.base import Silent
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
@@ -69,12 +69,9 @@ def refresh(workspace: Workspace, text: str | None = None) -> Outcome[Refreshed]
             if troubles and isinstance(troubles[-1], Silent):
                 raise Silent("not tried: the forge did not answer for the one before")
             done.append(_refresh(workspace, pull))
-        except Problem as problem:
-            troubles.append(problem)
-            done.append(_told(pull, "failed", str(problem)))
         except Exception as error:  # noqa: BLE001 - whoever may push a branch can show us a bug, and the others wait
-            troubles.append(bug := Bug(f"this is a bug in pointsman ({type(error).__name__}: {one_line(str(error))})"))
-            done.append(_told(pull, "failed", str(bug)))
+            troubles.append(trouble_of(error))
+            done.append(_told(pull, "failed", str(troubles[-1])))
         progress.counted("pull requests looked at", place + 1, len(every))
         progress(f"{done[-1].outcome} {pull.branch}")
     if text is not None and troubles:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.errors import MovedFirst, Problem, Unreachable, trouble_of
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.outcomes import CallResult, Synced, SyncedAt, SyncedPlace, SyncedTarget
@@ -70,10 +70,10 @@ class _Try:
             if head is not None:
                 self.notes += self.sync.look_at_mounts(head)
             self.sync.follow()
-        except Problem as problem:
+        except Exception as error:
             if not self.sync.place.name:
                 raise
-            self.problem = problem
+            self.problem = trouble_of(error)
 
     def deliver(self) -> None:
         """Make the calls that are due."""

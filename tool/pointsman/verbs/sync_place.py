@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Container, Iterable, Iterator, Mapping
 
-from pointsman.errors import Blocked, Fault, MovedFirst, Refused, Unreachable
+from pointsman.errors import Blocked, Bug, Fault, MovedFirst, Problem, Refused, Unreachable
 from pointsman.gate.unmounted import serves_from_store, unmounted
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Checkpoint
@@ -119,6 +119,10 @@ class PlaceSync:
                 did = Did("unchanged") if target in same else targets.settle(target, held)
             except Blocked as blocked:
                 did = Did("refused", (Fault(target.manifest_path, "blocked", str(blocked)),))
+            except (Problem, OSError):
+                raise
+            except Exception as error:  # noqa: BLE001 - it keeps its pointer, and the others get theirs
+                did = Did("refused", (Fault(target.manifest_path, "bug", str(Bug.of(error))),))
             earlier = self.done[target].outcome if target in self.done else None
             if earlier is None or not _adds_nothing(earlier, did.outcome):
                 made = targets.told(target, held, did)

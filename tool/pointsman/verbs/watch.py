@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
-from pointsman.errors import Bug, MovedFirst, Problem, Unreachable, one_line
+from pointsman.errors import Bug, MovedFirst, Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.report.target_state import Status, TargetState
 from pointsman.serving.outcomes import Synced
@@ -167,8 +167,7 @@ def _attempt(
     except Exception as error:
         if looked and isinstance(error, OSError):
             raise
-        says = f"this pass failed by a bug ({type(error).__name__}: {one_line(str(error))})"
-        return None if stop.is_set() else Bug(says)
+        return None if stop.is_set() else Bug.of(error, "this pass failed by a bug")
     finally:
         if stop.is_set():
             workspace.repo.notes.clear()
