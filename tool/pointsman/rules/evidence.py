@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -11,7 +11,7 @@ from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
 from pointsman.state.documents import Hold, Manifest, Record, Tombstone
 from pointsman.state.message import Said
-from pointsman.state.names import Target
+from pointsman.state.names import Target, short
 from pointsman.state.objects import Change, Oid
 
 
@@ -74,15 +74,15 @@ class TargetChange:
     holds: Mapping[str, Hold | None] = field(default_factory=dict)  # path → hold on the base; None: not readable
 
     @property
-    def way_back(self) -> str:
-        """Advice for a fault that is found after the merge."""
-        return f"if it is on main already, run pointsman rollback {self.target} first"
-
-    @property
     def changed(self) -> list[str]:
         """The slots that point to another place than on the base."""
         before = self.before.current if self.before else {}
         return [slot for slot, uri in self.after.current.items() if before.get(slot) != uri] if self.after else []
+
+    def versions_of(self, slots: Iterable[str]) -> str:
+        """The versions that `after` has in these slots, as a sentence names them."""
+        versions = self.after.versions if self.after is not None else {}
+        return ", ".join(f"{slot} {short(versions[slot])}" for slot in sorted(slots) if slot in versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,12 @@ class Evidence:
     odd: Mapping[str, str] = field(default_factory=dict)  # directory → why its tree is none that git writes
     lost: Mapping[str, Oid] = field(default_factory=dict)  # who saw it → a commit that main no longer descends from
     unsigned: Mapping[str, str] = field(default_factory=dict)  # path → why its signature is missing
+
+    def way_back(self, change: TargetChange) -> str:
+        """Advice at the end of a sentence about a change that may be merged; "" about one that is only proposed."""
+        if self.checkpoint in (Checkpoint.STAGED, Checkpoint.CHANGE):
+            return ""
+        return f"; if it is on main already, run pointsman rollback {change.target} first"
 
     @property
     def restored(self) -> set[str]:

@@ -14,14 +14,15 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         for path, hold in change.holds.items() if change.kind is Kind.SHIP else ():
             if hold is None:
                 says = (
-                    f"the hold {path} cannot be read, so it may be one on {change.target}: correct or remove it; "
-                    f"{change.way_back}"
+                    f"the hold {path} cannot be read, so it may be one on {change.target}: correct or remove it"
+                    f"{evidence.way_back(change)}"
                 )
                 yield Fault(change.target.manifest_path, "on-hold", says)
             elif hold.binds(evidence.clock):
+                back = evidence.way_back(change)
                 says = (
                     f"{change.target} is on hold until {hold.until} ({hold.reason}): wait, or end the hold with "
-                    f"pointsman release {hold.target}; {change.way_back}, which passes in a hold"
+                    f"pointsman release {hold.target}{back and f'{back}, which passes in a hold'}"
                 )
                 yield Fault(change.target.manifest_path, "on-hold", says)
 

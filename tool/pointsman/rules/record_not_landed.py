@@ -7,20 +7,16 @@ from collections.abc import Iterator
 from pointsman.errors import Fault
 from pointsman.rules.evidence import Checkpoint, Evidence
 from pointsman.rules.rule import Rule
-from pointsman.state.names import short
 
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
     for change in evidence.targets:
-        for slot, record in change.records.items():
-            if record is None and change.after is not None and slot in change.after.versions:
-                version = change.after.versions[slot]
-                place = change.target.record_path(slot, version)
-                says = (
-                    f"{slot} {short(version)} has no record on main ({place}): publish its artifact, which adds the "
-                    f"record; {change.way_back}"
-                )
-                yield Fault(change.target.manifest_path, "record-not-landed", says)
+        if lacking := change.versions_of(slot for slot, record in change.records.items() if record is None):
+            says = (
+                f"main has no record of {lacking} (below registry/{change.target}): publish the artifact, which adds "
+                f"the record{evidence.way_back(change)}"
+            )
+            yield Fault(change.target.manifest_path, "record-not-landed", says)
     for path in sorted(evidence.unrecorded):
         yield Fault(path, "record-not-landed", "main has no record of this version: there is nothing to retire")
 

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from pointsman.errors import Fault
 from pointsman.rules.evidence import Checkpoint, Evidence
 from pointsman.rules.rule import Rule
-from pointsman.state.names import short
 
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
     for change in evidence.targets:
-        for slot in sorted(change.retired):
-            version = change.after.versions[slot] if change.after is not None else ""
-            place = change.target.tombstone_path(slot, version)
-            says = f"{slot} {short(version)} was retired ({place}): publish another version; {change.way_back}"
+        if change.retired:
+            was = "was" if len(change.retired) == 1 else "were"
+            says = (
+                f"{change.versions_of(change.retired)} {was} retired (registry/{change.target} has the tombstone): "
+                f"publish another version{evidence.way_back(change)}"
+            )
             yield Fault(change.target.manifest_path, "retired", says)
 
 
