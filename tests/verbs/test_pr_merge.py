@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from shop import GROCER, STAGING, Shop, cooc, git, popularity
+from shop import DAYS, GROCER, STAGING, Shop, cooc, git, popularity
 
 from pointsman.cli.main import main
 from pointsman.errors import Problem
-from pointsman.verbs import rollback
+from pointsman.state.names import Target
+from pointsman.verbs import hold, rollback
 from pointsman.workspace import Workspace
 
 
@@ -50,6 +51,35 @@ def test_a_rollback_is_merged_once_by_whatever_name(tmp_path: Path) -> None:
     with shop.open() as repo:
         first = git(shop.origin, "rev-list", "main", "--", GROCER.manifest_path).split()[-1]
         rollback.roll_back(Workspace(repo), rollback.Request((GROCER,), slot="cooc", to=first))
+    merge_twice(shop, shop.pulls()[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["grocer/home", "all"])
+def test_a_hold_and_its_release_are_merged_once_by_whatever_name(tmp_path: Path, target: str) -> None:
+    shop = Shop(tmp_path / "shop")
+    shop.publish(day=1, merge=True)
+    for until in ("2999-01-01", None):
+        with shop.open() as repo:
+            hold.change_hold(Workspace(repo), hold.Request(target, until, "closed"))
+        merge_twice(shop, shop.pulls()[0])
+
+
+def test_a_rollback_with_a_hold_is_merged_once_by_whatever_name(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    staged = (STAGING / "bookshop", STAGING / "grocer")
+    for day in (1, 2):
+        shop.publish(*staged, windows=(DAYS[day],), merge=True)
+    targets = (GROCER, Target("bookshop", "home"))
+    shop.roll_back(targets[0], hold=True, until="2999-01-01", reason="a bad feed")
+    title = git(shop.origin, "log", "-1", "--format=%s", shop.pulls()[0]["branch"])
+    assert title.startswith("rollback: grocer/home to ")
+    assert title.endswith(", and hold it")
+    merge_twice(shop, shop.pulls()[0], "grocer/home")
+    shop.roll_back(*targets, hold=True, until="2999-01-02", reason="worse")
+    merge_twice(shop, shop.pulls()[0])
+    shop.roll_back(targets[0], hold=True, until="2999-01-03", reason="for long")
+    assert [pull["title"] for pull in shop.pulls()] == ["hold: grocer/home"]
     merge_twice(shop, shop.pulls()[0])
 
 

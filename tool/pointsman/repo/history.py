@@ -93,9 +93,9 @@ class History(Ancestry):
             return known.from_later(tip, newer, path)
         return PathWalk(tip, [], lambda start: self._history(start, path) if start is not None else iter(()))
 
-    def history_below(self, tip: Oid, directory: str) -> Iterator[Commit]:
-        """Like `history`, for everything in a directory."""
-        return self._history(tip, directory)
+    def history_below(self, tip: Oid, *directories: str) -> Iterator[Commit]:
+        """Like `history`, for everything in directories."""
+        return self._history(tip, *directories)
 
     def read_history(self, tip: Oid | None = None) -> HistoryIndex:
         """Read the whole history of `tip` (default: main) at once. From then on `history` uses it."""

@@ -6,7 +6,6 @@ what is asked last takes its place.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
@@ -19,18 +18,18 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping import pulls
+from pointsman.shipping.branches import hold_branch
 from pointsman.shipping.options import NOT_NOW, check_now, check_words
 from pointsman.shipping.pulls import Pull
 from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.state.message import check_value, compose
-from pointsman.state.names import NAME, Target, branch_place, short
+from pointsman.state.names import NAME, Target, short
 from pointsman.state.objects import PLAIN_FILE, Entry, Oid
 from pointsman.state.times import duration
 from pointsman.struct import struct
 from pointsman.values import CommitId, HoldTerms, PullRequest, Shape
 from pointsman.workspace import Workspace
 
-_TRIES = 12
 _SHOWN = 3  # targets
 _MINUTE = 60  # what "2h" means is rounded up to it, so that asking again is asking for the same
 
@@ -138,7 +137,7 @@ def _change(workspace: Workspace, request: Request, wanted: Hold | None) -> Hold
 
     if (entry is None) if wanted is None else is_same(was, wanted):
         return told(was, "unchanged")
-    branch = f"hold/{branch_place(request.target)}/{hashlib.sha256(f'hold {request.target}'.encode()).hexdigest()[:12]}"
+    branch = hold_branch(request.target)
     ref = f"refs/heads/{branch}"
     there = repo.heads.get(ref)
     if there is not None and not request.now and _asks_for(repo, there, path, entry, wanted):

@@ -106,16 +106,20 @@ def _roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
 
 def _branch(request: Request, plans: Sequence[Plan]) -> str:
     place = plans[0].target.place if len(plans) == 1 else "run"
-    return f"rollback/{place}/{digits_of([plan.key for plan in plans])}"
+    in_order = sorted(plans, key=lambda plan: plan.target)
+    return f"rollback/{place}/{digits_of([plan.key for plan in in_order])}"
 
 
 def _subject(plans: Sequence[Plan]) -> str:
+    held = sum(plan.hold is not None for plan in plans)
     if len(plans) == 1:
         (plan,) = plans
-        return f"rollback: {plan.target} to {plan.to}" if plan.moves else f"hold: {plan.target}"
+        also = ", and hold it" if held else ""
+        return f"rollback: {plan.target} to {plan.to}{also}" if plan.moves else f"hold: {plan.target}"
     what = "rollback" if plans[0].moves else "hold"
+    also = f", and hold {held} of them" if held and plans[0].moves else ""
     some = ", ".join(str(plan.target) for plan in plans[:_SHOWN])
-    return f"{what}: {len(plans)} targets, {some}{' …' if len(plans) > _SHOWN else ''}"
+    return f"{what}: {len(plans)} targets, {some}{' …' if len(plans) > _SHOWN else ''}{also}"
 
 
 def _note(request: Request, plans: Sequence[Plan]) -> str:

@@ -13,7 +13,7 @@ from pointsman.history.earlier_states import EarlierState, EarlierStates, NeverG
 from pointsman.history.targets import choose
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.shipping.branches import restore_key
+from pointsman.shipping.branches import held_key, restore_key
 from pointsman.shipping.options import accepts, bind, check_now, check_words
 from pointsman.state.documents import Hold, Manifest, later_moment, read_manifest
 from pointsman.state.message import Said
@@ -142,7 +142,7 @@ def _said(gate: Gate, request: Request, target: Target) -> Said:
 def _without(target: Target, entry: Entry | None, said: Said) -> Plan:
     """The removal of a manifest that no commit brought in good order, as a revert of that commit would do it."""
     says = f"no manifest of it was ever in good order, so main has none now: pointsman publish --reship ships {target}"
-    return Plan(target, entry, None, said, "no manifest", says=says, removes=True, key=f"{target} - {said.supersedes}")
+    return Plan(target, entry, None, said, "no manifest", says=says, removes=True, key=restore_key(said, None))
 
 
 def _with_slots(
@@ -168,7 +168,7 @@ def _held(repo: Repository, base: Snapshot, plan: Plan, hold: Hold) -> Plan:
     there = holds.standing(repo, base.entry(hold.path), hold.path)
     if there is not None and (there.until >= hold.until or holds.is_same(there, hold)):
         return replace(plan, stands=there)
-    return replace(plan, hold=hold, key=f"{plan.key} hold {hold.reason}")
+    return replace(plan, hold=hold, key=held_key(plan.key if plan.moves else "", hold))
 
 
 def _manifest(repo: Repository, target: Target, entry: Entry, commit: Oid) -> Manifest:
