@@ -24,7 +24,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping.supersede import Superseding
 from pointsman.state import message
 from pointsman.state.names import Target
-from pointsman.verbs import audit, hold, log, refresh
+from pointsman.verbs import audit, hold, log, publish, refresh
 from pointsman.workspace import Workspace
 
 
@@ -315,12 +315,42 @@ def test_a_publish_that_sees_the_newer_one_only_after_opening_closes_itself_and_
 
 
 @pytest.mark.slow
+def test_an_origin_that_is_gone_at_the_last_look_takes_no_outcome_away(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_again = Superseding.look_again
+
+    def gone(superseding: Superseding, opened: Any) -> Any:
+        shop.origin.rename(shop.root / "gone")
+        return look_again(superseding, opened)
+
+    monkeypatch.setattr(Superseding, "look_again", gone)
+    done = shop.publish(day=1)
+    assert (done.exit_code, outcomes(done)) == (0, ["opened"])
+    assert any(note.startswith("newer pull requests were not looked for: ") for note in done.notes)
+
+
+@pytest.mark.slow
+def test_a_time_far_ahead_outranks_nobody(shop: Shop, tmp_path: Path) -> None:
+    one, two = popularity(tmp_path / "one.json", 5), popularity(tmp_path / "two.json", 5, salt="x")
+    with shop.open() as repo:
+        request = publish.Request((str(one),))
+        assert outcomes(publish.publish(Workspace(repo, clock=clock_at(2**35)), request)) == ["opened"]
+    assert outcomes(shop.publish(two)) == ["opened"]
+    [pull] = shop.pulls()
+    shop.merge(pull["id"])
+    with shop.open() as repo:
+        shown = publish.publish(Workspace(repo, clock=clock_at(2**35)), publish.Request((str(one),), dry_run=True))
+    assert outcomes(shown) == ["dry-run"]
+
+
+@pytest.mark.slow
 def test_a_pull_request_whose_manifest_moved_is_rebuilt_by_publishing_again(shop: Shop, tmp_path: Path) -> None:
     one, two = popularity(tmp_path / "p.json", 5), cooc(tmp_path / "c.json", 5)
     shop.publish(one)
     shop.publish(two, merge=True)
     assert [pull["stale"] for pull in shop.pulls()] == [True]
-    with pytest.raises(MovedFirst, match="publish again, or run pointsman pr refresh; "):
+    with pytest.raises(MovedFirst, match=r"publish again, or run pointsman pr refresh \("):
         shop.merge()
     assert outcomes(shop.publish(one)) == ["updated"]
     shop.merge()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from shop import GROCER, Kept, Shop, cooc, git, popularity
 
-from pointsman.errors import Problem
+from pointsman.errors import MovedFirst, Problem
+from pointsman.repo import retry
 from pointsman.shipping import pulls
 from pointsman.state.documents import read_manifest
 from pointsman.verbs import refresh
@@ -226,6 +227,30 @@ def test_a_bug_that_one_brings_out_stops_no_other(shop: Shop, monkeypatch: pytes
     failed, rebuilt = outcome.document["pull_requests"]
     assert (outcome.exit_code, rebuilt["outcome"]) == (5, "rebuilt")
     assert failed["says"] == "this is a bug in pointsman (RecursionError: \\u001b[31m)"
+
+
+@pytest.mark.slow
+def test_a_main_that_moves_more_often_than_any_count_is_followed_until_the_clock_says_no(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull = of_cooc(shop)
+    merged_popularity(shop)
+    real, moves = refresh._one, list(range(30))
+
+    def overtaken(workspace: Workspace, one: Any) -> Any:
+        if moves:
+            git(shop.origin, "update-ref", f"refs/heads/ship/other/{moves.pop()}", shop.main)
+            raise MovedFirst("main moved")
+        return real(workspace, one)
+
+    monkeypatch.setattr(refresh, "_one", overtaken)
+    monkeypatch.setattr(retry, "pause", lambda _: None)
+    assert refreshed(shop, pull["branch"])[pull["branch"]][0] == "rebuilt"
+    moves += range(30)
+    monkeypatch.setenv("POINTSMAN_LANDING_TIMEOUT", "0.01")
+    with pytest.raises(MovedFirst, match="main moved at every try to rebuild"):
+        refreshed(shop, pull["branch"])
+    assert moves
 
 
 def test_a_target_that_only_the_diff_names_is_named(shop: Shop) -> None:

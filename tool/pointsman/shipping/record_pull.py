@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.base import Opened, Page
@@ -43,7 +44,9 @@ class RecordPull:
     def add(self, records: Sequence[Record], *, run: str = "", note: str = "") -> None:
         """Add the records to main. MovedFirst, with the next step, if main does not have them in time."""
         until = self._clock() + records_timeout()
-        for again in range(TRIES):
+        still = 0
+        for again in count():
+            seen = self.repo.heads
             missing = self._missing(records)
             if not missing:
                 return
@@ -55,11 +58,11 @@ class RecordPull:
             except _Late:
                 raise
             except MovedFirst:
-                if again == TRIES - 1 or self._clock() > until:
+                if still == TRIES or self._clock() > until:
                     raise
                 pause(again)
                 self.repo.refresh()
-        raise MovedFirst("others added some of these records at every try: run the command again")
+                still = still + 1 if self.repo.heads == seen else 0
 
     def _ask_to_merge(self, opened: Opened, missing: Sequence[Record], text: str) -> None:
         try:

@@ -7,19 +7,21 @@ closes the same one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import timedelta
 
-from pointsman.errors import MovedFirst
-from pointsman.repo.retry import TRIES, pause
+from pointsman.errors import trouble_of
+from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping import merge, pulls
 from pointsman.shipping.draft import Ship, Want
 from pointsman.shipping.pulls import Pull
-from pointsman.state.documents import Record
+from pointsman.state.documents import Record, later_moment
 from pointsman.state.message import Said
 from pointsman.state.names import Target
 from pointsman.state.times import window_instant
 from pointsman.workspace import Workspace
 
+_AHEAD = timedelta(days=1)  # of the clock: what is later, the gate refuses (unvouched-manifest), so it outranks nobody
 _Rank = tuple[tuple[int, int], str, str]  # newest window end, newest updated_at, branch
 
 
@@ -45,14 +47,16 @@ class Superseding:
 
     def look_again(self, opened: Sequence[Pull]) -> dict[str, Pull]:
         """Target → the pull request, opened meanwhile, that it gave way to. The later one of two sees both."""
-        for again in range(TRIES if opened else 0):
+        if not opened:
+            return {}
+        try:
             self.repo.refresh()
-            try:
-                newer = [(pull, self.give_way(pull)) for pull in opened]
-                return {str(target): other for pull, other in newer if other is not None for target in pull.targets}
-            except MovedFirst:  # another publisher closed the same one
-                pause(again)
-        return {}
+            # MovedFirst: another publisher closed the same one
+            newer = until_settled(self.repo, lambda: [(pull, self.give_way(pull)) for pull in opened])
+        except Exception as error:  # noqa: BLE001 - what was shipped is told all the same
+            self.notes.append(f"newer pull requests were not looked for: {trouble_of(error)}; next: pointsman pr list")
+            return {}
+        return {str(target): other for pull, other in newer if other is not None for target in pull.targets}
 
     def give_way(self, mine: Pull) -> Pull | None:
         """Close older pull requests that `mine` covers. Or close `mine` if a newer one covers it, and return that."""
@@ -81,8 +85,12 @@ class Superseding:
         base = Snapshot(self.repo, self.repo.main)
         said = pull.message.said
         found = (documents.record(base, each.target, *slot) for each in said for slot in each.records.items())
-        manifests = (documents.manifest(head, each.target) for each in said)
-        updated = ["", *(manifest.updated_at for manifest in manifests if manifest is not None)]
+        updated = [""]
+        for each in said:
+            now, then = documents.manifest(base, each.target), documents.manifest(head, each.target)
+            latest = later_moment(self.workspace.clock() + _AHEAD, now.updated_at if now is not None else None)
+            if then is not None and then.updated_at <= latest:
+                updated.append(then.updated_at)
         return _newest_end(record for record in found if record is not None), max(updated), pull.branch
 
 

@@ -8,14 +8,15 @@ left out; commits that someone else put on the branch stop the rebuild, and so d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Annotated, Literal
 
-from pointsman.errors import Fault, MovedFirst, Problem, Refused, one_line, trouble_of
+from pointsman.errors import Fault, Problem, Refused, one_line, trouble_of
 from pointsman.forge.base import Silent
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
-from pointsman.repo.retry import pause
+from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.markdown import fenced
 from pointsman.shipping import merge, pulls
@@ -29,7 +30,6 @@ from pointsman.struct import struct
 from pointsman.values import PullRequest, TargetName, ToldFault, told
 from pointsman.workspace import Workspace
 
-_TRIES = 12
 Became = Literal["fresh", "rebuilt", "merged", "closed", "left", "refused", "failed"]
 
 
@@ -89,22 +89,21 @@ def _exit_code(done: Sequence[RefreshedPullRequest], troubles: Sequence[Problem]
 
 
 def _refresh(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
-    repo = workspace.repo
-    for again in range(_TRIES):
+    tries = count()
+
+    def attempt() -> RefreshedPullRequest:
+        now = pulls.open_pulls(workspace, [pull.branch]) if next(tries) else [pull]
+        if not now:
+            return _told(pull, "left", "it was merged or closed meanwhile")
         try:
-            return _one(workspace, pull)
+            return _one(workspace, now[0])
         except Refused as error:
             says = "Main moved, and the gate does not pass this on main as it is now. Publish again, or close it.\n\n"
-            workspace.forge.comment(pull.opened, "refresh", says + fenced("\n".join(map(str, error.faults))))
-            return _told(pull, "refused", "the gate does not pass it on main as it is now", error.faults)
-        except MovedFirst:
-            pause(again)
-            repo.refresh()
-            now = pulls.open_pulls(workspace, [pull.branch])
-            if not now:
-                return _told(pull, "left", "it was merged or closed meanwhile")
-            pull = now[0]
-    raise MovedFirst(f"main moved at every try to rebuild {pull.branch}: run pointsman pr refresh {pull.id}")
+            workspace.forge.comment(now[0].opened, "refresh", says + fenced("\n".join(map(str, error.faults))))
+            return _told(now[0], "refused", "the gate does not pass it on main as it is now", error.faults)
+
+    gave_up = f"main moved at every try to rebuild {pull.branch}: run pointsman pr refresh {pull.id}"
+    return until_settled(workspace.repo, attempt, gave_up)
 
 
 def _one(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
