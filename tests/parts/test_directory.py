@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 
 import full_disk
 import pytest
@@ -157,6 +158,18 @@ def test_only_one_process_at_a_time_writes_pointers(store: FileStore) -> None:
     with store.locked(""):
         assert is_locked(store.url)
     assert not is_locked(store.url)
+
+
+def test_whoever_waits_for_the_lock_for_too_long_says_so(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTSMAN_LOCK_TIMEOUT", "0.2")
+    with other_process(store.url) as (went, process):
+        assert went == "in"
+        with pytest.raises(Unreachable, match=r"holds the lock of .* \(POINTSMAN_LOCK_TIMEOUT\)"), store.locked(""):
+            pass
+        monkeypatch.setenv("POINTSMAN_LOCK_TIMEOUT", "60")
+        Timer(0.1, process.kill).start()
+        with store.locked(""):
+            assert process.wait() != 0
 
 
 def test_a_process_that_is_killed_leaves_no_lock_behind(store: FileStore) -> None:

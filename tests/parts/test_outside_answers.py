@@ -7,10 +7,12 @@ import os
 import re
 import shlex
 import signal
+import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import httpx
 import pytest
@@ -54,6 +56,7 @@ SLOW: Mapping[str, Send] = {
     "nothing": _slowly(b"", b""),
     "a head byte by byte": _slowly(HEAD + b"X: ", b"a"),
     "heads without end": _slowly(HEAD, b"X: a\r\n"),
+    "early hints without end": _slowly(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
     "a body byte by byte": _slowly(HEAD + b"Content-Length: 100000\r\n\r\n", b" "),
     "chunks without end": _slowly(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
 }
@@ -109,6 +112,29 @@ def test_a_connection_that_was_used_before_is_watched_too() -> None:
         with pytest.raises(Unfinished, match="was not whole after"):
             line.ask(client.build_request("GET", f"{url}/slow"), 0.2, MOST)
         assert line.ask(client.build_request("GET", url), 30, MOST).json() == {}
+
+
+def test_a_handshake_that_drips_has_the_same_limit(tmp_path: Path) -> None:
+    """TLS asks for the rest of a record as often as a byte of it comes."""
+    ended = Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            there, _ = listening.accept()
+            with there, suppress(OSError):
+                there.sendall(b"\x16\x03\x03\x3f\xff")  # RFC 8446, 5.1: a record of 16,383 bytes
+                while not ended.is_set():
+                    there.sendall(b"\x02")
+                    ended.wait(0.02)
+
+        thread = Thread(target=drip)
+        thread.start()
+        with httpx.Client(timeout=30) as client:
+            url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+            with pytest.raises(Unfinished, match="was not whole after"):
+                Line(client).ask(client.build_request("GET", url), 0.3, MOST)
+        ended.set()
+        thread.join()
 
 
 def test_an_answer_within_its_limits_is_whole_and_unpacked() -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# It asks for the lock without waiting for it, says how that went, and has it until nobody listens any more.
+# It asks for the lock and hardly waits for it, says how that went, and has it until nobody listens any more.
 _OTHER = """
-import fcntl, sys
+import sys
 from pointsman.errors import Unreachable
 from pointsman.store.open import open_store
-flock = fcntl.flock
-fcntl.flock = lambda fd, how: flock(fd, how | fcntl.LOCK_NB)
 try:
     with open_store(sys.argv[1]).locked(sys.argv[2]):
         print("in", flush=True)
@@ -28,8 +27,9 @@ except Unreachable as error:
 @contextmanager
 def other_process(url: str, directory: str = "") -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A process that asks for the lock of the pointers below `directory`, and whether it is "in" or "kept out"."""
+    hasty = {**os.environ, "POINTSMAN_LOCK_TIMEOUT": "0.001"}
     command = [sys.executable, "-c", _OTHER, url, directory]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=hasty) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip(), process
 

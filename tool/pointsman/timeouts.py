@@ -21,6 +21,11 @@ def store_timeout() -> float:
     return _seconds("POINTSMAN_STORE_TIMEOUT", 8)
 
 
+def lock_timeout() -> float:
+    """The longest time that one command waits for the lock of a directory store (POINTSMAN_LOCK_TIMEOUT)."""
+    return _seconds("POINTSMAN_LOCK_TIMEOUT", 600)
+
+
 def forge_patience() -> float:
     """The longest time in all that one run waits if a forge asks it to; 0: not at all (POINTSMAN_FORGE_PATIENCE)."""
     return _seconds("POINTSMAN_FORGE_PATIENCE", 1800, zero=True)

@@ -31,6 +31,10 @@ class Line:
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
         self._sockets: list[Any] = []  # of the connections that may be open
+        self._opening: list[
+            Any
+        ] = []  # of those that this request opens, for TLS detaches a socket while it shakes hands
+        self._late = threading.Event()
 
     def close(self) -> None:
         self._client.close()
@@ -43,14 +47,11 @@ class Line:
         import httpx
 
         request.extensions = {**request.extensions, "trace": self._see}
-        late = threading.Event()
+        late = self._late = threading.Event()
 
         def hang_up() -> None:
             late.set()
-            for each in self._sockets:
-                # Not TLS's own shutdown, which would wait for the other side. It may be closed by now.
-                with contextlib.suppress(OSError):
-                    socket.socket.shutdown(each, socket.SHUT_RDWR)
+            _shut(*self._sockets, *self._opening)
 
         watch = threading.Timer(seconds, hang_up)
         watch.daemon = True
@@ -73,6 +74,8 @@ class Line:
             raise
         finally:
             watch.cancel()
+            while self._opening:
+                self._opening.pop().close()
         if late.is_set():
             raise Unfinished(f"its answer was not whole after {seconds:.0f} s")
         kept = {name: value for name, value in answer.headers.items() if name not in _OF_THE_WAY}
@@ -83,6 +86,17 @@ class Line:
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             opened = info["return_value"].get_extra_info("socket")
             self._sockets = [*(each for each in self._sockets if each.fileno() >= 0), opened]
+            if event == "connection.connect_tcp.complete":
+                self._opening.append(opened.dup())
+            if self._late.is_set():
+                _shut(opened)
+
+
+def _shut(*sockets: Any) -> None:
+    """End connections, but not by TLS's own shutdown, which would wait for the other side."""
+    for each in sockets:
+        with contextlib.suppress(OSError):  # it may be closed by now
+            socket.socket.shutdown(each, socket.SHUT_RDWR)
 
 
 _OF_THE_WAY = ("content-encoding", "content-length", "transfer-encoding")

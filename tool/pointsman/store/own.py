@@ -9,14 +9,17 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from pointsman.durable import make_directory, sync_directory
 from pointsman.errors import Unreachable
 from pointsman.files import NoPlainFile, open_file
+from pointsman.timeouts import lock_timeout
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+_LOOK = 0.05  # seconds between two looks at a lock that another has: no system call waits for one with a limit
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -36,7 +39,10 @@ def own_directory(path: Path, root: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def lock(name: str, directory: int, url: str) -> Iterator[None]:
-    """Hold the lock file `name` of one of our own directories. Waits for it. `url`: the store, for a sentence."""
+    """Hold the lock file `name` of one of our own directories. `url`: the store, for a sentence.
+
+    Waits for it; Unreachable when the time for that is over (POINTSMAN_LOCK_TIMEOUT).
+    """
     how = os.O_RDWR | os.O_NOFOLLOW
     try:
         fd, _ = open_file(name, how, directory=directory)
@@ -44,16 +50,29 @@ def lock(name: str, directory: int, url: str) -> Iterator[None]:
         fd, _ = open_file(name, how | os.O_CREAT, directory=directory)
         as_readable_as(directory, fd, writable=True)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-            says = f"the file system of {url} gives no locks ({errno.errorcode[error.errno]}): on NFS start its lock "
-            raise Unreachable(f"{says}service (rpc.statd), or use another file system or a bucket as store") from error
+        until = time.monotonic() + lock_timeout()
+        while not _is_ours(fd, url, until):
+            time.sleep(_LOOK)
         yield
     finally:
         os.close(fd)
+
+
+def _is_ours(fd: int, url: str, until: float) -> bool:
+    """Whether the lock could be had; Unreachable if it never can be, or if another process has it past `until`."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        if time.monotonic() < until:
+            return False
+        says = f"another command holds the lock of {url} for longer than this one waits (POINTSMAN_LOCK_TIMEOUT)"
+        raise Unreachable(f"{says}: see what it waits for, or end it; running again goes on from there") from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        says = f"the file system of {url} gives no locks ({errno.errorcode[error.errno]}): on NFS start its lock "
+        raise Unreachable(f"{says}service (rpc.statd), or use another file system or a bucket as store") from error
+    return True
 
 
 def open_new(name: str, directory: int) -> int:
