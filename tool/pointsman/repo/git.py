@@ -163,11 +163,7 @@ class Git(Runner):
         try:
             yield from commits_of(tokens, most, self.commit)
         finally:
-            tokens.close()
-            # If the garbage collector was here first, GitPython has ended git already and has no process any more.
-            if getattr(process, "proc", process) is not None and process.poll() is None:
-                process.kill()
-                process.communicate()
+            _stop(process, tokens)
 
     def commits(self, tip: Oid, beyond: Oid) -> list[Commit]:
         """The commits of `tip` that `beyond` does not have, merged ones included, oldest first, without changes."""
@@ -191,6 +187,32 @@ class Git(Runner):
         for line in ran.out.decode().splitlines():
             digits, oid, *parents = line.split(" ")
             yield Oid(oid), clock(int(digits)), len(parents)
+
+    def paths(self, commit: Oid, directory: str) -> Generator[bytes, None, None]:
+        """The path of each file below a directory of a commit, in the order of their bytes. Streamed."""
+        process = self.start("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, f"{directory}/")
+        tokens = _to_its_end(process, "ls-tree")
+        try:
+            yield from tokens
+        finally:
+            _stop(process, tokens)
+
+    def added(self, base: Oid, heads: Sequence[Oid], *directories: str) -> dict[bytes, set[Oid]]:
+        """Path → contents that one of the `heads` (trees) has there and the tree `base` has not."""
+        pairs = "".join(f"{base} {head}\n" for head in heads)
+        ran = self.run(
+            "diff-tree", "--stdin", "-r", *_RAW, "--diff-filter=AM", "--", *directories, given=pairs.encode()
+        )
+        if ran.code != 0:
+            raise Problem(f"git diff-tree failed: {ran.reason}")
+        found: dict[bytes, set[Oid]] = {}
+        # The line that names the two trees ends with a line feed, in the same token as the first change.
+        tokens = iter(ran.out.split(b"\0"))
+        for token in tokens:
+            _, colon, told = token.rpartition(b":")
+            if colon:
+                found.setdefault(next(tokens), set()).add(Oid(told.split(b" ")[3].decode()))
+        return found
 
     def differences(self, old: Oid, new: Oid) -> list[Change]:
         """Every path that differs between two trees or commits. Ignores .gitattributes."""
@@ -226,7 +248,16 @@ class Git(Runner):
         return ids
 
 
-def _to_its_end(process: subprocess.Popen[bytes]) -> Generator[bytes, None, None]:
+def _stop(process: subprocess.Popen[bytes], tokens: Generator[bytes, None, None]) -> None:
+    """End a git whose reader has stopped."""
+    tokens.close()
+    # If the garbage collector was here first, GitPython has ended git already and has no process any more.
+    if getattr(process, "proc", process) is not None and process.poll() is None:
+        process.kill()
+        process.communicate()
+
+
+def _to_its_end(process: subprocess.Popen[bytes], verb: str = "log") -> Generator[bytes, None, None]:
     """What git says between NULs. Problem in the place of its end if it failed: what came before may be cut off."""
     assert process.stdout is not None
     yield from nul_separated(process.stdout)
@@ -234,4 +265,4 @@ def _to_its_end(process: subprocess.Popen[bytes]) -> Generator[bytes, None, None
     ran = Ran(process.returncode, b"", err.decode(errors="replace"))
     if ran.code != 0:
         pause_for_interrupt(ran)
-        raise (Unreachable if ran.killed else Problem)(f"git log failed: {ran.reason}")
+        raise (Unreachable if ran.killed else Problem)(f"git {verb} failed: {ran.reason}")

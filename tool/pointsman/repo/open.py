@@ -98,14 +98,14 @@ def _require_one_origin(git: Git, settings: Mapping[str, str], worktree: Path | 
         return
     if any(name == "remote.origin.pushurl" or name.endswith(".pushinsteadof") for name in settings):
         fetched, pushed = (git.ask("remote", "get-url", *words, "origin") for words in ((), ("--push",)))
-        if _place(fetched) != _place(pushed):
+        if place_of(fetched) != place_of(pushed):
             raise Problem(
                 f"origin is read from {fetched} and pushed to {pushed}: what is merged there would not be seen here. "
                 "Give it one place: git config --unset-all remote.origin.pushurl"
             )
 
 
-def _place(url: str) -> tuple[str, str]:
+def place_of(url: str) -> tuple[str, str]:
     """Host and path of a remote, however it is written: https, ssh and the scp form of one repository are alike."""
     scp = re.fullmatch(r"(?:[^@/]+@)?([^:/]+):(?!//)(.*)", url)
     found = scp or re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/]*@)?([^/:]*)(?::\d+)?/(.*)", url)
