@@ -85,6 +85,7 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     assert say("status", *shop, "status", "grocer/home")["targets"][0]["serving"] == "behind"
     say("sync", *shop, "sync")
     assert say("verify", *shop, "verify", "--all", "--sample", "3")["blobs"] == 3
+    assert say("gc", *shop, "gc")["orphans"] == []
 
     day_3 = ("publish", str(STAGING), "--window", DAY_3)
     broken = ("items-drop", "kept-low", "size-jump")
@@ -147,6 +148,25 @@ def test_faults_of_a_check_fit_its_schema(say: Callable[..., Any], tmp_path: Pat
     (tmp_path / "shop/manifests/grocer/home/manifest.json").write_text("{}")
     git(tmp_path / "shop", "commit", "-qam", "by hand")
     assert say("audit", *shop, "audit", ends=1)["faults"][0]["rule"] == "schema"
+
+
+def test_what_gc_tells_fits_its_schema(say: Callable[..., Any], tmp_path: Path) -> None:
+    shop = ("-C", str(tmp_path / "shop"))
+    say("init", "init", str(tmp_path / "shop"))
+    say("publish", *shop, "publish", str(STAGING), "--window", DAY_1, "--record-only")
+    store = tmp_path / "shop/.pointsman/store"
+    kinds = ("popularity", "cooc")
+    orphans = [store / f"grocer/home/{kind}/{'ab' * 32}.json" for kind in kinds]
+    for orphan in orphans:
+        orphan.write_bytes(b"x")
+    record = store / f"registry/records/grocer/home/cooc/{'ab' * 32}.json"
+    assert len(say("gc", *shop, "gc", "--grace", "0s")["orphans"]) == 2
+    record.parent.mkdir(parents=True)
+    record.write_text("{}")
+    assert len(say("gc", *shop, "gc", "--grace", "0s", "--delete")["kept"]) == 2
+    for number in range(20):
+        (orphans[0].parent / f"{number:064x}.json").write_bytes(b"x")
+    assert say("gc", *shop, "gc", "--grace", "0s", "--delete", ends=1)["faults"][0]["rule"] == "max-share"
 
 
 def test_hash_documents_fit_their_schema(say: Callable[..., Any], tmp_path: Path) -> None:

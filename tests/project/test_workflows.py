@@ -26,6 +26,7 @@ SERVER = {"GITHUB_SERVER_URL": "https://github.example"}
 # What a workflow may do beyond reading the repository.
 PULLS = {"pull-requests": "write", "issues": "write"}
 GRANTS = {
+    "gc.yml": {"contents": "write"},
     "publish.yml": {"contents": "write", **PULLS},
     "refresh.yml": {"contents": "write", **PULLS},
     "revert.yml": {"contents": "read", **PULLS},

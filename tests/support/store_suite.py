@@ -193,14 +193,23 @@ class StoreSuite:
     def test_what_is_moved_is_there_and_no_more_here(self, store: Store) -> None:
         goal = ".pointsman/trash/2026-01-01/tenant/surface/manifest.json"
         store.create(KEY, b"one")
-        assert store.move(KEY, goal, 3) is True
+        assert store.move(KEY, goal, 3, lambda: True) is True
         assert store.read(KEY) is None
         assert held(store, goal).data == b"one"
-        assert store.move(KEY, goal, 3) is False
+        assert store.move(KEY, goal, 3, lambda: True) is False
         assert held(store, goal).data == b"one"
         store.create(KEY, b"two")
-        assert store.move(KEY, goal, 3) is True
+        assert store.move(KEY, goal, 3, lambda: True) is True
         assert held(store, goal).data == b"two"
+
+    def test_what_may_not_go_any_more_stays(self, store: Store) -> None:
+        store.create(KEY, b"one")
+        assert store.move(KEY, ".pointsman/trash/2026-01-01/one", 3, lambda: False) is False
+        assert held(store, KEY).data == b"one"
+
+    def test_whether_versions_are_kept_is_told_in_one_of_three_words(self, store: Store) -> None:
+        store.create(KEY, b"one")
+        assert store.keeps_versions(KEY) in ("yes", "no", "unknown")
 
     def test_what_is_removed_is_gone_and_may_have_been_before(self, store: Store) -> None:
         store.create(KEY, b"one")

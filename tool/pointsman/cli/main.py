@@ -36,6 +36,7 @@ _COMMANDS = {
     "completion": ("pointsman.cli.completion:completion", "Print what makes a shell complete commands and names."),
     "demo": ("pointsman.cli.demo:demo", "Play the whole story on real artifacts."),
     "doctor": ("pointsman.cli.doctor:doctor", "Test whether the stores and the forge work as required."),
+    "gc": ("pointsman.cli.gc:gc", "Collect blobs that no record names, and retired ones."),
     "get": ("pointsman.cli.get:get", "Fetch one artifact version and check its hash."),
     "hash": ("pointsman.cli.hash:hash_", "Print the version of each artifact, in the form of sha256sum."),
     "hold": ("pointsman.cli.hold:hold", "Stop ships of a target, or of all targets, for some time."),

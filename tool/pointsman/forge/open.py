@@ -47,6 +47,7 @@ _GITHUB_FILES = {
     ".github/workflows/audit.yml": "github/workflows/audit.yml",
     ".github/workflows/check.yml": "github/workflows/check.yml",
     ".github/workflows/drift.yml": "github/workflows/drift.yml",
+    ".github/workflows/gc.yml": "github/workflows/gc.yml",
     ".github/workflows/publish.yml": "github/workflows/publish.yml",
     ".github/workflows/refresh.yml": "github/workflows/refresh.yml",
     ".github/workflows/revert.yml": "github/workflows/revert.yml",

@@ -14,6 +14,8 @@ from pointsman.errors import Blocked, Fault, Refused, Unreachable
 from pointsman.intake.staging import Source
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
+from pointsman.retention import owners
+from pointsman.retention.markers import wait_for_markers
 from pointsman.settings import Settings
 from pointsman.shipping.landing import push_together
 from pointsman.shipping.record_pull import RecordPull, commit_of
@@ -165,18 +167,27 @@ class Recording:
         until_settled(repo, push, "main moved at every try to push the records: run the command again", offer=built)
 
     def put_missing(self, sources: Sequence[Source]) -> list[tuple[Source, Fault]]:
-        """Store blobs again that were deleted before their record was on main. From now on the record keeps them.
+        """Store blobs again that gc took before their record was on main. From now on the record keeps them.
 
         Not those that were retired meanwhile.
         """
         base = Snapshot(self.repo, self.repo.main)
         gone = [(source, retired(base, source)) for source in sources]
         sources = [source for source, fault in gone if fault is None]
+        wait_for_markers(self.store, {source.artifact.version for source in sources}, self.progress)
         keys = [_key(source) for source in sources]
         sizes = list(ask_all(self._size, keys, at_once=self.store.at_once))
         lost = [source for source, size in zip(sources, sizes, strict=True) if size != source.size]
         puts = ((source, self._put((source, False))) for source in lost)
         return [(source, fault) for source, fault in (*gone, *puts) if isinstance(fault, Fault)]
+
+    def own_store(self) -> list[str]:
+        """Write down whose blobs are in the store. What a reader should know if that fails: gc does it, too."""
+        try:
+            owners.own(self.store, self.repo)
+        except Unreachable as error:
+            return [f"the store does not know yet that it is this repository's ({error})"]
+        return []
 
     def _size(self, key: str) -> int | None:
         try:

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from pointsman.errors import Unreachable
 
@@ -106,11 +106,15 @@ class Store(Protocol):
     def folders(self, prefix: str) -> list[str]:
         """The names of the directories directly in the directory `prefix`, sorted."""
 
-    def move(self, key: str, to: str, size: int) -> bool:
-        """Move the object under `key`, of so many bytes, in the store. False if there is none. Durable on return.
+    def move(self, key: str, to: str, size: int, still: Callable[[], bool]) -> bool:
+        """Move the object under `key`, of so many bytes, in the store. Durable on return.
 
-        It is proven under `to` before it goes from `key`; whatever was under `to` is replaced.
+        It is proven under `to` before it goes from `key`; whatever was under `to` is replaced. False if there is none,
+        or if it may not go any more: `still` is asked right before.
         """
+
+    def keeps_versions(self, key: str) -> Literal["yes", "no", "unknown"]:
+        """Whether what is deleted stays as an earlier version, as far as the object under `key` tells."""
 
     def remove(self, key: str) -> None:
         """Delete the object under `key`, whatever it is now. It may be gone already. Durable on return."""

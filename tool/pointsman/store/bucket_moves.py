@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Literal
 
 from pointsman.errors import Unreachable
 from pointsman.store.base import Listed
@@ -34,8 +35,8 @@ class Moves(Requests):
         found = self._ask("list", prefix, lambda: self._obstore.list_with_delimiter(self._client(), base or None))
         return sorted(each.rstrip("/").rpartition("/")[2] for each in found["common_prefixes"]) if found else []
 
-    def move(self, key: str, to: str, size: int) -> bool:
-        """Copy in the store, look at the copy, delete. False if there is nothing under `key`."""
+    def move(self, key: str, to: str, size: int, still: Callable[[], bool]) -> bool:
+        """Copy in the store, look at the copy, delete if `still` says so. False if nothing was deleted."""
         patience = Patience(self._timeout)
         while True:
             copied = self._try(lambda: self._obstore.copy(self._client(), self._path(key), self._path(to)))
@@ -48,8 +49,17 @@ class Moves(Requests):
         copy = self._ask("read", to, lambda: self._head(to))
         if copy is None or copy["size"] != size:
             raise Unreachable(f"{self.url}/{to} is not the copy that was asked for: {self.url}/{key} stays where it is")
+        if not still():
+            return False
         self.remove(key)
         return True
+
+    def keeps_versions(self, key: str) -> Literal["yes", "no", "unknown"]:
+        """Whether the store gives its objects versions. That it tells none says nothing: it may not tell."""
+        meta = self._ask("read", key, lambda: self._head(key))
+        told = meta.get("version") if meta is not None else None
+        # Google Cloud Storage gives every object a generation, kept or not.
+        return "yes" if told and told != "null" and self._scheme.tag != "version" else "unknown"
 
     def remove(self, key: str) -> None:
         """Delete the object under `key`, whatever it is now. It may be gone already."""

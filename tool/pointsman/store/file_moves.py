@@ -6,8 +6,9 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from pointsman.durable import sync_directory
 from pointsman.files import NoPlainFile
@@ -34,10 +35,14 @@ class FileMoves:
         with self._trouble("list", prefix):
             return [name.rstrip("/") for name in _names(self.root / prefix) if name.endswith("/")]
 
-    def move(self, key: str, to: str, size: int) -> bool:
-        """Rename the file under `key`, which then counts as written now. False if there is none. Durable on return."""
+    def move(self, key: str, to: str, size: int, still: Callable[[], bool]) -> bool:
+        """Rename the file under `key`, which then counts as written now, if `still` says so. Durable on return."""
         with self._trouble("move", key):
-            return _move(self.root, key, to)
+            return still() and _move(self.root, key, to)
+
+    def keeps_versions(self, key: str) -> Literal["yes", "no", "unknown"]:
+        """No: a directory keeps no versions. A file system below it may keep snapshots."""
+        return "no"
 
     def remove(self, key: str) -> None:
         """Delete the file under `key`, whatever it is now. It may be gone already. Durable on return."""

@@ -13,6 +13,7 @@ from pointsman.history.earlier_states import EarlierState, EarlierStates, NeverG
 from pointsman.history.targets import choose
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.retention.before_pointing import make_sure
 from pointsman.shipping.branches import held_key, restore_key
 from pointsman.shipping.options import accepts, bind, check_now, check_words
 from pointsman.state.documents import Hold, Manifest, later_moment, read_manifest
@@ -192,6 +193,7 @@ def prove(gate: Gate, plans: Sequence[Plan]) -> None:
     main = Snapshot(gate.repo, gate.repo.main)
     records = (target.record_path(*slot) for target, each in manifests.items() for slot in each.versions.items())
     gate.repo.fetch_ahead(map(main.entry, records))
+    make_sure(gate, main, {uri for each in manifests.values() for uri in each.current.values()})
     faults = gate.faults_of_pointers(gate.repo.main, manifests, remember=True)
     if faults:
         require_mounted(gate.documents, main)

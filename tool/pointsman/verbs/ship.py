@@ -11,6 +11,7 @@ from pointsman.gate.gate import Gate
 from pointsman.history.versions import find_version_of
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
+from pointsman.retention.before_pointing import make_sure
 from pointsman.shipping.draft import Terms, Want
 from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.ship import Shipping
@@ -50,6 +51,8 @@ def ship(workspace: Workspace, request: Request) -> Outcome[Shipped]:
         want.records[slot] = _record(gate, head, request.target, slot, text)
     versions = {slot: record.version for slot, record in want.records.items()}
     uris = {slot: settings.uri(request.target, slot, version) for slot, version in versions.items()}
+    if not request.dry_run:
+        make_sure(gate, head, uris.values(), workspace.progress)
     faults = gate.faults_of_pointers(
         repo.main, {request.target: Manifest(request.target.tenant, request.target.surface, uris, "")}, remember=True
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pointsman.errors import Fault
 from pointsman.gate.gate import Gate
 from pointsman.repo.snapshot import Snapshot
+from pointsman.retention.trash import put_back_missing
 from pointsman.serving.drift import drift, ever_had
 from pointsman.serving.outcomes import Committer, SyncedTarget, SyncOutcome
 from pointsman.serving.replica import Replica
@@ -67,7 +68,10 @@ class Targets:
         if self._replica is not None:
             self._replica.look_ahead(manifests)
         else:
-            gate.blobs.look_ahead(settings, (uri for each in manifests.values() for uri in each.current.values()))
+            uris = [uri for each in manifests.values() for uri in each.current.values()]
+            gate.blobs.look_ahead(settings, uris)
+            if not orders.dry_run and put_back_missing(gate.blobs, head, settings, uris):
+                gate.blobs.look_ahead(settings, uris)
 
     def settle(self, target: Target, held: Held | None) -> Did:
         """Make a pointer that differs from main what it has, if that may be served."""

@@ -1,0 +1,646 @@
+"""What gc takes, what it leaves, what it brings back: on real repositories and stores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clocks import clock_at
+from shop import GROCER, Kept, Shop, git, popularity
+
+from pointsman import artifact
+from pointsman.errors import Problem, Refused, Unreachable
+from pointsman.outcome import Outcome
+from pointsman.retention import collect, look, markers
+from pointsman.retention.summary import SUMMARY
+from pointsman.state.documents import Tombstone
+from pointsman.verbs import gc
+from pointsman.workspace import Workspace
+
+DAY = 86400
+NOW = 1_900_000_000  # of every clock here but those of git, which is much earlier
+RETENTION = "[retention]\nkeep_days = 1\nkeep_ships = 1\n"
+
+
+def shipped(root: Path) -> Shop:
+    """Two ships, the second served."""
+    shop = Shop(root, RETENTION)
+    for day in (1, 2):
+        shop.publish(popularity(root / f"{day}.json", 10 * day, day=day), merge=True)
+    shop.sync()
+    shop.pull()
+    return shop
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("gc"), shipped)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
+
+
+def collected(
+    shop: Shop, *also: Path, now: float | None = NOW, where: Path | None = None, **request: Any
+) -> Outcome[gc.Collected]:
+    with shop.open(where) as repo:
+        if not also:
+            return gc.gc(Workspace(repo, clock=clock_at(now)), gc.Request(**request))
+        with shop.open(also[0]) as other:
+            return gc.gc(Workspace(repo, clock=clock_at(now)), gc.Request(**request), [Workspace(other)])
+
+
+def blob(
+    shop: Shop, data: bytes, target: str = "grocer/home", *, age: float = 3 * DAY, slot: str = "popularity"
+) -> Path:
+    path = shop.store / target / slot / f"{hashlib.sha256(data).hexdigest()}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    os.utime(path, (NOW - age, NOW - age))
+    return path
+
+
+def versions(shop: Shop) -> list[str]:
+    """The two versions, the current one last."""
+    current = shop.manifest.decode()
+    every = [path.stem for path in (shop.desk / "registry/grocer/home/popularity").glob("*.json")]
+    return sorted(every, key=lambda version: version in current)
+
+
+def place(shop: Shop, version: str) -> Path:
+    return shop.store / "grocer/home/popularity" / f"{version}.json"
+
+
+def commit(shop: Shop, when: int) -> None:
+    git(shop.desk, "add", "-A")
+    dates = {f"GIT_{who}_DATE": f"@{when} +0000" for who in ("COMMITTER", "AUTHOR")}
+    git(shop.desk, "commit", "-q", "--allow-empty", "-m", "by hand", env=dates)
+    git(shop.desk, "push", "-q", "origin", "HEAD:main")
+
+
+def retire(shop: Shop, version: str, *, ago: float = 8 * DAY, erase: bool = False) -> Path:
+    """Land a tombstone, as long before `NOW`; what it retires is old."""
+    stone = Tombstone("grocer", "home", "popularity", version, "it is not needed", erase)
+    path = shop.desk / stone.path
+    path.write_bytes(stone.render())
+    commit(shop, int(NOW - ago))
+    if place(shop, version).exists():
+        os.utime(place(shop, version), (NOW - 30 * DAY, NOW - 30 * DAY))
+    return path
+
+
+def trash(shop: Shop) -> list[Path]:
+    return sorted(path for path in (shop.store / ".pointsman/trash").rglob("*") if path.is_file())
+
+
+def age_trash(shop: Shop, days: float) -> None:
+    """Make what is in the trash so old, by its directories and by the file system's clock."""
+    for path in trash(shop):
+        inner = path.relative_to(shop.store / ".pointsman/trash")
+        day = datetime.fromtimestamp(NOW - days * DAY, UTC).strftime("%Y-%m-%d")
+        goal = shop.store / ".pointsman/trash" / day / Path(*inner.parts[1:])
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(goal)
+        os.utime(goal, (NOW - days * DAY, NOW - days * DAY))
+
+
+# what goes
+
+
+def test_without_delete_it_only_tells_and_writes_nothing(shop: Shop) -> None:
+    old = blob(shop, b"orphan")
+    before = shop.everything()
+    document = collected(shop).document
+    assert shop.everything() == before
+    assert document["dry_run"] is True
+    assert document["orphans"] == [{"uri": f"file://{old}", "size": 6, "age_seconds": 3 * DAY}]
+    assert (document["listed"], document["live"], document["deleted"]) == (3, 2, 0)
+
+
+def test_an_orphan_goes_into_the_trash_byte_for_byte_and_what_is_recorded_stays(shop: Shop) -> None:
+    old = blob(shop, b"orphan")
+    document = collected(shop, delete=True).document
+    assert (document["deleted"], document["taken"], document["purged"]) == (1, 1, 0)
+    assert not old.exists()
+    assert [path.read_bytes() for path in trash(shop)] == [b"orphan"]
+    assert trash(shop)[0].parts[-6:-1] == ("trash", "2030-03-17", "grocer", "home", "popularity")
+    assert all(place(shop, version).exists() for version in versions(shop))
+    again = collected(shop, delete=True).document
+    assert (again["orphans"], again["trash"], again["deleted"]) == ([], 1, 0)
+
+
+@pytest.mark.slow
+def test_what_is_younger_than_the_grace_stays(shop: Shop) -> None:
+    young = blob(shop, b"young", age=3600 - 1)
+    assert collected(shop, delete=True, grace="1h").document["orphans"] == []
+    assert young.exists()
+    assert collected(shop, delete=True, grace="59m").document["deleted"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grace", ["24", "a day", "-1h", "1.5h", "", "1y"])
+def test_a_time_without_a_unit_is_told_in_a_sentence(shop: Shop, grace: str) -> None:
+    with pytest.raises(Problem, match="is no time: write a number and its unit"):
+        collected(shop, delete=True, grace=grace)
+
+
+def test_a_retired_version_goes_when_its_tombstone_is_ripe_and_not_before(shop: Shop) -> None:
+    old, _ = versions(shop)
+    retire(shop, old, ago=6 * DAY)
+    early = collected(shop, delete=True).document
+    assert early["retired"] == []
+    assert "less than 7 days ago" in early["kept"][0]["says"]
+    document = collected(shop, now=NOW + DAY, delete=True).document
+    assert [(each["version"], each["target"]) for each in document["retired"]] == [(old, "grocer/home")]
+    assert (document["taken"], place(shop, old).exists()) == (1, False)
+
+
+@pytest.mark.slow
+def test_a_tombstone_that_was_green_before_a_ship_of_its_version_takes_nothing(shop: Shop) -> None:
+    old, new = versions(shop)
+    retire(shop, old, ago=30 * DAY)
+    manifest = shop.desk / GROCER.manifest_path
+    manifest.write_text(manifest.read_text().replace(new, old))
+    commit(shop, int(NOW - 20 * DAY))
+    document = collected(shop, delete=True).document
+    assert document["taken"] == 0
+    assert "points to this version" in document["kept"][0]["says"]
+
+
+# what stays
+
+
+@pytest.mark.slow
+def test_what_a_pointer_serves_stays_whatever_main_says_of_it(shop: Shop) -> None:
+    old, new = versions(shop)
+    retire(shop, old)
+    pointer = shop.store / "registry/current/grocer/home/manifest.json"
+    pointer.write_text(pointer.read_text().replace(new, old))
+    served = collected(shop, delete=True).document
+    assert served["kept"] == [{"uri": f"file://{place(shop, old)}", "says": "serving still points to it"}]
+    assert place(shop, old).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["{not JSON %s", '{"v": 1, "current": {"popularity": "s3://x/%s.json"}}', "%s"])
+def test_what_a_pointer_of_any_form_names_stays(shop: Shop, text: str) -> None:
+    orphan = blob(shop, b"orphan")
+    path = shop.store / "registry/current/other/web/manifest.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text % orphan.stem.upper())
+    assert collected(shop, delete=True).document["kept"][0]["says"] == "serving names it"
+
+
+@pytest.mark.slow
+def test_a_version_that_json_writes_in_another_way_is_read_all_the_same(shop: Shop) -> None:
+    orphan = blob(shop, b"orphan")
+    path = shop.store / "registry/current/other/web/manifest.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"current": {"a": "~"}}).replace("~", "".join(f"\\u{ord(x):04x}" for x in orphan.stem)))
+    assert collected(shop, delete=True).document["taken"] == 0
+
+
+@pytest.mark.slow
+def test_a_claim_keeps_what_is_retired_of_its_target(shop: Shop) -> None:
+    old, _ = versions(shop)
+    retire(shop, old)
+    claim = shop.store / "registry/current/.pointsman/claims/grocer/home.json"
+    claim.parent.mkdir(parents=True)
+    claim.write_text("{}")
+    assert collected(shop, delete=True).document["kept"][0]["says"] == "somebody claims its target"
+
+
+@pytest.mark.slow
+def test_what_a_record_of_an_open_branch_names_stays(shop: Shop) -> None:
+    orphan = blob(shop, b"orphan")
+    git(shop.desk, "checkout", "-q", "-b", "records/somebody")
+    path = shop.desk / f"registry/grocer/home/popularity/{orphan.stem}.json"
+    path.write_text("{}")
+    git(shop.desk, "add", "-A")
+    git(shop.desk, "commit", "-q", "-m", "a record")
+    git(shop.desk, "push", "-q", "origin", "HEAD:any/name/at-all")
+    document = collected(shop, delete=True).document
+    assert document["kept"] == [{"uri": f"file://{orphan}", "says": "a branch names it"}]
+    git(shop.origin, "update-ref", "-d", "refs/heads/any/name/at-all")
+    assert collected(shop, delete=True).document["taken"] == 1
+
+
+@pytest.mark.slow
+def test_what_no_document_of_a_branch_says_plainly_counts_by_its_digits(shop: Shop) -> None:
+    orphan = blob(shop, b"orphan")
+    git(shop.desk, "checkout", "-q", "-b", "odd")
+    path = shop.desk / "registry/grocer/home/odd"
+    path.write_text(f"<<<<<<< {orphan.stem}")
+    git(shop.desk, "add", "-A")
+    git(shop.desk, "commit", "-q", "-m", "a merge gone wrong")
+    git(shop.desk, "push", "-q", "origin", "HEAD:odd")
+    assert collected(shop, delete=True).document["kept"][0]["says"] == "a branch names it"
+
+
+@pytest.mark.slow
+def test_what_recsys_pipelines_recorded_stays(shop: Shop) -> None:
+    orphan = blob(shop, b"orphan")
+    record = shop.store / f"registry/records/grocer/home/popularity/{orphan.stem}.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{}")
+    document = collected(shop, delete=True).document
+    assert document["kept"][0]["says"] == "a record of recsys-pipelines names it"
+    assert orphan.exists()
+
+
+def test_nothing_foreign_is_touched(shop: Shop) -> None:
+    """A clone's sandbox, another tool's registry, a directory that somebody else fills, odd keys and links."""
+    away = shop.root / "away"
+    away.mkdir()
+    linked = blob(shop, b"linked")
+    linked.rename(away / linked.name)
+    linked.symlink_to(away / linked.name)
+    strange = [
+        shop.store / name
+        for name in (
+            "notes.txt", "grocer/home/popularity/latest.json", f"grocer/home/popularity/{'A' * 64}.json",
+            f"grocer/home/popularity/{'a' * 64}.json.bak", f"grocer/home/{'a' * 64}.json",
+            f"..x/home/t/{'b' * 64}.json",
+            f"grocer/home/popularity/sub/{'c' * 64}.json", f"grocer/home/pop ularity/{'d' * 64}.json",
+            f"grocer/home/x.lock/{'e' * 64}.json", f"registry/home/popularity/{'f' * 64}.json",
+            ".pointsman/trash/2026-13-40/grocer/home/popularity/" + "a" * 64 + ".json", ".pointsman/trash/odd",
+        )
+    ]  # fmt: skip
+    for path in strange:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"theirs")
+        os.utime(path, (1, 1))
+    sandbox = blob(shop, b"of a target that main does not know", "sandbox/home")
+    document = collected(shop, delete=True).document
+    assert document["taken"] == 0
+    assert document["unknown"] == 11 + 1  # nine odd keys, the link, the tenant registry, and the sandbox's blob
+    assert all(path.read_bytes() == b"theirs" for path in strange)
+    assert sandbox.exists()
+    assert linked.is_symlink()
+
+
+@pytest.mark.slow
+def test_a_clone_with_its_own_serving_on_the_same_store_is_told_whose_the_store_is(shop: Shop) -> None:
+    collected(shop, delete=True)
+    clone = Shop(shop.root / "other", RETENTION, f"file://{shop.store}")
+    clone.store = shop.store
+    clone.publish(popularity(clone.root / "a.json", 9, surface="web"), merge=True)
+    orphan, theirs = blob(shop, b"orphan"), blob(shop, b"of the other", "grocer/web")
+    for one in (shop, clone):
+        with pytest.raises(Problem, match=r"another repository keeps its blobs in this store: .*owners/[0-9a-f]{40}-"):
+            collected(one, delete=True)
+        assert (orphan.exists(), theirs.exists()) == (True, True)
+    document = collected(shop, clone.desk, delete=True).document
+    assert (document["taken"], orphan.exists(), theirs.exists()) == (1, False, True)
+
+
+@pytest.mark.slow
+def test_a_version_that_the_other_repository_records_stays(shop: Shop) -> None:
+    clone = Shop(shop.root / "other", RETENTION, f"file://{shop.store}")
+    clone.publish(popularity(clone.root / "a.json", 9, day=3), merge=True)
+    (theirs,) = [path for path in shop.store.glob("grocer/home/popularity/*.json") if path.stem not in versions(shop)]
+    os.utime(theirs, (1, 1))
+    assert collected(shop, clone.desk, delete=True).document["orphans"] == []
+    assert theirs.exists()
+
+
+@pytest.mark.slow
+def test_the_first_publish_says_whose_the_store_is_and_all_clones_have_one_name(shop: Shop) -> None:
+    owners = list((shop.store / ".pointsman/owners").iterdir())
+    root = git(shop.origin, "rev-list", "--max-parents=0", "main")
+    assert [path.name[: len(root)] for path in owners] == [root]
+    for where in (shop.origin, shop.desk):
+        collected(shop, where=where, delete=True)
+    assert list((shop.store / ".pointsman/owners").iterdir()) == owners
+
+
+@pytest.mark.slow
+def test_from_20_blobs_on_a_large_share_of_orphans_takes_nothing(shop: Shop) -> None:
+    orphans = [blob(shop, b"%d" % number) for number in range(18)]
+    outcome = collected(shop, delete=True)
+    assert outcome.exit_code == 1
+    assert "18 of 20 blobs are orphans" in outcome.notes[0]
+    assert min(path.name for path in orphans) in outcome.notes[0]
+    assert all(path.exists() for path in orphans)
+    assert outcome.document["faults"][0]["rule"] == "max-share"
+    orphans[0].unlink()
+    assert collected(shop, delete=True).document["taken"] == 17, "with fewer than 20 blobs there is no share"
+
+
+@pytest.mark.slow
+def test_a_share_that_is_allowed_is_taken(shop: Shop) -> None:
+    for number in range(18):
+        blob(shop, b"%d" % number)
+    assert collected(shop, delete=True, max_share=0.9).document["taken"] == 18
+
+
+# when something is wrong
+
+
+@pytest.mark.slow
+def test_an_origin_whose_pushes_meet_another_main_stops_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lagging replica answers fetches; pushes go to where main has moved."""
+    orphan = blob(shop, b"orphan")
+    ahead = shop.root / "ahead.git"
+    git(shop.root, "clone", "-q", "--bare", str(shop.origin), str(ahead))
+    git(shop.desk, "commit", "-q", "--allow-empty", "-m", "newer")
+    git(shop.desk, "push", "-q", str(ahead), "HEAD:main")
+    with shop.open() as repo:
+        workspace = Workspace(repo, clock=clock_at(NOW))
+        plain = repo.git.run
+
+        def run(*words: str, **more: Any) -> Any:
+            return plain(*[str(ahead) if words[0] == "push" and word == "origin" else word for word in words], **more)
+
+        monkeypatch.setattr(repo.git, "run", run)
+        with pytest.raises(Problem, match="takes pushes on another") as caught:
+            gc.gc(workspace, gc.Request(delete=True))
+    assert caught.value.exit_code == 4
+    assert orphan.exists()
+    assert not list((shop.store / ".pointsman/gc").iterdir()), "nothing was taken under its marker, so it is gone"
+
+
+@pytest.mark.slow
+def test_an_origin_that_does_not_answer_stops_it(shop: Shop) -> None:
+    orphan = blob(shop, b"orphan")
+    shop.origin.rename(shop.root / "away.git")
+    with pytest.raises(Unreachable):
+        collected(shop, delete=True)
+    assert orphan.exists()
+
+
+@pytest.mark.slow
+def test_a_store_that_is_not_mounted_stops_it(shop: Shop) -> None:
+    shop.store.rename(shop.root / "elsewhere")
+    with pytest.raises(Unreachable, match="is it mounted"):
+        collected(shop, delete=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
+def test_without_the_right_to_delete_it_ends_in_a_sentence(shop: Shop) -> None:
+    orphan = blob(shop, b"orphan")
+    orphan.parent.chmod(0o555)
+    try:
+        with pytest.raises(Unreachable, match="no permission"):
+            collected(shop, delete=True)
+    finally:
+        orphan.parent.chmod(0o755)
+    assert orphan.exists()
+
+
+@pytest.mark.slow
+def test_nothing_is_taken_past_the_life_of_a_marker(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphan = blob(shop, b"orphan")
+    monkeypatch.setattr(markers, "LIFE", 0.0)
+    outcome = collected(shop, delete=True)
+    assert outcome.exit_code == 4
+    assert "longer than a marker lives" in outcome.notes[0]
+    assert orphan.exists()
+
+
+@pytest.mark.slow
+def test_many_go_in_batches_of_their_own_markers(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphans = [blob(shop, b"%d" % number) for number in range(5)]
+    monkeypatch.setattr(collect, "MOST", 2)
+    assert collected(shop, delete=True).document["taken"] == 5
+    assert not any(path.exists() for path in orphans)
+    assert not list((shop.store / ".pointsman/gc").iterdir())
+
+
+@pytest.mark.slow
+def test_a_marker_of_a_gc_that_died_a_day_ago_is_taken_away(shop: Shop) -> None:
+    blob(shop, b"orphan")
+    directory = shop.store / ".pointsman/gc"
+    directory.mkdir(parents=True)
+    for name, age in (("old", 2 * DAY), ("new", 3600)):
+        (directory / f"{name}-0.json").write_text('{"v": 1, "versions": []}')
+        os.utime(directory / f"{name}-0.json", (time.time() - age,) * 2)
+    collected(shop, delete=True)
+    assert [path.name for path in directory.iterdir()] == ["new-0.json"]
+
+
+# what comes back
+
+
+@pytest.mark.slow
+def test_what_is_in_the_trash_is_purged_when_its_days_are_over_by_both_clocks(shop: Shop) -> None:
+    blob(shop, b"orphan")
+    collected(shop, delete=True)
+    age_trash(shop, 8)
+    os.utime(trash(shop)[0], (NOW - 6 * DAY, NOW - 6 * DAY))
+    assert collected(shop, delete=True).document["purged"] == 0
+    age_trash(shop, 6)
+    os.utime(trash(shop)[0], (NOW - 9 * DAY, NOW - 9 * DAY))
+    assert collected(shop, delete=True).document["purged"] == 0
+    age_trash(shop, 8)
+    (there,) = trash(shop)
+    assert collected(shop, delete=True).document["purged"] == 1
+    assert not there.parents[3].exists(), "no empty directories are left"
+
+
+def test_what_became_needed_is_put_back_first_and_never_purged(shop: Shop) -> None:
+    """A gc that was paused took a blob whose record had landed."""
+    old, new = versions(shop)
+    data = place(shop, new).read_bytes()
+    for version in (old, new):
+        goal = shop.store / f".pointsman/trash/2026-01-01/grocer/home/popularity/{version}.json"
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        place(shop, version).rename(goal)
+        os.utime(goal, (1, 1))
+    assert collected(shop).document["restored"] == 2
+    assert not place(shop, new).exists()
+    document = collected(shop, delete=True).document
+    assert (document["restored"], document["purged"]) == (2, 0)
+    assert place(shop, new).read_bytes() == data
+
+
+@pytest.mark.slow
+def test_a_retired_version_is_not_put_back_but_one_that_is_served_is(shop: Shop) -> None:
+    old, new = versions(shop)
+    retire(shop, old)
+    retire(shop, new)
+    for version in (old, new):
+        goal = shop.store / f".pointsman/trash/2030-03-16/grocer/home/popularity/{version}.json"
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        place(shop, version).rename(goal)
+    assert collected(shop, delete=True).document["restored"] == 1
+    assert (place(shop, old).exists(), place(shop, new).exists()) == (False, True)
+
+
+@pytest.mark.slow
+def test_bytes_that_are_not_those_of_the_version_do_not_come_back(shop: Shop) -> None:
+    _, new = versions(shop)
+    goal = shop.store / f".pointsman/trash/2030-03-16/grocer/home/popularity/{new}.json"
+    goal.parent.mkdir(parents=True)
+    place(shop, new).rename(goal)
+    goal.write_bytes(b"altered")
+    assert collected(shop, delete=True).document["restored"] == 0
+    assert not place(shop, new).exists()
+
+
+def restored(shop: Shop, *wanted: str) -> int:
+    with shop.open() as repo:
+        count: int = gc.restore(Workspace(repo), wanted).document["restored"]
+        return count
+
+
+@pytest.mark.slow
+def test_a_version_is_restored_byte_for_byte(shop: Shop) -> None:
+    old = blob(shop, b"orphan")
+    collected(shop, delete=True)
+    assert restored(shop, old.stem[:8]) == 1
+    assert old.read_bytes() == b"orphan"
+    assert restored(shop, old.stem[:8]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text,says", [("0000", "no blob of a version 0000"), ("xyz!", "is not a version")])
+def test_what_is_not_in_the_trash_is_told(shop: Shop, text: str, says: str) -> None:
+    with pytest.raises(Problem, match=says):
+        restored(shop, text)
+
+
+@pytest.mark.slow
+def test_a_retired_version_is_not_restored(shop: Shop) -> None:
+    old, _ = versions(shop)
+    retire(shop, old)
+    collected(shop, delete=True)
+    with pytest.raises(Refused, match="nothing puts back what was"):
+        restored(shop, old)
+    assert not place(shop, old).exists()
+
+
+@pytest.mark.slow
+def test_an_erased_version_goes_for_good_also_from_the_trash(shop: Shop) -> None:
+    old, _ = versions(shop)
+    retire(shop, old, erase=True)
+    document = collected(shop, delete=True, no_trash=(old[:12],)).document
+    assert (document["taken"], document["versions"], trash(shop)) == (1, "no", [])
+    assert not place(shop, old).exists()
+    orphan = blob(shop, b"orphan")
+    collected(shop, delete=True)
+    assert collected(shop, delete=True, no_trash=(orphan.stem,)).document["purged"] == 1
+    assert trash(shop) == []
+
+
+@pytest.mark.slow
+def test_a_version_that_is_recorded_cannot_go_for_good(shop: Shop) -> None:
+    with pytest.raises(Problem, match="is recorded and not retired"):
+        collected(shop, delete=True, no_trash=(versions(shop)[1],))
+
+
+# what others owe it
+
+
+def take_into_trash(shop: Shop, version: str) -> None:
+    goal = shop.store / f".pointsman/trash/2030-03-16/grocer/home/popularity/{version}.json"
+    goal.parent.mkdir(parents=True, exist_ok=True)
+    place(shop, version).rename(goal)
+
+
+def by_rollback(shop: Shop) -> None:
+    shop.roll_back(now=True, reason="bad")
+
+
+def by_ship(shop: Shop) -> None:
+    from pointsman.verbs import ship
+
+    with shop.open() as repo:
+        version = versions(shop)[0]
+        request = ship.Request(GROCER, (("popularity", version),), merge=True, reason="again")
+        ship.ship(Workspace(repo), request)
+
+
+def by_publish(shop: Shop) -> None:
+    shop.publish(shop.root / "1.json", merge=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", [by_rollback, by_ship, by_publish])
+def test_whoever_points_to_a_blob_that_went_puts_it_back(shop: Shop, verb: Callable[[Shop], None]) -> None:
+    old, _ = versions(shop)
+    take_into_trash(shop, old)
+    verb(shop)
+    assert hashlib.sha256(place(shop, old).read_bytes()).hexdigest() == old
+
+
+@pytest.mark.slow
+def test_sync_puts_back_what_it_is_about_to_serve(shop: Shop) -> None:
+    old, _ = versions(shop)
+    shop.roll_back(now=True, reason="bad")
+    take_into_trash(shop, old)
+    assert [each.outcome for each in shop.sync().value.targets] == ["written"]
+    assert place(shop, old).exists()
+
+
+@pytest.mark.slow
+def test_sync_does_not_put_back_in_a_dry_run(shop: Shop) -> None:
+    old, _ = versions(shop)
+    shop.roll_back(now=True, reason="bad")
+    take_into_trash(shop, old)
+    assert shop.sync(dry_run=True).exit_code == 5
+    assert not place(shop, old).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", [by_rollback, by_ship, by_publish])
+def test_whoever_points_to_a_version_waits_while_a_marker_names_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, verb: Callable[[Shop], None]
+) -> None:
+    old, _ = versions(shop)
+    marker = shop.store / ".pointsman/gc/other-0.json"
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.write_text(json.dumps({"v": 1, "versions": [old]}))
+    main, waited = shop.main, []
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        assert shop.main == main or verb is by_publish
+        marker.unlink()
+
+    defaults = {**(markers.wait_for_markers.__kwdefaults__ or {}), "pause": pause}
+    monkeypatch.setattr(markers.wait_for_markers, "__kwdefaults__", defaults)
+    verb(shop)
+    assert waited == [1.0]
+
+
+@pytest.mark.slow
+def test_a_run_leaves_a_summary_beside_the_blobs(shop: Shop) -> None:
+    blob(shop, b"orphan")
+    collected(shop, delete=True)
+    summary = json.loads((shop.store / SUMMARY).read_text())
+    assert {name: summary[name] for name in ("at", "live", "orphans", "trash", "trash_bytes", "taken")} == {
+        "at": "2030-03-17T17:46:40Z", "live": 2, "orphans": 0, "trash": 1, "trash_bytes": 6, "taken": 1,
+    }  # fmt: skip
+
+
+def test_a_main_that_records_a_version_after_the_survey_keeps_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The landed record is the publisher's flag: gc looks for it after its marker stands."""
+    file = popularity(shop.root / "3.json", 15, day=3)
+    plain = look.Party.look
+
+    def late(party: look.Party, *, sure: bool = False) -> look.View:
+        if sure:
+            assert [path.name for path in (shop.store / ".pointsman/gc").iterdir()], "its marker stands"
+            shop.publish(file, record_only=True, where=shop.origin)
+        return plain(party, sure=sure)
+
+    read = artifact.read(file.read_bytes(), str(file))
+    assert isinstance(read, artifact.Artifact)
+    target = blob(shop, read.canonical)
+    monkeypatch.setattr(look.Party, "look", late)
+    monkeypatch.setattr(markers, "LIFE", 1e9)
+    monkeypatch.setattr("pointsman.shipping.records.wait_for_markers", lambda *_: None)
+    document = collected(shop, delete=True).document
+    assert document["kept"] == [{"uri": f"file://{target}", "says": "it was recorded meanwhile"}]
+    assert target.exists()

@@ -1,0 +1,101 @@
+"""`pointsman gc`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from pointsman.cli.arguments import TEXT
+from pointsman.cli.console import Answer, Call, example, json_option
+
+if TYPE_CHECKING:
+    from pointsman.verbs.gc import Collected
+    from pointsman.workspace import Workspace
+
+_MOST_SHOWN = 20
+
+
+@click.command(epilog=example("pointsman gc --delete --grace 48h"))
+@click.option("--delete", is_flag=True, help="Move what can go into the trash; without it, only show what would.")
+@click.option("--grace", metavar="TIME", type=TEXT, default="24h", help="Leave what is younger; default: 24h.")
+@click.option(
+    "--max-share",
+    metavar="SHARE",
+    type=click.FloatRange(0, 1),
+    default=0.2,
+    help="Take nothing if a larger share are orphans; default: 0.2.",
+)
+@click.option(
+    "--also", metavar="REPO", multiple=True, help="Count this repository's records, too: it shares the store."
+)
+@click.option("--restore", metavar="VERSION", multiple=True, help="Put this version back from the trash.")
+@click.option("--no-trash", metavar="VERSION", multiple=True, help="Delete this version for good, for an erasure.")
+@json_option
+@click.pass_obj
+def gc(
+    call: Call,
+    delete: bool,
+    grace: str,
+    max_share: float,
+    also: tuple[str, ...],
+    restore: tuple[str, ...],
+    no_trash: tuple[str, ...],
+) -> Answer:
+    """Collect blobs that no record names, and retired ones.
+
+    They go into a trash in the store, and are deleted for good when
+    [retention] trash_days have passed.
+    """
+    if restore and (delete or no_trash or also):
+        raise click.UsageError("--restore puts versions back and collects nothing: leave the other options out")
+    from pointsman.verbs import gc as verb
+
+    call.refusal = "nothing was taken"
+    with call.workspace() as workspace, contextlib.ExitStack() as stack:
+        if restore:
+            return Answer(verb.restore(workspace, restore), render_restored)
+        others = [stack.enter_context(_other(call, spec, workspace)) for spec in also]
+        return Answer(verb.gc(workspace, verb.Request(delete, grace, max_share, no_trash), others), render)
+
+
+@contextlib.contextmanager
+def _other(call: Call, spec: str, workspace: Workspace) -> Iterator[Workspace]:
+    from pointsman.workspace import Workspace
+
+    with call.repository(spec) as repo:
+        yield Workspace(repo, clock=workspace.clock, progress=workspace.progress)
+
+
+def render_restored(found: Collected) -> str:
+    """How many are back."""
+    return f"{found.restored} put back from the trash" if found.restored else "nothing to put back: it is there"
+
+
+def render(found: Collected) -> str:
+    """What goes and what stays, and one paragraph about the whole store."""
+    verb = "would take" if found.dry_run else "took" if found.taken else "takes nothing of:"
+    lines = [f"{verb} {each.uri} ({each.size} bytes, no record names it)" for each in found.orphans]
+    lines += [f"{verb} {each.target} {each.type} {each.version} ({each.size} bytes, retired)" for each in found.retired]
+    lines = lines[:_MOST_SHOWN] + ([f"… and {len(lines) - _MOST_SHOWN} more"] if len(lines) > _MOST_SHOWN else [])
+    lines += [f"kept {each.uri}: {each.says}" for each in found.kept[:_MOST_SHOWN]]
+    return "\n".join([*lines, *_paragraph(found)])
+
+
+def _paragraph(found: Collected) -> Iterator[str]:
+    size = sum(each.size for each in found.orphans) + sum(each.size for each in found.retired)
+    yield (
+        f"{found.listed} blobs: {found.live} live ({found.live_bytes} bytes), {len(found.orphans)} orphaned, "
+        f"{len(found.retired)} retired, {found.trash} in the trash ({found.trash_bytes} bytes). "
+        f"{found.unknown} other objects are not of this repository and are never touched."
+    )
+    if found.dry_run:
+        back = f", and would put {found.restored} back" if found.restored else ""
+        yield f"A dry run, nothing was changed: --delete would free {size} bytes{back}."
+    else:
+        yield f"{found.taken} taken, {found.purged} purged from the trash, {found.restored} put back."
+    if found.versions is not None and found.versions != "no":
+        kept = "keeps" if found.versions == "yes" else "may keep"
+        yield f"The store {kept} earlier versions of what is erased: set a lifecycle rule that ends them."

@@ -1,0 +1,28 @@
+"""What whoever points to a version owes gc: its record stands, so wait for markers, and look that the blob is there.
+
+Only then is it safe to point to it (docs/decisions/0016). Usually this is one empty listing and the look that a proof
+of the blobs is anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pointsman.gate.gate import Gate
+from pointsman.progress import SILENCE, Progress
+from pointsman.repo.snapshot import Snapshot
+from pointsman.retention.markers import wait_for_markers
+from pointsman.retention.trash import put_back_missing
+from pointsman.state.documents import version_in
+from pointsman.store.open import open_store
+
+
+def make_sure(gate: Gate, head: Snapshot, uris: Iterable[str], progress: Progress = SILENCE) -> None:
+    """Wait while gc may be taking one of these blobs, then put back from the trash what is missing."""
+    settings = gate.documents.settings(head)
+    mine = [uri for uri in uris if uri.startswith(f"{settings.store}/")]
+    versions = {version for uri in mine if (version := version_in(uri)) is not None}
+    if not versions or gate.blobs.offline:
+        return
+    wait_for_markers(open_store(settings.store, settings.access), versions, progress)
+    put_back_missing(gate.blobs, head, settings, mine, progress)

@@ -1,0 +1,206 @@
+"""One run of gc: survey the store, put back what is needed, take what is not, purge what was taken long ago.
+
+The order is the safety (docs/decisions/0016): a marker first, then the look at main, branches and serving, then the
+take; and nothing is taken past the marker's life. Taking is moving: the trash carries what a paused gc takes too late.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pointsman.errors import Problem
+from pointsman.progress import Progress
+from pointsman.repo.snapshot import Snapshot
+from pointsman.retention.clocks import elapsed
+from pointsman.retention.look import Party, View
+from pointsman.retention.markers import LONGEST, MOST, Marker, left_over
+from pointsman.retention.recorded import Recorded
+from pointsman.retention.served import recorded_by_pipelines
+from pointsman.retention.survey import Stored, Survey, survey
+from pointsman.retention.trash import is_over, place_in_trash, put_back, read_place, slot_of
+from pointsman.store.base import Listed, Store
+from pointsman.store.parallel import ask_all
+from pointsman.timeouts import store_timeout
+
+FEWEST = 20  # blobs from which on a share means something
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a run may do. `grace`: seconds. `no_trash`: versions that go for good."""
+
+    delete: bool = False
+    grace: int = 86400
+    max_share: float = 0.2
+    no_trash: Collection[str] = ()
+
+
+@dataclass
+class Run:
+    """What a run found and did. `spared`: blob → why it stays."""
+
+    found: Survey
+    spared: dict[str, str] = field(default_factory=dict)
+    taken: list[Stored] = field(default_factory=list)
+    restored: list[str] = field(default_factory=list)
+    purged: list[Listed] = field(default_factory=list)
+    unfinished: str = ""  # why some are left
+
+    @property
+    def orphans(self) -> list[Stored]:
+        return [each for each in self.found.orphans if each.key not in self.spared]
+
+    @property
+    def retired(self) -> list[Stored]:
+        return [each for each in self.found.retired if each.key not in self.spared]
+
+    def too_many(self, max_share: float) -> bool:
+        """Whether more than this share of the blobs are orphans: then something else is wrong than a few leftovers."""
+        return self.found.known >= FEWEST and len(self.orphans) > max_share * self.found.known
+
+
+class Collector:
+    """The steps of one run over one store. The first party's targets are collected; the records of all count."""
+
+    def __init__(
+        self,
+        store: Store,
+        parties: Sequence[Party],
+        orders: Orders,
+        now: float,
+        progress: Progress,
+        clock: Callable[[], float] = elapsed,
+    ) -> None:
+        self.store = store
+        self.parties = parties
+        self.orders = orders
+        self.now = now
+        self.progress = progress
+        self.clock = clock
+        self._name = secrets.token_hex(8)
+
+    def run(self) -> Run:
+        """Everything that the orders allow. Unfinished, with what was done, if that ends in trouble."""
+        if store_timeout() > LONGEST:
+            raise Problem(f"gc needs a POINTSMAN_STORE_TIMEOUT of at most {LONGEST:.0f}: others wait for its requests")
+        views = [party.look() for party in self.parties]
+        recorded = [party.recorded for party in self.parties]
+        head = self.parties[0]
+        targets = map(str, Snapshot(head.workspace.repo, head.main).targets("registry"))
+        run = Run(survey(self.store, recorded, targets, self.now - self.orders.grace, self.progress))
+        run.found.pipelines.update(*(recorded_by_pipelines(party.settings) for party in self.parties))
+        self._put_back(run, views)
+        self._spare(run, run.found.orphans, run.found.retired, views)
+        if not self.orders.delete:
+            return run
+        if not run.too_many(self.orders.max_share):
+            self._take_all(run)
+        self._purge(run, views)
+        return run
+
+    # what is needed comes back
+
+    def _put_back(self, run: Run, views: Sequence[View]) -> None:
+        """What is in the trash and has a pointer, or a record without a tombstone, is put back where it is missing."""
+        needed = set(self._needed(run.found.trash, views))
+        run.found.trash = [each for each in run.found.trash if _key(each) not in needed]
+        for key in sorted(needed):
+            if self.store.size(key) is not None:
+                continue
+            if not self.orders.delete or put_back(self.store, key):
+                run.restored.append(key)
+                self.progress(f"put back from the trash: {self.store.url}/{key}")
+
+    def _needed(self, trash: Sequence[Listed], views: Sequence[View]) -> Iterator[str]:
+        recorded: list[Recorded] = [party.recorded for party in self.parties] if trash else []
+        for key in sorted(dict.fromkeys(map(_key, trash)), key=lambda key: key.encode()):
+            states = [every.ask(key[:-70], key[-69:-5]) for every in recorded]
+            live = any(state.record and not state.tombstone for state in states)
+            if live or any(key[-69:-5] in view.served for view in views):
+                yield key
+
+    # what is not goes
+
+    def _spare(self, run: Run, orphans: Sequence[Stored], retired: Sequence[Stored], views: Sequence[View]) -> None:
+        """Note why each of these stays, for those that do."""
+        for blob in orphans:
+            if blob.version in run.found.pipelines:
+                run.spared[blob.key] = "a record of recsys-pipelines names it"
+        for blobs, why in ((orphans, View.spares_orphan), (retired, View.spares_retired)):
+            for blob in blobs:
+                if says := next(filter(None, (why(view, blob) for view in views)), ""):
+                    run.spared.setdefault(blob.key, says)
+
+    def _take_all(self, run: Run) -> None:
+        left = [*((blob, False) for blob in run.orphans), *((blob, True) for blob in run.retired)]
+        for number, start in enumerate(range(0, len(left), MOST)):
+            batch = left[start : start + MOST]
+            marker = Marker(self.store, f"{self._name}-{number}", {blob.version for blob, _ in batch}, self.clock)
+            try:
+                marker.write()
+                try:
+                    views = [party.look(sure=True) for party in self.parties]
+                except Problem:
+                    with contextlib.suppress(Problem):
+                        marker.take_away()  # nothing was taken under it
+                    raise
+                self._spare(run, [b for b, r in batch if not r], [b for b, r in batch if r], views)
+                # Where this fails the marker stays until it dies: the store may still carry out what was asked of it.
+                self._take(run, [blob for blob, _ in batch if blob.key not in run.spared], marker)
+                if number == 0:
+                    for key in left_over(self.store, marker.key):
+                        self.store.remove(key)
+                marker.take_away()
+            except Problem as problem:
+                raise Unfinished(run, problem) from problem
+            if run.unfinished:
+                return
+
+    def _take(self, run: Run, blobs: Sequence[Stored], marker: Marker) -> None:
+        def take(blob: Stored) -> Stored | None:
+            if not marker.lives:
+                return None
+            if blob.version in self.orders.no_trash:
+                self.store.remove(blob.key)
+                return blob
+            place = place_in_trash(blob.key, self.now)
+            return blob if self.store.move(blob.key, place, blob.size, lambda: marker.lives) else None
+
+        for blob in ask_all(take, blobs, at_once=self.store.at_once):
+            if blob is not None:
+                run.taken.append(blob)
+                self.progress(f"took {self.store.url}/{blob.key}")
+                self.progress.counted("blobs taken", len(run.taken), None)
+        if not marker.lives:
+            run.unfinished = "taking took longer than a marker lives, so some were left: run pointsman gc again"
+
+    # what was taken long ago
+
+    def _purge(self, run: Run, views: Sequence[View]) -> None:
+        """Delete what has been in the trash for long enough, and what was to go for good."""
+        days = self.parties[0].settings.trash_days
+        for each in run.found.trash:
+            place = read_place(each.key)
+            assert place is not None
+            if place[1][-69:-5] in self.orders.no_trash or is_over(place[0], each.written, days, self.now):
+                self.store.remove(each.key)
+                run.purged.append(each)
+
+
+class Unfinished(Exception):
+    """A run that ended in trouble after it had done something."""
+
+    def __init__(self, run: Run, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.run = run
+        self.problem = problem
+
+
+def _key(each: Listed) -> str:
+    place = read_place(each.key)
+    assert place is not None
+    assert slot_of(place[1]) is not None
+    return place[1]

@@ -1,0 +1,110 @@
+"""gc's look: what main, the branches and serving say at one moment about versions that a marker names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pointsman.errors import MovedFirst
+from pointsman.repo.present import present
+from pointsman.repo.snapshot import Snapshot
+from pointsman.retention.recorded import Recorded
+from pointsman.retention.ripe import Tombstones
+from pointsman.retention.served import Served, claimed, versions_named
+from pointsman.retention.survey import Stored
+from pointsman.settings import Settings
+from pointsman.state.names import Target
+from pointsman.state.objects import Oid
+from pointsman.workspace import Workspace
+
+_TRIES = 4
+
+
+@dataclass
+class Party:
+    """One repository whose records count. `settled`: its settings as gc began."""
+
+    workspace: Workspace
+    main: Oid
+    settings: Settings
+    served: Served = field(default_factory=Served)
+    heads: tuple[Sequence[Oid], frozenset[str]] = ((), frozenset())  # trees of branches that were read, what they name
+    stones: dict[Oid, Tombstones] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> Party:
+        main = workspace.repo.refresh()
+        return cls(workspace, main, Snapshot(workspace.repo, main).settings())
+
+    @property
+    def recorded(self) -> Recorded:
+        """Its records, to be asked in the order of a listing."""
+        return Recorded(self.workspace.repo, self.main)
+
+    def look(self, *, sure: bool = False) -> View:
+        """What it has now; `sure`: by the side that takes pushes, too, before something is taken.
+
+        MovedFirst if that cannot be told, or if the settings moved its store or serving.
+        """
+        repo = self.workspace.repo
+        for again in range(_TRIES):
+            try:
+                main, heads = present(repo, sure=sure)
+                break
+            except MovedFirst:
+                if again == _TRIES - 1:
+                    raise
+        now = Snapshot(repo, main).settings()
+        if (now.store, now.serving, now.access) != (self.settings.store, self.settings.serving, self.settings.access):
+            raise MovedFirst("the settings on main moved the store or serving meanwhile: run pointsman gc again")
+        if main not in self.stones:
+            self.stones = {main: Tombstones(self.workspace.gate, main, self.workspace.now)}
+        if heads != self.heads[0]:
+            self.heads = heads, self._named_in(main, heads)
+        added = repo.git.added(repo.tree_of(self.main), [repo.tree_of(main)], "registry") if main != self.main else {}
+        since = {path.decode(errors="replace") for path in added}
+        return View(since, self.heads[1], self.served.look(now), claimed(now), self.stones[main])
+
+    def erases(self, blob: Stored) -> bool:
+        """Whether the tombstone of a blob's version, as it was looked at last, says that its bytes must go."""
+        stones = next(iter(self.stones.values()), None)
+        verdict = stones.verdict(*blob.slot) if stones is not None else None
+        return verdict is not None and verdict.tombstone is not None and bool(verdict.tombstone.erase)
+
+    def _named_in(self, main: Oid, heads: Sequence[Oid]) -> frozenset[str]:
+        """Every version that a branch records or points to, as far as main does not have that file."""
+        git = self.workspace.repo.git
+        found = git.added(self.workspace.repo.tree_of(main), heads, "registry", "manifests") if heads else {}
+        named = frozenset[str]().union(*(versions_named(path) for path in found))
+        contents = {oid for oids in found.values() for oid in oids}
+        git.read_ahead(contents)
+        return named.union(*(versions_named(git.blob(oid)) for oid in contents))
+
+
+@dataclass(frozen=True)
+class View:
+    """What one repository says. `since`: the files of registry/ that main got since gc began."""
+
+    since: set[str]
+    heads: frozenset[str]
+    served: set[str]
+    claimed: set[Target]
+    stones: Tombstones
+
+    def spares_orphan(self, blob: Stored) -> str:
+        """Why a blob that no record named stays; "" if nothing does."""
+        target, *version = blob.slot
+        if target.record_path(*version) in self.since:
+            return "it was recorded meanwhile"
+        if blob.version in self.heads:
+            return "a branch names it"
+        return "serving names it" if blob.version in self.served else ""
+
+    def spares_retired(self, blob: Stored) -> str:
+        """Why a blob with a tombstone stays; "" if nothing does."""
+        if blob.version in self.served:
+            return "serving still points to it"
+        if blob.slot[0] in self.claimed:
+            return "somebody claims its target"
+        verdict = self.stones.verdict(*blob.slot)
+        return verdict.why if verdict is not None else "it has no tombstone any more"

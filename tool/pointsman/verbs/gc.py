@@ -1,0 +1,278 @@
+"""`gc`: collect what no record names and what was retired, by way of the trash; and bring back what is in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pointsman.errors import Fault as Broken
+from pointsman.errors import Problem, Refused
+from pointsman.gate.unmounted import require_mounted
+from pointsman.outcome import Outcome
+from pointsman.repo.snapshot import Snapshot
+from pointsman.retention import owners
+from pointsman.retention.collect import Collector, Orders, Run, Unfinished
+from pointsman.retention.look import Party
+from pointsman.retention.markers import wait_for_markers
+from pointsman.retention.summary import Summary, write_summary
+from pointsman.retention.survey import Stored
+from pointsman.retention.trash import TRASH, put_back, read_place, slot_of
+from pointsman.state.documents import rfc3339
+from pointsman.state.names import short
+from pointsman.store.base import Store
+from pointsman.store.open import open_store
+from pointsman.struct import struct
+from pointsman.values import ArtifactType, Count, TargetName, ToldFault, Version, told
+from pointsman.workspace import Workspace
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DIGITS = re.compile(r"[0-9a-f]{4,64}")
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How to collect. `grace`: a time with its unit. `no_trash`: the first digits of versions."""
+
+    delete: bool = False
+    grace: str = "24h"
+    max_share: float = 0.2
+    no_trash: tuple[str, ...] = ()
+
+
+@struct(frozen=True)
+class Orphan:
+    """A blob that no record names."""
+
+    uri: str
+    size: Count
+    age_seconds: Count
+
+
+@struct(frozen=True)
+class Retired:
+    """A blob whose version has a ripe tombstone."""
+
+    target: TargetName
+    type: ArtifactType
+    version: Version
+    size: Count
+    erase: Annotated[bool, "its bytes must go, says its tombstone"]
+
+
+@struct(frozen=True)
+class Kept:
+    """A blob that could go, and why it stays."""
+
+    uri: str
+    says: str
+
+
+@struct(frozen=True)
+class Collected:
+    """What is in the store, and what gc did or, in a dry run, would do."""
+
+    listed: Annotated[Count, "blobs"]
+    live: Annotated[Count, "blobs that a record needs"]
+    live_bytes: Count
+    orphans: Sequence[Orphan]
+    retired: Sequence[Retired]
+    kept: Annotated[Sequence[Kept], "orphaned or retired, and something still speaks for it"]
+    trash: Annotated[Count, "blobs in the trash, before this run took any"]
+    trash_bytes: Count
+    unknown: Annotated[Count, "objects that gc never touches: their keys are no blobs', or their target has no record"]
+    deleted: Annotated[Count, "blobs that are gone from their place"]
+    taken: Annotated[Count, "the same: they are in the trash, but for those of --no-trash"]
+    purged: Annotated[Count, "blobs that are gone from the trash, for good"]
+    restored: Annotated[Count, "blobs that were put back from the trash"]
+    dry_run: bool
+    versions: Annotated[
+        Literal["yes", "no", "unknown"] | None, "whether the store keeps earlier versions of what is erased"
+    ] = None
+    faults: Annotated[Sequence[ToldFault] | None, "why nothing is taken"] = None
+
+
+def seconds(text: str) -> int:
+    """The seconds of a time such as 24h; Problem for one without a unit."""
+    found = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
+    if found is None:
+        raise Problem(f"--grace {text} is no time: write a number and its unit, such as 24h, 30m, 90s or 2d")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def gc(workspace: Workspace, request: Request, also: Sequence[Workspace] = ()) -> Outcome[Collected]:
+    """Survey the store and, with `delete`, collect. `also`: other repositories whose blobs are in the same store.
+
+    Exit 1 if there are more orphans than may be: nothing is taken then.
+    """
+    grace = seconds(request.grace)
+    parties = [Party.of(each) for each in (workspace, *also)]
+    settings = parties[0].settings
+    require_mounted(workspace.gate.documents, Snapshot(workspace.repo, parties[0].main))
+    store = open_store(settings.store, settings.access)
+    owners.require_sole_owner(store, [party.workspace.repo for party in parties])
+    if request.delete:
+        owners.own(store, workspace.repo)
+    no_trash = _goes_for_good(store, parties[0], request.no_trash)
+    orders = Orders(request.delete, grace, request.max_share, no_trash)
+    now = workspace.clock().timestamp()
+    try:
+        run = Collector(store, parties, orders, now, workspace.progress).run()
+    except Unfinished as error:
+        before = f" ({len(error.run.taken)} blobs had been taken by then)" if error.run.taken else ""
+        raise type(error.problem)(f"{error.problem}{before}") from error
+    if request.delete:
+        write_summary(store, _summary(run, rfc3339(int(now))))
+    return _outcome(store, parties[0], run, request, now)
+
+
+def _goes_for_good(store: Store, party: Party, wanted: Collection[str]) -> frozenset[str]:
+    """The whole versions of --no-trash. Problem for one that main has without a tombstone, or that nobody knows."""
+    if not wanted:
+        return frozenset()
+    head = Snapshot(party.workspace.repo, party.main)
+    found = set()
+    for text in wanted:
+        key = _only(text, _in_store(store, text))
+        slot = slot_of(key)
+        assert slot is not None
+        target, *version = slot
+        if head.entry(target.record_path(*version)) and not head.entry(target.tombstone_path(*version)):
+            raise Problem(f"{short(version[1])} is recorded and not retired: pointsman retire --erase retires it first")
+        found.add(version[1])
+    return frozenset(found)
+
+
+def _in_store(store: Store, text: str) -> Iterator[str]:
+    """The keys of blobs, in their place or in the trash, whose version begins with `text`."""
+    if not _DIGITS.fullmatch(text):
+        raise Problem(f"{text!r} is not a version: give at least 4 of its 64 hex digits")
+    for each in store.objects(""):
+        place = read_place(each.key)
+        key = place[1] if place is not None else each.key
+        if slot_of(key) is not None and key[-69:].startswith(text):
+            yield key
+
+
+def _only(text: str, keys: Iterator[str]) -> str:
+    found = sorted(set(keys))
+    if not found:
+        raise Problem(f"no blob of a version {text} is in the store or in its trash")
+    if len({key[-69:-5] for key in found}) > 1:
+        some = ", ".join(short(key[-69:]) for key in found[:_SHOWN])
+        raise Problem(f"several versions begin with {text} ({some}): give more digits")
+    return found[0]
+
+
+def restore(workspace: Workspace, wanted: Sequence[str]) -> Outcome[Collected]:
+    """Put versions back from the trash. Refused for one with a tombstone; Problem for one that is not there."""
+    head = Snapshot(workspace.repo, workspace.repo.refresh())
+    settings = head.settings()
+    store = open_store(settings.store, settings.access)
+    trash = [place[1] for each in store.objects(TRASH) if (place := read_place(each.key)) is not None]
+    keys = {_only(text, iter(_matching(trash, text))) for text in wanted}
+    faults = []
+    for key in keys:
+        slot = slot_of(key)
+        assert slot is not None
+        path = slot[0].tombstone_path(*slot[1:])
+        if head.entry(path) is not None:
+            says = "it was retired, and nothing puts back what was: revert its tombstone by a pull request first"
+            faults.append(Broken(path, "retired", says))
+    if faults:
+        raise Refused(faults)
+    wait_for_markers(store, {key[-69:-5] for key in keys}, workspace.progress)
+    restored = 0
+    for key in sorted(keys):
+        if store.size(key) is not None:
+            continue
+        if not put_back(store, key):
+            raise Problem(f"{store.url}/{key}: no bytes in the trash hash to this version; publish its artifact again")
+        restored += 1
+        workspace.progress(f"put back from the trash: {store.url}/{key}")
+    return Outcome(
+        Collected(
+            listed=0, live=0, live_bytes=0, orphans=[], retired=[], kept=[], trash=len(set(trash)), trash_bytes=0,
+            unknown=0, deleted=0, taken=0, purged=0, restored=restored, dry_run=False,
+        )
+    )  # fmt: skip
+
+
+def _matching(keys: Sequence[str], text: str) -> list[str]:
+    if not _DIGITS.fullmatch(text):
+        raise Problem(f"{text!r} is not a version: give at least 4 of its 64 hex digits")
+    return [key for key in keys if key[-69:].startswith(text)]
+
+
+# the result
+
+
+def _summary(run: Run, at: str) -> Summary:
+    taken = {blob.key for blob in run.taken}
+    orphans = [blob for blob in run.orphans if blob.key not in taken]
+    retired = [blob for blob in run.retired if blob.key not in taken]
+    purged = {each.key for each in run.purged}
+    trash = [each.size or 0 for each in run.found.trash if each.key not in purged] + [blob.size for blob in run.taken]
+    return Summary(
+        at=at,
+        live=run.found.live,
+        live_bytes=run.found.live_bytes,
+        orphans=len(orphans),
+        orphan_bytes=sum(blob.size for blob in orphans),
+        retired=len(retired),
+        retired_bytes=sum(blob.size for blob in retired),
+        trash=len(trash),
+        trash_bytes=sum(trash),
+        unknown=run.found.unknown,
+        taken=len(run.taken),
+        purged=len(run.purged),
+        restored=len(run.restored),
+    )
+
+
+def _outcome(store: Store, party: Party, run: Run, request: Request, now: float) -> Outcome[Collected]:
+    retired = [_told_retired(blob, erase=party.erases(blob)) for blob in run.retired]
+    faults = []
+    if run.too_many(request.max_share):
+        says = (
+            f"{len(run.orphans)} of {run.found.known} blobs are orphans, more than a share of {request.max_share:g}: "
+            f"look whether this is the right repository, and whether records are missing on main. "
+            f"The first: {', '.join(blob.key for blob in run.orphans[:_SHOWN])}. If it is right: --max-share"
+        )
+        faults.append(Broken(store.url, "max-share", says))
+    notes = [str(fault) for fault in faults]
+    if run.unfinished:
+        notes.append(run.unfinished)
+    versions = store.keeps_versions(".pointsman/gc.json") if any(each.erase for each in retired) else None
+    if elsewhere := [*party.settings.former, *(place.store for place in party.settings.serving if place.store)]:
+        notes.append(f"gc does not look into former stores, nor into those of places: {', '.join(elsewhere)}")
+    collected = Collected(
+        listed=run.found.listed,
+        live=run.found.live,
+        live_bytes=run.found.live_bytes,
+        orphans=[_told_orphan(store, blob, now) for blob in run.orphans],
+        retired=retired,
+        kept=[Kept(f"{store.url}/{key}", why) for key, why in sorted(run.spared.items())],
+        trash=len(run.found.trash),
+        trash_bytes=sum(each.size or 0 for each in run.found.trash),
+        unknown=run.found.unknown,
+        deleted=len(run.taken),
+        taken=len(run.taken),
+        purged=len(run.purged),
+        restored=len(run.restored),
+        dry_run=not request.delete,
+        versions=versions,
+        faults=list(map(told, faults)) or None,
+    )
+    return Outcome(collected, 1 if faults else 4 if run.unfinished else 0, tuple(notes))
+
+
+def _told_orphan(store: Store, blob: Stored, now: float) -> Orphan:
+    return Orphan(f"{store.url}/{blob.key}", blob.size, max(int(now - blob.written), 0))
+
+
+def _told_retired(blob: Stored, *, erase: bool) -> Retired:
+    target, slot, version = blob.slot
+    return Retired(str(target), slot, version, blob.size, erase)
