@@ -127,7 +127,7 @@ def test_a_waiting_run_that_github_drops_for_a_newer_one_is_never_missed() -> No
     groups = {path.name: load(path).get("concurrency") for path in OURS}
     assert groups["publish.yml"] is groups["rollback.yml"] is None  # each is another wish
     shared = [group for group in groups.values() if group and "${{" not in group["group"]]
-    assert len({group["group"] for group in shared}) == len(shared) == 4
+    assert len({group["group"] for group in shared}) == len(shared) == 5
     assert not any(group["cancel-in-progress"] for group in shared)  # nothing is torn out of the middle of a sync
     assert groups["check.yml"]
     assert groups["check.yml"]["cancel-in-progress"]
@@ -223,6 +223,9 @@ def test_a_day_from_publish_over_check_and_ship_to_drift_and_rollback(forge: For
     assert not (job.workspace / "gone").exists()
     audit = forge.runner.run("audit.yml")
     assert audit.code == 0, audit.out
+    collected = forge.runner.run("gc.yml")
+    assert collected.code == 0, collected.out
+    assert "A dry run" in collected.summary
 
 
 @pytest.mark.slow

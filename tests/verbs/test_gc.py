@@ -535,7 +535,7 @@ def test_an_erased_version_goes_for_good_also_from_the_trash(shop: Shop) -> None
 
 @pytest.mark.slow
 def test_a_version_that_is_recorded_cannot_go_for_good(shop: Shop) -> None:
-    with pytest.raises(Problem, match="is recorded and not retired"):
+    with pytest.raises(Problem, match="is recorded and has no tombstone"):
         collected(shop, delete=True, no_trash=(versions(shop)[1],))
 
 

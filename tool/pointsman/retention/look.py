@@ -28,7 +28,7 @@ class Party:
     main: Oid
     settings: Settings
     served: Served = field(default_factory=Served)
-    heads: tuple[Sequence[Oid], frozenset[str]] = ((), frozenset())  # trees of branches that were read, what they name
+    heads: tuple[object, frozenset[str]] = ((), frozenset())  # main and trees of branches, and what these name
     stones: dict[Oid, Tombstones] = field(default_factory=dict)
 
     @classmethod
@@ -59,8 +59,8 @@ class Party:
             raise MovedFirst("the settings on main moved the store or serving meanwhile: run pointsman gc again")
         if main not in self.stones:
             self.stones = {main: Tombstones(self.workspace.gate, main, self.workspace.now)}
-        if heads != self.heads[0]:
-            self.heads = heads, self._named_in(main, heads)
+        if (main, heads) != self.heads[0]:
+            self.heads = (main, heads), self._named_in(main, heads)
         added = repo.git.added(repo.tree_of(self.main), [repo.tree_of(main)], "registry") if main != self.main else {}
         since = {path.decode(errors="replace") for path in added}
         return View(since, self.heads[1], self.served.look(now), claimed(now), self.stones[main])

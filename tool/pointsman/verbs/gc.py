@@ -140,7 +140,7 @@ def _goes_for_good(store: Store, party: Party, wanted: Collection[str]) -> froze
         assert slot is not None
         target, *version = slot
         if head.entry(target.record_path(*version)) and not head.entry(target.tombstone_path(*version)):
-            raise Problem(f"{short(version[1])} is recorded and not retired: pointsman retire --erase retires it first")
+            raise Problem(f"{short(version[1])} is recorded and has no tombstone: retire it first, with erase")
         found.add(version[1])
     return frozenset(found)
 
