@@ -22,6 +22,7 @@ from pointsman.forge.github.client import Client
 from pointsman.forge.github.pulls import GitHub, open_github
 from pointsman.forge.http import Pacer
 from pointsman.forge.local import LocalForge
+from pointsman.repo.origin import Move
 
 hub = stand_in.hub
 
@@ -117,3 +118,25 @@ def test_the_local_forge_merges_onto_exactly_that_main(ground: Ground) -> None:
     with pytest.raises(MovedFirst):
         ground.forge.merge(opened, main, MESSAGE, "Ann <ann@example.org>")
     assert ground.heads() == {"main": moved, opened.branch: opened.head}
+
+
+@pytest.mark.parametrize("whose", ["own", "own, with another message", "somebody's"])
+def test_the_local_forge_squashes_all_but_the_one_commit_that_its_process_has_just_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    shop, ref, author = Shop(tmp_path / "shop"), "refs/heads/ship/grocer/home/1", "Ann <ann@example.org>"
+    with shop.open() as maker, shop.open() as other:
+        main = maker.refresh()
+        with monkeypatch.context() as then:
+            then.setenv("GIT_COMMITTER_DATE", "2020-01-01T00:00:00Z")
+            tree = maker.tree_with(maker.tree_of(main), {"manifests/grocer/home/manifest.json": b"{}"})
+            head = maker.commit(tree, [main], MESSAGE, author=author)
+        maker.move([Move(ref, head, None)], passing=True)
+        repo = other if whose == "somebody's" else maker
+        repo.refresh()
+        message = f"{MESSAGE}Reviewed-by: Bob" if whose == "own, with another message" else MESSAGE
+        merged = LocalForge(repo).merge(Opened("ship/grocer/home/1", head), main, message, author)
+        assert shop.main == merged
+        assert (merged == head) == (whose == "own")
+        assert repo.tree_of(merged) == tree
+        assert ref not in repo.heads

@@ -264,3 +264,27 @@ def test_without_any_one_kind_of_fsync_something_would_be_lost(
             kept = [call for call in calls if call.name != "fsync" or not re.search(pattern, call.path)]
             assert len(kept) < len(calls), f"{name} never fsyncs {pattern}"
             assert lost(there, kept), f"nobody would notice if {name} left out the fsync of {pattern}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settles", [True, False])
+def test_a_branch_that_was_made_in_passing_is_durable_once_it_is_settled(tmp_path: Path, *, settles: bool) -> None:
+    there = World(tmp_path / "world", SHAPES[0])
+    there.make()
+    program = (
+        "import sys; from pointsman.repo.open import open_repository; from pointsman.repo.origin import Move\n"
+        "with open_repository(sys.argv[1]) as repo:\n"
+        "    main = repo.refresh()\n"
+        "    commit = repo.commit(repo.tree_with(repo.tree_of(main), {'a/b': b'c'}), [main], 'a ship')\n"
+        "    repo.move([Move('refs/heads/ship/grocer/home/1', commit, None)], passing=True)\n"
+        "    if sys.argv[2] == 'True': repo.settle()\n"
+    )
+    out = tmp_path / "trace"
+    command = [world.tracer(), "-f", "-y", "-s", "0", "-o", str(out), "-e", f"trace={CALLS}", sys.executable]
+    subprocess.run([*command, "-c", program, str(there.where), str(settles)], check=True)
+    disk = Disk()
+    for call in read(out.read_text(errors="surrogateescape").splitlines()):
+        disk.see(call)
+    assert not disk.unsafe_bytes(there.origin / "objects")
+    assert not disk.unsafe_names(there.origin / "objects")
+    assert bool(disk.unsafe_names(there.origin / "refs")) != settles

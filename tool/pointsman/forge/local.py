@@ -50,13 +50,25 @@ class LocalForge:
         repo = self.repo
         fork = repo.merge_base(main, opened.head)
         assert fork is not None
-        files = {change.path: change.new for change in repo.differences(fork, opened.head)}
-        commit = repo.commit(repo.tree_with(repo.tree_of(main), files), [main], message, author=author)
+        commit = opened.head
+        if not self._is_as_squashed(commit, main, message, author):
+            files = {change.path: change.new for change in repo.differences(fork, opened.head)}
+            commit = repo.commit(repo.tree_with(repo.tree_of(main), files), [main], message, author=author)
         repo.move(
             [Move(MAIN, commit, main), Move(opened.ref, None, opened.head)],
             f"merge {opened.branch} where main is kept, by a squash with its message, or let this user push main",
         )
         return commit
+
+    def _is_as_squashed(self, head: Oid, main: Oid, message: str, author: str) -> bool:
+        """Whether the branch is one commit that this process has just made, with nothing that a squash would change."""
+        commit = self.repo.git.commit_at(head) if self.repo.has_made(head) else None
+        return (
+            commit is not None
+            and commit.parents == (main,)
+            and commit.message.strip("\n") == message.strip("\n")
+            and commit.author == author
+        )
 
     def auto_merge(self, opened: Opened, message: str) -> Oid | None:
         return None

@@ -40,8 +40,8 @@ class OddTree(Problem):
 class Git(Runner):
     """Reads and writes objects of one repository."""
 
-    def __init__(self, directory: str, *, bare: bool = False, judging: bool = False) -> None:
-        super().__init__(directory, bare=bare, judging=judging)
+    def __init__(self, directory: str, *, bare: bool = False, judging: bool = False, lasting: bool = True) -> None:
+        super().__init__(directory, bare=bare, judging=judging, lasting=lasting)
         self._reader = Reader(lambda: self.start("cat-file", "--batch"))
         self._trees: dict[Oid, dict[str, Entry]] = {}
         self._commits: dict[Oid, Commit] = {}

@@ -17,6 +17,7 @@ from pointsman.repo.repository import Repository
 # A remote's URL → a function that returns the environment with the credentials for git; None if none are needed.
 Credentials = Callable[[str | None], Callable[[], Mapping[str, str]] | None]
 _REMOTE_URL = re.compile(r"remote\..+\.url", re.DOTALL)
+_ORIGIN = '[remote "origin"]\n\turl = {}\n\tpromisor = true\n\tpartialclonefilter = blob:none\n'
 _BARE = "safe.bareRepository"  # a git setting that can forbid bare repositories that are not named explicitly
 
 
@@ -33,10 +34,10 @@ def open_repository(
             directory = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="pointsman-", ignore_cleanup_errors=True)
             )
-            git = Git(directory, bare=True)
+            git = Git(directory, bare=True, lasting=False)
             git.ask("init", "--quiet", "--bare", "--initial-branch=main", "--template=", ".")
-            for name, value in (("url", spec), ("promisor", "true"), ("partialclonefilter", "blob:none")):
-                git.ask("config", f"remote.origin.{name}", value)
+            with open(os.path.join(directory, "config"), "a", encoding="utf-8", errors="surrogateescape") as config:
+                config.write(_ORIGIN.format(_quoted(spec)))
         else:
             if not os.path.isdir(spec):
                 raise Problem(f"there is no directory {spec}")
@@ -67,6 +68,13 @@ def open_repository(
         stack.enter_context(repo.held)
         stack.callback(repo.forget)
         yield repo
+
+
+def _quoted(value: str) -> str:
+    """A value as a configuration file has it (git-config, "Syntax")."""
+    for character, written in (("\\", r"\\"), ('"', r"\""), ("\n", r"\n"), ("\t", r"\t"), ("\b", r"\b")):
+        value = value.replace(character, written)
+    return f'"{value}"'
 
 
 def _setting(line: str) -> tuple[str, str]:

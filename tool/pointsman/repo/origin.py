@@ -10,7 +10,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -61,6 +61,7 @@ class Origin:
         self.notes: list[str] = []
         self._whole: tuple[str, ...] = ()  # the option of fetch for an origin that cannot leave out contents
         self.tickets: dict[str, Oid] = {}  # of those who wait to move main, as `heads` last saw them
+        self._has_pushed = False
 
     def heads(self, before: Mapping[str, Oid]) -> dict[str, Oid]:
         """The refs as they are now; `before`: as they were, and fetched. Unreachable if the origin does not answer."""
@@ -139,17 +140,18 @@ class Origin:
             return self._fetch(*words)
         return ran.reason if ran.code != 0 else None
 
-    def move(self, moves: Sequence[Move], written: set[Oid], instead: str = "") -> None:
+    def move(self, moves: Sequence[Move], written: set[Oid], instead: str = "", *, passing: bool = False) -> None:
         """Make all moves or none, each only if its ref is still at `was`; MovedFirst if not. Durable on return.
 
         The objects in `written` are then durable too, and the set is empty. `instead`: what to do if the origin does
-        not allow it, which is then Unreachable.
+        not allow it, which is then Unreachable. `passing`: the refs themselves need not outlast a crash.
         """
         if self.url is None:
             _sync_objects(self.git_dir, written)
             clean, before = self._has_clean_main(moves), _existing_directories(self.git_dir, moves)
             self._move_here(moves)
-            _sync_refs(self.git_dir, moves, before)
+            if not passing:
+                _sync_refs(self.git_dir, moves, before)
             self._update_checkout(moves, clean)
         else:
             local = self._remote_directory()
@@ -157,7 +159,14 @@ class Origin:
             self._push(moves, instead)
             if local is not None:
                 _sync_objects(local, written)
-                _sync_refs(local, moves, before)
+                if not passing:
+                    _sync_refs(local, moves, before)
+
+    def sync(self, refs: Iterable[str]) -> None:
+        """Make refs durable that were moved in passing."""
+        git_dir = self.git_dir if self.url is None else self._remote_directory()
+        if git_dir is not None:
+            _sync_refs(git_dir, [Move(ref, Oid(""), None) for ref in refs], set())
 
     def _move_here(self, moves: Sequence[Move]) -> None:
         nothing = "0" * max(len(oid) for move in moves for oid in (move.new, move.was) if oid is not None)
@@ -190,9 +199,13 @@ class Origin:
         words += [f"--force-with-lease={move.ref}:{move.was or ''}" for move in moves]
         if self._remote_directory() is not None:
             patience = "".join(f"-c {setting} " for setting in LOCK_PATIENCE)
+            # One look whether the origin should be packed is enough for all pushes of a command.
+            upkeep = "-c receive.autoGC=false " if self._has_pushed else ""
             words.append(
-                f"--receive-pack=git -c core.fsync=loose-object,pack,pack-metadata,reference {patience}receive-pack"
+                "--receive-pack=git -c core.fsync=loose-object,pack,pack-metadata,reference "
+                f"{patience}{upkeep}receive-pack"
             )
+            self._has_pushed = True
         ran = self._moving(
             *words, "origin", *(f"{move.new or ''}:{move.ref}" for move in moves), timeout=remote_timeout()
         )

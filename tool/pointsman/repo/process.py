@@ -58,6 +58,7 @@ _SETTINGS = (
     "http.lowSpeedTime=60",
 )
 _COMMAND = ["git", *(word for setting in _SETTINGS for word in ("-c", setting))]
+_FLEETING = ["-c", "core.fsync=none"]  # for a clone that is deleted at the end
 _ENVIRONMENT = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": os.devnull,
@@ -112,12 +113,16 @@ def require_git() -> str:
 
 
 class Runner:
-    """Runs git in one repository. `bare`: `directory` is the git directory itself, and git does not search for one."""
+    """Runs git in one repository.
 
-    def __init__(self, directory: str, *, bare: bool = False, judging: bool = False) -> None:
+    `bare`: `directory` is the git directory itself, and git does not search for one. `lasting`: the repository is not
+    deleted when the command ends.
+    """
+
+    def __init__(self, directory: str, *, bare: bool = False, judging: bool = False, lasting: bool = True) -> None:
         require_git()
         self._git = _gitpython(judging=judging)(directory)
-        self._command = [*_COMMAND, "--git-dir=."] if bare else _COMMAND
+        self._command = [*_COMMAND, *([] if lasting else _FLEETING), *(["--git-dir=."] if bare else [])]
         self.credentials: Callable[[], Mapping[str, str]] = dict  # environment with the credentials for the remote
 
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:

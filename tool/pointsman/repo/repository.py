@@ -37,20 +37,23 @@ class Repository(History):
         self.held = contextlib.ExitStack()
         self._made: list[tuple[str, bytes]] = []  # kind and content of objects that no commit has yet
         self._durable: set[Oid] = set()  # objects that this process wrote
+        self._passing: set[str] = set()  # refs that `settle` makes durable
 
     # refs
 
-    def move(self, moves: Sequence[Move], instead: str = "") -> None:
+    def move(self, moves: Sequence[Move], instead: str = "", *, passing: bool = False) -> None:
         """Make all moves or none, each only if its ref is still at `was`; MovedFirst if not. Durable on return.
 
         Whoever moves main in its turn gives the turn to the next with the same push. `instead`: what to do if the
-        origin does not allow it.
+        origin does not allow it. `passing`: refs that are about to go again are not durable before `settle`.
         """
         mine = self.turns.held if any(move.ref == MAIN for move in moves) else None
         tickets = [Move(mine.ref, None, mine.oid)] if mine is not None else []
         written = set(self._written)
-        self._origin.move([*moves, *tickets], self._written, instead)
+        self._origin.move([*moves, *tickets], self._written, instead, passing=passing)
         self._durable |= written - self._written
+        refs = {move.ref for move in moves}
+        self._passing = self._passing | refs if passing else self._passing - refs
         if mine is not None:
             self.turns.held = None
         for move in moves:
@@ -58,6 +61,16 @@ class Repository(History):
                 self.heads.drop(move.ref)
             else:
                 self.heads[move.ref] = move.new
+
+    def settle(self) -> None:
+        """Make the refs durable that were moved in passing and are still there."""
+        if self._passing:
+            self._origin.sync(self._passing)
+            self._passing.clear()
+
+    def has_made(self, oid: Oid) -> bool:
+        """Whether this process made an object, and it is durable."""
+        return oid in self._durable
 
     def resolve(self, revision: str) -> Oid:
         """The commit that a user names. A branch comes before a tag, and `main` is that of the origin, read anew.

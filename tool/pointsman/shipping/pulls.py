@@ -172,14 +172,14 @@ def show_on_forge(workspace: Workspace, branch: str, head: Oid, *, updated: bool
     return replace(pull, opened=opened)
 
 
-def replace_head(workspace: Workspace, branch: str, new: Oid, was: Oid | None) -> bool:
+def replace_head(workspace: Workspace, branch: str, new: Oid, was: Oid | None, *, passing: bool = False) -> bool:
     """Move a branch from `was` to `new`. Whether the forge was to merge its pull request by itself.
 
     That is stopped first, because a forge would merge what is new with the message of what is old.
     """
     opened = workspace.forge.find([branch]) if was is not None else []
     stopped = [workspace.forge.stop_auto_merge(each) for each in opened if each.merges_with is not None]
-    workspace.repo.move([Move(f"refs/heads/{branch}", new, was)])
+    workspace.repo.move([Move(f"refs/heads/{branch}", new, was)], passing=passing)
     return any(stopped)
 
 

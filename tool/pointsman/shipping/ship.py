@@ -99,6 +99,7 @@ class Shipping:
                 failed.append(trouble_of(error))
                 says = str(failed[-1])
                 shipped += [self._shipped(want.target, "waits", pull=self._pull, says=says) for want in group]
+        self.repo.settle()
         if failed and all(each.outcome == "waits" and each.faults is None for each in shipped):
             raise failed[-1]
         gone = self._superseding.look_again(self._opened)
@@ -194,7 +195,9 @@ class Shipping:
                     f"close it with pointsman pr close {pull.id}; run: {self.terms.command} again"
                 )
         commit = self._commit(ship)
-        if pulls.replace_head(self.workspace, ship.branch, commit, was) and not self.settings.auto_merge:
+        passing = self.terms.asked.merge  # a branch that stays is settled in `ship`
+        stopped = pulls.replace_head(self.workspace, ship.branch, commit, was, passing=passing)
+        if stopped and not self.settings.auto_merge:
             self.notes.append(f"{ship.branch} does not merge by itself any more: {pulls.OLD_MESSAGE}")
         pull = pulls.show_on_forge(self.workspace, ship.branch, commit, updated=was is not None)
         return pull, "opened" if was is None else "updated"
