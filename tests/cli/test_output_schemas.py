@@ -150,6 +150,21 @@ def test_faults_of_a_check_fit_its_schema(say: Callable[..., Any], tmp_path: Pat
     assert say("audit", *shop, "audit", ends=1)["faults"][0]["rule"] == "schema"
 
 
+def test_a_finding_and_what_is_retired_of_it_fit_their_schemas(say: Callable[..., Any], tmp_path: Path) -> None:
+    shop = ("-C", str(tmp_path / "shop"))
+    say("init", "init", str(tmp_path / "shop"))
+    say("publish", *shop, "publish", str(STAGING / "grocer"), "--window", DAY_1, "--merge")
+    say("publish", *shop, "publish", str(STAGING / "grocer"), "--window", DAY_2, "--merge", "--accept", "kept-low",
+        "--reason", "another day")  # fmt: skip
+    blob = next((tmp_path / "shop/.pointsman/store/grocer/home/implicit").iterdir())
+    user = json.loads(blob.read_bytes())["users"][0]["user_id"]
+    (tmp_path / "ids").write_text(f"{user}\n")
+    found = say("find", *shop, "find", "--from", str(tmp_path / "ids"))["found"]
+    assert {each["id"] for each in found} == {user}
+    targets = say("retire", *shop, "retire", "--holding", str(tmp_path / "ids"), "--erase", ends=5)["targets"]
+    assert {each["outcome"] for each in targets} == {"opened", "refused"}
+
+
 def test_what_gc_tells_fits_its_schema(say: Callable[..., Any], tmp_path: Path) -> None:
     shop = ("-C", str(tmp_path / "shop"))
     say("init", "init", str(tmp_path / "shop"))

@@ -7,7 +7,7 @@ have names of their own). Each place has a name: `users`, `model.dim`, and `user
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from pointsman.artifact.schema_places import Place, Places
@@ -45,6 +45,30 @@ def own_summary(members: Mapping[str, object], places: Places) -> dict[str, int]
     walk = _Walk(places, inside=False)
     walk.body(members)
     return dict(sorted(walk.sizes.items())[:_MOST_COUNTS])
+
+
+def every_id(members: Mapping[str, object], places: Places) -> Iterator[str]:
+    """Every id in a body: entries of maps, texts in lists, and members that are called as ids are.
+
+    Unlike in `own_content`, no place is left out because others of its list have no id, or because it is deep, and an
+    id may be a whole number.
+    """
+    left: list[tuple[object, Place]] = [(members, places.root)]
+    while left:
+        value, at = left.pop()
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                if at.is_entry(name):
+                    yield name
+                elif name in _ID_NAMES and isinstance(inner, str | int):
+                    yield str(inner)
+                left.append((inner, places.member(at, name) or places.nothing))
+        elif isinstance(value, list):
+            for index, inner in enumerate(value):
+                if isinstance(inner, str):
+                    yield inner
+                elif isinstance(inner, dict | list):
+                    left.append((inner, places.element(at, index)))
 
 
 class _Walk:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pointsman.artifact import schema_reading
 from pointsman.artifact.drafts import DRAFTS, LATEST, Draft, draft_of
 from pointsman.artifact.exact import ENVELOPE, Refusal, double, integer, kind, spelled, unknown_member
-from pointsman.artifact.own_content import Own, own_content, own_summary
+from pointsman.artifact.own_content import Own, every_id, own_content, own_summary
 from pointsman.artifact.schema_places import MOST_INSIDE, MOST_WORK, Place, Places, TooMuch
 from pointsman.errors import Fault
 from pointsman.state import strict_json
@@ -75,6 +75,11 @@ class UserType:
         """What is in a valid document."""
         own = {name: value for name, value in document.items() if name not in ENVELOPE}
         return own_content(self.name, own, self._places)
+
+    def every_id(self, document: Mapping[str, object]) -> Iterator[str]:
+        """Every id in a document, as often as it is there. TooMuch if it has more places than are told apart."""
+        self._places.begin()
+        return every_id({name: value for name, value in document.items() if name not in ENVELOPE}, self._places)
 
     def _invalid(self, document: Mapping[str, object], path: str) -> Fault | None:
         from jsonschema_rs import ValidationError

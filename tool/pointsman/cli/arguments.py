@@ -140,6 +140,17 @@ class _Version(_Named):
             self.fail(str(problem), param, ctx)
 
 
+class _VersionOrTarget(_Target):
+    """A recorded version by its first digits, or a target."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target | str:  # type: ignore[override]
+        if isinstance(value, str) and _DIGITS.fullmatch(value):
+            return value
+        if isinstance(value, str) and "/" not in value:
+            self.fail(f"{value!r} is no version (4 to 64 hex digits) and no target, such as grocer/home", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class _Rule(_ParamType):
     """A guardrail that a change may accept by name, for every target or for those before a colon."""
 
@@ -218,14 +229,17 @@ class _Seconds(_ParamType):
 
 
 class _Count(_ParamType):
-    """How many of something, at least one."""
+    """How many of something."""
 
     name = "number"
 
+    def __init__(self, least: int = 1) -> None:
+        self._least = least
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         text = str(value)
-        if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) == 0:
-            self.fail(f"{value!r} is not a whole number from 1 on", param, ctx)
+        if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < self._least:
+            self.fail(f"{value!r} is not a whole number from {self._least} on", param, ctx)
         return int(text)
 
 
@@ -251,4 +265,5 @@ TEXT, URL, ADDRESS, TARGET, TARGETS, HOLDABLE, DROP, VERSION_OF, RULE, SETTING, 
     _Text(), _Url(), _Address(), _Target(), _Targets(), _Holdable(), _Drop(), _Version(), _Rule(), _Setting(), _FailOn()
 )  # fmt: skip
 ANY_VERSION, PULL, SLOT = _Text("versions"), _Text("pulls"), _Text("types")
-DEADLINE, PERIOD, COUNT = _Seconds(zero=True), _Seconds(zero=False), _Count()
+DEADLINE, PERIOD, COUNT, COUNT_OR_NONE = _Seconds(zero=True), _Seconds(zero=False), _Count(), _Count(0)
+VERSION_OR_TARGET = _VersionOrTarget()

@@ -26,7 +26,7 @@ _MOST_BYTES = 1 << 24  # of a list of refs
 _PATIENCE = 5.0  # seconds for one answer of git
 _MAIN = ("refs/heads/main", "refs/remotes/origin/main")
 _ROOTS = ("refs/heads/", "refs/remotes/origin/")
-_KINDS = ("ship", "rollback", "hold")
+_KINDS = ("ship", "rollback", "hold", "retire")
 
 
 Names = Callable[[click.Context, Snapshot], Iterable[str]]

@@ -20,12 +20,18 @@ _MOST = 1_000_000_000  # bytes of the directory; above it, the versions unused f
 
 def cached(version: str) -> bytes | None:
     """The cached bytes of a version; None if there are none or their hash is wrong."""
+    data = peek(version)
+    if data is not None:
+        with suppress(OSError, RuntimeError):  # a shared cache may be read-only
+            os.utime(_path(version))
+    return data
+
+
+def peek(version: str) -> bytes | None:
+    """The same, and it does not count as used."""
     with suppress(OSError, RuntimeError):
-        path = _path(version)
-        data = read_file(path, _MOST)
+        data = read_file(_path(version), _MOST)
         if hashlib.sha256(data).hexdigest() == version:
-            with suppress(OSError):  # a shared cache may be read-only
-                os.utime(path)
             return data
     return None
 

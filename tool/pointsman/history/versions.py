@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -26,8 +27,7 @@ class Recorded:
 
 def find_version(head: Snapshot, text: str) -> Recorded:
     """The one recorded version that begins with `text`. Problem if there is none or more; it names the nearest."""
-    if not re.fullmatch(r"[0-9a-f]{4,64}", text):
-        raise Problem(f"{text!r} is not a version: give at least {_FEWEST_DIGITS} of its 64 hex digits")
+    _check_digits(text)
     every = list(recorded(head))
     found = _one([each for each in every if each.version.startswith(text)], text)
     if found is None:
@@ -35,9 +35,26 @@ def find_version(head: Snapshot, text: str) -> Recorded:
     return found
 
 
+def find_versions(head: Snapshot, texts: Sequence[str]) -> list[Recorded]:
+    """The same for each of several texts. The records are listed once."""
+    for text in texts:
+        _check_digits(text)
+    every = sorted(recorded(head))
+    names = [each.version for each in every]
+    found: dict[Recorded, None] = {}
+    for text in texts:
+        first = bisect_left(names, text)
+        here = every[first : bisect_left(names, f"{text}g", first)]  # "g" is after every hex digit
+        one = _one(here, text)
+        if one is None:
+            raise Problem(f"no version {text} is recorded here{_nearest(every, text)}")
+        found[one] = None
+    return list(found)
+
+
 def find_version_of(head: Snapshot, text: str, target: Target, slot: str) -> Recorded:
     """The same for one type of one target. The Problem says which of target, type and version is unknown."""
-    here = list(_of_target(head, target))
+    here = list(recorded_of(head, target))
     if not here:
         known = sorted({str(each.target) for each in recorded(head)})
         raise Problem(f"no version of {target} is recorded{did_you_mean(str(target), known, most=_NAMES_SHOWN)}")
@@ -55,6 +72,11 @@ def find_version_of(head: Snapshot, text: str, target: Target, slot: str) -> Rec
     return found
 
 
+def _check_digits(text: str) -> None:
+    if not re.fullmatch(r"[0-9a-f]{4,64}", text):
+        raise Problem(f"{text!r} is not a version: give at least {_FEWEST_DIGITS} of its 64 hex digits")
+
+
 def _one(found: Sequence[Recorded], text: str) -> Recorded | None:
     """The only one; None if there is none, Problem if there are more."""
     if len(found) > 1:
@@ -68,10 +90,11 @@ def _one(found: Sequence[Recorded], text: str) -> Recorded | None:
 def recorded(head: Snapshot) -> Iterator[Recorded]:
     """Every version that has a record."""
     for target in head.targets("registry"):
-        yield from _of_target(head, target)
+        yield from recorded_of(head, target)
 
 
-def _of_target(head: Snapshot, target: Target) -> Iterator[Recorded]:
+def recorded_of(head: Snapshot, target: Target) -> Iterator[Recorded]:
+    """Every version of a target that has a record."""
     for slot in head.names(f"registry/{target}"):
         for name in head.files(f"registry/{target}/{slot}"):
             version = name.removesuffix(".json")

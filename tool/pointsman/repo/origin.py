@@ -26,7 +26,8 @@ from pointsman.state.objects import Oid
 from pointsman.timeouts import remote_timeout
 
 MAIN = "refs/heads/main"
-PULL_BRANCHES = ("refs/heads/ship/", "refs/heads/rollback/", "refs/heads/hold/")
+RETIRE_BRANCHES = "refs/heads/retire/"
+PULL_BRANCHES = ("refs/heads/ship/", "refs/heads/rollback/", "refs/heads/hold/", RETIRE_BRANCHES)
 RECORD_BRANCHES = "refs/heads/records/"  # pull requests of records, which merge by themselves
 REVERT_BRANCHES = "refs/heads/revert-"  # from the Revert button of a forge
 _BRANCHES = (*PULL_BRANCHES, RECORD_BRANCHES, REVERT_BRANCHES)

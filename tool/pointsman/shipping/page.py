@@ -20,7 +20,7 @@ _MOST_TARGET_LABELS = 5
 def page_of(workspace: Workspace, branch: str, head: Oid, text: str, targets: Sequence[Target]) -> Page:
     """The page of a ship or a rollback. `text`: its commit message. The review is made when the body is asked for."""
     title, _, rest = text.partition("\n")
-    labels = [kind if (kind := branch.partition("/")[0]) in ("ship", "hold") else "rollback"]
+    labels = [kind if (kind := branch.partition("/")[0]) in ("ship", "hold", "retire") else "rollback"]
     labels += map(str, targets[:_MOST_TARGET_LABELS])
     labels += sorted({rule for said in parse(text).said for rule in said.accepts})
     return Page(one_line(title), lambda: _body(workspace, branch, head, rest.strip("\n")), tuple(labels))

@@ -1,0 +1,214 @@
+"""Retire: tombstones by pull requests; what is needed stays, and running it again opens nothing new."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clocks import clock_at
+from output_schemas import validate
+from shop import GROCER, Shop, cooc, git, popularity
+
+from pointsman.cli import retire as command
+from pointsman.errors import Problem
+from pointsman.outcome import Outcome
+from pointsman.state.names import Target
+from pointsman.verbs import pr, retire
+from pointsman.verbs.retire_plan import Request
+from pointsman.workspace import Workspace
+
+BAKERY = Target("bakery", "home")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path / "shop", "[retention]\nkeep_days = 0\nkeep_ships = 1\n")
+
+
+def recorded(shop: Shop, tmp_path: Path, day: int, *, tenant: str = "grocer", **how: Any) -> str:
+    """A new version of popularity; its name."""
+    made = popularity(tmp_path / f"{tenant}-{day}.json", 10 + day, tenant=tenant, day=day)
+    shop.publish(made, **{"record_only": True, **how})
+    return str(json.loads(made.read_text())["build"]["version"])
+
+
+def run(shop: Shop, *versions: str, **more: Any) -> Outcome[Any]:
+    with shop.open() as repo:
+        made = retire.retire(Workspace(repo), Request(versions=versions, **more))
+    validate("retire", made.document)
+    assert command.render(made.value)
+    return made
+
+
+def outcomes(made: Outcome[Any]) -> list[tuple[str, str, list[str]]]:
+    return [
+        (each["target"], each["outcome"], [version["version"] for version in each["versions"]])
+        for each in made.document["targets"]
+    ]
+
+
+def test_a_version_is_retired_by_a_pull_request_that_passes_the_gate(shop: Shop, tmp_path: Path) -> None:
+    version = recorded(shop, tmp_path, 1)
+    made = run(shop, version[:8], reason="built from test data")
+    assert made.exit_code == 0
+    assert outcomes(made) == [("grocer/home", "opened", [version])]
+    pull = made.document["targets"][0]["pull_request"]
+    assert pull["branch"] == f"retire/{pull['id']}"
+    assert shop.check("main", f"origin/{pull['branch']}") == []
+    assert [each["branch"] for each in shop.pulls()] == [pull["branch"]]
+    assert "Reason: built from test data" in git(shop.origin, "log", "-1", "--format=%B", pull["branch"])
+    shop.merge(pull["id"])
+    path = GROCER.tombstone_path("popularity", version)
+    assert json.loads(git(shop.origin, "show", f"main:{path}")) == {
+        "v": 1, "tenant": "grocer", "surface": "home", "type": "popularity", "version": version,
+        "reason": "built from test data", "erase": False,
+    }  # fmt: skip
+    assert git(shop.origin, "diff", "--name-only", "main~1", "main") == path
+    assert outcomes(run(shop, version)) == [("grocer/home", "unchanged", [version])]
+
+
+def test_running_it_again_opens_nothing_new_and_a_longer_list_only_the_rest(shop: Shop, tmp_path: Path) -> None:
+    first, second = recorded(shop, tmp_path, 1), recorded(shop, tmp_path, 2)
+    opened = run(shop, first).document["targets"][0]["pull_request"]
+    before = shop.everything()
+    again = run(shop, first, reason="for another reason")
+    assert outcomes(again) == [("grocer/home", "unchanged", [first])]
+    assert again.document["targets"][0]["pull_request"] == opened
+    assert shop.everything() == before
+    more = run(shop, first, second)
+    assert sorted(outcomes(more)) == [("grocer/home", "opened", [second]), ("grocer/home", "unchanged", [first])]
+    shop.merge(opened["id"])
+    shop.merge(next(each["pull_request"]["id"] for each in more.document["targets"] if each["outcome"] == "opened"))
+    assert outcomes(run(shop, first, second)) == [("grocer/home", "unchanged", [first, second])]
+
+
+def test_what_is_needed_is_refused_apart_and_the_rest_goes_on(shop: Shop, tmp_path: Path) -> None:
+    unused, current = recorded(shop, tmp_path, 1), recorded(shop, tmp_path, 2, record_only=False, merge=True)
+    made = run(shop, unused, current)
+    assert made.exit_code == 5
+    assert outcomes(made) == [("grocer/home", "opened", [unused]), ("grocer/home", "refused", [current])]
+    (refused,) = (each for each in made.document["targets"] if each["outcome"] == "refused")
+    assert [fault["rule"] for fault in refused["faults"]] == ["still-needed"]
+    assert "pointsman publish --drop grocer/home:popularity" in command.render(made.value)
+    alone = run(shop, current)
+    assert (alone.exit_code, outcomes(alone)) == (1, [("grocer/home", "refused", [current])])
+
+
+def test_to_erase_only_what_is_current_is_needed_and_the_way_to_ship_without_it_is_told(
+    shop: Shop, tmp_path: Path
+) -> None:
+    old, middle, new = (recorded(shop, tmp_path, day, record_only=False, merge=True) for day in (1, 2, 3))
+    assert run(shop, middle, new).exit_code == 5, "of the last ship, and the one before by the clock"
+    made = run(shop, middle, new, erase=True)
+    assert sorted(outcomes(made), key=lambda each: each[1]) == [
+        ("grocer/home", "opened", [middle]),
+        ("grocer/home", "refused", [new]),
+    ]
+    (refused,) = (each for each in made.document["targets"] if each["outcome"] == "refused")
+    assert refused["instead"][0].startswith(f"pointsman rollback grocer/home --type popularity --to {old[:12]}")
+    shop.roll_back(GROCER, slot="popularity", to=old[:12], now=True, reason="erased")
+    assert outcomes(run(shop, new, erase=True, merge=True)) == [("grocer/home", "merged", [new])]
+
+
+def test_a_retired_version_can_be_erased_afterwards(shop: Shop, tmp_path: Path) -> None:
+    version = recorded(shop, tmp_path, 1)
+    run(shop, version, merge=True)
+    made = run(shop, version, erase=True, merge=True, reason="asked for")
+    assert outcomes(made) == [("grocer/home", "merged", [version])]
+    tombstone = json.loads(git(shop.origin, "show", f"main:{GROCER.tombstone_path('popularity', version)}"))
+    assert (tombstone["erase"], tombstone["reason"]) == (True, "asked for")
+    assert outcomes(run(shop, version)) == [("grocer/home", "unchanged", [version])]
+
+
+def test_the_old_versions_of_a_target_are_retired_but_the_newest_and_the_needed(shop: Shop, tmp_path: Path) -> None:
+    for day in (1, 2, 3, 4):
+        recorded(shop, tmp_path, day)
+    current = recorded(shop, tmp_path, 5, record_only=False, merge=True)
+    shop.publish(cooc(tmp_path / "c1.json", 5), record_only=True)
+    other = recorded(shop, tmp_path, 1, tenant="bakery")
+
+    def old(days: int, **more: Any) -> Outcome[Any]:
+        import time
+
+        clock = clock_at(time.time() + days * 86400)
+        with shop.open() as repo:
+            made = retire.retire(
+                Workspace(repo, clock=clock), Request(targets=(GROCER,), older_than="180d", dry_run=True, **more)
+            )
+        validate("retire", made.document)
+        return made
+
+    assert outcomes(old(179)) == []
+    assert command.render(old(179).value) == "nothing to retire"
+    everything = old(181)
+    ((target, outcome, versions),) = outcomes(everything)
+    assert (target, outcome, len(versions)) == ("grocer/home", "dry-run", 5)
+    assert everything.document["kept"] == 1, "the current one, which nobody named"
+    assert not {current, other}.intersection(versions)
+    kept = old(181, keep=2)
+    assert (len(outcomes(kept)[0][2]), kept.document["kept"]) == (3, 3)
+    assert outcomes(old(181, keep=9)) == []
+    assert shop.pulls() == []
+
+
+def test_versions_of_several_targets_come_in_one_pull_request(shop: Shop, tmp_path: Path) -> None:
+    ours, theirs = recorded(shop, tmp_path, 1), recorded(shop, tmp_path, 1, tenant="bakery")
+    made = run(shop, ours, theirs)
+    assert outcomes(made) == [("bakery/home", "opened", [theirs]), ("grocer/home", "opened", [ours])]
+    assert len({each["pull_request"]["branch"] for each in made.document["targets"]}) == 1
+
+
+def test_more_than_a_pull_request_may_have_come_in_several(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retire, "_MOST", 2)
+    versions = [recorded(shop, tmp_path, day) for day in (1, 2, 3)]
+    made = run(shop, *versions)
+    assert [len(each) for _, _, each in outcomes(made)] == [2, 1]
+    for pull in shop.pulls():
+        shop.merge(pull["id"])
+    assert outcomes(run(shop, *versions)) == [("grocer/home", "unchanged", versions)]
+
+
+def test_a_dry_run_writes_nothing(shop: Shop, tmp_path: Path) -> None:
+    version = recorded(shop, tmp_path, 1)
+    before = shop.everything()
+    assert outcomes(run(shop, version, dry_run=True)) == [("grocer/home", "dry-run", [version])]
+    assert shop.everything() == before
+
+
+@pytest.mark.parametrize(
+    "more, says",
+    [
+        ({}, "name versions, or targets"),
+        ({"versions": ("3f2a",), "holding": "ids"}, "one of these"),
+        ({"targets": (GROCER,)}, "--older-than 180d"),
+        ({"targets": (GROCER,), "older_than": "180"}, "--older-than 180 is no length of time"),
+        ({"versions": ("3f2a",), "older_than": "180d"}, "choose among the versions of targets"),
+        ({"versions": ("3f2a",), "keep": 3}, "choose among the versions of targets"),
+        ({"versions": ("3f2a",), "reason": "a\nb"}, "--reason"),
+    ],
+)
+def test_what_does_not_fit_together_is_told_in_a_sentence(more: dict[str, Any], says: str) -> None:
+    with pytest.raises(Problem, match=says):
+        Request(**more)
+
+
+def test_what_is_not_recorded_is_told_with_the_nearest(shop: Shop, tmp_path: Path) -> None:
+    version = recorded(shop, tmp_path, 1)
+    with pytest.raises(Problem, match=f"no version {'0' * 12} is recorded here.*{version[:12]}"):
+        run(shop, "0" * 12)
+    with pytest.raises(Problem, match="bakery/home was never shipped here: did you mean"), shop.open() as repo:
+        retire.retire(Workspace(repo), Request(targets=(BAKERY,), older_than="1d"))
+
+
+def test_a_pull_request_of_tombstones_is_shown_and_closed_like_any_other(shop: Shop, tmp_path: Path) -> None:
+    version = recorded(shop, tmp_path, 1)
+    pull = run(shop, version).document["targets"][0]["pull_request"]
+    with shop.open() as repo:
+        assert pr.show(Workspace(repo), pull["id"]).exit_code == 0
+    with shop.open() as repo:
+        pr.close(Workspace(repo), pull["id"])
+    assert outcomes(run(shop, version)) == [("grocer/home", "opened", [version])]

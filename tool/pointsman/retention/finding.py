@@ -1,0 +1,201 @@
+"""Finds the stored blobs that hold an id: in the store, in former ones, and in their trash, recorded or not.
+
+Blobs are read as they come, by as many processes as there are processors. Memory follows the size of the blobs that are
+read at once, not their number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+
+from pointsman.artifact.holding import Held, NotRead, Search
+from pointsman.artifact.user_type import UserType
+from pointsman.errors import Blocked, Unreachable
+from pointsman.progress import Progress
+from pointsman.settings import Settings
+from pointsman.state.names import NAME, VERSION, Target
+from pointsman.state.paths import is_target
+from pointsman.state.store_url import can_be_asked
+from pointsman.store.base import Store
+from pointsman.store.open import open_store
+from pointsman.store.parallel import ask_all
+from pointsman.store.processes import cores, in_processes
+
+_KEY = re.compile(
+    rf"(?P<trash>\.pointsman/trash/[0-9-]{{10}}/)?(?P<tenant>{NAME})/(?P<surface>{NAME})/(?P<type>{NAME})/"
+    rf"(?P<version>{VERSION})\.json"
+)
+_BATCH = 256  # blobs that are given to the threads at once
+_MOST = 1 << 28  # bytes of one blob: it is in memory as a whole. Serving loads 10 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One blob that holds ids, and where it is."""
+
+    held: Held
+    target: Target
+    type: str
+    version: str
+    uri: str
+    in_trash: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A blob, or a whole store, that could not be read."""
+
+    uri: str
+    why: str
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was read, what was found in it, and what could not be read. `others`: objects that are no blobs."""
+
+    read: int = 0
+    bytes: int = 0
+    others: int = 0
+    found: list[Found] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+
+    def add(self, more: Findings) -> None:
+        """Count what another one has, too."""
+        self.read += more.read
+        self.bytes += more.bytes
+        self.others += more.others
+        self.found += more.found
+        self.unread += more.unread
+
+
+@dataclass(frozen=True, slots=True)
+class _Blob:
+    key: str
+    target: Target
+    type: str
+    version: str
+    in_trash: bool
+
+
+def find(
+    settings: Settings,
+    ids: Collection[str],
+    own_type: Callable[[str], UserType | None],
+    progress: Progress,
+    shard: tuple[int, int] = (1, 1),
+) -> Findings:
+    """The blobs of the i-th of n shards that hold any of the ids. `own_type` is asked in each process."""
+    parts = cores()
+
+    def work(part: int) -> Findings:
+        return _Finder(settings, ids, own_type, progress, lambda version: _is_mine(version, shard, part, parts)).run()
+
+    found = Findings()
+    for part in in_processes(work, parts):
+        found.add(part)
+    found.found.sort(key=lambda each: (each.target, each.type, each.version, each.uri))
+    found.unread = sorted(set(found.unread), key=lambda each: each.uri)
+    found.others //= parts  # each process lists all of it
+    return found
+
+
+def _is_mine(version: str, shard: tuple[int, int], part: int, parts: int) -> bool:
+    """By the first digits for a shard, and by others for a process, as `verify` does."""
+    place, shards = shard
+    return int(version[:8], 16) % shards == place - 1 and int(version[8:16], 16) % parts == part
+
+
+class _Finder:
+    def __init__(
+        self,
+        settings: Settings,
+        ids: Collection[str],
+        own_type: Callable[[str], UserType | None],
+        progress: Progress,
+        is_mine: Callable[[str], bool],
+    ) -> None:
+        self._settings = settings
+        self._search = Search(ids)
+        self._own_type = own_type
+        self._types: dict[str, UserType | None] = {}
+        self._progress = progress
+        self._is_mine = is_mine
+        self._result = Findings()
+        self._gone: set[str] = set()  # keys that were listed and could not be read any more
+
+    def run(self) -> Findings:
+        for url in (self._settings.store, *self._settings.former):
+            if not can_be_asked(url):
+                self._result.unread.append(Unread(url, "no store of this kind can be read"))
+                continue
+            try:
+                self._read_store(open_store(url, self._settings.access))
+            except Unreachable as error:
+                self._result.unread.append(Unread(url, str(error)))
+        return self._result
+
+    def _read_store(self, store: Store) -> None:
+        self._gone = set()
+        self._read_all(store, self._blobs(store))
+        if not self._gone:
+            return
+        # A blob that goes to the trash meanwhile, or comes back from it, has another key now.
+        moved = {key.rpartition("/")[2] for key in self._gone}
+        known, self._gone = self._gone, set()
+        again = (blob for blob in self._blobs(store) if f"{blob.version}.json" in moved and blob.key not in known)
+        self._read_all(store, again)
+        for key in self._gone:
+            self._result.unread.append(Unread(f"{store.url}/{key}", "it moves while it is read: run find again"))
+
+    def _blobs(self, store: Store) -> Iterator[_Blob]:
+        for listed in store.objects(""):
+            found = _KEY.fullmatch(listed.key)
+            if found is None or not is_target(found["tenant"], found["surface"]):
+                self._result.others += "/.pointsman/" not in f"/{listed.key}"
+                continue
+            if self._is_mine(found["version"]):
+                target = Target(found["tenant"], found["surface"])
+                yield _Blob(listed.key, target, found["type"], found["version"], found["trash"] is not None)
+
+    def _read_all(self, store: Store, blobs: Iterator[_Blob]) -> None:
+        while batch := list(islice(blobs, _BATCH)):
+            for name in {blob.type for blob in batch}.difference(self._types):
+                self._types[name] = self._own_type(name)
+            looked = ask_all(partial(self._look, store), batch, at_once=store.reads_at_once)
+            for blob, seen in zip(batch, looked, strict=True):
+                self._note(store, blob, seen)
+            self._progress.counted("blobs read", self._result.read, None)
+
+    def _look(self, store: Store, blob: _Blob) -> tuple[int, Held | None] | Unread | None:
+        """The size of a blob and what it holds; None if it is not there any more."""
+        uri = f"{store.url}/{blob.key}"
+        try:
+            there = store.read(blob.key, _MOST)
+        except Blocked as blocked:
+            return Unread(uri, str(blocked))
+        if there is None:
+            return None
+        if len(there.data) > _MOST:
+            return Unread(uri, f"it has more than {_MOST:,} bytes, and no more are read")
+        try:
+            return len(there.data), self._search.look(blob.type, there.data, self._types[blob.type])
+        except NotRead:
+            return Unread(uri, "it is no JSON document")
+
+    def _note(self, store: Store, blob: _Blob, seen: tuple[int, Held | None] | Unread | None) -> None:
+        result = self._result
+        if seen is None:
+            self._gone.add(blob.key)
+            return
+        if isinstance(seen, Unread):
+            result.unread.append(seen)
+            return
+        result.read += 1
+        result.bytes += seen[0]
+        if seen[1] is not None:
+            place = f"{store.url}/{blob.key}"
+            result.found.append(Found(seen[1], blob.target, blob.type, blob.version, place, blob.in_trash))
