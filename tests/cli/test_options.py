@@ -20,7 +20,7 @@ from pointsman.workspace import Workspace
 RUN = "https://ci.example/1"
 VERSION = "f" * 64
 TERMS = {"targets": ("grocer/home",)}
-FORMS = ("--json", "--format", "--output", "--help")  # how an answer is told: the verb knows nothing of it
+FORMS = ("--json", "--format", "--output", "--oneline", "--help")  # how an answer is told: the verb knows nothing of it
 ELSEWHERE = {"status --watch", "status --listen"}  # tests/verbs/test_watch.py starts them
 
 
@@ -83,6 +83,7 @@ COMMANDS: Mapping[str, Of] = {
     )),
     "log": Of("", "log.log", (
         Row("--records", None, {"records": True}),
+        Row("--most", "3", {"most": 3}),
         Row("--since", "2026-03-01", {"since": "2026-03-01"}),
         Row("--until", "2026-03-02", {"until": "2026-03-02"}),
         Row("--by", "Ann", {"by": "Ann"}),

@@ -7,16 +7,19 @@ import hashlib
 import io
 import json
 import re
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from auditing import by_hand, dated_shop, events, looked_at, said_of
+from clocks import clock_at
 from shop import GROCER, Shop, cooc, git, popularity
 
 from pointsman.cli import log as log_command
 from pointsman.errors import Problem
 from pointsman.repo.commit_graph import WRITE, has_path_filters
-from pointsman.state.names import Target
+from pointsman.state.names import Pattern, Target
 from pointsman.verbs import log
 from pointsman.workspace import Workspace
 
@@ -272,3 +275,38 @@ def test_records_are_events_only_if_asked(shipped: Shop) -> None:
 def test_a_target_that_never_was_names_the_nearest(shipped: Shop) -> None:
     with pytest.raises(Problem, match="did you mean grocer/home"):
         events(shipped, Target("grocer", "hom"))
+
+
+def test_a_length_of_time_is_ago_and_a_pattern_is_every_target_that_ever_shipped(shop: Shop, tmp_path: Path) -> None:
+    for tenant in ("baker", "grocer"):
+        shop.publish(popularity(tmp_path / f"{tenant}.json", 10, tenant=tenant), merge=True)
+    git(shop.desk, "pull", "-q")
+    git(shop.desk, "rm", "-q", "manifests/baker/home/manifest.json")
+    shop.push("gone")
+
+    def targets(*named: Target | Pattern, **more: Any) -> list[str]:
+        with shop.open() as repo:
+            found = log.log(Workspace(repo, clock=clock_at(time.time() + 7200)), log.Query(named, **more))
+        return [event.target for event in found.value.events]
+
+    assert targets(Pattern.parse("b*/*")) == ["baker/home", "baker/home"]
+    assert targets(since="3h") == ["baker/home", "grocer/home", "baker/home"]
+    assert targets(since="1h") == targets(until="3h") == []
+    assert targets(until="now", most=1) == ["baker/home"]
+    with pytest.raises(Problem, match="no target on main matches x"):
+        targets(Pattern.parse("x*/*"))
+    with pytest.raises(Problem, match=r"--since soon is not a date or time: a time is written 2h \(ago\)"):
+        targets(since="soon")
+
+
+def test_a_line_for_each_event_in_columns(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
+    shop.publish(popularity(tmp_path / "q.json", 11, tenant="a-long-tenant"), merge=True)
+    with shop.open() as repo:
+        lines = log_command.render_oneline(log.log(Workspace(repo), log.Query()).value).splitlines()
+    assert len(lines) == 2
+    one, other = (re.fullmatch(r"(\S+  ship  \S+ +)[0-9a-f]{12}  \S.*", line) for line in lines)
+    assert one is not None
+    assert other is not None
+    assert len(one[1]) == len(other[1])
+    assert log_command.render_oneline(log.Log([])) == "no events"

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def at_(call: Call, when: str, target: Target) -> Answer:
     """Show what was current at a time, and whose commit made it so.
 
-    A time without a zone is UTC. A date alone means 00:00. Changes made in that second are included.
+    A time without a zone is UTC. A date alone means 00:00, 2h is two hours ago. Changes made in that second are
+    included.
     """
 
     from pointsman.verbs import at as verb

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,14 +90,21 @@ class Answer:
     """What a command ends with, and how a person reads it.
 
     `drawn`: it has colours, and nothing from outside in it that a terminal would obey. `advises`: it may say what to
-    type next; False for data, and for pages that others read elsewhere.
+    type next; False for data, and for pages that others read elsewhere. `paged`: a terminal shows it page by page.
     """
 
     def __init__(
-        self, outcome: Outcome[_Value], render: Callable[[_Value], str], *, drawn: bool = False, advises: bool = True
+        self,
+        outcome: Outcome[_Value],
+        render: Callable[[_Value], str],
+        *,
+        drawn: bool = False,
+        advises: bool = True,
+        paged: bool = False,
     ) -> None:
         self.outcome: Outcome[Any] = outcome
         self.drawn = drawn
+        self.paged = paged
         self.advises = advises
         self.text: Callable[[], str] = lambda: render(outcome.value)
 
@@ -130,6 +139,24 @@ def say(text: str, *, err: bool = False, advises: bool = True) -> None:
     except UnicodeEncodeError:
         data = shown.encode(encoding, "backslashreplace")
     click.echo(data, err=err)
+
+
+def page(text: str) -> None:
+    """Show text page by page where stdout is a terminal, as git does; elsewhere print it.
+
+    The pager is $POINTSMAN_PAGER, else $PAGER, else less. "cat" or "" is none.
+    """
+    pager = next((os.environ[name] for name in ("POINTSMAN_PAGER", "PAGER") if name in os.environ), "less")
+    words = shlex.split(pager)
+    if not (sys.stdout.isatty() and sys.stdin.isatty() and words and shutil.which(words[0])) or words == ["cat"]:
+        say(text, advises=False)
+        return
+    import subprocess
+
+    environment = {"LESS": "FRX", "LV": "-c", **os.environ}  # as git sets them: a short text is just printed
+    shown = lines(without_secrets(text), "\t")
+    with subprocess.Popen(words, stdin=subprocess.PIPE, env=environment) as reader, contextlib.suppress(OSError):
+        reader.communicate(f"{shown}\n".encode(errors="replace"))
 
 
 def say_document(document: Mapping[str, Any], *, line: bool = False) -> None:

@@ -9,21 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pointsman.cli.arguments import TARGET, TEXT
+from pointsman.cli.arguments import COUNT, TARGETS, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
 from pointsman.errors import one_line
+from pointsman.report.words import columns, padded
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.history.events import LoggedEvent
-    from pointsman.state.names import Target
+    from pointsman.state.names import Pattern, Target
     from pointsman.verbs.log import Log
 
 
 @click.command(epilog=example("pointsman log grocer/home --since 2026-03-01 --format csv"))
-@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
+@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGETS)
 @click.option("--records", is_flag=True, help="Also show when artifact versions were recorded.")
-@click.option("--since", metavar="TIME", type=TEXT, help="Only from this date or time on, such as 2026-03-01.")
+@click.option("-n", "--most", metavar="N", type=COUNT, help="Only the newest N.")
+@click.option("--oneline", is_flag=True, help="A line for each, in columns.")
+@click.option("--since", metavar="TIME", type=TEXT, help="Only from this time on: 2h (ago), a date or a time.")
 @click.option("--until", metavar="TIME", type=TEXT, help="Only up to this date or time.")
 @click.option("--by", metavar="WHO", type=TEXT, help="Only commits whose author or committer contains this.")
 @click.option("--run", metavar="URL", type=TEXT, help="Only what this pipeline run shipped.")
@@ -32,16 +35,23 @@ if TYPE_CHECKING:
 @click.option("--explain", metavar="COMMIT", type=TEXT, help="Explain one commit in one paragraph.")
 @json_option
 @click.pass_obj
-def log(call: Call, /, targets: tuple[Target, ...], form: str, explain: str | None, **query: Any) -> Answer:
+def log(
+    call: Call, /, targets: tuple[Target | Pattern, ...], form: str, oneline: bool, explain: str | None, **query: Any
+) -> Answer:
     """List ships, restores, removals, edits and holds, newest first.
 
+    TARGET may be a pattern, such as 'grocer/*'. A terminal shows it in a pager: $POINTSMAN_PAGER, $PAGER or less.
     A time without a zone is UTC. A date alone is a whole day: --since starts at 00:00, --until ends with its last
     second.
     """
     from pointsman.verbs import explain as explainer
     from pointsman.verbs import log as verb
 
-    if explain and (targets or form != "text" or any(value for name, value in query.items() if name != "approvals")):
+    if oneline and form == "csv":
+        raise click.UsageError("--oneline and --format csv are two forms of one list: leave one out")
+    if explain and (
+        targets or oneline or form != "text" or any(value for name, value in query.items() if name != "approvals")
+    ):
         raise click.UsageError("--explain tells one commit: it goes with no target and no other option but --approvals")
     with call.workspace() as workspace:
         if explain:
@@ -49,7 +59,8 @@ def log(call: Call, /, targets: tuple[Target, ...], form: str, explain: str | No
                 explainer.explain(workspace, explain, approvals=query["approvals"]), render_explained, advises=False
             )
         outcome = verb.log(workspace, verb.Query(targets, **query))
-        return Answer(outcome, render_csv if form == "csv" else render, advises=False)
+    plain = render_csv if form == "csv" else render_oneline if oneline else render
+    return Answer(outcome, plain, advises=False, paged=form == "text")
 
 
 def render_explained(log: Log) -> str:
@@ -66,6 +77,22 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute 
 def render(log: Log) -> str:
     """A block of lines per event, newest first."""
     return "\n".join(line for event in log.events for line in _lines(event)) or "no events"
+
+
+def render_oneline(log: Log) -> str:
+    """A line per event, newest first, in columns."""
+    rows = [
+        (event.at, event.kind, event.target, short(event.commit), one_line(event.by), one_line(event.reason))
+        for event in log.events
+    ]
+    widths = [max(map(columns, cells)) for cells in zip(*rows, strict=True)][:-1]
+    return (
+        "\n".join(
+            "  ".join([*(padded(cell, width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+            for row in rows
+        )
+        or "no events"
+    )
 
 
 def _lines(event: LoggedEvent) -> Iterator[str]:

@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 
 from pointsman import __version__
-from pointsman.cli.console import Answer, Call, Commands, advice, advise_for, json_option, say, say_document
+from pointsman.cli.console import Answer, Call, Commands, advice, advise_for, json_option, page, say, say_document
 from pointsman.errors import Bug, Problem, Refused, Unreachable, trouble_of, without_secrets
 
 COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
@@ -200,7 +200,9 @@ def _answer(call: Call, answer: Answer) -> int:
     if call.json:
         say_document(answer.outcome.document)
     elif text := answer.text():
-        if answer.drawn:
+        if answer.paged:
+            page(text)
+        elif answer.drawn:
             text = without_secrets(advice(text))
             click.echo(text, nl=not text.endswith("\n"))
         else:

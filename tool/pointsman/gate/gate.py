@@ -66,7 +66,7 @@ class Gate:
         self._changes = TargetChanges(self.documents, self.past)
         self._gathering = Gathering(self.documents, self.blobs, self.past, self._changes, now)
         self._rules = rules
-        self._now = now
+        self.now = now
         self._own_faults: dict[tuple[Oid, Target], tuple[Fault, ...]] = {}
         self._ships: set[tuple[Oid, Target]] = set()
 
@@ -96,7 +96,7 @@ class Gate:
         self.repo.expect(len(targets), base)
         for side in (before, after):
             self.documents.fetch_ahead(side, targets)
-        now = int(self._now())  # whoever makes a commit chooses its time
+        now = int(self.now())  # whoever makes a commit chooses its time
         at = min(self.repo.time_of(head) or now, now) if clock is None else clock
         evidence = self._gathering.evidence(Checkpoint.CHANGE, before, after, changes, message, at, notes=notes)
         verdict = self._verdict(evidence, message, notes=notes)
@@ -116,7 +116,7 @@ class Gate:
         changes = [Change(path, before.entry(path), entry) for path, entry in staged.items()]
         after, said = Snapshot(self.repo, base, {**landed, **staged}), parse(message)
         evidence = self._gathering.evidence(
-            Checkpoint.CHANGE, before, after, changes, said, int(self._now()), blobs=False
+            Checkpoint.CHANGE, before, after, changes, said, int(self.now()), blobs=False
         )
         return self._verdict(evidence, said)
 

@@ -190,7 +190,7 @@ class EarlierStates:
 
     def _at(self, lineage: Lineage, target: Target, to: str) -> EarlierState:
         try:
-            commit = self.times.commit_at(to)
+            commit = self.times.commit_at(to, int(self.gate.now()))
         except Problem as problem:
             if not _HEX.fullmatch(to):
                 raise

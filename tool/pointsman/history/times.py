@@ -13,10 +13,13 @@ from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import short
 from pointsman.state.objects import Commit, Oid
+from pointsman.state.times import duration
 from pointsman.values import Step
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?")
 _DAY = len("2026-03-01")
+_SHORTEST_COMMIT = 5  # digits: 12345d may be one
+HOW_TO_WRITE = "a time is written 2h (ago), 2026-03-01 or 2026-03-01T05:10:00Z"
 _AHEAD = 3600  # seconds: clocks that somebody sets do not differ so much
 
 
@@ -46,12 +49,12 @@ class CommitTimes:
         """A commit of main as documents show it."""
         return Step(commit.oid, rfc3339(self.of(commit.oid)), commit.author)
 
-    def commit_at(self, when: str) -> Oid:
+    def commit_at(self, when: str, now: int) -> Oid:
         """The tip of main at a time, changes of that second included, or the commit that a revision names.
 
         Problem for a time before the first commit, and for a commit that was never the tip of main.
         """
-        time = read_time(when)
+        time = read_past(when, now)
         if time is None:
             return on_main(self._repo, self._main, when).oid
         place = bisect_right(self._clocks, time)
@@ -89,7 +92,7 @@ def on_main(repo: Repository, main: Oid, revision: str) -> Commit:
     try:
         oid = repo.resolve(re.sub(r"^main(?=[~^]|$)", main, revision))
     except Problem as problem:
-        raise Problem(f"{problem}; a time is written 2026-03-01 or 2026-03-01T05:10:00Z") from problem
+        raise Problem(f"{problem}; {HOW_TO_WRITE}") from problem
     commit = next(repo.git.first_parents(oid), None) if repo.is_ancestor(oid, main) else None
     if commit is None:
         raise Problem(f"{revision} is not a commit of main: git log --first-parent main lists them")
@@ -97,6 +100,12 @@ def on_main(repo: Repository, main: Oid, revision: str) -> Commit:
         brought = repo.git.ask("rev-list", "--first-parent", "--ancestry-path", main, f"^{oid}").splitlines()[-1]
         raise Problem(f"{revision} was never the tip of main: the merge {short(brought)} brought it in")
     return commit
+
+
+def read_past(text: str, now: int, *, whole_day: bool = False) -> int | None:
+    """Like `read_time`, but "now" and lengths of time count, too: 2h is two hours before `now`, seconds since 1970."""
+    ago = 0 if text == "now" else duration(text) if len(text) < _SHORTEST_COMMIT else None
+    return read_time(text, whole_day=whole_day) if ago is None else now - ago
 
 
 def read_time(text: str, *, whole_day: bool = False) -> int | None:

@@ -10,7 +10,7 @@ from pointsman.errors import Problem
 from pointsman.gate.documents import Documents
 from pointsman.gate.lineage import Past
 from pointsman.history.events import shipped_ever, unknown
-from pointsman.history.times import CommitTimes, read_time
+from pointsman.history.times import CommitTimes, read_past
 from pointsman.outcome import Outcome
 from pointsman.state.names import Target, short
 from pointsman.struct import struct
@@ -41,7 +41,8 @@ def at(workspace: Workspace, when: str, target: Target) -> Outcome[InForce]:
     repo = workspace.repo
     main = repo.refresh()
     moments = CommitTimes(repo, main)
-    time, commit = read_time(when), moments.commit_at(when)
+    now = workspace.now
+    time, commit = read_past(when, now), moments.commit_at(when, now)
     place = moments.place(commit)
     assert place is not None
     by, later = Past(repo, Documents(repo)).lineage(main, target).last, None  # no judge is needed
@@ -53,7 +54,7 @@ def at(workspace: Workspace, when: str, target: Target) -> Outcome[InForce]:
         first = moments.step(later.commit)
         raise Problem(f"{target} was not shipped yet at {when}: {short(first.commit)} shipped it first, {first.at}")
     data = repo.content(by.after)
-    ahead = time is not None and time > workspace.now
+    ahead = time is not None and time > now
     step, manifest = moments.step(by.commit), _read(data) if data is not None else None
     until = moments.step(later.commit) if later is not None else None
     return Outcome(

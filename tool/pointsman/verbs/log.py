@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from pointsman.errors import Problem
-from pointsman.history.events import Event, LoggedEvent, events
-from pointsman.history.times import read_time
+from pointsman.history.events import Event, LoggedEvent, events, shipped_ever
+from pointsman.history.targets import choose
+from pointsman.history.times import HOW_TO_WRITE, read_past
 from pointsman.outcome import Outcome
-from pointsman.state.names import Target
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
+from pointsman.state.names import Pattern, Target
 from pointsman.state.objects import Oid
 from pointsman.struct import struct
 from pointsman.workspace import Workspace
@@ -23,13 +26,14 @@ if TYPE_CHECKING:
 class Query:
     """Which events to tell. None: all."""
 
-    targets: tuple[Target, ...] = ()
+    targets: tuple[Target | Pattern, ...] = ()
     records: bool = False
     since: str | None = None
     until: str | None = None
     by: str | None = None  # in the author's or the committer's name or address
     run: str | None = None
     approvals: bool = False  # ask the forge who approved
+    most: int | None = None  # the newest so many
 
 
 @struct(frozen=True)
@@ -42,19 +46,25 @@ class Log:
 
 def log(workspace: Workspace, query: Query) -> Outcome[Log]:
     """The events asked for, newest first, one per commit and target."""
-    since = _moment(query.since, "--since")
-    until = _moment(query.until, "--until", whole_day=True)
+    since = _moment(query.since, "--since", workspace.now)
+    until = _moment(query.until, "--until", workspace.now, whole_day=True)
     if since is not None and until is not None and since > until:
         raise Problem(f"--since {query.since} is after --until {query.until}")
     repo = workspace.repo
     repo.refresh()
     told = [
         event
-        for event in events(repo, query.targets, records=query.records)
+        for event in events(repo, _targets(repo, query.targets), records=query.records)
         if (since is None or since <= event.at) and (until is None or event.at <= until) and _matches(event, query)
-    ]
+    ][: query.most]
     told = with_approvals(workspace.forge, told) if query.approvals else told
     return Outcome(Log([event.told() for event in told]))
+
+
+def _targets(repo: Repository, named: Sequence[Target | Pattern]) -> list[Target]:
+    """The targets named; of a pattern, all that were ever shipped. Problem for one that matches none."""
+    known = map(Target.parse, shipped_ever(repo, repo.main)) if any(isinstance(each, Pattern) for each in named) else ()
+    return choose(Snapshot(repo, repo.main), named, more=known)
 
 
 def with_approvals(forge: Forge, told: Sequence[Event]) -> list[Event]:
@@ -69,12 +79,12 @@ def with_approvals(forge: Forge, told: Sequence[Event]) -> list[Event]:
     return [replace(event, approved_by=known[event.commit.oid]) for event in told]
 
 
-def _moment(text: str | None, option: str, *, whole_day: bool = False) -> int | None:
+def _moment(text: str | None, option: str, now: int, *, whole_day: bool = False) -> int | None:
     if text is None:
         return None
-    found = read_time(text, whole_day=whole_day)
+    found = read_past(text, now, whole_day=whole_day)
     if found is None:
-        raise Problem(f"{option} {text} is not a date or time: write 2026-03-01 or 2026-03-01T05:10:00Z")
+        raise Problem(f"{option} {text} is not a date or time: {HOW_TO_WRITE}")
     return found
 
 
