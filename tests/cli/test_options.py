@@ -21,7 +21,7 @@ RUN = "https://ci.example/1"
 VERSION = "f" * 64
 TERMS = {"targets": ("grocer/home",)}
 FORMS = ("--json", "--format", "--output", "--oneline", "--help")  # how an answer is told: the verb knows nothing of it
-ELSEWHERE = {"status --watch", "status --listen"}  # tests/verbs/test_watch.py starts them
+ELSEWHERE = {"status --watch", "status --listen", "gc --also"}  # tests/verbs: test_watch.py, test_gc.py
 
 
 class Row(NamedTuple):
@@ -69,6 +69,13 @@ COMMANDS: Mapping[str, Of] = {
         Row("--store", "s3://b/p", {"store": "s3://b/p"}),
         Row("--endpoint", "http://h", {"endpoint": "http://h"}, "--store s3://b/p"),
     )),
+    "gc": Of("", "gc.gc", (
+        Row("--delete", None, {"delete": True}),
+        Row("--grace", "2d", {"grace": "2d"}),
+        Row("--max-share", "0.5", {"max_share": 0.5}),
+        Row("--no-trash", VERSION, {"no_trash": (VERSION,)}),
+    )),
+    "gc --restore": Of("--restore aaaa", "gc.restore", (Row("--restore", VERSION, {"1": (VERSION,)}),)),
     "get": Of(VERSION, "get.get", (Row("-o", "file", {"2": "file"}), OFFLINE)),
     "hold": Of("grocer/home --until 2h --reason why", "hold.change_hold", (
         Row("--until", "3d", {"until": "3d"}),
