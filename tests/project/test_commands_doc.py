@@ -126,5 +126,6 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(there), link
 
 
-def test_the_page_that_init_copies_links_to_no_other_page() -> None:
-    assert not links(DOCS / "github.md")
+@pytest.mark.parametrize("name", ["github", "gitea", "forgejo"])
+def test_the_page_that_init_copies_links_to_no_other_page(name: str) -> None:
+    assert not links(DOCS / f"{name}.md")

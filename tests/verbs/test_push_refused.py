@@ -59,7 +59,7 @@ WHAT: dict[str, tuple[str, Callable[[Shop], object], str]] = {
     "records": (
         "refs/heads/main",
         lambda shop: shop.publish(STAGING / "bookshop"),
-        'set [forge] records = "pull-request" (with kind = "github")',
+        'set [forge] records = "pull-request" (on a forge that merges by itself)',
     ),
     "a merge": ("refs/heads/main", lambda shop: shop.merge(), "where main is kept, by a squash with its message"),
     "rollback --now": (

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     type=TEXT,
     default="local",
     show_default=True,
-    help="Where pull requests are: local or github.",
+    help="Where pull requests are: local, github, gitea or forgejo.",
 )
 @click.option(
     "--set",
@@ -49,14 +49,13 @@ def init(
 
 def render(made: Made) -> str:
     """Where it is and what to do next."""
+    from pointsman.forge.open import KINDS
+
     there = shlex.quote(made.directory)
     return "\n".join(
         [
             f"made a manifest repository in {made.directory}; blobs will stand in {made.settings['store']['url']}",
             f"next: git -C {there} remote add origin URL && git -C {there} push -u origin main",
-            "on GitHub: put your teams into CODEOWNERS, then in Settings",
-            "  Rules > Rulesets > Import a ruleset: .github/ruleset.json, which protects main",
-            '  General > Pull Requests: squash merging alone, its message "Pull request title and commit details"',
-            "  the runner, and who may push main: docs/github.md",
+            *KINDS[made.settings["forge"]["kind"]].steps,
         ]
     )

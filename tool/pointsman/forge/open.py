@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pointsman.errors import Problem
 from pointsman.forge.base import Forge
+from pointsman.forge.codeowners import CODEOWNERS_PATHS
 from pointsman.forge.local import LocalForge
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -34,13 +35,27 @@ def _forgejo(repo: Repository) -> Forge:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of forge."""
+    """One kind of forge.
+
+    `words`: what `init` writes in the place of other words, in the files that a new repository gets. `records`: how
+    they reach main where `init` sets it up. `owners`: the files with owners who must approve; the first one counts.
+    """
 
     open: Callable[[Repository], Forge]
     pulls: str  # its pull requests, in words for a sentence
     files: Mapping[str, str]  # what `init` writes for it: path in the new repository → its file under templates/
+    steps: Sequence[str]  # what is left to do after `init`
+    words: Sequence[tuple[str, str]] = ()
+    records: str = "pull-request"
+    owners: Sequence[str] = CODEOWNERS_PATHS
 
 
+_GITHUB_STEPS = (
+    "on GitHub: put your teams into CODEOWNERS, then in Settings",
+    "  Rules > Rulesets > Import a ruleset: .github/ruleset.json, which protects main",
+    '  General > Pull Requests: squash merging alone, its message "Pull request title and commit details"',
+    "  the runner, and who may push main: docs/github.md",
+)
 _GITHUB_FILES = {
     ".github/install.sh": "github/install.sh",
     ".github/ruleset.json": "github/ruleset.json",
@@ -56,12 +71,62 @@ _GITHUB_FILES = {
     "docs/github.md": "github.md",
 }
 
+_GITEA_FILES = {
+    "CODEOWNERS": "gitea/CODEOWNERS",
+    ".gitea/install.sh": "gitea/install.sh",
+    ".gitea/main.json": "gitea/main.json",
+    ".gitea/merging.json": "gitea/merging.json",
+    ".gitea/workflows/audit.yml": "gitea/workflows/audit.yml",
+    ".gitea/workflows/check.yml": "gitea/workflows/check.yml",
+    ".gitea/workflows/drift.yml": "gitea/workflows/drift.yml",
+    ".gitea/workflows/publish.yml": "gitea/workflows/publish.yml",
+    ".gitea/workflows/refresh.yml": "gitea/workflows/refresh.yml",
+    ".gitea/workflows/revert.yml": "gitea/workflows/revert.yml",
+    ".gitea/workflows/rollback.yml": "gitea/workflows/rollback.yml",
+    ".gitea/workflows/ship.yml": "gitea/workflows/ship.yml",
+    "docs/gitea.md": "gitea.md",
+}
+_GITEA_STEPS = (
+    "on Gitea: put your teams into CODEOWNERS and your reviewers into .gitea/main.json, then as docs/gitea.md shows",
+    "  send .gitea/merging.json, which makes squashes the one way to merge, and .gitea/main.json, which protects main",
+    "  make a bot and its token, and a runner",
+)
+_FORGEJO_WORDS = (
+    ("gitea", "forgejo"),
+    ("GITEA", "FORGEJO"),
+    ("Gitea", "Forgejo"),
+    ("block_admin_merge_override", "apply_to_admins"),
+)
+
+
+def _in_forgejo(text: str) -> str:
+    for old, new in _FORGEJO_WORDS:
+        text = text.replace(old, new)
+    return text
+
+
 # By the name in `[forge] kind`; `settings.FORGES` lists them. A local repository may be pushed to GitHub later.
 KINDS: Mapping[str, Kind] = {
-    "local": Kind(LocalForge, "its branches", _GITHUB_FILES),
-    "github": Kind(_github, "those of GitHub", _GITHUB_FILES),
-    "gitea": Kind(_gitea, "those of Gitea", {}),
-    "forgejo": Kind(_forgejo, "those of Forgejo", {}),
+    "local": Kind(LocalForge, "its branches", _GITHUB_FILES, _GITHUB_STEPS, records="push"),
+    "github": Kind(_github, "those of GitHub", _GITHUB_FILES, _GITHUB_STEPS),
+    "gitea": Kind(
+        _gitea,
+        "those of Gitea",
+        _GITEA_FILES,
+        _GITEA_STEPS,
+        words=(("docs/github.md", "docs/gitea.md"), ("on GitHub", "on Gitea")),
+        records="push",
+        owners=(),
+    ),
+    "forgejo": Kind(
+        _forgejo,
+        "those of Forgejo",
+        {_in_forgejo(path): name for path, name in _GITEA_FILES.items()},
+        tuple(map(_in_forgejo, _GITEA_STEPS)),
+        words=(("docs/github.md", "docs/forgejo.md"), ("on GitHub", "on Forgejo"), *_FORGEJO_WORDS),
+        records="push",
+        owners=(),
+    ),
 }
 
 

@@ -18,7 +18,7 @@ from pointsman.state.objects import Entry, Oid
 from pointsman.state.paths import path_kind
 from pointsman.workspace import Workspace
 
-_INSTEAD = 'set [forge] records = "pull-request" (with kind = "github"), or let this user push main'
+_INSTEAD = 'set [forge] records = "pull-request" (on a forge that merges by itself), or let this user push main'
 
 _MOST = 256  # tickets that one push looks at: whoever floods the line holds nobody up for long
 

@@ -20,7 +20,7 @@ from pointsman.outcome import Outcome
 from pointsman.repo.git import Git
 from pointsman.repo.open import open_repository
 from pointsman.repo.origin import MAIN, Move
-from pointsman.settings import SETTINGS_PATH, read_settings, records_by_default
+from pointsman.settings import SETTINGS_PATH, read_settings
 from pointsman.state.objects import Oid
 from pointsman.struct import struct
 from pointsman.values import CommitId
@@ -52,10 +52,17 @@ class StoreTable(TypedDict):
     url: str
 
 
+class ForgeTable(TypedDict):
+    """The table `[forge]`, with at least this in it."""
+
+    kind: str
+
+
 class Tables(TypedDict):
-    """The tables of pointsman.toml, with at least this one among them."""
+    """The tables of pointsman.toml, with at least these among them."""
 
     store: StoreTable
+    forge: ForgeTable
 
 
 @struct(frozen=True)
@@ -85,7 +92,7 @@ def init(
     package = resources.files("pointsman")
     # The gate runs the tool of the base of a change, so the repository holds its own.
     files = {f"tool/pointsman/{path}": data for path, data in _files(package)}
-    files |= {path: package.joinpath("templates", name).read_bytes() for path, name in templates(forge).items()}
+    files |= {path: template(forge, name) for path, name in templates(forge).items()}
     made = _claim(root, directory)
     try:
         commit = _first_commit(str(root), {**files, SETTINGS_PATH: text})
@@ -98,6 +105,14 @@ def init(
 def templates(forge: str) -> Mapping[str, str]:
     """Path in a new repository → its file under templates/, for one kind of forge."""
     return {**_FILES, **KINDS[forge].files}
+
+
+def template(forge: str, name: str) -> bytes:
+    """A file under templates/, in the words of one kind of forge."""
+    data = resources.files("pointsman").joinpath("templates", name).read_bytes()
+    for old, new in KINDS[forge].words:
+        data = data.replace(old.encode(), new.encode())
+    return data
 
 
 def _files(directory: Traversable) -> Iterator[tuple[str, bytes]]:
@@ -163,8 +178,7 @@ def _tables(
     tables: dict[str, Any] = {"store": {"url": store or f"file://{root / _OWN_STORE}"}}
     if serving is not None:
         tables["serving"] = {"manifest": serving}
-    records = records_by_default(forge)
-    tables["forge"] = {"kind": forge, "records": records, "group": "target"}
+    tables["forge"] = {"kind": forge, "records": KINDS[forge].records, "group": "target"}
     for key, value in sets:
         _merge(tables, _parse(key, value))
     return tables

@@ -11,7 +11,8 @@ from itertools import islice
 
 from pointsman.artifact.content import Content
 from pointsman.errors import Fault
-from pointsman.forge.codeowners import CODEOWNERS_PATHS, CodeOwners
+from pointsman.forge.codeowners import CodeOwners
+from pointsman.forge.open import KINDS
 from pointsman.gate.gate import Gate, Verdict
 from pointsman.gate.lineage import Lineage
 from pointsman.gate.payloads import Contents, Missing, alike
@@ -229,7 +230,8 @@ class _Describing:
 
     def _owners(self, target: Target) -> list[str]:
         base = Snapshot(self.gate.repo, self.base)
-        text = next((data for path in CODEOWNERS_PATHS if (data := base.read(path)) is not None), b"")
+        files = KINDS[base.settings().forge].owners
+        text = next((data for path in files if (data := base.read(path)) is not None), b"")
         return list(CodeOwners(text.decode("utf-8", "replace")).of(target.manifest_path))
 
 
