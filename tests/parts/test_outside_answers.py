@@ -16,7 +16,7 @@ from threading import Event, Thread
 
 import httpx
 import pytest
-from answering import answering, plain
+from answering import answering, own_certificate, plain
 
 from pointsman.errors import Unreachable
 from pointsman.forge import http
@@ -25,7 +25,7 @@ from pointsman.forge.github.place import Place
 from pointsman.forge.http import Pacer
 from pointsman.serving import calls
 from pointsman.serving.calls import Calls
-from pointsman.web import Line, Unfinished
+from pointsman.web import OWN_CA, Line, Unfinished
 
 MOST = 1 << 16
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -157,6 +157,16 @@ def test_a_webhook_is_told_of_a_proxy_that_is_dead(monkeypatch: pytest.MonkeyPat
     assert said.endswith(", sent through the proxy 127.0.0.1:1 of HTTP_PROXY")
     assert "secret" not in said
     assert asked == []
+
+
+def test_an_own_ca_is_trusted_if_ssl_cert_file_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tools are told of is for stores: docs/settings.md."""
+    with answering(plain(200), own_certificate(tmp_path)) as (url, _):
+        for variable, ends in (("AWS_CA_BUNDLE", OWN_CA), ("REQUESTS_CA_BUNDLE", OWN_CA), ("SSL_CERT_FILE", "")):
+            with monkeypatch.context() as patch:
+                patch.setenv(variable, str(tmp_path / "ca.pem"))
+                assert Calls().post(url, {}, "POINTSMAN_NO_HEADERS").endswith(ends), variable
+                assert bool(Calls().post(url, {}, "POINTSMAN_NO_HEADERS")) == bool(ends), variable
 
 
 COMMANDS = {  # what a command does → what is said of it

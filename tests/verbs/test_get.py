@@ -75,15 +75,19 @@ def test_get_writes_to_what_is_open_already_and_a_dash_is_stdout(shop: Shop, tmp
     assert ours.read_bytes() == b"what stood there\n" + blob.read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["directory", "socket", "link to a directory"])
+@pytest.mark.parametrize("kind", ["directory", "socket", "link to a directory", "link to itself"])
 def test_get_says_where_it_cannot_write_and_leaves_nothing_behind(shop: Shop, tmp_path: Path, kind: str) -> None:
     blob = next((shop.store / "grocer" / "home" / "popularity").glob("*.json"))
     (tmp_path / "else").mkdir()
-    plant(kind, tmp_path / "it", tmp_path / "else" / "file")
+    if kind == "link to itself":
+        (tmp_path / "it").symlink_to("it")
+    else:
+        plant(kind, tmp_path / "it", tmp_path / "else" / "file")
     with shop.open() as repo, pytest.raises(Problem, match="cannot write"):
         get.get(Workspace(repo), blob.stem, str(tmp_path / "it"))
     assert list((tmp_path / "else").iterdir()) == []
     assert not list(tmp_path.glob(".it*"))
+    assert (tmp_path / "it").is_symlink() == kind.startswith("link")
 
 
 def test_a_file_that_get_replaces_keeps_its_mode(shop: Shop, tmp_path: Path) -> None:

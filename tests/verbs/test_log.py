@@ -145,6 +145,11 @@ def test_holds_and_releases_are_events_of_their_target_and_a_hold_on_everything_
         ("hold", "grocer/home", "grocer/home is broken", "2099-01-01T00:00:00Z"),
     ]
     assert "put a hold on all. Ships are stopped until 2099-01-01T00:00:00Z." in said_of(shop, "main~2")
+    (shop.desk / "holds/all.json").write_text("{")
+    shop.push("by hand")
+    newest = events(shop, GROCER)[0]
+    assert (newest["kind"], newest["target"], newest.get("until")) == ("hold", "all", None)
+    assert newest["reason"] == "holds/all.json cannot be read, and stops ships until it is corrected or removed"
 
 
 def test_what_stood_at_the_commit_that_settings_trust_is_restored_and_an_edit_before_it_is_not(

@@ -80,7 +80,8 @@ def render(published: Published) -> str:
     """One line per artifact and per target, and what to do next. What waits comes last, with the reason."""
     lines = []
     for each in published.artifacts:
-        blob = {"created": "stored", "present": "already stored", None: "not stored (dry run)"}[each.blob]
+        dry = "already stored" if each.stored else "would be stored (dry run)"
+        blob = {"created": "stored", "present": "already stored", None: dry}[each.blob]
         lines.append(
             f"{each.target}  {each.type}  {short(each.version)}  {blob}{'' if each.ships else ', record only'}"
         )

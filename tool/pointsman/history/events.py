@@ -245,8 +245,11 @@ class EventReader:
         hold = read_hold(data, change.path) if data is not None else None
         on = "all" if change.path == HOLD_ON_ALL else change.path.removeprefix("holds/").removesuffix(".json")
         now = on in message.held_now or any(said.now for said in message.said if str(said.target) == on)
-        if not isinstance(hold, Hold):  # deleted, or not readable as a hold
+        if change.new is None:
             return Event(commit, at, "release", on, message.run, message.reason, now=now)
+        if not isinstance(hold, Hold):  # it stops ships all the same
+            says = f"{change.path} cannot be read, and stops ships until it is corrected or removed"
+            return Event(commit, at, "hold", on, message.run, says, now=now)
         return Event(commit, at, "hold", on, message.run, hold.reason, until=hold.until, now=now)
 
 

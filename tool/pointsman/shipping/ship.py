@@ -246,10 +246,15 @@ class Shipping:
             outcome=outcome,
             pull_request=pulls.reference(pull) if pull is not None else None,
             manifest_sha256=hashlib.sha256(data).hexdigest() if data is not None else None,
-            commit=commit or (pull.head if pull is not None else self.repo.main if outcome == "unchanged" else None),
+            commit=commit or (pull.head if pull is not None else self._had(target) if outcome == "unchanged" else None),
             faults=list(map(told, faults)) or None,
             says=says or None,
         )
+
+    def _had(self, target: Target) -> Oid:
+        """The commit of main that made what is current; main itself where nothing is, but its records are there."""
+        last = self.workspace.gate.lineage(self.repo.main, target).last
+        return last.commit.oid if last is not None else self.repo.main
 
 
 class _OthersWork(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -64,6 +65,8 @@ def _write(path: Path, data: bytes) -> None:
                     left = left[there.write(left) :]
             return
         path = Path(os.path.realpath(path))
+        if path.is_symlink():  # it leads back to itself
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         write_new(temporary, data)
         if path.exists():

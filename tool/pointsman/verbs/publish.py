@@ -56,6 +56,7 @@ class PublishedArtifact:
     uri: str
     blob: BlobOutcome
     ships: Annotated[bool, "false: it is recorded only"]
+    stored: Annotated[bool | None, "of a dry run: whether its blob is in the store"] = None
 
 
 @struct(frozen=True)
@@ -115,7 +116,11 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     ]
     outcomes += [shipping.waits(target, faults) for target, faults in waiting.items()]
     ships = {record.uri for want in shipped for record in want.records.values()}
-    artifacts = [_told(source, blobs[source.path], settings, ships) for source in _not_waiting(sources, waiting)]
+    there = {path: each is not None for path, each in stored.items()} if request.dry_run else {}
+    artifacts = [
+        _told(source, blobs[source.path], settings, ships, there.get(source.path))
+        for source in _not_waiting(sources, waiting)
+    ]
     published = Published(artifacts, sorted(outcomes, key=_by_name), list(map(told, loose)) or None)
     code = exit_code(outcomes)
     if ahead := clock_ahead(_clocks(workspace, base, wants), workspace.now):
@@ -155,10 +160,12 @@ def _by_name(each: ShippedTarget) -> str:
     return each.target
 
 
-def _told(source: Source, blob: BlobOutcome, settings: Settings, ships: Collection[str]) -> PublishedArtifact:
+def _told(
+    source: Source, blob: BlobOutcome, settings: Settings, ships: Collection[str], stored: bool | None
+) -> PublishedArtifact:
     target, slot, version = source.target, source.artifact.type, source.artifact.version
     uri = settings.uri(target, slot, version)
-    return PublishedArtifact(source.path, str(target), slot, version, uri, blob, uri in ships)
+    return PublishedArtifact(source.path, str(target), slot, version, uri, blob, uri in ships, stored)
 
 
 def exit_code(outcomes: Sequence[ShippedTarget]) -> int:
