@@ -28,7 +28,7 @@ def test_a_ship_is_merged_once_by_whatever_name(tmp_path: Path, capsys: pytest.C
     shop = Shop(tmp_path / "shop")
     shop.publish(popularity(tmp_path / "p.json", 5))
     [pull] = shop.pulls()
-    with pytest.raises(Problem, match="no open pull request 0123456789ab"):
+    with pytest.raises(Problem, match=f"no open pull request 0123456789ab: open are {pull['branch']}$"):
         shop.merge("0123456789ab")
     merge_twice(shop, pull, "grocer/home")
     shop.publish(cooc(tmp_path / "c.json", 5), merge=True)
@@ -36,7 +36,7 @@ def test_a_ship_is_merged_once_by_whatever_name(tmp_path: Path, capsys: pytest.C
     merged = git(shop.origin, "rev-parse", "main~2")[:12]
     assert capsys.readouterr().out == f"unchanged, nothing of grocer/home is open, and main has it as {merged}\n"
     for other in ("grocer/search", "ship/grocer/home/0123456789ab"):
-        with pytest.raises(Problem, match="no open pull request"):
+        with pytest.raises(Problem, match=f"no open pull request {other}: none is open"):
             shop.merge(other)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pointsman.rules.evidence import Checkpoint, Evidence, Kind, TargetChange
+from pointsman.rules.evidence import Checkpoint, Document, Evidence, Kind, TargetChange
 from pointsman.rules.table import RULES
 from pointsman.settings import Settings
 from pointsman.state.documents import Hold, Manifest
 from pointsman.state.message import Said
 from pointsman.state.names import Target
-from pointsman.state.objects import Oid
+from pointsman.state.objects import PLAIN_FILE, Change, Entry, Oid
 
 TARGET = Target("grocer", "home")
 COOC, POPULARITY = "a" * 64, "b" * 64
@@ -55,6 +55,24 @@ def test_a_way_back_is_told_only_of_what_may_be_merged(rule: str) -> None:
         told = said(rule, checkpoint)
         assert told
         assert {BACK in says for says in told} == {merged}, checkpoint
+
+
+@pytest.mark.parametrize(
+    "rule, mode, tenant",
+    [
+        ("not-a-plain-file", "120000", "grocer"),
+        ("wrong-place", PLAIN_FILE, "baker"),
+        ("foreign-uri", PLAIN_FILE, "grocer"),
+    ],
+)
+def test_so_it_is_of_a_document(rule: str, mode: str, tenant: str) -> None:
+    manifest = Manifest(tenant, "home", {"cooc": "file:///elsewhere"}, "2026-03-01T00:00:00.000000Z")
+    change = Change(TARGET.manifest_path, None, Entry(mode, Oid("f" * 40)))
+    document = Document(TARGET.manifest_path, "manifest", change, value=manifest)
+    [found] = [each for each in RULES if each.name == rule]
+    for checkpoint in Checkpoint:
+        [fault] = found.judge(Evidence(checkpoint, Settings("file:///store"), [document]))
+        assert fault.says.endswith(BACK) == (checkpoint not in (Checkpoint.STAGED, Checkpoint.CHANGE)), checkpoint
 
 
 def test_of_one_type_it_is_said_in_the_singular() -> None:

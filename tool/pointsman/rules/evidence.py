@@ -112,11 +112,11 @@ class Evidence:
     lost: Mapping[str, Oid] = field(default_factory=dict)  # who saw it → a commit that main no longer descends from
     unsigned: Mapping[str, str] = field(default_factory=dict)  # path → why its signature is missing
 
-    def way_back(self, change: TargetChange) -> str:
-        """Advice at the end of a sentence about a change that may be merged; "" about one that is only proposed."""
+    def way_back(self, target: Target) -> str:
+        """Advice at the end of a sentence about a target whose change may be merged; "" if it is only proposed."""
         if self.checkpoint in (Checkpoint.STAGED, Checkpoint.CHANGE):
             return ""
-        return f"; if it is on main already, run pointsman rollback {change.target} first"
+        return f"; if it is on main already, run pointsman rollback {target} first"
 
     @property
     def restored(self) -> set[str]:

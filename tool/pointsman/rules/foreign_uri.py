@@ -37,7 +37,7 @@ def _foreign(
         if uri not in places[: 1 if slot in changed else None]:
             says = f"{slot} points to {uri}, but only {places[0]} is allowed: publish its artifact to this store"
             if isinstance(document.value, Manifest):
-                says += f"; if it is on main already, run pointsman rollback {target} first"
+                says += evidence.way_back(target)
             yield Fault(document.path, "foreign-uri", says)
 
 

@@ -20,7 +20,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
             what = _MODES.get(new.mode, f"mode {new.mode}")
             says = f"{what} where a plain file belongs: commit a file of mode 100644 in its place"
             if document.kind == "manifest":
-                says += f"; if it is on main already, run pointsman rollback {target_of(document.path)} first"
+                says += evidence.way_back(target_of(document.path))
             yield Fault(document.path, "not-a-plain-file", says)
 
 

@@ -15,11 +15,11 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
             if hold is None:
                 says = (
                     f"the hold {path} cannot be read, so it may be one on {change.target}: correct or remove it"
-                    f"{evidence.way_back(change)}"
+                    f"{evidence.way_back(change.target)}"
                 )
                 yield Fault(change.target.manifest_path, "on-hold", says)
             elif hold.binds(evidence.clock):
-                back = evidence.way_back(change)
+                back = evidence.way_back(change.target)
                 says = (
                     f"{change.target} is on hold until {hold.until} ({hold.reason}): wait, or end the hold with "
                     f"pointsman release {hold.target}{back and f'{back}, which passes in a hold'}"

@@ -14,7 +14,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         if lacking := change.versions_of(slot for slot, record in change.records.items() if record is None):
             says = (
                 f"main has no record of {lacking} (below registry/{change.target}): publish the artifact, which adds "
-                f"the record{evidence.way_back(change)}"
+                f"the record{evidence.way_back(change.target)}"
             )
             yield Fault(change.target.manifest_path, "record-not-landed", says)
     for path in sorted(evidence.unrecorded):

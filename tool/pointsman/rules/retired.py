@@ -15,7 +15,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
             was = "was" if len(change.retired) == 1 else "were"
             says = (
                 f"{change.versions_of(change.retired)} {was} retired (registry/{change.target} has the tombstone): "
-                f"publish another version{evidence.way_back(change)}"
+                f"publish another version{evidence.way_back(change.target)}"
             )
             yield Fault(change.target.manifest_path, "retired", says)
 

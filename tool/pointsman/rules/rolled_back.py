@@ -15,7 +15,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
             was, it = ("was", "it is") if len(change.taken_out) == 1 else ("were", "they are")
             says = (
                 f"{change.versions_of(change.taken_out)} {was} rolled back: if {it} good after all, publish or ship "
-                f"with --reship{evidence.way_back(change)}"
+                f"with --reship{evidence.way_back(change.target)}"
             )
             yield Fault(change.target.manifest_path, "rolled-back", says)
 

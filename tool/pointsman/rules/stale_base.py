@@ -18,7 +18,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         if replaces != last:
             is_ship = change.kind is Kind.SHIP
             again = (
-                f"publish again, or run pointsman pr refresh{evidence.way_back(change)}"
+                f"publish again, or run pointsman pr refresh{evidence.way_back(change.target)}"
                 if is_ship
                 else f"run pointsman rollback {change.target} again"
             )

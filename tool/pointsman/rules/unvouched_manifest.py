@@ -27,7 +27,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         elif (
             change.kind is Kind.SHIP and change.after is not None and (slot := _contradicts(change.after, change.said))
         ):
-            says = f"its message and its bytes differ about {slot}: publish it again{evidence.way_back(change)}"
+            says = f"its message and its bytes differ about {slot}: publish it again{evidence.way_back(change.target)}"
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
         elif change.passenger and change.kind is Kind.RESTORE:
             what = f" ({', '.join(change.unsaid)})" if change.unsaid else ""
@@ -40,14 +40,14 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         elif change.kind is Kind.SHIP and change.unsaid:
             says = (
                 f"its message does not tell of {', '.join(change.unsaid)}, which it changes too: every type needs a "
-                f"Record: or Drop: line; publish it again{evidence.way_back(change)}"
+                f"Record: or Drop: line; publish it again{evidence.way_back(change.target)}"
             )
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
         elif not change.restores_known:
             says = "a Restores: line names a version that its slot never had: use pointsman rollback"
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
         if untimely := _untimely(change, evidence.clock):
-            says = f"{untimely}: publish it again{evidence.way_back(change)}"
+            says = f"{untimely}: publish it again{evidence.way_back(change.target)}"
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
 
 

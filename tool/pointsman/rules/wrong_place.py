@@ -21,7 +21,7 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
             where = f"it belongs at {belongs}" if belongs else "they are not valid names"
             says = f"the names in it do not fit its path ({where}): correct the document or move the file"
             if isinstance(document.value, Manifest):
-                says += f"; if it is on main already, run pointsman rollback {target_of(document.path)}"
+                says += evidence.way_back(target_of(document.path))
             yield Fault(document.path, "wrong-place", says)
     yield from (fault for fault in evidence.contents if fault.rule == "wrong-place")
 
