@@ -29,7 +29,7 @@ SLOW = REQUIRE_ALL or bool(os.environ.get("POINTSMAN_ROUNDS"))  # whoever asks f
 pytest.register_assert_rewrite("store_suite", "forge_suite")
 
 # A slow machine is no fault of the code; a failure says how to see it again.
-hypothesis.settings.register_profile("pointsman", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("pointsman", deadline=None, print_blob=True, max_examples=100 if SLOW else 25)
 hypothesis.settings.load_profile("pointsman")
 
 

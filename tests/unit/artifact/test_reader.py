@@ -238,7 +238,6 @@ def exactly(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(built_in, "decode", lambda _: None)
 
 
-@settings(max_examples=150)
 @given(documents(), st.randoms(use_true_random=False))
 def test_however_a_document_is_spelled_it_has_one_canonical_form(document: Json, rng: random.Random) -> None:
     read = as_read(spelled(document, rng).encode())
