@@ -86,6 +86,10 @@ class Unreachable(Problem):
     exit_code = 3
 
 
+class NotAllowed(Unreachable):
+    """The origin answered, and does not let this user move a ref."""
+
+
 class Blocked(Unreachable):
     """Something is in the way of one object alone. The others of the store may be reached."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import RULE, SLOT, TARGETS, TEXT
-from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.cli.console import Answer, Call, example, json_option, say
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
     help="Go on although this guardrail is broken; needs --reason.",
 )
 @click.option("--reason", metavar="TEXT", type=TEXT, help="Why; git log shows it.")
+@click.option("--break-glass", is_flag=True, help="Change serving alone, while git is down; needs --reason.")
+@click.option("--key", metavar="FILE", type=TEXT, help="With --break-glass: sign with this SSH key.")
+@click.option("--store", metavar="URL", type=TEXT, help="With --break-glass: the store, without a checkout.")
+@click.option("--serving", metavar="TEMPLATE", type=TEXT, help="With --break-glass: the pointers, without a checkout.")
+@click.option("--ratify", is_flag=True, help="Make what --break-glass put in front of serving main's.")
 @json_option
 @click.pass_obj
 def rollback(
@@ -46,14 +53,31 @@ def rollback(
     until: str | None,
     accept: tuple[str, ...],
     reason: str | None,
+    break_glass: bool,
+    key: str | None,
+    store: str | None,
+    serving: str | None,
+    ratify: bool,
 ) -> Answer:
     """Put earlier manifests back, byte for byte.
 
     All targets change in one commit, or none does. 'bookshop/*' means every target of bookshop.
     """
+    call.refusal = "nothing was rolled back"
+    beside = {"--type": slot, "--run": run, "--now": now, "--hold": hold, "--until": until, "--accept": accept}
+    if break_glass or ratify:
+        _refuse("--break-glass" if break_glass else "--ratify", {**beside, "--ratify": break_glass and ratify})
+    if break_glass:
+        return _break_glass(call, targets, to, reason or "", key=key, store=store, serving=serving)
+    _refuse_without_break_glass({"--key": key, "--store": store, "--serving": serving})
+    if ratify:
+        from pointsman.verbs.ratify import ratify as make_mains
+
+        _refuse("--ratify", {"--to": to, "--reason": reason})
+        with call.workspace() as workspace:
+            return Answer(make_mains(workspace, targets), render)
     from pointsman.verbs import rollback as verb
 
-    call.refusal = "nothing was rolled back"
     request = verb.Request(
         targets=targets,
         to=to,
@@ -67,6 +91,39 @@ def rollback(
     )
     with call.workspace() as workspace:
         return Answer(verb.roll_back(workspace, request), render)
+
+
+def _break_glass(
+    call: Call,
+    targets: tuple[Target | Pattern, ...],
+    to: str | None,
+    reason: str,
+    **where: str | None,
+) -> Answer:
+    """Past git: no repository is opened."""
+    from pathlib import Path
+
+    from pointsman.state.names import Target
+    from pointsman.verbs import break_glass as verb
+
+    if len(targets) != 1 or not isinstance(targets[0], Target):
+        raise click.UsageError("--break-glass is for one target at a time, such as grocer/home")
+    request = verb.Request(targets[0], reason, to, **where)
+    directory = next((each for each in (call.spec, call.usual) if each is not None), ".")
+    with call.progress() as progress:
+        tell = partial(say, err=True)
+        return Answer(verb.break_glass(Path(directory), request, tell, progress), render)
+
+
+def _refuse(option: str, others: Mapping[str, object]) -> None:
+    """UsageError if one of the options is given that do not go with `option`."""
+    if found := [name for name, value in others.items() if value]:
+        raise click.UsageError(f"{option} does not go with {found[0]}")
+
+
+def _refuse_without_break_glass(options: Mapping[str, object]) -> None:
+    if found := [name for name, value in options.items() if value]:
+        raise click.UsageError(f"{found[0]} is for --break-glass")
 
 
 def render(done: RolledBack) -> str:
@@ -88,6 +145,9 @@ def _line(each: Restored) -> str:
         case "opened" if pull is not None:
             asked += f"; {stays}" if each.from_ == each.to else ""
             return f"opened {pull.branch}{asked}; next: pointsman pr merge {pull.id}"
+        case "claimed":
+            until = f" until {each.claim.until}" if each.claim is not None and each.claim.holds else ""
+            return f"serving has {(each.to or '')[:12]} now{until}; once git is back: pointsman rollback --ratify"
         case "left":
             return f"left as it is: {each.says}"
         case _ if pull is not None:

@@ -143,6 +143,10 @@ def _lines_by_place(each: SyncedTarget, places: Sequence[SyncedAt], dry_run: boo
 
 def _below(each: SyncedTarget | SyncedAt) -> Iterator[str]:
     """The faults, and what someone wrote by hand."""
+    if each.claim is not None:
+        from pointsman.report.status import claimed
+
+        yield f"  {claimed(each.claim)}"
     for fault in each.faults:
         yield f"  {fault.rule}: {fault.says}"
     if each.drift is not None:

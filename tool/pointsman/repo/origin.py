@@ -6,6 +6,7 @@ with one exception: if a repository is its own origin and has a clean `main` che
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
@@ -16,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pointsman.durable import sync_directories
-from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.errors import MovedFirst, NotAllowed, Problem, Unreachable
 from pointsman.repo.git import Git
 from pointsman.repo.object_reader import Ran, said
 from pointsman.repo.process import LOCK_PATIENCE
@@ -61,6 +62,7 @@ class Origin:
         self.url = url
         self.notes: list[str] = []
         self._whole: tuple[str, ...] = ()  # the option of fetch for an origin that cannot leave out contents
+        self.seconds = math.inf  # the most for one look
         self.tickets: dict[str, Oid] = {}  # of those who wait to move main, as `heads` last saw them
         self._has_pushed = False
 
@@ -89,6 +91,10 @@ class Origin:
             _pause(again)
         raise AssertionError("unreachable")
 
+    @property
+    def _patience(self) -> float:
+        return min(self.seconds, remote_timeout())
+
     def look(self) -> dict[str, Oid]:
         """Main and the tickets of those who wait to move it, as they are now. Fetches nothing."""
         return self._refs(MAIN, TICKETS) if self.url is None else self._ls_remote(MAIN, f"{TICKETS}*")
@@ -103,7 +109,7 @@ class Origin:
         return {ref: oid for ref, oid in refs.items() if ref not in self.tickets}
 
     def _ls_remote(self, *patterns: str) -> dict[str, Oid]:
-        ran = self.git.run("ls-remote", "--refs", "origin", *patterns, timeout=remote_timeout(), most=_MOST_OF_REFS)
+        ran = self.git.run("ls-remote", "--refs", "origin", *patterns, timeout=self._patience, most=_MOST_OF_REFS)
         if ran.code != 0:
             raise Unreachable(f"cannot read origin ({self.url}): {ran.reason}")
         wanted = tuple(pattern.removesuffix("*") for pattern in patterns)
@@ -134,7 +140,7 @@ class Origin:
         """Fetch the origin's heads into the tracking refs. Git's error if it failed, else None."""
         specs = [f"+{MAIN}:{_tracking(MAIN)}", *(f"+{branch}*:{_tracking(branch)}*" for branch in _BRANCHES)]
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
-        ran = self.git.run("fetch", *quiet, *words, *self._whole, "origin", *specs, timeout=remote_timeout())
+        ran = self.git.run("fetch", *quiet, *words, *self._whole, "origin", *specs, timeout=self._patience)
         if ran.code != 0 and not self._whole and _REFUSES_FILTER.search(ran.err):
             # Some servers offer to leave out contents and then refuse to (Gitea before 1.16.1).
             self._whole = ("--no-filter",)
@@ -226,7 +232,7 @@ class Origin:
                     branch = moves[0].ref.removeprefix(_HEADS)
                     instead = instead or f"let this user push {branch.partition('/')[0]}/*, or ask who looks after it"
                     told = said("; ".join(dict.fromkeys([*forbids, ran.reason])))
-                    raise Unreachable(f"origin ({self.url}) does not allow the push of {branch} ({told}): {instead}")
+                    raise NotAllowed(f"origin ({self.url}) does not allow the push of {branch} ({told}): {instead}")
                 raise self._unreachable(f"origin ({self.url}) did not take the push of {moves[0].ref}: {ran.reason}")
 
     def _unreachable(self, says: str) -> Unreachable:

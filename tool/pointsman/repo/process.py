@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 OLDEST_GIT = (2, 38)
+_VERSION_SECONDS = 5.0
 
 # Variables of git that stay: who commits, and how a remote is reached. The others could name another repository.
 _KEPT = re.compile(
@@ -103,7 +104,10 @@ def _without_what_they_import(*packages: str) -> Generator[None, None, None]:
 def require_git() -> str:
     """Git's version; Problem if git is missing or older than 2.38 (the first with `merge-tree --write-tree`)."""
     try:
-        text = subprocess.run(["git", "version"], capture_output=True, text=True, check=True).stdout
+        ran = subprocess.run(["git", "version"], capture_output=True, text=True, check=True, timeout=_VERSION_SECONDS)
+        text = ran.stdout
+    except subprocess.TimeoutExpired as error:
+        raise Unreachable(f"git did not say its version within {_VERSION_SECONDS:g} s: it hangs") from error
     except (OSError, subprocess.CalledProcessError) as error:
         raise Problem("git cannot be run: install git 2.38 or newer and put it on the PATH") from error
     found = re.search(r"(\d+)\.(\d+)", text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 from pointsman.errors import Problem
 from pointsman.report import served_drift
 from pointsman.report.target_state import Behind, ServedAt, ServedDrift, Serving, Status, TargetState
+from pointsman.serving.outcomes import ToldClaim
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Metric
@@ -43,6 +44,8 @@ def lines_of(each: TargetState) -> list[str]:
         lines.append(f"  what is served cannot be read: {each.unread}")
     if drift and each.places is None:
         lines += [f"  {line}" for line in _drifted(drift, each)]
+    if each.claim is not None:
+        lines.append(f"  {claimed(each.claim)}")
     lines += [f"  sync refuses main's: {fault.rule}: {fault.says}" for fault in each.refused]
     lines += [f"  on hold until {hold.until} ({hold.target}): {hold.reason}" for hold in each.holds]
     if each.pull_requests:
@@ -64,6 +67,14 @@ def _drifted(drift: ServedDrift, each: TargetState) -> Iterator[str]:
     by = f" by {drift.by}" if drift.by else ""
     yield f"someone wrote what is served at {drift.at}{by}; {_way_out(each)}"
     yield from (f"  {line}" for line in served_drift.lines(drift, "is"))
+
+
+def claimed(claim: ToldClaim) -> str:
+    """What break-glass said of a target."""
+    if not claim.holds:
+        return f"a claim {f'of {claim.by} ' if claim.by else ''}holds nothing: {claim.says}"
+    says = f"claimed by {claim.by} at {claim.at} until {claim.until}: {claim.reason}"
+    return f"{says}; next: pointsman rollback --ratify"
 
 
 def summary(each: TargetState) -> str:
@@ -90,6 +101,7 @@ def standing(each: TargetState) -> str:
     more += [f"on hold until {hold.until}" for hold in each.holds]
     more += [f"stale: {', '.join(each.window.stale)}"] if each.window and each.window.stale else []
     more += [f"pull request {pull.id}" for pull in each.pull_requests]
+    more += [f"claimed until {each.claim.until}"] if each.claim is not None and each.claim.holds else []
     more += [f"{at.place} is {at.serving}" for at in each.places or ()]
     return "; ".join([f"serving is {each.serving}{commit}", *more])
 
@@ -139,6 +151,7 @@ def registry_of(status: Status) -> CollectorRegistry:
     stale = gauge("window_stale_types", "How many current types are older than window_stale allows.")
     refused = gauge("refused_faults", "How many rules main's manifest breaks, so that sync keeps the last good one.")
     held = gauge("holds", "How many holds stop ships of a target.")
+    claims = gauge("claims", "1 while break-glass holds a target at an earlier state; 0 if nothing does.")
     pulls = gauge("open_pull_requests", "How many pull requests that change a target are open.")
     for each in status.targets:
         target = each.target
@@ -153,6 +166,7 @@ def registry_of(status: Status) -> CollectorRegistry:
         stale.labels(target).set(len(each.window.stale) if each.window else 0)
         refused.labels(target).set(len(each.refused))
         held.labels(target).set(len(each.holds))
+        claims.labels(target).set(each.claim is not None and each.claim.holds)
         pulls.labels(target).set(len(each.pull_requests))
     return registry
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
+from pointsman.serving.outcomes import ToldClaim
 from pointsman.struct import struct
 from pointsman.values import CommitId, Moment, PullRequest, SlotName, Step, TargetName, ToldFault, Version
 
@@ -71,6 +72,7 @@ class ServedAt:
     drift: ServedDrift | None
     lacks: Annotated[Sequence[ToldFault] | None, "of a place with its own store: blobs that are not there yet"] = None
     unread: Annotated[str | None, "of serving that is unknown: why it cannot be read"] = None
+    claim: Annotated[ToldClaim | None, "what break-glass said of it there"] = None
 
 
 @struct(frozen=True)
@@ -96,6 +98,7 @@ class TargetState:
     refused: Annotated[Sequence[ToldFault], "rules that main's manifest breaks: sync keeps the last good one"]
     holds: Sequence[BindingHold]
     pull_requests: Sequence[PullRequest]
+    claim: Annotated[ToldClaim | None, "what break-glass said of it; null: nothing"]
     unread: Annotated[str | None, "of serving that is unknown: why it cannot be read"] = None
     places: Annotated[
         Sequence[ServedAt] | None, "of several places: each; serving, behind and drift are those of the worst"

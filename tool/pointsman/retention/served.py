@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from pointsman.serving.claims import every_claim
+from pointsman.serving.claims import open_claims
 from pointsman.serving.pointers import open_place
 from pointsman.settings import Settings
 from pointsman.state.names import Target
@@ -62,13 +62,13 @@ class Served:
                     unread.append(key)
             for key, names in zip(unread, ask_all(partial(_read, store), unread, at_once=store.at_once), strict=True):
                 self._known[f"{store.url}/{key}"] = tags[key], names
-        claims = (versions_named(data) for _, _, data in every_claim(settings))
+        claims = (versions_named(data) for _, _, data in open_claims(settings))
         return set().union(*(names for _, names in self._known.values()), *claims)
 
 
 def claimed(settings: Settings) -> set[Target]:
     """The targets that somebody claims at one of the places: whatever a claim says, nothing retired of them goes."""
-    return {target for _, target, _ in every_claim(settings)}
+    return {target for _, target, _ in open_claims(settings)}
 
 
 def recorded_by_pipelines(settings: Settings) -> set[str]:

@@ -117,7 +117,8 @@ class Notices:
         made = [each for lane in ask_all(make, list(lanes.values()), at_once=_AT_ONCE) for each in lane]
         failed = [call for call, answer in made if not answer.ok]
         seen = {str(target) for target, each in done.items() if each.outcome in _DONE_OUTCOMES}
-        in_trouble = {str(target) for target, each in done.items() if _lasting_trouble(each)}
+        lasting = {target for target, each in done.items() if each.outcome not in _DONE_OUTCOMES}
+        in_trouble = {str(target) for target in lasting if _lasting_trouble(done[target])}
         remaining = _remaining(failed)
         finished = {name: (owed, remaining.get(name, {})) for name, owed in state.pending.items() if name in seen}
         reported = {_report(call): call.trouble for call, answer in made if call.trouble and answer.ok}
@@ -134,7 +135,7 @@ class Notices:
                     call = _Call(channel, target, self._named(_trouble_event(gate, main, target, each)), trouble)
                     if state.reported.get(_report(call)) != trouble:
                         yield call
-            elif each.outcome in _DONE_OUTCOMES:
+            if each.outcome in _DONE_OUTCOMES:
                 urls = (url for url in owed.get("invalidate", ()) if url in self._place.invalidate)
                 yield from (_Call("invalidate", target, url) for url in urls)
                 for channel in self._told:
@@ -143,9 +144,8 @@ class Notices:
     def _make(self, calls: Calls, call: _Call) -> CallResult:
         target, url = call.target, None
         if call.channel == "invalidate":
-            url = str(call.what).replace("{tenant}", target.tenant).replace("{surface}", target.surface)
-            document = {"targets": _TO_INVALIDATE, "surface": target.surface}
-            wrong = calls.post(url, document, INVALIDATE_HEADERS, target.tenant)
+            url = _of_target(str(call.what), target)
+            wrong = invalidate(calls, str(call.what), target)
         elif call.channel == "webhook":
             wrong = calls.post(self._settings.notify_webhook, call.what, NOTIFY_HEADERS)
         else:
@@ -196,6 +196,16 @@ class Notices:
                 if (pending, known) != (state.pending, state.reported):
                     self._write(state, pending, known)
                 return
+
+
+def invalidate(calls: Calls, template: str, target: Target) -> str:
+    """Clear the caches of a target in one replica of serving; what went wrong, "" if nothing did."""
+    document = {"targets": _TO_INVALIDATE, "surface": target.surface}
+    return calls.post(_of_target(template, target), document, INVALIDATE_HEADERS, target.tenant)
+
+
+def _of_target(template: str, target: Target) -> str:
+    return template.replace("{tenant}", target.tenant).replace("{surface}", target.surface)
 
 
 def _remaining(failed: Iterable[_Call]) -> dict[str, Owed]:
@@ -260,6 +270,8 @@ def _event(
 
 def _lasting_trouble(each: SyncedTarget) -> str:
     """A hash of the refusal or the kept drift of a target; "" if it has none."""
+    if each.claim is not None:
+        return hashlib.sha256(json.dumps(as_document(each.claim), sort_keys=True).encode()).hexdigest()
     if each.outcome != "refused" and not each.is_drift:
         return ""
     if each.lag_seconds is not None and each.lag_seconds < _LAG_SECONDS:
@@ -271,6 +283,9 @@ def _lasting_trouble(each: SyncedTarget) -> str:
 
 def _trouble_event(gate: Gate, main: Oid, target: Target, each: SyncedTarget) -> dict[str, Any]:
     last = gate.lineage(main, target).last
+    if each.claim is not None:
+        told = {"claim": as_document(each.claim)}
+        return {**_event("claim" if each.claim.holds else "claim-end", target, last, {}, {}), **told}
     kind = "refusal" if each.outcome == "refused" else "drift"
     changes = as_document(each.drift.changes if each.drift is not None else {})
     return {**_event(kind, target, last, {}, {}), "changes": changes, "faults": as_document(each.faults)}

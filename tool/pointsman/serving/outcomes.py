@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pointsman.struct import struct
 from pointsman.values import CommitId, TargetName, ToldFault
 
-SyncOutcome = Literal["written", "unchanged", "healed", "refused", "kept", "pruned"]
+SyncOutcome = Literal["written", "unchanged", "healed", "refused", "kept", "pruned", "claimed"]
 Called = Literal["invalidate", "webhook", "command"]
 
 
@@ -33,6 +33,20 @@ class Committer:
 
 
 @struct(frozen=True)
+class ToldClaim:
+    """What break-glass said of a target, and whether it holds."""
+
+    holds: bool
+    says: Annotated[str, "why it holds nothing"]
+    by: Annotated[str, "who signed it; of one that nobody signed, who it says it is from"]
+    at: str
+    until: str
+    reason: str
+    from_: Annotated[str, "SHA-256 of the pointer that was replaced"]
+    to: Annotated[str, "SHA-256 of the manifest that was put back"]
+
+
+@struct(frozen=True)
 class SyncedAt:
     """What sync did, or would do, for one target at one of several places."""
 
@@ -46,6 +60,7 @@ class SyncedAt:
     lag_seconds: Annotated[
         float | None, "of a place whose own store lacks blobs: the time since the commit that it waits with"
     ] = None
+    claim: Annotated[ToldClaim | None, "what break-glass said of it; one that holds nothing is told once"] = None
 
 
 @struct(frozen=True)
@@ -65,6 +80,7 @@ class SyncedTarget:
     lag_seconds: Annotated[
         float | None, "of a place whose own store lacks blobs: the time since the commit that it waits with"
     ] = None
+    claim: Annotated[ToldClaim | None, "what break-glass said of it; one that holds nothing is told once"] = None
     places: Annotated[Sequence[SyncedAt] | None, "of several places: each, in the order of the settings"] = None
 
     @property

@@ -30,13 +30,14 @@ _LINES = {
     "accept": rf"Accept: {_T} (?P<type>{_RULE}) (?P<value>{_TEXT})",
     "now": rf"Rollback-Now: {_T}(?P<value>)",
     "held_now": rf"Hold-Now: (?P<value>all|{NAME}/{NAME})",
+    "broke_glass": rf"Broke-Glass: {_T} (?P<value>{_TEXT})",
     "run": rf"Run: (?P<value>{_TEXT})",
     "reason": rf"Reason: (?P<value>{_TEXT})",
 }
 _EXACT = {kind: re.compile(line) for kind, line in _LINES.items()}
 _KINDS = {line.partition(":")[0]: kind for kind, line in _LINES.items()}
 _CONTROL = re.compile(f"[{_CONTROLS}]")
-_ENDS_IN_TEXT = ("accept", "run", "reason")
+_ENDS_IN_TEXT = ("accept", "broke_glass", "run", "reason")
 _BEGINNING = re.compile(
     rf"(?:^|\s)({'|'.join(_KINDS)}):(?=\s|$)"
 )  # what a wrapped value must not bring to a line's front
@@ -142,6 +143,8 @@ def parse(text: str) -> Message:
         if kind == "reason":
             reason = value
             continue
+        if kind == "broke_glass":
+            continue  # people read it
         if kind == "held_now":
             held_now.add(value)
             continue
@@ -261,11 +264,19 @@ def check_value(text: str, what: str) -> str:
 
 
 def compose(
-    subject: str, said: Iterable[Said], *, run: str = "", reason: str = "", note: str = "", held_now: Iterable[str] = ()
+    subject: str,
+    said: Iterable[Said],
+    *,
+    run: str = "",
+    reason: str = "",
+    note: str = "",
+    held_now: Iterable[str] = (),
+    broke_glass: Iterable[str] = (),
 ) -> str:
     """A commit message: subject, prose, then the lines."""
     lines = [line for each in said for line in each.lines()]
     lines += [f"Hold-Now: {held}" for held in held_now]
+    lines += [f"Broke-Glass: {each}" for each in broke_glass]
     lines += [f"Run: {run}"] if run else []
     lines += [f"Reason: {reason}"] if reason else []
     body = f"{note}\n\n" if note else ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.gate.gate import Gate
 from pointsman.gate.unmounted import require_mounted, serves_from_store
 from pointsman.history.signatures import Signatures
 from pointsman.history.times import clock_ahead
@@ -18,13 +19,17 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.audit.document import Report
 from pointsman.report.audit.value import Audit
+from pointsman.report.status import claimed
 from pointsman.rules.evidence import Checkpoint
+from pointsman.serving.claims import Claims, claims_at, told_claim
 from pointsman.serving.fence import AUDITED, SYNCED, Fence, move_fence, read_fence, rewrite_faults
 from pointsman.serving.pointers import open_place
+from pointsman.settings import Settings
 from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 from pointsman.state.paths import DOCUMENTS, path_kind
 from pointsman.state.place import Place
+from pointsman.trust.keygen import NoKeygen
 from pointsman.workspace import Workspace
 
 _TOGETHER = 512  # commits whose documents are read at once
@@ -62,6 +67,7 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Audi
     if fences and not lost:
         for each in settings.serving:
             notes += _remember(repo, each, main, accept_rewrite=accept_rewrite)
+    notes += _claims(gate, settings, main, workspace.now)
     if ahead := clock_ahead(((commit.oid, commit.time) for commit in every), workspace.now):
         notes.append(ahead)
     found = report.value()
@@ -89,6 +95,18 @@ def _fences(workspace: Workspace, head: Snapshot) -> tuple[list[Fence], list[str
         except Unreachable as error:
             notes.append(f"what was synced and audited last{_at(place)} is not known: {error}")
     return fences, notes
+
+
+def _claims(gate: Gate, settings: Settings, main: Oid, now: int) -> Iterator[str]:
+    """A note for each open claim of break-glass, and for a place that cannot tell."""
+    claims = Claims(gate, main, now)
+    for place in settings.serving:
+        try:
+            found = claims_at(open_place(place))
+            for target, held in found.items():
+                yield f"{target}{_at(place)}: {claimed(told_claim(claims.judge(place, target, held.data)))}"
+        except (Unreachable, NoKeygen) as error:
+            yield f"which claims are open{_at(place)} is not known: {error}"
 
 
 def _at(place: Place) -> str:

@@ -14,6 +14,7 @@ from pointsman.outcome import Outcome
 from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
+from pointsman.serving.outcomes import ToldClaim
 from pointsman.shipping import pulls
 from pointsman.shipping.branches import digits_of
 from pointsman.shipping.options import NOT_NOW
@@ -29,7 +30,15 @@ __all__ = ["Request", "roll_back"]
 _LINES = 20  # of a commit's message
 _SHOWN = 3  # targets
 
-Became = Literal["opened", "merged", "unchanged", "left"]
+Became = Literal["opened", "merged", "unchanged", "left", "claimed"]
+
+
+@struct(frozen=True)
+class PlaceRestored:
+    """What break-glass did at one of several places."""
+
+    place: str
+    outcome: Became
 
 
 @struct(frozen=True)
@@ -39,11 +48,16 @@ class Restored:
     target: TargetName
     from_: Annotated[Sha256 | None, "SHA-256 of the manifest on main"]
     to: Annotated[Sha256 | None, "SHA-256 of the manifest that is put back"]
-    outcome: Annotated[Became, "left: of a target that was not named there was nothing earlier; exit 5"]
+    outcome: Annotated[
+        Became,
+        "left: there was nothing earlier, and nobody named it; exit 5. claimed: only serving has it, by --break-glass",
+    ]
     pull_request: PullRequest | None
     commit: CommitId | None
     hold: Annotated[HoldTerms | None, "with --hold: the hold that is set with it, or stands and ends no earlier"] = None
     says: Annotated[str | None, "why it stays as it is"] = None
+    claim: Annotated[ToldClaim | None, "with --break-glass: what holds the target there until main decides"] = None
+    places: Annotated[Sequence[PlaceRestored] | None, "with --break-glass: each of several places"] = None
 
 
 @struct(frozen=True)
@@ -87,7 +101,12 @@ def _roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
         str(plan.target) for plan in changed if request.now and not plan.moves
     ]  # Rollback-Now: says it of others
     text = compose(
-        _subject(moving or changed), said, reason=request.reason, note=_note(request, plans), held_now=held_now
+        _subject(moving or changed),
+        said,
+        reason=request.reason,
+        note=_note(request, plans),
+        held_now=held_now,
+        broke_glass=request.broke_glass,
     )
     commit = repo.commit(repo.tree_with(repo.tree_of(main), files), [main], text)
     verdict = gate.judge_change(main, commit, notes=False)

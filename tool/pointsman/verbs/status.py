@@ -22,6 +22,7 @@ from pointsman.report.target_state import (
     TargetState,
     Window,
 )
+from pointsman.serving.claims import told_claim
 from pointsman.settings import Settings
 from pointsman.shipping.pulls import Pull, reference, seen_pulls
 from pointsman.state.documents import Record, rfc3339
@@ -110,6 +111,7 @@ class _Look:
         lineage = self.gate.lineage(self.main, target)
         found = [(place, place.at(lineage)) for place in self.places]
         served = min((each for _, each in found), key=lambda each: _WORST.index(each.serving))
+        claims = [told_claim(each.claim) for _, each in found if each.claim is not None]
         refused = dict.fromkeys(fault for _, each in found for fault in each.refused)
         return TargetState(
             target=str(target),
@@ -127,6 +129,7 @@ class _Look:
                 if hold is not None and hold.binds(self.clock)
             ],
             pull_requests=list(map(reference, self.pulls_of.get(target, ()))),
+            claim=next(iter(sorted(claims, key=lambda claim: not claim.holds)), None),
             places=[place.told(each) for place, each in found] if found[0][0].place.name else None,
         )
 

@@ -12,6 +12,7 @@ from pointsman.gate.lineage import Lineage
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.target_state import Behind, ServedAt, ServedDrift, Serving
 from pointsman.rules.evidence import Checkpoint
+from pointsman.serving.claims import Claims, Standing, claims_at, told_claim
 from pointsman.serving.drift import drift
 from pointsman.serving.fence import SYNCED, read_fence, rewrite_faults
 from pointsman.serving.pointers import open_place, pointers
@@ -22,6 +23,7 @@ from pointsman.state.objects import Commit, Oid, object_id
 from pointsman.state.place import Place
 from pointsman.store.base import Held, Store
 from pointsman.store.parallel import ask_all
+from pointsman.trust.keygen import NoKeygen
 from pointsman.values import told
 
 
@@ -31,6 +33,7 @@ class Look(Protocol):
     gate: Gate
     head: Snapshot
     main: Oid
+    clock: int  # seconds since 1970
 
     def since(self, commit: Commit, commits: int) -> Behind:
         """How long serving has been without a commit, the first of so many."""
@@ -45,6 +48,7 @@ class Served(NamedTuple):
     drift: ServedDrift | None = None
     unread: str | None = None  # why nobody knows what serving has
     lacks: Sequence[Fault] | None = None
+    claim: Standing | None = None
 
 
 class PlaceLook:
@@ -56,6 +60,7 @@ class PlaceLook:
         self._look = look
         self._store: Store | None = None  # None: it cannot be reached
         self._unread = ""  # why not
+        self._claims: dict[Target, Held] = {}
 
     def listed(self) -> set[Target]:
         """Every target of which this place has something, without reading it."""
@@ -74,6 +79,7 @@ class PlaceLook:
             self._store = store = open_place(self.place)
             read = self._some(store, targets) if targets is not None else pointers(store, self.place)
             self.served = {target: held for target, held in read if isinstance(held, Held)}
+            self._claims = claims_at(store, targets)
         except Unreachable as problem:
             self._store, self._unread = None, str(problem)
 
@@ -90,7 +96,18 @@ class PlaceLook:
         return ((target, each) for target, each in zip(targets, held, strict=True) if each is not None)
 
     def at(self, lineage: Lineage) -> Served:
-        """What serving has, and what is behind it where that is not what main has."""
+        """What serving has, what is behind it where that is not what main has, and what break-glass says of it."""
+        claim = self._claims.get(lineage.target)
+        return self._at(lineage)._replace(claim=self._standing(lineage.target, claim) if claim is not None else None)
+
+    def _standing(self, target: Target, claim: Held) -> Standing:
+        look = self._look
+        try:
+            return Claims(look.gate, look.main, look.clock).judge(self.place, target, claim.data)
+        except NoKeygen as problem:
+            return Standing(None, says=str(problem))
+
+    def _at(self, lineage: Lineage) -> Served:
         look, target = self._look, lineage.target
         if self._store is None:
             return Served("unknown", unread=self._unread)
@@ -118,7 +135,8 @@ class PlaceLook:
     def told(self, served: Served) -> ServedAt:
         """The same as documents have it."""
         lacks = list(map(told, served.lacks)) if served.lacks is not None else None
-        return ServedAt(self.place.name, served.serving, served.behind, served.drift, lacks, served.unread)
+        claim = told_claim(served.claim) if served.claim is not None else None
+        return ServedAt(self.place.name, served.serving, served.behind, served.drift, lacks, served.unread, claim)
 
     @cached_property
     def _rewritten(self) -> Sequence[Fault]:

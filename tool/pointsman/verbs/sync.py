@@ -24,7 +24,7 @@ __all__ = ["DID", "Orders", "sync"]
 _ROUNDS = 12
 _USUAL = Orders()
 # Of a target at several places the first of these is told, then what each place is.
-_GRAVEST = ("refused", "kept", "healed", "written", "pruned", "unchanged")
+_GRAVEST = ("refused", "claimed", "kept", "healed", "written", "pruned", "unchanged")
 
 
 def sync(workspace: Workspace, orders: Orders = _USUAL, seen: Seen | None = None) -> Outcome[Synced]:
@@ -108,7 +108,7 @@ def _outcome(tries: Sequence[_Try], orders: Orders) -> Outcome[Synced]:
     calls = [call for each in tries for call in each.calls]
     notes = [f"{_of(each)}{note}" for each in tries for note in each.notes]
     notes += [_said(call) for call in calls if not call.ok]
-    refused = any(each.outcome == "refused" for each in found.values())
+    refused = any(each.outcome in ("refused", "claimed") for each in found.values())
     value = Synced(main, orders.dry_run, list(found.values()), calls, _places(tries))
     return Outcome(value, _exit_code(problems, refused=refused), tuple(notes))
 

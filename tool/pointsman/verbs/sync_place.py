@@ -13,6 +13,7 @@ from pointsman.errors import Blocked, Bug, Fault, MovedFirst, Problem, Refused, 
 from pointsman.gate.unmounted import serves_from_store, unmounted
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Checkpoint
+from pointsman.serving.claims import claims_at
 from pointsman.serving.drift import is_manifest
 from pointsman.serving.fence import SYNCED, Fence, move_fence, read_fence, rewrite_faults
 from pointsman.serving.notify import Notices
@@ -26,10 +27,12 @@ from pointsman.state.place import Place
 from pointsman.store.base import Held
 from pointsman.store.vacant import is_bare
 from pointsman.struct import replace
+from pointsman.verbs.sync_claim import ClaimedTargets
 from pointsman.verbs.sync_target import Did, Orders, Targets
 from pointsman.workspace import Workspace
 
 _TRIES = 12
+_SECONDS = 30.0  # for one look at the origin under the lock: break-glass may wait for it
 DID = ("written", "healed", "pruned")
 
 
@@ -61,7 +64,7 @@ class PlaceSync:
 
     def follow(self) -> Oid:
         """Passes until one ends on the main that it began with; that main."""
-        with contextlib.nullcontext() if self._orders.dry_run else self._store.locked(""):
+        with contextlib.nullcontext() if self._orders.dry_run else self._store.locked(""), self._repo.hurried(_SECONDS):
             for _ in range(_TRIES):
                 try:
                     main = self._once()
@@ -101,14 +104,17 @@ class PlaceSync:
         same = {target for target, held in serving.items() if is_manifest(standing.get(target), held)}
         if not orders.dry_run and not store.still({place.key(each): serving[each].tag for each in same}):
             raise MovedFirst("another sync wrote a pointer that was as main has it: run pointsman sync again")
-        differing = [target for target in standing if target not in same]
-        repo.expect(len(differing))
-        repo.fetch_ahead(standing[target] for target in differing)
-        wanted = {target: repo.content(standing[target]) for target in differing}  # None for what is no plain file
-        gate.documents.fetch_ahead(head, differing)
+        others = [target for target in standing if target not in same]
+        repo.expect(len(others))
+        repo.fetch_ahead(standing[target] for target in others)
+        wanted = {target: repo.content(standing[target]) for target in others}  # None for what is no plain file
+        gate.documents.fetch_ahead(head, others)
         targets = Targets(gate, store, place, settings, head, orders, wanted)
+        # Read after the pointers: whoever wrote a claimed pointer had written the claim before.
+        claims = ClaimedTargets(targets, claims_at(store))
         if not orders.dry_run:
-            Notices(store, settings, place).promise(gate, main, _differing(wanted, serving, same, orders))
+            differing = _differing(wanted, serving, {*same, *claims.held}, orders)
+            Notices(store, settings, place).promise(gate, main, differing)
         for target in sorted({*standing, *listed}):
             if orders.stopped():
                 break
@@ -116,7 +122,7 @@ class PlaceSync:
             try:
                 if isinstance(blocked := listed.get(target), Blocked):
                     raise blocked
-                did = Did("unchanged") if target in same else targets.settle(target, held)
+                did = claims.settle(target, held, same=target in same)
             except Blocked as blocked:
                 did = Did("refused", (Fault(target.manifest_path, "blocked", str(blocked)),))
             except (Problem, OSError):

@@ -10,9 +10,11 @@ from pointsman.errors import Fault
 from pointsman.gate.gate import Gate
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention.trash import put_back_missing
+from pointsman.serving.claims import Claims, Standing, end_claim, told_claim
 from pointsman.serving.drift import drift, ever_had
 from pointsman.serving.outcomes import Committer, SyncedTarget, SyncOutcome
 from pointsman.serving.replica import Replica
+from pointsman.serving.states import Left, leave_settings, leave_states
 from pointsman.settings import Settings
 from pointsman.state.documents import Manifest
 from pointsman.state.names import Target
@@ -40,6 +42,7 @@ class Did:
     outcome: SyncOutcome
     faults: Sequence[Fault] = ()
     lags: bool = False  # blobs have not arrived in the place's own store
+    standing: Standing | None = None  # of a claim
 
 
 class Targets:
@@ -61,8 +64,11 @@ class Targets:
         self._place = place
         self._head = head
         self._main: Oid = head.commit
+        self._settings = settings
         self._orders = orders
         self._wanted = wanted
+        self._has_left = False
+        self._claims = Claims(gate, head.commit, time.time())
         self._replica = Replica(place) if place.store else None
         manifests = dict(self._manifests())
         if self._replica is not None:
@@ -92,7 +98,22 @@ class Targets:
             if last is not None and did.outcome == "refused"
             else None,
             lag_seconds=since if did.lags else None,
+            claim=told_claim(did.standing) if did.standing is not None else None,
         )
+
+    def put(self, target: Target, held: Held | None, data: bytes) -> None:
+        """Write a pointer that is not main's."""
+        if not self._orders.dry_run:
+            self._store.replace(self._place.key(target), data, was=held.tag if held else None)
+
+    def end(self, target: Target, claim: Held, says: str) -> None:
+        """Say of a claim that it has ended."""
+        if not self._orders.dry_run:
+            end_claim(self._store, target, claim, says, time.time())
+
+    def judge(self, target: Target, claim: Held) -> Standing:
+        """What a claim means."""
+        return self._claims.judge(self._place, target, claim.data)
 
     def _manifests(self) -> Iterator[tuple[Target, Manifest]]:
         """The manifests that may be written."""
@@ -128,8 +149,19 @@ class Targets:
             says = "serving holds a manifest that main never had, someone wrote it by hand: run pointsman sync to heal"
             return Did("kept", (Fault(target.manifest_path, "drifted", f"{says} it"),))
         if not self._orders.dry_run:
+            self._leave(target)
             self._store.replace(self._place.key(target), data, was=held.tag if held else None)
         return Did("healed" if drifted else "written")
+
+    def _leave(self, target: Target) -> None:
+        """Leave beside the pointers what break-glass needs, before a pointer is written."""
+        if not self._has_left:
+            path = self._settings.allowed_signers
+            signers = (self._head.read(path) or b"").decode(errors="replace") if path else ""
+            stores = (self._place.store,) if self._place.store else (self._settings.store, *self._settings.former)
+            leave_settings(self._store, Left(self._place.name, stores, self._place.invalidate, signers))
+            self._has_left = True
+        leave_states(self._store, self._gate.lineage(self._main, target), self._settings.keep_ships)
 
     def _faults(self, target: Target) -> tuple[Sequence[Fault], Sequence[Fault]]:
         """Why what main has may not be served here at all, and what is still to arrive in the place's own store."""

@@ -1,0 +1,518 @@
+"""While git is down: an earlier state in front of serving, held by a signed claim, until main decides again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shop import GROCER, Kept, Shop, git, popularity
+
+from pointsman.cli.main import main as command_line
+from pointsman.errors import Problem, Refused
+from pointsman.outcome import Outcome
+from pointsman.report import status as status_text
+from pointsman.serving.claims import claim_key, open_claims
+from pointsman.serving.states import LEFT_KEY, read_states, state_key
+from pointsman.state.claim import NAMESPACE, Claim, has_ended, read_claim
+from pointsman.trust import keygen
+from pointsman.verbs import audit, break_glass, ratify, status
+from pointsman.workspace import Workspace
+
+SETTINGS = '[audit]\nallowed_signers = "allowed_signers"\n'
+
+
+def shipped(root: Path) -> Shop:
+    """Three ships, synced, and a key that may sign claims."""
+    shop = Shop(root, SETTINGS)
+    for name in ("ann", "eve"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", root / name], check=True)
+    public = (root / "ann.pub").read_text().split()
+    (shop.desk / "allowed_signers").write_text(f'ann@example.org namespaces="{NAMESPACE}" {public[0]} {public[1]}\n')
+    shop.push("signers")
+    for day in (1, 2, 3):
+        shop.publish(popularity(root / f"p{day}.json", 10 + day, day=day), merge=True)
+        shop.sync()
+    return shop
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("glass"), shipped)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
+
+
+def manifests(shop: Shop) -> list[bytes]:
+    """What the ships made, newest first."""
+    commits = git(shop.origin, "log", "--format=%H", "main", "--", GROCER.manifest_path).splitlines()
+    return [git(shop.origin, "show", f"{each}:{GROCER.manifest_path}").encode() + b"\n" for each in commits]
+
+
+def below(shop: Shop, key: str) -> Path:
+    return shop.store / "registry" / "current" / key
+
+
+def left(shop: Shop) -> list[bytes]:
+    """The manifests of the states that sync left."""
+    return [each.manifest for each in read_states(below(shop, state_key(GROCER)).read_bytes())]
+
+
+def claim_of(shop: Shop) -> Claim | None:
+    path = below(shop, claim_key(GROCER))
+    return read_claim(path.read_bytes(), GROCER) if path.exists() else None
+
+
+def break_it(shop: Shop, *, signed: bool = True, **more: Any) -> Outcome[Any]:
+    """Break-glass as its command runs it, in the desk."""
+    key = str(shop.root / "ann") if signed else None
+    request = break_glass.Request(GROCER, "the day is broken", **{"key": key, **more})
+    return break_glass.break_glass(shop.desk, request, tell=lambda line: None)
+
+
+def outcome_of(outcome: Outcome[Any]) -> str:
+    (target,) = outcome.document["targets"]
+    return str(target["outcome"])
+
+
+def forge(shop: Shop, key: str = "ann", **changes: Any) -> None:
+    """A claim as somebody might write it past the command, signed by a key."""
+    claim = claim_of(shop)
+    assert claim is not None
+    claim = dataclasses.replace(claim, **{"signature": "", **changes})
+    if key:
+        claim = claim.sign(keygen.sign(claim.signed, NAMESPACE, str(shop.root / key)))
+    below(shop, claim_key(GROCER)).write_bytes(claim.render())
+
+
+# the states
+
+
+def test_sync_leaves_the_last_good_states_beside_the_pointers(shop: Shop) -> None:
+    states = read_states(below(shop, state_key(GROCER)).read_bytes())
+    assert [each.manifest for each in states] == manifests(shop)
+    left = json.loads(below(shop, LEFT_KEY).read_text())
+    assert NAMESPACE in left["allowed_signers"]
+    assert left["stores"] == [f"file://{shop.store}"]
+
+
+def test_states_that_a_rollback_took_out_are_no_longer_left(shop: Shop) -> None:
+    third, second, first = manifests(shop)
+    shop.roll_back(now=True, reason="broken")
+    shop.sync()
+    states = read_states(below(shop, state_key(GROCER)).read_bytes())
+    assert [each.manifest for each in states] == [second, first]
+    shop.publish(popularity(shop.root / "p4.json", 20, day=4), merge=True)
+    shop.sync()
+    states = read_states(below(shop, state_key(GROCER)).read_bytes())
+    assert [each.manifest for each in states] == [shop.manifest, second, first]
+    assert third not in [each.manifest for each in states]
+
+
+def test_states_are_as_many_as_are_kept_and_read_anew_where_a_rollback_goes_further_back(shop: Shop) -> None:
+    (shop.desk / "pointsman.toml").write_text(
+        (shop.desk / "pointsman.toml").read_text() + "[retention]\nkeep_ships = 2\n"
+    )
+    shop.pull()
+    shop.push("keep two")
+    shop.publish(popularity(shop.root / "p4.json", 20, day=4), merge=True)
+    shop.sync()
+    third = manifests(shop)[1]
+    assert [each.manifest for each in read_states(below(shop, state_key(GROCER)).read_bytes())] == [
+        shop.manifest,
+        third,
+    ]
+    oldest = git(shop.origin, "log", "--format=%H", "main", "--", GROCER.manifest_path).splitlines()[-2]
+    shop.roll_back(to=oldest, now=True, reason="broken")
+    shop.sync()
+    *_, second, first = manifests(shop)
+    assert left(shop) == [second, first]
+
+
+# the command
+
+
+def test_the_state_before_is_served_and_sync_keeps_it(shop: Shop) -> None:
+    third, second, _ = manifests(shop)
+    done = break_it(shop)
+    assert outcome_of(done) == "claimed"
+    assert done.document["targets"][0]["claim"]["holds"]
+    assert shop.serving == second
+    synced = shop.sync()
+    assert (synced.exit_code, outcome_of(synced)) == (5, "claimed")
+    assert shop.serving == second
+    assert shop.manifest == third
+
+
+def test_it_needs_neither_origin_nor_checkout(shop: Shop, tmp_path: Path) -> None:
+    second = manifests(shop)[1]
+    shutil.rmtree(shop.origin)
+    shutil.rmtree(shop.desk)
+    assert outcome_of(break_it(shop, store=f"file://{shop.store}")) == "claimed"
+    assert shop.serving == second
+    serving = f"file://{shop.store}/registry/current/{{tenant}}/{{surface}}/manifest.json"
+    assert outcome_of(break_it(shop, serving=serving)) == "unchanged"
+    with pytest.raises(Problem, match="there is no checkout here: name the store with --store URL"):
+        break_it(shop)
+
+
+@pytest.mark.parametrize("where", ["directory removed", "port closed", "hanging transport"])
+def test_an_origin_that_is_gone_blocks_nothing(shop: Shop, where: str, tmp_path: Path) -> None:
+    second = manifests(shop)[1]
+    if where == "directory removed":
+        shutil.rmtree(shop.origin)
+    elif where == "port closed":
+        git(shop.desk, "remote", "set-url", "origin", "http://127.0.0.1:1/x.git")
+    else:
+        git(shop.desk, "config", "core.sshCommand", "sleep 600;")
+        git(shop.desk, "remote", "set-url", "origin", "ssh://git.example/x.git")
+    assert outcome_of(break_it(shop)) == "claimed"
+    assert shop.serving == second
+
+
+@pytest.mark.slow
+def test_a_git_that_hangs_altogether_blocks_nothing(shop: Shop, tmp_path: Path) -> None:
+    second = manifests(shop)[1]
+    hanging = tmp_path / "bin" / "git"
+    hanging.parent.mkdir()
+    hanging.write_text("#!/bin/sh\nexec sleep 600\n")
+    hanging.chmod(0o755)
+    command = ["rollback", "grocer/home", "--break-glass", "--reason", "broken", "--key", str(shop.root / "ann")]
+    ran = subprocess.run(
+        [str(Path(sys.executable).parent / "pointsman"), "-C", str(shop.desk), *command],
+        env={**os.environ, "PATH": f"{hanging.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (ran.returncode, shop.serving) == (0, second), ran.stderr
+
+
+def test_running_it_again_finishes_and_goes_no_further_back(shop: Shop) -> None:
+    second = manifests(shop)[1]
+    break_it(shop)
+    claim = below(shop, claim_key(GROCER)).read_bytes()
+    assert outcome_of(break_it(shop)) == "unchanged"
+    assert (shop.serving, below(shop, claim_key(GROCER)).read_bytes()) == (second, claim)
+
+
+def test_to_names_a_commit_a_version_or_a_time(shop: Shop) -> None:
+    third, second, first = manifests(shop)
+    commits = git(shop.origin, "log", "--format=%H %cI", "main", "--", GROCER.manifest_path).splitlines()
+    version = next(iter(json.loads(first)["current"].values())).rpartition("/")[2].removesuffix(".json")
+    break_it(shop, to=commits[1].split()[0][:12])
+    assert shop.serving == second
+    break_it(shop, to=version[:12])
+    assert shop.serving == first
+    break_it(shop, to=commits[0].split()[1])
+    assert shop.serving == third
+    for wrong, says in (
+        ("f" * 12, "no state of grocer/home there is f"),
+        ("yesterday", "is no commit, version or time"),
+    ):
+        with pytest.raises(Problem, match=says):
+            break_it(shop, to=wrong)
+
+
+def test_a_blob_that_is_missing_or_altered_is_not_pointed_to(shop: Shop) -> None:
+    third, second, _ = manifests(shop)
+    blob = Path(json.loads(second)["current"]["popularity"].removeprefix("file://"))
+    data = blob.read_bytes()
+    blob.write_bytes(data[:-1] + b" ")
+    with pytest.raises(Refused, match="it is not what its name says"):
+        break_it(shop)
+    blob.unlink()
+    with pytest.raises(Refused, match="no blob is there"):
+        break_it(shop)
+    assert shop.serving == third
+    assert has_ended(below(shop, claim_key(GROCER)).read_bytes())
+    assert shop.sync().exit_code == 0
+    blob.write_bytes(data)
+    assert outcome_of(break_it(shop)) == "claimed"
+
+
+def test_nothing_earlier_and_nothing_left_are_told(shop: Shop) -> None:
+    first = manifests(shop)[2]
+    state = read_states(below(shop, state_key(GROCER)).read_bytes())[2]
+    break_it(shop, to=state.commit)
+    below(shop, claim_key(GROCER)).unlink()
+    assert shop.serving == first
+    with pytest.raises(Problem, match="has no earlier state there"):
+        break_it(shop)
+    below(shop, state_key(GROCER)).unlink()
+    with pytest.raises(Problem, match="has no earlier states of grocer/home"):
+        break_it(shop)
+    with pytest.raises(Problem, match="no sync was ever at"):
+        break_it(shop, store=f"file://{shop.root}/elsewhere")
+
+
+def test_somebody_elses_claim_that_holds_is_not_replaced(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, second, first = manifests(shop)
+    break_it(shop)
+    git(shop.desk, "config", "user.name", "Bo")
+    with pytest.raises(Refused, match="claimed grocer/home at"):
+        break_it(shop, to=read_states(below(shop, state_key(GROCER)).read_bytes())[2].commit)
+    assert shop.serving == second
+    forge(shop, key="eve")  # but one that nobody may sign is
+    break_it(shop, to=read_states(below(shop, state_key(GROCER)).read_bytes())[2].commit)
+    assert shop.serving == first
+
+
+def test_what_the_command_says_beforehand(shop: Shop) -> None:
+    told: list[str] = []
+    request = break_glass.Request(GROCER, "broken", key=str(shop.root / "ann"))
+    break_glass.break_glass(shop.desk, request, told.append)
+    request = break_glass.Request(GROCER, "broken", key=str(shop.root / "eve"), to=manifests_commit(shop, 2))
+    break_glass.break_glass(shop.desk, request, told.append)
+    below(shop, claim_key(GROCER)).unlink()
+    break_glass.break_glass(shop.desk, break_glass.Request(GROCER, "broken", to=manifests_commit(shop, 1)), told.append)
+    assert told[0].startswith("the claim holds until ")
+    assert "do not let this key sign for pointsman-claim" in told[1]
+    assert told[2] == "the next sync that reaches git undoes this: its claim is not signed; sign it with --key FILE"
+
+
+def manifests_commit(shop: Shop, place: int) -> str:
+    return git(shop.origin, "log", "--format=%H", "main", "--", GROCER.manifest_path).splitlines()[place]
+
+
+# what sync makes of a claim
+
+
+def _expired(shop: Shop) -> None:
+    forge(shop, at="2020-01-01T00:00:00Z", until="2020-01-01T12:00:00Z")
+
+
+def _of_another_target(shop: Shop) -> None:
+    forge(shop, target="grocer/cart")
+
+
+def _of_another_place(shop: Shop) -> None:
+    forge(shop, place="eu")
+
+
+def _for_longer(shop: Shop) -> None:
+    until = datetime.now(UTC) + timedelta(days=30)
+    forge(shop, until=f"{until:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _later(shop: Shop) -> None:
+    at = datetime.now(UTC) + timedelta(days=300)
+    forge(shop, at=f"{at:%Y-%m-%dT%H:%M:%SZ}", until=f"{at + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _never_had(shop: Shop) -> None:
+    forge(shop, to="1" * 64)
+
+
+def _of_a_commit_that_is_no_state(shop: Shop) -> None:
+    forge(shop, state="1" * 40)
+
+
+def _knows_a_future(shop: Shop) -> None:
+    forge(shop, main="1" * 40)
+
+
+def _changed_after(shop: Shop) -> None:
+    path = below(shop, claim_key(GROCER))
+    path.write_text(path.read_text().replace("the day is broken", "another reason"))
+
+
+def _another_namespace(shop: Shop) -> None:
+    claim = claim_of(shop)
+    assert claim is not None
+    claim = claim.sign(keygen.sign(claim.signed, "git", str(shop.root / "ann")))
+    below(shop, claim_key(GROCER)).write_bytes(claim.render())
+
+
+def _nonsense(shop: Shop) -> None:
+    below(shop, claim_key(GROCER)).write_bytes(b'{"v": 1, "holds": "for ever"}')
+
+
+@pytest.mark.parametrize(
+    "void",
+    [
+        lambda shop: forge(shop, key="eve"),
+        lambda shop: forge(shop, key=""),
+        _changed_after,
+        _another_namespace,
+        _expired,
+        _for_longer,
+        _later,
+        _of_another_target,
+        _of_another_place,
+        _never_had,
+        _of_a_commit_that_is_no_state,
+        _knows_a_future,
+        _nonsense,
+    ],
+)
+def test_a_claim_that_is_void_holds_nothing(shop: Shop, void: Callable[[Shop], None]) -> None:
+    third = manifests(shop)[0]
+    break_it(shop)
+    void(shop)
+    synced = shop.sync()
+    assert synced.exit_code == 0
+    (target,) = synced.document["targets"]
+    assert target["outcome"] in ("healed", "written")
+    assert not target["claim"]["holds"]
+    assert target["claim"]["says"]
+    assert shop.serving == third
+    assert has_ended(below(shop, claim_key(GROCER)).read_bytes())
+    again = shop.sync().document["targets"][0]
+    assert (again["outcome"], again.get("claim")) == ("unchanged", None)
+
+
+def test_an_unsigned_claim_of_the_command_is_healed(shop: Shop) -> None:
+    assert outcome_of(break_it(shop, signed=False)) == "claimed"
+    assert outcome_of(shop.sync()) == "healed"
+
+
+def test_main_decides_as_soon_as_it_has_what_the_claim_did_not_know(shop: Shop) -> None:
+    break_it(shop)
+    claim = below(shop, claim_key(GROCER)).read_bytes()
+    shop.publish(popularity(shop.root / "p4.json", 20, day=4), merge=True)
+    synced = shop.sync()
+    (target,) = synced.document["targets"]
+    assert (synced.exit_code, target["outcome"]) == (0, "written")
+    assert "main has a ship that it did not know" in target["claim"]["says"]
+    assert shop.serving == shop.manifest
+    below(shop, claim_key(GROCER)).write_bytes(claim)  # replayed
+    assert not shop.sync().document["targets"][0]["claim"]["holds"]
+    assert shop.serving == shop.manifest
+
+
+def test_a_pointer_that_someone_edits_under_a_claim_is_put_back_to_what_is_claimed(shop: Shop) -> None:
+    second = manifests(shop)[1]
+    break_it(shop)
+    below(shop, "grocer/home/manifest.json").write_text("{}")
+    assert outcome_of(shop.sync()) == "claimed"
+    assert shop.serving == second
+
+
+def test_a_claim_without_its_pointer_changes_nothing_until_it_is_finished(shop: Shop) -> None:
+    third, second, _ = manifests(shop)
+    break_it(shop)
+    below(shop, "grocer/home/manifest.json").write_bytes(third)  # as if it had been killed before the pointer
+    assert (outcome_of(shop.sync()), shop.serving) == ("unchanged", third)
+    assert outcome_of(break_it(shop)) == "claimed"
+    assert shop.serving == second
+
+
+def test_people_are_told_of_a_claim_and_of_its_end_once(shop: Shop, tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    settings = shop.desk / "pointsman.toml"
+    shop.pull()
+    settings.write_text(settings.read_text() + f'[notify]\ncommand = "tee -a {heard}"\n')
+    shop.push("notify")
+    shop.sync()
+    break_it(shop)
+    for _ in range(2):
+        shop.sync()
+    with shop.open() as repo:
+        ratify.ratify(Workspace(repo))
+    for _ in range(2):
+        shop.sync()
+    events = [json.loads(line) for line in heard.read_text().splitlines()]
+    assert [event["event"] for event in events] == ["claim", "claim-end"]
+    assert events[0]["claim"]["reason"] == "the day is broken"
+
+
+def test_status_audit_and_gc_see_an_open_claim(shop: Shop) -> None:
+    break_it(shop)
+    with shop.open() as repo:
+        found = status.status(Workspace(repo), [GROCER])
+        settings = Workspace(repo).gate.documents.settings
+        assert found.document["targets"][0]["claim"]["holds"]
+        text = status_text.render(found.value)
+        assert ": the day is broken; next: pointsman rollback --ratify" in text
+        assert 'pointsman_claims{target="grocer/home"} 1.0' in status_text.render_prometheus(found.value)
+        notes = audit.audit(Workspace(repo)).notes
+        assert any("grocer/home: claimed by ann@example.org" in note for note in notes)
+        from pointsman.repo.snapshot import Snapshot
+
+        head = Snapshot(repo, repo.refresh())
+        assert [target for _, target, _ in open_claims(settings(head))] == [GROCER]
+    forge(shop, key="eve")
+    with shop.open() as repo:
+        found = status.status(Workspace(repo), [])
+    assert "holds nothing: nobody signed it" in status_text.render(found.value)
+    shop.sync()
+    with shop.open() as repo:
+        assert status.status(Workspace(repo), [GROCER]).document["targets"][0]["claim"] is None
+        assert not [note for note in audit.audit(Workspace(repo)).notes if "claim" in note]
+
+
+# main gets it
+
+
+def test_ratify_makes_main_what_is_served_and_ends_the_claim(shop: Shop) -> None:
+    second = manifests(shop)[1]
+    break_it(shop)
+    with shop.open() as repo:
+        done = ratify.ratify(Workspace(repo))
+    assert outcome_of(done) == "merged"
+    assert shop.manifest == second == shop.serving
+    message = git(shop.origin, "log", "-1", "--format=%B", "main")
+    assert "Broke-Glass: grocer/home 20" in message
+    assert "Reason: the day is broken" in message
+    assert outcome_of(shop.sync()) == "unchanged"
+    assert has_ended(below(shop, claim_key(GROCER)).read_bytes())
+    with shop.open() as repo, pytest.raises(Problem, match="no claim holds, so there is nothing to ratify"):
+        ratify.ratify(Workspace(repo))
+
+
+def test_ratify_opens_a_pull_request_where_main_may_not_be_pushed(shop: Shop) -> None:
+    break_it(shop)
+    hook = shop.origin / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ngrep -q ' refs/heads/main$' && { echo 'protected branch'; exit 1; }\nexit 0\n")
+    hook.chmod(0o755)
+    with shop.open() as repo:
+        done = ratify.ratify(Workspace(repo), [GROCER])
+    assert outcome_of(done) == "opened"
+    assert len(shop.pulls()) == 1
+
+
+def test_ratify_says_why_a_claim_is_not_ratified(shop: Shop) -> None:
+    break_it(shop, signed=False)
+    with shop.open() as repo, pytest.raises(Problem, match="holds nothing: it is not signed"):
+        ratify.ratify(Workspace(repo))
+
+
+# the command line
+
+
+def test_the_command_line_takes_only_what_goes_together(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    def run(*words: str) -> tuple[int, str]:
+        code = command_line(["-C", str(shop.desk), "rollback", *words])
+        captured = capfd.readouterr()
+        return code, captured.out + captured.err
+
+    assert run("grocer/home", "--break-glass")[0] == 2
+    assert "needs --reason" in run("grocer/home", "--break-glass")[1]
+    for words, says in (
+        (("grocer/home", "--break-glass", "--now", "--reason", "x"), "--break-glass does not go with --now"),
+        (("--break-glass", "--reason", "x"), "--break-glass is for one target"),
+        (("grocer/*", "--break-glass", "--reason", "x"), "--break-glass is for one target"),
+        (("grocer/home", "--key", "x"), "--key is for --break-glass"),
+        (("--ratify", "--now"), "--ratify does not go with --now"),
+    ):
+        code, output = run(*words)
+        assert (code, says in output) == (2, True), output
+    code, output = run("grocer/home", "--break-glass", "--reason", "broken", "--key", str(shop.root / "ann"))
+    assert code == 0, output
+    assert "grocer/home: serving has " in output
+    code, output = run("--ratify")
+    assert (code, "rolled back on main" in output) == (0, True), output

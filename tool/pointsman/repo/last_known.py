@@ -1,0 +1,67 @@
+"""What a checkout knows without its origin: for the day on which git cannot be reached, or hangs.
+
+Each question has a limit of time. What git does not answer is read from the files of the checkout, or not known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pointsman.errors import Problem
+from pointsman.files import read_file
+from pointsman.repo.git import Git
+
+_SECONDS = 3.0
+_MAIN = ("refs/remotes/origin/main", "refs/heads/main")
+_MOST = 1_000_000  # bytes of a file
+
+
+class LastKnown:
+    """A directory that may be a checkout, a bare repository, or neither."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._git: Git | None = None
+        self._answers = directory.is_dir()
+
+    def __enter__(self) -> LastKnown:
+        if self._answers:
+            with contextlib.suppress(Problem):  # no git, or one that hangs
+                self._git = Git(str(self._directory.absolute()))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._git is not None:
+            self._git.close()
+
+    def file(self, path: str) -> bytes | None:
+        """A file of main as it was fetched last; without git, that of the checkout. None if there is none."""
+        for ref in _MAIN:
+            if (data := self._ask("cat-file", "blob", f"{ref}:{path}")) is not None:
+                return data
+        with contextlib.suppress(OSError):
+            return read_file(str(self._directory / path), _MOST)
+        return None
+
+    def setting(self, name: str) -> str:
+        """A setting of git, of this repository or of this user; "" if there is none."""
+        return (self._ask("config", "--get", name) or b"").decode(errors="replace").strip()
+
+    def identity(self) -> Iterator[str]:
+        """The name and the e-mail of this user, as far as git knows them."""
+        for name in ("user.name", "user.email"):
+            if found := self.setting(name):
+                yield found if name == "user.name" else f"<{found}>"
+
+    def _ask(self, *words: str) -> bytes | None:
+        """What git prints; None if it fails. One that does not answer in time is not asked again."""
+        if self._git is None or not self._answers:
+            return None
+        try:
+            ran = self._git.run(*words, timeout=_SECONDS)
+        except Problem:
+            self._answers = False
+            return None
+        return ran.out if ran.code == 0 else None

@@ -1,0 +1,1 @@
+"""Who says so: SSH signatures of evidence and of approvals, and whose they are."""

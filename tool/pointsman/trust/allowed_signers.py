@@ -1,0 +1,109 @@
+"""Files of allowed signers: who may sign what, with which key, and from when until when.
+
+The format is that of OpenSSH (ssh-keygen(1), ALLOWED SIGNERS). It is read more strictly here than there, because a line
+may decide what is served: a line that is not fully understood counts for nobody.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import calendar
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_MOST_BYTES = 1 << 20
+_NAME = r"[^\s\",*?!#\x00-\x1f\x7f-\x9f][^\s\",*?!\x00-\x1f\x7f-\x9f]*"  # of one person: no pattern, no list
+_OPTION = r"[A-Za-z-]+(?:=\"[^\"\\]*\")?"
+_LINE = re.compile(
+    rf"(?P<names>{_NAME}(?:,{_NAME})*)[ \t]+(?P<options>{_OPTION}(?:,{_OPTION})*)[ \t]+"
+    r"(?P<type>(?:sk-)?(?:ssh|ecdsa)-[a-z0-9.@-]+)[ \t]+(?P<key>[A-Za-z0-9+/]+={0,2})(?:[ \t].*)?"
+)
+_TIME = re.compile(r"\d{8}(?:\d{4}(?:\d\d)?)?Z?")
+_FORMS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """One key, whose it is, and when its signatures count: seconds since 1970, both ends included; None: no limit."""
+
+    names: tuple[str, ...]
+    key: bytes  # the public key as SSH writes it (RFC 4253, 6.6)
+    after: int | None = None
+    before: int | None = None
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether the time of a signature matters."""
+        return self.after is not None or self.before is not None
+
+    def is_valid_at(self, seconds: int) -> bool:
+        """Whether a signature of that time counts."""
+        return (self.after is None or self.after <= seconds) and (self.before is None or seconds <= self.before)
+
+
+def read_signers(data: bytes, namespace: str) -> tuple[Signer, ...]:
+    """Those who may sign in a namespace.
+
+    A line counts only if its `namespaces=` names the namespace itself. Patterns, `cert-authority`, options that are not
+    known here and whatever else ssh-keygen would not read do not count.
+    """
+    if len(data) > _MOST_BYTES:
+        return ()
+    lines = data.decode("utf-8", "replace").split("\n")
+    return tuple(found for line in lines if (found := _signer(line.strip(" \t\r"), namespace)) is not None)
+
+
+def _signer(line: str, namespace: str) -> Signer | None:
+    found = _LINE.fullmatch(line)
+    options = _options(found["options"]) if found is not None else None
+    if found is None or options is None:
+        return None
+    if namespace not in options.get("namespaces", "").split(",") or f"!{namespace}" in options["namespaces"].split(","):
+        return None
+    try:
+        key = base64.b64decode(found["key"], validate=True)
+        after, before = (
+            _seconds(options[name]) if name in options else None for name in ("valid-after", "valid-before")
+        )
+    except (ValueError, binascii.Error):
+        return None
+    if not key.startswith(len(found["type"]).to_bytes(4) + found["type"].encode()) or "-cert-" in found["type"]:
+        return None
+    return Signer(tuple(found["names"].split(",")), key, after, before)
+
+
+def _options(text: str) -> dict[str, str] | None:
+    """Name → value; None if one is unknown, stands twice, or has no value and needs one."""
+    found: dict[str, str] = {}
+    for option in re.findall(_OPTION, text):
+        name, sign, value = option.partition("=")
+        name = name.lower()
+        if name not in ("namespaces", "valid-after", "valid-before") or name in found or not sign:
+            return None
+        found[name] = value.strip('"')
+    return found
+
+
+def _seconds(text: str) -> int:
+    """A time of an option as seconds since 1970; ValueError for none. Without a zone it is UTC."""
+    digits = text.removesuffix("Z")
+    if not _TIME.fullmatch(text):
+        raise ValueError(text)
+    return calendar.timegm(time.strptime(digits, _FORMS[len(digits)]))
+
+
+def persons(signed: dict[bytes, frozenset[str]]) -> Iterator[tuple[str, ...]]:
+    """The names of each person among keys that signed: keys that share a name are one person's.
+
+    So neither a key under two names nor two keys under one name count twice.
+    """
+    groups: list[set[str]] = []
+    for names in signed.values():
+        shared = [group for group in groups if group & names]
+        groups = [group for group in groups if group not in shared]
+        groups.append({*names, *(name for group in shared for name in group)})
+    for group in groups:
+        yield tuple(sorted(group))

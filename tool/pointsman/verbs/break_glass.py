@@ -1,0 +1,302 @@
+"""Break-glass: an earlier manifest in front of serving while git cannot be reached. It needs the store alone.
+
+The order is the safety: a claim, then gc's markers, then the proof of every blob, then the pointer. Sync reads claims
+after pointers, so it never finds this pointer without its claim. Each write depends on what was read. Running again
+finishes what a crash left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pointsman.errors import Fault, MovedFirst, Problem, Refused, Unreachable
+from pointsman.outcome import Outcome
+from pointsman.progress import SILENCE, Progress
+from pointsman.repo.last_known import LastKnown
+from pointsman.retention.markers import wait_for_markers
+from pointsman.retention.trash import put_back
+from pointsman.serving.calls import Calls
+from pointsman.serving.claims import Standing, claim_key, end_claim, told_claim
+from pointsman.serving.fence import SYNCED, read_fence
+from pointsman.serving.notify import invalidate
+from pointsman.serving.pointers import open_place
+from pointsman.serving.states import State, read_states, state_key
+from pointsman.state.claim import LIFE, NAMESPACE, Claim, has_ended, read_claim
+from pointsman.state.documents import Manifest, rfc3339
+from pointsman.state.message import check_value
+from pointsman.state.names import Target, short
+from pointsman.state.place import Place
+from pointsman.store.base import Held, Store
+from pointsman.store.open import open_store
+from pointsman.struct import replace
+from pointsman.trust import keygen
+from pointsman.trust.allowed_signers import read_signers
+from pointsman.trust.ssh_signature import read_signature
+from pointsman.verbs.break_glass_places import Reached, reached
+from pointsman.verbs.break_glass_state import choose
+from pointsman.verbs.rollback import PlaceRestored, Restored, RolledBack
+from pointsman.workspace import system_clock
+
+_TRIES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to put back, and why. `store`, `serving`: where no checkout is at hand."""
+
+    target: Target
+    reason: str
+    to: str | None = None
+    key: str | None = None  # the file of an SSH key; None: git's user.signingkey
+    store: str | None = None
+    serving: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.reason:
+            raise Problem("--break-glass goes past git and every review, so it needs --reason: the claim has it")
+        check_value(self.reason, "--reason")
+
+
+@dataclass(frozen=True, slots=True)
+class _Who:
+    """Who acts, and with which key."""
+
+    name: str
+    key: str
+    must_sign: bool  # the key was named for this
+
+
+def break_glass(
+    directory: Path,
+    request: Request,
+    tell: Callable[[str], None],
+    progress: Progress = SILENCE,
+    clock: Callable[[], datetime] = system_clock,
+) -> Outcome[RolledBack]:
+    """Put an earlier state of a target in front of serving at every place. `tell` is told whether the claim will hold.
+
+    Exit 3 if a place cannot be reached; the others are done.
+    """
+    with LastKnown(directory) as known:
+        places = reached(known, request.store, request.serving)
+        key = request.key or known.setting("user.signingkey")
+        name = " ".join(known.identity()) or f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"
+    who = _Who(name, key, request.key is not None)
+    done: list[tuple[Reached, Restored]] = []
+    problems: list[Problem] = []
+    for each in places:
+        try:
+            done.append((each, _Glass(each, request, who, tell, progress, clock).until_done()))
+        except (Unreachable, MovedFirst, Refused) as problem:
+            if len(places) == 1:
+                raise
+            tell(f"{each.place.name}: {problem}")
+            problems.append(problem)
+    if not done:
+        raise problems[0]
+    return _outcome(places, done, problems)
+
+
+def _outcome(
+    places: Sequence[Reached], done: Sequence[tuple[Reached, Restored]], problems: Sequence[Problem]
+) -> Outcome[RolledBack]:
+    notes = tuple(note for each, _ in done for note in each.notes)
+    first = next((made for _, made in done if made.outcome == "claimed"), done[0][1])
+    if places[0].place.name:
+        first = replace(first, places=[PlaceRestored(each.place.name, made.outcome) for each, made in done])
+    codes = [problem.exit_code for problem in problems]
+    return Outcome(RolledBack([first]), 3 if Unreachable.exit_code in codes else 5 if codes else 0, notes)
+
+
+class _Glass:
+    """Break-glass for one target at one place."""
+
+    def __init__(
+        self,
+        at: Reached,
+        request: Request,
+        who: _Who,
+        tell: Callable[[str], None],
+        progress: Progress,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._at = at
+        self._place: Place = at.place
+        self._store: Store = open_place(at.place)
+        self._request = request
+        self._target = request.target
+        self._who = who
+        self._tell = tell
+        self._progress = progress
+        self._now = clock()
+        self._blobs: dict[str, Store] = {}
+
+    def until_done(self) -> Restored:
+        """Try until nobody else moves meanwhile."""
+        for again in range(_TRIES):
+            try:
+                return self._once()
+            except MovedFirst:
+                if again == _TRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _once(self) -> Restored:
+        store, target = self._store, self._target
+        fence = read_fence(store, SYNCED)
+        if fence.commit is None:
+            says = f"no sync was ever at {self._place.root}: name the place of the pointers with --serving or --store"
+            raise Problem(says)
+        states = self._states()
+        held, there = store.read(self._place.key(target)), store.read(claim_key(target))
+        standing = read_claim(there.data, target) if there is not None and not has_ended(there.data) else None
+        mine = standing is not None and standing.by == self._who.name and standing.ends > self._now.timestamp()
+        others = standing is not None and not mine and self._will_hold(standing)
+        state = choose(target, states, held, self._request.to, standing if mine or others else None)
+        if others and standing is not None and standing.to != state.sha256:
+            says = f"{standing.by} claimed {target} at {standing.at} ({standing.reason}): ask, or wait until"
+            raise Refused([Fault(claim_key(target), "claim", f"{says} {standing.until}")])
+        keeps = standing is not None and (mine or others) and standing.to == state.sha256
+        claim = standing if keeps and standing is not None else self._claim(fence.commit, states, held, state)
+        self._say_beforehand(claim)
+        with store.locked(""):
+            if read_fence(store, SYNCED) != fence:
+                raise MovedFirst("sync began anew meanwhile: run the command again")
+            if not keeps:
+                store.replace(claim_key(target), claim.render(), was=there.tag if there is not None else None)
+            self._prove_or_end(state, claim)
+            is_there = held is not None and held.data == state.manifest
+            if not is_there:
+                store.replace(self._place.key(target), state.manifest, was=held.tag if held is not None else None)
+        self._invalidate()
+        stays = "it has this manifest already; --to goes to another" if is_there and keeps else None
+        return Restored(
+            target=str(target),
+            from_=hashlib.sha256(held.data).hexdigest() if held is not None else None,
+            to=state.sha256,
+            outcome="unchanged" if is_there and keeps else "claimed",
+            pull_request=None,
+            commit=None,
+            says=stays,
+            claim=told_claim(Standing(claim, says="" if self._will_hold(claim) else _why_not(claim))),
+        )
+
+    def _states(self) -> list[State]:
+        held = self._store.read(state_key(self._target))
+        states = read_states(held.data) if held is not None else []
+        if not states:
+            says = "sync leaves them with each pointer that it writes"
+            raise Problem(f"{self._place.root} has no earlier states of {self._target}: {says}")
+        return states
+
+    def _claim(self, main: str, states: Sequence[State], held: Held | None, state: State) -> Claim:
+        """The claim, signed if there is a key."""
+        manifest = self._manifest(state)
+        replaced = next((each.commit for each in states if held is not None and each.manifest == held.data), "")
+        at = int(self._now.timestamp())
+        claim = Claim(
+            target=str(self._target),
+            place=self._place.name,
+            from_=hashlib.sha256(held.data).hexdigest() if held is not None else "",
+            to=state.sha256,
+            state=state.commit,
+            replaced=replaced,
+            main=main,  # type: ignore[arg-type]  # a commit's id
+            versions=manifest.versions,
+            by=self._who.name,
+            at=rfc3339(at),
+            reason=self._request.reason,
+            until=rfc3339(at + LIFE),
+        )
+        if not self._who.key:
+            return claim
+        try:
+            return claim.sign(keygen.sign(claim.signed, NAMESPACE, self._who.key))
+        except Problem as problem:
+            if self._who.must_sign:
+                raise
+            self._tell(f"the claim is not signed: {problem}")
+            return claim
+
+    def _will_hold(self, claim: Claim) -> bool:
+        """Whether the signers that sync left would let a claim hold now."""
+        signature = read_signature(claim.signature) if claim.signature else None
+        now = int(self._now.timestamp())
+        if signature is None or signature.namespace != NAMESPACE or not claim.begins <= now < claim.ends:
+            return False
+        allowed = read_signers(self._at.allowed_signers, NAMESPACE)
+        if not any(each.key == signature.key and each.is_valid_at(now) for each in allowed):
+            return False
+        try:
+            return keygen.verify(claim.signed, claim.signature, signature)
+        except keygen.NoKeygen:
+            return False
+
+    def _say_beforehand(self, claim: Claim) -> None:
+        if self._will_hold(claim):
+            self._tell(f"the claim holds until {claim.until}, or until main has something newer")
+        else:
+            self._tell(f"the next sync that reaches git undoes this: {_why_not(claim)}")
+
+    def _manifest(self, state: State) -> Manifest:
+        manifest = state.read(self._target)
+        if manifest is None:
+            raise Problem(f"the state of {short(state.commit)} cannot be read: choose another with --to")
+        return manifest
+
+    def _prove_or_end(self, state: State, claim: Claim) -> None:
+        """Refused unless every blob is there; the claim then ends, for nothing stands in front of serving."""
+        try:
+            self._prove(state)
+        except Refused:
+            there = self._store.read(claim_key(self._target))
+            if there is not None and there.data == claim.render():
+                end_claim(self._store, self._target, there, "its blobs are not there", self._now.timestamp())
+            raise
+
+    def _prove(self, state: State) -> None:
+        """Wait for gc's markers, then Refused unless every blob is there and is what its name says."""
+        faults = []
+        slots = self._manifest(state).versions.items()
+        blobs = [(slot, version, *self._blob(state, slot, version)) for slot, version in slots]
+        for url in {url for _, _, url, _ in blobs}:
+            self._blobs[url] = open_store(url, self._place.access)
+            wait_for_markers(self._blobs[url], {version for _, version, at, _ in blobs if at == url}, self._progress)
+        for slot, version, url, key in blobs:
+            self._progress(f"proving {url}/{key}")
+            store = self._blobs[url]
+            found = store.digest(key)
+            if found is None and put_back(store, key):
+                found = store.digest(key)
+            if found is None or found[1] != version:
+                what = "no blob is there" if found is None else "it is not what its name says"
+                faults.append(Fault(self._target.manifest_path, "blob-missing", f"{slot}: {url}/{key}: {what}"))
+        if faults:
+            raise Refused(faults)
+
+    def _blob(self, state: State, slot: str, version: str) -> tuple[str, str]:
+        """The store and the key of a blob."""
+        key, uri = self._target.blob_key(slot, version), self._manifest(state).current[slot]
+        if not uri.endswith(f"/{key}"):
+            says = f"{slot} points to {uri}, which is no blob of {self._target}: choose another with --to"
+            raise Refused([Fault(self._target.manifest_path, "foreign-uri", says)])
+        return self._place.store or uri.removesuffix(f"/{key}"), key
+
+    def _invalidate(self) -> None:
+        calls = Calls()
+        for url in self._place.invalidate:
+            if wrong := invalidate(calls, url, self._target):
+                self._at.notes.append(f"invalidate of {self._target} at {url} failed: {wrong}")
+
+
+def _why_not(claim: Claim) -> str:
+    """Why a claim holds nothing, as far as the store tells."""
+    if not claim.signature:
+        return "its claim is not signed; sign it with --key FILE"
+    return f"main's allowed signers, as sync left them, do not let this key sign for {NAMESPACE}"

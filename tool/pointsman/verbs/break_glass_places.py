@@ -1,0 +1,57 @@
+"""Where serving reads, without the origin: by what the checkout knew last, or by the command line alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from pointsman.errors import Problem
+from pointsman.repo.last_known import LastKnown
+from pointsman.serving.pointers import open_place
+from pointsman.serving.states import read_left
+from pointsman.settings import SETTINGS_PATH, read_settings
+from pointsman.state.hook_url import check_invalidate
+from pointsman.state.place import Place
+from pointsman.state.serving_settings import read_places
+from pointsman.state.url_settings import read_url
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A place, and the signers that sync left there. `notes`: what went wrong after the pointer."""
+
+    place: Place
+    allowed_signers: bytes
+    notes: list[str] = field(default_factory=list)
+
+
+def reached(known: LastKnown, store: str | None, serving: str | None) -> Sequence[Reached]:
+    """The places that the command line names, else those of the last settings that the checkout knows."""
+    if store is not None or serving is not None:
+        return [_of_command_line(store, serving)]
+    text = known.file(SETTINGS_PATH)
+    if text is None:
+        raise Problem("there is no checkout here: name the store with --store URL, or the pointers with --serving URL")
+    places = read_settings(text, SETTINGS_PATH).serving
+    return [Reached(place, read_left(open_place(place)).allowed_signers.encode()) for place in places]
+
+
+def _of_command_line(store: str | None, serving: str | None) -> Reached:
+    url = read_url(store, "--store", "the command line") if store is not None else ""
+    table = {"manifest": serving} if serving is not None else {}
+    (place,) = read_places(table, url, "the command line")
+    left = read_left(open_place(place))
+    return Reached(
+        replace(place, name=left.place, invalidate=_callable(left.invalidate)), left.allowed_signers.encode()
+    )
+
+
+def _callable(urls: Sequence[str]) -> tuple[str, ...]:
+    """Those URLs that settings could have."""
+    found = []
+    for url in urls:
+        with contextlib.suppress(Problem):
+            check_invalidate(url, "")
+            found.append(url)
+    return tuple(found)

@@ -1,0 +1,54 @@
+"""Which earlier state break-glass puts back, of those that sync left."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pointsman.errors import Problem
+from pointsman.history.times import read_time
+from pointsman.serving.states import State
+from pointsman.state.claim import Claim
+from pointsman.state.names import Target, short
+from pointsman.store.base import Held
+
+_HEX = re.compile(r"[0-9a-f]{7,64}")
+
+
+def choose(target: Target, states: Sequence[State], held: Held | None, to: str | None, claim: Claim | None) -> State:
+    """The state that `to` names; else that of an open claim, which is then finished; else the one before the pointer's.
+
+    A pointer that is none of the states was written by somebody else: then the newest.
+    """
+    if to is not None:
+        return _named(target, states, to)
+    if claim is not None and (claimed := [each for each in states if each.sha256 == claim.to]):
+        return claimed[0]
+    here = [place for place, each in enumerate(states) if held is not None and each.manifest == held.data]
+    if not here:
+        return states[0]
+    if here[0] + 1 == len(states):
+        raise Problem(f"{target} has no earlier state there than the one that serving has: {_known(states)}")
+    return states[here[0] + 1]
+
+
+def _named(target: Target, states: Sequence[State], to: str) -> State:
+    if _HEX.fullmatch(to):
+        found = [each for each in states if each.commit.startswith(to) or _has(target, each, to)]
+    else:
+        moment = read_time(to)
+        if moment is None:
+            raise Problem(f"{to} is no commit, version or time: {_known(states)}")
+        found = [each for each in states if (read_time(each.at) or 0) <= moment]
+    if not found:
+        raise Problem(f"no state of {target} there is {to}: {_known(states)}")
+    return found[0]
+
+
+def _has(target: Target, state: State, version: str) -> bool:
+    manifest = state.read(target)
+    return manifest is not None and any(each.startswith(version) for each in manifest.versions.values())
+
+
+def _known(states: Sequence[State]) -> str:
+    return "known are " + ", ".join(f"{short(each.commit)} of {each.at}" for each in states)

@@ -1,0 +1,71 @@
+"""Ratify: main gets what break-glass put in front of serving, so that the claim has done its work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pointsman.errors import NotAllowed, Problem
+from pointsman.history.targets import choose
+from pointsman.outcome import Outcome
+from pointsman.repo.snapshot import Snapshot
+from pointsman.serving.claims import Claims, claims_at
+from pointsman.serving.pointers import open_place
+from pointsman.state.claim import Claim
+from pointsman.state.message import check_value
+from pointsman.state.names import Pattern, Target
+from pointsman.verbs.rollback import Restored, RolledBack, roll_back
+from pointsman.verbs.rollback_plan import Request
+from pointsman.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The open claims: those that hold, the newest of each target, and what is wrong with the others."""
+
+    holding: dict[Target, Claim]
+    notes: tuple[str, ...]
+
+
+def ratify(workspace: Workspace, named: Sequence[Target | Pattern] = ()) -> Outcome[RolledBack]:
+    """Restore what each claim that holds stands for: straight on main where that is allowed, else by a pull request.
+
+    Problem if no claim holds, with what is wrong with those that stand there.
+    """
+    found = _open_claims(workspace)
+    asked = set(choose(Snapshot(workspace.repo, workspace.repo.main), named)) if named else set(found.holding)
+    chosen = {target: claim for target, claim in found.holding.items() if target in asked}
+    if not chosen:
+        more = f" ({'; '.join(found.notes)})" if found.notes else ""
+        raise Problem(f"no claim holds{f' {named[0]}' if named else ''}, so there is nothing to ratify{more}")
+    done: list[Restored] = []
+    for target, claim in sorted(chosen.items()):
+        done += _restore(workspace.again(), target, claim).value.targets
+    return Outcome(RolledBack(done), 0, found.notes)
+
+
+def _open_claims(workspace: Workspace) -> Open:
+    repo, gate = workspace.repo, workspace.gate
+    main = repo.refresh()
+    claims = Claims(gate, main, workspace.now)
+    holding: dict[Target, Claim] = {}
+    notes = []
+    for place in Snapshot(repo, main).settings().serving:
+        for target, held in claims_at(open_place(place)).items():
+            standing = claims.judge(place, target, held.data)
+            claim = standing.claim
+            if claim is None or not standing.holds:
+                notes.append(f"the claim of {target} holds nothing: {standing.says}")
+            elif target not in holding or holding[target].begins < claim.begins:
+                holding[target] = claim
+    return Open(holding, tuple(notes))
+
+
+def _restore(workspace: Workspace, target: Target, claim: Claim) -> Outcome[RolledBack]:
+    """On main, or by a pull request where the origin does not let this user push main."""
+    line = f"{target} {claim.at} {check_value(claim.by, 'the name in the claim')}"
+    more = {"to": claim.state, "reason": check_value(claim.reason, "the reason of the claim"), "broke_glass": (line,)}
+    try:
+        return roll_back(workspace, Request((target,), now=True, **more))  # type: ignore[arg-type]  # as they are named
+    except NotAllowed:
+        return roll_back(workspace.again(), Request((target,), **more))  # type: ignore[arg-type]
