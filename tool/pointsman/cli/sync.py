@@ -100,7 +100,7 @@ def render(synced: Synced) -> str:
     """One line per target that is not as it was, faults below it."""
     lines = [line for each in synced.targets for line in _lines(each, synced.dry_run)]
     same = sum(each.outcome == "unchanged" for each in synced.targets)
-    others = [(sum(each.outcome == what for each in synced.targets), what) for what in ("refused", "kept")]
+    others = [(sum(each.outcome == what for each in synced.targets), what) for what in ("refused", "kept", "claimed")]
     lines += [f"{same} unchanged"] if same else []
     but = " and ".join(f"{number} {what}" for number, what in others if number)
     but = f", but for {but}" if but else ""

@@ -71,6 +71,8 @@ def _drifted(drift: ServedDrift, each: TargetState) -> Iterator[str]:
 
 def claimed(claim: ToldClaim) -> str:
     """What break-glass said of a target."""
+    if claim.ended:
+        return f"the claim of {claim.by} has ended: {claim.says}"
     if not claim.holds:
         return f"a claim {f'of {claim.by} ' if claim.by else ''}holds nothing: {claim.says}"
     says = f"claimed by {claim.by} at {claim.at} until {claim.until}: {claim.reason}"

@@ -161,6 +161,9 @@ class Claims:
             knew = False
         if knew:
             return ""
+        data = repo.content(last.after)
+        if data is not None and hashlib.sha256(data).hexdigest() == claim.to:
+            return f"main has its state now, by {short(last.commit.oid)}"
         what = "a ship that it did not know" if last.is_ship else "a change that it did not know"
         return f"main has {what}, {short(last.commit.oid)} by {last.commit.author}: main decides"
 
@@ -171,7 +174,9 @@ def told_claim(standing: Standing) -> ToldClaim:
     if claim is None:
         return ToldClaim(False, standing.says, "", "", "", "", "", "")
     by = f"{standing.signer} ({claim.by})" if standing.signer else claim.by
-    return ToldClaim(standing.holds, standing.says, by, claim.at, claim.until, claim.reason, claim.from_, claim.to)
+    return ToldClaim(
+        standing.holds, standing.says, by, claim.at, claim.until, claim.reason, claim.from_, claim.to, standing.is_over
+    )
 
 
 def _target_of(key: str) -> Target | None:

@@ -44,6 +44,7 @@ class ToldClaim:
     reason: str
     from_: Annotated[str, "SHA-256 of the pointer that was replaced"]
     to: Annotated[str, "SHA-256 of the manifest that was put back"]
+    ended: Annotated[bool, "whether it held until its time was up or main moved on"] = False
 
 
 @struct(frozen=True)
