@@ -18,6 +18,7 @@ from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.serving.fence import SYNCED
+from pointsman.serving.states import LEFT_KEY, state_key
 from pointsman.shipping.records import Recording
 from pointsman.state.documents import Record
 from pointsman.state.names import Target
@@ -251,7 +252,7 @@ def test_the_fence_moves_before_any_pointer(shop: Shop, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(FileStore, "replace", noted)
     shop.sync()
-    assert written == [SYNCED, "grocer/home/manifest.json"]
+    assert written == [SYNCED, LEFT_KEY, state_key(GROCER), "grocer/home/manifest.json"]
 
 
 def test_no_other_process_may_write_pointers_while_a_sync_does(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +265,7 @@ def test_no_other_process_may_write_pointers_while_a_sync_does(shop: Shop, monke
 
     monkeypatch.setattr(FileStore, "replace", noted)
     shop.sync()
-    assert locked == [True, True]
+    assert locked == [True] * 4
 
 
 def test_serving_may_stand_elsewhere(tmp_path: Path) -> None:
