@@ -50,6 +50,8 @@ ROWS: Mapping[str, str] = {
     "on-hold": "PR SY",
     "retired": "PR SY",
     "rewritten-history": "SY AU",
+    "unapproved": "PR SY AU",
+    "evidence-missing": "PR SY AU",
     "unsigned": "AU",
     **dict.fromkeys(GUARDRAILS, "PR"),
 }

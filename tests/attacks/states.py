@@ -716,6 +716,12 @@ class Ground:
         self.state = functools.cache(self._state)
 
     def _state(self, name: str) -> State:
-        """A state of the table; "policy" and a line of `[policy]` is the unusual one under that limit."""
+        """A state of the table; "policy" and a line of `[policy]` is the unusual one under that limit, "approved by"
+        and names is one where these have approved the next ship.
+        """
         state = State(self.root / "states" / f"{name}.git", self.store)
+        if name.startswith("approved by "):
+            from attacks.approvals import approved
+
+            return approved(_shipped_twice(state), name.removeprefix("approved by "))
         return STATES[name](state) if name in STATES else _unusual(state, name.removeprefix("policy "))

@@ -21,7 +21,7 @@ RUN = "https://ci.example/1"
 VERSION = "f" * 64
 TERMS = {"targets": ("grocer/home",)}
 FORMS = ("--json", "--format", "--output", "--oneline", "--help")  # how an answer is told: the verb knows nothing of it
-ELSEWHERE = {"status --watch", "status --listen", "gc --also"}  # tests/verbs: test_watch.py, test_gc.py
+ELSEWHERE = {"status --watch", "status --listen", "gc --also", "approve --list"}  # their own tests start them
 
 
 class Row(NamedTuple):
@@ -51,6 +51,8 @@ SHIPS = (
 )
 OFFLINE = Row("--offline", None, {"offline": True})
 COMMANDS: Mapping[str, Of] = {
+    "approve": Of("grocer/home", "approve.approve", (Row("--key", "~/.ssh/id", {"2": "~/.ssh/id"}),)),
+
     "adopt": Of("", "adopt.adopt", (
         Row("--from", "file:///old", {"registry": "file:///old"}),
         Row("--blobs", "file:///blobs", {"blobs": "file:///blobs"}),

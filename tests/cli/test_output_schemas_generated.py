@@ -21,6 +21,7 @@ from pointsman.struct import members
 from pointsman.values import Shape
 from pointsman.verbs import (
     adopt,
+    approve,
     at,
     check,
     demo,
@@ -48,6 +49,8 @@ Schema = dict[str, Any]
 
 VALUES: dict[str, type] = {
     "adopt": adopt.Adopted,
+    "approve": approve.Approved,
+    "approve-list": approve.Pending,
     "at": at.InForce,
     "audit": Audit,
     "check": check.Checked,

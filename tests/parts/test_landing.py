@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,9 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.repo.turns import TICKETS
 from pointsman.shipping import landing
+from pointsman.shipping.additions import of_records
 from pointsman.shipping.landing import push_together
 from pointsman.shipping.pulls import Pull, read_pull
-from pointsman.shipping.record_pull import commit_of
 from pointsman.shipping.records import Recording, record_of
 from pointsman.state.documents import Record
 from pointsman.state.objects import Oid
@@ -31,6 +31,10 @@ def shop(tmp_path: Path) -> Shop:
     shop.publish(day=1, merge=True)
     shop.pull()
     return shop
+
+
+def commit_of(repo: Repository, records: Sequence[Record], *, run: str, note: str) -> Oid:
+    return of_records(records, run=run, note=note).commit(repo, records)
 
 
 def record(shop: Shop, tenant: str) -> Record:

@@ -12,6 +12,7 @@ from typing import Any
 from pointsman.errors import Problem
 from pointsman.guardrails.limits import Limit
 from pointsman.guardrails.table import DEFAULTS, read_limits
+from pointsman.state.demands import EvidenceDemand, read_approvals, read_audit, read_demands
 from pointsman.state.hook_url import check_hook
 from pointsman.state.names import Target
 from pointsman.state.other_forms import recognised
@@ -28,7 +29,8 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     "serving": ONE_KEYS,
     "forge": ("kind", "records", "group", "auto_merge"),
     "limits": ("artifact_bytes", "state_file_bytes"),
-    "policy": tuple(DEFAULTS),
+    "policy": (*DEFAULTS, "approvals"),
+    "evidence": (),  # tables by names of their own
     "audit": ("since", "allowed_signers", "signed"),
     "retention": ("keep_days", "keep_ships", "wait_days", "trash_days"),
     "notify": ("command", "webhook"),
@@ -59,6 +61,8 @@ class Settings:
     audit_since: str = ""  # this commit and all before it are not judged; their manifests count as good
     allowed_signers: str = ""  # path of a file on main
     signed: tuple[str, ...] = ()  # paths of files and directories, "." for all
+    approvals: int = 0  # persons who must approve a change; 0: nobody
+    evidence: tuple[EvidenceDemand, ...] = ()
     keep_days: int = 90  # so long a version may not be retired after it was current
     keep_ships: int = 10  # nor while one of the last ships of its target has it
     wait_days: int = 7  # so long after a tombstone landed gc leaves its bytes alone
@@ -122,10 +126,14 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
         **_forge(forge, where),
         artifact_bytes=_count(limits, "artifact_bytes", default.artifact_bytes, where),
         state_file_bytes=_count(limits, "state_file_bytes", default.state_file_bytes, where),
-        **_audit(tables.get("audit", {}), where),
+        **read_audit(tables.get("audit", {}), where),
+        approvals=read_approvals(policy, tables.get("audit", {}), where),
+        evidence=read_demands(tables.get("evidence", {}), tables.get("audit", {}), where),
         **_retention(tables.get("retention", {}), where),
         **_hooks(tables.get("notify", {}), where),
-        policy=read_limits({key: value for key, value in policy.items() if "/" not in key}, "[policy]", where),
+        policy=read_limits(
+            {key: value for key, value in policy.items() if "/" not in key and key != "approvals"}, "[policy]", where
+        ),
         target_policy={
             _target(key, where): read_limits(value, f'[policy."{key}"]', where)
             for key, value in policy.items()
@@ -172,8 +180,8 @@ def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
         for key, value in table.items():
             if name == "policy" and "/" in key and isinstance(value, dict):
                 for inner in value:
-                    _refuse_key(inner, _KNOWN["policy"], f'[policy."{key}"]', where)
-            else:
+                    _refuse_key(inner, tuple(DEFAULTS), f'[policy."{key}"]', where)
+            elif name != "evidence":
                 if name == "serving" and key in EACH_KEYS and key not in ONE_KEYS:
                     says = f"unknown key {key} in [serving]: several places are [[serving]], each with a name"
                     raise Problem(f"{where}: {says}")
@@ -205,21 +213,6 @@ def _count(table: Mapping[str, Any], key: str, default: int, where: str) -> int:
     return value
 
 
-def _audit(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    since, signers, signed = table.get("since", ""), table.get("allowed_signers", ""), table.get("signed", [])
-    if since != "" and not (isinstance(since, str) and re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", since)):
-        raise Problem(f"{where}: [audit] since must be a full commit id, as git rev-parse prints it, not {since!r}")
-    if signers != "" and not _is_path(signers):
-        says = 'must be the path of a file of this repository, such as "allowed_signers"'
-        raise Problem(f"{where}: [audit] allowed_signers {says}, not {signers!r}")
-    if not isinstance(signed, list) or not all(each == "." or _is_path(each) for each in signed):
-        says = 'must be a list of files and directories of this repository, such as ["manifests/"]'
-        raise Problem(f"{where}: [audit] signed {says}, not {signed!r}")
-    if signed and not signers:
-        raise Problem(f"{where}: [audit] signed needs allowed_signers: set it to the file that lists who may sign")
-    return {"audit_since": since, "allowed_signers": signers, "signed": tuple(signed)}
-
-
 def _retention(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     for key, value in table.items():
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LONGEST_KEPT:
@@ -242,11 +235,6 @@ def _hooks(notify: Mapping[str, Any], where: str) -> dict[str, Any]:
     except ValueError as error:
         raise Problem(f"{where}: [notify] command: {error}: {command!r}") from error
     return {"notify_command": command, "notify_webhook": webhook}
-
-
-def _is_path(value: object) -> bool:
-    """Whether a value is the path of a file or directory in a repository, as git writes it."""
-    return isinstance(value, str) and not re.search(r"^$|^/|//|(^|/)\.{1,2}(/|$)|[\x00-\x1f\x7f*?\[\\]", value)
 
 
 def _target(text: str, where: str) -> Target:

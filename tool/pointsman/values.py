@@ -85,6 +85,25 @@ class ToldFault:
 
 
 @struct(frozen=True)
+class ApprovedBy:
+    """One person who approved."""
+
+    by: Annotated[str, "as the file of signers names the owner of the key"]
+    at: Annotated[Moment, "when it landed on main"]
+
+
+@struct(frozen=True)
+class Approvals:
+    """Who has approved a change, and who else may."""
+
+    subject: Annotated[Sha256, "what is approved: the SHA-256 over the lines of the change"]
+    needed: Annotated[int, "persons"]
+    by: Sequence[ApprovedBy]
+    lacking: Annotated[Sequence[str], "who else may approve"]
+    void: Annotated[Sequence[str], "why other signatures do not count"]
+
+
+@struct(frozen=True)
 class ShippedTarget:
     """What a ship made of one target."""
 

@@ -30,6 +30,7 @@ _EXITS = (
 # Name → where the command is, and its first line of help: whoever asks for the list imports none of them.
 _COMMANDS = {
     "adopt": ("pointsman.cli.adopt:adopt", "Take over a registry that recsys-pipelines wrote."),
+    "approve": ("pointsman.cli.approve:approve", "Sign one change, as one of those whose approvals it needs."),
     "at": ("pointsman.cli.at:at_", "Show what was current at a time, and whose commit made it so."),
     "audit": ("pointsman.cli.audit:audit", "Judge every commit of main and report what happened."),
     "check": ("pointsman.cli.check:check", "Judge a change by the rules."),

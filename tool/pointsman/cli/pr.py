@@ -116,7 +116,15 @@ def render_closed(closed: Closed) -> str:
 def _line(pull: ListedPullRequest) -> str:
     stale = "  (stale: main moved, or was merged into it; next: pointsman pr refresh)" if pull.stale else ""
     targets = f"{', '.join(pull.targets)}  " if pull.targets else ""  # a hold's own has none
-    return f"{pull.id}  {targets}{pull.title}  by {pull.author}, {pull.opened_at}{stale}"
+    return f"{pull.id}  {targets}{pull.title}  by {pull.author}, {pull.opened_at}{_approvals(pull)}{stale}"
+
+
+def _approvals(pull: ListedPullRequest) -> str:
+    if pull.approvals is None:
+        return ""
+    from pointsman.report.approvals import approvals_line
+
+    return f", {approvals_line(pull.approvals)}"
 
 
 def render_refreshed(refreshed: Refreshed) -> str:

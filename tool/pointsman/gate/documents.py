@@ -18,7 +18,10 @@ from pointsman.state.documents import (
     Hold,
     Manifest,
     Record,
+    Signed,
     Tombstone,
+    read_approval,
+    read_evidence,
     read_hold,
     read_manifest,
     read_record,
@@ -38,6 +41,8 @@ _READERS: Mapping[str, Any] = {
     "record": read_record,
     "tombstone": read_tombstone,
     "hold": read_hold,
+    "evidence": read_evidence,
+    "approval": read_approval,
 }
 
 
@@ -141,6 +146,11 @@ class Documents:
                 del self._values[next(iter(self._values))]
             self._values[key] = _READERS[kind](self.repo.git.blob(entry.oid) if data is None else data, path)
         return self._values[key]
+
+    def signed(self, snapshot: Snapshot, path: str) -> Signed | None:
+        """The signed file at a path in a snapshot; None if there is none or it cannot be read."""
+        found = self._value(path, path_kind(path), snapshot.entry(path))
+        return found if isinstance(found, Signed) else None
 
     # many documents at once
 

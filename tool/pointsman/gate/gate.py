@@ -17,10 +17,11 @@ from pointsman.gate.gathering import Gathering
 from pointsman.gate.lineage import Lineage, Past, Step
 from pointsman.gate.odd_trees import odd_changes
 from pointsman.gate.payloads import Contents
+from pointsman.gate.policies import Policy
 from pointsman.gate.target_change import TargetChanges, inherited
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.evidence import Blob, Checkpoint, Evidence, Kind
+from pointsman.rules.evidence import Blob, Checkpoint, Consent, Evidence, Kind
 from pointsman.rules.rule import Rule
 from pointsman.rules.table import BY_NAME, RULES, judge
 from pointsman.rules.table import notes as notes_of
@@ -65,6 +66,7 @@ class Gate:
         self.past = Past(repo, self.documents, self)
         self._changes = TargetChanges(self.documents, self.past)
         self._gathering = Gathering(self.documents, self.blobs, self.past, self._changes, now)
+        self.consents = self._gathering.consents
         self._rules = rules
         self.now = now
         self._own_faults: dict[tuple[Oid, Target], tuple[Fault, ...]] = {}
@@ -102,6 +104,24 @@ class Gate:
         verdict = self._verdict(evidence, message, notes=notes)
         return replace(verdict, notes=(*verdict.notes, *_squashed(evidence, commits))) if notes else verdict
 
+    def consent(self, base: Oid, head: Oid) -> Consent | None:
+        """Who has approved the change from the merge base to `head`; None if it needs no approval. Reads no blob."""
+        before, after = Snapshot(self.repo, base), Snapshot(self.repo, head)
+        settings = self.documents.settings(before)
+        fork = self.repo.merge_base(base, head) if self.consents.policies.at(before, settings) is not None else None
+        if fork is None:
+            return None
+        changes = self.repo.differences(fork, head)
+        message = parse(self.repo.messages(base, head))
+        manifests = [change for change in changes if path_kind(change.path) == "manifest"]
+        documents = [self.documents.document(change, formatted=False) for change in manifests]
+        lineages = [self.lineage(base, target_of(change.path)) for change in manifests]
+        found = [
+            self._changes.of(lineage, 0, before, document, message)
+            for lineage, document in zip(lineages, documents, strict=True)
+        ]
+        return self.consents.of(before, after, settings, changes, found, message)
+
     def judge_proposed(
         self, base: Oid, records: Mapping[str, bytes], manifests: Mapping[str, bytes], message: str
     ) -> Verdict:
@@ -116,7 +136,7 @@ class Gate:
         changes = [Change(path, before.entry(path), entry) for path, entry in staged.items()]
         after, said = Snapshot(self.repo, base, {**landed, **staged}), parse(message)
         evidence = self._gathering.evidence(
-            Checkpoint.CHANGE, before, after, changes, said, int(self.now()), blobs=False
+            Checkpoint.CHANGE, before, after, changes, said, int(self.now()), blobs=False, consent=False
         )
         return self._verdict(evidence, said)
 
@@ -215,6 +235,16 @@ class Gate:
 
     # the past
 
+    def settings(self, head: Snapshot) -> Settings:
+        """The settings that count at a commit: those that stand there, or the last ones that were approved."""
+        return self.consents.policies.counted(head)
+
+    def remember(self, policy: Policy | None) -> None:
+        """Judge by the settings and the signers that counted when main was seen last, whatever main says of them."""
+        if self.consents.policies.remember(policy):
+            self._own_faults.clear()
+            self._ships.clear()
+
     def own_faults(self, step: Step) -> tuple[Fault, ...]:
         """The faults of one commit of a lineage alone, judged as sync does, without the store. Judged once."""
         key = (step.commit.oid, step.lineage.target)
@@ -239,7 +269,10 @@ class Gate:
         on_target = self._changes.of(step.lineage, step.place + 1, base, document, step.message)
         if on_target.kind is Kind.SHIP:
             self._ships.add((step.commit.oid, step.lineage.target))
-        evidence = Evidence(Checkpoint.SYNC, settings, [document], [on_target], clock=step.commit.time)
+        consent = self.consents.of(
+            base, head, settings, None, [on_target], step.message, tip=step.lineage.tip, past=step.place > 0
+        )
+        evidence = Evidence(Checkpoint.SYNC, settings, [document], [on_target], clock=step.commit.time, consent=consent)
         accepts = _accepts(evidence, step.message)
         return tuple(fault for fault in judge(evidence, self._rules) if _accepted(fault, accepts) is None)
 

@@ -8,6 +8,7 @@ from functools import partial
 from pointsman.gate import blob_cache
 from pointsman.gate.blobs import Blobs
 from pointsman.gate.case_twins import case_twins
+from pointsman.gate.consents import Consents
 from pointsman.gate.documents import Documents, retired_by, tombstones
 from pointsman.gate.lineage import Past
 from pointsman.gate.odd_trees import odd_trees
@@ -34,6 +35,7 @@ class Gathering:
         self._changes = changes
         self._retention = Retention(past)
         self._now = now
+        self.consents = Consents(documents, past)
 
     def evidence(
         self,
@@ -47,8 +49,12 @@ class Gathering:
         blobs: bool = True,
         notes: bool = True,
         tip: Oid | None = None,
+        consent: bool = True,
     ) -> Evidence:
-        """The evidence of a change from `base` to `head`. With `tip`, `head` is a commit in the history of `tip`."""
+        """The evidence of a change from `base` to `head`. With `tip`, `head` is a commit in the history of `tip`.
+
+        Without `consent` nobody has to approve it yet.
+        """
         self._blobs.contents.forget_proofs()
         reads, past = self._documents, checkpoint is Checkpoint.AUDIT
         settings = (
@@ -93,6 +99,9 @@ class Gathering:
             self._needed(tip or base.commit, base.commit, settings, documents, clock) if judges_history else {},
             reads.unrecorded(base, documents),
             odd_trees(head, changes) if checkpoint in (Checkpoint.CHANGE, Checkpoint.TREE) else {},
+            consent=self.consents.of(base, head, settings, changes, targets, message, tip=tip)
+            if judges_history and consent
+            else None,
         )
 
     def _needed(

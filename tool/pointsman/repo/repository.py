@@ -206,6 +206,13 @@ class Repository(History):
         email = os.environ.get("GIT_COMMITTER_EMAIL") or self._settings.get("user.email")
         return name or f"{user} (no git user.name set)", email or f"{user}@{socket.gethostname()}"
 
+    @property
+    def signing_key(self) -> str:
+        """The SSH key of git's settings: a file, or the public key itself; "" if there is none."""
+        key = self._settings.get("user.signingkey", "")
+        is_ssh = self._settings.get("gpg.format") == "ssh" or key.startswith(("key::", "ssh-", "sk-", "ecdsa-"))
+        return key if is_ssh else ""
+
     def staged(self) -> tuple[Oid | None, list[Change]]:
         """HEAD (None before the first commit), and each path that the index changes."""
         if self.worktree is None:

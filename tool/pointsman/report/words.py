@@ -62,3 +62,9 @@ def fitted(text: str, width: int) -> str:
 def padded(text: str, width: int) -> str:
     """A line with spaces behind it, up to so many columns."""
     return text + " " * (width - columns(text))
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(shown, names[:most])) + more

@@ -16,8 +16,8 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         if document.kind == "bad" and new is not None and new.mode == PLAIN_FILE:
             says = (
                 "no file belongs here: state is in manifests/<tenant>/<surface>/manifest.json, "
-                "registry/<tenant>/<surface>/<type>/<version>.json and holds/<tenant>/<surface>.json, and names have "
-                "only letters, digits, '.', '_' and '-'; move or rename this file"
+                "registry/<tenant>/<surface>/<type>/<version>.json, holds/<tenant>/<surface>.json and "
+                "approvals/, and names have only letters, digits, '.', '_' and '-'; move or rename this file"
             )
             yield Fault(document.path, "bad-path", says)
     for path, why in evidence.odd.items():
@@ -26,8 +26,8 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
 
 RULE = Rule(
     "bad-path",
-    stops="a file under `manifests/`, `registry/` or `holds/` where none belongs, a name that is not allowed, or a "
-    "tree that git would not write",
+    stops="a file under `manifests/`, `registry/`, `holds/` or `approvals/` where none belongs, a name that is "
+    "not allowed, or a tree that git would not write",
     mend="move it, or choose a name that has only letters, digits, `.`, `_` and `-`",
     at=(
         Checkpoint.STAGED,

@@ -9,7 +9,7 @@ from enum import Enum
 from pointsman.errors import Fault
 from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
-from pointsman.state.documents import Hold, Manifest, Record, Tombstone
+from pointsman.state.documents import Hold, Manifest, Record, Signed, Tombstone
 from pointsman.state.message import Said
 from pointsman.state.names import Target, short
 from pointsman.state.objects import Change, Oid
@@ -34,7 +34,37 @@ class Kind(Enum):
     EDIT = "edit"
 
 
-State = Manifest | Record | Tombstone | Hold
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One person's consent: all names that their key has, and the file that says so."""
+
+    names: tuple[str, ...]
+    path: str
+
+    def __str__(self) -> str:
+        return " = ".join(self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Who has approved a change, of those who may by the settings and the file of signers before it."""
+
+    subject: str  # the SHA-256 over `lines`
+    lines: tuple[str, ...]
+    needed: int  # persons
+    paths: frozenset[str] = frozenset()  # of what changes, which needs it
+    by: tuple[Approval, ...] = ()
+    void: tuple[str, ...] = ()  # of each signature that does not count: why
+    lacking: tuple[str, ...] = ()  # who else may approve
+    unproven: str = ""  # why signatures cannot be verified here
+
+    @property
+    def is_given(self) -> bool:
+        """Whether enough have approved."""
+        return len(self.by) >= self.needed
+
+
+State = Manifest | Record | Tombstone | Hold | Signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +141,7 @@ class Evidence:
     odd: Mapping[str, str] = field(default_factory=dict)  # directory → why its tree is none that git writes
     lost: Mapping[str, Oid] = field(default_factory=dict)  # who saw it → a commit that main no longer descends from
     unsigned: Mapping[str, str] = field(default_factory=dict)  # path → why its signature is missing
+    consent: Consent | None = None  # None: the change needs no approval
 
     def way_back(self, target: Target) -> str:
         """Advice at the end of a sentence about a target whose change may be merged; "" if it is only proposed."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pointsman.errors import Fault
 from pointsman.rules.evidence import Checkpoint, Evidence, Kind
 from pointsman.rules.rule import Rule
-from pointsman.state.paths import DOCUMENTS
+from pointsman.state.paths import DOCUMENTS, SIGNED
 
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
@@ -20,12 +20,14 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         path = first["other"]
         says = f"state ({state[0]}) may not change together with anything else: put {path} into a change of its own"
         yield Fault(path, "mixed-change", says)
-    if "manifest" in first and "record" in first:
-        says = (
-            "records and manifests may not change together, because a revert of the ship would delete a record: "
-            "merge the record first"
-        )
-        yield Fault(first["record"], "mixed-change", says)
+    for kind in ("record", *SIGNED) if "manifest" in first else ():
+        if kind in first:
+            what = {"record": "records", "evidence": "evidence"}.get(kind, "approvals")
+            says = (
+                f"{what} and manifests may not change together, because a revert of the ship would delete what is only "
+                f"ever added: merge the {kind} first"
+            )
+            yield Fault(first[kind], "mixed-change", says)
     for kind in ("tombstone", "hold"):
         with_restores = kind == "hold" and all(
             change.kind is Kind.RESTORE or change.undoes_first for change in evidence.targets
@@ -40,7 +42,8 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
 
 RULE = Rule(
     "mixed-change",
-    stops="state that changes together with anything else, or records with manifests; a hold may come with a restore",
+    stops="state that changes together with anything else, or records, evidence or approvals with "
+    "manifests; a hold may come with a restore",
     mend="split it into two changes",
     at=(
         Checkpoint.CHANGE,

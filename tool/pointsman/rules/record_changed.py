@@ -9,13 +9,17 @@ from pointsman.rules.evidence import Checkpoint, Document, Evidence
 from pointsman.rules.rule import Rule
 from pointsman.state.documents import Tombstone
 
+# What is only ever added, and how it is called.
+_ADDED = {"record": "a record", "tombstone": "a tombstone", "evidence": "evidence", "approval": "an approval"}
+
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
     for document in evidence.documents:
-        if document.kind not in ("record", "tombstone") or document.change.old is None or _may(document):
+        if document.kind not in _ADDED or document.change.old is None or _may(document):
             continue
         does = "deletes" if document.change.new is None else "changes"
-        says = f"this change {does} a record: records are only ever added, so take this out"
+        what = "records are" if document.kind == "record" else "what somebody signed is"
+        says = f"this change {does} {_ADDED[document.kind]}: {what} only ever added, so take this out"
         if document.kind == "tombstone":
             was = document.was
             erases = isinstance(was, Tombstone) and was.erase
@@ -37,8 +41,9 @@ def _may(document: Document) -> bool:
 
 RULE = Rule(
     "record-changed",
-    stops='a record that is changed, renamed or deleted; a tombstone with `"erase": true` that is, and any other one '
-    'that is changed. It may be deleted, which takes it back, or be given `"erase": true`',
+    stops="a record, evidence or an approval that is changed, renamed or deleted; a tombstone with "
+    '`"erase": true` that is, and any other one that is changed. It may be deleted, which takes it back, or be given '
+    '`"erase": true`',
     mend="take that out of the change",
     at=(
         Checkpoint.STAGED,

@@ -6,13 +6,17 @@ mover checks that main still descends from its commit.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pointsman.errors import Fault, Problem
 from pointsman.gate.gate import Gate
+from pointsman.gate.policies import Policy
 from pointsman.rules.evidence import Checkpoint
+from pointsman.settings import read_settings
 from pointsman.state.objects import Oid
 from pointsman.store.base import Store
 
@@ -27,6 +31,7 @@ class Fence:
     key: str
     commit: Oid | None
     tag: str | None
+    approved: Policy | None = None  # the settings and the signers that counted then, if they demand approvals
 
 
 def read_fence(store: Store, key: str) -> Fence:
@@ -34,13 +39,17 @@ def read_fence(store: Store, key: str) -> Fence:
     held = store.read(key)
     if held is None:
         return Fence(key, None, None)
+    approved = None
     try:
-        commit = json.loads(held.data)["commit"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        document = json.loads(held.data)
+        commit = document["commit"]
+        if "approved" in document:
+            approved = _read_policy(document["approved"])
+    except (ValueError, TypeError, KeyError, RecursionError, AttributeError, Problem):
         commit = None
     if not isinstance(commit, str) or not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", commit):
         raise Problem(f"{store.url}/{key} is not a file of Pointsman: delete it if main is right as it is now")
-    return Fence(key, Oid(commit), held.tag)
+    return Fence(key, Oid(commit), held.tag, approved)
 
 
 def rewrite_faults(gate: Gate, at: Checkpoint, fence: Fence, main: Oid) -> tuple[Fault, ...]:
@@ -51,8 +60,23 @@ def rewrite_faults(gate: Gate, at: Checkpoint, fence: Fence, main: Oid) -> tuple
     return gate.faults_of_rewrite(at, {seen_by: fence.commit})
 
 
-def move_fence(store: Store, fence: Fence, main: Oid) -> None:
-    """Move a fence to `main`; MovedFirst if someone else moved it since it was read."""
-    if fence.commit != main:
-        data = json.dumps({"v": 1, "commit": main}).encode() + b"\n"
-        store.replace(fence.key, data, was=fence.tag)
+def move_fence(store: Store, fence: Fence, main: Oid, approved: Policy | None = None) -> None:
+    """Move a fence to `main`; MovedFirst if someone else moved it since it was read.
+
+    `approved`: what counts from then on, also if `main` should say something else without approvals.
+    """
+    if fence.commit != main or fence.approved != approved:
+        document = {"v": 1, "commit": main, **({"approved": _as_document(approved)} if approved is not None else {})}
+        store.replace(fence.key, json.dumps(document).encode() + b"\n", was=fence.tag)
+
+
+def _as_document(policy: Policy) -> Mapping[str, str | None]:
+    signers = base64.b64encode(policy.signers).decode()
+    return {"commit": policy.commit, "settings": policy.text.decode(), "signers": signers}
+
+
+def _read_policy(document: Mapping[str, str]) -> Policy:
+    """Raises what a document of another form raises, and Problem for settings that cannot be read."""
+    text = document["settings"].encode()
+    signers = base64.b64decode(document["signers"], validate=True)
+    return Policy(read_settings(text), text, signers, Oid(document["commit"]))

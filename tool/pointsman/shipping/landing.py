@@ -11,16 +11,48 @@ from collections.abc import Iterator
 
 from pointsman.forge.base import Opened
 from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.repo.turns import Ticket
+from pointsman.settings import Settings
+from pointsman.shipping.additions import Additions
 from pointsman.shipping.pulls import read_pull
+from pointsman.shipping.record_pull import RecordPull
+from pointsman.state.names import short
 from pointsman.state.objects import Entry, Oid
-from pointsman.state.paths import path_kind
+from pointsman.state.paths import SIGNED, path_kind
 from pointsman.workspace import Workspace
 
 _INSTEAD = 'set [forge] records = "pull-request" (on a forge that merges by itself), or let this user push main'
 
+_ADDED = ("record", *SIGNED)
 _MOST = 256  # tickets that one push looks at: whoever floods the line holds nobody up for long
+
+
+def add_to_main(workspace: Workspace, settings: Settings, additions: Additions) -> None:
+    """Add them to main in one commit, pushed or merged. What main has already stays as it is."""
+    if settings.records == "pull-request":
+        RecordPull(workspace).add(additions)
+    else:
+        _push(workspace, additions)
+
+
+def _push(workspace: Workspace, additions: Additions) -> None:
+    repo = workspace.repo
+
+    def built() -> Oid:
+        """The commit that adds to main what it lacks; main itself if it lacks nothing."""
+        missing = additions.missing(repo)
+        return additions.commit(repo, missing) if missing else repo.main
+
+    def push() -> None:
+        commit = built()
+        if commit != repo.main:
+            others = push_together(workspace, commit)
+            also = f", and landed the records of {others} others" if others else ""
+            workspace.progress(f"recorded {len(additions.every)} versions in {short(commit)}{also}")
+
+    until_settled(repo, push, "main moved at every try to push the records: run the command again", offer=built)
 
 
 def push_together(workspace: Workspace, commit: Oid) -> int:
@@ -53,7 +85,7 @@ def _landed(workspace: Workspace, tip: Oid, ticket: Ticket) -> Oid | None:
     repo = workspace.repo
     fork = repo.merge_base(tip, ticket.oid)
     changes = repo.differences(fork, ticket.oid) if fork is not None else []
-    if not changes or any(path_kind(change.path) != "record" or change.old is not None for change in changes):
+    if not changes or any(path_kind(change.path) not in _ADDED or change.old is not None for change in changes):
         return None
     base = Snapshot(repo, tip)
     files: dict[str, bytes | Entry | None] = {

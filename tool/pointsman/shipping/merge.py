@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
-from pointsman.errors import MovedFirst, Refused
+from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
@@ -68,6 +69,11 @@ def _merge(workspace: Workspace, pull: Pull) -> Oid:
         return merged
 
 
+def waits_for_people(faults: Sequence[Fault]) -> bool:
+    """Whether a change lacks nothing but approvals: then its pull request is opened, and stays open."""
+    return bool(faults) and all(fault.rule == "unapproved" for fault in faults)
+
+
 def _is_current(repo: Repository, main: Oid, pull: Pull) -> bool:
     """Whether main has exactly the manifests that a pull request vouches for."""
     snapshot = Snapshot(repo, main)
@@ -97,6 +103,8 @@ def merged_as(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
 def merge_when_ready(workspace: Workspace, pull: Pull) -> Oid | None:
     """Let the forge merge it when its requirements are met; the commit if that was at once. Refused by the gate."""
     verdict = workspace.gate.judge_change(workspace.repo.main, pull.head, clock=workspace.now, notes=False)
+    if waits_for_people(verdict.faults):
+        return None  # refresh does it once they have approved
     if verdict.faults:
         raise Refused(verdict.faults)
     return workspace.forge.auto_merge(pull.opened, pull.text)

@@ -13,12 +13,10 @@ from itertools import count
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.base import Opened, Page
 from pointsman.repo.origin import Move
-from pointsman.repo.repository import Repository
 from pointsman.repo.retry import TRIES, pause
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.markdown import fenced
-from pointsman.state.documents import Record
-from pointsman.state.message import compose, subject_of
+from pointsman.shipping.additions import Addition, Additions
 from pointsman.state.objects import Oid
 from pointsman.timeouts import records_timeout
 from pointsman.workspace import Workspace
@@ -41,17 +39,17 @@ class RecordPull:
         self._clock = clock
         self._sleep = sleep
 
-    def add(self, records: Sequence[Record], *, run: str = "", note: str = "") -> None:
-        """Add the records to main. MovedFirst, with the next step, if main does not have them in time."""
+    def add(self, additions: Additions) -> None:
+        """Add the files to main. MovedFirst, with the next step, if main does not have them in time."""
         until = self._clock() + records_timeout()
         still = 0
         for again in count():
             seen = self.repo.heads
-            missing = self._missing(records)
+            missing = additions.missing(self.repo)
             if not missing:
                 return
             try:
-                opened, text = self._open(missing, run, note)
+                opened, text = self._open(additions, missing)
                 self._ask_to_merge(opened, missing, text)
                 if self._wait(opened, missing, until):
                     return
@@ -64,7 +62,7 @@ class RecordPull:
                 self.repo.refresh()
                 still = still + 1 if self.repo.heads == seen else 0
 
-    def _ask_to_merge(self, opened: Opened, missing: Sequence[Record], text: str) -> None:
+    def _ask_to_merge(self, opened: Opened, missing: Sequence[Addition], text: str) -> None:
         try:
             if self.forge.auto_merge(opened, text) is not None:
                 self.repo.refresh()
@@ -74,18 +72,18 @@ class RecordPull:
                 raise
             # It cannot be merged because others added some of these records meanwhile: `_wait` handles that.
 
-    def _missing(self, records: Sequence[Record]) -> list[Record]:
+    def _missing(self, wanted: Sequence[Addition]) -> list[Addition]:
         base = Snapshot(self.repo, self.repo.main)
-        return [record for record in records if base.entry(record.path) is None]
+        return [each for each in wanted if base.entry(each.path) is None]
 
-    def _open(self, missing: Sequence[Record], run: str, note: str) -> tuple[Opened, str]:
-        """The pull request that adds these records. Two publishers of the same versions share one."""
+    def _open(self, additions: Additions, missing: Sequence[Addition]) -> tuple[Opened, str]:
+        """The pull request that adds these files. Two publishers of the same versions share one."""
         names = "\n".join(sorted(record.path for record in missing))
         branch = f"records/{hashlib.sha256(names.encode()).hexdigest()[:12]}"
         ref = f"refs/heads/{branch}"
         head = self.repo.heads.get(ref)
         if head is None:
-            head = commit_of(self.repo, missing, run=run, note=note)
+            head = additions.commit(self.repo, missing)
             self.repo.move([Move(ref, head, None)])
         elif self._adds(head) - {record.path for record in missing}:
             raise Problem(
@@ -93,7 +91,7 @@ class RecordPull:
             )
         text = self.repo.messages(self.repo.main, head).strip("\n") + "\n"
         title, _, _ = text.partition("\n")
-        says = "This adds records only: nothing that is served changes.\n\n" + fenced(names)
+        says = "This adds records, evidence or approvals only: nothing that is served changes.\n\n" + fenced(names)
         page = Page(title, lambda: says, ("records",))
         return self.forge.open(branch, head, page), text
 
@@ -103,7 +101,7 @@ class RecordPull:
         changes = self.repo.differences(fork, head) if fork is not None else []
         return {"" if change.old is not None else change.path for change in changes} or {""}
 
-    def _wait(self, opened: Opened, missing: Sequence[Record], until: float) -> bool:
+    def _wait(self, opened: Opened, missing: Sequence[Addition], until: float) -> bool:
         """Wait until main has all records. False if it has only some: someone else added these."""
         step = 0.2
         while True:
@@ -135,10 +133,3 @@ class RecordPull:
 
 class _Late(MovedFirst):
     """Main does not have the records in time."""
-
-
-def commit_of(repo: Repository, records: Sequence[Record], *, run: str, note: str) -> Oid:
-    """A commit that adds records to main as it is now."""
-    tree = repo.tree_with(repo.tree_of(repo.main), {record.path: record.render() for record in records})
-    subject = f"record: {subject_of([(record.target, record.type, record.version) for record in records])}"
-    return repo.commit(tree, [repo.main], compose(subject, (), run=run, note=note))

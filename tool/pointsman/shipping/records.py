@@ -12,16 +12,14 @@ from collections.abc import Sequence
 from pointsman import __version__
 from pointsman.errors import Blocked, Fault, Refused, Unreachable
 from pointsman.intake.staging import Source
-from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention import owners
 from pointsman.retention.markers import wait_for_markers
 from pointsman.settings import Settings
-from pointsman.shipping.landing import push_together
-from pointsman.shipping.record_pull import RecordPull, commit_of
+from pointsman.shipping.additions import of_records
+from pointsman.shipping.landing import add_to_main
 from pointsman.state.documents import Record
 from pointsman.state.names import short
-from pointsman.state.objects import Oid
 from pointsman.store.base import Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
@@ -143,28 +141,7 @@ class Recording:
 
     def records(self, records: Sequence[Record], *, run: str = "", note: str = "") -> None:
         """Add the records to main in one commit, pushed or merged. Records that main has already stay as they are."""
-        if self.settings.records == "pull-request":
-            RecordPull(self.workspace).add(records, run=run, note=note)
-        else:
-            self._push_records(records, run=run, note=note)
-
-    def _push_records(self, records: Sequence[Record], *, run: str, note: str) -> None:
-        repo = self.repo
-
-        def built() -> Oid:
-            """The commit that adds to main what it lacks; main itself if it lacks nothing."""
-            base = Snapshot(repo, repo.main)
-            missing = [record for record in records if base.entry(record.path) is None]
-            return commit_of(repo, missing, run=run, note=note) if missing else repo.main
-
-        def push() -> None:
-            commit = built()
-            if commit != repo.main:
-                others = push_together(self.workspace, commit)
-                also = f", and landed the records of {others} others" if others else ""
-                self.progress(f"recorded {len(records)} versions in {short(commit)}{also}")
-
-        until_settled(repo, push, "main moved at every try to push the records: run the command again", offer=built)
+        add_to_main(self.workspace, self.settings, of_records(records, run=run, note=note))
 
     def put_missing(self, sources: Sequence[Source]) -> list[tuple[Source, Fault]]:
         """Store blobs again that gc took before their record was on main. From now on the record keeps them.

@@ -126,9 +126,8 @@ class Shipping:
                 ]
             except Refused as error:  # the gate does not merge it
                 faults = error.faults
-                return shipped + [
-                    self._shipped(want.target, "refused", pull=self._pull, faults=faults) for want in group
-                ]
+                outcome: ShipOutcome = "waits" if merge.waits_for_people(faults) else "refused"
+                return shipped + [self._shipped(want.target, outcome, pull=self._pull, faults=faults) for want in group]
         return shipped
 
     def _all_or_some(self, stopped: Stopped, group: Sequence[Want]) -> Waiting:

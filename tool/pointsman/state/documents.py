@@ -1,12 +1,14 @@
-"""State files: manifests, records, tombstones and holds. Bytes in, checked values out."""
+"""State files: manifests, records, tombstones, holds and what somebody signed. Bytes in, checked values out."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pointsman.errors import Fault
 from pointsman.state import strict_json
 from pointsman.state.names import Target
+from pointsman.state.statement import Statement, read_statement
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -23,6 +26,7 @@ HOLD_ON_ALL = "holds/all.json"
 _MOST_FAULTS = 20  # of one document
 _LONGEST = 300  # characters of what is wrong with it
 _LATEST_UPDATE = "9999-12-31"
+_APPROVED = re.compile(r"(?:[A-Z][A-Za-z-]+: [^\x00-\x1f\x7f-\x9f\u2028\u2029]+\n)+")
 _VERSION_IN_URI = re.compile(r"/([0-9a-f]{64})\.json\Z")
 
 
@@ -152,6 +156,32 @@ class Hold:
         return _render({"v": 1, "target": self.target, "until": self.until, "reason": self.reason})
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What somebody signed, evidence or an approval. Whose signature it is, and whether it is right, is not said."""
+
+    payload: bytes
+    signature: str  # as ssh-keygen writes it, with its line ends
+    statement: Statement | None = None  # of evidence: what is signed
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the file; its first digits are in its name."""
+        return hashlib.sha256(self.render()).hexdigest()
+
+    @property
+    def approval_path(self) -> str:
+        """The path of an approval: the SHA-256 of what was approved, and the first digits of its own."""
+        return f"approvals/{hashlib.sha256(self.payload).hexdigest()}.{self.digest[:16]}.json"
+
+    def evidence_path(self, target: Target, slot: str, version: str) -> str:
+        """The path of evidence about a version, beside its record."""
+        return f"registry/{target}/{slot}/{version}.evidence.{self.digest[:12]}.json"
+
+    def render(self) -> bytes:
+        return _render({"v": 1, "payload": base64.b64encode(self.payload).decode(), "signature": self.signature})
+
+
 def version_in(uri: str) -> str | None:
     """The version at the end of the URI of a blob, if one is there."""
     found = _VERSION_IN_URI.search(uri)
@@ -204,6 +234,34 @@ def read_hold(data: bytes, path: str) -> Hold | list[Fault]:
         return [fault]
     del document["v"]
     return Hold(**document)
+
+
+def read_evidence(data: bytes, path: str) -> Signed | list[Fault]:
+    """The evidence in `data`, or all faults of its JSON, its schema, and the statement that is signed."""
+    found = _read_signed(data, path)
+    if isinstance(found, list):
+        return found
+    statement = read_statement(found.payload, path)
+    return [statement] if isinstance(statement, Fault) else replace(found, statement=statement)
+
+
+def read_approval(data: bytes, path: str) -> Signed | list[Fault]:
+    """The approval in `data`, or all faults of its JSON, its schema, and the lines that are signed."""
+    found = _read_signed(data, path)
+    if isinstance(found, Signed) and not _APPROVED.fullmatch(found.payload.decode("utf-8", "replace")):
+        return [Fault(path, "schema", "$.payload: these are no lines of a change: approve it with pointsman approve")]
+    return found
+
+
+def _read_signed(data: bytes, path: str) -> Signed | list[Fault]:
+    document = _read(data, path, "signed")
+    if isinstance(document, list):
+        return document
+    try:
+        payload = base64.b64decode(document["payload"], validate=True)
+    except ValueError:
+        return [Fault(path, "schema", "$.payload: this is not base64")]
+    return Signed(payload, document["signature"])
 
 
 def _read(data: bytes, path: str, kind: str) -> Any:

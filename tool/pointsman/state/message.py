@@ -91,6 +91,7 @@ class Message:
     run: str = ""
     reason: str = ""
     held_now: frozenset[str] = frozenset()  # "tenant/surface" or "all": hold set or released without review
+    vows: frozenset[str] = field(default=frozenset(), compare=False)  # the lines that say what it does to a target
     _blocks: dict[Target, list[Said]] = field(init=False, repr=False, compare=False)
     _shipped: tuple[Target, ...] = field(init=False, repr=False, compare=False)  # the first two
 
@@ -134,7 +135,7 @@ def parse(text: str) -> Message:
     blocks: list[Said] = []
     latest: dict[Target, Said] = {}
     run = reason = ""
-    held_now = set()
+    held_now, vows = set(), set()
     for kind, found in _found([line.removesuffix("\r") for line in text.split("\n")]):
         value = found["value"]
         if kind == "run":
@@ -156,7 +157,9 @@ def parse(text: str) -> Message:
             latest[target] = Said(target)
             blocks.append(latest[target])
         _add(latest[target], kind, value, found)
-    return Message(tuple(blocks), run, reason, frozenset(held_now))
+        if kind != "now":
+            vows.add(found[0])
+    return Message(tuple(blocks), run, reason, frozenset(held_now), frozenset(vows))
 
 
 def _found(pieces: Sequence[str]) -> Iterator[tuple[str, re.Match[str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import unicodedata
 from collections.abc import Iterator
 
@@ -10,9 +11,14 @@ from pointsman.errors import Problem
 from pointsman.state.documents import HOLD_ON_ALL
 from pointsman.state.names import Target, is_name, is_version
 
-STATE_ROOTS = ("manifests", "registry", "holds")
+STATE_ROOTS = ("manifests", "registry", "holds", "approvals")
 READMES = ("manifests/README.md", "registry/README.md")
-DOCUMENTS = ("manifest", "record", "tombstone", "hold")  # kinds of paths that hold a state document
+SIGNED = ("evidence", "approval")  # kinds of paths that hold a signed file
+DOCUMENTS = ("manifest", "record", "tombstone", "hold", *SIGNED)  # kinds of paths that hold a state document
+
+
+_EVIDENCE = re.compile(r"evidence\.[0-9a-f]{12}\.json")
+_APPROVAL = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{16}\.json")
 
 
 def path_kind(path: str) -> str:
@@ -34,7 +40,10 @@ def path_kind(path: str) -> str:
         case ["registry", tenant, surface, slot, name] if is_target(tenant, surface) and is_name(slot):
             version, _, ending = name.partition(".")
             kinds = {"json": "record", "retired.json": "tombstone"}
-            return kinds.get(ending, "bad") if is_version(version) else "bad"
+            kind = "evidence" if _EVIDENCE.fullmatch(ending) else kinds.get(ending, "bad")
+            return kind if is_version(version) else "bad"
+        case ["approvals", name] if _APPROVAL.fullmatch(name):
+            return "approval"
     return "bad"
 
 
@@ -48,7 +57,7 @@ def is_target(tenant: str, surface: str) -> bool:
 
 
 def target_of(path: str) -> Target:
-    """The target of a path that is a manifest, a record or a tombstone."""
+    """The target of a path that is a manifest, a record, a tombstone or evidence."""
     return Target(*path.split("/")[1:3])
 
 

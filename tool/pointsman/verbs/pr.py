@@ -7,16 +7,17 @@ from typing import Annotated, Literal
 
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
+from pointsman.report.approvals import approvals_of
 from pointsman.shipping.merge import merge_pull
 from pointsman.shipping.merged import merged_before
 from pointsman.shipping.pulls import NoneOpen, Pull, close_pull, find, is_stale, open_pulls, reference
 from pointsman.state.objects import Oid
 from pointsman.struct import struct
-from pointsman.values import CommitId, JudgedFault, Moment, PullRequest, TargetName, ToldFault, judged, told
+from pointsman.values import Approvals, CommitId, JudgedFault, Moment, PullRequest, TargetName, ToldFault, judged, told
 from pointsman.workspace import Workspace
 
 
-@struct(frozen=True)
+@struct(frozen=True, kw_only=True)
 class ListedPullRequest(PullRequest):
     """An open pull request, by whom it is, and whether main has overtaken it."""
 
@@ -25,6 +26,7 @@ class ListedPullRequest(PullRequest):
     opened_at: Moment
     author: str
     stale: Annotated[bool, "main moved a manifest that it replaces"]
+    approvals: Annotated[Approvals | None, "left out if it needs none"] = None
 
 
 @struct(frozen=True)
@@ -34,7 +36,7 @@ class Listed:
     pull_requests: Sequence[ListedPullRequest]
 
 
-@struct(frozen=True)
+@struct(frozen=True, kw_only=True)
 class Shown(ListedPullRequest):
     """One of them, what it changes, and what the gate says of it."""
 
@@ -79,6 +81,7 @@ def _listed(gate: Gate, main: Oid, pull: Pull) -> ListedPullRequest:
         opened_at=pull.opened_at,
         author=pull.author,
         stale=is_stale(gate, main, pull),
+        approvals=approvals_of(gate, main, gate.consent(main, pull.head)),
     )
 
 
@@ -101,6 +104,7 @@ def show(workspace: Workspace, text: str) -> Outcome[Shown]:
         opened_at=listed.opened_at,
         author=listed.author,
         stale=listed.stale,
+        approvals=listed.approvals,
         head=pull.head,
         says=[line for each in pull.message.said for line in each.lines()],
         faults=[*map(judged, verdict.faults), *(judged(fault, reason) for fault, reason in verdict.accepted)],

@@ -168,6 +168,9 @@ def _told(
     return PublishedArtifact(source.path, str(target), slot, version, uri, blob, uri in ships, stored)
 
 
+_SOME = 5  # what waits for people alone is no fault of the one who publishes
+
+
 def exit_code(outcomes: Sequence[ShippedTarget]) -> int:
     """What a command ends with that shipped: 0 all, 1 refused, 3 no answer, 4 overtaken, 5 some of several."""
     codes = set(map(_code, outcomes))
@@ -176,7 +179,8 @@ def exit_code(outcomes: Sequence[ShippedTarget]) -> int:
 
 def _code(each: ShippedTarget) -> int:
     if each.faults is not None:
-        return Refused.exit_code
+        waits = all(fault.rule == "unapproved" for fault in each.faults)
+        return _SOME if waits else Refused.exit_code
     if each.says is None:
         return 0
     return Unreachable.exit_code if each.outcome == "waits" else MovedFirst.exit_code

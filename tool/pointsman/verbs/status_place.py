@@ -147,6 +147,7 @@ class PlaceLook:
             fence = read_fence(self._store, SYNCED)
         except Unreachable:
             return ()
+        self._look.gate.remember(fence.approved)
         return rewrite_faults(self._look.gate, Checkpoint.SYNC, fence, self._look.main)
 
     @cached_property

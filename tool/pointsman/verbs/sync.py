@@ -5,6 +5,7 @@ Each place has a fence of its own and is synced alone, so one that cannot be rea
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def sync(workspace: Workspace, orders: Orders = _USUAL, seen: Seen | None = None
     if seen is not None and (idle := seen.again(repo)) is not None:
         return idle
     head = Snapshot(repo, repo.refresh())
-    places = head.settings().serving
+    places = workspace.gate.settings(head).serving
     tries = [
         _Try(PlaceSync(workspace, place, orders, seen.of(place) if seen is not None else None)) for place in places
     ]
@@ -50,6 +51,8 @@ def sync(workspace: Workspace, orders: Orders = _USUAL, seen: Seen | None = None
     for each in tries:
         each.deliver()
     outcome = _outcome(tries, orders)
+    if note := workspace.gate.consents.policies.note(Snapshot(repo, outcome.value.commit)):
+        outcome = dataclasses.replace(outcome, notes=(*outcome.notes, note))
     if seen is not None:
         seen.done({each.sync.place: each.problem is None for each in tries}, outcome)
     return outcome

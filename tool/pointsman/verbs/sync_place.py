@@ -51,7 +51,7 @@ class PlaceSync:
 
     def look_at_mounts(self, head: Snapshot) -> tuple[str, ...]:
         """What looks as if it were not mounted. Unreachable if sync would begin anew in its place."""
-        inside = serves_from_store(head.settings(), self.place)
+        inside = serves_from_store(self._gate.settings(head), self.place)
         # A replica that is empty may be one that has nothing yet. No pointer is written before it has.
         if not self.place.store and (says := unmounted(self._gate.documents, head)):
             if inside or read_fence(self._store, SYNCED).commit is None:
@@ -80,7 +80,7 @@ class PlaceSync:
         """Call whom the settings name for what was written."""
         if self.main is None or self._orders.dry_run:
             return []
-        settings = Snapshot(self._repo, self.main).settings()
+        settings = self._gate.settings(Snapshot(self._repo, self.main))
         return Notices(self._store, settings, self._as_in(settings)).deliver(self._gate, self.main, self.done)
 
     def _once(self) -> Oid:
@@ -89,13 +89,14 @@ class PlaceSync:
         for target in [target for target, each in self.done.items() if each.outcome not in DID]:
             del self.done[target]
         fence = read_fence(store, SYNCED)
-        listed_by = self._as_in(Snapshot(repo, repo.main).settings())
+        gate.remember(fence.approved)
+        listed_by = self._as_in(gate.settings(Snapshot(repo, repo.main)))
         seen = self._seen
         listed = dict(pointers(store, listed_by) if seen is None else pointers_again(store, listed_by, fence, seen))
         serving = {target: held for target, held in listed.items() if isinstance(held, Held)}
         main = repo.refresh()
         head = Snapshot(repo, main)
-        settings = head.settings()
+        settings = gate.settings(head)
         place = self._as_in(settings)
         if place.manifest != listed_by.manifest:
             raise MovedFirst("the settings on main moved the serving pointers meanwhile: run pointsman sync again")
@@ -149,7 +150,8 @@ class PlaceSync:
         if faults and not self._orders.accept_rewrite:
             raise Refused(faults)
         if not self._orders.dry_run:
-            move_fence(self._store, fence, main)
+            approved = self._gate.consents.policies.approved(Snapshot(self._repo, main))
+            move_fence(self._store, fence, main, approved)
 
 
 def _adds_nothing(earlier: str, outcome: str) -> bool:

@@ -1,0 +1,60 @@
+"""`pointsman approve`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pointsman.cli.arguments import TEXT
+from pointsman.cli.console import Answer, Call, example, json_option
+
+if TYPE_CHECKING:
+    from pointsman.verbs.approve import Approved, Pending
+
+
+@click.command(epilog=example("pointsman approve grocer/home --key ~/.ssh/id_ed25519"))
+@click.argument("pull", metavar="[PR]", type=TEXT, required=False)
+@click.option(
+    "--list", "listed", is_flag=True, help="Show the open pull requests that need approvals, and who gave them."
+)
+@click.option("--key", metavar="FILE", type=TEXT, help="The SSH key to sign with; default: git's user.signingkey.")
+@json_option
+@click.pass_obj
+def approve(call: Call, pull: str | None, listed: bool, key: str | None) -> Answer:
+    """Sign one change, as one of those whose approvals it needs.
+
+    PR is an id, a branch, or a target with one open pull request; for a change of the settings a branch or a commit.
+    The signature lands on main as a small file.
+    """
+    from pointsman.verbs import approve as verb
+
+    if listed == (pull is not None) or (listed and key is not None):
+        raise click.UsageError("name one pull request, or --list alone", click.get_current_context())
+    call.refusal = "nothing was signed"
+    with call.workspace() as workspace:
+        if pull is None:
+            return Answer(verb.pending(workspace), render_list)
+        return Answer(verb.approve(workspace, pull, key), render)
+
+
+def render(approved: Approved) -> str:
+    """What was signed, by whom, and how many approvals the change has now."""
+    one = approved.approval
+    left = approved.needed - len(approved.approvals)
+    missing = f"{left} more needed, of {', '.join(approved.lacking) or 'nobody'}" if left > 0 else "none is missing"
+    lines = [f"approved by {one.by}: {len(approved.approvals)} of {approved.needed} approvals, {missing}"]
+    return "\n".join([*lines, *(f"  {line}" for line in one.lines), f"  in {one.path}"])
+
+
+def render_list(pending: Pending) -> str:
+    """One line for each pull request."""
+    from pointsman.report.approvals import approvals_line
+
+    return (
+        "\n".join(
+            f"{each.id}  {', '.join(each.targets)}  {each.title}  {approvals_line(each.approvals)}"
+            for each in pending.pull_requests
+        )
+        or "no open pull request needs approvals"
+    )

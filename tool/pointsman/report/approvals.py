@@ -1,0 +1,30 @@
+"""Who has approved a change, and whose approvals are missing, as documents and people read it."""
+
+from __future__ import annotations
+
+from pointsman.gate.gate import Gate
+from pointsman.repo.snapshot import Snapshot
+from pointsman.report.words import some
+from pointsman.rules.evidence import Consent
+from pointsman.state.documents import rfc3339
+from pointsman.state.objects import Oid
+from pointsman.values import Approvals, ApprovedBy
+
+
+def approvals_of(gate: Gate, base: Oid, consent: Consent | None) -> Approvals | None:
+    """The approvals of a change on `base`; None if it needs none."""
+    if consent is None:
+        return None
+    there = Snapshot(gate.repo, base)
+    by = [ApprovedBy(str(each), rfc3339(gate.consents.landings.landed(there, each.path))) for each in consent.by]
+    void = [*consent.void, *([consent.unproven] if consent.unproven else [])]
+    return Approvals(consent.subject, consent.needed, by, list(consent.lacking), void)
+
+
+def approvals_line(found: Approvals) -> str:
+    """How many have approved, and who may still."""
+    count = f"{len(found.by)} of {found.needed} approvals"
+    by = f" (by {some([each.by for each in found.by])})" if found.by else ""
+    if len(found.by) >= found.needed:
+        return f"{count}{by}"
+    return f"{count}{by}; {some(found.lacking) if found.lacking else 'nobody else'} may approve"

@@ -1,0 +1,133 @@
+"""`approve`: one person's signed consent to one change, landed on main as a small file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pointsman.errors import Problem, Refused
+from pointsman.outcome import Outcome
+from pointsman.repo.snapshot import Snapshot
+from pointsman.report.approvals import approvals_of
+from pointsman.rules.evidence import Consent
+from pointsman.shipping.additions import AddedFile, Additions
+from pointsman.shipping.landing import add_to_main
+from pointsman.shipping.pulls import NoneOpen, find, open_pulls
+from pointsman.state.consent import NAMESPACE, payload_of
+from pointsman.state.documents import Signed
+from pointsman.state.names import short
+from pointsman.state.objects import Oid
+from pointsman.struct import struct
+from pointsman.trust.keygen import sign
+from pointsman.trust.ssh_signature import read_signature
+from pointsman.values import Approvals, ApprovedBy, PullRequest, Sha256, TargetName
+from pointsman.workspace import Workspace
+
+_ASIDE = ("unapproved", "evidence-missing", "on-hold")  # what may still come, or pass by itself
+
+
+@struct(frozen=True)
+class OneApproval:
+    """What was signed, by whom, and where the signature is."""
+
+    subject: Annotated[Sha256, "the SHA-256 over the lines"]
+    lines: Annotated[Sequence[str], "what was approved"]
+    by: Annotated[str, "whose key it is, by the file of signers on main"]
+    path: Annotated[str, "the file on main"]
+
+
+@struct(frozen=True)
+class Approved:
+    """One approval, and all that the change has now."""
+
+    approval: OneApproval
+    approvals: Sequence[ApprovedBy]
+    needed: Annotated[int, "persons"]
+    lacking: Annotated[Sequence[str], "who else may approve"]
+
+
+@struct(frozen=True)
+class Waiting(PullRequest):
+    """An open pull request that needs approvals."""
+
+    targets: Sequence[TargetName]
+    title: str
+    approvals: Approvals
+
+
+@struct(frozen=True)
+class Pending:
+    """All open pull requests that need approvals, approved or not."""
+
+    pull_requests: Sequence[Waiting]
+
+
+def pending(workspace: Workspace) -> Outcome[Pending]:
+    """The open pull requests that need approvals, and who has given one."""
+    gate, main = workspace.gate, workspace.repo.refresh()
+    found = []
+    for pull in open_pulls(workspace):
+        approvals = approvals_of(gate, main, gate.consent(main, pull.head))
+        if approvals is not None:
+            targets = list(map(str, pull.targets))
+            found.append(Waiting(pull.id, pull.opened.url, pull.branch, targets, pull.title, approvals))
+    return Outcome(Pending(found))
+
+
+def approve(workspace: Workspace, text: str, key: str | None = None) -> Outcome[Approved]:
+    """Sign a change and land the signature. Problem if it needs no approval, or if the key may not give one.
+
+    `text`: a pull request, or a revision, because a pull request of settings is none of ours. Refused if the gate
+    would stop the change all the same.
+    """
+    repo, gate = workspace.repo, workspace.gate
+    main = repo.refresh()
+    head = _head(workspace, text)
+    verdict = gate.judge_change(main, head, notes=False)
+    if faults := [fault for fault in verdict.faults if fault.rule not in _ASIDE]:
+        raise Refused(faults)
+    consent = verdict.evidence.consent if verdict.evidence is not None else None
+    if consent is None:
+        needs = gate.documents.settings(Snapshot(repo, main)).approvals
+        says = "this change needs none" if needs else "[policy] approvals of main demands none"
+        raise Problem(f"nothing to approve: {says}")
+    signed = _signed(workspace, consent, key)
+    by = _signer(workspace, main, signed)
+    file = AddedFile(signed.approval_path, signed.render())
+    if not {*by.split(" = ")} & {name for each in consent.by for name in each.names}:
+        subject = f"approve: {short(consent.subject)} by {by}"
+        add_to_main(workspace, Snapshot(repo, main).settings(), Additions([file], lambda _: subject))
+    main = repo.main
+    now = approvals_of(gate, main, gate.consent(main, head))
+    assert now is not None
+    one = OneApproval(consent.subject, list(consent.lines), by, file.path)
+    return Outcome(Approved(one, now.by, now.needed, now.lacking))
+
+
+def _head(workspace: Workspace, text: str) -> Oid:
+    try:
+        return find(workspace, text).head
+    except NoneOpen as none:
+        try:
+            return workspace.repo.resolve(text)
+        except Problem:
+            raise none from None
+
+
+def signing_key(workspace: Workspace, key: str | None) -> str:
+    """The key to sign with: the one that is named, or that of git's settings; Problem if there is none."""
+    if found := key or workspace.repo.signing_key:
+        return found
+    raise Problem("no key to sign with: name an SSH key with --key FILE, or set git's user.signingkey and gpg.format")
+
+
+def _signed(workspace: Workspace, consent: Consent, key: str | None) -> Signed:
+    payload = payload_of(consent.lines)
+    return Signed(payload, sign(payload, NAMESPACE, signing_key(workspace, key)))
+
+
+def _signer(workspace: Workspace, main: Oid, signed: Signed) -> str:
+    """Whose signature it is; Problem if nobody's who may approve now."""
+    found = read_signature(signed.signature)
+    assert found is not None
+    return workspace.gate.consents.signer(Snapshot(workspace.repo, main), found.key, workspace.now)
