@@ -53,7 +53,7 @@ def render(retired: Retired) -> str:
         where = "is in the trash" if found.state == "trash" else "has no record"
         lines.append(
             f"{found.target} {found.type} {short(found.version)} {where}, which no tombstone is for: "
-            f"pointsman gc --no-trash {short(found.version)}"
+            f"pointsman gc --delete --no-trash {short(found.version)}"
         )
     lines += [f"not read: {each.uri}: {one_line(each.why)}" for each in retired.unread]
     if retired.kept:

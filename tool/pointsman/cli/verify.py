@@ -8,6 +8,7 @@ import click
 
 from pointsman.cli.arguments import COUNT, TARGET, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.state.names import Target
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 @click.option("--all", "every", is_flag=True, help="Check every recorded version; default: the current ones.")
 @click.option("--sample", metavar="N", type=COUNT, help="Check only N of them, chosen at random.")
 @click.option("--shard", metavar="I/N", type=TEXT, default="1/1", help="Check only the I-th of N parts of them.")
+@click.option("--repair-from", metavar="DIR|URL", type=TEXT, help="Put a missing blob back from bytes that hash to it.")
 @json_option
 @click.pass_obj
-def verify(call: Call, targets: tuple[Target, ...], every: bool, sample: int | None, shard: str) -> Answer:
+def verify(
+    call: Call, targets: tuple[Target, ...], every: bool, sample: int | None, shard: str, repair_from: str | None
+) -> Answer:
     """Read stored blobs again and check their hashes."""
     from pointsman.verbs import verify as verb
 
-    choice = verb.Choice(every, sample, verb.read_shard(shard))
+    choice = verb.Choice(every, sample, verb.read_shard(shard), repair_from or "")
     with call.workspace() as workspace:
         return Answer(verb.verify(workspace, targets, choice), render)
 
@@ -33,4 +37,9 @@ def verify(call: Call, targets: tuple[Target, ...], every: bool, sample: int | N
 def render(found: Verified) -> str:
     """One line per fault, and how much was read."""
     bad = f"{len(found.faults)} of them bad" if found.faults else "all as they should be"
-    return "\n".join([*map(str, found.faults), f"{found.blobs} blobs, {found.bytes} bytes: {bad}"])
+    lines = [
+        f"{each.target} {each.type} {short(each.version)} was retired on {each.retired_at}, its bytes are gone"
+        for each in found.retired
+    ]
+    lines += [f"{each.target} {each.type} {short(each.version)} is back: {each.uri}" for each in found.repaired]
+    return "\n".join([*lines, *map(str, found.faults), f"{found.blobs} blobs, {found.bytes} bytes: {bad}"])

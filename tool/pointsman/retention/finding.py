@@ -1,12 +1,11 @@
-"""Finds the stored blobs that hold an id: in the store, in former ones, and in their trash, recorded or not.
+"""Finds the stored blobs that hold an id: in the store, in former ones and replicas, and in their trash.
 
-Blobs are read as they come, by as many processes as there are processors. Memory follows the size of the blobs that are
-read at once, not their number.
+Whether they are recorded does not matter. Blobs are read as they come, by as many processes as there are processors.
+Memory follows the size of the blobs that are read at once, not their number.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,19 +15,15 @@ from pointsman.artifact.holding import Held, NotRead, Search
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Blocked, Unreachable
 from pointsman.progress import Progress
+from pointsman.retention.trash import TRASH, read_place, slot_of
 from pointsman.settings import Settings
-from pointsman.state.names import NAME, VERSION, Target
-from pointsman.state.paths import is_target
+from pointsman.state.names import Target
 from pointsman.state.store_url import can_be_asked
 from pointsman.store.base import Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 from pointsman.store.processes import cores, in_processes
 
-_KEY = re.compile(
-    rf"(?P<trash>\.pointsman/trash/[0-9-]{{10}}/)?(?P<tenant>{NAME})/(?P<surface>{NAME})/(?P<type>{NAME})/"
-    rf"(?P<version>{VERSION})\.json"
-)
 _BATCH = 256  # blobs that are given to the threads at once
 _MOST = 1 << 28  # bytes of one blob: it is in memory as a whole. Serving loads 10 MB
 
@@ -128,12 +123,15 @@ class _Finder:
         self._gone: set[str] = set()  # keys that were listed and could not be read any more
 
     def run(self) -> Findings:
-        for url in (self._settings.store, *self._settings.former):
+        settings = self._settings
+        stores = [(url, settings.access) for url in (settings.store, *settings.former)]
+        stores += [(place.store, place.access) for place in settings.serving if place.store]
+        for url, access in dict.fromkeys(stores):
             if not can_be_asked(url):
                 self._result.unread.append(Unread(url, "no store of this kind can be read"))
                 continue
             try:
-                self._read_store(open_store(url, self._settings.access))
+                self._read_store(open_store(url, access))
             except Unreachable as error:
                 self._result.unread.append(Unread(url, str(error)))
         return self._result
@@ -153,13 +151,12 @@ class _Finder:
 
     def _blobs(self, store: Store) -> Iterator[_Blob]:
         for listed in store.objects(""):
-            found = _KEY.fullmatch(listed.key)
-            if found is None or not is_target(found["tenant"], found["surface"]):
+            place = read_place(listed.key) if listed.key.startswith(TRASH) else None
+            slot = slot_of(place[1] if place is not None else listed.key)
+            if slot is None:
                 self._result.others += "/.pointsman/" not in f"/{listed.key}"
-                continue
-            if self._is_mine(found["version"]):
-                target = Target(found["tenant"], found["surface"])
-                yield _Blob(listed.key, target, found["type"], found["version"], found["trash"] is not None)
+            elif self._is_mine(slot[2]):
+                yield _Blob(listed.key, *slot, in_trash=place is not None)
 
     def _read_all(self, store: Store, blobs: Iterator[_Blob]) -> None:
         while batch := list(islice(blobs, _BATCH)):

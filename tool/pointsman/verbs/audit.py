@@ -20,6 +20,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.report.audit.document import Report
 from pointsman.report.audit.value import Audit
 from pointsman.report.status import claimed
+from pointsman.retention.ripe import Tombstones
 from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.claims import Claims, claims_at, told_claim
 from pointsman.serving.fence import AUDITED, SYNCED, Fence, move_fence, read_fence, rewrite_faults
@@ -72,7 +73,7 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Audi
     notes += _claims(gate, settings, main, workspace.now)
     if ahead := clock_ahead(((commit.oid, commit.time) for commit in every), workspace.now):
         notes.append(ahead)
-    found = report.value()
+    found = report.value(Tombstones(gate, main, workspace.now))
     return Outcome(found, 1 if found.counts.broken else 0, tuple(notes))
 
 

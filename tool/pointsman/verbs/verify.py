@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,11 +18,13 @@ from pointsman.gate.unmounted import require_mounted
 from pointsman.history.events import unknown
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
+from pointsman.retention.repairing import Lost, repair
+from pointsman.retention.ripe import Tombstones
 from pointsman.settings import Settings
 from pointsman.state.names import Target, is_name, is_version
 from pointsman.store.processes import cores, in_processes
 from pointsman.struct import struct
-from pointsman.values import Count, ToldFault, told
+from pointsman.values import ArtifactType, Count, Moment, TargetName, ToldFault, Version, told
 from pointsman.workspace import Workspace
 
 _BATCH = 1024  # records read before their blobs are; memory follows this, not the number of blobs
@@ -36,6 +39,27 @@ class Choice:
     every: bool = False
     sample: int | None = None
     shard: tuple[int, int] = (1, 1)
+    repair_from: str = ""  # a directory or a URL that may have what is missing
+
+
+@struct(frozen=True)
+class GoneVersion:
+    """A version without bytes, as its tombstone allows."""
+
+    target: TargetName
+    type: ArtifactType
+    version: Version
+    retired_at: Moment
+
+
+@struct(frozen=True)
+class RepairedVersion:
+    """A version whose blob was missing and is back."""
+
+    target: TargetName
+    type: ArtifactType
+    version: Version
+    uri: str
 
 
 @struct(frozen=True)
@@ -45,6 +69,8 @@ class Verified:
     blobs: Annotated[Count, "how many were read"]
     bytes: Annotated[Count, "of all that were read"]
     faults: Sequence[ToldFault]
+    retired: Annotated[Sequence[GoneVersion], "whose bytes are gone, as a ripe tombstone allows: no fault"] = ()
+    repaired: Annotated[Sequence[RepairedVersion], "what --repair-from put back"] = ()
 
 
 def read_shard(text: str) -> tuple[int, int]:
@@ -56,7 +82,10 @@ def read_shard(text: str) -> tuple[int, int]:
 
 
 def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> Outcome[Verified]:
-    """Hash the chosen blobs of the targets named, of all without any. Exit 1 if one is missing or altered."""
+    """Hash the chosen blobs of the targets named, of all without any. Exit 1 if one is missing or altered.
+
+    A missing one is no fault if its tombstone is ripe. One without a tombstone is put back if `repair_from` has it.
+    """
     repo, progress = workspace.repo, workspace.progress
     head = Snapshot(repo, repo.refresh())
     gate, settings = workspace.gate, head.settings()
@@ -81,7 +110,41 @@ def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> O
     if blocked and not blobs:
         raise Unreachable(blocked[0].says)
     progress(f"read {blobs} blobs, {size} bytes")
-    return Outcome(Verified(blobs, size, list(map(told, faults))), 1 if faults else 0)
+    repaired, unrepaired = _repaired(workspace, choice.repair_from, [lost for part in found for lost in part.lost])
+    faults = sorted([*faults, *unrepaired])
+    gone = sorted(
+        (gone for part in found for gone in part.gone), key=lambda each: (each.target, each.type, each.version)
+    )
+    return Outcome(Verified(blobs, size, list(map(told, faults)), gone, repaired), 1 if faults else 0)
+
+
+def _repaired(workspace: Workspace, source: str, lost: Sequence[Lost]) -> tuple[list[RepairedVersion], list[Fault]]:
+    """What is put back of what is missing, and the faults of the rest."""
+    if not lost:
+        return [], []
+    head = Snapshot(workspace.repo, workspace.repo.refresh())
+    retired = {each for each in lost if head.entry(each.target.tombstone_path(each.type, each.version)) is not None}
+    wanted = [each for each in lost if source and each not in retired]
+    tried = {each.lost: each.why for each in repair(head.settings(), _url(source), wanted)} if wanted else {}
+    back = [RepairedVersion(str(each.target), each.type, each.version, each.uri) for each in tried if not tried[each]]
+    left = [each for each in lost if tried.get(each) != ""]
+    paths = [each.target.record_path(each.type, each.version) for each in left]
+    says = [f"no blob at {each.uri}: {_mend(tried.get(each), retired=each in retired)}" for each in left]
+    return back, [Fault(path, "blob-missing", why) for path, why in zip(paths, says, strict=True)]
+
+
+def _mend(tried: str | None, *, retired: bool) -> str:
+    """What to do about a blob that is missing."""
+    if retired:
+        return "its tombstone does not allow that yet: find out who deleted it; gc --restore looks into the trash"
+    if tried:
+        return f"{tried}: publish its artifact again"
+    return "publish its artifact again, or name a place that has it with --repair-from"
+
+
+def _url(source: str) -> str:
+    """The URL of a directory, or the URL itself."""
+    return source.rstrip("/") if "://" in source else f"file://{os.path.abspath(source)}"
 
 
 class _Part(NamedTuple):
@@ -91,6 +154,8 @@ class _Part(NamedTuple):
     size: int
     faults: list[Fault]
     blocked: list[Fault]  # what cannot be read
+    lost: list[Lost]  # what is missing, and no tombstone allows that
+    gone: list[GoneVersion]
 
 
 def _part(slot: _Slot, parts: int) -> int:
@@ -114,6 +179,9 @@ def _look(workspace: Workspace, head: Snapshot, settings: Settings, slots: Itera
     blobs = size = 0
     faults: list[Fault] = []
     blocked: list[Fault] = []
+    lost: list[Lost] = []
+    gone: list[GoneVersion] = []
+    tombstones = Tombstones(gate, head.commit or workspace.repo.main, workspace.now)
     while batch := list(islice(slots, _BATCH)):
         gate.documents.read_ahead(head, (target.record_path(slot, version) for target, slot, version in batch))
         records = {slot: _said(head, slot) for slot in batch}
@@ -129,9 +197,21 @@ def _look(workspace: Workspace, head: Snapshot, settings: Settings, slots: Itera
                 blocked.append(Fault(slot[0].record_path(*slot[1:]), "blocked", str(blob)))
                 continue
             blobs, size = blobs + 1, size + ((blob.size if blob is not None else 0) or 0)
+            if record is not None and blob is not None and blob.size is None:
+                if (at := _retired_at(tombstones, slot)) is not None:
+                    gone.append(GoneVersion(str(slot[0]), slot[1], slot[2], at))
+                else:
+                    lost.append(Lost(*slot, record.uri))
+                continue
             faults += _judge(slot, record, (blob.size, blob.sha256) if blob is not None else None)
         progress.counted("blobs read", blobs, None)
-    return _Part(blobs, size, faults, blocked)
+    return _Part(blobs, size, faults, blocked, lost, gone)
+
+
+def _retired_at(tombstones: Tombstones, slot: _Slot) -> str | None:
+    """When a version was retired that has no bytes any more; None unless its tombstone allows that."""
+    verdict = tombstones.verdict(*slot)
+    return tombstones.retired_at(*slot) if verdict is not None and verdict.is_ripe else None
 
 
 def _said(head: Snapshot, slot: _Slot) -> _Said | None:
@@ -183,8 +263,6 @@ def _judge(slot: _Slot, record: _Said | None, blob: tuple[int | None, str | None
         yield Fault(path, "record-not-landed", "no record that can be read is on main: see pointsman check")
     elif blob is None:
         yield Fault(path, "foreign-uri", f"it points to {record.uri}, where no store of the settings has this version")
-    elif blob[0] is None:
-        yield Fault(path, "blob-missing", f"no blob at {record.uri}: publish its artifact again")
     elif blob[1] != version:
         says = f"the bytes at {record.uri} are not those of its version: the store was altered, restore it"
         yield Fault(path, "blob-altered", says)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import get_args
 
 from pointsman.errors import Fault
+from pointsman.gate.documents import retired_by
 from pointsman.gate.gate import Verdict
 from pointsman.gate.lineage import Past
 from pointsman.history.events import Event, EventReader
@@ -22,9 +23,11 @@ from pointsman.report.audit.value import (
     LandedFault,
     Period,
     Person,
+    RetiredVersion,
     Signed,
     Signer,
 )
+from pointsman.retention.ripe import Tombstones
 from pointsman.state.documents import rfc3339
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
@@ -41,6 +44,7 @@ class Report:
         self._events: list[AuditedEvent] = []
         self._faults: list[LandedFault] = []
         self._asked: list[Oid] = []
+        self._graves: dict[str, Commit] = {}  # tombstone on main → the commit that left it so
 
     def lost(self, faults: Sequence[Fault]) -> None:
         """What is wrong with main as a whole."""
@@ -60,8 +64,8 @@ class Report:
         self._faults += [_landed(fault, commit) for fault in verdict.faults]
         self._faults += [_landed(fault, commit, why) for fault, why in verdict.accepted]
 
-    def value(self) -> Audit:
-        """What was reported so far."""
+    def value(self, tombstones: Tombstones) -> Audit:
+        """What was reported so far. `tombstones`: those of main now."""
         return Audit(
             main=self._main,
             since=self._since,
@@ -72,6 +76,24 @@ class Report:
             people=self._people(),
             signatures=self._signed(),
             faults=self._faults,
+            retired=[self._retired(tombstones, path, commit) for path, commit in sorted(self._graves.items())],
+        )
+
+    def _retired(self, tombstones: Tombstones, path: str, commit: Commit) -> RetiredVersion:
+        target, slot, version = retired_by(path)
+        verdict = tombstones.verdict(target, slot, version)
+        tombstone = verdict.tombstone if verdict is not None else None
+        return RetiredVersion(
+            target=str(target),
+            type=slot,
+            version=version,
+            erase=tombstone is not None and bool(tombstone.erase),
+            gone=verdict is not None and verdict.is_ripe,
+            reason=tombstone.reason if tombstone is not None else None,
+            commit=commit.oid,
+            at=rfc3339(self._moments.of(commit.oid)),
+            by=commit.author,
+            committer=commit.committer,
         )
 
     def _period(self) -> Period | None:
@@ -93,7 +115,12 @@ class Report:
         )
 
     def _told(self, commit: Commit) -> list[Event]:
-        """What a commit did to manifests and holds."""
+        """What a commit did to manifests and holds. Keeps what it did to tombstones."""
+        for change in commit.changes:
+            if path_kind(change.path) == "tombstone":
+                self._graves.pop(change.path, None)
+                if change.new is not None:
+                    self._graves[change.path] = commit
         changes = tuple(change for change in commit.changes if path_kind(change.path) in ("manifest", "hold"))
         if not changes:
             return []

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pointsman.history.signatures import Signature
-from pointsman.report.audit.value import Audit, AuditedEvent, LandedFault
+from pointsman.report.audit.value import Audit, AuditedEvent, LandedFault, RetiredVersion
 from pointsman.report.words import shown
 from pointsman.state.names import short
 from pointsman.values import CommitId
@@ -88,6 +88,7 @@ def tables(found: Audit, *, usual: bool = True) -> Iterator[Table]:
         )
         if usual or kinds != ("ship",)
     ]
+    lists.append(Table("Retired versions", EVENTS, list(map(_retired, found.retired))))
     people = [(_who(each.who), f"{each.authored:,}", f"{each.committed:,}") for each in found.people]
     lists.append(Table("People", PEOPLE, people))
     signers = found.signatures.signers if found.signatures else ()
@@ -107,6 +108,20 @@ def _event(event: AuditedEvent, rule: str = "", why: str = "") -> Sequence[str]:
     said = why or "; ".join(filter(None, (event.reason or event.subject, run)))
     by = _made_by(event.by, event.committer)
     return event.at, event.target, what, shown(said, _LONG), by, _commit(event.commit, event.signature)
+
+
+def _retired(each: RetiredVersion) -> Sequence[str]:
+    erased = "erased" if each.erase else "retired"
+    gone = ", its bytes may be gone" if each.gone else ""
+    what = f"{each.type} {short(each.version)} {erased}{gone}"
+    return (
+        each.at,
+        each.target,
+        what,
+        shown(each.reason or "", _LONG),
+        _made_by(each.by, each.committer),
+        short(each.commit),
+    )
 
 
 def _fault(fault: LandedFault) -> Sequence[str]:

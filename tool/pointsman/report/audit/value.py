@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pointsman.history.events import Now, ToldEvent
 from pointsman.history.signatures import Signature
 from pointsman.struct import struct
-from pointsman.values import CommitId, Count, Moment, ToldFault
+from pointsman.values import ArtifactType, CommitId, Count, Moment, TargetName, ToldFault, Version
 
 AuditedKind = Literal["ship", "restore", "removal", "edit", "hold", "release"]
 
@@ -98,6 +98,22 @@ class Signed:
 
 
 @struct(frozen=True)
+class RetiredVersion:
+    """A version that has a tombstone on main, by whom and since when."""
+
+    target: TargetName
+    type: ArtifactType
+    version: Version
+    erase: bool
+    gone: Annotated[bool, "its bytes may be gone: the tombstone is ripe"]
+    reason: Annotated[str | None, "null: the tombstone cannot be read"]
+    commit: CommitId
+    at: Moment
+    by: Annotated[str, "its author"]
+    committer: str
+
+
+@struct(frozen=True)
 class Audit:
     """Everything that an audit found."""
 
@@ -110,3 +126,4 @@ class Audit:
     people: Annotated[Sequence[Person], "those with the most commits first"]
     signatures: Annotated[Signed | None, "null where [audit] names no allowed_signers"]
     faults: Sequence[LandedFault]
+    retired: Annotated[Sequence[RetiredVersion], "every version that has a tombstone on main"] = ()
