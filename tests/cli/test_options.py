@@ -71,6 +71,10 @@ COMMANDS: Mapping[str, Of] = {
         Row("--store", "s3://b/p", {"store": "s3://b/p"}),
         Row("--endpoint", "http://h", {"endpoint": "http://h"}, "--store s3://b/p"),
     )),
+    "find": Of("someone", "find.find", (
+        Row("--from", "ids", {"files": ("ids",)}),
+        Row("--shard", "2/4", {"shard": (2, 4)}),
+    )),
     "gc": Of("", "gc.gc", (
         Row("--delete", None, {"delete": True}),
         Row("--grace", "2d", {"grace": "2d"}),
@@ -114,6 +118,17 @@ COMMANDS: Mapping[str, Of] = {
         Row("--reason", "because", {"reason": "because"}),
         Row("--now", None, {"now": True}),
     )),
+    "retire": Of(VERSION, "retire.retire", (
+        Row("--erase", None, {"erase": True}),
+        Row("--reason", "why", {"reason": "why"}),
+        Row("--merge", None, {"merge": True}),
+        Row("--dry-run", None, {"dry_run": True}),
+    )),
+    "retire TARGET": Of("grocer/home --older-than 180d", "retire.retire", (
+        Row("--older-than", "26w", {"older_than": "26w"}),
+        Row("--keep", "10", {"keep": 10}),
+    )),
+    "retire --holding": Of("--holding ids", "retire.retire", (Row("--holding", "others", {"holding": "others"}),)),
     "review": Of("", "review.review", (
         Row("--base", "main~1", {"base": "main~1"}),
         Row("--head", "topic", {"head": "topic"}),
@@ -161,6 +176,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--all", None, {"every": True}),
         Row("--sample", "3", {"sample": 3}),
         Row("--shard", "2/4", {"shard": (2, 4)}),
+        Row("--repair-from", "backup", {"repair_from": "backup"}),
     )),
 }  # fmt: skip
 
@@ -262,6 +278,7 @@ DRY: Mapping[str, Callable[[Shop], tuple[str, ...]]] = {
         "--reason",
         "x",
     ),
+    "retire": lambda shop: ("retire", "--erase", "--merge", first(shop)),
     "ship": lambda shop: ("ship", "grocer/home", f"popularity@{first(shop)}", "--reship"),
     "sync": lambda shop: ("sync", "--prune"),
 }

@@ -102,7 +102,11 @@ def test_an_id_is_found_in_what_is_current_recorded_retired_in_the_trash_and_wit
     assert "found nowhere" in command.render(nobody.value)
 
 
-def test_shards_together_find_what_one_run_finds(shop: Shop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("many", [1, 256])
+def test_shards_together_find_what_one_run_finds(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    monkeypatch.setattr(find, "_MANY", many)
     files = [implicit(tmp_path / f"{day}.json", f"u{day}", USER, day=day) for day in range(1, 9)]
     for file in files:
         shop.publish(file, record_only=True)

@@ -82,9 +82,14 @@ def find(
     own_type: Callable[[str], UserType | None],
     progress: Progress,
     shard: tuple[int, int] = (1, 1),
+    *,
+    many: bool = True,
 ) -> Findings:
-    """The blobs of the i-th of n shards that hold any of the ids. `own_type` is asked in each process."""
-    parts = cores()
+    """The blobs of the i-th of n shards that hold any of the ids. `own_type` is asked in each process.
+
+    `many`: read them by several processes. The caller has not used a bucket yet: its client does not survive a fork.
+    """
+    parts = cores() if many else 1
 
     def work(part: int) -> Findings:
         return _Finder(settings, ids, own_type, progress, lambda version: _is_mine(version, shard, part, parts)).run()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Annotated, Literal
 
 from pointsman.artifact.holding import place_of
@@ -15,6 +17,7 @@ from pointsman.errors import Problem, Unreachable
 from pointsman.files import read_file
 from pointsman.gate import blob_cache
 from pointsman.gate.unmounted import require_mounted
+from pointsman.history.versions import recorded
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention import finding
@@ -25,6 +28,7 @@ from pointsman.values import ArtifactType, Count, TargetName, Version
 from pointsman.workspace import Workspace
 
 _MOST = 1 << 26  # bytes of a file of ids
+_MANY = 256  # from so many records on, reading the blobs is shared by several processes
 STDIN = "-"
 
 State = Annotated[
@@ -95,8 +99,10 @@ def look(workspace: Workspace, head: Snapshot, ids: Sequence[str], shard: tuple[
     """What the stores have of the ids, by the records and tombstones of one commit of main."""
     gate, settings = workspace.gate, head.settings()
     require_mounted(gate.documents, head)
+    many = len(list(islice(recorded(head), _MANY))) == _MANY
     workspace.repo.git.close()  # each process reads objects through a git of its own
-    seen = finding.find(settings, ids, lambda name: gate.documents.own_type(name, head), workspace.progress, shard)
+    own_type = partial(gate.documents.own_type, base=head)
+    seen = finding.find(settings, ids, own_type, workspace.progress, shard, many=many)
     if seen.unread and not seen.read:
         raise Unreachable(seen.unread[0].why)
     workspace.progress(f"read {seen.read} blobs, {seen.bytes} bytes")
