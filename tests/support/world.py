@@ -36,7 +36,7 @@ from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
 from pointsman.state.names import Target
-from pointsman.verbs import hold, pr, publish, rollback, ship, sync
+from pointsman.verbs import hold, pr, publish, retire, retire_plan, rollback, ship, sync
 from pointsman.workspace import Workspace
 
 HOME = Target("grocer", "home")
@@ -100,6 +100,12 @@ def shipping(day: str) -> Verb:
     return lambda repo: ship.ship(Workspace(repo), ship.Request(HOME, versions, merge=True, reship=True))
 
 
+def retiring(*, merge: bool) -> Verb:
+    versions = tuple(Path(path).stem for path in artifact_files(DAYS[0], "cooc"))
+    request = retire_plan.Request(versions=versions, erase=True, reason="asked for", merge=merge)
+    return lambda repo: retire.retire(Workspace(repo), request)
+
+
 VERBS: Mapping[str, tuple[str, Verb]] = {  # name → the stage that it starts from, and the verb
     "publish": ("day 1 served", publishing(*artifact_files(DAYS[1]), run=8)),
     "publish --merge": ("day 1 served", publishing(*artifact_files(DAYS[1]), merge=True, run=8)),
@@ -114,6 +120,8 @@ VERBS: Mapping[str, tuple[str, Verb]] = {  # name → the stage that it starts f
     "hold": ("day 2 served", holding(FOREVER, now=False)),
     "release --now": ("day 2 held", holding(None, now=True)),
     "ship --merge": ("day 1 again", shipping(DAYS[1])),
+    "retire": ("day 2 served", retiring(merge=False)),
+    "retire --merge": ("day 2 served", retiring(merge=True)),
 }  # fmt: skip
 OFTEN = tuple(VERBS)[:6]  # those that are killed every day
 STAGES: Mapping[str, tuple[str | None, tuple[Verb, ...]]] = {  # name → the stage before it, and what leads there
@@ -282,7 +290,7 @@ class World:
                 for slot, uri in json.loads(data)["current"].items():
                     key = uri.removeprefix(f"file://{self.store}/")
                     assert f"registry/{key}" in files, f"{path}: {slot} has no record on main"
-            if path.startswith("registry/"):
+            if path.startswith("registry/") and not path.endswith(".retired.json"):
                 assert path.removeprefix("registry/") in stored, f"{path} is recorded, and its blob is not there"
 
     def fingerprint(self) -> bytes:
