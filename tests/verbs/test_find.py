@@ -102,7 +102,7 @@ def test_an_id_is_found_in_what_is_current_recorded_retired_in_the_trash_and_wit
     assert "found nowhere" in command.render(nobody.value)
 
 
-@pytest.mark.parametrize("many", [1, 256])
+@pytest.mark.parametrize("many", [1, pytest.param(256, marks=pytest.mark.slow)])
 def test_shards_together_find_what_one_run_finds(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int
 ) -> None:
@@ -117,6 +117,7 @@ def test_shards_together_find_what_one_run_finds(
     assert set.union(*map(found, parts)) == found(whole)
 
 
+@pytest.mark.slow
 def test_former_stores_are_read_too(shop: Shop, tmp_path: Path) -> None:
     file = implicit(tmp_path / "1.json", USER)
     shop.publish(file, merge=True)
@@ -157,6 +158,7 @@ def test_a_store_that_does_not_answer_ends_with_3(shop: Shop, tmp_path: Path) ->
         run(shop, USER)
 
 
+@pytest.mark.slow
 def test_a_blob_that_moves_to_the_trash_while_it_is_looked_for_is_found_there(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +214,7 @@ def test_ids_that_cannot_be_read_are_told_in_a_sentence_without_one(request_of: 
         find.read_ids(request_of(tmp_path))
 
 
+@pytest.mark.slow
 def test_looking_for_an_id_drops_what_is_to_be_erased_from_the_cache(shop: Shop, tmp_path: Path) -> None:
     files = [implicit(tmp_path / f"{day}.json", f"u{day}", USER, day=day) for day in (1, 2)]
     for file in files:
@@ -226,6 +229,7 @@ def test_looking_for_an_id_drops_what_is_to_be_erased_from_the_cache(shop: Shop,
     assert list(blob_cache.versions()) == [version_of(files[1])]
 
 
+@pytest.mark.slow
 def test_a_bucket_is_read_like_a_directory(s3: Server, tmp_path: Path) -> None:
     shop = BucketShop(tmp_path / "shop", s3)
     kept, trashed = (implicit(tmp_path / f"{day}.json", f"u{day}", USER, day=day) for day in (1, 2))

@@ -96,6 +96,7 @@ def test_what_is_needed_is_refused_apart_and_the_rest_goes_on(shop: Shop, tmp_pa
     assert (alone.exit_code, outcomes(alone)) == (1, [("grocer/home", "refused", [current])])
 
 
+@pytest.mark.slow
 def test_to_erase_only_what_is_current_is_needed_and_the_way_to_ship_without_it_is_told(
     shop: Shop, tmp_path: Path
 ) -> None:
@@ -112,6 +113,7 @@ def test_to_erase_only_what_is_current_is_needed_and_the_way_to_ship_without_it_
     assert outcomes(run(shop, new, erase=True, merge=True)) == [("grocer/home", "merged", [new])]
 
 
+@pytest.mark.slow
 def test_a_retired_version_can_be_erased_afterwards(shop: Shop, tmp_path: Path) -> None:
     version = recorded(shop, tmp_path, 1)
     run(shop, version, merge=True)
@@ -122,6 +124,7 @@ def test_a_retired_version_can_be_erased_afterwards(shop: Shop, tmp_path: Path) 
     assert outcomes(run(shop, version)) == [("grocer/home", "unchanged", [version])]
 
 
+@pytest.mark.slow
 def test_the_old_versions_of_a_target_are_retired_but_the_newest_and_the_needed(shop: Shop, tmp_path: Path) -> None:
     for day in (1, 2, 3, 4):
         recorded(shop, tmp_path, day)
@@ -153,6 +156,7 @@ def test_the_old_versions_of_a_target_are_retired_but_the_newest_and_the_needed(
     assert shop.pulls() == []
 
 
+@pytest.mark.slow
 def test_versions_of_several_targets_come_in_one_pull_request(shop: Shop, tmp_path: Path) -> None:
     ours, theirs = recorded(shop, tmp_path, 1), recorded(shop, tmp_path, 1, tenant="bakery")
     made = run(shop, ours, theirs)
@@ -160,6 +164,7 @@ def test_versions_of_several_targets_come_in_one_pull_request(shop: Shop, tmp_pa
     assert len({each["pull_request"]["branch"] for each in made.document["targets"]}) == 1
 
 
+@pytest.mark.slow
 def test_more_than_a_pull_request_may_have_come_in_several(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +209,7 @@ def test_what_is_not_recorded_is_told_with_the_nearest(shop: Shop, tmp_path: Pat
         retire.retire(Workspace(repo), Request(targets=(BAKERY,), older_than="1d"))
 
 
+@pytest.mark.slow
 def test_a_pull_request_of_tombstones_is_shown_and_closed_like_any_other(shop: Shop, tmp_path: Path) -> None:
     version = recorded(shop, tmp_path, 1)
     pull = run(shop, version).document["targets"][0]["pull_request"]

@@ -61,6 +61,7 @@ def test_a_retired_version_is_refused_in_the_first_step_and_nothing_is_written(s
     assert shop.everything() == before, "nothing puts it back"
 
 
+@pytest.mark.slow
 def test_a_retired_version_stops_its_own_target_alone(shop: Shop, tmp_path: Path) -> None:
     old = popularity(tmp_path / "p1.json", 10)
     shop.publish(old, record_only=True)
@@ -74,6 +75,7 @@ def test_a_retired_version_stops_its_own_target_alone(shop: Shop, tmp_path: Path
     }
 
 
+@pytest.mark.slow
 def test_a_version_that_was_retired_and_taken_back_is_shipped_again(shop: Shop, tmp_path: Path) -> None:
     old = popularity(tmp_path / "p1.json", 10)
     shop.publish(old, record_only=True)
@@ -105,6 +107,7 @@ def test_show_tells_who_retired_a_version_and_when(shop: Shop, tmp_path: Path) -
     assert "to be erased: test data (its bytes may be gone)" in text
 
 
+@pytest.mark.slow
 def test_the_cache_drops_what_shall_be_erased_when_its_tombstone_is_judged(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,7 @@ def test_missing_bytes_are_a_loss_until_a_tombstone_that_allows_them_to_be_missi
     assert len(verified(shop, 7.1).document["faults"]) == 2
 
 
+@pytest.mark.slow
 def test_audit_lists_what_is_retired_and_of_what_the_bytes_may_be_gone(shop: Shop, tmp_path: Path) -> None:
     first, _ = two_versions(shop, tmp_path)
     bury(shop, first, erase=True)
@@ -127,6 +128,7 @@ def test_a_missing_blob_is_put_back_from_a_place_that_has_its_bytes(shop: Shop, 
     assert (again.exit_code, again.document["repaired"]) == (0, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [0, 8])
 def test_what_has_a_tombstone_is_not_put_back(shop: Shop, tmp_path: Path, days: float) -> None:
     first, _ = two_versions(shop, tmp_path)
@@ -139,6 +141,7 @@ def test_what_has_a_tombstone_is_not_put_back(shop: Shop, tmp_path: Path, days: 
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_altered_bytes_are_not_replaced(shop: Shop, tmp_path: Path) -> None:
     first, _ = two_versions(shop, tmp_path)
     path = shop.store / KEYS / f"{first}.json"
@@ -151,6 +154,7 @@ def test_altered_bytes_are_not_replaced(shop: Shop, tmp_path: Path) -> None:
     assert path.read_bytes() == b"altered"
 
 
+@pytest.mark.slow
 def test_a_bucket_is_repaired_like_a_directory(s3: Server, tmp_path: Path) -> None:
     shop = BucketShop(tmp_path / "shop", s3)
     shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)
