@@ -644,3 +644,23 @@ def test_a_main_that_records_a_version_after_the_survey_keeps_it(shop: Shop, mon
     document = collected(shop, delete=True).document
     assert document["kept"] == [{"uri": f"file://{target}", "says": "it was recorded meanwhile"}]
     assert target.exists()
+
+
+@pytest.mark.slow
+def test_status_shows_what_the_last_run_left_and_so_do_its_metrics(shop: Shop) -> None:
+    from pointsman.report.status import render, render_prometheus
+    from pointsman.verbs.status import status
+
+    blob(shop, b"orphan")
+    with shop.open() as repo:
+        assert "gc" not in status(Workspace(repo), []).document
+    collected(shop, delete=True)
+    with shop.open() as repo:
+        found = status(Workspace(repo), [])
+        assert "gc" not in status(Workspace(repo), [GROCER]).document
+    assert found.document["gc"]["trash"] == 1
+    assert "gc at 2030-03-17T17:46:40Z: 2 blobs live, 0 orphaned, 0 retired, 1 in the trash" in render(found.value)
+    assert 'pointsman_store_bytes{state="trash"} 6.0' in render_prometheus(found.value)
+    (shop.store / SUMMARY).write_text("[]")
+    with shop.open() as repo:
+        assert "gc" not in status(Workspace(repo), []).document

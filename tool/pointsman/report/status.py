@@ -20,8 +20,12 @@ _SHOWN = 12  # digits of a version or a commit
 
 
 def render(status: Status) -> str:
-    """A block of lines per target."""
-    return "\n".join(line for each in status.targets for line in lines_of(each)) or "nothing was shipped yet"
+    """A block of lines per target, and what the last gc left."""
+    lines = [line for each in status.targets for line in lines_of(each)] or ["nothing was shipped yet"]
+    if (gc := status.gc) is not None:
+        left = f"{gc.live} blobs live, {gc.orphans} orphaned, {gc.retired} retired, {gc.trash} in the trash"
+        lines.append(f"gc at {gc.at}: {left}")
+    return "\n".join(lines)
 
 
 def lines_of(each: TargetState) -> list[str]:
@@ -170,6 +174,19 @@ def registry_of(status: Status) -> CollectorRegistry:
         held.labels(target).set(len(each.holds))
         claims.labels(target).set(each.claim is not None and each.claim.holds)
         pulls.labels(target).set(len(each.pull_requests))
+    if (gc := status.gc) is not None:
+        ran = gauge("gc_timestamp_seconds", "When gc --delete ran last, in seconds since 1970.", ())
+        ran.set(datetime.fromisoformat(gc.at).timestamp())
+        blobs = gauge("store_blobs", "How many blobs the last gc left in the store, by what they are.", ("state",))
+        size = gauge("store_bytes", "How many bytes they have.", ("state",))
+        for state, count, many in (
+            ("live", gc.live, gc.live_bytes),
+            ("orphaned", gc.orphans, gc.orphan_bytes),
+            ("retired", gc.retired, gc.retired_bytes),
+            ("trash", gc.trash, gc.trash_bytes),
+        ):
+            blobs.labels(state).set(count)
+            size.labels(state).set(many)
     return registry
 
 

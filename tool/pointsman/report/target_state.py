@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
+from pointsman.retention.summary import Summary
 from pointsman.serving.outcomes import ToldClaim
 from pointsman.struct import struct
 from pointsman.values import CommitId, Moment, PullRequest, SlotName, Step, TargetName, ToldFault, Version
@@ -112,3 +113,4 @@ class Status:
     commit: CommitId
     at: Annotated[Moment, "when this was looked at"]
     targets: Sequence[TargetState]
+    gc: Annotated[Summary | None, "what the last gc --delete left in the store; not if targets are named"] = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pointsman.errors import Problem
@@ -72,14 +72,12 @@ class Collector:
         orders: Orders,
         now: float,
         progress: Progress,
-        clock: Callable[[], float] = elapsed,
     ) -> None:
         self.store = store
         self.parties = parties
         self.orders = orders
         self.now = now
         self.progress = progress
-        self.clock = clock
         self._name = secrets.token_hex(8)
 
     def run(self) -> Run:
@@ -87,10 +85,10 @@ class Collector:
         if store_timeout() > LONGEST:
             raise Problem(f"gc needs a POINTSMAN_STORE_TIMEOUT of at most {LONGEST:.0f}: others wait for its requests")
         views = [party.look() for party in self.parties]
-        recorded = [party.recorded for party in self.parties]
         head = self.parties[0]
         targets = map(str, Snapshot(head.workspace.repo, head.main).targets("registry"))
-        run = Run(survey(self.store, recorded, targets, self.now - self.orders.grace, self.progress))
+        with self._recorded() as recorded:
+            run = Run(survey(self.store, recorded, targets, self.now - self.orders.grace, self.progress))
         run.found.pipelines.update(*(recorded_by_pipelines(party.settings) for party in self.parties))
         self._put_back(run, views)
         self._spare(run, run.found.orphans, run.found.retired, views)
@@ -115,12 +113,20 @@ class Collector:
                 self.progress(f"put back from the trash: {self.store.url}/{key}")
 
     def _needed(self, trash: Sequence[Listed], views: Sequence[View]) -> Iterator[str]:
-        recorded: list[Recorded] = [party.recorded for party in self.parties] if trash else []
-        for key in sorted(dict.fromkeys(map(_key, trash)), key=lambda key: key.encode()):
-            states = [every.ask(key[:-70], key[-69:-5]) for every in recorded]
-            live = any(state.record and not state.tombstone for state in states)
-            if live or any(key[-69:-5] in view.served for view in views):
-                yield key
+        if not trash:
+            return
+        with self._recorded() as recorded:
+            for key in sorted(dict.fromkeys(map(_key, trash)), key=lambda key: key.encode()):
+                states = [every.ask(key[:-70], key[-69:-5]) for every in recorded]
+                live = any(state.record and not state.tombstone for state in states)
+                if live or any(key[-69:-5] in view.served for view in views):
+                    yield key
+
+    @contextlib.contextmanager
+    def _recorded(self) -> Iterator[list[Recorded]]:
+        """What each party has on main, to be asked in the order of a listing."""
+        with contextlib.ExitStack() as stack:
+            yield [stack.enter_context(contextlib.closing(party.recorded)) for party in self.parties]
 
     # what is not goes
 
@@ -138,7 +144,7 @@ class Collector:
         left = [*((blob, False) for blob in run.orphans), *((blob, True) for blob in run.retired)]
         for number, start in enumerate(range(0, len(left), MOST)):
             batch = left[start : start + MOST]
-            marker = Marker(self.store, f"{self._name}-{number}", {blob.version for blob, _ in batch}, self.clock)
+            marker = Marker(self.store, f"{self._name}-{number}", {blob.version for blob, _ in batch}, elapsed)
             try:
                 marker.write()
                 try:

@@ -6,6 +6,7 @@ A directory that comes in another order, as some stores list them, is read by it
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
@@ -35,7 +36,8 @@ class Recorded:
         self._repo = repo
         self._main = main
         self.targets: set[str] = set()  # those that have a record, as far as was read; all of them after `finish`
-        self._stream = groupby(repo.git.paths(main, "registry"), _directory)
+        self._open_paths = contextlib.ExitStack()
+        self._stream = groupby(self._paths("registry"), _directory)
         self._next: tuple[bytes, Iterator[bytes]] | None = next(self._stream, None)
         self._directory = self._asked = ""
         self._streams = False  # whether `_versions` reads the group that is next
@@ -55,6 +57,13 @@ class Recorded:
         """Read what is left, so that every target is known."""
         self._skip_before(None)
 
+    def close(self) -> None:
+        """End the git that was read."""
+        self._open_paths.close()
+
+    def _paths(self, directory: str) -> Iterator[bytes]:
+        return self._open_paths.enter_context(contextlib.closing(self._repo.git.paths(self._main, directory)))
+
     def _open(self, directory: str) -> None:
         wanted = f"registry/{directory}/".encode(errors="surrogateescape")
         self._skip_before(wanted)
@@ -63,7 +72,7 @@ class Recorded:
             self._versions, self._streams = self._told(*self._next), True
             self._at = next(self._versions, None)
             return
-        paths = (path for path in self._repo.git.paths(self._main, f"registry/{directory}"))
+        paths = self._paths(f"registry/{directory}")
         self._versions = _versions(path for path in paths if _directory(path) == wanted)
         self._at = next(self._versions, None)
 

@@ -22,6 +22,7 @@ from pointsman.report.target_state import (
     TargetState,
     Window,
 )
+from pointsman.retention.summary import read_summary
 from pointsman.serving.claims import told_claim
 from pointsman.settings import Settings
 from pointsman.shipping.pulls import Pull, reference, seen_pulls
@@ -29,6 +30,7 @@ from pointsman.state.documents import Record, rfc3339
 from pointsman.state.names import Pattern, Target
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.times import window_instant
+from pointsman.store.open import open_store
 from pointsman.values import told
 from pointsman.verbs.status_place import PlaceLook
 from pointsman.workspace import Workspace
@@ -48,7 +50,9 @@ def status(
     main = workspace.repo.refresh()
     look = _Look(workspace, main)
     shown = [look.at(target) for target in look.chosen(named)]
-    return Outcome(Status(main, rfc3339(look.clock), shown), exit_code(shown, fail_on))
+    store = open_store(look.settings.store, look.settings.access)
+    summary = None if named or workspace.offline else read_summary(store)
+    return Outcome(Status(main, rfc3339(look.clock), shown, summary), exit_code(shown, fail_on))
 
 
 def exit_code(shown: Sequence[TargetState], fail_on: Collection[str]) -> int:

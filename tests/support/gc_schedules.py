@@ -1,0 +1,232 @@
+"""gc, publishers and people, driven step by step: every call to the store and to the origin waits until it is let go.
+
+The code is the real one, on a real directory and a real repository that is its own origin. What is modelled is what it
+cannot rely on: who comes first, who dies, whose answer gets lost, and how long a machine sleeps.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import queue
+import random
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pointsman.errors import Problem, Unreachable
+from pointsman.repo.repository import Repository
+from pointsman.retention import collect, markers
+from pointsman.store.directory import FileStore
+
+GOES, DIES, LOSES = "goes", "dies", "loses the answer"
+Decision = tuple[int, str]  # an actor, or the clock that comes after them, and how its next step goes
+_CALLS = ("create", "remove", "move", "read", "digest", "size", "keys", "objects", "folders", "tags")
+_WRITES = ("create", "remove", "move", "land")
+
+
+class Killed(BaseException):
+    """SIGKILL, as far as the actor is concerned."""
+
+
+@dataclass
+class Actor:
+    """One process; `waits`: the step that it wants to take."""
+
+    name: str
+    work: Callable[[], Any]
+    go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    waits: str = ""
+    since: tuple[float, frozenset[str]] | None = None  # a waiter: what it saw when it began to wait
+    answer: str = GOES
+    ended: str = ""
+    result: Any = None
+
+
+class Run:
+    """One schedule: the decisions given, then whoever was at work goes on.
+
+    `naps`: how often all machines may sleep for longer than a marker lives. `harm`: how many deaths and lost answers.
+    """
+
+    current: Run | None = None
+
+    def __init__(self, store: Path, works: Sequence[tuple[str, Callable[[], Any]]], *, naps: int, harm: int) -> None:
+        self.store = store
+        self.actors = [Actor(*each) for each in works]
+        self.naps = naps
+        self.harm = harm
+        self.clock = 0.0
+        self.said: list[str] = []
+        self._local = threading.local()
+        self._arrived: queue.Queue[Actor] = queue.Queue()
+
+    def step(self, label: str, act: Callable[[], Any], *, waits: bool = False) -> Any:
+        """Wait to be let go on, then act: nobody else does anything meanwhile."""
+        actor: Actor | None = getattr(self._local, "actor", None)
+        if actor is None:
+            return act()
+        actor.waits, actor.since = label, self._seen() if waits else None
+        self._arrived.put(actor)
+        actor.go.acquire()
+        self.said.append(f"{actor.name} {label}{'' if actor.answer == GOES else f', {actor.answer}'}")
+        if actor.answer == DIES:
+            raise Killed
+        found = act()
+        if actor.answer == LOSES:
+            raise Unreachable(f"the answer to {label} was lost")
+        return found
+
+    def _seen(self) -> tuple[float, frozenset[str]]:
+        there = self.store / ".pointsman/gc"
+        return self.clock, frozenset(path.name for path in there.iterdir()) if there.is_dir() else frozenset()
+
+    def ways(self) -> list[Decision]:
+        """Every way in which it can go on now. Who waits for a marker only looks again if something has changed."""
+        found: list[Decision] = []
+        for place, actor in enumerate(self.actors):
+            if actor.ended or (actor.since is not None and actor.since == self._seen()):
+                continue
+            found.append((place, GOES))
+            if self.harm:
+                found.append((place, DIES))
+                if actor.waits.split(" ")[0] in _WRITES:
+                    found.append((place, LOSES))
+        at_work = any(not actor.ended for actor in self.actors)
+        if at_work and (self.naps or not found):
+            found.append((len(self.actors), GOES))
+        return found
+
+    def play(self, decisions: Sequence[Decision], met: Callable[[list[Decision], list[Decision]], None]) -> None:
+        """Run to the end. `met` is told the ways there are at each step, and what was decided before."""
+        threads = [threading.Thread(target=self._work, args=(actor,), daemon=True) for actor in self.actors]
+        for thread in threads:
+            thread.start()
+            self._arrived.get(timeout=60)
+        taken: list[Decision] = []
+        while ways := self.ways():
+            met(taken, ways)
+            usual = next((way for way in ways if taken and way == (taken[-1][0], GOES)), ways[0])
+            way = decisions[len(taken)] if len(taken) < len(decisions) else usual
+            if way not in ways:
+                way = usual
+            taken.append(way)
+            if way[0] == len(self.actors):
+                self.clock += markers.LIFE + markers.LONGEST + 1
+                self.naps -= self.naps > 0
+                self.said.append("all sleep")
+                continue
+            self.harm -= way[1] != GOES
+            actor = self.actors[way[0]]
+            actor.answer = way[1]
+            actor.go.release()
+            self._arrived.get(timeout=60)
+        for thread in threads:
+            thread.join(60)
+
+    def _work(self, actor: Actor) -> None:
+        self._local.actor = actor
+        try:
+            actor.result = actor.work()
+            actor.ended = "done"
+        except Killed:
+            actor.ended = "killed"
+        except Problem as problem:
+            actor.ended, actor.result = "problem", problem
+        except BaseException as error:  # noqa: BLE001 - the test says what it was
+            actor.ended, actor.result = "broken", error
+        self._arrived.put(actor)
+
+
+def take_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on every call of an actor to a store or to the origin is a step of the run that is current."""
+
+    def stepping(name: str) -> Callable[..., Any]:
+        plain = getattr(FileStore, name)
+
+        def call(store: FileStore, *words: Any, **more: Any) -> Any:
+            def act() -> Any:
+                found = plain(store, *words, **more)
+                return list(found) if name in ("keys", "objects") else found
+
+            run = Run.current
+            found = act() if run is None else run.step(f"{name} {words[0] if words else ''}", act)
+            return iter(found) if isinstance(found, list) and name != "folders" else found
+
+        return call
+
+    for name in _CALLS:
+        monkeypatch.setattr(FileStore, name, stepping(name))
+    refresh = Repository.refresh
+    monkeypatch.setattr(
+        Repository,
+        "refresh",
+        lambda repo: Run.current.step("fetch", lambda: refresh(repo)) if Run.current else refresh(repo),
+    )
+
+    def elapsed() -> float:
+        return Run.current.clock if Run.current else 0.0
+
+    monkeypatch.setattr(collect, "elapsed", elapsed)
+
+    def pause(_: float) -> None:
+        if Run.current:
+            Run.current.step("waits for a marker", lambda: None, waits=True)
+
+    monkeypatch.setattr(markers.wait_for_markers, "__kwdefaults__", {"clock": elapsed, "pause": pause})
+
+
+@dataclass(frozen=True)
+class Explored:
+    """What a search found: how many schedules it played, and the first that went wrong."""
+
+    runs: int
+    wrong: str
+    said: Sequence[str] = ()
+
+
+def explore(build: Callable[[], Run], wrong: Callable[[Run], str], *, runs: int, dice: random.Random) -> Explored:
+    """Play so many schedules; those that leave the beaten track least often come first, of these any."""
+    counter = itertools.count()
+    ahead: list[tuple[int, float, int, list[Decision]]] = [(0, 0.0, 0, [])]
+    done = 0
+    while ahead and done < runs:
+        done += 1
+        turns, _, _, prefix = heapq.heappop(ahead)
+        run = build()
+
+        def met(
+            taken: list[Decision], ways: list[Decision], prefix: list[Decision] = prefix, turns: int = turns
+        ) -> None:
+            if len(taken) < len(prefix):
+                return
+            usual = next((way for way in ways if taken and way == (taken[-1][0], GOES)), ways[0])
+            for way in ways:
+                if way != usual:
+                    heapq.heappush(ahead, (turns + 1, dice.random(), next(counter), [*taken, way]))
+
+        Run.current = run
+        try:
+            run.play(prefix, met)
+        finally:
+            Run.current = None
+        broken = next((repr(actor.result) for actor in run.actors if actor.ended == "broken"), "")
+        if says := broken or wrong(run):
+            return Explored(done, says, run.said)
+    return Explored(done, "")
+
+
+def fresh(template: Path, root: Path) -> None:
+    """Put the world back to where it began, at the same path."""
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(template, root, symlinks=True)
+
+
+def there(directory: Path) -> Iterator[Path]:
+    """The blobs below a directory."""
+    return (path for path in directory.rglob("*.json") if path.is_file())
