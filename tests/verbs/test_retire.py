@@ -92,6 +92,14 @@ def test_what_is_needed_is_refused_apart_and_the_rest_goes_on(shop: Shop, tmp_pa
     (refused,) = (each for each in made.document["targets"] if each["outcome"] == "refused")
     assert [fault["rule"] for fault in refused["faults"]] == ["still-needed"]
     assert "pointsman publish --drop grocer/home:popularity" in command.render(made.value)
+    second = popularity(tmp_path / "g.json", 5, surface="detail")
+    shop.publish(second, cooc(tmp_path / "c.json", 4, surface="detail"), merge=True)
+    slots = {kind: next((shop.store / "grocer" / "detail" / kind).iterdir()).stem for kind in ("cooc", "popularity")}
+    both = run(shop, *slots.values(), erase=True)
+    assert [(each[0], each[1], set(each[2])) for each in outcomes(both)] == [
+        ("grocer/detail", "refused", set(slots.values()))
+    ], "once for a target"
+    assert len(both.document["targets"][0]["faults"]) == len(both.document["targets"][0]["instead"]) == 2
     alone = run(shop, current)
     assert (alone.exit_code, outcomes(alone)) == (1, [("grocer/home", "refused", [current])])
 

@@ -102,7 +102,7 @@ def render_shown(pull: Shown) -> str:
 
 def render_merged(merged: Merged) -> str:
     """What was merged, and as which commit."""
-    what = ", ".join(merged.targets) or "the hold"
+    what = ", ".join(merged.targets) or "the pull request"
     if merged.outcome == "unchanged":
         return f"unchanged, nothing of {what} is open, and main has it as {short(merged.commit)}"
     return f"merged {what} as {short(merged.commit)}"
@@ -115,7 +115,7 @@ def render_closed(closed: Closed) -> str:
 
 def _line(pull: ListedPullRequest) -> str:
     stale = "  (stale: main moved, or was merged into it; next: pointsman pr refresh)" if pull.stale else ""
-    targets = f"{', '.join(pull.targets)}  " if pull.targets else ""  # a hold's own has none
+    targets = f"{', '.join(pull.targets)}  " if pull.targets else ""  # that of a hold or of tombstones has none
     return f"{pull.id}  {targets}{pull.title}  by {pull.author}, {pull.opened_at}{_approvals(pull)}{stale}"
 
 

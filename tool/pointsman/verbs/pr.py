@@ -48,7 +48,7 @@ class Shown(ListedPullRequest):
 
 @struct(frozen=True)
 class Merged:
-    """What became of it on main; without targets it was that of a hold."""
+    """What became of it on main; without targets it was that of a hold or of tombstones."""
 
     commit: CommitId
     targets: Sequence[TargetName]

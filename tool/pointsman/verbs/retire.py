@@ -140,8 +140,7 @@ class _Retiring:
         targets = [*self._told(landed, "unchanged", None), *self._told_waiting(waiting)]
         for start in range(0, len(going), _MOST):
             targets += self._open(going[start : start + _MOST])
-        for path in faults:
-            targets += self._refused(path, faults[path])
+        targets += self._refused(faults)
         targets.sort(key=lambda each: (each.target, each.outcome == "refused"))
         return Retired(targets, self._request.erase, kept, self._chosen.elsewhere, self._chosen.unread)
 
@@ -233,9 +232,7 @@ class _Retiring:
         body = f"{says} `pointsman gc --delete` takes their bytes later. {back}\n\n{why}\n\n"
         return body + fenced(lines[: BODY_LIMIT - len(body) - 100].rpartition("\n")[0] if len(lines) > 60000 else lines)
 
-    def _told(
-        self, paths: Iterable[str], outcome: RetireOutcome, shown: PullRequest | None, faults: Sequence[Fault] = ()
-    ) -> list[RetiredTarget]:
+    def _told(self, paths: Iterable[str], outcome: RetireOutcome, shown: PullRequest | None) -> list[RetiredTarget]:
         by_target: dict[Target, list[RetiredVersion]] = {}
         for path in paths:
             slot = self._slots[path]
@@ -246,14 +243,16 @@ class _Retiring:
                 versions=versions,
                 outcome=outcome,
                 pull_request=shown,
-                faults=list(map(told, faults)),
+                faults=[],
             )
             for target, versions in by_target.items()
         ]
 
-    def _refused(self, path: str, faults: Sequence[Fault]) -> Iterator[RetiredTarget]:
-        for each in self._told([path], "refused", None, faults):
-            yield replace(each, instead=self._instead(self._slots[path]))
+    def _refused(self, faults: Mapping[str, Sequence[Fault]]) -> Iterator[RetiredTarget]:
+        for each in self._told(faults, "refused", None):
+            mine = [path for path in faults if str(self._slots[path].target) == each.target]
+            why = [told(fault) for path in mine for fault in faults[path]]
+            yield replace(each, faults=why, instead=[way for path in mine for way in self._instead(self._slots[path])])
 
     def _instead(self, slot: Recorded) -> list[str]:
         """How to make something else current; empty if the version is not."""
