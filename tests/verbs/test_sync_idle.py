@@ -17,9 +17,11 @@ from shop import Shop, popularity
 from pointsman.errors import Refused
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
+from pointsman.serving.pointers import Remembered
 from pointsman.serving.seen import Seen
 from pointsman.store import directory, file_tags
-from pointsman.verbs import sync
+from pointsman.store.base import Held
+from pointsman.verbs import status, sync
 from pointsman.workspace import Workspace
 
 
@@ -195,3 +197,35 @@ def test_on_a_bucket_an_idle_pass_is_one_listing_whatever_the_number_of_targets(
             assert watch.outcomes()["grocer/s1"] == "healed"
             read = [call.path for call in proxy.calls if "/manifest.json" in call.path and call.method == "GET"]
             assert len(read) == 1, "of what did not change nothing is read again"
+
+
+def test_a_watching_status_reads_again_only_the_pointers_that_changed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.sync()
+    reads: list[str] = []
+    read = directory.FileStore.read
+
+    def told(store: directory.FileStore, key: str, *most: int) -> Held | None:
+        reads.append(key)
+        return read(store, key, *most)
+
+    monkeypatch.setattr(directory.FileStore, "read", told)
+    with shop.open() as repo:
+        workspace, remembered = Workspace(repo), Remembered()
+
+        def look() -> dict[str, str]:
+            reads.clear()
+            found = status.status(workspace.again(), [], remembered=remembered).document["targets"]
+            return {each["target"]: each["serving"] for each in found}
+
+        first = look()
+        assert set(first.values()) == {"in-sync"}
+        assert sorted(reads) == ["grocer/cart/manifest.json", "grocer/home/manifest.json"]
+        assert look() == first
+        assert not reads
+        edit_in_place(shop)
+        assert look() == {"grocer/cart": "in-sync", "grocer/home": "drifted"}
+        assert "grocer/cart/manifest.json" not in reads
+        pointer(shop).unlink()
+        assert look() == {"grocer/cart": "in-sync", "grocer/home": "absent"}

@@ -40,6 +40,26 @@ def pointers_again(
     yield from found.items()
 
 
+class Remembered:
+    """The pointers of places as they were last read, for whoever looks at all of them again and again.
+
+    A look is one listing; what has another tag than before, or none that is sure, is read.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[Place, tuple[Store, Mapping[str, Held]]] = {}
+
+    def pointers(self, place: Place) -> tuple[Store, Mapping[Target, Held | Blocked]]:
+        """The store of a place, and its pointers as they are now."""
+        store, before = self._places.get(place) or (open_place(place), {})
+        tags = store.tags(place.depth, ())
+        same = {key: held for key, tag in tags.items() if (held := before.get(key)) is not None and held.tag == tag}
+        found = dict(_read(store, place, {key: same.get(key) for key in tags}))
+        read = {place.key(target): each for target, each in found.items() if isinstance(each, Held)}
+        self._places[place] = store, read
+        return store, found
+
+
 def _read(store: Store, place: Place, found: Mapping[str, Held | None]) -> Iterator[tuple[Target, Held | Blocked]]:
     """The targets of these keys, and what is under them; None: it is read."""
 

@@ -24,6 +24,7 @@ from pointsman.report.target_state import (
 )
 from pointsman.retention.summary import read_summary
 from pointsman.serving.claims import told_claim
+from pointsman.serving.pointers import Remembered
 from pointsman.settings import Settings
 from pointsman.shipping.pulls import Pull, reference, seen_pulls
 from pointsman.state.documents import Record, rfc3339
@@ -41,14 +42,19 @@ FAILURES = {"drift": ("drifted",), "behind": ("behind", "absent"), "stale": ()}
 
 
 def status(
-    workspace: Workspace, named: Sequence[Target | Pattern], *, fail_on: Collection[str] = ()
+    workspace: Workspace,
+    named: Sequence[Target | Pattern],
+    *,
+    fail_on: Collection[str] = (),
+    remembered: Remembered | None = None,
 ) -> Outcome[Status]:
     """The state of the targets named, of all without any. Whatever it shows is success, unless it is in `fail_on`.
 
-    With `fail_on`: exit 1 if a target is so, 3 if nobody can tell because serving cannot be read.
+    With `fail_on`: exit 1 if a target is so, 3 if nobody can tell because serving cannot be read. `remembered`: what
+    earlier looks read of serving.
     """
     main = workspace.repo.refresh()
-    look = _Look(workspace, main)
+    look = _Look(workspace, main, remembered or Remembered())
     shown = [look.at(target) for target in look.chosen(named)]
     store = open_store(look.settings.store, look.settings.access)
     summary = None if named or workspace.offline else read_summary(store)
@@ -68,8 +74,9 @@ def exit_code(shown: Sequence[TargetState], fail_on: Collection[str]) -> int:
 class _Look:
     """One look at main and at serving, at a moment."""
 
-    def __init__(self, workspace: Workspace, main: Oid) -> None:
+    def __init__(self, workspace: Workspace, main: Oid, remembered: Remembered) -> None:
         self.repo = repo = workspace.repo
+        self.remembered = remembered
         self.main = main
         self.clock = workspace.now
         self.head = Snapshot(repo, main)
@@ -89,7 +96,7 @@ class _Look:
             listed = {target for place in self.places for target in place.listed()}
         found = sorted(choose(self.head, named, more=(*self.pulls_of, *listed)))
         for place in self.places:
-            place.read(found if named else None)
+            place.read(found if named else None, self.remembered)
         served = {target for place in self.places for target in place.served}
         if named:
             for target in found:

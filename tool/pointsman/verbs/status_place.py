@@ -15,7 +15,7 @@ from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.claims import Claims, Standing, claims_at, told_claim
 from pointsman.serving.drift import drift
 from pointsman.serving.fence import SYNCED, read_fence, rewrite_faults
-from pointsman.serving.pointers import open_place, pointers
+from pointsman.serving.pointers import Remembered, open_place
 from pointsman.serving.replica import Replica
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
@@ -71,13 +71,18 @@ class PlaceLook:
             return set()
         return {target for target in map(self.place.target, keys) if target is not None}
 
-    def read(self, targets: Sequence[Target] | None) -> None:
+    def read(self, targets: Sequence[Target] | None, remembered: Remembered) -> None:
         """Read the pointers of these targets; None: all there are. Who could not be listed is not asked again."""
         if self._unread:
             return
         try:
-            self._store = store = open_place(self.place)
-            read = self._some(store, targets) if targets is not None else pointers(store, self.place)
+            if targets is None:
+                store, every = remembered.pointers(self.place)
+                read: Iterable[tuple[Target, Held | Blocked]] = every.items()
+            else:
+                store = open_place(self.place)
+                read = self._some(store, targets)
+            self._store = store
             self.served = {target: held for target, held in read if isinstance(held, Held)}
             self._claims = claims_at(store, targets)
         except Unreachable as problem:

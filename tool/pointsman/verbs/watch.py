@@ -17,6 +17,7 @@ from pointsman.errors import Bug, MovedFirst, Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.report.target_state import Status, TargetState
 from pointsman.serving.outcomes import Synced
+from pointsman.serving.pointers import Remembered
 from pointsman.serving.seen import Seen
 from pointsman.state.names import Pattern, Target
 from pointsman.verbs.status import status
@@ -136,9 +137,12 @@ def watch(
     """Look every so many seconds until `stop` is set. `seen` gets what each look found, `missed` why there is none.
 
     Problem if the first look shows that the question is wrong: a target that nobody knows, settings that say nothing.
+    A pointer whose tag is as it was is not read again, except at every hundredth look.
     """
+    remembered = Remembered()
     for count in itertools.count(1):
-        trouble = _attempt(workspace, stop, lambda again: status(again, named).value, seen)
+        look = partial(_status, named=named, remembered=remembered)
+        trouble = _attempt(workspace, stop, look, seen)
         if trouble is not None and count == 1 and trouble.exit_code == Problem.exit_code:
             raise trouble
         if trouble is not None:
@@ -147,6 +151,11 @@ def watch(
             return
         if count % _REMEMBER == 0:
             workspace.repo.forget()
+            remembered = Remembered()
+
+
+def _status(workspace: Workspace, *, named: Sequence[Target | Pattern], remembered: Remembered) -> Status:
+    return status(workspace, named, remembered=remembered).value
 
 
 def _attempt(
