@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import crowd, history, levers, people, scale
+from bench import crowd, group, history, levers, people, scale
 from bench.measure import Figure, Job, beyond, interleave, pairwise, table
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _ON_THEIR_OWN = (
     "the store",
     "one small publish",
     "growth",
+    "very many targets in one pull request",
 )  # need no templates
 PUSHES = 2  # in one publish: the records, then the ship branch
 
@@ -249,6 +250,9 @@ class Bench:
     def levers(self) -> list[Figure]:
         return levers.rollbacks(_pointsman(), self.root, 3 if self.quick else 7)
 
+    def group(self, targets: int) -> list[Figure]:
+        return group.together(_pointsman(), self.root, targets // 5, targets)
+
     # one target, however much stands beside it
 
     def growth(self, records: int, commits: int) -> list[Figure]:
@@ -431,6 +435,7 @@ def _main() -> int:
     parser.add_argument("--json", metavar="FILE", type=Path, help="keep the figures")
     parser.add_argument("--only", metavar="TEXT", default="", help="only the measurements with this text in their name")
     parser.add_argument("--records", metavar="N", type=int, default=100_000, help="records of the largest repository")
+    parser.add_argument("--targets", metavar="N", type=int, default=1_000, help="targets of the largest pull request")
     parser.add_argument("--commits", metavar="N", type=int, default=10_000, help="commits of the longest history")
     asked = parser.parse_args()
     began = time.perf_counter()
@@ -452,6 +457,7 @@ def _main() -> int:
             ("an idle watch", bench.idle),
             ("one small publish", bench.one_small),
             ("a night of many pipelines", bench.crowd),
+            ("very many targets in one pull request", partial(bench.group, asked.targets)),
             ("growth", partial(bench.growth, asked.records, asked.commits)),
         ]
         steps = [(says, step) for says, step in steps if asked.only in says]

@@ -12,6 +12,7 @@ import pytest
 from shop import Shop, git
 
 from pointsman.errors import Problem, Unreachable
+from pointsman.repo import git as git_module
 from pointsman.repo.object_reader import AT_ONCE
 from pointsman.repo.origin import Move
 from pointsman.repo.repository import Repository
@@ -73,6 +74,33 @@ def test_after_a_damaged_object_no_answer_is_taken_for_that_of_another(shop: Sho
             repo.git.read_ahead([damaged, main, repo.tree_of(main)])
         assert str(damaged) in str(caught.value).partition("does not answer: ")[2]  # git's own words
         assert repo.git.object(main) == found
+
+
+def test_what_is_read_again_and_again_is_asked_of_git_once_and_only_so_much_is_kept(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stored(name: str, size: int) -> Oid:
+        (tmp_path / name).write_bytes(random.Random(name).randbytes(size))
+        return Oid(git(shop.desk, "hash-object", "-w", str(tmp_path / name)))
+
+    small, other, large = stored("small", 600), stored("other", 600), stored("large", 2000)
+    monkeypatch.setattr(git_module, "_MOST_OF_ONE", 1000)
+    monkeypatch.setattr(git_module, "_MOST_KNOWN", 1000)
+    with shop.open() as repo:
+        main = repo.refresh()
+        first = {oid: repo.git.blob(oid) for oid in (small, large)}
+        tree = repo.tree_of(main)
+        repo.git.close()
+        others = children()
+        assert repo.git.blob(small) == first[small]
+        assert repo.tree_of(main) == tree
+        assert children() == others, "nothing was asked"
+        assert repo.git.blob(large) == first[large]
+        assert children() != others, "what is large is read again"
+        repo.git.blob(other)
+        repo.git.close()
+        assert repo.git.blob(small) == first[small]
+        assert children() != others, "the first had to go for the other"
 
 
 class DyingGit:

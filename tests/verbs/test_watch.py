@@ -80,7 +80,12 @@ def kill_the_readers() -> None:
 
 @both
 def test_a_git_that_dies_is_told_and_the_next_pass_has_a_new_one(shop: Shop, watching: Watch) -> None:
-    told = Told(kill_the_readers, lambda: None)
+    def have_to_read() -> None:
+        shop.pull()
+        shop.push("something new to read")
+        kill_the_readers()
+
+    told = Told(have_to_read, lambda: None)
     with shop.open() as repo:
         watching(Workspace(repo), told)
     before, trouble, after = told.passes

@@ -28,7 +28,8 @@ from pointsman.state.objects import PLAIN_FILE, Change, Commit, Entry, Oid, hash
 _MANY = 100  # objects: as for git itself (fetch.unpackLimit)
 _MOST_COMMITS = 1 << 12  # in the cache
 _MOST_TREES = 1 << 16  # in the cache; a watch runs for days
-_MOST_AHEAD = 1 << 25  # bytes in the cache of `read_ahead`
+_MOST_KNOWN = 1 << 25  # bytes of files in the cache
+_MOST_OF_ONE = 1 << 20  # bytes: a larger file is read again
 _RAW = ("-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
 _FIRST_PARENT = ("-z", "--first-parent", "--diff-merges=first-parent", *_RAW[1:], "--encoding=UTF-8")
 
@@ -46,8 +47,9 @@ class Git(Runner):
         self._trees: dict[Oid, dict[str, Entry]] = {}
         self._commits: dict[Oid, Commit] = {}
         self._kept: dict[Oid, bytes] = {}
-        self._ahead: dict[Oid, bytes] = {}  # oldest first
-        self._ahead_bytes = 0
+        self._known: dict[Oid, bytes] = {}  # contents of files, oldest first
+        self._known_bytes = 0
+        self._tree_of: dict[Oid, Oid] = {}  # commit → its tree
 
     def wait_at_most(self, seconds: Callable[[], float]) -> None:
         """How long one object may take, in a clone that fetches it from a remote when it is read."""
@@ -82,19 +84,29 @@ class Git(Runner):
 
     def commit_tree(self, oid: Oid) -> Oid:
         """The tree of a commit."""
-        return Oid(self.commit(oid).partition(b"\n")[0].removeprefix(b"tree ").decode(errors="replace"))
+        if oid not in self._tree_of:
+            tree = self.commit(oid).partition(b"\n")[0].removeprefix(b"tree ").decode(errors="replace")
+            if len(self._tree_of) >= _MOST_COMMITS:
+                self._tree_of.clear()
+            self._tree_of[oid] = Oid(tree)
+        return self._tree_of[oid]
 
     def read_ahead(self, oids: Iterable[Oid]) -> None:
         """Read these file contents together, at a tenth of the cost of single reads. Caches the last 32 MiB."""
-        wanted = [oid for oid in dict.fromkeys(oids) if oid not in self._ahead]
+        wanted = [oid for oid in dict.fromkeys(oids) if oid not in self._known]
         for start in range(0, len(wanted), AT_ONCE):
             ids = wanted[start : start + AT_ONCE]
             for oid, found in zip(ids, self._reader.read(ids), strict=True):
                 if found is not None and found[0] == "blob":
-                    self._ahead[oid] = found[1]
-                    self._ahead_bytes += len(found[1])
-        while self._ahead_bytes > _MOST_AHEAD:
-            self._ahead_bytes -= len(self._ahead.pop(next(iter(self._ahead))))
+                    self._remember(oid, found[1])
+
+    def _remember(self, oid: Oid, content: bytes) -> None:
+        if len(content) > _MOST_OF_ONE or oid in self._known:
+            return
+        self._known[oid] = content
+        self._known_bytes += len(content)
+        while self._known_bytes > _MOST_KNOWN:
+            self._known_bytes -= len(self._known.pop(next(iter(self._known))))
 
     def keep(self, content: bytes) -> Entry:
         """The entry of a plain file that is not in the repository. This object can read it by its id."""
@@ -105,11 +117,12 @@ class Git(Runner):
     def blob(self, oid: Oid) -> bytes:
         if oid in self._kept:
             return self._kept[oid]
-        if oid in self._ahead:
-            return self._ahead[oid]
+        if oid in self._known:
+            return self._known[oid]
         found = self.object(oid)
         if found is None or found[0] != "blob":
             raise Problem(f"git has no file content {oid}: the repository is damaged or its remote does not answer")
+        self._remember(oid, found[1])
         return found[1]
 
     def tree(self, oid: Oid) -> dict[str, Entry]:
