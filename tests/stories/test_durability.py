@@ -288,3 +288,31 @@ def test_a_branch_that_was_made_in_passing_is_durable_once_it_is_settled(tmp_pat
     assert not disk.unsafe_bytes(there.origin / "objects")
     assert not disk.unsafe_names(there.origin / "objects")
     assert bool(disk.unsafe_names(there.origin / "refs")) != settles
+
+
+@pytest.mark.slow
+def test_a_branch_whose_merge_the_origin_refuses_is_durable_when_the_command_returns(tmp_path: Path) -> None:
+    there = World(tmp_path / "world", SHAPES[1])
+    there.make()
+    command = [
+        sys.executable,
+        "-m",
+        "pointsman",
+        "-C",
+        str(there.where),
+        "publish",
+        *world.artifact_files(world.DAYS[0]),
+    ]
+    subprocess.run([*command, "--record-only"], check=True)
+    hook = there.origin / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/main ]\n')
+    hook.chmod(0o755)
+    out = tmp_path / "trace"
+    tracing = [world.tracer(), "-f", "-y", "-s", "0", "-o", str(out), "-e", f"trace={CALLS}"]
+    assert subprocess.run([*tracing, *command, "--merge"], check=False).returncode != 0
+    assert any(ref.startswith("ship/grocer/home/") for ref in world.git(there.origin, "branch").split())
+    disk = Disk()
+    for call in read(out.read_text(errors="surrogateescape").splitlines()):
+        disk.see(call)
+    assert not disk.unsafe_names(there.origin / "refs")
