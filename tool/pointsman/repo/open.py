@@ -17,6 +17,9 @@ from pointsman.repo.repository import Repository
 # A remote's URL → a function that returns the environment with the credentials for git; None if none are needed.
 Credentials = Callable[[str | None], Callable[[], Mapping[str, str]] | None]
 _REMOTE_URL = re.compile(r"remote\..+\.url", re.DOTALL)
+# The last of these fails where there is no worktree: then git has told the others.
+_WHERE = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository", "--show-toplevel")
+_FOUND = re.compile(r"(?P<git_dir>.+)\n(true|false)\n((?P<top>.+)\n)?", re.DOTALL)
 _ORIGIN = '[remote "origin"]\n\turl = {}\n\tpromisor = true\n\tpartialclonefilter = blob:none\n'
 _BARE = "safe.bareRepository"  # a git setting that can forbid bare repositories that are not named explicitly
 
@@ -43,19 +46,15 @@ def open_repository(
                 raise Problem(f"there is no directory {spec}")
             git = Git(os.path.abspath(spec), judging=judging)
         stack.callback(git.close)
-        where = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository")
-        ran = git.run(*where)
-        if ran.code != 0 and _BARE in ran.err and spec != ".":  # "." is the default, so nobody named the repository
+        ran = git.run(*_WHERE)
+        if not ran.out and _BARE in ran.err and spec != ".":  # "." is the default, so nobody named the repository
             git = Git(os.path.abspath(spec), bare=True, judging=judging)
             stack.callback(git.close)
-            ran = git.run(*where)
-        if ran.code != 0:
+            ran = git.run(*_WHERE)
+        found = _FOUND.fullmatch(ran.out.decode(errors="surrogateescape"))
+        if found is None:
             raise Problem(_no_repository(spec, ran))
-        git_dir, bare = ran.out.decode(errors="surrogateescape").removesuffix("\n").rsplit("\n", 1)
-        worktree = None
-        if bare == "false":
-            top = git.run("rev-parse", "--path-format=absolute", "--show-toplevel")
-            worktree = Path(top.out.decode(errors="surrogateescape").removesuffix("\n")) if top.code == 0 else None
+        git_dir, worktree = found["git_dir"], Path(found["top"]) if found["top"] else None
         if worktree is not None:
             git = Git(str(worktree), judging=judging)  # in a subdirectory git would read paths as relative to it
             stack.callback(git.close)
