@@ -90,6 +90,7 @@ def test_a_repository_that_is_a_url_is_for_pointsman_alone() -> None:
     )
 
 
+@pytest.mark.slow
 def test_each_next_step_goes_on_as_printed(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["-C", str(shop.desk), "publish", str(shop.root / "p2.json")]
     steps = []

@@ -44,6 +44,7 @@ def test_another_message_takes_the_place_of_the_one_that_github_keeps(forge: For
     assert hub.git("log", "-1", "--format=%B", "main") == "title (#1)\n\nnew lines"
 
 
+@pytest.mark.slow
 def test_a_merge_by_another_method_is_taken_back_too(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
     told = {"commit_title": "title (#1)", "commit_message": "lines", "merge_method": "merge"}
@@ -52,6 +53,7 @@ def test_a_merge_by_another_method_is_taken_back_too(forge: Forge, hub: Hub) -> 
     assert hub.pulls[1]["auto_merge"]["merge_method"] == "squash"
 
 
+@pytest.mark.slow
 def test_it_is_stopped_once_and_then_not_on_any_more(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
     adapter.auto_merge(opened, "title\n\nlines\n")
@@ -73,6 +75,7 @@ def test_where_nothing_is_left_to_wait_for_it_is_merged_at_once(forge: Forge, hu
     assert hub.git("log", "-1", "--format=%B", "main") == "title (#1)\n\nlines"
 
 
+@pytest.mark.slow
 def test_a_required_check_is_waited_for(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
     hub.needs_review = False
@@ -84,6 +87,7 @@ def test_a_required_check_is_waited_for(forge: Forge, hub: Hub) -> None:
     assert hub.pulls[1]["merged"]
 
 
+@pytest.mark.slow
 def test_a_push_that_github_has_not_seen_yet_is_waited_for(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
     hub.lag = 3
@@ -95,6 +99,7 @@ def test_a_push_that_github_has_not_seen_yet_is_waited_for(forge: Forge, hub: Hu
     assert "new lines" in hub.git("log", "-1", "--format=%B", "main")
 
 
+@pytest.mark.slow
 def test_a_push_that_github_never_sees_ends_with_what_to_do(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
     hub.lag = 1000
@@ -105,6 +110,7 @@ def test_a_push_that_github_never_sees_ends_with_what_to_do(forge: Forge, hub: H
     assert hub.queries == []
 
 
+@pytest.mark.slow
 def test_a_branch_that_someone_else_moved_does_not_merge_by_itself(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
     pushed(hub, opened, "a human's\n")
@@ -113,6 +119,7 @@ def test_a_branch_that_someone_else_moved_does_not_merge_by_itself(forge: Forge,
     assert hub.pulls[1]["auto_merge"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting, remedy", [("allow_auto_merge", "Allow auto-merge"), ("allow_squash_merge", "Allow squash merging")]
 )

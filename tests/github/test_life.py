@@ -142,6 +142,7 @@ def test_auto_merge_waits_for_the_approval_and_merges_at_once_where_none_is_need
     team.sync()
 
 
+@pytest.mark.slow
 def test_records_that_wait_for_someone_end_publish_with_what_to_do_next(
     team: Team, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -449,6 +450,7 @@ def test_a_call_that_never_succeeds_ends_with_3_and_names_what_to_do(
     assert len(hub.numbers("ship/")) == 1 + bool(CALLS[call][0])
 
 
+@pytest.mark.slow
 def test_a_head_that_moved_is_not_merged(forge: tuple[GitHub, Opened], hub: Hub) -> None:
     adapter, opened = forge
     hub.needs_review = False

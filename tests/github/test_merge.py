@@ -47,6 +47,7 @@ def test_a_merge_that_github_does_not_make_names_its_own_remedy(
     assert not hub.pulls[1]["merged"]
 
 
+@pytest.mark.slow
 def test_a_token_that_may_bypass_the_rules_merges_and_still_squashes(forge: Forge, hub: Hub) -> None:
     hub.bypasses = True
     assert merge(forge) == hub.head("main")
@@ -73,6 +74,7 @@ def test_a_push_that_github_has_not_seen_yet_is_waited_for(forge: Forge, hub: Hu
     assert not hub.lag
 
 
+@pytest.mark.slow
 def test_a_pull_request_into_another_branch_is_none_of_ours(forge: Forge, hub: Hub) -> None:
     adapter, _ = forge
     hub.git("update-ref", "refs/heads/release", "main")

@@ -322,6 +322,7 @@ def test_where_nothing_verifies_nothing_is_written_and_it_ends_with_1(shop: Old,
     assert shop.everything() == before
 
 
+@pytest.mark.slow
 def test_two_spellings_of_a_name_are_not_both_taken_over(shop: Old, tmp_path: Path) -> None:
     for tenant, surface in (("Acme", "home"), ("acme", "cart"), ("shop", "Home"), ("shop", "home")):
         shop.pipelines.publish(popularity(tmp_path / f"{tenant}{surface}.json", 5, tenant=tenant, surface=surface))
@@ -342,6 +343,7 @@ def test_a_blob_of_ours_that_was_altered_is_left(shop: Old, tmp_path: Path) -> N
     assert rules(done.document["targets"][1]["faults"]) == {"blob-altered"}
 
 
+@pytest.mark.slow
 def test_what_the_rules_do_not_let_ship_is_left(shop: Old, tmp_path: Path) -> None:
     for surface in ("home", "cart", "held"):
         shop.pipelines.publish(popularity(tmp_path / f"{surface}.json", 9, surface=surface))
@@ -385,6 +387,7 @@ def test_adopting_again_never_goes_back_behind_what_main_has_shipped_since(shop:
     assert outcomes(shop.adopt()) == {"grocer/home": "opened"}, "the old pipeline is still at work"
 
 
+@pytest.mark.slow
 def test_an_adoption_that_was_reverted_comes_back_only_when_asked(shop: Old, tmp_path: Path) -> None:
     shop.pipelines.publish(popularity(tmp_path / "1.json", 50))
     shop.adopt()
@@ -494,6 +497,7 @@ def test_blobs_whose_uris_are_relative_or_gone_are_read_where_blobs_says(shop: O
     assert outcomes(shop.adopt(blobs=f"file://{shop.out}/objectstore/")) == {"grocer/home": "opened"}
 
 
+@pytest.mark.slow
 def test_a_registry_elsewhere_is_named_and_one_without_records_will_do(tmp_path: Path) -> None:
     shop = Old(tmp_path / "shop")
     shop.pipelines.publish(popularity(tmp_path / "1.json", 5))
@@ -561,6 +565,7 @@ def test_a_store_that_cannot_be_read_stops_it_before_anything_is_written(
     assert shop.everything() == before
 
 
+@pytest.mark.slow
 def test_an_artifact_type_of_the_repository_s_own_is_taken_over_too(shop: Old, tmp_path: Path) -> None:
     shop.pipelines.publish(
         artifact(tmp_path / "1.json", "rows", tenant="grocer", surface="home", day=1, rows=[{"n": 1}])

@@ -56,6 +56,7 @@ def test_at_answers_with_the_manifest_of_that_commit_and_for_any_commit_of_main(
         assert found["manifest"] == json.loads(git(shop.origin, "show", f"{commit}:{GROCER.manifest_path}"))
 
 
+@pytest.mark.slow
 def test_a_commit_of_another_target_is_answered_by_what_this_one_had_then(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
     mine = shop.main
@@ -64,6 +65,7 @@ def test_a_commit_of_another_target_is_answered_by_what_this_one_had_then(shop: 
     assert (found["main"], found["commit"], found["until"]) == (shop.main, mine, None)
 
 
+@pytest.mark.slow
 def test_what_was_taken_out_by_then_has_no_manifest(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
     shop.pull()

@@ -86,6 +86,7 @@ def test_a_record_that_was_changed_and_put_back_is_told_twice(shop: Shop) -> Non
     assert told(audited(shop)) == {("record-changed", changed), ("record-changed", back)}
 
 
+@pytest.mark.slow
 def test_what_was_laundered_over_two_ships_is_still_found(shop: Shop, tmp_path: Path) -> None:
     edit = by_hand(shop)
     for _ in range(2):
@@ -238,6 +239,7 @@ def test_a_bad_state_that_was_mended_before_since_may_not_come_back(shop: Shop) 
         adopted(shop)
 
 
+@pytest.mark.slow
 def test_a_since_on_the_side_of_a_merge_excuses_nothing(shop: Shop) -> None:
     git(shop.desk, "checkout", "-q", "-b", "side")
     edit = (shop.desk / GROCER.manifest_path).read_text().replace("file://", "https://evil.example")
@@ -253,6 +255,7 @@ def test_a_since_on_the_side_of_a_merge_excuses_nothing(shop: Shop) -> None:
     assert shop.sync().exit_code == 5
 
 
+@pytest.mark.slow
 def test_two_ships_reverted_one_after_the_other_leave_nothing_as_before_the_first(shop: Shop) -> None:
     ships = git(shop.desk, "log", "--format=%H", "--", GROCER.manifest_path).split()
     assert len(ships) == 2
@@ -266,6 +269,7 @@ def test_two_ships_reverted_one_after_the_other_leave_nothing_as_before_the_firs
     assert shop.sync(prune=True).document["targets"][0]["outcome"] == "pruned"
 
 
+@pytest.mark.slow
 def test_a_hold_rides_with_the_revert_of_a_first_ship(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 10, surface="search"), merge=True)
     shop.pull()
@@ -278,6 +282,7 @@ def test_a_hold_rides_with_the_revert_of_a_first_ship(shop: Shop, tmp_path: Path
     assert shop.check("HEAD~1", "HEAD") == []
 
 
+@pytest.mark.slow
 def test_a_ship_on_a_ship_on_a_hand_edit_is_told_where_it_began_and_what_mends_it(shop: Shop, tmp_path: Path) -> None:
     edit = by_hand(shop)
     manifest = json.loads((shop.desk / GROCER.manifest_path).read_text())

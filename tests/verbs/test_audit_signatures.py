@@ -104,6 +104,7 @@ def test_whoever_the_file_names_may_sign_and_nobody_else(shop: Shop, keys: Path)
     assert fingerprint.stdout.split()[1] in found[foreign]
 
 
+@pytest.mark.slow
 def test_what_came_before_the_policy_and_what_it_does_not_name_needs_no_signature(shop: Shop, tmp_path: Path) -> None:
     assert unsigned(shop) == {}
     put(shop, "README.md", "words\n")
@@ -141,6 +142,7 @@ def test_a_key_counts_for_what_and_as_long_as_the_file_says(
     assert [commit not in found for commit in made] == [good for _, _, good in cases]
 
 
+@pytest.mark.slow
 def test_an_expired_key_cannot_date_back_behind_what_main_has(shop: Shop, keys: Path) -> None:
     put(shop, SIGNERS, signer(keys, "ann") + signer(keys, "ben", 'valid-before="20310310130000"'))
     at(shop, "one more", key=keys / "ann")
@@ -149,6 +151,7 @@ def test_an_expired_key_cannot_date_back_behind_what_main_has(shop: Shop, keys: 
     assert set(unsigned(shop)) == {back}
 
 
+@pytest.mark.slow
 def test_a_clock_in_the_future_is_held_back_to_now(shop: Shop, keys: Path) -> None:
     put(shop, SIGNERS, signer(keys, "ann") + signer(keys, "ben", 'valid-before="20320101"'))
     at(shop, "one more", key=keys / "ann")
@@ -247,6 +250,7 @@ def test_where_main_has_dropped_the_file_what_had_to_be_signed_is_told(shop: Sho
     assert "names no file" in unsigned(shop)[signed]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_missing_or_is_none_is_a_sentence(shop: Shop) -> None:
     for text, says in (
         ("ann@example.org\n", "line 1 of security/allowed_signers on main"),
@@ -341,6 +345,7 @@ def test_the_report_says_what_had_to_be_signed_and_who_signed(shop: Shop, keys: 
         assert found["signers"][0]["key"] in page
 
 
+@pytest.mark.slow
 def test_without_a_policy_the_report_still_says_who_signed_what(shop: Shop, keys: Path) -> None:
     text = (shop.desk / "pointsman.toml").read_text()
     put(shop, "pointsman.toml", text.replace('["manifests/", "holds/"]', "[]"))

@@ -319,6 +319,7 @@ def test_a_ship_of_many_targets_is_judged_in_a_checkout_by_the_same_rules(tmp_pa
     assert "unvouched-manifest" in shop.check(), "of the whole tree, too"
 
 
+@pytest.mark.slow
 def test_a_type_rollback_that_claims_a_version_the_slot_never_had_is_refused(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     for count in (10, 11):
@@ -456,6 +457,7 @@ def behind(shop: Shop) -> Iterator[str]:
     git(shop.desk, "fetch", "-q", "origin")
 
 
+@pytest.mark.slow
 def test_check_says_which_commit_it_judged_and_that_main_has_more(
     shop: Shop, behind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

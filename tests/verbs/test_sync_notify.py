@@ -270,6 +270,7 @@ def test_what_stands_there_and_is_of_no_use_is_written_anew(
         pointer(shop).unlink(missing_ok=True)
         shop.sync()
     assert len(receiver.got) == 3
+    assert json.loads(path.read_text())["v"] == 1
 
 
 def test_how_long_after_its_commit_a_pointer_was_visible_is_told(
