@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from planted import NO_FILES, plant
 from shop import GROCER, STAGING, Kept, Shop, git, popularity, refused
 
 from pointsman.cli import sync
-from pointsman.errors import Problem, Refused
+from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.serving.fence import SYNCED
@@ -215,6 +215,48 @@ def test_a_target_gone_from_main_keeps_its_pointer_until_it_is_pruned(shop: Shop
     assert shop.serving is not None
     assert outcomes(shop.sync(prune=True)) == {"grocer/home": "pruned"}
     assert shop.serving is None
+
+
+def test_a_removal_that_broke_a_rule_takes_no_pointer_away(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)
+    shop.sync()
+    served = shop.serving
+    shop.pull()
+    git(shop.desk, "rm", "-q", GROCER.manifest_path)
+    shop.push("gone")
+    outcome = shop.sync(prune=True)
+    assert (outcome.exit_code, outcomes(outcome), shop.serving) == (5, {"grocer/home": "refused"}, served)
+    assert [fault["rule"] for fault in outcome.document["targets"][0]["faults"]] == ["manifest-removed"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_settings_that_move_serving_during_a_sync_are_followed_or_told(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, *, elsewhere: bool
+) -> None:
+    """The pointers are listed by the old settings, and main is read after that."""
+    shop.sync()
+    before = (pointer(shop).read_bytes(), fence(shop).read_bytes())
+    new = f"file://{shop.store}/{'other' if elsewhere else 'registry/current'}/{{tenant}}/{{surface}}/m.json"
+    keys = FileStore.keys
+    moved: list[str] = []
+
+    def while_settings_move(store: FileStore, prefix: str, depth: int) -> Iterator[str]:
+        yield from keys(store, prefix, depth)
+        if not moved:
+            moved.append(shop.pull())
+            settings = shop.desk / "pointsman.toml"
+            settings.write_text(settings.read_text() + f'[serving]\nmanifest = "{new}"\n')
+            shop.push("serve from elsewhere")
+
+    monkeypatch.setattr(FileStore, "keys", while_settings_move)
+    if elsewhere:
+        with pytest.raises(MovedFirst):
+            shop.sync()
+        assert (pointer(shop).read_bytes(), fence(shop).read_bytes()) == before
+    assert outcomes(shop.sync()) == {"grocer/home": "written"}
+    assert Path(new.removeprefix("file://").format(tenant="grocer", surface="home")).read_bytes() == shop.manifest
+    assert moved
 
 
 def test_main_that_moves_during_a_sync_is_looked_at_again(
