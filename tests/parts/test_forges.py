@@ -97,10 +97,10 @@ def forgejo(request: pytest.FixtureRequest) -> Iterator[Ground]:
     yield from _gitea(request, "Forgejo")
 
 
-SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in (itself, forgejo)]
+SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in (itself, gitea, forgejo)]
 
 
-@pytest.fixture(params=[clone, github, gitea, *SLOW], ids=lambda kind: kind.__name__)
+@pytest.fixture(params=[clone, github, *SLOW], ids=lambda kind: kind.__name__)
 def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
     made: AbstractContextManager[Ground] = request.param(request)
     with made as ground:

@@ -144,6 +144,7 @@ def test_anything_else_that_waits_stays_with_its_owner_and_stops_nobody_behind_i
     assert left(shop) == 1
 
 
+@pytest.mark.slow
 def test_a_bug_that_one_ticket_brings_out_stops_nobody_behind_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     odd, behind = record(shop, "odd"), record(shop, "behind")
 
@@ -171,6 +172,7 @@ def test_without_a_turn_nothing_of_others_is_landed(shop: Shop) -> None:
     assert left(shop) == 1
 
 
+@pytest.mark.slow
 def test_a_turn_that_others_gave_up_on_moves_nothing(shop: Shop) -> None:
     with shop.open() as repo:
         main = repo.refresh()

@@ -267,6 +267,7 @@ def test_two_who_hold_the_same_at_the_same_moment_leave_one_hold_and_are_both_ri
     assert int(git(shop.origin, "rev-list", "--count", "main")) == int(began) + 1
 
 
+@pytest.mark.slow
 def test_the_log_tells_holds_and_releases(shop: Shop) -> None:
     from pointsman.verbs import log
 

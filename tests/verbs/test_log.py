@@ -68,6 +68,7 @@ def test_a_manifest_that_only_became_executable_is_an_edit_not_a_restore(shop: S
     assert [event["kind"] for event in events(shop)] == ["edit", "ship"]
 
 
+@pytest.mark.slow
 def test_a_change_that_restores_one_slot_and_ships_another_is_a_ship(shop: Shop, tmp_path: Path) -> None:
     """As the gate judges it: a Restores: line speaks for its own slot alone."""
     shop.publish(popularity(tmp_path / "p1.json", 10), cooc(tmp_path / "c1.json", 5), merge=True)
@@ -109,6 +110,7 @@ def test_log_is_told_by_time_person_and_run(dated: tuple[Shop, list[str]]) -> No
         events(shop, until="soon")
 
 
+@pytest.mark.slow
 def test_log_names_who_merged_where_that_is_another(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
     shop.pull()
@@ -152,6 +154,7 @@ def test_holds_and_releases_are_events_of_their_target_and_a_hold_on_everything_
     assert newest["reason"] == "holds/all.json cannot be read, and stops ships until it is corrected or removed"
 
 
+@pytest.mark.slow
 def test_what_stood_at_the_commit_that_settings_trust_is_restored_and_an_edit_before_it_is_not(
     shop: Shop, tmp_path: Path
 ) -> None:
@@ -168,6 +171,7 @@ def test_what_stood_at_the_commit_that_settings_trust_is_restored_and_an_edit_be
     assert [event["kind"] for event in events(shop)] == ["restore", "edit", "edit", "edit", "ship"]
 
 
+@pytest.mark.slow
 def test_what_goes_back_to_one_type_put_back_is_a_restore(shop: Shop, tmp_path: Path) -> None:
     for day in (1, 2):
         files = popularity(tmp_path / "p.json", 9 + day, day=day), cooc(tmp_path / "c.json", 9 + day, day=day)
@@ -202,6 +206,7 @@ def test_a_table_has_a_row_for_each_type_and_no_cell_is_a_formula(shop: Shop, tm
     assert {row["run"] for row in rows} == {'\'=HYPERLINK("https://evil.example")'}
 
 
+@pytest.mark.slow
 def test_a_commit_is_explained_in_one_paragraph_that_says_what_became_of_it(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p1.json", 10), merge=True, run="https://ci.example/1")
     first = shop.main
