@@ -81,13 +81,20 @@ class Growth:
         return figures
 
     def _jobs(self, place: Place, *, fresh: bool) -> dict[str, Job]:
-        back = _back(place, fresh=fresh)
         words = [*self.pointsman, "-C", str(place.repository)]
+        main = _git(place.repository, "rev-parse", "refs/heads/main")
         subprocess.run([*words, "publish", str(place.artifact)], check=True, capture_output=True)
         base, head = (
             _git(place.repository, "for-each-ref", "--format=%(objectname)", ref)
             for ref in ("refs/heads/main", "refs/heads/ship")
         )
+        back = _back(place, main, None)
+        if not fresh:
+            back()
+            subprocess.run([*words, "log", place.target], check=True, capture_output=True)
+            kept = place.repository.with_suffix(".kept")
+            (place.repository / _OWN).rename(kept)
+            back = _back(place, main, kept)
         commands = {
             "publish": ["publish", str(place.artifact)],
             "publish --merge": ["publish", str(place.artifact), "--merge"],
@@ -100,9 +107,11 @@ class Growth:
         return {name: Job(name, [*words, *command], back) for name, command in commands.items()}
 
 
-def _back(place: Place, *, fresh: bool) -> Callable[[], None]:
-    """What puts a repository back; `fresh`: without anything that was derived from it."""
-    main = _git(place.repository, "rev-parse", "refs/heads/main")
+def _back(place: Place, main: str, kept: Path | None) -> Callable[[], None]:
+    """What puts a repository back: main, and what an earlier command on that main `kept`, or nothing of it.
+
+    What a publish kept is no use: main is put back to before its record, and goes another way from there.
+    """
 
     def back() -> None:
         refs = _git(place.repository, "for-each-ref", "--format=%(refname)").splitlines()
@@ -110,8 +119,9 @@ def _back(place: Place, *, fresh: bool) -> Callable[[], None]:
         subprocess.run(
             ["git", "-C", place.repository, "update-ref", "--stdin"], input="".join(lines), text=True, check=True
         )
-        if fresh:
-            shutil.rmtree(place.repository / _OWN, ignore_errors=True)
+        shutil.rmtree(place.repository / _OWN, ignore_errors=True)
+        if kept is not None:
+            shutil.copytree(kept, place.repository / _OWN)
 
     return back
 
