@@ -13,6 +13,7 @@ from pointsman.cli import show as show_command
 from pointsman.errors import Refused
 from pointsman.gate import blob_cache
 from pointsman.outcome import Outcome
+from pointsman.shipping.records import Recording
 from pointsman.state.documents import Tombstone
 from pointsman.state.names import Target
 from pointsman.verbs import show
@@ -125,3 +126,24 @@ def test_the_cache_drops_what_shall_be_erased_when_its_tombstone_is_judged(
     shop.push("erase it")
     assert shop.check("main~1", "main") == []
     assert blob_cache.cached(version) is None
+
+
+@pytest.mark.slow
+def test_a_version_that_is_retired_while_it_is_published_is_not_put_back(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land = Recording.records
+
+    def retired_meanwhile(self: Recording, *words: Any, **more: Any) -> None:
+        land(self, *words, **more)
+        (version,) = versions(shop)
+        bury(shop, version, erase=True)
+        (shop.store / "grocer" / "home" / "popularity" / f"{version}.json").unlink()
+        self.repo.refresh()
+
+    monkeypatch.setattr(Recording, "records", retired_meanwhile)
+    told = shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)
+    (target,) = told.document["targets"]
+    assert (told.exit_code, target["outcome"], target["faults"][0]["rule"]) == (1, "waits", "retired")
+    assert versions(shop) == []
+    assert shop.pulls() == []

@@ -33,6 +33,7 @@ from pointsman.verbs.retire_plan import Chosen, Request, choose
 from pointsman.workspace import Workspace
 
 _MOST = 1000  # tombstones of a pull request: more than that nobody reviews
+_FENCE = 100  # characters around a list of versions that is cut
 _NAMED = 3  # versions, or targets, in a subject
 
 RetireOutcome = Annotated[
@@ -230,7 +231,10 @@ class _Retiring:
         )
         why = f"Why: {plain(self._request.why)}"
         body = f"{says} `pointsman gc --delete` takes their bytes later. {back}\n\n{why}\n\n"
-        return body + fenced(lines[: BODY_LIMIT - len(body) - 100].rpartition("\n")[0] if len(lines) > 60000 else lines)
+        room = BODY_LIMIT - len(body) - _FENCE
+        if len(lines) > room:
+            lines = lines[:room].rpartition("\n")[0] + "\n… and more: see the files"
+        return body + fenced(lines)
 
     def _told(self, paths: Iterable[str], outcome: RetireOutcome, shown: PullRequest | None) -> list[RetiredTarget]:
         by_target: dict[Target, list[RetiredVersion]] = {}
