@@ -14,34 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from broken_glass import below, break_it, claim_of, manifests, outcome_of, shipped
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.cli.main import main as command_line
 from pointsman.errors import Problem, Refused
-from pointsman.outcome import Outcome
 from pointsman.report import status as status_text
 from pointsman.serving.claims import claim_key, open_claims
 from pointsman.serving.states import LEFT_KEY, read_states, state_key
-from pointsman.state.claim import NAMESPACE, Claim, has_ended, read_claim
+from pointsman.state.claim import NAMESPACE, has_ended
 from pointsman.trust import keygen
 from pointsman.verbs import audit, break_glass, ratify, status
 from pointsman.workspace import Workspace
-
-SETTINGS = '[audit]\nallowed_signers = "allowed_signers"\n'
-
-
-def shipped(root: Path) -> Shop:
-    """Three ships, synced, and a key that may sign claims."""
-    shop = Shop(root, SETTINGS)
-    for name in ("ann", "eve"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", root / name], check=True)
-    public = (root / "ann.pub").read_text().split()
-    (shop.desk / "allowed_signers").write_text(f'ann@example.org namespaces="{NAMESPACE}" {public[0]} {public[1]}\n')
-    shop.push("signers")
-    for day in (1, 2, 3):
-        shop.publish(popularity(root / f"p{day}.json", 10 + day, day=day), merge=True)
-        shop.sync()
-    return shop
 
 
 @pytest.fixture(scope="module")
@@ -54,36 +38,9 @@ def shop(kept: Kept) -> Shop:
     return kept.fresh()
 
 
-def manifests(shop: Shop) -> list[bytes]:
-    """What the ships made, newest first."""
-    commits = git(shop.origin, "log", "--format=%H", "main", "--", GROCER.manifest_path).splitlines()
-    return [git(shop.origin, "show", f"{each}:{GROCER.manifest_path}").encode() + b"\n" for each in commits]
-
-
-def below(shop: Shop, key: str) -> Path:
-    return shop.store / "registry" / "current" / key
-
-
 def left(shop: Shop) -> list[bytes]:
     """The manifests of the states that sync left."""
     return [each.manifest for each in read_states(below(shop, state_key(GROCER)).read_bytes())]
-
-
-def claim_of(shop: Shop) -> Claim | None:
-    path = below(shop, claim_key(GROCER))
-    return read_claim(path.read_bytes(), GROCER) if path.exists() else None
-
-
-def break_it(shop: Shop, *, signed: bool = True, **more: Any) -> Outcome[Any]:
-    """Break-glass as its command runs it, in the desk."""
-    key = str(shop.root / "ann") if signed else None
-    request = break_glass.Request(GROCER, "the day is broken", **{"key": key, **more})
-    return break_glass.break_glass(shop.desk, request, tell=lambda line: None)
-
-
-def outcome_of(outcome: Outcome[Any]) -> str:
-    (target,) = outcome.document["targets"]
-    return str(target["outcome"])
 
 
 def forge(shop: Shop, key: str = "ann", **changes: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +15,7 @@ from pointsman.settings import SETTINGS_PATH, read_settings
 from pointsman.state.hook_url import check_invalidate
 from pointsman.state.place import Place
 from pointsman.state.serving_settings import read_places
+from pointsman.state.store_url import Access
 from pointsman.state.url_settings import read_url
 
 
@@ -41,10 +43,11 @@ def _of_command_line(store: str | None, serving: str | None) -> Reached:
     url = read_url(store, "--store", "the command line") if store is not None else ""
     table = {"manifest": serving} if serving is not None else {}
     (place,) = read_places(table, url, "the command line")
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "") if place.manifest.startswith("s3://") else ""
+    place = replace(place, access=Access(endpoint, allow_http=endpoint.startswith("http://")))
     left = read_left(open_place(place))
-    return Reached(
-        replace(place, name=left.place, invalidate=_callable(left.invalidate)), left.allowed_signers.encode()
-    )
+    place = replace(place, name=left.place, invalidate=_callable(left.invalidate))
+    return Reached(place, left.allowed_signers.encode())
 
 
 def _callable(urls: Sequence[str]) -> tuple[str, ...]:
