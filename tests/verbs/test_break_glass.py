@@ -281,6 +281,11 @@ def _knows_a_future(shop: Shop) -> None:
     forge(shop, main="1" * 40)
 
 
+def _knows_a_branch(shop: Shop) -> None:
+    shop.publish(popularity(shop.root / "p4.json", 20, day=4))
+    forge(shop, main=git(shop.origin, "for-each-ref", "--format=%(objectname)", "refs/heads/ship"))
+
+
 def _changed_after(shop: Shop) -> None:
     path = below(shop, claim_key(GROCER))
     path.write_text(path.read_text().replace("the day is broken", "another reason"))
@@ -312,6 +317,7 @@ def _nonsense(shop: Shop) -> None:
         _never_had,
         _of_a_commit_that_is_no_state,
         _knows_a_future,
+        _knows_a_branch,
         _nonsense,
     ],
 )
