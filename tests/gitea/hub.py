@@ -234,6 +234,8 @@ class Hub(ForgeServer):
             if self.moved:
                 there = {"Location": f"{self.url}{path.replace('/o/r', '/o/renamed')}"}
                 return 307, b'<a href="/">Temporary Redirect</a>.', there
+            if path.endswith("/timeline") and not self.schedules:
+                return 404, b"404 page not found\n", {"Content-Type": "text/plain"}
             self.look()
             code, document, *headers = self._rest(method, path.removeprefix(self.api), query, body)
             return code, b"" if document is None else json.dumps(document).encode(), headers[0] if headers else {}

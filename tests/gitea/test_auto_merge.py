@@ -42,6 +42,7 @@ def test_another_message_takes_the_place_of_the_one_that_is_kept(forge: Forge, h
     assert hub.head(opened.branch) == ""
 
 
+@pytest.mark.slow
 def test_it_is_stopped_once_and_then_not_on_any_more(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
     adapter.auto_merge(opened, "title\n\nlines\n\n    block\n")
@@ -78,6 +79,7 @@ def test_where_nothing_is_left_to_wait_for_it_is_merged_at_once(forge: Forge, hu
     assert len(hub.events[1]) == 1, "nothing was scheduled"
 
 
+@pytest.mark.slow
 def test_a_required_check_is_waited_for(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
     hub.needs_review = False
@@ -121,6 +123,20 @@ def test_an_older_gitea_that_cannot_schedule_says_who_has_to_merge(forge: Forge,
     with pytest.raises(Unreachable, match="cannot merge #1 by itself, and it is not ready yet: someone has to merge"):
         forge[0].auto_merge(forge[1], "title\n\nlines\n")
     assert not hub.pulls[1]["merged"]
+
+
+@pytest.mark.slow
+def test_an_older_gitea_rebuilds_what_main_has_overtaken(team: Team, hub: Hub) -> None:
+    hub.schedules = hub.finds_by_commit = False
+    team.publish(team.day(1))
+    team.publish(cooc(team.root / "cooc.json", 30))
+    popular, together = hub.numbers("ship/", "open")
+    hub.approve(popular)
+    hub.button(popular)
+    assert [each["outcome"] for each in team.refresh()] == ["rebuilt"]
+    hub.approve(together)
+    hub.button(together)
+    sound(team, hub)
 
 
 @pytest.mark.slow

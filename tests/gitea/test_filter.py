@@ -6,6 +6,7 @@ import pytest
 
 from gitea.hub import Hub
 from gitea.team import Team
+from pointsman.repo.snapshot import Snapshot
 from pointsman.verbs import log, publish
 from pointsman.workspace import Workspace
 
@@ -19,7 +20,13 @@ def test_a_url_is_fetched_whole_where_the_server_refuses_what_it_offers(
     home.mkdir()
     (home / ".gitconfig").write_text(f"[protocol]\nversion = {protocol}\n")
     monkeypatch.setenv("HOME", str(home))
-    hub.needs_review = False
+    with team.open(team.url) as repo:
+        assert Snapshot(repo, repo.refresh()).settings().forge == hub.brand.lower()
+
+
+@pytest.mark.slow
+def test_a_ship_goes_all_the_way_from_such_a_url(team: Team, hub: Hub) -> None:
+    hub.refuses_filter, hub.needs_review = True, False
     with team.open(team.url) as repo:
         request = publish.Request((str(team.day(1)),), merge=True)
         assert publish.publish(Workspace(repo), request).exit_code == 0

@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 from runner import ACTIONLINT, ROOT, load
 
+from gitea.conftest import Forge
 from gitea.described import description
 from gitea.hub import TOKEN, Hub
-from gitea.team import Team
 from pointsman.cli.init import render
 from pointsman.forge.gitea.brand import Brand
 from pointsman.repo.open import open_repository
-from pointsman.verbs import doctor
 from pointsman.verbs.check import check
 from pointsman.verbs.init import init, template, templates
 from pointsman.workspace import Workspace
@@ -58,17 +57,14 @@ def test_a_new_repository_is_whole_and_names_its_own_forge_alone(tmp_path: Path,
 
 
 def test_main_s_rule_and_the_ways_to_merge_are_taken_and_leave_doctor_nothing_to_say(
-    team: Team, hub: Hub, made: Path, brand: Brand
+    forge: Forge, hub: Hub, made: Path, brand: Brand
 ) -> None:
     hub.settings |= {"allow_squash_merge": False, "allow_merge_commits": True, "default_merge_style": "merge"}
     hub.settings |= {"default_delete_branch_after_merge": False}
     hub.protection = None
 
     def wrong() -> dict[str, str]:
-        with team.open() as repo:
-            checks = doctor.doctor(Workspace(repo)).document["checks"]
-        told = {each["name"].removeprefix("forge "): each for each in checks if each["name"].startswith("forge")}
-        return {name: each["says"] for name, each in told.items() if not each["ok"]}
+        return {name: says for name, says in forge[0].protection() if says}
 
     def send(method: str, path: str, body: dict[str, Any]) -> int:
         sent = json.dumps(body).encode()

@@ -217,7 +217,9 @@ class HttpClient:
             silent = answer.is_redirect or (not answer.content and (answer.is_error or method != "GET"))
             content = None if silent else answer.json()
         except ValueError as error:
-            raise Lost(f"{self.server} answered {what} with something that is not JSON") from error
+            if answer.status_code != 404:  # so a server may answer a call that it does not know
+                raise Lost(f"{self.server} answered {what} with something that is not JSON") from error
+            content = None
         if answer.is_success:
             return content, answer.headers
         if (seconds := self.limit(answer, content)) is not None:

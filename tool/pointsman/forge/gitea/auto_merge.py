@@ -42,8 +42,13 @@ class AutoMerge:
         return f"{pull['title']} (#{pull['number']})\n\n{pull.get('body') or ''}"
 
     def _scheduled(self, number: object) -> Any:
-        """The event by which the merge was scheduled; None if it is not."""
-        events = self._client.pages(f"{self._root}/issues/{number}/timeline")
+        """The event by which the merge was scheduled; None if it is not. Gitea before 1.17 has neither."""
+        try:
+            events = list(self._client.pages(f"{self._root}/issues/{number}/timeline"))
+        except Denied as error:
+            if error.status != 404:
+                raise
+            return None
         ours = [each for each in events if each is not None and each["type"] in (_ON, *_OFF)]
         last = max(ours, key=lambda each: int(each["id"]), default=None)
         return last if last is not None and last["type"] == _ON else None

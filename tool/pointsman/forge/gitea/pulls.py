@@ -52,7 +52,7 @@ from pointsman.state.objects import Oid
 _TITLE_LIMIT = 255
 _LABEL_LIMIT = 50
 _SEEN_TRIES = 7  # looks at a pull request whose branch was pushed, each after a longer pause: 10 seconds in all
-_BUSY_TRIES = 5  # while the forge looks for conflicts: 3 seconds in all
+_BUSY_TRIES = 7  # while the forge looks for conflicts: 10 seconds in all
 
 
 def open_pulls(brand: Brand, repo: Repository) -> Gitea:
