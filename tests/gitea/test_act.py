@@ -127,7 +127,7 @@ def test_check_ship_refresh_and_rollback_run_under_act_green_and_red(act: Act, h
     assert code == 1, said
     hub.approve(back)
     hub.button(back)
-    for workflow, ends in (("ship.yml", 0), ("refresh.yml", 0), ("drift.yml", 0), ("audit.yml", 1)):
+    for workflow, ends in (("ship.yml", 0), ("refresh.yml", 0), ("drift.yml", 0), ("gc.yml", 0), ("audit.yml", 1)):
         code, said = ran("workflow_dispatch", workflow, {})
         assert code == ends, said
     assert "unvouched-manifest" in said, "audit finds what went past the gate"

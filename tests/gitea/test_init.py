@@ -22,9 +22,15 @@ from pointsman.verbs.check import check
 from pointsman.verbs.init import init, template, templates
 from pointsman.workspace import Workspace
 
-NAMES = ("audit", "check", "drift", "publish", "refresh", "revert", "rollback", "ship")
+NAMES = ("audit", "check", "drift", "gc", "publish", "refresh", "revert", "rollback", "ship")
 WRITES = {"contents": "write", "pull-requests": "write", "issues": "write"}
-GRANTS = {"publish": WRITES, "refresh": WRITES, "rollback": WRITES, "revert": {**WRITES, "contents": "read"}}
+GRANTS = {
+    "gc": {"contents": "write"},
+    "publish": WRITES,
+    "refresh": WRITES,
+    "rollback": WRITES,
+    "revert": {**WRITES, "contents": "read"},
+}
 
 
 @pytest.fixture

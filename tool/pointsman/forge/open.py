@@ -79,6 +79,7 @@ _GITEA_FILES = {
     ".gitea/workflows/audit.yml": "gitea/workflows/audit.yml",
     ".gitea/workflows/check.yml": "gitea/workflows/check.yml",
     ".gitea/workflows/drift.yml": "gitea/workflows/drift.yml",
+    ".gitea/workflows/gc.yml": "gitea/workflows/gc.yml",
     ".gitea/workflows/publish.yml": "gitea/workflows/publish.yml",
     ".gitea/workflows/refresh.yml": "gitea/workflows/refresh.yml",
     ".gitea/workflows/revert.yml": "gitea/workflows/revert.yml",
