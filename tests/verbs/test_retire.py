@@ -233,25 +233,24 @@ def test_a_pull_request_of_tombstones_is_shown_and_closed_like_any_other(shop: S
 def test_the_page_of_the_pull_request_says_why_and_names_what_fits_into_it(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pages = []
+    pages: list[tuple[Any, str, str]] = []
     opens = LocalForge.open
 
     def keep(self: LocalForge, branch: str, head: Any, page: Any) -> Any:
-        pages.append(page)
+        body = page.body()
+        monkeypatch.setattr(retire, "BODY_LIMIT", len(body) + 10)
+        pages.append((page, body, page.body()))
         return opens(self, branch, head, page)
 
     monkeypatch.setattr(LocalForge, "open", keep)
     versions = [recorded(shop, tmp_path, day) for day in (1, 2)]
     run(shop, *versions, erase=True, reason="<b>for @ann</b>")
-    (page,) = pages
-    body = page.body()
+    ((page, body, short),) = pages
     assert page.labels == ("erase",)
     assert page.title.startswith("erase: grocer/home popularity ")
     assert all(f"grocer/home popularity {version}" in body for version in versions)
     assert "<b>" not in body
     assert "Nothing takes this back." in body
-    monkeypatch.setattr(retire, "BODY_LIMIT", len(body) + 10)
-    short = page.body()
     assert len(short) <= len(body) + 10
     assert (versions[0] in short, versions[1] in short) == (True, False)
     assert "… and more: see the files" in short
