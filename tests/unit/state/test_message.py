@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.errors import Problem
-from pointsman.state.message import Message, Said, check_value, compose, parse
+from pointsman.state.message import Message, Said, check_value, compose, parse, unsaid
 from pointsman.state.names import Target
 
 GROCER = Target("grocer", "home")
@@ -40,6 +40,20 @@ def test_what_is_composed_is_read_back() -> None:
     assert (message.run, message.reason) == ("https://ci.example/1?a=b", "because")
     assert message.of(GROCER, SHA) == said
     assert message.of(GROCER, "6" * 64) is None
+
+
+def test_every_slot_that_changes_has_to_be_said_by_a_line_that_fits_it() -> None:
+    before = {"new": "1", "gone": "1", "back": "1", "same": "1"}
+    after = {"new": "2", "back": "2", "same": "1"}
+    said = Said(Target("grocer", "home"), records={"new": "2"}, drops={"gone"}, restores={"back": "2"})
+    assert unsaid(said, before, after) == []
+    assert (
+        unsaid(Said(Target("grocer", "home")), before, after) == unsaid(None, before, after) == ["back", "gone", "new"]
+    )
+    other = Said(
+        Target("grocer", "home"), records={"new": "3", "gone": "1"}, drops={"same", "back"}, restores={"back": "3"}
+    )
+    assert unsaid(other, before, after) == ["back", "gone", "new"]
 
 
 def test_the_text_that_forges_add_when_they_squash_changes_nothing() -> None:
