@@ -724,4 +724,8 @@ class Ground:
             from attacks.approvals import approved
 
             return approved(_shipped_twice(state), name.removeprefix("approved by "))
+        if name.startswith("attested by "):
+            from attacks.attestations import attested
+
+            return attested(_shipped_twice(state), name.removeprefix("attested by "))
         return STATES[name](state) if name in STATES else _unusual(state, name.removeprefix("policy "))

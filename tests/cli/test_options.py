@@ -51,6 +51,15 @@ SHIPS = (
 )
 OFFLINE = Row("--offline", None, {"offline": True})
 COMMANDS: Mapping[str, Of] = {
+    "attest": Of("grocer/home --name eval --predicate found.json", "attest.attest", (
+        Row("--name", "other", {"name": "other"}),
+        Row("--predicate", "else.json", {"predicate": "else.json"}),
+        Row("--key", "~/.ssh/id", {"key": "~/.ssh/id"}),
+    )),
+    "attest --recsys-eval": Of("--recsys-eval report.json --decision decision.json", "attest.attest", (
+        Row("--recsys-eval", "other.json", {"report": "other.json"}),
+        Row("--decision", "other.json", {"decision": "other.json"}),
+    )),
     "approve": Of("grocer/home", "approve.approve", (Row("--key", "~/.ssh/id", {"2": "~/.ssh/id"}),)),
 
     "adopt": Of("", "adopt.adopt", (

@@ -32,6 +32,7 @@ _COMMANDS = {
     "adopt": ("pointsman.cli.adopt:adopt", "Take over a registry that recsys-pipelines wrote."),
     "approve": ("pointsman.cli.approve:approve", "Sign one change, as one of those whose approvals it needs."),
     "at": ("pointsman.cli.at:at_", "Show what was current at a time, and whose commit made it so."),
+    "attest": ("pointsman.cli.attest:attest", "Sign what was found out about versions."),
     "audit": ("pointsman.cli.audit:audit", "Judge every commit of main and report what happened."),
     "check": ("pointsman.cli.check:check", "Judge a change by the rules."),
     "completion": ("pointsman.cli.completion:completion", "Print what makes a shell complete commands and names."),

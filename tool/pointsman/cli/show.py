@@ -47,6 +47,9 @@ def render(shown: Shown) -> str:
         start, end = period.from_, period.to
         until = f"until {end.at}, {short(end.commit)} by {end.by}" if end else "and is now"
         lines.append(f"  current from {start.at}, {short(start.commit)} by {start.by}, {until}")
+    for each in shown.evidence:
+        says = ", ".join(f"{name} = {value}" for name, value in each.predicate.items() if isinstance(value, str | int))
+        lines.append(f"  {each.name} by {each.by or 'nobody who may'}, {each.at}: {says[:200] or 'see ' + each.path}")
     return "\n".join(lines if shown.current else [*lines, "  never current on main"])
 
 

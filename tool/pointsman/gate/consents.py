@@ -121,7 +121,7 @@ class Consents:
                 if not believes or told is None:
                     continue
                 key = told.key
-            if why := self._void(base, path, key, signers):
+            if why := self.void(base, path, key, signers):
                 void.append(why)
             elif key is not None:
                 found.setdefault(key, path)
@@ -147,8 +147,10 @@ class Consents:
                 if signed is not None and signed.approval_path == path:
                     yield path, signed
 
-    def _void(self, base: Snapshot, path: str, key: bytes | None, signers: Sequence[Signer]) -> str:
-        """Why the approval in a file does not count; "" if it does. `key`: whose signature it is, None if it is wrong.
+    def void(self, base: Snapshot, path: str, key: bytes | None, signers: Sequence[Signer]) -> str:
+        """Why the approval or the evidence in a file does not count; "" if it does.
+
+        `key`: whose signature it is, None if it is wrong.
 
         What counts is the time at which it landed: the latest clock of main up to then, which nobody can set back.
         """
@@ -163,20 +165,24 @@ class Consents:
                 return f"the key {fingerprint(key)} of {mine[0].names[0]} was not valid when its approval landed"
         return ""
 
-    def signer(self, base: Snapshot, key: bytes, now: int) -> str:
-        """All names of those whose key it is, if they may approve a change of `base` now; Problem if not.
+    def signer(self, base: Snapshot, key: bytes, now: int, namespace: str) -> str:
+        """All names of those whose key it is, if they may sign in a namespace now; Problem if not.
 
         `now`: seconds since 1970.
         """
-        policy = self.policies.at(base, self._documents.settings(base))
-        every = read_signers(policy.signers, NAMESPACE) if policy is not None else ()
+        settings = self._documents.settings(base)
+        policy = self.policies.at(base, settings)
+        where = policy.settings.allowed_signers if policy is not None else settings.allowed_signers
+        if not where:
+            raise Problem("main names no file of those who may sign: set [audit] allowed_signers in pointsman.toml")
+        every = read_signers(policy.signers if policy is not None else base.read(where) or b"", namespace)
         mine = [each for each in every if each.key == key]
-        where = policy.settings.allowed_signers if policy is not None else "the file of signers"
         if not mine:
             names = sorted({name for each in every for name in each.names})
             says = f"those who may are {', '.join(names[:_SHOWN])}" if names else "no line of it names that namespace"
-            needs = f'a line of {where} on main with namespaces="{NAMESPACE}" and this key'
-            raise Problem(f"the key {fingerprint(key)} may not approve, that needs {needs}: {says}")
+            needs = f'a line of {where} on main with namespaces="{namespace}" and this key'
+            does = "approve" if namespace == NAMESPACE else "attest"
+            raise Problem(f"the key {fingerprint(key)} may not {does}, that needs {needs}: {says}")
         if not any(each.is_valid_at(now) for each in mine):
             raise Problem(f"the key {fingerprint(key)} of {mine[0].names[0]} is not valid now, by {where} on main")
         return " = ".join(sorted({name for each in mine for name in each.names}))
@@ -209,6 +215,16 @@ class Landings:
         assert base.commit is not None
         commit = next(self._repo.history(base.commit, path), None)
         return self.at(base.commit, commit.oid) if commit is not None else 0
+
+    def place(self, base: Snapshot, path: str) -> int:
+        """How many commits of main came before the one that brought a file; for files that `base` has."""
+        assert base.commit is not None
+        commit = next(self._repo.history(base.commit, path), None)
+        if commit is None:
+            return 0
+        self.at(base.commit, commit.oid)
+        assert self._top is not None
+        return self._top.find(commit.oid) or 0
 
     def at(self, tip: Oid, commit: Oid) -> int:
         """The latest clock of the commits up to `commit`, which is in the first-parent history of `tip`."""

@@ -67,6 +67,7 @@ class Gate:
         self._changes = TargetChanges(self.documents, self.past)
         self._gathering = Gathering(self.documents, self.blobs, self.past, self._changes, now)
         self.consents = self._gathering.consents
+        self.attestations = self._gathering.attestations
         self._rules = rules
         self.now = now
         self._own_faults: dict[tuple[Oid, Target], tuple[Fault, ...]] = {}
@@ -106,21 +107,7 @@ class Gate:
 
     def consent(self, base: Oid, head: Oid) -> Consent | None:
         """Who has approved the change from the merge base to `head`; None if it needs no approval. Reads no blob."""
-        before, after = Snapshot(self.repo, base), Snapshot(self.repo, head)
-        settings = self.documents.settings(before)
-        fork = self.repo.merge_base(base, head) if self.consents.policies.at(before, settings) is not None else None
-        if fork is None:
-            return None
-        changes = self.repo.differences(fork, head)
-        message = parse(self.repo.messages(base, head))
-        manifests = [change for change in changes if path_kind(change.path) == "manifest"]
-        documents = [self.documents.document(change, formatted=False) for change in manifests]
-        lineages = [self.lineage(base, target_of(change.path)) for change in manifests]
-        found = [
-            self._changes.of(lineage, 0, before, document, message)
-            for lineage, document in zip(lineages, documents, strict=True)
-        ]
-        return self.consents.of(before, after, settings, changes, found, message)
+        return self._gathering.consent(Snapshot(self.repo, base), Snapshot(self.repo, head))
 
     def judge_proposed(
         self, base: Oid, records: Mapping[str, bytes], manifests: Mapping[str, bytes], message: str
@@ -272,7 +259,16 @@ class Gate:
         consent = self.consents.of(
             base, head, settings, None, [on_target], step.message, tip=step.lineage.tip, past=step.place > 0
         )
-        evidence = Evidence(Checkpoint.SYNC, settings, [document], [on_target], clock=step.commit.time, consent=consent)
+        attested = self.attestations.of(base, settings, [on_target], believes=step.place > 0)
+        evidence = Evidence(
+            Checkpoint.SYNC,
+            settings,
+            [document],
+            [on_target],
+            clock=step.commit.time,
+            consent=consent,
+            attested=attested,
+        )
         accepts = _accepts(evidence, step.message)
         return tuple(fault for fault in judge(evidence, self._rules) if _accepted(fault, accepts) is None)
 

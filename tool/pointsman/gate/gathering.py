@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from pointsman.gate import blob_cache
+from pointsman.gate.attestations import Attestations
 from pointsman.gate.blobs import Blobs
 from pointsman.gate.case_twins import case_twins
 from pointsman.gate.consents import Consents
@@ -15,12 +16,12 @@ from pointsman.gate.odd_trees import odd_trees
 from pointsman.gate.retention import Retention
 from pointsman.gate.target_change import TargetChanges
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.evidence import Checkpoint, Document, Evidence
+from pointsman.rules.evidence import Checkpoint, Consent, Document, Evidence
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.state.documents import Manifest, Tombstone
-from pointsman.state.message import Message
+from pointsman.state.message import Message, parse
 from pointsman.state.objects import Change, Oid
-from pointsman.state.paths import target_of
+from pointsman.state.paths import path_kind, target_of
 
 
 class Gathering:
@@ -36,6 +37,7 @@ class Gathering:
         self._retention = Retention(past)
         self._now = now
         self.consents = Consents(documents, past)
+        self.attestations = Attestations(documents, self.consents)
 
     def evidence(
         self,
@@ -102,7 +104,34 @@ class Gathering:
             consent=self.consents.of(base, head, settings, changes, targets, message, tip=tip)
             if judges_history and consent
             else None,
+            attested=self.attestations.of(base, settings, targets, now=None if past else int(self._now()))
+            if judges_history
+            else {},
         )
+
+    def consent(self, base: Snapshot, head: Snapshot) -> Consent | None:
+        """Who has approved the change from the merge base to `head`; None if it needs no approval."""
+        repo, settings = self._past.repo, self._documents.settings(base)
+        assert base.commit is not None
+        assert head.commit is not None
+        demanded = self.consents.policies.at(base, settings) is not None
+        fork = repo.merge_base(base.commit, head.commit) if demanded else None
+        if fork is None:
+            return None
+        changes = repo.differences(fork, head.commit)
+        message = parse(repo.messages(base.commit, head.commit))
+        targets = [
+            self._changes.of(
+                self._past.lineage(base.commit, target_of(change.path)),
+                0,
+                base,
+                self._documents.document(change, formatted=False),
+                message,
+            )
+            for change in changes
+            if path_kind(change.path) == "manifest"
+        ]
+        return self.consents.of(base, head, settings, changes, targets, message)
 
     def _needed(
         self, tip: Oid | None, base: Oid | None, settings: Settings, documents: Sequence[Document], clock: int

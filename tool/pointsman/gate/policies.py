@@ -104,9 +104,10 @@ class Policies:
 
     def _first(self) -> Policy | None:
         """What counts before all else: nothing, or what is remembered of another history than that of main now."""
-        kept, main = self.remembered, self._repo.main
+        kept = self.remembered
         if kept is None or kept.commit is None:
             return None
+        main = self._repo.main
         if main not in self._rewritten:
             self._rewritten[main] = not self._repo.grew_from(kept.commit, main)
         return kept if self._rewritten[main] else None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from pointsman.gate.gate import Gate
 from pointsman.repo.snapshot import Snapshot
-from pointsman.report.words import some
+from pointsman.report.review.value import ReviewedEvidence
+from pointsman.report.words import shown, some
 from pointsman.rules.evidence import Consent
 from pointsman.state.documents import rfc3339
 from pointsman.state.objects import Oid
@@ -28,3 +31,14 @@ def approvals_line(found: Approvals) -> str:
     if len(found.by) >= found.needed:
         return f"{count}{by}"
     return f"{count}{by}; {some(found.lacking) if found.lacking else 'nobody else'} may approve"
+
+
+def signed_lines(approvals: Approvals | None, evidence: Sequence[ReviewedEvidence] | None) -> Iterator[str]:
+    """What people and measurements say of a change, a line each."""
+    if approvals is not None:
+        yield f"approvals: {approvals_line(approvals)}"
+        yield from (f"does not count: {shown(why, 300)}" for why in approvals.void)
+    for each in evidence or ():
+        says = "says what is demanded" if each.meets else f"says {each.says}" if each.by else f"is missing: {each.says}"
+        by = f" by {each.by}" if each.by else ""
+        yield f"evidence: {each.name} of {each.target} {each.type}{by} {shown(says, 300)}"

@@ -64,6 +64,19 @@ class Consent:
         return len(self.by) >= self.needed
 
 
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """Evidence that is demanded about one version that a ship brings: what is there, or that there is none."""
+
+    name: str
+    by: str = ""  # all names of its signer; "": there is none, and `says` says why
+    path: str = ""
+    says: str = ""  # why it does not do
+    slot: str = ""
+    meets: bool = False
+    against: bool = False  # it says something else than is demanded
+
+
 State = Manifest | Record | Tombstone | Hold | Signed
 
 
@@ -142,6 +155,7 @@ class Evidence:
     lost: Mapping[str, Oid] = field(default_factory=dict)  # who saw it → a commit that main no longer descends from
     unsigned: Mapping[str, str] = field(default_factory=dict)  # path → why its signature is missing
     consent: Consent | None = None  # None: the change needs no approval
+    attested: Mapping[Target, Sequence[Attested]] = field(default_factory=dict)  # what is demanded about versions
 
     def way_back(self, target: Target) -> str:
         """Advice at the end of a sentence about a target whose change may be merged; "" if it is only proposed."""

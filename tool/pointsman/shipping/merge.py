@@ -70,8 +70,8 @@ def _merge(workspace: Workspace, pull: Pull) -> Oid:
 
 
 def waits_for_people(faults: Sequence[Fault]) -> bool:
-    """Whether a change lacks nothing but approvals: then its pull request is opened, and stays open."""
-    return bool(faults) and all(fault.rule == "unapproved" for fault in faults)
+    """Whether a change lacks nothing but approvals and evidence: then its pull request is opened, and stays open."""
+    return bool(faults) and all(fault.rule in ("unapproved", "evidence-missing") for fault in faults)
 
 
 def _is_current(repo: Repository, main: Oid, pull: Pull) -> bool:

@@ -13,6 +13,7 @@ from pointsman.state.paths import path_kind, target_of
 from pointsman.state.suggest import did_you_mean
 
 _TARGETS_SHOWN = 3
+_ACCEPTABLE = (*GUARDRAILS, "evidence-missing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,8 @@ def check_words(run: str, accept: Sequence[str], reason: str) -> None:
         raise Problem("--accept needs --reason: say why the guardrail may be broken, the reviewers will read it")
     for each in accept:
         where, _, rule = each.rpartition(":")
-        if rule not in GUARDRAILS:
-            raise Problem(f"no guardrail is called {rule!r}{did_you_mean(rule, GUARDRAILS)}")
+        if rule not in _ACCEPTABLE:
+            raise Problem(f"no guardrail is called {rule!r}{did_you_mean(rule, _ACCEPTABLE)}")
         if where:
             Pattern.parse(where)
 

@@ -9,17 +9,14 @@ from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.approvals import approvals_of
-from pointsman.rules.evidence import Consent
 from pointsman.shipping.additions import AddedFile, Additions
 from pointsman.shipping.landing import add_to_main
 from pointsman.shipping.pulls import NoneOpen, find, open_pulls
+from pointsman.shipping.signing import signed_by
 from pointsman.state.consent import NAMESPACE, payload_of
-from pointsman.state.documents import Signed
 from pointsman.state.names import short
 from pointsman.state.objects import Oid
 from pointsman.struct import struct
-from pointsman.trust.keygen import sign
-from pointsman.trust.ssh_signature import read_signature
 from pointsman.values import Approvals, ApprovedBy, PullRequest, Sha256, TargetName
 from pointsman.workspace import Workspace
 
@@ -91,8 +88,7 @@ def approve(workspace: Workspace, text: str, key: str | None = None) -> Outcome[
         needs = gate.documents.settings(Snapshot(repo, main)).approvals
         says = "this change needs none" if needs else "[policy] approvals of main demands none"
         raise Problem(f"nothing to approve: {says}")
-    signed = _signed(workspace, consent, key)
-    by = _signer(workspace, main, signed)
+    signed, by = signed_by(workspace, payload_of(consent.lines), NAMESPACE, key)
     file = AddedFile(signed.approval_path, signed.render())
     if not {*by.split(" = ")} & {name for each in consent.by for name in each.names}:
         subject = f"approve: {short(consent.subject)} by {by}"
@@ -112,22 +108,3 @@ def _head(workspace: Workspace, text: str) -> Oid:
             return workspace.repo.resolve(text)
         except Problem:
             raise none from None
-
-
-def signing_key(workspace: Workspace, key: str | None) -> str:
-    """The key to sign with: the one that is named, or that of git's settings; Problem if there is none."""
-    if found := key or workspace.repo.signing_key:
-        return found
-    raise Problem("no key to sign with: name an SSH key with --key FILE, or set git's user.signingkey and gpg.format")
-
-
-def _signed(workspace: Workspace, consent: Consent, key: str | None) -> Signed:
-    payload = payload_of(consent.lines)
-    return Signed(payload, sign(payload, NAMESPACE, signing_key(workspace, key)))
-
-
-def _signer(workspace: Workspace, main: Oid, signed: Signed) -> str:
-    """Whose signature it is; Problem if nobody's who may approve now."""
-    found = read_signature(signed.signature)
-    assert found is not None
-    return workspace.gate.consents.signer(Snapshot(workspace.repo, main), found.key, workspace.now)

@@ -179,7 +179,7 @@ def exit_code(outcomes: Sequence[ShippedTarget]) -> int:
 
 def _code(each: ShippedTarget) -> int:
     if each.faults is not None:
-        waits = all(fault.rule == "unapproved" for fault in each.faults)
+        waits = all(fault.rule in ("unapproved", "evidence-missing") for fault in each.faults)
         return _SOME if waits else Refused.exit_code
     if each.says is None:
         return 0

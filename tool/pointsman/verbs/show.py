@@ -13,8 +13,9 @@ from pointsman.history.times import CommitTimes
 from pointsman.history.versions import Recorded, find_version
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
+from pointsman.state.documents import rfc3339
 from pointsman.struct import struct
-from pointsman.values import ArtifactType, Step, TargetName, Version
+from pointsman.values import ArtifactType, Moment, Step, TargetName, Version
 from pointsman.workspace import Workspace
 
 Blob = Literal["present", "missing", "altered", "unknown", "not asked"]
@@ -26,6 +27,17 @@ class Period:
 
     from_: Step
     to: Step | None
+
+
+@struct(frozen=True)
+class ShownEvidence:
+    """What somebody found out about a version."""
+
+    name: str
+    by: Annotated[str | None, "whose signature it is; null: of nobody whom the file of signers has for evidence now"]
+    at: Annotated[Moment, "when it landed on main"]
+    predicate: Annotated[Mapping[str, Any], "what was found"]
+    path: str
 
 
 @struct(frozen=True)
@@ -41,6 +53,7 @@ class Shown:
     retired: Annotated[Mapping[str, Any] | None, "its tombstone"]
     retired_by: Annotated[Step | None, "by which commit; null: it is not retired"]
     blob: Annotated[Blob, "by its size; pointsman verify hashes it"]
+    evidence: Annotated[Sequence[ShownEvidence], "what was found out about it, in the order of their files"]
 
 
 def show(workspace: Workspace, text: str) -> Outcome[Shown]:
@@ -64,8 +77,18 @@ def show(workspace: Workspace, text: str) -> Outcome[Shown]:
         retired=_read(tombstone, grave) if tombstone is not None else None,
         retired_by=moments.step(buried) if buried is not None and tombstone is not None else None,
         blob="not asked" if workspace.offline else _blob(gate, head, found),
+        evidence=_evidence(gate, head, found),
     )
     return Outcome(shown)
+
+
+def _evidence(gate: Gate, head: Snapshot, found: Recorded) -> list[ShownEvidence]:
+    told = []
+    for path, signed in gate.attestations.about(head, found.target, found.slot, found.version):
+        if signed.statement is not None:
+            by, at = gate.attestations.signer(head, path, signed), gate.consents.landings.landed(head, path)
+            told.append(ShownEvidence(signed.statement.name, by or None, rfc3339(at), signed.statement.predicate, path))
+    return told
 
 
 def _read(data: bytes, path: str) -> Any:

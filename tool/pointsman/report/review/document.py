@@ -20,6 +20,7 @@ from pointsman.guardrails.comparison import window_age
 from pointsman.guardrails.limits import Limit
 from pointsman.guardrails.table import GUARDRAILS
 from pointsman.repo.snapshot import Snapshot
+from pointsman.report.approvals import approvals_of
 from pointsman.report.review.contents import counts_of, figures, with_contents
 from pointsman.report.review.value import (
     Changes,
@@ -27,6 +28,7 @@ from pointsman.report.review.value import (
     Kind,
     PastShip,
     Review,
+    ReviewedEvidence,
     ReviewedHold,
     ReviewedTarget,
     ReviewedType,
@@ -68,8 +70,20 @@ def describe(
         holds=_holds(gate, evidence),
         faults=[judged(fault) for fault in verdict.faults if fault.path not in paths],
         targets=targets,
+        approvals=approvals_of(gate, base, evidence.consent),
+        evidence=_attested(evidence),
     )
     return replace(review, verdict=verdict_line(review))
+
+
+def _attested(evidence: Evidence) -> list[ReviewedEvidence] | None:
+    """What is demanded about the versions that a change ships, and what of it is there."""
+    found = [
+        ReviewedEvidence(str(target), each.slot, each.name, each.by or None, each.meets, each.says)
+        for target, every in evidence.attested.items()
+        for each in every
+    ]
+    return found or None
 
 
 def _holds(gate: Gate, evidence: Evidence) -> list[ReviewedHold]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pointsman.report.approvals import signed_lines
 from pointsman.report.markdown import code, plain
 from pointsman.report.review.rows import (
     HEADINGS,
@@ -59,6 +60,8 @@ def _blocks(review: Review) -> Iterator[str]:
         for some, reason in accepted(target):
             yield f"> **Accepts {plain(some)}** for {plain(target.target)}: {code(reason)}\n"
     yield f"**{plain(shown(review.verdict, 1000))}**\n"
+    for line in signed_lines(review.approvals, review.evidence):
+        yield f"- {plain(line)}"
     yield from _table(targets)
     for hold in review.holds:
         yield f"- {code(held(hold))}"

@@ -6,6 +6,7 @@ import io
 import sys
 from typing import TYPE_CHECKING
 
+from pointsman.report.approvals import signed_lines
 from pointsman.report.review.rows import (
     HEADINGS,
     accepted,
@@ -59,6 +60,8 @@ def _head(console: Console, review: Review) -> None:
         for some, reason in accepted(target):
             console.print(f"accepts {some} for {target.target}: {reason}", style="yellow")
     console.print(shown(review.verdict, 1000), style="bold red" if review.is_stopped else "bold")
+    for line in signed_lines(review.approvals, review.evidence):
+        console.print(line)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in HEADINGS:
         table.add_column(name, no_wrap=name in ("was", "becomes"))

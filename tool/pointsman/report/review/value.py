@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 
 from pointsman.struct import struct
 from pointsman.values import (
+    Approvals,
     CommitId,
     Count,
     HoldTerms,
     JudgedFault,
     PullRequest,
     Shape,
+    SlotName,
     TargetName,
     Version,
 )
@@ -189,6 +191,18 @@ class ReviewedHold:
 
 
 @struct(frozen=True)
+class ReviewedEvidence:
+    """Evidence that is demanded about one version: what is there, or that there is none."""
+
+    target: TargetName
+    type: SlotName
+    name: str
+    by: Annotated[str | None, "null: there is none"]
+    meets: Annotated[bool, "it says what is demanded"]
+    says: Annotated[str, "why it does not do"]
+
+
+@struct(frozen=True, kw_only=True)
 class Review:
     """What a change means for those who get the recommendations."""
 
@@ -200,6 +214,10 @@ class Review:
     holds: Annotated[Sequence[ReviewedHold], "holds that the change sets, replaces or releases"]
     faults: Annotated[Sequence[JudgedFault], "those of no target's manifest"]
     targets: Annotated[Sequence[ReviewedTarget], "the unusual first"]
+    approvals: Annotated[Approvals | None, "left out if it needs none"] = None
+    evidence: Annotated[
+        Sequence[ReviewedEvidence] | None, "what is demanded about the versions that it ships; left out if nothing is"
+    ] = None
 
     @property
     def is_stopped(self) -> bool:

@@ -6,18 +6,26 @@ from collections.abc import Sequence
 
 from pointsman.report.review.value import Review, ReviewedHold, ReviewedTarget
 
+_SHOWN = 3  # findings that speak against it
+
 
 def verdict_line(review: Review) -> str:
     """One line: what stops it, what it accepts, or what it is."""
     faults = [*review.faults, *(fault for target in review.targets for fault in target.faults)]
     stopping = list(dict.fromkeys(fault.rule for fault in faults if not fault.accepted))
-    what = _what(review)
+    what = f"{_against(review)}{_what(review)}"
     if stopping:
         return f"Stopped by {', '.join(stopping)}: {what}"
     accepted = list(dict.fromkeys(fault.rule for fault in faults if fault.accepted))
     if accepted:
         return f"Accepts {', '.join(accepted)}: {what}"
     return what[:1].upper() + what[1:]
+
+
+def _against(review: Review) -> str:
+    """What evidence speaks against it."""
+    against = [each for each in review.evidence or () if each.by and not each.meets]
+    return "".join(f"{each.name} by {each.by} says {each.says}; " for each in against[:_SHOWN])
 
 
 def _what(review: Review) -> str:
