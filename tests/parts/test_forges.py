@@ -14,6 +14,9 @@ from gitea.team import Team as GiteaTeam
 from github import conftest as stand_in
 from github.hub import TOKEN, Hub
 from github.team import Team
+from gitlab import conftest as gitlab_stand_in
+from gitlab.hub import Hub as GitLabHub
+from gitlab.team import Team as GitLabTeam
 from shop import Shop
 
 from pointsman.errors import MovedFirst
@@ -88,6 +91,27 @@ def _gitea(request: pytest.FixtureRequest, brand: str) -> Iterator[Ground]:
 
 
 @contextmanager
+def gitlab(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    """The stand-in for GitLab, which asks for no approval and leaves branches alone; the adapter waits for nothing."""
+    path: Path = request.getfixturevalue("tmp_path")
+    hub = GitLabHub(path / "hub")
+    gitlab_stand_in.environment(hub, request.getfixturevalue("monkeypatch"))
+    hub.needs_approval = False
+    hub.settings["remove_source_branch_after_merge"] = False
+
+    def shown(opened: Opened) -> Shown:
+        pull = hub.pulls[int(opened.number)]
+        said = [each["body"] for each in hub.comments.get(pull["iid"], [])]
+        return Shown(pull["title"], pull["description"], pull["labels"], said, pull["state"] == "opened")
+
+    with GitLabTeam(path, hub).open() as repo:
+        repo.refresh()
+        yield Ground(hub.repo, repo, gitlab_stand_in.fast(repo), shown)
+    hub.close()
+    assert hub.wrong == []
+
+
+@contextmanager
 def gitea(request: pytest.FixtureRequest) -> Iterator[Ground]:
     yield from _gitea(request, "Gitea")
 
@@ -97,7 +121,7 @@ def forgejo(request: pytest.FixtureRequest) -> Iterator[Ground]:
     yield from _gitea(request, "Forgejo")
 
 
-SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in (itself, gitea, forgejo)]
+SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in (itself, gitlab, gitea, forgejo)]
 
 
 @pytest.fixture(params=[clone, github, *SLOW], ids=lambda kind: kind.__name__)

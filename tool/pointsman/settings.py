@@ -40,7 +40,7 @@ _MOST_BYTES = 1_000_000
 _MOST_PARTS = 64
 _LONGEST_KEPT = 100_000  # days, or ships
 _LONG_KEY = re.compile(rb"(?:[\w\"'-]{1,99}[ \t]*\.[ \t]*){%d}" % _MOST_PARTS)  # tomllib needs time by their square
-FORGES = ("local", "github", "gitea", "forgejo")  # forge.open describes each
+FORGES = ("local", "github", "gitlab", "gitea", "forgejo")  # forge.open describes each
 _LOCAL = "local"  # the forge where only commands merge, and nothing is merged by itself
 
 

@@ -217,7 +217,8 @@ class HttpClient:
             silent = answer.is_redirect or (not answer.content and (answer.is_error or method != "GET"))
             content = None if silent else answer.json()
         except ValueError as error:
-            if answer.status_code != 404:  # so a server may answer a call that it does not know
+            # So may a server answer a call that it does not know, or, as GitLab, one that is too many ("Retry later").
+            if answer.status_code not in (404, 429):
                 raise Lost(f"{self.server} answered {what} with something that is not JSON") from error
             content = None
         if answer.is_success:

@@ -19,6 +19,12 @@ def _github(repo: Repository) -> Forge:
     return open_github(repo)
 
 
+def _gitlab(repo: Repository) -> Forge:
+    from pointsman.forge.gitlab.pulls import open_gitlab
+
+    return open_gitlab(repo)
+
+
 def _gitea(repo: Repository) -> Forge:
     from pointsman.forge.gitea.brand import GITEA
     from pointsman.forge.gitea.pulls import open_pulls
@@ -71,6 +77,19 @@ _GITHUB_FILES = {
     "docs/github.md": "github.md",
 }
 
+_GITLAB_FILES = {
+    ".gitlab-ci.yml": "gitlab/gitlab-ci.yml",
+    ".gitlab/install.sh": "gitlab/install.sh",
+    "CODEOWNERS": "gitlab/CODEOWNERS",
+    "docs/gitlab.md": "gitlab.md",
+}
+_GITLAB_STEPS = (
+    "on GitLab: put your groups into CODEOWNERS, then in Settings",
+    "  Merge requests: fast-forward merge, squash required, its message %{first_multiline_commit}, pipelines must succeed",
+    "  Repository > Protected branches: main, which nobody may push; Access tokens: the bot's",
+    "  CI/CD > Variables: POINTSMAN_IMAGE, an image with git and Python 3.11 or newer, and GITLAB_TOKEN, protected",
+    "  the schedules, and a runner that reaches the store: docs/gitlab.md",
+)
 _GITEA_FILES = {
     "CODEOWNERS": "gitea/CODEOWNERS",
     ".gitea/install.sh": "gitea/install.sh",
@@ -110,6 +129,14 @@ def _in_forgejo(text: str) -> str:
 KINDS: Mapping[str, Kind] = {
     "local": Kind(LocalForge, "its branches", _GITHUB_FILES, _GITHUB_STEPS, records="push"),
     "github": Kind(_github, "those of GitHub", _GITHUB_FILES, _GITHUB_STEPS),
+    "gitlab": Kind(
+        _gitlab,
+        "those of GitLab",
+        _GITLAB_FILES,
+        _GITLAB_STEPS,
+        words=(("docs/github.md", "docs/gitlab.md"), ("on GitHub", "on GitLab")),
+        owners=(),
+    ),
     "gitea": Kind(
         _gitea,
         "those of Gitea",
@@ -143,9 +170,7 @@ def credentials(remote: str | None) -> Callable[[], Mapping[str, str]] | None:
     """A function that returns git's environment with the credentials for a remote; None if there are none."""
     from pointsman.forge.gitea.brand import FORGEJO, GITEA
     from pointsman.forge.gitea.place import credentials_for
-    from pointsman.forge.github.token import git_environment
+    from pointsman.forge.github.token import git_environment as github
+    from pointsman.forge.gitlab.place import git_environment as gitlab
 
-    for found in (git_environment(remote), credentials_for(GITEA, remote), credentials_for(FORGEJO, remote)):
-        if found is not None:
-            return found
-    return None
+    return github(remote) or gitlab(remote) or credentials_for(GITEA, remote) or credentials_for(FORGEJO, remote)
