@@ -40,8 +40,8 @@ def path_on(server: str, remote: str) -> str | None:
 
 
 def _without_ssh(host: str | None) -> str:
-    """The host without "ssh.": ssh.github.com serves github.com where only port 443 is open."""
-    return (host or "").lower().removeprefix("ssh.")
+    """The host of a forge: ssh.github.com and altssh.gitlab.com serve it where only port 443 is open."""
+    return re.sub(r"^(alt)?ssh\.", "", (host or "").lower())
 
 
 def _netloc(url: str) -> str:
