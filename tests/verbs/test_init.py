@@ -139,13 +139,13 @@ def test_settings_are_read_back_as_they_were_given(tmp_path: Path) -> None:
         ((("polcy.items_drop", "0.4"),), {}, "did you mean policy"),
         ((("policy.items_drop", "a lot"),), {}, "share between 0 and 1"),
         ((("policy", "0.4"),), {}, "is a table"),
-        ((("forge.kind", "gitlab"),), {}, "this version knows only"),
+        ((("forge.kind", "bitbucket"),), {}, "this version knows only"),
         ((("no key at all", "1"),), {}, "is no key"),
         ((("", "1"),), {}, "is no key"),
         ((("store.url", "ftp://bucket"),), {}, "cannot use"),
         ((), {"store": "relative/path"}, "cannot use"),
         ((), {"serving": "file:///srv/live/{tenant}.json"}, "{surface}"),
-        ((), {"forge": "gitlab"}, "--forge gitlab: this version knows local and"),
+        ((), {"forge": "bitbucket"}, "--forge bitbucket: this version knows local and"),
     ],
 )
 def test_wrong_settings_are_told_before_anything_is_written(
@@ -249,14 +249,14 @@ def test_a_kind_of_forge_that_only_the_settings_know_is_refused_everywhere(
 ) -> None:
     assert tuple(KINDS) == FORGES
     made = make(tmp_path / "shop")
-    monkeypatch.setattr("pointsman.settings.FORGES", (*FORGES, "gitlab"))
+    monkeypatch.setattr("pointsman.settings.FORGES", (*FORGES, "bitbucket"))
     with pytest.raises(Problem, match="this version knows local and"):
-        make(tmp_path / "other", forge="gitlab")
+        make(tmp_path / "other", forge="bitbucket")
     settings = Path(made.document["directory"]) / "pointsman.toml"
-    settings.write_text(settings.read_text().replace('kind = "local"', 'kind = "gitlab"'))
+    settings.write_text(settings.read_text().replace('kind = "local"', 'kind = "bitbucket"'))
     who = ("-c", "user.name=u", "-c", "user.email=u@example.org")
     git(settings.parent, *who, "commit", "-qam", "another forge")
     with open_repository(str(settings.parent)) as repo:
         repo.refresh()
-        with pytest.raises(Problem, match=r"forge\.kind is 'gitlab', which this version"):
+        with pytest.raises(Problem, match=r"forge\.kind is 'bitbucket', which this version"):
             open_forge(repo)
