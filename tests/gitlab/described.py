@@ -1,8 +1,8 @@
 """What GitLab says of the calls that the adapter makes, written out by hand, to hold the stand-in against it.
 
 Sources: GitLab's official OpenAPI description (doc/api/openapi/openapi_v3.yaml of gitlab-org/gitlab, 19.5: the schema
-of a merge request) and docs.gitlab.com/api. The description is no package of any registry, and its 4 MB are not copied
-here. Beside it, `test_described` holds the names of calls and of their parameters against python-gitlab.
+of a merge request) and docs.gitlab.com/api. No package of a registry has the description, and its 4 MB under another
+licence are not copied here.
 """
 
 from __future__ import annotations

@@ -126,6 +126,6 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(there), link
 
 
-@pytest.mark.parametrize("name", ["github", "gitea", "forgejo"])
+@pytest.mark.parametrize("name", ["github", "gitlab", "gitea", "forgejo"])
 def test_the_page_that_init_copies_links_to_no_other_page(name: str) -> None:
     assert not links(DOCS / f"{name}.md")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     type=TEXT,
     default="local",
     show_default=True,
-    help="Where pull requests are: local, github, gitea or forgejo.",
+    help="Where pull requests are: local, github, gitlab, gitea or forgejo.",
 )
 @click.option(
     "--set",

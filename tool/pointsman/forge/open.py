@@ -85,7 +85,8 @@ _GITLAB_FILES = {
 }
 _GITLAB_STEPS = (
     "on GitLab: put your groups into CODEOWNERS, then in Settings",
-    "  Merge requests: fast-forward merge, squash required, its message %{first_multiline_commit}, pipelines must succeed",
+    "  Merge requests: fast-forward merge, squash required, with the message %{first_multiline_commit};",
+    "    pipelines must succeed",
     "  Repository > Protected branches: main, which nobody may push; Access tokens: the bot's",
     "  CI/CD > Variables: POINTSMAN_IMAGE, an image with git and Python 3.11 or newer, and GITLAB_TOKEN, protected",
     "  the schedules, and a runner that reaches the store: docs/gitlab.md",
