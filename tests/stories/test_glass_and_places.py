@@ -227,6 +227,7 @@ def test_break_glass_on_a_bucket_is_held_and_found_by_its_store_alone(
         break_it(shop, signed=False, store=f"{shop.url}/elsewhere")
 
 
+@pytest.mark.slow
 def test_what_is_read_is_what_recsys_service_can_serve(shop: Shop) -> None:
     break_it(shop)
     template = f"file://{shop.store}/registry/current/{{tenant}}/{{surface}}/manifest.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from broken_glass import below, break_it, claim_of, manifests, outcome_of, shipp
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.cli.main import main as command_line
-from pointsman.errors import Problem, Refused
+from pointsman.errors import Problem, Refused, Unreachable
 from pointsman.report import status as status_text
 from pointsman.serving.claims import claim_key, open_claims
 from pointsman.serving.states import LEFT_KEY, read_states, state_key
@@ -56,6 +57,7 @@ def forge(shop: Shop, key: str = "ann", **changes: Any) -> None:
 # the states
 
 
+@pytest.mark.slow
 def test_sync_leaves_the_last_good_states_beside_the_pointers(shop: Shop) -> None:
     states = read_states(below(shop, state_key(GROCER)).read_bytes())
     assert [each.manifest for each in states] == manifests(shop)
@@ -77,6 +79,7 @@ def test_states_that_a_rollback_took_out_are_no_longer_left(shop: Shop) -> None:
     assert third not in [each.manifest for each in states]
 
 
+@pytest.mark.slow
 def test_states_are_as_many_as_are_kept_and_read_anew_where_a_rollback_goes_further_back(shop: Shop) -> None:
     (shop.desk / "pointsman.toml").write_text(
         (shop.desk / "pointsman.toml").read_text() + "[retention]\nkeep_ships = 2\n"
@@ -112,6 +115,7 @@ def test_the_state_before_is_served_and_sync_keeps_it(shop: Shop) -> None:
     assert shop.manifest == third
 
 
+@pytest.mark.slow
 def test_it_needs_neither_origin_nor_checkout(shop: Shop, tmp_path: Path) -> None:
     second = manifests(shop)[1]
     shutil.rmtree(shop.origin)
@@ -124,7 +128,14 @@ def test_it_needs_neither_origin_nor_checkout(shop: Shop, tmp_path: Path) -> Non
         break_it(shop)
 
 
-@pytest.mark.parametrize("where", ["directory removed", "port closed", "hanging transport"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "directory removed",
+        pytest.param("port closed", marks=pytest.mark.slow),
+        pytest.param("hanging transport", marks=pytest.mark.slow),
+    ],
+)
 def test_an_origin_that_is_gone_blocks_nothing(shop: Shop, where: str, tmp_path: Path) -> None:
     second = manifests(shop)[1]
     if where == "directory removed":
@@ -157,6 +168,7 @@ def test_a_git_that_hangs_altogether_blocks_nothing(shop: Shop, tmp_path: Path) 
     assert (ran.returncode, shop.serving) == (0, second), ran.stderr
 
 
+@pytest.mark.slow
 def test_running_it_again_finishes_and_goes_no_further_back(shop: Shop) -> None:
     second = manifests(shop)[1]
     break_it(shop)
@@ -165,6 +177,7 @@ def test_running_it_again_finishes_and_goes_no_further_back(shop: Shop) -> None:
     assert (shop.serving, below(shop, claim_key(GROCER)).read_bytes()) == (second, claim)
 
 
+@pytest.mark.slow
 def test_to_names_a_commit_a_version_or_a_time(shop: Shop) -> None:
     third, second, first = manifests(shop)
     commits = git(shop.origin, "log", "--format=%H %cI", "main", "--", GROCER.manifest_path).splitlines()
@@ -183,6 +196,7 @@ def test_to_names_a_commit_a_version_or_a_time(shop: Shop) -> None:
             break_it(shop, to=wrong)
 
 
+@pytest.mark.slow
 def test_a_blob_that_is_missing_or_altered_is_not_pointed_to(shop: Shop) -> None:
     third, second, _ = manifests(shop)
     blob = Path(json.loads(second)["current"]["popularity"].removeprefix("file://"))
@@ -200,6 +214,7 @@ def test_a_blob_that_is_missing_or_altered_is_not_pointed_to(shop: Shop) -> None
     assert outcome_of(break_it(shop)) == "claimed"
 
 
+@pytest.mark.slow
 def test_nothing_earlier_and_nothing_left_are_told(shop: Shop) -> None:
     first = manifests(shop)[2]
     state = read_states(below(shop, state_key(GROCER)).read_bytes())[2]
@@ -215,6 +230,7 @@ def test_nothing_earlier_and_nothing_left_are_told(shop: Shop) -> None:
         break_it(shop, store=f"file://{shop.root}/elsewhere")
 
 
+@pytest.mark.slow
 def test_somebody_elses_claim_that_holds_is_not_replaced(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     _, second, first = manifests(shop)
     break_it(shop)
@@ -227,6 +243,7 @@ def test_somebody_elses_claim_that_holds_is_not_replaced(shop: Shop, monkeypatch
     assert shop.serving == first
 
 
+@pytest.mark.slow
 def test_what_the_command_says_beforehand(shop: Shop) -> None:
     told: list[str] = []
     request = break_glass.Request(GROCER, "broken", key=str(shop.root / "ann"))
@@ -302,25 +319,24 @@ def _nonsense(shop: Shop) -> None:
     below(shop, claim_key(GROCER)).write_bytes(b'{"v": 1, "holds": "for ever"}')
 
 
-@pytest.mark.parametrize(
-    "void",
-    [
-        lambda shop: forge(shop, key="eve"),
-        lambda shop: forge(shop, key=""),
-        _changed_after,
-        _another_namespace,
-        _expired,
-        _for_longer,
-        _later,
-        _of_another_target,
-        _of_another_place,
-        _never_had,
-        _of_a_commit_that_is_no_state,
-        _knows_a_future,
-        _knows_a_branch,
-        _nonsense,
-    ],
-)
+EVERYDAY = [lambda shop: forge(shop, key="eve"), _never_had]
+SLOWLY = [
+    lambda shop: forge(shop, key=""),
+    _changed_after,
+    _another_namespace,
+    _expired,
+    _for_longer,
+    _later,
+    _of_another_target,
+    _of_another_place,
+    _of_a_commit_that_is_no_state,
+    _knows_a_future,
+    _knows_a_branch,
+    _nonsense,
+]
+
+
+@pytest.mark.parametrize("void", [*EVERYDAY, *(pytest.param(each, marks=pytest.mark.slow) for each in SLOWLY)])
 def test_a_claim_that_is_void_holds_nothing(shop: Shop, void: Callable[[Shop], None]) -> None:
     third = manifests(shop)[0]
     break_it(shop)
@@ -337,6 +353,7 @@ def test_a_claim_that_is_void_holds_nothing(shop: Shop, void: Callable[[Shop], N
     assert (again["outcome"], again.get("claim")) == ("unchanged", None)
 
 
+@pytest.mark.slow
 def test_an_unsigned_claim_of_the_command_is_healed(shop: Shop) -> None:
     assert outcome_of(break_it(shop, signed=False)) == "claimed"
     assert outcome_of(shop.sync()) == "healed"
@@ -356,6 +373,7 @@ def test_main_decides_as_soon_as_it_has_what_the_claim_did_not_know(shop: Shop) 
     assert shop.serving == shop.manifest
 
 
+@pytest.mark.slow
 def test_a_pointer_that_someone_edits_under_a_claim_is_put_back_to_what_is_claimed(shop: Shop) -> None:
     second = manifests(shop)[1]
     break_it(shop)
@@ -364,6 +382,7 @@ def test_a_pointer_that_someone_edits_under_a_claim_is_put_back_to_what_is_claim
     assert shop.serving == second
 
 
+@pytest.mark.slow
 def test_a_claim_without_its_pointer_changes_nothing_until_it_is_finished(shop: Shop) -> None:
     third, second, _ = manifests(shop)
     break_it(shop)
@@ -373,6 +392,7 @@ def test_a_claim_without_its_pointer_changes_nothing_until_it_is_finished(shop: 
     assert shop.serving == second
 
 
+@pytest.mark.slow
 def test_people_are_told_of_a_claim_and_of_its_end_once(shop: Shop, tmp_path: Path) -> None:
     heard = tmp_path / "heard"
     settings = shop.desk / "pointsman.toml"
@@ -392,6 +412,7 @@ def test_people_are_told_of_a_claim_and_of_its_end_once(shop: Shop, tmp_path: Pa
     assert events[0]["claim"]["reason"] == "the day is broken"
 
 
+@pytest.mark.slow
 def test_status_audit_and_gc_see_an_open_claim(shop: Shop) -> None:
     break_it(shop)
     with shop.open() as repo:
@@ -436,6 +457,7 @@ def test_ratify_makes_main_what_is_served_and_ends_the_claim(shop: Shop) -> None
         ratify.ratify(Workspace(repo))
 
 
+@pytest.mark.slow
 def test_ratify_opens_a_pull_request_where_main_may_not_be_pushed(shop: Shop) -> None:
     break_it(shop)
     hook = shop.origin / "hooks" / "pre-receive"
@@ -448,15 +470,54 @@ def test_ratify_opens_a_pull_request_where_main_may_not_be_pushed(shop: Shop) ->
     assert len(shop.pulls()) == 1
 
 
+@pytest.mark.slow
 def test_ratify_says_why_a_claim_is_not_ratified(shop: Shop) -> None:
     break_it(shop, signed=False)
     with shop.open() as repo, pytest.raises(Problem, match="holds nothing: it is not signed"):
         ratify.ratify(Workspace(repo))
 
 
+# the origin under the lock, and several places
+
+
+@pytest.mark.slow
+def test_a_look_at_the_origin_under_the_lock_has_an_end_of_its_own(shop: Shop) -> None:
+    git(shop.desk, "config", "core.sshCommand", "sleep 600;")
+    git(shop.desk, "remote", "set-url", "origin", "ssh://git.example/x.git")
+    with shop.open() as repo:
+        with repo.hurried(0.2), pytest.raises(Unreachable, match=r"did not end within 0\.2 s"):
+            repo.refresh()
+        assert repo._origin.seconds == math.inf
+
+
+@pytest.mark.slow
+def test_at_several_places_it_is_done_at_each_and_one_that_is_away_stops_no_other(shop: Shop) -> None:
+    first = shop.manifest
+    place = '[[serving]]\nname = "{0}"\nmanifest = "file://{1}/{0}/{{tenant}}/{{surface}}/manifest.json"\n'
+    shop.pull()
+    settings = shop.desk / "pointsman.toml"
+    settings.write_text(settings.read_text() + place.format("us", shop.root) + place.format("eu", shop.root))
+    shop.push("two places")
+    shop.publish(popularity(shop.root / "p4.json", 20, day=4), merge=True)
+    assert shop.sync().exit_code == 0
+    pointers = [shop.root / name / "grocer" / "home" / "manifest.json" for name in ("us", "eu")]
+    shop.pull()
+    done = break_it(shop)
+    assert [each["outcome"] for each in done.document["targets"][0]["places"]] == ["claimed", "claimed"]
+    assert [each.read_bytes() for each in pointers] == [first, first]
+    synced = shop.sync()
+    assert [each["outcome"] for each in synced.document["targets"][0]["places"]] == ["claimed", "claimed"]
+    shutil.rmtree(shop.root / "us")
+    (shop.root / "us").symlink_to(shop.root / "us")
+    again = break_it(shop)
+    assert again.exit_code == 3
+    assert [each["place"] for each in again.document["targets"][0]["places"]] == ["eu"]
+
+
 # the command line
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_only_what_goes_together(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     def run(*words: str) -> tuple[int, str]:
         code = command_line(["-C", str(shop.desk), "rollback", *words])

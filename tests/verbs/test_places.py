@@ -121,6 +121,7 @@ def test_a_place_that_lacks_a_blob_keeps_its_last_good_pointer_until_it_is_there
     assert serves(shop, "eu") == shop.manifest
 
 
+@pytest.mark.slow
 def test_a_place_with_blobs_of_its_own_does_not_need_those_of_the_store(shop: Shop) -> None:
     replicate(shop)
     for blob in shop.store.rglob("popularity/*.json"):
@@ -128,6 +129,7 @@ def test_a_place_with_blobs_of_its_own_does_not_need_those_of_the_store(shop: Sh
     assert by_place(shop.sync()) == {"us": "refused", "eu": "written"}
 
 
+@pytest.mark.slow
 def test_a_lag_is_told_to_people_only_when_it_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heard = tmp_path / "heard"
     root = tmp_path / "shop"
@@ -159,6 +161,7 @@ def test_a_place_that_cannot_be_reached_stops_no_other(shop: Shop) -> None:
     assert by_place(shop.sync()) == {"us": "written", "eu": "unchanged"}
 
 
+@pytest.mark.slow
 def test_if_no_place_can_be_reached_that_is_a_problem(shop: Shop) -> None:
     for place in ("us", "eu"):
         away(shop, place)
@@ -166,6 +169,7 @@ def test_if_no_place_can_be_reached_that_is_a_problem(shop: Shop) -> None:
         shop.sync()
 
 
+@pytest.mark.slow
 def test_a_fence_that_main_does_not_descend_from_stops_its_own_place(shop: Shop) -> None:
     replicate(shop)
     shop.sync()
@@ -186,6 +190,7 @@ def test_a_fence_that_main_does_not_descend_from_stops_its_own_place(shop: Shop)
         shop.sync()
 
 
+@pytest.mark.slow
 def test_places_end_on_the_same_main_if_it_moves_while_one_is_at_work(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +243,7 @@ def test_status_tells_each_place_and_the_worst_of_all(shop: Shop) -> None:
         assert watch.wait(Workspace(repo), [GROCER], 0).exit_code == 0
 
 
+@pytest.mark.slow
 def test_status_says_which_place_cannot_be_read_and_which_one_drifted(shop: Shop) -> None:
     replicate(shop)
     shop.sync()
@@ -253,6 +259,7 @@ def test_status_says_which_place_cannot_be_read_and_which_one_drifted(shop: Shop
         assert status.status(Workspace(repo), [GROCER], fail_on=["drift"]).exit_code == 3
 
 
+@pytest.mark.slow
 def test_one_place_without_a_name_is_told_as_ever(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)
@@ -263,6 +270,7 @@ def test_one_place_without_a_name_is_told_as_ever(tmp_path: Path) -> None:
     assert "place=" not in status_text.render_prometheus(found.value)
 
 
+@pytest.mark.slow
 def test_a_watch_with_nothing_new_lists_each_place_and_looks_at_main_once(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +294,7 @@ def test_a_watch_with_nothing_new_lists_each_place_and_looks_at_main_once(
         assert by_place(sync.sync(workspace.again(), seen=seen)) == {"us": "unchanged", "eu": "healed"}
 
 
+@pytest.mark.slow
 def test_a_watch_asks_a_place_that_failed_after_the_others(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     replicate(shop)
     away(shop, "us")
@@ -304,6 +313,7 @@ def test_a_watch_asks_a_place_that_failed_after_the_others(shop: Shop, monkeypat
     assert order == ["us", "eu", "eu", "us"]
 
 
+@pytest.mark.slow
 def test_whoever_deletes_blobs_finds_the_pointers_and_claims_of_every_place(shop: Shop) -> None:
     replicate(shop)
     shop.sync()
@@ -320,6 +330,7 @@ def test_whoever_deletes_blobs_finds_the_pointers_and_claims_of_every_place(shop
         list(every_pointer(settings))
 
 
+@pytest.mark.slow
 def test_doctor_tries_the_pointers_and_the_blobs_of_each_place(shop: Shop) -> None:
     with shop.open() as repo:
         checks = doctor.doctor(Workspace(repo)).document["checks"]

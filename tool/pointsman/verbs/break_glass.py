@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, Unreachable
@@ -26,7 +27,7 @@ from pointsman.serving.claims import Standing, claim_key, end_claim, told_claim
 from pointsman.serving.fence import SYNCED, read_fence
 from pointsman.serving.notify import invalidate
 from pointsman.serving.pointers import open_place
-from pointsman.serving.states import State, read_states, state_key
+from pointsman.serving.states import State, read_left, read_states, state_key
 from pointsman.state.claim import LIFE, NAMESPACE, Claim, has_ended, read_claim
 from pointsman.state.documents import Manifest, rfc3339
 from pointsman.state.message import check_value
@@ -36,7 +37,7 @@ from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
 from pointsman.struct import replace
 from pointsman.trust import keygen
-from pointsman.trust.allowed_signers import read_signers
+from pointsman.trust.allowed_signers import Signer, read_signers
 from pointsman.trust.ssh_signature import read_signature
 from pointsman.verbs.break_glass_places import Reached, reached
 from pointsman.verbs.break_glass_state import choose
@@ -230,13 +231,16 @@ class _Glass:
         now = int(self._now.timestamp())
         if signature is None or signature.namespace != NAMESPACE or not claim.begins <= now < claim.ends:
             return False
-        allowed = read_signers(self._at.allowed_signers, NAMESPACE)
-        if not any(each.key == signature.key and each.is_valid_at(now) for each in allowed):
+        if not any(each.key == signature.key and each.is_valid_at(now) for each in self._allowed):
             return False
         try:
             return keygen.verify(claim.signed, claim.signature, signature)
         except keygen.NoKeygen:
             return False
+
+    @cached_property
+    def _allowed(self) -> tuple[Signer, ...]:
+        return read_signers(read_left(self._store).allowed_signers.encode(), NAMESPACE)
 
     def _say_beforehand(self, claim: Claim) -> None:
         if self._will_hold(claim):

@@ -21,10 +21,9 @@ from pointsman.state.url_settings import read_url
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A place, and the signers that sync left there. `notes`: what went wrong after the pointer."""
+    """A place. `notes`: what went wrong there after the pointer."""
 
     place: Place
-    allowed_signers: bytes
     notes: list[str] = field(default_factory=list)
 
 
@@ -35,8 +34,7 @@ def reached(known: LastKnown, store: str | None, serving: str | None) -> Sequenc
     text = known.file(SETTINGS_PATH)
     if text is None:
         raise Problem("there is no checkout here: name the store with --store URL, or the pointers with --serving URL")
-    places = read_settings(text, SETTINGS_PATH).serving
-    return [Reached(place, read_left(open_place(place)).allowed_signers.encode()) for place in places]
+    return [Reached(place) for place in read_settings(text, SETTINGS_PATH).serving]
 
 
 def _of_command_line(store: str | None, serving: str | None) -> Reached:
@@ -46,8 +44,7 @@ def _of_command_line(store: str | None, serving: str | None) -> Reached:
     endpoint = os.environ.get("AWS_ENDPOINT_URL", "") if place.manifest.startswith("s3://") else ""
     place = replace(place, access=Access(endpoint, allow_http=endpoint.startswith("http://")))
     left = read_left(open_place(place))
-    place = replace(place, name=left.place, invalidate=_callable(left.invalidate))
-    return Reached(place, left.allowed_signers.encode())
+    return Reached(replace(place, name=left.place, invalidate=_callable(left.invalidate)))
 
 
 def _callable(urls: Sequence[str]) -> tuple[str, ...]:
