@@ -8,7 +8,7 @@ from typing import Any
 
 from pointsman.errors import MovedFirst, Unreachable, one_line
 from pointsman.forge.base import Opened
-from pointsman.forge.gitlab.merging import KEEPS_LINES, MERGEABLE, NEEDS_REBASE, merge_commit, not_merged
+from pointsman.forge.gitlab.merging import AWAITED, KEEPS_LINES, MERGEABLE, NEEDS_REBASE, merge_commit, not_merged
 from pointsman.forge.gitlab.sight import SEEN_TRIES, Sight
 from pointsman.forge.http import Denied, Lost
 from pointsman.forge.writes import look_then_act
@@ -114,7 +114,7 @@ class Merges:
         return Oid(commit) if commit else None
 
     def _set(self, opened: Opened, message: str) -> str | None:
-        """Turn auto-merge on: "", or the commit if it was merged at once; None to look again."""
+        """Turn auto-merge on where this GitLab can wait: "", or the commit if it was merged at once."""
         try:
             if self._sight.project.get("merge_trains_enabled"):
                 self._board(opened)
@@ -127,6 +127,8 @@ class Merges:
             pull = self._sight.seen(opened)  # MovedFirst if that is why
             if pull["state"] == "merged" or pull.get("detailed_merge_status") == MERGEABLE:
                 return self.merge(opened, message)
+            if error.status == 405 and pull.get("detailed_merge_status") in AWAITED:
+                return ""
             raise not_merged(opened, pull, error) from error
 
     def _board(self, opened: Opened) -> None:

@@ -16,6 +16,8 @@ MERGEABLE = "mergeable"
 NEEDS_REBASE = "need_rebase"
 # GitLab still looks, a moment after a push. A merge that is asked for now is refused for no reason.
 UNDECIDED = ("unchecked", "checking", "preparing", "approvals_syncing")
+# What people or a pipeline still have to give. A GitLab that cannot wait for it refuses auto-merge: refresh asks again.
+AWAITED = ("not_approved", "ci_must_pass", "ci_still_running")
 # Of a squash that takes place in the browser or in a merge train, the message is made of the project's template. One of
 # these puts the commit's own message there (docs.gitlab.com, "Commit message templates").
 KEEPS_LINES = ("%{first_multiline_commit}", "%{all_commits}")
