@@ -16,7 +16,6 @@ allowed_signers = "allowed_signers"
 types = ["popularity"]
 signers = ["eval@example.org", "check@example.org"]
 where = { decision = "ship" }
-max_age = "30d"
 """
 
 
@@ -31,7 +30,8 @@ def attested(state: State, how: str) -> State:
         signer("other", options=_FOR_EVIDENCE), signer("ann"),
         signer("gone", options=f'{_FOR_EVIDENCE},valid-before="20260303"'),
     ))  # fmt: skip
-    settings = f'[store]\nurl = "{state.url}"\n{SETTINGS}'
+    age = 'max_age = "30d"\n' if what == "long ago" else ""
+    settings = f'[store]\nurl = "{state.url}"\n{SETTINGS}{age}'
     state.commit("policy", "evidence", {"pointsman.toml": settings.encode(), "allowed_signers": signers.encode()})
     for name in names.split(", ") if names != "nobody" else ():
         who, decision, *wrong = name.split(" ")

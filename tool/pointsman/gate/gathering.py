@@ -104,7 +104,7 @@ class Gathering:
             consent=self.consents.of(base, head, settings, changes, targets, message, tip=tip)
             if judges_history and consent
             else None,
-            attested=self.attestations.of(base, settings, targets, now=None if past else int(self._now()))
+            attested=self.attestations.of(base, settings, targets, now=None if past else clock or int(self._now()))
             if judges_history
             else {},
         )
