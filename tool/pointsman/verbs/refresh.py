@@ -141,7 +141,10 @@ def _one(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
 def _fresh(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
     """One that main has not overtaken. The forge merges it by itself only with its own message, and past the gate."""
     repo, on = workspace.repo, pull.opened.merges_with
-    wanted = Snapshot(repo, repo.main).settings().auto_merge and pull.branch.startswith("ship/")
+    settings = Snapshot(repo, repo.main).settings()
+    if settings.approvals or settings.evidence:  # the page tells of them, and a forge checks again what is edited
+        pulls.renew(workspace, pull, pull.head)
+    wanted = settings.auto_merge and pull.branch.startswith("ship/")
     if not wanted and on is None:
         return _told(pull, "fresh")
     stale = on is not None and parse(on).said != pull.message.said
