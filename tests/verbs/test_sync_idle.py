@@ -207,7 +207,7 @@ def test_a_watching_status_reads_again_only_the_pointers_that_changed(
     read = directory.FileStore.read
 
     def told(store: directory.FileStore, key: str, *most: int) -> Held | None:
-        reads.append(key)
+        reads.extend([key] if not key.startswith(".pointsman/gc") else [])
         return read(store, key, *most)
 
     monkeypatch.setattr(directory.FileStore, "read", told)
