@@ -17,7 +17,7 @@ from signers import key_of, signer
 from pointsman.cli.approve import render, render_list
 from pointsman.errors import Problem, Refused
 from pointsman.gate.policies import Policies
-from pointsman.verbs import approve, audit, pr, refresh, rollback, rollback_plan, sync
+from pointsman.verbs import approve, audit, doctor, pr, refresh, rollback, rollback_plan, sync
 from pointsman.workspace import Workspace
 
 SETTINGS = '[audit]\nallowed_signers = "allowed_signers"\n'
@@ -218,6 +218,24 @@ def test_a_history_that_was_written_anew_without_approvals_serves_nothing_even_w
         refused = run(shop, sync.sync, sync.Orders(accept_rewrite=True))
         assert rules(refused) == {"unapproved"}
         assert shop.serving == before
+
+
+def signing(shop: Shop) -> dict[str, tuple[bool, str]]:
+    checks = run(shop, doctor.doctor).value.checks
+    return {each.name: (each.ok, each.says) for each in checks if each.name in ("ssh-keygen", "approvals")}
+
+
+@pytest.mark.slow
+def test_doctor_tells_whether_signatures_can_be_verified_and_enough_people_may_sign(
+    shop: Shop, without_keygen: Callable[[], None]
+) -> None:
+    assert signing(shop)["approvals"] == (True, "3 people may approve, and each change needs 2")
+    demanding(shop, 4)
+    assert not signing(shop)["approvals"][0]
+    without_keygen()
+    assert not signing(shop)["ssh-keygen"][0]
+    demanding(shop, 0)
+    assert signing(shop) == {}
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,11 @@ _ANYONE = "signer"  # whose key it is, is not asked here
 
 class NoKeygen(Problem):
     """ssh-keygen cannot be run, or gives no answer. Nothing is proven, and nothing is disproved."""
+
+
+def is_installed() -> bool:
+    """Whether there is an ssh-keygen to run."""
+    return shutil.which("ssh-keygen") is not None
 
 
 def verify(payload: bytes, armor: str, signature: SshSignature) -> bool:

@@ -23,10 +23,14 @@ from pointsman.repo.commit_graph import WRITE, has_path_filters
 from pointsman.repo.process import require_git
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.settings import Settings
+from pointsman.state.consent import NAMESPACE
 from pointsman.store.base import Held, NoConditions, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 from pointsman.struct import struct
+from pointsman.trust.allowed_signers import persons, read_signers
+from pointsman.trust.keygen import is_installed
 from pointsman.workspace import Workspace
 
 SCRATCH = ".pointsman/doctor"
@@ -70,7 +74,7 @@ def doctor(workspace: Workspace) -> Outcome[Examined]:
         return Outcome(Examined([*checks, Check("origin", False, str(error))]), error.exit_code)
     pulls = KINDS[settings.forge].pulls
     checks.append(Check("origin", True, f"{where} answers; ship pull requests are {pulls}"))
-    checks += _history(repo)
+    checks += [*_history(repo), *_signing(Snapshot(repo, repo.main), settings)]
     unreachable = False
     progress("asking the forge how it is set up")
     try:
@@ -112,6 +116,23 @@ def _history(repo: Repository) -> list[Check]:
         return [Check("commit-graph", True, f"{length} commits on main, with changed-path filters")]
     says = f"{length} commits on main without changed-path filters: {WRITE} in {repo.git_dir} makes log and at quicker"
     return [Check("commit-graph", True, says)]
+
+
+def _signing(head: Snapshot, settings: Settings) -> Iterator[Check]:
+    """Whether signatures can be verified here, and whether enough people may approve; nothing if nobody has to sign."""
+    if not (settings.approvals or settings.evidence):
+        return
+    there = is_installed()
+    yield Check("ssh-keygen", there, "it verifies signatures" if there else "install OpenSSH 8.9 or newer: ships wait")
+    if settings.approvals:
+        signers = read_signers(head.read(settings.allowed_signers) or b"", NAMESPACE)
+        names: dict[bytes, frozenset[str]] = {}
+        for each in signers:
+            names[each.key] = names.get(each.key, frozenset()) | {*each.names}
+        who = list(persons(names))
+        says = f"{len(who)} people may approve, and each change needs {settings.approvals}"
+        more = "" if len(who) > settings.approvals else ": add one more, in case a key is lost"
+        yield Check("approvals", len(who) >= settings.approvals, f"{says}{more}")
 
 
 def _examine(store: Store) -> Iterator[tuple[str, str]]:
