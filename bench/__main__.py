@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import crowd, group, history, levers, people, scale
+from bench import collecting, crowd, group, history, levers, people, scale
 from bench.measure import Figure, Job, beyond, interleave, pairwise, table
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ SMALL, LARGE = 1, 1_000  # targets
 TOGETHER = 100  # targets of one publish
 _ON_THEIR_OWN = (
     "an idle watch",
+    "what gc costs",
     "a night of many pipelines",
     "cold start",
     "what on-call pulls",
@@ -259,6 +260,11 @@ class Bench:
         grown = scale.Growth(_pointsman(), self.root, 3 if self.quick else 7)
         return [*grown.records(records), *grown.commits(commits)]
 
+    def collect(self) -> list[Figure]:
+        """A dry run of gc, over ten times as many blobs as over few."""
+        sizes = (1_000, 10_000) if self.quick else (10_000, 100_000)
+        return [each for size in sizes for each in collecting.collections(_pointsman(), self.root, size, 3)]
+
     def idle(self) -> list[Figure]:
         """`sync --watch` with nothing new, in a clone of a repository of many targets, the store a directory."""
         count = 500 if self.quick else 5_000
@@ -454,6 +460,7 @@ def _main() -> int:
             ("what people wait for", bench.people),
             ("what on-call pulls", bench.levers),
             ("the store", bench.verify),
+            ("what gc costs", bench.collect),
             ("an idle watch", bench.idle),
             ("one small publish", bench.one_small),
             ("a night of many pipelines", bench.crowd),

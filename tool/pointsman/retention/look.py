@@ -93,8 +93,7 @@ class View:
 
     def spares_orphan(self, blob: Stored) -> str:
         """Why a blob that no record named stays; "" if nothing does."""
-        target, *version = blob.slot
-        if target.record_path(*version) in self.since:
+        if f"registry/{blob.key}" in self.since:  # a record stands under the key of its blob
             return "it was recorded meanwhile"
         if blob.version in self.heads:
             return "a branch names it"

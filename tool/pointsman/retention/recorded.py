@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import chain
 from typing import NamedTuple
 
 from pointsman.repo.repository import Repository
-from pointsman.state.names import is_version
 from pointsman.state.objects import Oid
 
-_ROOT = b"registry/"
+_ROOT = len(b"registry/")
+_RECORD, _TOMBSTONE = b".json", b".retired.json"
+_NAME = 64 + len(_RECORD)  # of a record: its version, and this ending
 
 
 class State(NamedTuple):
@@ -25,8 +26,7 @@ class State(NamedTuple):
     tombstone: bool = False
 
 
-_NOTHING = State()
-_Found = tuple[str, State]  # version, what main has of it
+_NOTHING, _LIVE = State(), State(record=True)
 
 
 class Recorded:
@@ -37,25 +37,47 @@ class Recorded:
         self._main = main
         self.targets: set[str] = set()  # those that have a record, as far as was read; all of them after `finish`
         self._open_paths = contextlib.ExitStack()
-        self._stream = groupby(self._paths("registry"), _directory)
-        self._next: tuple[bytes, Iterator[bytes]] | None = next(self._stream, None)
-        self._directory = self._asked = ""
-        self._streams = False  # whether `_versions` reads the group that is next
-        self._versions: Iterator[_Found] = iter(())
-        self._at: _Found | None = None
+        self._stream: Iterator[bytes] = self._paths("registry")
+        self._path = next(self._stream, b"")  # the one to be looked at; b"" at the end
+        self._asked = b""
+        self._directory, self._prefix = "", b""
+        self._known = b"registry/-/"  # the directory of the last record that was read
+        self._aside: tuple[str, frozenset[bytes]] = ("", frozenset())
 
     def ask(self, directory: str, version: str) -> State:
         """What main has of a version of a directory, "tenant/surface/type"."""
-        if directory != self._directory or version <= self._asked:
-            self._open(directory)
-        self._asked = version
-        while self._at is not None and self._at[0] < version:
-            self._at = next(self._versions, None)
-        return self._at[1] if self._at is not None and self._at[0] == version else _NOTHING
+        if directory != self._directory:
+            self._directory, self._prefix = directory, f"registry/{directory}/".encode()
+        wanted = self._prefix + version.encode()
+        if wanted <= self._asked:
+            return self._ask_aside(directory, wanted)
+        self._asked = wanted
+        if self._known == self._prefix and self._path == wanted + _RECORD:  # what is usual, without all that follows
+            self._path = next(self._stream, b"")
+            if not self._path.startswith(wanted):
+                return _LIVE
+            self._path, self._stream = wanted + _RECORD, chain([self._path], self._stream)
+        path, stream, known, length = self._path, self._stream, self._known, len(self._known) + _NAME
+        while path and path < wanted:
+            if len(path) != length or not path.startswith(known):
+                known = self._note(path)
+                length = len(known) + _NAME
+            path = next(stream, b"")
+        self._path, self._known = path, known
+        if not path.startswith(wanted):
+            return _NOTHING
+        endings = set()
+        while self._path.startswith(wanted):
+            endings.add(self._path[len(wanted) :])
+            self._known = self._note(self._path)
+            self._path = next(stream, b"")
+        return State(_RECORD in endings, _TOMBSTONE in endings)
 
     def finish(self) -> None:
         """Read what is left, so that every target is known."""
-        self._skip_before(None)
+        while self._path:
+            self._known = self._note(self._path)
+            self._path = next(self._stream, b"")
 
     def close(self) -> None:
         """End the git that was read."""
@@ -64,44 +86,20 @@ class Recorded:
     def _paths(self, directory: str) -> Iterator[bytes]:
         return self._open_paths.enter_context(contextlib.closing(self._repo.git.paths(self._main, directory)))
 
-    def _open(self, directory: str) -> None:
-        wanted = f"registry/{directory}/".encode(errors="surrogateescape")
-        self._skip_before(wanted)
-        self._directory = directory
-        if self._next is not None and self._next[0] == wanted:
-            self._versions, self._streams = self._told(*self._next), True
-            self._at = next(self._versions, None)
-            return
-        paths = self._paths(f"registry/{directory}")
-        self._versions = _versions(path for path in paths if _directory(path) == wanted)
-        self._at = next(self._versions, None)
+    def _ask_aside(self, directory: str, wanted: bytes) -> State:
+        if self._aside[0] != directory:
+            self._aside = directory, frozenset(self._paths(f"registry/{directory}"))
+        return State(wanted + _RECORD in self._aside[1], wanted + _TOMBSTONE in self._aside[1])
 
-    def _skip_before(self, wanted: bytes | None) -> None:
-        for _ in self._versions:  # what is left of the directory before
-            pass
-        if self._streams:  # a group can be read once
-            self._next, self._streams = next(self._stream, None), False
-        while self._next is not None and (wanted is None or self._next[0] < wanted):
-            for _ in self._told(*self._next):
-                pass
-            self._next = next(self._stream, None)
-
-    def _told(self, directory: bytes, paths: Iterator[bytes]) -> Iterator[_Found]:
-        target = directory[len(_ROOT) :].decode(errors="surrogateescape").split("/")[:2]
-        for version, state in _versions(paths):
-            if state.record and len(target) == 2:
-                self.targets.add("/".join(target))
-            yield version, state
-
-
-def _directory(path: bytes) -> bytes:
-    return path[: path.rindex(b"/") + 1]
-
-
-def _versions(paths: Iterator[bytes]) -> Iterator[_Found]:
-    """The versions that a directory's paths tell of. Names sort by their version first."""
-    named = (path[path.rindex(b"/") + 1 :].decode(errors="surrogateescape") for path in paths)
-    for version, names in groupby(named, lambda name: name[:64]):
-        endings = {name[64:] for name in names}
-        if is_version(version):
-            yield version, State(".json" in endings, ".retired.json" in endings)
+    def _note(self, path: bytes) -> bytes:
+        """Remember the target of a record; the directory of the last one."""
+        if path.startswith(self._known) and len(path) == len(self._known) + _NAME:
+            return self._known
+        directory = path[: path.rindex(b"/") + 1]
+        if len(path) != len(directory) + _NAME or not path.endswith(_RECORD):
+            return self._known
+        target = directory[_ROOT:].decode(errors="surrogateescape").split("/")
+        if len(target) == 4:  # tenant, surface, type, and nothing after the last slash
+            self.targets.add("/".join(target[:2]))
+            return directory
+        return self._known

@@ -15,6 +15,7 @@ from pointsman.store.base import Listed, Store
 _OURS = ".pointsman/"
 # What recsys-pipelines writes beside the blobs: a record keeps its version, a pointer is read with those of serving.
 _PIPELINES = re.compile(rf"registry/(?:records/{NAME}/{NAME}/{NAME}/({VERSION})\.json|current/.*)", re.DOTALL)
+_BLOB = re.compile(rf"/{VERSION}\.json")
 _STEP = 5000  # objects between two words about progress
 
 
@@ -63,26 +64,33 @@ def survey(
     found, may_have = Survey(), frozenset(targets)
     waiting: dict[str, list[Stored]] = {}  # target → orphans, while nobody knows yet whether it has a record
     known: dict[str, int] = {}
+    ask = recorded[0].ask
+    directory, target = "", ""  # of the last blob; "" for a directory in which no blob can be
     for count, each in enumerate(store.objects("")):
         if count % _STEP == 0:
             progress.counted("objects listed", count, None)
-        if each.key.startswith(_OURS):
-            if each.key.startswith(TRASH) and read_place(each.key) is not None:
-                found.trash.append(each)
-            continue
-        slot = slot_of(each.key) if each.size is not None else None
-        if slot is None or each.size is None:
-            _foreign(found, each)
+        key = each.key
+        if key[:-70] != directory or not directory:
+            directory = key[:-70]
+            slot = slot_of(key)
+            target = f"{slot[0]}" if slot is not None else ""
+        if not target or each.size is None or not _BLOB.fullmatch(key, len(directory)):
+            _no_blob(found, each)
+            directory = ""
             continue
         found.listed += 1
-        target = f"{slot[0]}"
         if target not in may_have:
             found.unknown += 1
             found.of_unknown_targets += 1
             continue
         known[target] = known.get(target, 0) + 1
-        states = [every.ask(each.key[:-70], slot[2]) for every in recorded]
-        _sort(found, waiting.setdefault(target, []), Stored(each.key, each.size, each.written), states, oldest)
+        state = ask(directory, key[-69:-5])
+        if state.record and not state.tombstone:
+            found.live += 1
+            found.live_bytes += each.size
+        else:
+            states = [state, *(every.ask(directory, key[-69:-5]) for every in recorded[1:])]
+            _sort(found, waiting.setdefault(target, []), Stored(key, each.size, each.written), states, oldest)
     _settle(found, recorded, waiting, known)
     return found
 
@@ -109,13 +117,18 @@ def _settle(
     for target, count in known.items():
         if target in recorded[0].targets:
             found.known += count
-            found.orphans += waiting[target]
+            found.orphans += waiting.get(target, ())
         else:
-            found.unknown += len(waiting[target])
-            found.of_unknown_targets += len(waiting[target])
+            found.unknown += len(waiting.get(target, ()))
+            found.of_unknown_targets += len(waiting.get(target, ()))
 
 
-def _foreign(found: Survey, each: Listed) -> None:
+def _no_blob(found: Survey, each: Listed) -> None:
+    """Count what is ours and no blob, and what is somebody else's."""
+    if each.key.startswith(_OURS):
+        if each.key.startswith(TRASH) and read_place(each.key) is not None:
+            found.trash.append(each)
+        return
     pipelines = _PIPELINES.fullmatch(each.key)
     if pipelines is None:
         found.unknown += 1
