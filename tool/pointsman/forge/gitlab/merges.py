@@ -114,7 +114,7 @@ class Merges:
         return Oid(commit) if commit else None
 
     def _set(self, opened: Opened, message: str) -> str | None:
-        """Turn auto-merge on where this GitLab can wait: "", or the commit if it was merged at once."""
+        """Turn auto-merge on where this GitLab can wait: "", or the commit if it merged at once; None to look again."""
         try:
             if self._sight.project.get("merge_trains_enabled"):
                 self._board(opened)
@@ -127,6 +127,8 @@ class Merges:
             pull = self._sight.seen(opened)  # MovedFirst if that is why
             if pull["state"] == "merged" or pull.get("detailed_merge_status") == MERGEABLE:
                 return self.merge(opened, message)
+            if error.status == 405 and pull.get("detailed_merge_status") == NEEDS_REBASE:
+                return None  # main moved since we looked
             if error.status == 405 and pull.get("detailed_merge_status") in AWAITED:
                 return ""
             raise not_merged(opened, pull, error) from error

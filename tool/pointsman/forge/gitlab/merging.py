@@ -50,7 +50,7 @@ def commit_of(pull: Mapping[str, Any]) -> str:
 
 def not_merged(opened: Opened, pull: Mapping[str, Any], error: Denied) -> Exception:
     """What a refused merge means: 409 another head, 401 no right, 405, 406 and 422 not now."""
-    if error.status == 409:
+    if error.status == 409 or (error.status == 405 and pull.get("detailed_merge_status") == NEEDS_REBASE):
         return MovedFirst(f"!{opened.number} moved while it was merged: {one_line(error.reason)}")
     if error.status in (401, 403):
         return Unreachable(
