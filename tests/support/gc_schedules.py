@@ -25,6 +25,9 @@ from pointsman.retention import collect, markers
 from pointsman.store.directory import FileStore
 
 GOES, DIES, LOSES = "goes", "dies", "loses the answer"
+SLEEP = "all sleep"
+TAKES = "takes"  # of gc: its marker was alive a moment ago, and the blob goes next
+Turn = tuple[str, str]  # an actor's name, and how the step begins before which it stops; (SLEEP, "")
 Decision = tuple[int, str]  # an actor, or the clock that comes after them, and how its next step goes
 _CALLS = ("create", "remove", "move", "read", "digest", "size", "keys", "objects", "folders", "tags")
 _WRITES = ("create", "remove", "move", "land")
@@ -62,6 +65,7 @@ class Run:
         self.naps = naps
         self.harm = harm
         self.clock = 0.0
+        self.overslept = False  # a gc slept right before it took: only the trash helps then
         self.said: list[str] = []
         self._local = threading.local()
         self._arrived: queue.Queue[Actor] = queue.Queue()
@@ -102,24 +106,43 @@ class Run:
             found.append((len(self.actors), GOES))
         return found
 
-    def play(self, decisions: Sequence[Decision], met: Callable[[list[Decision], list[Decision]], None]) -> None:
-        """Run to the end. `met` is told the ways there are at each step, and what was decided before."""
+    def follow(self, turns: Sequence[Turn]) -> None:
+        """Play one schedule: each turn goes on until the step that ends it, or until it cannot go on."""
+        ahead = list(turns)
+
+        def decide(_: list[Decision], ways: list[Decision], usual: Decision) -> Decision:
+            while ahead:
+                name, until = ahead[0]
+                if name == SLEEP:
+                    ahead.pop(0)
+                    return len(self.actors), GOES
+                place = next(place for place, actor in enumerate(self.actors) if actor.name.startswith(name))
+                stops = until and self.actors[place].waits.startswith(until)
+                if (place, GOES) in ways and not stops:
+                    return place, GOES
+                ahead.pop(0)
+            return usual
+
+        self.play(decide)
+
+    def play(self, decide: Callable[[list[Decision], list[Decision], Decision], Decision]) -> None:
+        """Run to the end. `decide` is told what was decided before, the ways that there are, and the usual one."""
         threads = [threading.Thread(target=self._work, args=(actor,), daemon=True) for actor in self.actors]
         for thread in threads:
             thread.start()
             self._arrived.get(timeout=60)
         taken: list[Decision] = []
         while ways := self.ways():
-            met(taken, ways)
             usual = next((way for way in ways if taken and way == (taken[-1][0], GOES)), ways[0])
-            way = decisions[len(taken)] if len(taken) < len(decisions) else usual
+            way = decide(taken, ways, usual)
             if way not in ways:
                 way = usual
             taken.append(way)
             if way[0] == len(self.actors):
                 self.clock += markers.LIFE + markers.LONGEST + 1
                 self.naps -= self.naps > 0
-                self.said.append("all sleep")
+                self.overslept |= any(not each.ended and each.waits.startswith(TAKES) for each in self.actors)
+                self.said.append(SLEEP)
                 continue
             self.harm -= way[1] != GOES
             actor = self.actors[way[0]]
@@ -146,10 +169,24 @@ class Run:
 def take_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on every call of an actor to a store or to the origin is a step of the run that is current."""
 
+    def pausing(key: str, _: str, __: int, still: Callable[[], bool]) -> Callable[[], bool]:
+        """`still`, and after a yes a moment in which whoever asked may be held up."""
+
+        def asked() -> bool:
+            found = still()
+            if found and Run.current is not None:
+                Run.current.step(f"{TAKES} {key}", lambda: None)
+            return found
+
+        return asked
+
     def stepping(name: str) -> Callable[..., Any]:
         plain = getattr(FileStore, name)
 
         def call(store: FileStore, *words: Any, **more: Any) -> Any:
+            if name == "move":
+                words = (*words[:-1], pausing(*words))
+
             def act() -> Any:
                 found = plain(store, *words, **more)
                 return list(found) if name in ("keys", "objects") else found
@@ -200,25 +237,38 @@ def explore(build: Callable[[], Run], wrong: Callable[[Run], str], *, runs: int,
         turns, _, _, prefix = heapq.heappop(ahead)
         run = build()
 
-        def met(
-            taken: list[Decision], ways: list[Decision], prefix: list[Decision] = prefix, turns: int = turns
-        ) -> None:
+        def decide(
+            taken: list[Decision],
+            ways: list[Decision],
+            usual: Decision,
+            prefix: list[Decision] = prefix,
+            turns: int = turns,
+        ) -> Decision:
             if len(taken) < len(prefix):
-                return
-            usual = next((way for way in ways if taken and way == (taken[-1][0], GOES)), ways[0])
+                return prefix[len(taken)]
             for way in ways:
                 if way != usual:
                     heapq.heappush(ahead, (turns + 1, dice.random(), next(counter), [*taken, way]))
+            return usual
 
-        Run.current = run
-        try:
-            run.play(prefix, met)
-        finally:
-            Run.current = None
-        broken = next((repr(actor.result) for actor in run.actors if actor.ended == "broken"), "")
-        if says := broken or wrong(run):
+        if says := _judged(run, lambda run: run.play(decide), wrong):
             return Explored(done, says, run.said)
     return Explored(done, "")
+
+
+def direct(run: Run, turns: Sequence[Turn], wrong: Callable[[Run], str]) -> Explored:
+    """Play the one schedule that is given by its turns."""
+    return Explored(1, _judged(run, lambda run: run.follow(turns), wrong), run.said)
+
+
+def _judged(run: Run, play: Callable[[Run], None], wrong: Callable[[Run], str]) -> str:
+    Run.current = run
+    try:
+        play(run)
+    finally:
+        Run.current = None
+    broken = next((repr(actor.result) for actor in run.actors if actor.ended == "broken"), "")
+    return broken or wrong(run)
 
 
 def fresh(template: Path, root: Path) -> None:
