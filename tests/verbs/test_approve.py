@@ -17,6 +17,7 @@ from signers import key_of, signer
 from pointsman.cli.approve import render, render_list
 from pointsman.errors import Problem, Refused
 from pointsman.gate.policies import Policies
+from pointsman.repo.process import require_git
 from pointsman.verbs import approve, audit, doctor, pr, refresh, rollback, rollback_plan, sync
 from pointsman.workspace import Workspace
 
@@ -278,7 +279,8 @@ def test_without_ssh_keygen_ships_wait_and_restores_go_on(shop: Shop, without_ke
 
 @pytest.fixture
 def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, int]]:
-    """How often git and ssh-keygen were started since it was last asked."""
+    """How often git and ssh-keygen were started since it was last asked, but for what a process asks git once."""
+    require_git()
     place, log = tmp_path / "shims", tmp_path / "started"
     place.mkdir()
     for name in ("git", "ssh-keygen"):
