@@ -69,7 +69,13 @@ COMMANDS: Mapping[str, Of] = {
         Row("--reship", None, {"reship": True}),
         Row("--dry-run", None, {"dry_run": True}),
     )),
-    "audit": Of("", "audit.audit", (Row("--accept-rewrite", None, {"accept_rewrite": True}),)),
+    "audit": Of("", "audit.audit", (
+        Row("--accept-rewrite", None, {"accept_rewrite": True}),
+        Row("--bundle", "main.tar", {"bundle": "main.tar"}),
+    )),
+    "audit --verify-bundle": Of("--verify-bundle main.tar", "audit.verify_bundle", (
+        Row("--verify-bundle", "other.tar", {"0": "other.tar"}),
+    )),
     "check": Of("", "check.check", (
         Row("--base", "main~1", {"base": "main~1"}),
         Row("--head", "topic", {"head": "topic"}),

@@ -8,6 +8,7 @@ How the report reads is for `audit_text`, `audit_markdown` and `audit_html`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.gate.gate import Gate
@@ -15,6 +16,7 @@ from pointsman.gate.unmounted import require_mounted, serves_from_store
 from pointsman.history.signatures import Signatures
 from pointsman.history.times import clock_ahead
 from pointsman.outcome import Outcome
+from pointsman.progress import SILENCE, Progress
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.audit.document import Report
@@ -30,21 +32,35 @@ from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 from pointsman.state.paths import DOCUMENTS, path_kind
 from pointsman.state.place import Place
+from pointsman.trust.bundle import open_bundle, require_free, write_bundle
 from pointsman.trust.keygen import NoKeygen
 from pointsman.workspace import Workspace
 
 _TOGETHER = 512  # commits whose documents are read at once
+_FROM_OUTSIDE = (
+    "an archive does not show whether main was written anew before it was made: compare its commit, {}, with what "
+    "you know of main from elsewhere"
+)
 
 
-def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Audit]:
+def verify_bundle(path: str, progress: Progress = SILENCE) -> Outcome[Audit]:
+    """Audit the main of an archive, with neither network, store nor repository. Problem if it is no such archive."""
+    with open_bundle(Path(path)) as repo:
+        return audit(Workspace(repo, progress=progress, offline=True))
+
+
+def audit(workspace: Workspace, *, accept_rewrite: bool = False, bundle: str | None = None) -> Outcome[Audit]:
     """Judge the commits of main after `[audit] since`, or all, and report what they did. Exit 1 if one broke a rule
     that it did not accept.
 
     Remembers beside the serving pointers how far it came, so that a rewrite of what was audited shows in the next one.
+    Offline it neither knows that nor claims. `bundle`: a new file for the archive of what was judged.
     """
+    if bundle is not None:
+        require_free(Path(bundle))
     repo, gate = workspace.repo, workspace.gate
     gate.consents.policies.always = True
-    fences, notes = _fences(workspace, Snapshot(repo, repo.refresh()))
+    fences, notes = _fences(workspace, Snapshot(repo, repo.refresh())) if not workspace.offline else ([], [])
     gate.remember(next((fence.approved for fence in fences if fence.approved is not None), None))
     main = repo.refresh()  # after the fences, as in sync: a ship that was synced in between is no rewrite
     settings = Snapshot(repo, main).settings()
@@ -70,9 +86,12 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False) -> Outcome[Audi
     if fences and not lost:
         for each in settings.serving:
             notes += _remember(repo, each, main, accept_rewrite=accept_rewrite)
-    notes += _claims(gate, settings, main, workspace.now)
+    notes += _claims(gate, settings, main, workspace.now) if not workspace.offline else [_FROM_OUTSIDE.format(main)]
     if ahead := clock_ahead(((commit.oid, commit.time) for commit in every), workspace.now):
         notes.append(ahead)
+    if bundle is not None:
+        size = write_bundle(repo, main, settings.allowed_signers, Path(bundle))
+        notes.append(f"wrote {bundle}, {size:,} bytes")
     found = report.value(Tombstones(gate, main, workspace.now))
     return Outcome(found, 1 if found.counts.broken else 0, tuple(notes))
 
