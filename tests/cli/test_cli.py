@@ -155,7 +155,7 @@ def test_the_list_of_commands_says_of_each_what_its_own_help_says_first() -> Non
         ((), "Missing command"),
         (("stauts",), "did you mean status?"),
         (("stat",), "did you mean status?"),
-        (("re",), "did you mean release or review?"),
+        (("re",), "did you mean release, retire or review?"),
         (("pr-list",), "did you mean pr?"),
         (("nosuch",), ": known are adopt, approve, at, attest, audit, "),
         (("pr", "mrege", "x"), "did you mean merge?"),
