@@ -14,6 +14,7 @@ from shop import STAGING, Kept, Shop, git, popularity, twice_shipped
 
 from pointsman.cli.main import cli, main
 from pointsman.errors import Problem
+from pointsman.state.log_line import FIELDS
 from pointsman.state.names import Target
 from pointsman.workspace import Workspace
 
@@ -170,9 +171,16 @@ COMMANDS: Mapping[str, Of] = {
     "rollback --ratify": Of("--ratify", "ratify.ratify", (Row("--ratify", None, {}),)),
     "ship": Of("grocer/home cooc@0123", "ship.ship", SHIPS),
     "show": Of(VERSION, "show.show", (OFFLINE,)),
+    "seen": Of("log", "seen.seen", (
+        Row("--follow", None, {"follow": True}),
+        Row("--field", "instance=pod", {"paths": str({**FIELDS, "instance": "pod"})}, "--instance here"),
+        Row("--instance", "web-1", {"instance": "web-1"}),
+        Row("--place", "eu", {"place": "eu"}),
+    )),
     "status": Of("", "status.status", (Row("--fail-on", "drift,stale", {"fail_on": ("drift", "stale")}),)),
     "status --wait": Of("--wait 5", "watch.wait", (
         Row("--wait", "7", {"2": 7.0}),
+        Row("--instances", "3", {"instances": 3}),
         Row("--fail-on", "behind", {"fail_on": ("behind",)}),
     )),
     "sync": Of("", "sync.sync", (

@@ -68,6 +68,7 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     say("log", *shop, "log")
     say("log", *shop, "log", "--explain", "main")
     say("sync", *shop, "sync")
+    assert say("seen", *shop, "seen", __file__)["instances"] == []
     day_1 = ("publish", str(STAGING), "--window", DAY_1)
     assert say("publish", *shop, *day_1, "--dry-run")["targets"][0]["outcome"] == "dry-run"
     assert say("publish", *shop, *day_1, "--run", "https://ci.example/1")["targets"][0]["outcome"] == "opened"

@@ -11,6 +11,7 @@ from pointsman.report.target_state import (
     Behind,
     BindingHold,
     CommittedStep,
+    Instances,
     ServedAt,
     ShippedStep,
     Status,
@@ -33,6 +34,7 @@ def shipped(at: str = "2026-03-03T10:00:00Z", by: str = ANN, **more: Any) -> Shi
 def state(target: str, serving: Any = "in-sync", **more: Any) -> TargetState:
     window = Window("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z", 36 * 3600, None, [])
     every = {"current": {"cooc": "a" * 64}, "window": window, "shipped": shipped(), "behind": None, "drift": None}
+    every |= {"claim": None, "instances": None}
     return TargetState(
         target=target, serving=serving, **{**every, "refused": [], "holds": [], "pull_requests": [], **more}
     )
@@ -66,6 +68,11 @@ def test_a_line_for_each_target_in_columns_and_a_summary() -> None:
         f"5 targets on main {COMMIT[:12]}: 4 in-sync, 1 behind, {more}",
         "more of one: pointsman status e/home",
     ]
+
+
+def test_instances_that_are_behind_are_counted() -> None:
+    assert table(state("a/home", instances=Instances(38, 2, 40, [])))[1].endswith("  2 of 40 instances behind")
+    assert table(state("a/home", instances=Instances(38, 0, 40, [])))[1].endswith("  1d")
 
 
 def test_of_several_places_those_are_named_that_are_not_in_sync() -> None:

@@ -261,9 +261,19 @@ class _Setting(_ParamType):
         return key.strip(), content.strip()
 
 
+class _Field(_Setting):
+    """NAME=PATH: where a part of a line is."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from pointsman.cli.complete import choose
+        from pointsman.state.log_line import FIELDS
+
+        return choose((f"{key}=" for key in FIELDS), incomplete)
+
+
 TEXT, URL, ADDRESS, TARGET, TARGETS, HOLDABLE, DROP, VERSION_OF, RULE, SETTING, FAIL_ON = (
     _Text(), _Url(), _Address(), _Target(), _Targets(), _Holdable(), _Drop(), _Version(), _Rule(), _Setting(), _FailOn()
 )  # fmt: skip
 ANY_VERSION, PULL, SLOT = _Text("versions"), _Text("pulls"), _Text("types")
-DEADLINE, PERIOD, COUNT, COUNT_OR_NONE = _Seconds(zero=True), _Seconds(zero=False), _Count(), _Count(0)
+DEADLINE, PERIOD, COUNT, COUNT_OR_NONE, FIELD = _Seconds(zero=True), _Seconds(zero=False), _Count(), _Count(0), _Field()
 VERSION_OR_TARGET = _VersionOrTarget()

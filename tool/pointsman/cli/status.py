@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pointsman.cli.arguments import ADDRESS, DEADLINE, FAIL_ON, TARGETS
+from pointsman.cli.arguments import ADDRESS, COUNT, DEADLINE, FAIL_ON, TARGETS
 from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
 from pointsman.errors import lines
 from pointsman.state.names import short
@@ -32,6 +32,7 @@ _MOODS: Mapping[str, Mapping[str, Any]] = {
     "--fail-on", metavar="drift,stale,behind", type=FAIL_ON, help="Exit 1 if any target is in one of these states."
 )
 @click.option("--wait", metavar="SECONDS", type=DEADLINE, help="Wait at most SECONDS until serving matches main.")
+@click.option("--instances", metavar="N", type=COUNT, help="With --wait: also until N instances have it.")
 @click.option("--watch", is_flag=True, help="Look again every 5 seconds until Ctrl-C.")
 @click.option("--listen", metavar="[HOST:]PORT", type=ADDRESS, help="With --watch: serve /metrics there.")
 @click.option("-o", "--output", type=click.Choice(("table", "wide", "details")), help="How much is shown of a target.")
@@ -45,6 +46,7 @@ def status(
     targets: tuple[Target | Pattern, ...],
     fail_on: tuple[str, ...] | None,
     wait: float | None,
+    instances: int | None,
     watch: bool,
     listen: tuple[str, int] | None,
     output: str | None,
@@ -58,6 +60,8 @@ def status(
     """
     if watch and (wait is not None or fail_on or form != "text"):
         raise click.UsageError("--watch goes on until it is interrupted: it goes with no --wait, --fail-on or --format")
+    if instances is not None and wait is None:
+        raise click.UsageError("--instances says how many are waited for: give --wait, too")
     if listen is not None and not watch:
         raise click.UsageError("--listen serves what --watch sees: give --watch, too")
     render = _renderer(form, output, targets)
@@ -68,7 +72,7 @@ def status(
         if wait is not None:
             from pointsman.verbs.watch import wait as waiting
 
-            outcome = waiting(workspace, targets, wait, fail_on=fail_on or ())
+            outcome = waiting(workspace, targets, wait, fail_on=fail_on or (), instances=instances)
         else:
             from pointsman.verbs import status as verb
 

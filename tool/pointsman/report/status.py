@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, get_args
 
 from pointsman.errors import Problem
 from pointsman.report import served_drift
-from pointsman.report.target_state import Behind, ServedAt, ServedDrift, Serving, Status, TargetState
+from pointsman.report.target_state import Behind, Instances, ServedAt, ServedDrift, Serving, Status, TargetState
 from pointsman.serving.outcomes import ToldClaim
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Metric
 
 _STATES = get_args(Serving)
+_DIGEST = 7  # digits of a manifest's SHA-256
 _SHOWN = 12  # digits of a version or a commit
 
 
@@ -48,6 +50,9 @@ def lines_of(each: TargetState) -> list[str]:
         lines.append(f"  what is served cannot be read: {each.unread}")
     if drift and each.places is None:
         lines += [f"  {line}" for line in _drifted(drift, each)]
+    if each.instances is not None:
+        lines.append(f"  {having(each.instances)}")
+        lines += [f"    {late.instance} has {late.sha256[:_DIGEST]}" for late in each.instances.late]
     if each.claim is not None:
         lines.append(f"  {claimed(each.claim)}")
     lines += [f"  sync refuses main's: {fault.rule}: {fault.says}" for fault in each.refused]
@@ -71,6 +76,19 @@ def _drifted(drift: ServedDrift, each: TargetState) -> Iterator[str]:
     by = f" by {drift.by}" if drift.by else ""
     yield f"someone wrote what is served at {drift.at}{by}; {_way_out(each)}"
     yield from (f"  {line}" for line in served_drift.lines(drift, "is"))
+
+
+def having(found: Instances) -> str:
+    """How many instances have what main has, and how long the others have had another."""
+    says = f"{found.current} of {found.known} instances"
+    held = Counter(late.sha256[:_DIGEST] for late in found.late)
+    if found.behind:
+        (digest, count), *others = held.most_common()
+        says += f", {count if others else found.behind} still on {digest}"
+        says += f", {found.behind - count} on others" if others else ""
+        says += f" for {found.late[0].seconds // 60} min"
+    unknown = found.known - found.current - found.behind
+    return f"{says}, {unknown} unknown" if unknown else says
 
 
 def claimed(claim: ToldClaim) -> str:
@@ -108,6 +126,8 @@ def standing(each: TargetState) -> str:
     more += [f"stale: {', '.join(each.window.stale)}"] if each.window and each.window.stale else []
     more += [f"pull request {pull.id}" for pull in each.pull_requests]
     more += [f"claimed until {each.claim.until}"] if each.claim is not None and each.claim.holds else []
+    late = each.instances.behind if each.instances is not None else 0
+    more += [f"{late} instances behind"] if late else []
     more += [f"{at.place} is {at.serving}" for at in each.places or ()]
     return "; ".join([f"serving is {each.serving}{commit}", *more])
 
@@ -159,8 +179,11 @@ def registry_of(status: Status) -> CollectorRegistry:
     held = gauge("holds", "How many holds stop ships of a target.")
     claims = gauge("claims", "1 while break-glass holds a target at an earlier state; 0 if nothing does.")
     pulls = gauge("open_pull_requests", "How many pull requests that change a target are open.")
+    having = gauge("target_instances", "How many instances stand so to main's manifest.", ("target", "ring", "state"))
     for each in status.targets:
         target = each.target
+        for state, many in _instances(each):
+            having.labels(target, "", state).set(many)
         for labels, served in _by_place(each):
             for state in _STATES:
                 serving.labels(*labels, state).set(served.serving == state)
@@ -188,6 +211,14 @@ def registry_of(status: Status) -> CollectorRegistry:
             blobs.labels(state).set(count)
             size.labels(state).set(many)
     return registry
+
+
+def _instances(each: TargetState) -> Iterator[tuple[str, int]]:
+    """How many instances stand how to main's manifest; nothing where none was ever seen."""
+    if (found := each.instances) is not None:
+        yield "current", found.current
+        yield "behind", found.behind
+        yield "unknown", found.known - found.current - found.behind
 
 
 def _by_place(each: TargetState) -> Iterator[tuple[tuple[str, ...], TargetState | ServedAt]]:

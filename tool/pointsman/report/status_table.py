@@ -86,6 +86,8 @@ def _to_know(each: TargetState) -> Iterator[str]:
     if each.serving == "absent" and each.current:
         yield "never synced"
     yield from (f"{place.place} {place.serving}" for place in each.places or () if place.serving != "in-sync")
+    if each.instances is not None and each.instances.behind:
+        yield f"{each.instances.behind} of {each.instances.known} instances behind"
     if not each.current:
         yield "main has no manifest"
     for hold in each.holds:

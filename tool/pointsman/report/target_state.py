@@ -8,7 +8,18 @@ from typing import Annotated, Literal
 from pointsman.retention.summary import Summary
 from pointsman.serving.outcomes import ToldClaim
 from pointsman.struct import struct
-from pointsman.values import CommitId, Moment, PullRequest, SlotName, Step, TargetName, ToldFault, Version
+from pointsman.values import (
+    CommitId,
+    Count,
+    Moment,
+    PullRequest,
+    Sha256,
+    SlotName,
+    Step,
+    TargetName,
+    ToldFault,
+    Version,
+)
 
 Serving = Literal["in-sync", "behind", "drifted", "absent", "unknown"]
 
@@ -77,6 +88,25 @@ class ServedAt:
 
 
 @struct(frozen=True)
+class Late:
+    """An instance that has another manifest than main, for so many seconds since main had it."""
+
+    instance: str
+    sha256: Sha256
+    seconds: int
+
+
+@struct(frozen=True)
+class Instances:
+    """How the instances of recsys-service stand to main's manifest, as their logs told."""
+
+    current: Annotated[Count, "that loaded it"]
+    behind: Annotated[Count, "that loaded another last"]
+    known: Annotated[Count, "that were heard lately; some may have loaded none of this target"]
+    late: Annotated[Sequence[Late], "those behind, twenty at most"]
+
+
+@struct(frozen=True)
 class BindingHold:
     """A hold that stops ships of a target now; `target` is what it is on."""
 
@@ -100,6 +130,7 @@ class TargetState:
     holds: Sequence[BindingHold]
     pull_requests: Sequence[PullRequest]
     claim: Annotated[ToldClaim | None, "what break-glass said of it; null: nothing"]
+    instances: Annotated[Instances | None, "null: nothing was ever seen"]
     unread: Annotated[str | None, "of serving that is unknown: why it cannot be read"] = None
     places: Annotated[
         Sequence[ServedAt] | None, "of several places: each; serving, behind and drift are those of the worst"

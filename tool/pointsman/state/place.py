@@ -18,6 +18,7 @@ class Place:
     manifest: str  # the URL of a pointer, with {tenant} and {surface}
     access: Access = Access()  # noqa: RUF009 - frozen
     store: str = ""  # the URL of its own replica of the blobs; "": those of [store] are for all
+    instance_ttl: int = 900  # seconds: an instance that was not heard for so long is gone
     invalidate: tuple[str, ...] = ()  # URLs with {tenant}, optionally {surface}: one for each replica of serving
 
     @property

@@ -13,9 +13,10 @@ from pointsman.state.hook_url import check_invalidate
 from pointsman.state.names import NAME
 from pointsman.state.place import Place
 from pointsman.state.store_url import Access
+from pointsman.state.times import duration
 from pointsman.state.url_settings import ACCESS_KEYS, read_access, read_url
 
-ONE_KEYS = ("manifest", "invalidate")
+ONE_KEYS = ("manifest", "invalidate", "instance_ttl")
 EACH_KEYS = ("name", *ONE_KEYS, "store", *ACCESS_KEYS)
 
 
@@ -25,7 +26,8 @@ def read_places(given: Any, store: str, where: str) -> tuple[Place, ...]:
     `store`: the URL of the blobs. Problem, with the key and how to fix it, if one is wrong.
     """
     if not isinstance(given, list):
-        return (Place("", _template(given.get("manifest"), store, where), invalidate=_hooks(given, where)),)
+        template, ttl = _template(given.get("manifest"), store, where), _ttl(given, where)
+        return (Place("", template, instance_ttl=ttl, invalidate=_hooks(given, where)),)
     places = tuple(_place(table, store, where) for table in given)
     names = [place.name.casefold() for place in places]
     if twice := next((place.name for place in places if names.count(place.name.casefold()) > 1), None):
@@ -70,7 +72,8 @@ def _place(table: Any, store: str, where: str) -> Place:
         says = "it needs manifest, the URL of its pointers with {tenant} and {surface}"
         raise Problem(f"{where}: [[serving]] {name}: {says}")
     replica = read_url(table["store"], "[[serving]] store", where) if table.get("store", "") != "" else ""
-    return Place(name, _template(table["manifest"], store, where), store=replica, invalidate=_hooks(table, where))
+    template, ttl = _template(table["manifest"], store, where), _ttl(table, where)
+    return Place(name, template, store=replica, instance_ttl=ttl, invalidate=_hooks(table, where))
 
 
 def _reached(place: Place, table: Mapping[str, Any], access: Access, where: str) -> Place:
@@ -80,6 +83,15 @@ def _reached(place: Place, table: Mapping[str, Any], access: Access, where: str)
     if "endpoint" not in table:
         own = {"endpoint": access.endpoint, "allow_http": access.allow_http, **own}
     return replace(place, access=read_access(own, (place.manifest, place.store), where, f"[[serving]] {place.name}"))
+
+
+def _ttl(table: Mapping[str, Any], where: str) -> int:
+    """After so many seconds an instance that says nothing is gone."""
+    given = table.get("instance_ttl", "15m")
+    seconds = duration(given) if isinstance(given, str) else None
+    if seconds is None:
+        raise Problem(f'{where}: [serving] instance_ttl must be a time such as "15m" or "2h", not {given!r}')
+    return seconds
 
 
 def _hooks(table: Mapping[str, Any], where: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ _RFC3339 = re.compile(
     r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
 )
 
+_1970 = (date(1970, 1, 1).toordinal() - 1) * 86400  # seconds since year 1
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([mhdw])")
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}  # seconds
 
@@ -43,6 +44,12 @@ def rfc3339_instant(text: str) -> Instant | None:
         return None
     offset = (ahead[0] * 3600 + ahead[1] * 60) * (-1 if sign == "-" else 1)
     return days * 86400 + hour * 3600 + minute * 60 + second - offset, int((fraction or "0").ljust(9, "0"))
+
+
+def unix(text: str) -> int | None:
+    """The RFC 3339 time `text` as whole seconds since 1970; None if it is not one, or before that."""
+    instant = rfc3339_instant(text)
+    return instant[0] - _1970 if instant is not None and instant[0] >= _1970 else None
 
 
 def duration(text: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Container, Mapping, Sequence
 
 from pointsman.errors import Problem, Unreachable
@@ -17,6 +18,8 @@ from pointsman.report.target_state import (
     Behind,
     BindingHold,
     CommittedStep,
+    Instances,
+    Late,
     ShippedStep,
     Status,
     TargetState,
@@ -38,6 +41,7 @@ from pointsman.workspace import Workspace
 
 # What may be asked to be no success → what serving then is. The age of a window is asked for apart.
 _WORST = ("unknown", "drifted", "absent", "behind", "in-sync")
+_LATE = 20  # instances that are named
 FAILURES = {"drift": ("drifted",), "behind": ("behind", "absent"), "stale": ()}
 
 
@@ -140,9 +144,22 @@ class _Look:
                 if hold is not None and hold.binds(self.clock)
             ],
             pull_requests=list(map(reference, self.pulls_of.get(target, ()))),
+            instances=self._instances(target, lineage.last),
             claim=next(iter(sorted(claims, key=lambda claim: not claim.holds)), None),
             places=[place.told(each) for place, each in found] if found[0][0].place.name else None,
         )
+
+    def _instances(self, target: Target, last: Step | None) -> Instances | None:
+        """How instances stand to main's manifest; None if nothing was ever seen, or main has no manifest."""
+        data = self.head.read(target.manifest_path)
+        if data is None or last is None or not any(place.instances for place in self.places):
+            return None
+        found = [place.having(target, hashlib.sha256(data).hexdigest()) for place in self.places]
+        seconds = max(self.clock - self.moments.of(last.commit.oid), 0)
+        late = [Late(name, load.sha256, seconds) for each in found for name, load in each.behind.items()]
+        current = sum(len(each.current) for each in found)
+        known = current + len(late) + sum(len(each.unknown) for each in found)
+        return Instances(current, len(late), known, late[:_LATE])
 
     def _shipped(self, last: Step) -> ShippedStep:
         step = self.moments.step(last.commit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -15,6 +16,7 @@ from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.claims import Claims, Standing, claims_at, told_claim
 from pointsman.serving.drift import drift
 from pointsman.serving.fence import SYNCED, read_fence, rewrite_faults
+from pointsman.serving.instances import Having, Instance, having, read_instances
 from pointsman.serving.pointers import Remembered, open_place
 from pointsman.serving.replica import Replica
 from pointsman.state.documents import rfc3339
@@ -61,6 +63,7 @@ class PlaceLook:
         self._store: Store | None = None  # None: it cannot be reached
         self._unread = ""  # why not
         self._claims: dict[Target, Held] = {}
+        self.instances: list[Instance] = []
 
     def listed(self) -> set[Target]:
         """Every target of which this place has something, without reading it."""
@@ -87,6 +90,9 @@ class PlaceLook:
             self._claims = claims_at(store, targets)
         except Unreachable as problem:
             self._store, self._unread = None, str(problem)
+            return
+        with contextlib.suppress(Unreachable):  # what serving has is known all the same
+            self.instances = read_instances(store, self._look.clock)
 
     def _some(self, store: Store, targets: Sequence[Target]) -> Iterable[tuple[Target, Held | Blocked]]:
         """What serving holds of these; one that is no file is left to whoever looks at it alone."""
@@ -99,6 +105,10 @@ class PlaceLook:
 
         held = ask_all(read, targets, at_once=store.at_once)
         return ((target, each) for target, each in zip(targets, held, strict=True) if each is not None)
+
+    def having(self, target: Target, sha256: str) -> Having:
+        """How the instances of this place stand to a manifest."""
+        return having(self.instances, target, sha256, self._look.clock, self.place.instance_ttl)
 
     def at(self, lineage: Lineage) -> Served:
         """What serving has, what is behind it where that is not what main has, and what break-glass says of it."""

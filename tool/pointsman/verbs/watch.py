@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from pointsman.errors import Bug, MovedFirst, Problem, Unreachable
 from pointsman.outcome import Outcome
+from pointsman.report.status import having
 from pointsman.report.target_state import Status, TargetState
 from pointsman.serving.outcomes import Synced
 from pointsman.serving.pointers import Remembered
@@ -54,10 +55,13 @@ def wait(
     seconds: float,
     *,
     fail_on: Collection[str] = (),
+    instances: int | None = None,
     pause: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome[Status]:
     """The state of the targets as soon as serving has all that main has; exit 4 if it has not after so many seconds.
+
+    `instances`: also until so many instances have it, and none has another.
 
     Exit 3 if by then nobody can tell. A store or an origin that does not answer is asked again until then.
     """
@@ -67,7 +71,7 @@ def wait(
         outcome = None
         try:
             outcome = status(workspace.again(), named, fail_on=fail_on)
-            lacking = [each for each in outcome.value.targets if _lacks(each)]
+            lacking = [each for each in outcome.value.targets if _lacks(each) or _too_few(each, instances)]
             if not lacking:
                 return outcome
         except Unreachable as error:
@@ -77,7 +81,7 @@ def wait(
             if outcome is None:
                 assert trouble is not None
                 raise trouble
-            states = ", ".join(f"{each.target} ({each.serving})" for each in lacking)
+            states = ", ".join(f"{each.target} ({_standing(each, instances)})" for each in lacking)
             code = 3 if any(each.serving == "unknown" for each in lacking) else MovedFirst.exit_code
             says = f"after {seconds:g} s serving does not have what main has: {states}"
             return replace(outcome, exit_code=code, notes=(*outcome.notes, says))
@@ -88,6 +92,19 @@ def wait(
 def _lacks(each: TargetState) -> bool:
     """Whether serving has something else than main; what is kept without a manifest on main does not count."""
     return bool(each.serving != "in-sync" and (each.current or each.serving in ("drifted", "unknown")))
+
+
+def _too_few(each: TargetState, instances: int | None) -> bool:
+    """Whether fewer instances than asked have main's manifest, or some have another."""
+    if instances is None or not each.current:
+        return False
+    return each.instances is None or each.instances.current < instances or each.instances.behind > 0
+
+
+def _standing(each: TargetState, instances: int | None) -> str:
+    if instances is None or each.instances is None:
+        return f"{each.serving}{', no instance was seen' if instances is not None else ''}"
+    return f"{each.serving}, {having(each.instances)}"
 
 
 class Passes(Protocol):
