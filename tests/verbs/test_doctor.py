@@ -17,8 +17,9 @@ from seaweed import BUCKET, Server, free_ports
 from shop import Shop, refused
 
 from pointsman.cli import doctor as doctor_command
-from pointsman.errors import Refused
+from pointsman.errors import Blocked, Refused
 from pointsman.outcome import Outcome
+from pointsman.store.directory import FileStore
 from pointsman.verbs import doctor
 from pointsman.workspace import Workspace
 
@@ -59,7 +60,7 @@ def test_a_directory_and_a_real_s3_server_pass_and_are_left_as_they_were(tmp_pat
     for shop in (local, remote):
         outcome = examine(shop)
         assert outcome.exit_code == 0, outcome
-        assert len(outcome.document["checks"]) == 10
+        assert len(outcome.document["checks"]) == 15
     assert remote.objects() == {}
     assert [path.name for path in local.store.rglob("*") if path.is_file()] == ["lock"]
 
@@ -101,7 +102,9 @@ def test_a_store_that_cannot_be_written_is_said_with_what_to_check_and_so_is_tha
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.reader_secret)
     outcome = examine(shop)
     assert outcome.exit_code == 3
+    assert list(bad(outcome)) == ["store reached"]  # what only reads is tried all the same
     assert "no permission" in bad(outcome)["store reached"]
+    assert "store owner" in {each["name"] for each in outcome.document["checks"]}
     assert {each["name"] for each in outcome.document["checks"] if each["ok"]} >= {"git", "serving create-only"}
 
 
@@ -132,3 +135,40 @@ def test_a_clock_that_is_off_and_an_origin_that_is_gone_are_named(
     outcome = examine(shop)
     assert outcome.exit_code == 3
     assert list(bad(outcome)) == ["origin"]
+
+
+def test_a_store_that_refuses_one_thing_has_one_check_that_says_so_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path / "shop")
+
+    def refuse(*_: object) -> bool:
+        raise Blocked("cannot move it: no permission")
+
+    monkeypatch.setattr(FileStore, "move", refuse)  # no right of a file system allows a create and no rename
+    outcome = examine(shop)
+    assert outcome.exit_code == 3
+    assert list(bad(outcome)) == ["store move"]
+    assert bad(outcome)["store move"].startswith("cannot move it: no permission. The credentials that doctor runs with")
+    assert outcome.document["checks"][-1]["name"] == "store trash"
+
+
+def test_it_tells_of_another_owner_of_gc_that_never_ran_and_of_trash_that_is_due(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+
+    def said() -> dict[str, str]:
+        return {each["name"]: each["says"] for each in examine(shop).document["checks"]}
+
+    before = said()
+    assert before["store gc"] == "gc has never deleted anything there: pointsman gc says what it would take"
+    assert before["store trash"] == "nothing in it is older than 7 days"
+    assert before["store owner"] == "no other repository keeps its blobs there"
+    assert "a directory keeps nothing that is deleted" in before["store versions"]
+    (shop.store / ".pointsman/trash/2020-01-02/a").mkdir(parents=True)
+    (shop.store / ".pointsman/trash/not a day").mkdir()
+    other = shop.store / ".pointsman/owners" / f"{'a' * 40}-{'b' * 16}.json"
+    other.parent.mkdir(exist_ok=True)
+    other.write_text("{}")
+    assert "what was taken on 2020-01-02 may be due" in said()["store trash"]
+    assert list(bad(examine(shop))) == ["store owner"]
+    assert f"{other} stands there. Name it with --also" in bad(examine(shop))["store owner"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from time import time
 from typing import Annotated
 
-from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.errors import Blocked, MovedFirst, Problem, Unreachable
 from pointsman.forge.open import KINDS
 from pointsman.gate.unmounted import serves_from_store, unmounted
 from pointsman.history.times import furthest_clock
@@ -23,6 +23,7 @@ from pointsman.repo.commit_graph import WRITE, has_path_filters
 from pointsman.repo.process import require_git
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.retention.condition import condition
 from pointsman.settings import Settings
 from pointsman.state.consent import NAMESPACE
 from pointsman.store.base import Held, NoConditions, Store
@@ -37,6 +38,11 @@ SCRATCH = ".pointsman/doctor"
 _LONG = 10_000  # commits: below, git log of one path takes less than 0.1 s anyway
 _SKEW = 300  # seconds; S3 refuses requests that are 900 off
 _RACERS = 4  # some stores let those who lose wait for seconds
+_COPY = "-moved"
+_REFUSED = (
+    "The credentials that doctor runs with may not do it. That is right for an identity that needs it not "
+    "(docs/gc.md, Rights); else allow it. What doctor wrote there may stay"
+)
 _IGNORES = "the store ignores {} and lets writers overwrite each other: use another store, or another gateway to it"
 
 
@@ -96,12 +102,19 @@ def doctor(workspace: Workspace) -> Outcome[Examined]:
         del stores["store"]
     for role, (url, access) in stores.items():
         progress(f"trying {url}")
+        store = open_store(url, access)
         try:
-            for name, wrong in _examine(open_store(url, access)):
+            for name, wrong, refused in _examine(store):
                 checks.append(Check(f"{role} {name}", not wrong, wrong or f"{url} does it"))
+                unreachable |= refused
         except Unreachable as error:
             checks.append(Check(f"{role} reached", False, str(error)))
             unreachable = True
+            if not isinstance(error, Blocked):  # nothing else would be answered
+                continue
+        if role == "store" and checks[-1].name != "store conditional writes":  # it comes last if nothing can be done
+            told = condition(store, repo, settings.trash_days, workspace.now)
+            checks += [Check(f"store {name}", ok, says) for name, ok, says in told]
     failed = any(not check.ok for check in checks)
     ahead = furthest_clock(repo, workspace.now)
     return Outcome(Examined(checks), 3 if unreachable else 1 if failed else 0, (ahead,) if ahead else ())
@@ -135,8 +148,11 @@ def _signing(head: Snapshot, settings: Settings) -> Iterator[Check]:
         yield Check("approvals", len(who) >= settings.approvals, f"{says}{more}")
 
 
-def _examine(store: Store) -> Iterator[tuple[str, str]]:
-    """Each check and what is wrong, "" if nothing is."""
+def _examine(store: Store) -> Iterator[tuple[str, str, bool]]:
+    """Each check, what is wrong ("" if nothing is), and whether that is because the store refused it.
+
+    Unreachable if the store cannot be written at all. What it refuses after that is for one check alone.
+    """
     mine = f"{SCRATCH}/{secrets.token_hex(8)}"
     tries: Mapping[str, Callable[[Store, str], None]] = {
         "conditional writes": _conditions,
@@ -147,19 +163,24 @@ def _examine(store: Store) -> Iterator[tuple[str, str]]:
         "clock": _clock,
         "list": _list,
         "delete": _delete,
+        "move": _move,
     }
     with store.locked(f"{SCRATCH}/"):
         for place, (name, attempt) in enumerate(tries.items()):
             key = f"{mine}-{place}"
-            wrong = ""
+            wrong, refused = "", False
             try:
                 attempt(store, key)
             except _Finding as finding:
                 wrong = finding.says
             except NoConditions as error:
                 wrong = str(error)
+            except Unreachable as error:
+                if place == 0 or not (isinstance(error, Blocked) or name == "list"):
+                    raise
+                wrong, refused = f"{error}. {_REFUSED}", True
             _clear(store, key)
-            yield name, wrong
+            yield name, wrong, refused
             if wrong and name == "conditional writes":  # all that follows needs them
                 return
 
@@ -236,6 +257,15 @@ def _delete(store: Store, key: str) -> None:
         raise _Finding("what was deleted can still be read")
 
 
+def _move(store: Store, key: str) -> None:
+    """As gc does: copied by the store, looked at, and taken away."""
+    store.create(key, b"first")
+    moved = store.move(key, key + _COPY, 5, lambda: True)
+    if not moved or _held(store, key + _COPY).data != b"first" or store.size(key) is not None:
+        raise _Finding("what was moved is not where it should be, or still where it was: gc cannot use the trash")
+    store.remove(key + _COPY)
+
+
 def _wins(store: Store, key: str, data: bytes, was: str) -> bool:
     try:
         store.replace(key, data, was=was)
@@ -252,9 +282,7 @@ def _held(store: Store, key: str) -> Held:
 
 
 def _clear(store: Store, key: str) -> None:
-    try:
-        held = store.read(key)
-        if held is not None:
-            store.delete(key, was=held.tag)
-    except (Unreachable, MovedFirst):  # what is wrong has been said; a scratch object that stays does no harm
-        return
+    with contextlib.suppress(Unreachable):  # what is wrong has been said; a scratch object that stays does no harm
+        for each in (key, key + _COPY):
+            if store.size(each) is not None:
+                store.remove(each)
