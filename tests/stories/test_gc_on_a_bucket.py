@@ -1,0 +1,82 @@
+"""gc in the life of a real bucket: what nobody needs goes by way of the trash, comes back, and goes for good.
+
+The store's clock is the machine's: so gc's own clock is set ahead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bucketshop import POINTER, BucketShop
+from clocks import clock_at
+from seaweed import Server
+from shop import GROCER
+
+from pointsman.state.documents import Tombstone
+from pointsman.verbs import gc
+from pointsman.workspace import Workspace
+
+DAY = 86400
+LEFT = b"what a publish put and never recorded"
+LEFT_VERSION = hashlib.sha256(LEFT).hexdigest()
+LEFT_KEY = GROCER.blob_key("popularity", LEFT_VERSION)
+RETENTION = "[retention]\nkeep_days = 1\nkeep_ships = 1\n"
+
+
+def collected(shop: BucketShop, days: float, **request: Any) -> Mapping[str, Any]:
+    """gc --delete, so many days from now."""
+    with shop.open() as repo:
+        workspace = Workspace(repo, clock=clock_at(int(time.time() + days * DAY)))
+        return gc.gc(workspace, gc.Request(delete=True, **request)).document
+
+
+def in_trash(shop: BucketShop) -> dict[str, bytes]:
+    """What is in the trash, by the key that it had."""
+    found = {key: data for key, data in shop.objects().items() if key.startswith(".pointsman/trash/")}
+    return {key.split("/", 3)[3]: data for key, data in found.items()}
+
+
+@pytest.mark.slow
+def test_what_is_orphaned_or_retired_goes_by_way_of_the_trash_and_nothing_else_does(tmp_path: Path, s3: Server) -> None:
+    shop = BucketShop(tmp_path / "shop", s3, settings=RETENTION)
+    shop.publish(day=1, merge=True)
+    first = set(shop.objects())
+    shop.publish(day=2, merge=True)
+    shop.sync()
+    shop.pull()
+    shop.put(LEFT_KEY, LEFT)
+    shop.put("somebody/else's", b"foreign")
+    before = shop.objects()
+
+    assert collected(shop, 0)["taken"] == 0  # it is younger than the grace
+    assert collected(shop, 2)["taken"] == 1
+    assert LEFT_KEY not in shop.objects()
+    assert in_trash(shop) == {LEFT_KEY: LEFT}
+
+    with shop.open() as repo:
+        assert gc.restore(Workspace(repo), [LEFT_VERSION[:8]]).document["restored"] == 1
+    assert shop.objects()[LEFT_KEY] == LEFT
+
+    assert collected(shop, 2)["taken"] == 1
+    assert collected(shop, 8)["purged"] == 0
+    assert collected(shop, 10)["purged"] == 1
+    assert LEFT not in shop.objects().values()
+
+    key = next(key for key in first if key.startswith("grocer/home/popularity/"))
+    stone = Tombstone("grocer", "home", "popularity", key[-69:-5], "it is not needed")
+    (shop.desk / stone.path).write_bytes(stone.render())
+    shop.push("retire")
+    assert collected(shop, 6)["taken"] == 0  # [retention] wait_days
+    assert collected(shop, 8)["taken"] == 1
+    assert in_trash(shop) == {key: before[key]}
+    assert collected(shop, 16)["purged"] == 1
+
+    after = {name: data for name, data in shop.objects().items() if not name.startswith(".pointsman/")}
+    kept = {name: data for name, data in before.items() if not name.startswith(".pointsman/")}
+    assert after == {name: data for name, data in kept.items() if name not in (LEFT_KEY, key)}
+    assert POINTER in after
