@@ -17,16 +17,17 @@ def closed(schema: Any) -> Any:
     """The schema, but with no member that it does not name: clients may see more one day, documentation may not lag."""
     if isinstance(schema, list):
         return [closed(each) for each in schema]
-    if not isinstance(schema, dict):
+    if not isinstance(schema, dict) or _is_open(schema):
         return schema
     inner = {
         key: {name: closed(each) for name, each in value.items()} if key in ("properties", "$defs") else closed(value)
         for key, value in schema.items()
     }
-    return {"additionalProperties": False, **inner} if "properties" in schema and not _is_open(schema) else inner
+    return {"additionalProperties": False, **inner} if "properties" in schema else inner
 
 
 def _is_open(schema: dict[str, Any]) -> bool:
+    """Whether it is of the settings, in whose tables forges and users have keys of their own."""
     return bool(schema.get("description") == "the tables of pointsman.toml")
 
 
