@@ -191,6 +191,7 @@ def test_the_list_of_commands_says_of_each_what_its_own_help_says_first() -> Non
         (("sync", "--watch", "nan"), "'nan' is not a number of seconds"),
         (("sync", "--watch", "inf"), "'inf' is not a number of seconds"),
         (("verify", "--sample", "some"), "'some' is not a whole number from 1 on"),
+        *((("gc", "--max-share", text), f"'{text}' is not a share from 0 to 1") for text in ("nan", "20%", "1.1")),
         (("verify", "--sample", "0"), "'0' is not a whole number from 1 on"),
         (("check", "--staged", "--base", "main"), "--staged"),
         (("init", "d", "--set", "policy.items_drop"), "not KEY=VALUE"),

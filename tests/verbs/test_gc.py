@@ -501,6 +501,7 @@ def test_a_version_is_restored_byte_for_byte(shop: Shop) -> None:
     assert restored(shop, old.stem[:8]) == 1
     assert old.read_bytes() == b"orphan"
     assert restored(shop, old.stem[:8]) == 0
+    assert restored(shop, versions(shop)[1]) == 0, "it is in its place and never was in the trash"
 
 
 @pytest.mark.slow
@@ -644,6 +645,41 @@ def test_a_main_that_records_a_version_after_the_survey_keeps_it(shop: Shop, mon
     document = collected(shop, delete=True).document
     assert document["kept"] == [{"uri": f"file://{target}", "says": "it was recorded meanwhile"}]
     assert target.exists()
+
+
+def test_a_tombstone_that_is_reverted_during_a_run_keeps_its_bytes_in_the_trash(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taking may last; what became needed meanwhile comes back and is not purged."""
+    old, _ = versions(shop)
+    data = place(shop, old).read_bytes()
+    tombstone = retire(shop, old)
+    collected(shop, delete=True)
+    age_trash(shop, 8)
+    (there,) = trash(shop)
+    os.utime(there, (1, 1))
+    plain = look.Party.look
+
+    def late(party: look.Party, *, sure: bool = False) -> look.View:
+        if sure:
+            tombstone.unlink(missing_ok=True)
+            commit(shop, NOW)
+        return plain(party, sure=sure)
+
+    monkeypatch.setattr(look.Party, "look", late)
+    document = collected(shop, delete=True).document
+    assert (document["restored"], document["purged"]) == (1, 0)
+    assert place(shop, old).read_bytes() == data
+
+
+def test_what_is_young_is_counted_and_what_was_to_go_for_good_and_stays_is_a_fault(shop: Shop) -> None:
+    orphan = blob(shop, b"orphan", age=60)
+    outcome = collected(shop, delete=True, no_trash=(orphan.stem[:12],))
+    document = outcome.document
+    assert (document["young"], document["taken"], outcome.exit_code) == (1, 0, 1)
+    assert "is still there" in document["faults"][0]["says"]
+    assert orphan.exists()
+    assert sum(map(len, (document["orphans"], document["retired"]))) + document["live"] + 1 == document["listed"]
 
 
 @pytest.mark.slow

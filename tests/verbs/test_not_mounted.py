@@ -12,7 +12,7 @@ from shop import GROCER, Kept, Shop, popularity, twice_shipped
 
 from pointsman.errors import Unreachable
 from pointsman.outcome import Outcome
-from pointsman.verbs import audit, doctor, rollback, verify
+from pointsman.verbs import audit, doctor, gc, rollback, verify
 from pointsman.workspace import Workspace
 
 
@@ -63,6 +63,7 @@ COMMANDS: dict[str, Callable[[Shop], object]] = {
     "sync": lambda shop: shop.sync(),
     "sync --dry-run": lambda shop: shop.sync(dry_run=True),
     "verify": lambda shop: run(shop, verify.verify, [], verify.Choice()),
+    "gc --restore": lambda shop: run(shop, gc.restore, ("abcd",)),
     "rollback": lambda shop: run(shop, rollback.roll_back, rollback.Request((GROCER,))),
 }
 

@@ -14,7 +14,7 @@ from seaweed import Server
 from shop import Shop, popularity
 
 from pointsman.cli import verify as command
-from pointsman.errors import Unreachable
+from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.report.audit import terminal
 from pointsman.state.documents import Tombstone
@@ -111,6 +111,9 @@ def test_a_missing_blob_is_put_back_from_a_place_that_has_its_bytes(shop: Shop, 
     for path in stored.values():
         path.unlink()
     (copies / KEYS / f"{first}.json").write_bytes(data[first])
+    with pytest.raises(Problem, match="there is no directory"):
+        verified(shop, repair_from=str(tmp_path / "empty"))
+    (tmp_path / "empty").mkdir()
     none = verified(shop, repair_from=str(tmp_path / "empty"))
     assert len(none.document["faults"]) == 2
     assert "has no bytes of this version" in none.document["faults"][0]["says"]

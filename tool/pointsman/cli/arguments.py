@@ -243,6 +243,21 @@ class _Count(_ParamType):
         return int(text)
 
 
+class _Share(_ParamType):
+    """A part of a whole. No number that compares with nothing: a limit of that kind would be none."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            share = float(value)
+        except ValueError:
+            share = math.nan
+        if not 0 <= share <= 1:
+            self.fail(f"{value!r} is not a share from 0 to 1, such as 0.2", param, ctx)
+        return share
+
+
 class _Setting(_ParamType):
     name = "key=value"
 
@@ -276,4 +291,4 @@ TEXT, URL, ADDRESS, TARGET, TARGETS, HOLDABLE, DROP, VERSION_OF, RULE, SETTING, 
 )  # fmt: skip
 ANY_VERSION, PULL, SLOT = _Text("versions"), _Text("pulls"), _Text("types")
 DEADLINE, PERIOD, COUNT, COUNT_OR_NONE, FIELD = _Seconds(zero=True), _Seconds(zero=False), _Count(), _Count(0), _Field()
-VERSION_OR_TARGET = _VersionOrTarget()
+VERSION_OR_TARGET, SHARE = _VersionOrTarget(), _Share()

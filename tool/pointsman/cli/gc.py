@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.arguments import TEXT
+from pointsman.cli.arguments import SHARE, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _MOST_SHOWN = 20
 @click.option(
     "--max-share",
     metavar="SHARE",
-    type=click.FloatRange(0, 1),
+    type=SHARE,
     default=0.2,
     help="Take nothing if a larger share are orphans; default: 0.2.",
 )
@@ -88,8 +88,8 @@ def _paragraph(found: Collected) -> Iterator[str]:
     size = sum(each.size for each in found.orphans) + sum(each.size for each in found.retired)
     yield (
         f"{found.listed} blobs: {found.live} live ({found.live_bytes} bytes), {len(found.orphans)} orphaned, "
-        f"{len(found.retired)} retired, {found.trash} in the trash ({found.trash_bytes} bytes). "
-        f"{found.unknown} other objects are not of this repository and are never touched."
+        f"{len(found.retired)} retired, {found.young} younger than --grace. In the trash: {found.trash} "
+        f"({found.trash_bytes} bytes). {found.unknown} objects are not of this repository and are never touched."
     )
     if found.dry_run:
         back = f", and would put {found.restored} back" if found.restored else ""

@@ -96,7 +96,7 @@ class Collector:
             return run
         if not run.too_many(self.orders.max_share):
             self._take_all(run)
-        self._purge(run, views)
+        self._purge(run)
         return run
 
     # what is needed comes back
@@ -115,7 +115,7 @@ class Collector:
     def _needed(self, trash: Sequence[Listed], views: Sequence[View]) -> Iterator[str]:
         if not trash:
             return
-        with self._recorded() as recorded:
+        with self._recorded(latest=True) as recorded:
             for key in sorted(dict.fromkeys(map(_key, trash)), key=lambda key: key.encode()):
                 states = [every.ask(key[:-70], key[-69:-5]) for every in recorded]
                 live = any(state.record and not state.tombstone for state in states)
@@ -123,10 +123,11 @@ class Collector:
                     yield key
 
     @contextlib.contextmanager
-    def _recorded(self) -> Iterator[list[Recorded]]:
-        """What each party has on main, to be asked in the order of a listing."""
+    def _recorded(self, *, latest: bool = False) -> Iterator[list[Recorded]]:
+        """What each party has on main, to be asked in the order of a listing; `latest`: as it was looked at last."""
         with contextlib.ExitStack() as stack:
-            yield [stack.enter_context(contextlib.closing(party.recorded)) for party in self.parties]
+            found = (party.recorded(latest=latest) for party in self.parties)
+            yield [stack.enter_context(contextlib.closing(every)) for every in found]
 
     # what is not goes
 
@@ -185,15 +186,26 @@ class Collector:
 
     # what was taken long ago
 
-    def _purge(self, run: Run, views: Sequence[View]) -> None:
-        """Delete what has been in the trash for long enough, and what was to go for good."""
-        days = self.parties[0].settings.trash_days
-        for each in run.found.trash:
-            place = read_place(each.key)
-            assert place is not None
-            if place[1][-69:-5] in self.orders.no_trash or is_over(place[0], each.written, days, self.now):
+    def _purge(self, run: Run) -> None:
+        """Delete what has been in the trash for long enough, and what was to go for good.
+
+        Taking may have taken long, and nothing brings back what is purged: so what is needed is looked for once more.
+        """
+        if not any(map(self._may_be_purged, run.found.trash)):
+            return
+        try:
+            self._put_back(run, [party.look(sure=True) for party in self.parties])
+            for each in filter(self._may_be_purged, run.found.trash):
                 self.store.remove(each.key)
                 run.purged.append(each)
+        except Problem as problem:
+            raise Unfinished(run, problem) from problem
+
+    def _may_be_purged(self, each: Listed) -> bool:
+        place = read_place(each.key)
+        assert place is not None
+        days = self.parties[0].settings.trash_days
+        return place[1][-69:-5] in self.orders.no_trash or is_over(place[0], each.written, days, self.now)
 
 
 class Unfinished(Exception):

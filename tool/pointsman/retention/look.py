@@ -36,10 +36,9 @@ class Party:
         main = workspace.repo.refresh()
         return cls(workspace, main, Snapshot(workspace.repo, main).settings())
 
-    @property
-    def recorded(self) -> Recorded:
-        """Its records, to be asked in the order of a listing."""
-        return Recorded(self.workspace.repo, self.main)
+    def recorded(self, *, latest: bool = False) -> Recorded:
+        """Its records, to be asked in the order of a listing; `latest`: those of the main that it looked at last."""
+        return Recorded(self.workspace.repo, next(iter(self.stones), self.main) if latest else self.main)
 
     def look(self, *, sure: bool = False) -> View:
         """What it has now; `sure`: by the side that takes pushes, too, before something is taken.

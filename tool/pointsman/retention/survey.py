@@ -46,6 +46,7 @@ class Survey:
     known: int = 0  # those among them of targets that have a record
     live: int = 0
     live_bytes: int = 0
+    young: int = 0  # blobs that no record names, and that may be of a publish that goes on
     unknown: int = 0  # objects that are never touched, because nothing tells whose they are
     orphans: list[Stored] = field(default_factory=list)
     retired: list[Stored] = field(default_factory=list)
@@ -101,7 +102,7 @@ def _sort(found: Survey, orphans: list[Stored], blob: Stored, states: Sequence[S
         found.live += 1
         found.live_bytes += blob.size
     elif blob.written > oldest:
-        return
+        found.young += 1
     elif records:
         found.retired.append(blob)
     else:

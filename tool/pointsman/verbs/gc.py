@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -77,6 +77,7 @@ class Collected:
     listed: Annotated[Count, "blobs"]
     live: Annotated[Count, "blobs that a record needs"]
     live_bytes: Count
+    young: Annotated[Count, "blobs that no record names, younger than the grace"]
     orphans: Sequence[Orphan]
     retired: Sequence[Retired]
     kept: Annotated[Sequence[Kept], "orphaned or retired, and something still speaks for it"]
@@ -91,7 +92,7 @@ class Collected:
     versions: Annotated[
         Literal["yes", "no", "unknown"] | None, "whether the store keeps earlier versions of what is erased"
     ] = None
-    faults: Annotated[Sequence[ToldFault] | None, "why nothing is taken"] = None
+    faults: Annotated[Sequence[ToldFault] | None, "why nothing is taken, or what of --no-trash is left"] = None
 
 
 def seconds(text: str) -> int:
@@ -125,7 +126,7 @@ def gc(workspace: Workspace, request: Request, also: Sequence[Workspace] = ()) -
         raise type(error.problem)(f"{error.problem}{before}") from error
     if request.delete:
         write_summary(store, _summary(run, rfc3339(int(now))))
-    return _outcome(store, parties[0], run, request, now)
+    return _outcome(store, parties[0], run, request, now, no_trash)
 
 
 def _goes_for_good(store: Store, party: Party, wanted: Collection[str]) -> frozenset[str]:
@@ -156,7 +157,7 @@ def _in_store(store: Store, text: str) -> Iterator[str]:
             yield key
 
 
-def _only(text: str, keys: Iterator[str]) -> str:
+def _only(text: str, keys: Iterable[str]) -> str:
     found = sorted(set(keys))
     if not found:
         raise Problem(f"no blob of a version {text} is in the store or in its trash")
@@ -170,9 +171,10 @@ def restore(workspace: Workspace, wanted: Sequence[str]) -> Outcome[Collected]:
     """Put versions back from the trash. Refused for one with a tombstone; Problem for one that is not there."""
     head = Snapshot(workspace.repo, workspace.repo.refresh())
     settings = head.settings()
+    require_mounted(workspace.gate.documents, head)
     store = open_store(settings.store, settings.access)
     trash = [place[1] for each in store.objects(TRASH) if (place := read_place(each.key)) is not None]
-    keys = {_only(text, iter(_matching(trash, text))) for text in wanted}
+    keys = {_only(text, _matching(trash, text) or _in_store(store, text)) for text in wanted}
     faults = []
     for key in keys:
         slot = slot_of(key)
@@ -194,8 +196,8 @@ def restore(workspace: Workspace, wanted: Sequence[str]) -> Outcome[Collected]:
         workspace.progress(f"put back from the trash: {store.url}/{key}")
     return Outcome(
         Collected(
-            listed=0, live=0, live_bytes=0, orphans=[], retired=[], kept=[], trash=len(set(trash)), trash_bytes=0,
-            unknown=0, deleted=0, taken=0, purged=0, restored=restored, dry_run=False,
+            listed=0, live=0, live_bytes=0, young=0, orphans=[], retired=[], kept=[], trash=len(set(trash)),
+            trash_bytes=0, unknown=0, deleted=0, taken=0, purged=0, restored=restored, dry_run=False,
         )
     )  # fmt: skip
 
@@ -232,7 +234,18 @@ def _summary(run: Run, at: str) -> Summary:
     )
 
 
-def _outcome(store: Store, party: Party, run: Run, request: Request, now: float) -> Outcome[Collected]:
+def _left(store: Store, run: Run, request: Request, no_trash: Collection[str]) -> Iterator[Broken]:
+    """What was to go for good and is still there: whoever erases must not take silence for done."""
+    gone = {blob.version for blob in run.taken} | {each.key[-69:-5] for each in run.purged}
+    why = {key[-69:-5]: says for key, says in run.spared.items()}
+    other = f"its blob is younger than --grace {request.grace}, its target has no record, or the run took nothing"
+    for version in sorted(set(no_trash) - gone if request.delete else ()):
+        yield Broken(store.url, "no-trash", f"{short(version)} is still there: {why.get(version, other)}")
+
+
+def _outcome(
+    store: Store, party: Party, run: Run, request: Request, now: float, no_trash: Collection[str]
+) -> Outcome[Collected]:
     retired = [_told_retired(blob, erase=party.erases(blob)) for blob in run.retired]
     faults = []
     if run.too_many(request.max_share):
@@ -242,6 +255,7 @@ def _outcome(store: Store, party: Party, run: Run, request: Request, now: float)
             f"The first: {', '.join(blob.key for blob in run.orphans[:_SHOWN])}. If it is right: --max-share"
         )
         faults.append(Broken(store.url, "max-share", says))
+    faults += _left(store, run, request, no_trash)
     notes = [str(fault) for fault in faults]
     if run.unfinished:
         notes.append(run.unfinished)
@@ -252,6 +266,7 @@ def _outcome(store: Store, party: Party, run: Run, request: Request, now: float)
         listed=run.found.listed,
         live=run.found.live,
         live_bytes=run.found.live_bytes,
+        young=run.found.young,
         orphans=[_told_orphan(store, blob, now) for blob in run.orphans],
         retired=retired,
         kept=[Kept(f"{store.url}/{key}", why) for key, why in sorted(run.spared.items())],

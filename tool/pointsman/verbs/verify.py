@@ -87,6 +87,7 @@ def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> O
     A missing one is no fault if its tombstone is ripe. One without a tombstone is put back if `repair_from` has it.
     """
     repo, progress = workspace.repo, workspace.progress
+    source = _url(choice.repair_from) if choice.repair_from else ""
     head = Snapshot(repo, repo.refresh())
     gate, settings = workspace.gate, head.settings()
     require_mounted(gate.documents, head)
@@ -110,7 +111,7 @@ def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> O
     if blocked and not blobs:
         raise Unreachable(blocked[0].says)
     progress(f"read {blobs} blobs, {size} bytes")
-    repaired, unrepaired = _repaired(workspace, choice.repair_from, [lost for part in found for lost in part.lost])
+    repaired, unrepaired = _repaired(workspace, source, [lost for part in found for lost in part.lost])
     faults = sorted([*faults, *unrepaired])
     gone = sorted(
         (gone for part in found for gone in part.gone), key=lambda each: (each.target, each.type, each.version)
@@ -125,7 +126,7 @@ def _repaired(workspace: Workspace, source: str, lost: Sequence[Lost]) -> tuple[
     head = Snapshot(workspace.repo, workspace.repo.refresh())
     retired = {each for each in lost if head.entry(each.target.tombstone_path(each.type, each.version)) is not None}
     wanted = [each for each in lost if source and each not in retired]
-    tried = {each.lost: each.why for each in repair(head.settings(), _url(source), wanted)} if wanted else {}
+    tried = {each.lost: each.why for each in repair(head.settings(), source, wanted)} if wanted else {}
     back = [RepairedVersion(str(each.target), each.type, each.version, each.uri) for each in tried if not tried[each]]
     left = [each for each in lost if tried.get(each) != ""]
     paths = [each.target.record_path(each.type, each.version) for each in left]
@@ -143,8 +144,11 @@ def _mend(tried: str | None, *, retired: bool) -> str:
 
 
 def _url(source: str) -> str:
-    """The URL of a directory, or the URL itself."""
-    return source.rstrip("/") if "://" in source else f"file://{os.path.abspath(source)}"
+    """The URL of a directory, or the URL itself. Problem for a directory that is not there."""
+    url = source.rstrip("/") if "://" in source else f"file://{os.path.abspath(source)}"
+    if url.startswith("file://") and not os.path.isdir(url.removeprefix("file://")):
+        raise Problem(f"--repair-from: there is no directory {url.removeprefix('file://')}")
+    return url
 
 
 class _Part(NamedTuple):
