@@ -177,6 +177,35 @@ def test_running_it_again_finishes_and_goes_no_further_back(shop: Shop) -> None:
     assert (shop.serving, below(shop, claim_key(GROCER)).read_bytes()) == (second, claim)
 
 
+@pytest.mark.parametrize("signed, name", [(False, "Ann Ops"), (False, "Ben"), (True, "Ben")])
+def test_a_claim_that_holds_nothing_is_signed_by_whoever_runs_it_again_with_a_key(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, signed: bool, name: str
+) -> None:
+    second = manifests(shop)[1]
+    break_it(shop, **({"key": str(shop.root / "eve")} if signed else {"signed": False}))
+    git(shop.desk, "config", "user.name", name)
+    assert break_it(shop).document["targets"][0]["claim"]["holds"]
+    assert (shop.serving, outcome_of(shop.sync())) == (second, "claimed")
+
+
+def test_a_claim_of_nobody_steers_nobody(shop: Shop) -> None:
+    third, second, first = manifests(shop)
+    oldest = git(shop.origin, "log", "--format=%H", "main", "--", GROCER.manifest_path).splitlines()[-1]
+    break_it(shop, signed=False, to=oldest)
+    forge(shop, key="eve", by="Eve")
+    below(shop, "grocer/home/manifest.json").write_bytes(third)
+    break_it(shop)
+    assert shop.serving == second != first
+
+
+@pytest.mark.slow
+def test_a_claim_of_what_serving_has_anyway_is_no_way_back(shop: Shop) -> None:
+    newest = git(shop.origin, "rev-parse", "main")
+    break_it(shop, signed=False, to=newest[:12])
+    break_it(shop)
+    assert shop.serving == manifests(shop)[1]
+
+
 @pytest.mark.slow
 def test_to_names_a_commit_a_version_or_a_time(shop: Shop) -> None:
     third, second, first = manifests(shop)
@@ -508,6 +537,8 @@ def test_at_several_places_it_is_done_at_each_and_one_that_is_away_stops_no_othe
     synced = shop.sync()
     assert [each["outcome"] for each in synced.document["targets"][0]["places"]] == ["claimed", "claimed"]
     shutil.rmtree(shop.root / "us")
+    without = break_it(shop)
+    assert (without.exit_code, [each["place"] for each in without.document["targets"][0]["places"]]) == (5, ["eu"])
     (shop.root / "us").symlink_to(shop.root / "us")
     again = break_it(shop)
     assert again.exit_code == 3

@@ -82,7 +82,7 @@ def break_glass(
 ) -> Outcome[RolledBack]:
     """Put an earlier state of a target in front of serving at every place. `tell` is told whether the claim will hold.
 
-    Exit 3 if a place cannot be reached; the others are done.
+    Exit 3 if a place cannot be reached, 5 if it has no such state or none that may be served; the others are done.
     """
     with LastKnown(directory) as known:
         places = reached(known, request.store, request.serving)
@@ -91,16 +91,17 @@ def break_glass(
     who = _Who(name, key, request.key is not None)
     done: list[tuple[Reached, Restored]] = []
     problems: list[Problem] = []
+    says: list[str] = []
     for each in places:
         try:
             done.append((each, _Glass(each, request, who, tell, progress, clock).until_done()))
-        except (Unreachable, MovedFirst, Refused) as problem:
-            if len(places) == 1:
-                raise
-            tell(f"{each.place.name}: {problem}")
+        except Problem as problem:
             problems.append(problem)
+            says.append(f"{each.place.name} was left as it is: {problem}")
     if not done:
         raise problems[0]
+    for line in says:
+        tell(line)
     return _outcome(places, done, problems)
 
 
@@ -157,13 +158,16 @@ class _Glass:
         states = self._states()
         held, there = store.read(self._place.key(target)), store.read(claim_key(target))
         standing = read_claim(there.data, target) if there is not None and not has_ended(there.data) else None
-        mine = standing is not None and standing.by == self._who.name and standing.ends > self._now.timestamp()
-        others = standing is not None and not mine and self._will_hold(standing)
-        state = choose(target, states, held, self._request.to, standing if mine or others else None)
-        if others and standing is not None and standing.to != state.sha256:
+        fresh = standing is not None and standing.ends > self._now.timestamp()
+        mine = fresh and standing is not None and standing.by == self._who.name
+        holds = standing is not None and self._will_hold(standing)
+        begun = fresh and standing is not None and self._is_begun(standing, mine, states, held)
+        state = choose(target, states, held, self._request.to, standing if holds or begun else None)
+        if holds and not mine and standing is not None and standing.to != state.sha256:
             says = f"{standing.by} claimed {target} at {standing.at} ({standing.reason}): ask, or wait until"
             raise Refused([Fault(claim_key(target), "claim", f"{says} {standing.until}")])
-        keeps = standing is not None and (mine or others) and standing.to == state.sha256
+        # What holds nothing is signed anew by whoever has a key.
+        keeps = standing is not None and standing.to == state.sha256 and (holds or (mine and not self._who.key))
         claim = standing if keeps and standing is not None else self._claim(fence.commit, states, held, state)
         self._say_beforehand(claim)
         with store.locked(""):
@@ -187,6 +191,15 @@ class _Glass:
             says=stays,
             claim=told_claim(Standing(claim, says="" if self._will_hold(claim) else _why_not(claim))),
         )
+
+    def _is_begun(self, claim: Claim, mine: bool, states: Sequence[State], held: Held | None) -> bool:
+        """Whether a claim, signed or not, is a way back that was begun: running again goes no further.
+
+        Somebody else's counts only if serving has its state: a claim alone steers nobody.
+        The newest state is no way back.
+        """
+        served = hashlib.sha256(held.data).hexdigest() if held is not None else None
+        return claim.to != states[0].sha256 and (mine or claim.to == served)
 
     def _states(self) -> list[State]:
         held = self._store.read(state_key(self._target))
