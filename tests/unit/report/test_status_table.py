@@ -19,7 +19,9 @@ from pointsman.report.target_state import (
     Window,
 )
 from pointsman.report.words import columns, fitted
+from pointsman.serving.outcomes import ToldClaim
 from pointsman.state.objects import Oid
+from pointsman.struct import replace
 from pointsman.values import PullRequest, ToldFault
 
 COMMIT = Oid("3f2a91c0" * 5)
@@ -73,6 +75,15 @@ def test_a_line_for_each_target_in_columns_and_a_summary() -> None:
 def test_instances_that_are_behind_are_counted() -> None:
     assert table(state("a/home", instances=Instances(38, 2, 40, [])))[1].endswith("  2 of 40 instances behind")
     assert table(state("a/home", instances=Instances(38, 0, 40, [])))[1].endswith("  1d")
+
+
+def test_a_claim_that_holds_is_told_before_that_serving_is_behind() -> None:
+    claim = ToldClaim(True, "", ANN, NOW, "2026-03-04T12:00:00Z", "bad feed", "a" * 64, "b" * 64)
+    behind = Behind(CommittedStep(COMMIT, NOW, ANN, ANN), 60, 1)
+    line = table(state("a/home", "behind", behind=behind, claim=claim))[1]
+    assert line.endswith("break-glass holds it until 2026-03-04T12:00:00Z: bad feed; behind for 1m")
+    void = table(state("a/home", "behind", behind=behind, claim=replace(claim, holds=False)))[1]
+    assert "break-glass" not in void
 
 
 def test_of_several_places_those_are_named_that_are_not_in_sync() -> None:

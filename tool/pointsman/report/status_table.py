@@ -79,6 +79,8 @@ def _to_know(each: TargetState) -> Iterator[str]:
         yield f"sync refuses it: {', '.join(sorted({fault.rule for fault in each.refused}))}"
     if drift:
         yield f"someone wrote what is served{f', {drift.by}' if drift.by else ''}"
+    if each.claim and each.claim.holds:
+        yield f"break-glass holds it until {each.claim.until}: {each.claim.reason}"
     if each.unread:
         yield f"serving cannot be read: {each.unread}"
     if each.behind and each.serving == "behind":
