@@ -35,6 +35,7 @@ def bucket(endpoint: str) -> Bucket:
 def test_an_own_ca_is_trusted_where_other_tools_are_told_of_it_and_else_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "60")  # nothing here waits for it, however busy the machine is
     with answering(NOTHING, own_certificate(tmp_path)) as (url, _):
         with pytest.raises(Unreachable, match=r"no secure connection can be made.*name the CA's file in SSL_CERT_FILE"):
             bucket(url).read("x")

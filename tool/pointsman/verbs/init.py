@@ -56,6 +56,8 @@ class ForgeTable(TypedDict):
     """The table `[forge]`, with at least this in it."""
 
     kind: str
+    records: str
+    group: str
 
 
 class Tables(TypedDict):
