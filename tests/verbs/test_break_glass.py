@@ -555,6 +555,12 @@ def test_the_command_line_takes_only_what_goes_together(shop: Shop, capfd: pytes
         captured = capfd.readouterr()
         return code, captured.out + captured.err
 
+    shop.origin.rename(shop.root / "away")
+    code, told = run("grocer/home", "--now", "--reason", "x")
+    assert code == 3
+    assert "without git: pointsman" in told
+    assert "rollback grocer/home --break-glass --reason TEXT" in told
+    (shop.root / "away").rename(shop.origin)
     assert run("grocer/home", "--break-glass")[0] == 2
     assert "needs --reason" in run("grocer/home", "--break-glass")[1]
     for words, says in (

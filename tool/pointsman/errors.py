@@ -86,6 +86,10 @@ class Unreachable(Problem):
     exit_code = 3
 
 
+class OriginAway(Unreachable):
+    """The origin could not be read."""
+
+
 class NotAllowed(Unreachable):
     """The origin answered, and does not let this user move a ref."""
 

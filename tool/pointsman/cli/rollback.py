@@ -10,6 +10,7 @@ import click
 
 from pointsman.cli.arguments import RULE, SLOT, TARGETS, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option, say
+from pointsman.errors import OriginAway
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
@@ -89,8 +90,13 @@ def rollback(
         reason=reason or "",
         accept=accept,
     )
-    with call.workspace() as workspace:
-        return Answer(verb.roll_back(workspace, request), render)
+    try:
+        with call.workspace() as workspace:
+            return Answer(verb.roll_back(workspace, request), render)
+    except OriginAway as away:
+        named = targets[0] if len(targets) == 1 else "TARGET"
+        without = f"pointsman rollback {named} --break-glass --reason TEXT"
+        raise OriginAway(f"{str(away).rstrip('.')}; if serving must go back now, without git: {without}") from away
 
 
 def _break_glass(

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pointsman.durable import sync_directories
-from pointsman.errors import MovedFirst, NotAllowed, Problem, Unreachable
+from pointsman.errors import MovedFirst, NotAllowed, OriginAway, Problem, Unreachable
 from pointsman.repo.git import Git
 from pointsman.repo.object_reader import Ran, said
 from pointsman.repo.process import LOCK_PATIENCE
@@ -111,7 +111,7 @@ class Origin:
     def _ls_remote(self, *patterns: str) -> dict[str, Oid]:
         ran = self.git.run("ls-remote", "--refs", "origin", *patterns, timeout=self._patience, most=_MOST_OF_REFS)
         if ran.code != 0:
-            raise Unreachable(f"cannot read origin ({self.url}): {ran.reason}")
+            raise OriginAway(f"cannot read origin ({self.url}): {ran.reason}")
         wanted = tuple(pattern.removesuffix("*") for pattern in patterns)
         found = _parse_refs(ran.out.decode(errors="surrogateescape"))
         return {ref: oid for ref, oid in found.items() if ref.startswith(wanted)}
