@@ -1,6 +1,6 @@
 """What whoever points to a version owes gc: its record stands, so wait for markers, and look that the blob is there.
 
-Only then is it safe to point to it (docs/decisions/0016). Usually this is one empty listing and the look that a proof
+Only then is it safe to point to it (docs/decisions/0014). Usually this is one empty listing and the look that a proof
 of the blobs is anyway.
 """
 

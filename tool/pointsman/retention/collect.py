@@ -1,6 +1,6 @@
 """One run of gc: survey the store, put back what is needed, take what is not, purge what was taken long ago.
 
-The order is the safety (docs/decisions/0016): a marker first, then the look at main, branches and serving, then the
+The order is the safety (docs/decisions/0014): a marker first, then the look at main, branches and serving, then the
 take; and nothing is taken past the marker's life. Taking is moving: the trash carries what a paused gc takes too late.
 """
 
