@@ -74,7 +74,7 @@ def own_certificate(directory: Path) -> tuple[Path, Path]:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import NameOID
 
-    def make(name: str, extension: x509.ExtensionType) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    def make(name: str, *extensions: x509.ExtensionType) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         key = keys.setdefault(name, ec.generate_private_key(ec.SECP256R1()))
         builder = x509.CertificateBuilder(
             x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a company's own CA")]),
@@ -84,11 +84,18 @@ def own_certificate(directory: Path) -> tuple[Path, Path]:
             now - dt.timedelta(days=1),
             now + dt.timedelta(days=1),
         )
-        return builder.add_extension(extension, True).sign(keys["a company's own CA"], hashes.SHA256()), key
+        signer = keys["a company's own CA"]
+        for extension in extensions:
+            builder = builder.add_extension(extension, True)
+        # RFC 5280 wants these two, and Python 3.13 trusts no chain without them.
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+        builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False)
+        return builder.sign(signer, hashes.SHA256()), key
 
     now = dt.datetime.now(dt.UTC)
     keys: dict[str, ec.EllipticCurvePrivateKey] = {}
-    authority, _ = make("a company's own CA", x509.BasicConstraints(ca=True, path_length=None))
+    signs = x509.KeyUsage(False, False, False, False, False, True, True, False, False)  # certificates and CRLs
+    authority, _ = make("a company's own CA", x509.BasicConstraints(ca=True, path_length=None), signs)
     made, key = make("server", x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]))
     pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     (directory / "ca.pem").write_bytes(authority.public_bytes(pem))
