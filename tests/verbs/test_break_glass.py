@@ -480,6 +480,10 @@ def test_ratify_makes_main_what_is_served_and_ends_the_claim(shop: Shop) -> None
     message = git(shop.origin, "log", "-1", "--format=%B", "main")
     assert "Broke-Glass: grocer/home 20" in message
     assert "Reason: the day is broken" in message
+    with shop.open() as repo:
+        again = ratify.ratify(Workspace(repo))
+    assert outcome_of(again) == "unchanged"
+    assert git(shop.origin, "log", "-1", "--format=%H", "main").strip() == again.value.targets[0].commit
     assert outcome_of(shop.sync()) == "unchanged"
     assert has_ended(below(shop, claim_key(GROCER)).read_bytes())
     with shop.open() as repo, pytest.raises(Problem, match="no claim holds, so there is nothing to ratify"):

@@ -30,6 +30,8 @@ from pointsman.trust.ssh_signature import read_signature
 
 DIRECTORY = ".pointsman/claims/"
 
+_IS_MAIN = "main has its state now"
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -39,6 +41,7 @@ class Standing:
     signer: str = ""
     says: str = ""
     is_over: bool = False  # it held until main moved on, or until its time was up
+    is_main: bool = False  # main has its state
     data: bytes = b""
 
     @property
@@ -117,7 +120,7 @@ class Claims:
         if step is None:
             return Standing(claim, signer, says=f"main never had its state ({short(claim.state)}) in good order")
         if says := self._moved(claim, target):
-            return Standing(claim, signer, says=says, is_over=True)
+            return Standing(claim, signer, says=says, is_over=True, is_main=says.startswith(_IS_MAIN))
         if claim.ends <= self._now:
             return Standing(claim, signer, says=f"it held until {claim.until}", is_over=True)
         return Standing(claim, signer, data=self._gate.repo.content(step.after) or b"")
@@ -163,7 +166,7 @@ class Claims:
             return ""
         data = repo.content(last.after)
         if data is not None and hashlib.sha256(data).hexdigest() == claim.to:
-            return f"main has its state now, by {short(last.commit.oid)}"
+            return f"{_IS_MAIN}, by {short(last.commit.oid)}"
         what = "a ship that it did not know" if last.is_ship else "a change that it did not know"
         return f"main has {what}, {short(last.commit.oid)} by {last.commit.author}: main decides"
 

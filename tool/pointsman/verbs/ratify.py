@@ -21,9 +21,10 @@ from pointsman.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The open claims: those that hold, the newest of each target, and what is wrong with the others."""
+    """The open claims: the newest of a target that holds, those whose state main has, what is wrong with the others."""
 
     holding: dict[Target, Claim]
+    ratified: dict[Target, Claim]
     notes: tuple[str, ...]
 
 
@@ -33,14 +34,18 @@ def ratify(workspace: Workspace, named: Sequence[Target | Pattern] = ()) -> Outc
     Problem if no claim holds, with what is wrong with those that stand there.
     """
     found = _open_claims(workspace)
-    asked = set(choose(Snapshot(workspace.repo, workspace.repo.main), named)) if named else set(found.holding)
-    chosen = {target: claim for target, claim in found.holding.items() if target in asked}
+    every = {**found.ratified, **found.holding}
+    asked = set(choose(Snapshot(workspace.repo, workspace.repo.main), named)) if named else set(every)
+    chosen = {target: claim for target, claim in every.items() if target in asked}
     if not chosen:
         more = f" ({'; '.join(found.notes)})" if found.notes else ""
         raise Problem(f"no claim holds{f' {named[0]}' if named else ''}, so there is nothing to ratify{more}")
     done: list[Restored] = []
     for target, claim in sorted(chosen.items()):
-        done += _restore(workspace.again(), target, claim).value.targets
+        if target in found.holding:
+            done += _restore(workspace.again(), target, claim).value.targets
+        else:
+            done.append(_unchanged(workspace, target, claim))
     return Outcome(RolledBack(done), 0, found.notes)
 
 
@@ -49,16 +54,26 @@ def _open_claims(workspace: Workspace) -> Open:
     main = repo.refresh()
     claims = Claims(gate, main, workspace.now)
     holding: dict[Target, Claim] = {}
+    ratified: dict[Target, Claim] = {}
     notes = []
     for place in Snapshot(repo, main).settings().serving:
         for target, held in claims_at(open_place(place)).items():
             standing = claims.judge(place, target, held.data)
             claim = standing.claim
-            if claim is None or not standing.holds:
+            if claim is not None and standing.is_main:
+                ratified[target] = claim
+            elif claim is None or not standing.holds:
                 notes.append(f"the claim of {target} holds nothing: {standing.says}")
             elif target not in holding or holding[target].begins < claim.begins:
                 holding[target] = claim
-    return Open(holding, tuple(notes))
+    return Open(holding, ratified, tuple(notes))
+
+
+def _unchanged(workspace: Workspace, target: Target, claim: Claim) -> Restored:
+    """What is told where main has the state of a claim already, as after a ratify that no sync has seen yet."""
+    last = workspace.gate.lineage(workspace.repo.main, target).last
+    commit = last.commit.oid if last is not None else None
+    return Restored(str(target), claim.to, claim.to, "unchanged", None, commit)
 
 
 def _restore(workspace: Workspace, target: Target, claim: Claim) -> Outcome[RolledBack]:
