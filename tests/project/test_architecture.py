@@ -127,8 +127,8 @@ def test_an_import_that_goes_the_wrong_way_is_refused(house: Path, module: str, 
 
 @pytest.mark.slow
 def test_a_new_package_must_be_placed(house: Path) -> None:
-    (house / "pointsman" / "retention").mkdir()
-    (house / "pointsman" / "retention" / "__init__.py").write_text('"""New."""\n')
+    (house / "pointsman" / "newcomer").mkdir()
+    (house / "pointsman" / "newcomer" / "__init__.py").write_text('"""New."""\n')
     code, out = contracts(house)
     assert code == 1
-    assert "retention" in out
+    assert "newcomer" in out

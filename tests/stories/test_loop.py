@@ -199,12 +199,12 @@ def test_a_blob_that_is_taken_away_before_its_record_is_on_main_is_put_again(
     move = Repository.move
     taken: list[Path] = []
 
-    def late(repo: Repository, moves: Sequence[Move], *more: str) -> None:
+    def late(repo: Repository, moves: Sequence[Move], *more: str, **named: Any) -> None:
         if not taken:
             taken.extend(path for path in shop.store.rglob("*.json") if path not in before)
             for path in taken:
                 path.unlink()
-        move(repo, moves, *more)
+        move(repo, moves, *more, **named)
 
     before = set(shop.store.rglob("*.json"))
     monkeypatch.setattr(Repository, "move", late)

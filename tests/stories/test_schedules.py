@@ -13,12 +13,11 @@ from schedules import Bucket, Explored, Run, Watching, World, explore
 from shop import GROCER, Shop, git, popularity
 
 from pointsman.errors import MovedFirst, Refused
-from pointsman.gate.gate import Gate
 from pointsman.repo.repository import Repository
 from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.fence import SYNCED, Fence, move_fence, rewrite_faults
 from pointsman.state.objects import Oid
-from pointsman.verbs import sync
+from pointsman.verbs import sync_place
 
 EVERYDAY = 3  # runs of each search
 MANY = 100  # for each round
@@ -55,7 +54,7 @@ class Line:
 
     def _of(self, kind: type[Run], world: World, syncs: int, moves: int, monkeypatch: pytest.MonkeyPatch) -> Run:
         run = kind(world, self.repos[:syncs], moves)
-        monkeypatch.setattr(sync, "open_store", lambda *_: Bucket(run))
+        monkeypatch.setattr(sync_place, "open_place", lambda *_: Bucket(run))
         return run
 
     def strange(self, run: Run) -> str:
@@ -193,11 +192,11 @@ class FenceLast(Run):
         return refresh()
 
 
-def _move_later(gate: Gate, store: Any, fence: Fence, main: Oid, orders: sync.Orders) -> None:
-    if faults := rewrite_faults(gate, Checkpoint.SYNC, fence, main):
+def _move_later(place: Any, fence: Fence, main: Oid) -> None:
+    if faults := rewrite_faults(place._gate, Checkpoint.SYNC, fence, main):
         raise Refused(faults)
-    run = store.run
-    run.due[gate.repo] = lambda: move_fence(store, fence, main)
+    run = place._store.run
+    run.due[place._gate.repo] = lambda: move_fence(place._store, fence, main)
 
 
 def _nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +204,7 @@ def _nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _defer_the_fence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync, "_move_fence", _move_later)
+    monkeypatch.setattr(sync_place.PlaceSync, "_move_fence", _move_later)
 
 
 def _believe_the_listing(monkeypatch: pytest.MonkeyPatch) -> None:
