@@ -21,7 +21,7 @@ from pointsman.verbs import sync_place
 
 EVERYDAY = 3  # runs of each search
 MANY = 100  # for each round
-ENOUGH = 3000  # to find what a missing safeguard lets happen
+ENOUGH = 100_000  # to find what a missing safeguard lets happen; the search ends when it is found
 POINTER = f"{GROCER}/manifest.json"
 
 
