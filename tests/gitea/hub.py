@@ -20,8 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from forge_server import Answer, ForgeServer
+
 from gitea.described import description
-from gitea.server import Answer, ForgeServer
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 # What a push to a protected main may change by itself, and the words of Gitea's hook to the others.

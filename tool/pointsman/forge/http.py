@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -86,7 +87,7 @@ class Pacer:
         self._writes.append(self.clock())
 
 
-class HttpClient:
+class HttpClient(ABC):
     """The calls of one run to a forge, for one repository: what a client of each kind stands on.
 
     `server`: the web address, for sentences. `api`: the URL that each path is added to. `authorization`: the headers
@@ -143,9 +144,9 @@ class HttpClient:
 
     # what a kind of forge says
 
+    @abstractmethod
     def refusal(self, answer: httpx.Response, content: Any, what: str) -> Denied:
         """What the forge means by an answer of 300 to 499. `what`: the call, for the sentence."""
-        raise NotImplementedError
 
     def limit(self, answer: httpx.Response, content: Any) -> float | None:
         """Seconds to wait if a rate limit stopped the call; None if not."""

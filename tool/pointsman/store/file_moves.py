@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -20,7 +21,7 @@ _TRASH = ".pointsman/trash/"
 _GONE = (FileNotFoundError, NotADirectoryError)
 
 
-class FileMoves:
+class FileMoves(ABC):
     """A directory as gc sees it."""
 
     root: Path
@@ -49,9 +50,9 @@ class FileMoves:
         with self._trouble("delete", key):
             _remove(self.root, key)
 
+    @abstractmethod
     def _trouble(self, verb: str, key: str) -> contextlib.AbstractContextManager[None]:
         """Turn an OSError into a Problem."""
-        raise NotImplementedError
 
 
 def _objects(root: Path, prefix: str) -> Iterator[Listed]:
