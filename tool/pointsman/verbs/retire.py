@@ -6,6 +6,7 @@ retires is not asked for again: so running the command again opens nothing new.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -110,7 +111,23 @@ def _merged(workspace: Workspace, targets: Sequence[RetiredTarget]) -> list[Reti
     for branch in dict.fromkeys(each.pull_request.branch for each in targets if each.pull_request is not None):
         merge_pull(workspace, pulls.find(workspace, branch))
         workspace.repo.refresh()
+    for branch in _left_behind(workspace):
+        with contextlib.suppress(pulls.NoneOpen):  # only the branch is left, and a forge deletes that by itself
+            merge_pull(workspace, pulls.find(workspace, branch))
     return [replace(each, outcome="merged", pull_request=None) if each.pull_request else each for each in targets]
+
+
+def _left_behind(workspace: Workspace) -> list[str]:
+    """The branches whose tombstones main has, all of them: a merge that was killed did not delete them."""
+    repo = workspace.repo
+    main = Snapshot(repo, repo.main)
+    found = []
+    for ref in repo.heads.below(RETIRE_BRANCHES.rstrip("/")):
+        fork = repo.merge_base(repo.main, repo.heads[ref])
+        changes = repo.differences(fork, repo.heads[ref]) if fork is not None else None
+        if changes is not None and all(main.entry(change.path) == change.new for change in changes):
+            found.append(ref.removeprefix("refs/heads/"))
+    return found
 
 
 class _Retiring:
