@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from shop import Shop, popularity
 
+# A process that is the first of its namespace, as in a container.
+FIRST = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount", "--mount-proc")
 MOST_CALLS = 80  # of git by one command line: the loops below end where it is done before
 
 
@@ -112,6 +114,34 @@ def test_an_interrupt_while_the_tool_is_loaded_is_one_line_too() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert was_interrupted(ran), ran
+
+
+def test_a_command_that_is_told_to_end_leaves_nothing_behind_though_it_is_the_first_process(tmp_path: Path) -> None:
+    """The first process of a container gets no SIGTERM that it does not ask for."""
+    if subprocess.run([*FIRST, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no namespace of processes is to be had (unshare)")
+    shop = Shop(tmp_path / "shop")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    (tmp_path / "bin").mkdir()
+    git = tmp_path / "bin" / "git"  # its fetch goes on until all is over
+    git.write_text(
+        f'#!/bin/sh\ncase " $* " in *" fetch "*) echo >"{tmp_path}/fetching"; kill -TERM $PPID; exec sleep 600;; esac\n'
+        f'exec "{shutil.which("git")}" "$@"\n'
+    )
+    git.chmod(0o755)
+    ran = subprocess.run(
+        [*FIRST, sys.executable, "-m", "pointsman", "-C", f"file://{shop.origin}", "status"],
+        env={**os.environ, "PATH": f"{git.parent}:{os.environ['PATH']}", "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (tmp_path / "fetching").exists()
+    assert ran.returncode == 128 + signal.SIGTERM, ran
+    assert ran.stderr == "pointsman: ended by SIGTERM; running the command again finishes what it began\n"
+    assert list(temporary.iterdir()) == []
 
 
 def test_an_interrupt_that_a_destructor_swallows_still_ends_in_130() -> None:

@@ -22,7 +22,8 @@ RUN = "https://ci.example/1"
 VERSION = "f" * 64
 TERMS = {"targets": ("grocer/home",)}
 FORMS = ("--json", "--format", "--output", "--oneline", "--help")  # how an answer is told: the verb knows nothing of it
-ELSEWHERE = {"status --watch", "status --listen", "gc --also", "approve --list"}  # their own tests start them
+# Their own tests start them.
+ELSEWHERE = {"status --watch", "status --listen", "sync --listen", "gc --also", "approve --list"}
 
 
 class Row(NamedTuple):

@@ -18,7 +18,6 @@ from pointsman.cli.console import Answer, Call, Commands, advice, advise_for, js
 from pointsman.errors import Bug, Problem, Refused, Unreachable, trouble_of, without_secrets
 
 COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
-_INTERRUPTED = 130  # 128 + SIGINT
 _PIPE_CLOSED = 141  # 128 + SIGPIPE, as git ends when its reader goes away
 
 _EXITS = (
@@ -139,8 +138,10 @@ def main(args: Sequence[str] | None = None) -> int:
                     raise KeyboardInterrupt from error
                 return _trouble(call, error)
         except KeyboardInterrupt:
-            say("pointsman: interrupted; running the command again finishes what it began", err=True)
-            return _INTERRUPTED
+            number = interrupted[0] if interrupted else signal.SIGINT
+            how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+            say(f"pointsman: {how}; running the command again finishes what it began", err=True)
+            return 128 + number
 
 
 def _run(call: Call, words: list[str]) -> int:
@@ -169,9 +170,10 @@ def _trouble(call: Call, error: Exception) -> int:
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """The interrupts so far. Each raises KeyboardInterrupt. One that a destructor swallows is in the list all the same.
+    """The interrupts so far, SIGTERM among them: the first process of a container dies of none by itself.
 
-    An interrupt that was ignored from the start stays ignored: a shell does so for what it runs in the background.
+    Each raises KeyboardInterrupt. One that a destructor swallows is in the list all the same.
+    One that was ignored from the start stays ignored: a shell does so for what it runs in the background.
     """
     seen: list[int] = []
 
@@ -179,22 +181,26 @@ def _interrupts() -> Iterator[list[int]]:
         seen.append(number)
         raise KeyboardInterrupt
 
-    before, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
-    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield seen
         return
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    hook = sys.unraisablehook
 
     def unraisable(what: sys.UnraisableHookArgs) -> None:
         if not isinstance(what.exc_value, KeyboardInterrupt):
             hook(what)
 
-    signal.signal(signal.SIGINT, interrupt)
+    for each, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(each, interrupt)
     sys.unraisablehook = unraisable
     try:
         yield seen
     finally:
         sys.unraisablehook = hook
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _answer(call: Call, answer: Answer) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,7 +34,7 @@ _MOODS: Mapping[str, Mapping[str, Any]] = {
 @click.option("--wait", metavar="SECONDS", type=DEADLINE, help="Wait at most SECONDS until serving matches main.")
 @click.option("--instances", metavar="N", type=COUNT, help="With --wait: also until N instances have it.")
 @click.option("--watch", is_flag=True, help="Look again every 5 seconds until Ctrl-C.")
-@click.option("--listen", metavar="[HOST:]PORT", type=ADDRESS, help="With --watch: serve /metrics there.")
+@click.option("--listen", metavar="[HOST:]PORT", type=ADDRESS, help="With --watch: serve /metrics and /healthz there.")
 @click.option("-o", "--output", type=click.Choice(("table", "wide", "details")), help="How much is shown of a target.")
 @click.option(
     "--format", "form", type=click.Choice(("text", "prometheus")), default="text", help="The form of the output."
@@ -114,14 +114,16 @@ def _watch(
     render: Callable[[Status], str],
 ) -> None:
     """Draw every look anew on a terminal; elsewhere say a line, or print a document, where something is new."""
+    from pointsman.cli.listening import Watched
     from pointsman.outcome import as_document
     from pointsman.report import status as status_text
-    from pointsman.verbs.watch import stopped, watch
+    from pointsman.verbs.watch import EVERY, stopped, watch
 
     told: dict[str, str] = {}
 
     def seen(found: Status) -> None:
-        metrics.status = found
+        watched.metrics = partial(status_text.registry_of, found)
+        watched.ended()
         now = {each.target: status_text.standing(each) for each in found.targets}
         news = [target for target in sorted({*told, *now}) if told.get(target) != now.get(target)]
         if sys.stdout.isatty() and not call.json:
@@ -138,8 +140,10 @@ def _watch(
         told.clear()
         told.update(now)
 
-    metrics = status_text.Metrics()
-    with metrics.served(*listen) if listen is not None else contextlib.nullcontext() as port, stopped() as stop:
-        if listen is not None:
-            say(f"pointsman: metrics are at http://{listen[0]}:{port}/metrics", err=True)
-        watch(workspace, targets, seen, lambda why: say(f"pointsman: {why}", err=True), stop)
+    def missed(why: str) -> None:
+        watched.ended(why)
+        say(f"pointsman: {why}", err=True)
+
+    watched = Watched(EVERY)
+    with watched.served(listen), stopped() as stop:
+        watch(workspace, targets, seen, missed, stop)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.arguments import PERIOD
+from pointsman.cli.arguments import ADDRESS, PERIOD
 from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
-from pointsman.report import served_drift
+from pointsman.report import passes, served_drift
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
+    from pointsman.cli.listening import Watched
     from pointsman.errors import Problem
     from pointsman.outcome import Outcome
     from pointsman.serving.outcomes import Synced, SyncedAt, SyncedTarget
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     type=PERIOD,
     help="With --watch: read every pointer so often, changed or not; default: 600.",
 )
+@click.option("--listen", metavar="[HOST:]PORT", type=ADDRESS, help="With --watch: serve /metrics and /healthz there.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, write nothing.")
 @click.option("--no-heal", is_flag=True, help="Report pointers that were edited by hand, and leave them as they are.")
 @click.option("--prune", is_flag=True, help="Delete pointers whose manifest is gone from main.")
@@ -37,6 +41,7 @@ def sync(
     call: Call,
     watch: float | None,
     verify_every: float | None,
+    listen: tuple[str, int] | None,
     dry_run: bool,
     no_heal: bool,
     prune: bool,
@@ -51,6 +56,8 @@ def sync(
         raise click.UsageError("--watch is for what may be done again and again: not for --dry-run or --accept-rewrite")
     if verify_every is not None and watch is None:
         raise click.UsageError("--verify-every is for --watch: without it, sync reads every pointer")
+    if listen is not None and watch is None:
+        raise click.UsageError("--listen serves what --watch sees: give --watch SECONDS, too")
     from pointsman.verbs import sync as verb
 
     call.refusal = "serving was left as it is"
@@ -58,20 +65,25 @@ def sync(
     with call.workspace() as workspace:
         if watch is None:
             return Answer(verb.sync(workspace, orders), render)
+        from pointsman.cli.listening import Watched
         from pointsman.verbs.watch import VERIFY_EVERY, keep_syncing, stopped
 
-        with stopped() as stop:
+        watched = Watched(watch)
+        with watched.served(listen), stopped() as stop:
             every = VERIFY_EVERY if verify_every is None else verify_every
-            keep_syncing(workspace, orders, watch, Passes(call), stop, verify_every=every)
+            keep_syncing(workspace, orders, watch, Passes(call, watched), stop, verify_every=every)
     return None
 
 
 class Passes:
     """Says what each pass of a watching sync did: a document on a line, or words where there is something new."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, watched: Watched) -> None:
         self._json = call.json
         self._lasting: object = None
+        self._watched = watched
+        self._so_far = passes.Passes()
+        watched.metrics = partial(passes.registry_of, self._so_far)
 
     def done(self, outcome: Outcome[Synced]) -> None:
         from pointsman.verbs import sync as verb
@@ -87,6 +99,8 @@ class Passes:
         for note in outcome.notes:
             say(note, err=True)
         sys.stdout.flush()
+        away = [f"{each.place}: {each.says}" for each in outcome.value.places or () if not each.ok]
+        self._ended(outcome.value, "; ".join(away))
 
     def failed(self, problem: Problem) -> None:
         if self._json:
@@ -94,6 +108,11 @@ class Passes:
             sys.stdout.flush()
         self._lasting = None
         say(f"pointsman: {problem}", err=True)
+        self._ended(None, str(problem))
+
+    def _ended(self, synced: Synced | None, trouble: str) -> None:
+        self._so_far.end(time.time(), synced, whole=not trouble)
+        self._watched.ended(trouble)
 
 
 def render(synced: Synced) -> str:

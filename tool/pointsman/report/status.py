@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, get_args
 
-from pointsman.errors import Problem
 from pointsman.report import served_drift
 from pointsman.report.target_state import Behind, Instances, ServedAt, ServedDrift, Serving, Status, TargetState
 from pointsman.serving.outcomes import ToldClaim
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Metric
+    from prometheus_client import CollectorRegistry
 
 _STATES = get_args(Serving)
 _DIGEST = 7  # digits of a manifest's SHA-256
@@ -227,29 +225,3 @@ def _by_place(each: TargetState) -> Iterator[tuple[tuple[str, ...], TargetState 
         yield (each.target,), each
     else:
         yield from (((each.target, at.place), at) for at in each.places)
-
-
-class Metrics:
-    """What Prometheus is told of the last look."""
-
-    def __init__(self) -> None:
-        self.status: Status | None = None
-
-    def collect(self) -> Iterable[Metric]:
-        return registry_of(self.status).collect() if self.status is not None else ()
-
-    @contextlib.contextmanager
-    def served(self, host: str, port: int) -> Generator[int]:
-        """Serve them over HTTP as long as the context lasts; the port. Problem if nobody can listen there."""
-        from prometheus_client import start_http_server
-
-        try:
-            server, thread = start_http_server(port, host, self)
-        except OSError as error:
-            raise Problem(f"cannot listen on {host}:{port}: {error.strerror}") from error
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()

@@ -53,7 +53,8 @@ def _be_child(work: Callable[[int], object], number: int, writing: int) -> NoRet
     """Send what was found, or what went wrong, and end without anything that the parent will do, too."""
     code = 1
     with contextlib.suppress(BaseException):  # an interrupt is the parent's to tell
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)
         try:
             sent = pickle.dumps((work(number), None))
         except Exception as error:  # noqa: BLE001 - it is raised again in the parent
