@@ -35,8 +35,9 @@ from pointsman.errors import Problem
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Target
-from pointsman.verbs import hold, pr, publish, retire, retire_plan, rollback, ship, sync
+from pointsman.verbs import gc, hold, pr, publish, retire, retire_plan, rollback, ship, sync
 from pointsman.workspace import Workspace
 
 HOME = Target("grocer", "home")
@@ -106,6 +107,20 @@ def retiring(*, merge: bool) -> Verb:
     return lambda repo: retire.retire(Workspace(repo), request)
 
 
+def leaving_orphans(repo: Repository) -> Outcome[Any]:
+    """What two publishes leave that died before they recorded anything, long ago."""
+    store = Path(Snapshot(repo, repo.refresh()).settings().store.removeprefix("file://"))
+    for data in (b"one", b"two"):
+        path = store / str(HOME) / TYPES[0] / f"{hashlib.sha256(data).hexdigest()}.json"
+        path.write_bytes(data)
+        os.utime(path, (0, 0))
+    return gc.gc(Workspace(repo), gc.Request())  # a dry run
+
+
+def collecting(repo: Repository) -> Outcome[Any]:
+    return gc.gc(Workspace(repo), gc.Request(delete=True))
+
+
 VERBS: Mapping[str, tuple[str, Verb]] = {  # name → the stage that it starts from, and the verb
     "publish": ("day 1 served", publishing(*artifact_files(DAYS[1]), run=8)),
     "publish --merge": ("day 1 served", publishing(*artifact_files(DAYS[1]), merge=True, run=8)),
@@ -122,6 +137,7 @@ VERBS: Mapping[str, tuple[str, Verb]] = {  # name → the stage that it starts f
     "ship --merge": ("day 1 again", shipping(DAYS[1])),
     "retire": ("day 2 served", retiring(merge=False)),
     "retire --merge": ("day 2 served", retiring(merge=True)),
+    "gc --delete": ("orphans", collecting),
 }  # fmt: skip
 OFTEN = tuple(VERBS)[:6]  # those that are killed every day
 STAGES: Mapping[str, tuple[str | None, tuple[Verb, ...]]] = {  # name → the stage before it, and what leads there
@@ -131,6 +147,7 @@ STAGES: Mapping[str, tuple[str | None, tuple[Verb, ...]]] = {  # name → the st
     "day 2 open": ("day 1 served", (VERBS["publish"][1],)),
     "day 2 merged": ("day 2 open", (VERBS["pr merge"][1],)),
     "day 2 served": ("day 2 merged", (VERBS["sync"][1],)),
+    "orphans": ("day 2 served", (leaving_orphans,)),
     "day 2 held": ("day 2 served", (holding(FOREVER, now=True),)),
     "day 1 again": ("day 2 served", (VERBS["rollback --now"][1],)),
 }

@@ -16,6 +16,7 @@ from clocks import clock_at
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman import artifact
+from pointsman.cli import gc as command
 from pointsman.errors import Problem, Refused, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.retention import collect, look, markers
@@ -408,6 +409,8 @@ def test_nothing_is_taken_past_the_life_of_a_marker(shop: Shop, monkeypatch: pyt
     assert outcome.exit_code == 4
     assert "longer than a marker lives" in outcome.notes[0]
     assert orphan.exists()
+    assert outcome.document["orphans"][0]["left"]
+    assert command.render(outcome.value).startswith(f"left file://{orphan}")
 
 
 @pytest.mark.slow

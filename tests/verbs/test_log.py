@@ -19,8 +19,9 @@ from shop import GROCER, Shop, cooc, git, popularity
 from pointsman.cli import log as log_command
 from pointsman.errors import Problem
 from pointsman.repo.commit_graph import WRITE, has_path_filters
+from pointsman.state.documents import Tombstone
 from pointsman.state.names import Pattern, Target
-from pointsman.verbs import log
+from pointsman.verbs import explain, log
 from pointsman.workspace import Workspace
 
 
@@ -38,6 +39,26 @@ def test_the_records_that_land_in_one_commit_are_one_event_of_their_target(shop:
         "grocer/home": {"popularity", "cooc"},
     }
     assert len(found) == 2
+
+
+def test_what_was_retired_and_taken_back_is_told_with_the_records(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "p.json", 10), cooc(tmp_path / "c.json", 5), record_only=True)
+    shop.pull()
+    records = {path.parent.name: path for path in (shop.desk / "registry").rglob("*.json")}
+    for slot, record in records.items():
+        stone = Tombstone("grocer", "home", slot, record.stem, "a test", erase=False)
+        (shop.desk / stone.path).write_bytes(stone.render())
+    shop.push("retire: two")
+    git(shop.desk, "revert", "--no-edit", "HEAD")
+    git(shop.desk, "push", "-q", "origin", "HEAD:main")
+    back, gone, came = events(shop, records=True)
+    assert [each["kind"] for each in (back, gone, came)] == ["record", "retire", "record"]
+    assert gone["changes"] == {slot: [record.stem, None] for slot, record in records.items()}
+    assert back["changes"] == came["changes"] == {slot: [None, record.stem] for slot, record in records.items()}
+    with shop.open() as repo:
+        told = explain.explain(Workspace(repo), gone["commit"]).value.explanation
+    assert told is not None
+    assert "retired versions of grocer/home" in told
 
 
 def test_two_versions_of_one_type_that_land_in_one_commit_are_both_told(shop: Shop, tmp_path: Path) -> None:

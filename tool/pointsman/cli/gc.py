@@ -12,7 +12,7 @@ from pointsman.cli.arguments import SHARE, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
 
 if TYPE_CHECKING:
-    from pointsman.verbs.gc import Collected
+    from pointsman.verbs.gc import Collected, Orphan, Retired
     from pointsman.workspace import Workspace
 
 _MOST_SHOWN = 20
@@ -76,12 +76,18 @@ def render_restored(found: Collected) -> str:
 
 def render(found: Collected) -> str:
     """What goes and what stays, and one paragraph about the whole store."""
-    verb = "would take" if found.dry_run else "took" if found.taken else "takes nothing of:"
-    lines = [f"{verb} {each.uri} ({each.size} bytes, no record names it)" for each in found.orphans]
-    lines += [f"{verb} {each.target} {each.type} {each.version} ({each.size} bytes, retired)" for each in found.retired]
+    lines = [f"{_did(found, each)} {each.uri} ({each.size} bytes, no record names it)" for each in found.orphans]
+    lines += [
+        f"{_did(found, each)} {each.target} {each.type} {each.version} ({each.size} bytes, retired)"
+        for each in found.retired
+    ]
     lines = lines[:_MOST_SHOWN] + ([f"… and {len(lines) - _MOST_SHOWN} more"] if len(lines) > _MOST_SHOWN else [])
     lines += [f"kept {each.uri}: {each.says}" for each in found.kept[:_MOST_SHOWN]]
     return "\n".join([*lines, *_paragraph(found)])
+
+
+def _did(found: Collected, each: Orphan | Retired) -> str:
+    return "would take" if found.dry_run else "left" if each.left else "took"
 
 
 def _paragraph(found: Collected) -> Iterator[str]:

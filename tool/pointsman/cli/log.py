@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog=example("pointsman log grocer/home --since 2026-03-01 --format csv"))
 @click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGETS)
-@click.option("--records", is_flag=True, help="Also show when artifact versions were recorded.")
+@click.option("--records", is_flag=True, help="Also show when versions were recorded and retired.")
 @click.option("-n", "--most", metavar="N", type=COUNT, help="Only the newest N.")
 @click.option("--oneline", is_flag=True, help="A line for each, in columns.")
 @click.option("--since", metavar="TIME", type=TEXT, help="Only from this time on: 2h (ago), a date or a time.")

@@ -14,7 +14,7 @@ from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 
 _DAY = 86400  # seconds
-_LATER = 'retire it later; if its bytes must go now, write "erase": true into the tombstone'
+_LATER = "retire it later; if its bytes must go now, retire it with --erase"
 Version = tuple[str, str]  # artifact type, version
 
 

@@ -25,7 +25,7 @@ from pointsman.values import CommitId, Moment, SlotName, TargetName, Version
 _FEW_PATHS = 16
 _MANIFESTS_CACHED = 4096
 
-Kind = Literal["ship", "restore", "removal", "edit", "hold", "release", "record"]
+Kind = Literal["ship", "restore", "removal", "edit", "hold", "release", "record", "retire"]
 Versions = Annotated[tuple[Version | None, Version | None], "the version before and after"]
 Changes = Mapping[SlotName, Versions]
 Now = Annotated[Literal[True] | None, "a rollback or a hold that went straight to main"]
@@ -103,8 +103,9 @@ def events(repo: Repository, targets: Sequence[Target] = (), *, records: bool = 
     times, walked = _commits_and_times(repo, _paths(targets, records=records), below=not targets or records)
     commits = list(walked)
     reader = EventReader(repo, times)
-    changes = (change for commit in commits for change in commit.changes if path_kind(change.path) != "record")
-    repo.fetch_ahead(entry for change in changes for entry in (change.old, change.new))
+    changes = (change for commit in commits for change in commit.changes)
+    read = (change for change in changes if path_kind(change.path) in ("manifest", "hold"))
+    repo.fetch_ahead(entry for change in read for entry in (change.old, change.new))
     found = [event for commit in commits for event in reader.of(commit)][::-1]
     wanted = {"all", *map(str, targets)}
     found = [event for event in found if not targets or event.target in wanted]
@@ -184,7 +185,7 @@ class EventReader:
                     others.append(self._manifest(commit, at, change, message))
                 case "hold":
                     others.append(self._hold(commit, at, change, message))
-                case "record" if change.new is not None:
+                case "record" | "tombstone" as what if change.new is not None or what == "tombstone":
                     _record(recorded, commit, at, change, message)
         yield from reversed([*others, *recorded])
 
@@ -254,12 +255,17 @@ class EventReader:
 
 
 def _record(events: list[Event], commit: Commit, at: int, change: Change, message: Message) -> None:
-    """Add a record to its target's event in `events`. A second version of a type gets an event of its own."""
+    """Add a record or a tombstone to its target's event in `events`. A second version of a type gets its own event.
+
+    A tombstone that is taken back is told as a record: its version can be used again.
+    """
     _, tenant, surface, slot, name = change.path.split("/")
-    target = f"{tenant}/{surface}"
+    target, version = f"{tenant}/{surface}", name.partition(".")[0]
+    goes = path_kind(change.path) == "tombstone" and change.new is not None
+    kind: Kind = "retire" if goes else "record"
+    versions = (version, None) if goes else (None, version)
     for place, event in enumerate(events):
-        if event.target == target and slot not in event.changes:
-            events[place] = replace(event, changes={**event.changes, slot: (None, name.removesuffix(".json"))})
+        if event.target == target and event.kind == kind and slot not in event.changes:
+            events[place] = replace(event, changes={**event.changes, slot: versions})
             return
-    changes = {slot: (None, name.removesuffix(".json"))}
-    events.append(Event(commit, at, "record", target, message.run, message.reason, changes))
+    events.append(Event(commit, at, kind, target, message.run, message.reason, {slot: versions}))

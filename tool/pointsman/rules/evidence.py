@@ -169,10 +169,12 @@ class Evidence:
         return {change.target.manifest_path for change in self.targets if change.kind is Kind.RESTORE}
 
     def seen_blobs(self) -> Iterator[tuple[str, str, Record, Blob]]:
-        """Path to blame, slot, record and blob, for every blob that was looked at."""
+        """Path to blame, slot, record and blob, for every blob that was looked at and has to be there."""
         for change in self.targets:
             for slot, record in change.records.items():
-                if record is not None and change.after and (blob := self.blobs.get(change.after.current[slot])):
+                if record is None or change.after is None or slot in change.retired:
+                    continue  # of what is retired the bytes may be gone, and rule `retired` speaks of it
+                if blob := self.blobs.get(change.after.current[slot]):
                     yield change.target.manifest_path, slot, record, blob
         for document in self.documents if not self.targets else ():
             if isinstance(document.value, Record) and (found := self.blobs.get(document.value.uri)):

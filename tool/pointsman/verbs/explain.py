@@ -25,6 +25,7 @@ _VERBS = {
     "hold": "put a hold on",
     "release": "released the hold on",
     "record": "recorded versions of",
+    "retire": "retired versions of",
 }
 
 

@@ -30,6 +30,7 @@ from pointsman.workspace import Workspace
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DIGITS = re.compile(r"[0-9a-f]{4,64}")
 _SHOWN = 3
+Left = Annotated[Literal[True] | None, "with --delete: this run did not take it"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Orphan:
     uri: str
     size: Count
     age_seconds: Count
+    left: Left = None
 
 
 @struct(frozen=True)
@@ -60,6 +62,7 @@ class Retired:
     version: Version
     size: Count
     erase: Annotated[bool, "its bytes must go, says its tombstone"]
+    left: Left = None
 
 
 @struct(frozen=True)
@@ -246,7 +249,8 @@ def _left(store: Store, run: Run, request: Request, no_trash: Collection[str]) -
 def _outcome(
     store: Store, party: Party, run: Run, request: Request, now: float, no_trash: Collection[str]
 ) -> Outcome[Collected]:
-    retired = [_told_retired(blob, erase=party.erases(blob)) for blob in run.retired]
+    gone = None if not request.delete else {blob.key for blob in run.taken}
+    retired = [_told_retired(blob, party.erases(blob), _left_by(gone, blob)) for blob in run.retired]
     faults = []
     if run.too_many(request.max_share):
         says = (
@@ -267,7 +271,7 @@ def _outcome(
         live=run.found.live,
         live_bytes=run.found.live_bytes,
         young=run.found.young,
-        orphans=[_told_orphan(store, blob, now) for blob in run.orphans],
+        orphans=[_told_orphan(store, blob, now, _left_by(gone, blob)) for blob in run.orphans],
         retired=retired,
         kept=[Kept(f"{store.url}/{key}", why) for key, why in sorted(run.spared.items())],
         trash=len(run.found.trash),
@@ -284,10 +288,15 @@ def _outcome(
     return Outcome(collected, 1 if faults else 4 if run.unfinished else 0, tuple(notes))
 
 
-def _told_orphan(store: Store, blob: Stored, now: float) -> Orphan:
-    return Orphan(f"{store.url}/{blob.key}", blob.size, max(int(now - blob.written), 0))
+def _told_orphan(store: Store, blob: Stored, now: float, left: Literal[True] | None) -> Orphan:
+    return Orphan(f"{store.url}/{blob.key}", blob.size, max(int(now - blob.written), 0), left)
 
 
-def _told_retired(blob: Stored, *, erase: bool) -> Retired:
+def _told_retired(blob: Stored, erase: bool, left: Literal[True] | None) -> Retired:
     target, slot, version = blob.slot
-    return Retired(str(target), slot, version, blob.size, erase)
+    return Retired(str(target), slot, version, blob.size, erase, left)
+
+
+def _left_by(gone: Collection[str] | None, blob: Stored) -> Literal[True] | None:
+    """Whether a run did not take a blob. `gone`: the keys that it took; None for a dry run, which leaves everything."""
+    return True if gone is not None and blob.key not in gone else None

@@ -130,6 +130,7 @@ class Report:
     def _event(self, event: Event) -> AuditedEvent:
         told = event.told()
         assert event.kind != "record"
+        assert event.kind != "retire"
         return AuditedEvent(
             commit=told.commit,
             at=told.at,
