@@ -12,6 +12,7 @@ from output_schemas import validate
 from shop import GROCER, Shop, cooc, git, popularity
 
 from pointsman.cli import retire as command
+from pointsman.cli.pr import render_shown
 from pointsman.errors import Problem
 from pointsman.forge.local import LocalForge
 from pointsman.outcome import Outcome
@@ -59,6 +60,11 @@ def test_a_version_is_retired_by_a_pull_request_that_passes_the_gate(shop: Shop,
     assert pull["branch"] == f"retire/{pull['id']}"
     assert shop.check("main", f"origin/{pull['branch']}") == []
     assert [each["branch"] for each in shop.pulls()] == [pull["branch"]]
+    with shop.open() as repo:
+        shown = pr.show(Workspace(repo), pull["id"])
+    validate("pr-show", shown.document)
+    assert shown.document["retires"] == [{"target": "grocer/home", "type": "popularity", "version": version}]
+    assert f"  retires grocer/home popularity {version}" in render_shown(shown.value)
     assert "Reason: built from test data" in git(shop.origin, "log", "-1", "--format=%B", pull["branch"])
     shop.merge(pull["id"])
     path = GROCER.tombstone_path("popularity", version)

@@ -87,6 +87,9 @@ def pr_refresh(call: Call, pull: str | None) -> Answer:
         return Answer(refresh.refresh(workspace, pull), render_refreshed)
 
 
+_RETIRED_SHOWN = 20
+
+
 def render_list(listed: Listed) -> str:
     """One line per pull request."""
     return "\n".join(map(_line, listed.pull_requests)) or "no open pull requests"
@@ -96,8 +99,11 @@ def render_shown(pull: Shown) -> str:
     """The pull request, its lines of exact grammar, and what the gate says of it."""
     faults = [f"  {'accepted' if fault.accepted else 'refused'}: {fault}" for fault in pull.faults]
     notes = [f"  note: {note}" for note in pull.notes]
+    gone = [f"  retires {each.target} {each.type} {each.version}" for each in (pull.retires or ())[:_RETIRED_SHOWN]]
+    more = len(pull.retires or ()) - len(gone)
+    gone += [f"  … and {more} more: pointsman --json pr show {pull.id}"] if more else []
     passes = [] if any(not fault.accepted for fault in pull.faults) else ["  the gate passes it"]
-    return "\n".join([_line(pull), *(f"  {said}" for said in pull.says), *faults, *notes, *passes])
+    return "\n".join([_line(pull), *(f"  {said}" for said in pull.says), *gone, *faults, *notes, *passes])
 
 
 def render_merged(merged: Merged) -> str:

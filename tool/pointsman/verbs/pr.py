@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+from pointsman.gate.documents import retired_by
 from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
+from pointsman.repo.repository import Repository
 from pointsman.report.approvals import approvals_of
 from pointsman.shipping.merge import merge_pull
 from pointsman.shipping.merged import merged_before
 from pointsman.shipping.pulls import NoneOpen, Pull, close_pull, find, is_stale, open_pulls, reference
 from pointsman.state.objects import Oid
+from pointsman.state.paths import path_kind
 from pointsman.struct import struct
-from pointsman.values import Approvals, CommitId, JudgedFault, Moment, PullRequest, TargetName, ToldFault, judged, told
+from pointsman.values import (
+    Approvals,
+    ArtifactType,
+    CommitId,
+    JudgedFault,
+    Moment,
+    PullRequest,
+    TargetName,
+    ToldFault,
+    Version,
+    judged,
+    told,
+)
 from pointsman.workspace import Workspace
 
 
@@ -36,6 +51,15 @@ class Listed:
     pull_requests: Sequence[ListedPullRequest]
 
 
+@struct(frozen=True)
+class RetiredSlot:
+    """A version that a tombstone of a pull request takes out of use."""
+
+    target: TargetName
+    type: ArtifactType
+    version: Version
+
+
 @struct(frozen=True, kw_only=True)
 class Shown(ListedPullRequest):
     """One of them, what it changes, and what the gate says of it."""
@@ -44,6 +68,7 @@ class Shown(ListedPullRequest):
     says: Annotated[Sequence[str], "the lines of exact grammar in its message"]
     faults: Sequence[JudgedFault]
     notes: Annotated[Sequence[ToldFault], "what guardrails say that stops nothing"]
+    retires: Annotated[Sequence[RetiredSlot] | None, "left out if it has no tombstones"] = None
 
 
 @struct(frozen=True)
@@ -109,8 +134,17 @@ def show(workspace: Workspace, text: str) -> Outcome[Shown]:
         says=[line for each in pull.message.said for line in each.lines()],
         faults=[*map(judged, verdict.faults), *(judged(fault, reason) for fault, reason in verdict.accepted)],
         notes=list(map(told, verdict.notes)),
+        retires=_retires(workspace.repo, main, pull.head) or None,
     )
     return Outcome(shown)
+
+
+def _retires(repo: Repository, main: Oid, head: Oid) -> list[RetiredSlot]:
+    """The versions whose tombstones a pull request adds."""
+    fork = repo.merge_base(main, head)
+    changes = repo.differences(fork, head) if fork is not None else []
+    added = [change.path for change in changes if path_kind(change.path) == "tombstone" and change.new is not None]
+    return [RetiredSlot(str(target), slot, version) for target, slot, version in map(retired_by, added)]
 
 
 def merge(workspace: Workspace, text: str) -> Outcome[Merged]:
