@@ -110,6 +110,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--serving", "file:///v/{tenant}/{surface}", {"serving": "file:///v/{tenant}/{surface}"}),
         Row("--forge", "github", {"forge": "github"}),
         Row("--set", "forge.group=run", {"sets": (("forge.group", "run"),)}),
+        Row("--with", "systemd", {"extras": ("systemd",)}),
     )),
     "log": Of("", "log.log", (
         Row("--records", None, {"records": True}),

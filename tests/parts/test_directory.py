@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import json
@@ -19,6 +18,7 @@ import full_disk
 import pytest
 from locks import is_locked, other_process
 from shop import Shop, popularity
+from world import own_mounts
 
 from pointsman.errors import Unreachable
 from pointsman.store.directory import FileStore
@@ -96,16 +96,6 @@ def test_a_disk_that_is_full_is_said_leaves_no_half_a_blob_and_running_again_fin
     assert len(whole) == 2
     assert {path for path in found["during"] if path != ".ballast"} < set(whole)
     assert all(whole[path] == size for path, size in found["during"].items() if path != ".ballast")
-
-
-def own_mounts() -> list[str]:
-    """What to put before a command that mounts file systems nobody else sees; the test is skipped without it."""
-    own_user = ["unshare", "--user", "--map-root-user", "--mount"]
-    for command in (own_user, ["unshare", "--mount"], ["sudo", "-n", "-E", "unshare", "--mount"]):
-        with contextlib.suppress(OSError):
-            if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
-                return command
-    pytest.skip("no mount namespace is to be had (unshare): no disk can be filled")
 
 
 def test_a_file_that_may_not_grow_so_large_is_said_and_leaves_nothing_behind(store: FileStore) -> None:

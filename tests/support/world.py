@@ -391,6 +391,16 @@ def tracer() -> str:
     return path
 
 
+def own_mounts() -> list[str]:
+    """What to put before a command that mounts file systems nobody else sees; the test is skipped without it."""
+    own_user = ["unshare", "--user", "--map-root-user", "--mount"]
+    for command in (own_user, ["unshare", "--mount"], ["sudo", "-n", "-E", "unshare", "--mount"]):
+        with contextlib.suppress(OSError):
+            if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
+                return command
+    pytest.skip("no mount namespace is to be had (unshare): no disk can be filled or be read-only")
+
+
 # git, without the code under test
 
 

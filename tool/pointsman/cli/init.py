@@ -36,14 +36,27 @@ if TYPE_CHECKING:
     multiple=True,
     help="Any other setting, such as policy.items_drop=0.4.",
 )
+@click.option(
+    "--with",
+    "extras",
+    metavar="WHAT",
+    type=TEXT,
+    multiple=True,
+    help="Also write what runs or watches it: container, kubernetes, systemd or monitoring.",
+)
 @json_option
 def init(
-    directory: str, store: str | None, serving: str | None, forge: str, sets: tuple[tuple[str, str], ...]
+    directory: str,
+    store: str | None,
+    serving: str | None,
+    forge: str,
+    sets: tuple[tuple[str, str], ...],
+    extras: tuple[str, ...],
 ) -> Answer:
     """Make a manifest repository in DIR, ready to push."""
     from pointsman.verbs import init as verb
 
-    outcome = verb.init(directory, store=store, serving=serving, forge=forge, sets=sets)
+    outcome = verb.init(directory, store=store, serving=serving, forge=forge, sets=sets, extras=extras)
     return Answer(outcome, render)
 
 

@@ -38,6 +38,20 @@ _FILES = {
     "registry/README.md": "registry.md",
     "requirements.txt": "requirements.txt",
 }
+# What `init --with` writes besides, by its name: paths in the new repository, and under templates/.
+_CONTAINER = ("deploy/Dockerfile", "deploy/Dockerfile.dockerignore")
+EXTRAS: Mapping[str, Sequence[str]] = {
+    "container": _CONTAINER,
+    "kubernetes": (
+        *_CONTAINER,
+        *(f"deploy/kubernetes/{name}.yaml" for name in ("gc", "kustomization", "publish", "seen", "sync")),
+    ),
+    "systemd": (
+        "deploy/systemd/pointsman.env",
+        *(f"deploy/systemd/pointsman-{name}.service" for name in ("gc", "publish", "seen", "status", "sync")),
+        *(f"deploy/systemd/pointsman-{name}.timer" for name in ("gc", "publish")),
+    ),
+}
 _OWN_STORE = ".pointsman/store"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER = """\
@@ -77,9 +91,21 @@ class Made:
 
 
 def init(
-    directory: str, *, store: str | None, serving: str | None, forge: str, sets: Sequence[tuple[str, str]]
+    directory: str,
+    *,
+    store: str | None,
+    serving: str | None,
+    forge: str,
+    sets: Sequence[tuple[str, str]],
+    extras: Sequence[str] = (),
 ) -> Outcome[Made]:
-    """Make a manifest repository in a new or empty directory, its first commit on main; nothing is left if it fails."""
+    """Make a manifest repository in a new or empty directory, its first commit on main; nothing is left if it fails.
+
+    `extras`: names of EXTRAS. Problem for one that is not there.
+    """
+    for name in extras:
+        if name not in EXTRAS:
+            raise Problem(f"--with {name}: there are {', '.join(EXTRAS)}")
     if forge not in KINDS:
         raise Problem(f"--forge {forge}: this version knows {' and '.join(KINDS)} (local: a branch is a pull request)")
     root = Path(os.path.abspath(directory))
@@ -94,7 +120,7 @@ def init(
     package = resources.files("pointsman")
     # The gate runs the tool of the base of a change, so the repository holds its own.
     files = {f"tool/pointsman/{path}": data for path, data in _files(package)}
-    files |= {path: template(forge, name) for path, name in templates(forge).items()}
+    files |= {path: template(forge, name) for path, name in templates(forge, extras).items()}
     made = _claim(root, directory)
     try:
         commit = _first_commit(str(root), {**files, SETTINGS_PATH: text})
@@ -104,9 +130,9 @@ def init(
     return Outcome(Made(str(root), commit, cast(Tables, tables)))
 
 
-def templates(forge: str) -> Mapping[str, str]:
+def templates(forge: str, extras: Sequence[str] = ()) -> Mapping[str, str]:
     """Path in a new repository → its file under templates/, for one kind of forge."""
-    return {**_FILES, **KINDS[forge].files}
+    return {**_FILES, **KINDS[forge].files, **{path: path for name in extras for path in EXTRAS[name]}}
 
 
 def template(forge: str, name: str) -> bytes:
