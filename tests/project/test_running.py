@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 from forge_server import ForgeServer
@@ -25,6 +24,7 @@ from pointsman.cli.console import Call
 from pointsman.cli.main import cli, main
 from pointsman.verbs.init import EXTRAS, init
 
+kubernetes_validate: Any = pytest.importorskip("kubernetes_validate", reason="make .venv/dev brings it")
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "tool" / "pointsman" / "templates" / "deploy"
 KUBERNETES = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
