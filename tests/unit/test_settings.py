@@ -10,6 +10,7 @@ from pointsman.errors import Problem
 from pointsman.settings import read_settings
 from pointsman.state.names import Target
 from pointsman.state.place import Place
+from pointsman.state.ring import ring_before
 from pointsman.state.store_url import Access
 
 STORE = b'[store]\nurl = "file:///srv/recsys"\n'
@@ -211,3 +212,59 @@ def test_what_is_wrong_with_several_places_is_named(tables: bytes, says: str) ->
 def test_a_list_of_something_else_is_no_places() -> None:
     with pytest.raises(Problem, match=re.escape("[serving] must be a table, not a value")):
         read_settings(b"serving = [1]\n" + S3)
+
+
+CANARY = b'[[ring]]\nname = "canary"\nserving = "s3://b/canary/{tenant}/{surface}/m.json"\n'
+PROD = b'[[ring]]\nname = "prod"\nafter = "2h"\n'
+CHECK = b"[check.empty]\n"
+
+
+def test_rings_are_places_in_their_order_and_one_of_them_has_the_pointers_of_serving() -> None:
+    text = S3 + CANARY + b'targets = ["grocer/*"]\ninvalidate = "https://x/{tenant}"\n' + PROD + b'checks = ["empty"]\n'
+    found = read_settings(text + CHECK + b'[serving]\nmanifest = "s3://b/prod/{tenant}/{surface}/m.json"\n')
+    canary, prod = found.rings
+    assert tuple(ring.place for ring in found.rings) == found.serving
+    assert (canary.name, canary.after, canary.checks, prod.name, prod.after, prod.checks) == (
+        *("canary", 0, (), "prod", 7200, ("empty",)),
+    )
+    assert (canary.place.root, canary.place.invalidate) == ("s3://b/canary", ("https://x/{tenant}",))
+    assert (prod.place.root, prod.place.access) == ("s3://b/prod", canary.place.access)
+    grocer, other = Target("grocer", "home"), Target("shop", "home")
+    assert ring_before(found.rings, "prod", grocer) == (prod, canary)
+    assert ring_before(found.rings, "prod", other) is None
+    assert ring_before(found.rings, "canary", grocer) is None
+    assert ring_before(found.rings, "canary", other) is None
+    assert read_settings(S3 + CANARY + PROD).serving[1].root == "s3://recsys/prod/registry/current"
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        (b"ring = 1\n" + S3, "[ring] must be written [[ring]], with double brackets"),
+        (S3 + b'[ring]\nname = "canary"\n', "[ring] must be written [[ring]], with double brackets"),
+        (S3 + PROD + PROD.replace(b"prod", b"b"), "[[ring]]: prod and b have no serving, and one ring"),
+        (S3 + CANARY + b"[serving]\nmanifest = 1\n", "every [[ring]] has its own serving, so nobody reads [serving]"),
+        (S3 + CANARY + EU, "[[serving]] and [[ring]] do not go together"),
+        (S3 + CANARY + CANARY, "two of [[ring]] have the name canary: give each ring a name of its own"),
+        (S3 + CANARY.replace(b'"canary"', b'"a/b"'), "[[ring]] name: each needs a name"),
+        (S3 + CANARY.replace(b'name = "canary"\n', b""), "[[ring]]: each needs a name, of letters, digits"),
+        (S3 + PROD, "[[ring]] prod: prod is the first ring and follows main: it waits for no time and no check"),
+        (S3 + CANARY + b'checks = ["empty"]\n' + CHECK, "[[ring]] canary: canary is the first ring"),
+        (S3 + CANARY + PROD.replace(b"2h", b"2 hours"), '[[ring]] prod after must be a time such as "90m"'),
+        (S3 + CANARY + PROD.replace(b'"2h"', b"2"), '[[ring]] prod after must be a time such as "90m"'),
+        (S3 + CANARY + PROD + b'checks = "empty"\n', "[[ring]] prod checks must be a list of names"),
+        (S3 + CANARY + PROD + b'checks = ["empty"]\n', "there is no [check.empty]: there is no [check.*] yet"),
+        (S3 + CANARY + PROD + b'checks = ["emtpy"]\n' + CHECK, "no [check.emtpy]: did you mean empty?"),
+        (S3 + CANARY + PROD + CHECK, "[check.empty]: no [[ring]] has it in its checks: add it to one"),
+        (S3 + CANARY + PROD + b"targets = []\n", "[[ring]] prod targets must be a list of targets and patterns"),
+        (S3 + CANARY + PROD + b'targets = ["grocer"]\n', "[[ring]] prod targets: not a pattern of targets: 'grocer'"),
+        (S3 + CANARY + PROD + b'afetr = "1h"\n', "unknown key afetr in [[ring]]: did you mean after?"),
+        (
+            S3 + CANARY + PROD + b'serving = "s3://b/canary/prod/{tenant}/{surface}/m.json"\n',
+            "[[ring]] serving: canary has s3://b/canary, and prod has s3://b/canary/prod: neither prefix may be in",
+        ),
+    ],
+)
+def test_rings_that_cannot_be_told_apart_or_wait_for_nobody_are_refused(text: bytes, says: str) -> None:
+    with pytest.raises(Problem, match=re.escape(says)):
+        read_settings(text)

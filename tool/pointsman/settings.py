@@ -17,7 +17,17 @@ from pointsman.state.hook_url import check_hook
 from pointsman.state.names import Target
 from pointsman.state.other_forms import recognised
 from pointsman.state.place import Place
-from pointsman.state.serving_settings import EACH_KEYS, ONE_KEYS, read_places, shared_urls, with_access
+from pointsman.state.ring import Ring
+from pointsman.state.ring_settings import RING_KEYS, read_rings, ring_places
+from pointsman.state.serving_settings import (
+    EACH_KEYS,
+    ONE_KEYS,
+    RING,
+    SERVING,
+    read_places,
+    shared_urls,
+    with_access,
+)
 from pointsman.state.store_url import Access, can_be_asked
 from pointsman.state.suggest import did_you_mean
 from pointsman.state.url_settings import read_access, read_url
@@ -27,6 +37,8 @@ SETTINGS_PATH = "pointsman.toml"
 _KNOWN: dict[str, tuple[str, ...]] = {
     "store": ("url", "former", "endpoint", "region", "allow_http"),
     "serving": ONE_KEYS,
+    "ring": (),  # tables with double brackets
+    "check": (),  # tables by names of their own
     "forge": ("kind", "records", "group", "auto_merge"),
     "limits": ("artifact_bytes", "state_file_bytes"),
     "policy": (*DEFAULTS, "approvals"),
@@ -35,6 +47,8 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     "retention": ("keep_days", "keep_ships", "wait_days", "trash_days"),
     "notify": ("command", "webhook"),
 }
+_SEVERAL = {"serving": EACH_KEYS, "ring": RING_KEYS}  # tables that may stand more than once
+_BY_NAME = ("evidence", "check")
 KEYS = tuple(f"{table}.{key}" for table, keys in _KNOWN.items() for key in keys)
 _MOST_BYTES = 1_000_000
 _MOST_PARTS = 64
@@ -51,7 +65,8 @@ class Settings:
     store: str
     access: Access = Access()  # noqa: RUF009 - frozen
     former: tuple[str, ...] = ()
-    serving: tuple[Place, ...] = ()  # in their order; the one of [serving] has no name
+    serving: tuple[Place, ...] = ()  # in their order, those of rings, too; the one of [serving] has no name
+    rings: tuple[Ring, ...] = ()  # in their order; none: every place follows main
     forge: str = _LOCAL
     records: str = "push"
     group: str = "target"
@@ -115,14 +130,18 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
     default = Settings(url)
     policy = tables.get("policy", {})
     formers = tuple(_former(each, where) for each in former)
-    serving = tables.get("serving", {})
-    places = read_places(serving, url, where)
+    serving, written = tables.get("serving", {}), SERVING
+    if rings := tables.get("ring", []):
+        serving, written = ring_places(rings, serving, where), RING
+    places = read_places(serving, url, where, written)
     access = read_access(store, (url, *formers, *shared_urls(places, serving)), where)
+    places = with_access(places, serving, access, where, written)
     return Settings(
         store=url,
         access=access,
         former=formers,
-        serving=with_access(places, serving, access, where),
+        serving=places,
+        rings=read_rings(rings, places if rings else (), tables.get("check", {}), where),
         **_forge(forge, where),
         artifact_bytes=_count(limits, "artifact_bytes", default.artifact_bytes, where),
         state_file_bytes=_count(limits, "state_file_bytes", default.state_file_bytes, where),
@@ -171,17 +190,19 @@ def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
     for name, table in tables.items():
         if name not in _KNOWN:
             raise Problem(f"{where}: unknown table [{name}]{did_you_mean(name, _KNOWN)}")
-        if name == "serving" and _is_several(table):
+        if name in _SEVERAL and _is_several(table):
             for key in (key for each in table for key in each):
-                _refuse_key(key, EACH_KEYS, "[[serving]]", where)
+                _refuse_key(key, _SEVERAL[name], f"[[{name}]]", where)
             continue
+        if name == "ring":
+            raise Problem(f"{where}: [ring] must be written [[ring]], with double brackets, once for each ring")
         if not isinstance(table, dict):
             raise Problem(f"{where}: [{name}] must be a table, not a value")
         for key, value in table.items():
             if name == "policy" and "/" in key and isinstance(value, dict):
                 for inner in value:
                     _refuse_key(inner, tuple(DEFAULTS), f'[policy."{key}"]', where)
-            elif name != "evidence":
+            elif name not in _BY_NAME:
                 if name == "serving" and key in EACH_KEYS and key not in ONE_KEYS:
                     says = f"unknown key {key} in [serving]: several places are [[serving]], each with a name"
                     raise Problem(f"{where}: {says}")

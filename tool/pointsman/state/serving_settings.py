@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pointsman.errors import Problem
@@ -20,18 +20,31 @@ ONE_KEYS = ("manifest", "invalidate", "instance_ttl")
 EACH_KEYS = ("name", *ONE_KEYS, "store", *ACCESS_KEYS)
 
 
-def read_places(given: Any, store: str, where: str) -> tuple[Place, ...]:
-    """The place of `[serving]`, or those of several `[[serving]]`, whose access is still to be read.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How several places are written: the table of each, and its key for the pointers."""
+
+    table: str
+    key: str
+
+
+SERVING = Written("[[serving]]", "manifest")
+RING = Written("[[ring]]", "serving")
+
+
+def read_places(given: Any, store: str, where: str, written: Written = SERVING) -> tuple[Place, ...]:
+    """The place of `[serving]`, or those of several tables, whose access is still to be read.
 
     `store`: the URL of the blobs. Problem, with the key and how to fix it, if one is wrong.
     """
     if not isinstance(given, list):
         template, ttl = _template(given.get("manifest"), store, where), _ttl(given, where)
         return (Place("", template, instance_ttl=ttl, invalidate=_hooks(given, where)),)
-    places = tuple(_place(table, store, where) for table in given)
+    places = tuple(_place(table, store, where, written) for table in given)
     names = [place.name.casefold() for place in places]
     if twice := next((place.name for place in places if names.count(place.name.casefold()) > 1), None):
-        raise Problem(f"{where}: two of [[serving]] have the name {twice}: give each place a name of its own")
+        what = "ring" if written is RING else "place"
+        raise Problem(f"{where}: two of {written.table} have the name {twice}: give each {what} a name of its own")
     return places
 
 
@@ -41,16 +54,18 @@ def shared_urls(places: Sequence[Place], given: Any) -> list[str]:
     return [url for place in shared for url in (place.manifest, place.store)]
 
 
-def with_access(places: Sequence[Place], given: Any, access: Access, where: str) -> tuple[Place, ...]:
+def with_access(
+    places: Sequence[Place], given: Any, access: Access, where: str, written: Written = SERVING
+) -> tuple[Place, ...]:
     """The same places with how to reach them: as each says itself, or by `access`, which is that of `[store]`.
 
     Problem if two places meet: each has a fence below its prefix, and lists all that is there.
     """
-    found = tuple(_reached(place, table, access, where) for place, table in _each(places, given))
+    found = tuple(_reached(place, table, access, where, written) for place, table in _each(places, given))
     for one, other in itertools.combinations(found, 2):
         if one.meets(other):
             says = f"{one.name} has {one.root}, and {other.name} has {other.root}"
-            raise Problem(f"{where}: [[serving]] manifest: {says}: neither prefix may be in the other one")
+            raise Problem(f"{where}: {written.table} {written.key}: {says}: neither prefix may be in the other one")
     return found
 
 
@@ -62,27 +77,29 @@ def _has_own_access(table: Mapping[str, Any]) -> bool:
     return any(key in table for key in ACCESS_KEYS)
 
 
-def _place(table: Any, store: str, where: str) -> Place:
+def _place(table: Any, store: str, where: str, written: Written) -> Place:
     name = table.get("name")
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         says = "each needs a name, of letters, digits, '.', '_' and '-'"
-        raise Problem(f"{where}: [[serving]] name: {says}, not {name!r}" if "name" in table else
-                      f"{where}: [[serving]]: {says}, such as name = \"eu\"")  # fmt: skip
+        such = "canary" if written is RING else "eu"
+        raise Problem(f"{where}: {written.table} name: {says}, not {name!r}" if "name" in table else
+                      f"{where}: {written.table}: {says}, such as name = \"{such}\"")  # fmt: skip
     if "manifest" not in table:
         says = "it needs manifest, the URL of its pointers with {tenant} and {surface}"
-        raise Problem(f"{where}: [[serving]] {name}: {says}")
-    replica = read_url(table["store"], "[[serving]] store", where) if table.get("store", "") != "" else ""
+        raise Problem(f"{where}: {written.table} {name}: {says}")
+    replica = read_url(table["store"], f"{written.table} store", where) if table.get("store", "") != "" else ""
     template, ttl = _template(table["manifest"], store, where), _ttl(table, where)
     return Place(name, template, store=replica, instance_ttl=ttl, invalidate=_hooks(table, where))
 
 
-def _reached(place: Place, table: Mapping[str, Any], access: Access, where: str) -> Place:
+def _reached(place: Place, table: Mapping[str, Any], access: Access, where: str, written: Written) -> Place:
     if not _has_own_access(table):
         return replace(place, access=access)
     own = {"region": access.region, **table}
     if "endpoint" not in table:
         own = {"endpoint": access.endpoint, "allow_http": access.allow_http, **own}
-    return replace(place, access=read_access(own, (place.manifest, place.store), where, f"[[serving]] {place.name}"))
+    urls, name = (place.manifest, place.store), f"{written.table} {place.name}"
+    return replace(place, access=read_access(own, urls, where, name))
 
 
 def _ttl(table: Mapping[str, Any], where: str) -> int:

@@ -12,8 +12,8 @@ _RFC3339 = re.compile(
 )
 
 _1970 = (date(1970, 1, 1).toordinal() - 1) * 86400  # seconds since year 1
-_DURATION = re.compile(r"([1-9][0-9]{0,5})([mhdw])")
-_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}  # seconds
+_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}  # seconds
 
 Instant: TypeAlias = tuple[int, int]  # seconds since year 1 (UTC), nanoseconds
 
@@ -53,6 +53,6 @@ def unix(text: str) -> int | None:
 
 
 def duration(text: str) -> int | None:
-    """Seconds of a length of time such as 90m, 36h, 3d or 2w; None for any other text."""
+    """Seconds of a length of time such as 30s, 90m, 36h, 3d or 2w; None for any other text."""
     found = _DURATION.fullmatch(text)
     return int(found[1]) * _UNITS[found[2]] if found else None

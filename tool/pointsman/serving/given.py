@@ -1,0 +1,83 @@
+"""When a ring was given which states of a target: a small object beside its pointers, written after them.
+
+The ring after it counts by these times. A state that is not there was given to nobody, so far as anyone can prove.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from pointsman.errors import MovedFirst
+from pointsman.state.documents import rfc3339
+from pointsman.state.names import Target
+from pointsman.state.objects import Oid
+from pointsman.state.ring import given_key
+from pointsman.state.strict_json import read
+from pointsman.state.times import unix
+from pointsman.store.base import Store
+
+_MOST = 256  # states of a target
+_MOST_SOAKED = 64  # of those that no ring has to wait for any more
+_TRIES = 8
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+
+def given_states(store: Store, ring: str, target: Target) -> dict[Oid, int]:
+    """Commit → when this ring was given what it made of the target, seconds since 1970; the last one given last."""
+    held = store.read(given_key(ring, target))
+    return read_given(held.data) if held is not None else {}
+
+
+def read_given(data: bytes) -> dict[Oid, int]:
+    """The same from the bytes of the object; empty if it is none of ours."""
+    document = read(data, "")
+    found = document.get("given") if isinstance(document, dict) and document.get("v") == 1 else None
+    given: dict[Oid, int] = {}
+    for each in found if isinstance(found, list) else ():
+        commit, at = (each.get("commit"), each.get("at")) if isinstance(each, dict) else (None, None)
+        seconds = unix(at) if isinstance(at, str) else None
+        if seconds is None or not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
+            return {}
+        given[Oid(commit)] = seconds
+    return given
+
+
+def note_given(store: Store, ring: str, target: Target, commit: Oid, now: int, longest: int) -> None:
+    """Say that a ring has been given a state, if nobody has said so yet. MovedFirst if others write all the time.
+
+    The store is locked. `longest`: seconds that any ring waits after another. If there is much, what is older goes.
+    """
+    key = given_key(ring, target)
+    for again in range(_TRIES):
+        held = store.read(key)
+        given = read_given(held.data) if held is not None else {}
+        if commit in given:
+            return
+        data = _render(target, _fewer({**given, commit: now}, now - longest))
+        try:
+            store.replace(key, data, was=held.tag if held else None)
+            return
+        except MovedFirst:
+            if again == _TRIES - 1:
+                raise
+
+
+def _fewer(given: Mapping[Oid, int], soaked: int) -> dict[Oid, int]:
+    """At most so many: of those given before `soaked` the newest, of the others the older half and half the newer.
+
+    So those that wait longest go on waiting, and none is put off for ever by what comes after it.
+    """
+    if len(given) <= _MOST:
+        return dict(given)
+    old = [commit for commit, at in given.items() if at <= soaked]
+    kept = [commit for commit in given if commit not in old[:-_MOST_SOAKED]]
+    if len(kept) > _MOST:
+        kept = [*kept[: _MOST // 2], *kept[_MOST // 2 : -1 : 2], kept[-1]]
+    return {commit: given[commit] for commit in kept}
+
+
+def _render(target: Target, given: Mapping[Oid, int]) -> bytes:
+    told = [{"commit": commit, "at": rfc3339(at)} for commit, at in given.items()]
+    return json.dumps({"v": 1, "target": str(target), "given": told}, indent=1).encode() + b"\n"
