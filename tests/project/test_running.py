@@ -62,7 +62,8 @@ def test_init_writes_what_is_asked_for_and_nothing_else(tmp_path: Path, capsys: 
     plain = wrote()
     assert wrote("systemd") - plain == {*EXTRAS["systemd"]}
     assert wrote(*EXTRAS) - plain == {path for paths in EXTRAS.values() for path in paths}
-    there = {str(path.relative_to(DEPLOY.parent)) for path in DEPLOY.rglob("*") if path.is_file()}
+    files = [path for name in ("deploy", "monitoring") for path in (DEPLOY.parent / name).rglob("*") if path.is_file()]
+    there = {str(path.relative_to(DEPLOY.parent)) for path in files}
     assert there <= {path for paths in EXTRAS.values() for path in paths}
     assert main(["init", str(tmp_path / "new"), "--with", "helm"]) == 2
     assert capsys.readouterr().err == f"pointsman: --with helm: there are {', '.join(EXTRAS)}\n"

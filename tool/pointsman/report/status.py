@@ -170,6 +170,7 @@ def registry_of(status: Status) -> CollectorRegistry:
     where = ("target", "place") if places else ("target",)
     serving = gauge("serving", "1 for what serving is of a target, 0 for what it is not.", (*where, "state"))
     shipped = gauge("shipped_timestamp_seconds", "When main last changed a target's manifest, in seconds since 1970.")
+    updated = gauge("manifest_timestamp_seconds", "updated_at of main's manifest, in seconds since 1970.")
     behind = gauge("behind_seconds", "How long serving has been without what main has; 0 if it has it.", where)
     ended = gauge("window_age_seconds", "How long ago the newest window of what is current ended.")
     stale = gauge("window_stale_types", "How many current types are older than window_stale allows.")
@@ -188,6 +189,8 @@ def registry_of(status: Status) -> CollectorRegistry:
             behind.labels(*labels).set(served.behind.seconds if served.behind and each.current else 0)
         if each.shipped:
             shipped.labels(target).set(datetime.fromisoformat(each.shipped.at).timestamp())
+        if each.updated_at:
+            updated.labels(target).set(datetime.fromisoformat(each.updated_at).timestamp())
         if each.window and each.window.age_seconds is not None:
             ended.labels(target).set(each.window.age_seconds)
         stale.labels(target).set(len(each.window.stale) if each.window else 0)

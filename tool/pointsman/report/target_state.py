@@ -132,6 +132,7 @@ class TargetState:
     claim: Annotated[ToldClaim | None, "what break-glass said of it; null: nothing"]
     instances: Annotated[Instances | None, "null: nothing was ever seen"]
     unread: Annotated[str | None, "of serving that is unknown: why it cannot be read"] = None
+    updated_at: Annotated[Moment | None, "of main's manifest; null: there is none"] = None
     places: Annotated[
         Sequence[ServedAt] | None, "of several places: each; serving, behind and drift are those of the worst"
     ] = None

@@ -46,6 +46,7 @@ EXTRAS: Mapping[str, Sequence[str]] = {
         *_CONTAINER,
         *(f"deploy/kubernetes/{name}.yaml" for name in ("gc", "kustomization", "publish", "seen", "sync")),
     ),
+    "monitoring": tuple(f"monitoring/{name}" for name in ("alerts.test.yml", "alerts.yml", "dashboard.json")),
     "systemd": (
         "deploy/systemd/pointsman.env",
         *(f"deploy/systemd/pointsman-{name}.service" for name in ("gc", "publish", "seen", "status", "sync")),

@@ -131,6 +131,7 @@ class _Look:
         return TargetState(
             target=str(target),
             current=manifest.versions if manifest else {},
+            updated_at=manifest.updated_at if manifest else None,
             window=self._window(target, documents.records(self.head, target, manifest)),
             shipped=self._shipped(lineage.last) if lineage.last is not None else None,
             serving=served.serving,
