@@ -197,6 +197,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--no-heal", None, {"heal": False}),
         Row("--prune", None, {"prune": True}),
     )),
+    "upgrade": Of("", "upgrade.upgrade", (Row("--dry-run", None, {"dry_run": True}),)),
     "verify": Of("", "verify.verify", (
         Row("--all", None, {"every": True}),
         Row("--sample", "3", {"sample": 3}),

@@ -41,6 +41,7 @@ from pointsman.verbs import (
     seen,
     ship,
     show,
+    upgrade,
     verify,
 )
 from pointsman.verbs import hash as hashing
@@ -82,6 +83,7 @@ VALUES: dict[str, type] = {
     "show": show.Shown,
     "status": target_state.Status,
     "sync": Synced,
+    "upgrade": upgrade.Upgraded,
     "verify": verify.Verified,
 }
 SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}

@@ -19,7 +19,8 @@ from pointsman.cli.init import render
 from pointsman.forge.gitea.brand import Brand
 from pointsman.repo.open import open_repository
 from pointsman.verbs.check import check
-from pointsman.verbs.init import init, template, templates
+from pointsman.verbs.generated import template, templates
+from pointsman.verbs.init import init
 from pointsman.workspace import Workspace
 
 NAMES = ("audit", "check", "drift", "gc", "publish", "refresh", "revert", "rollback", "ship")

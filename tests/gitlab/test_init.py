@@ -21,7 +21,8 @@ from gitlab.team import Team
 from pointsman.cli.init import render
 from pointsman.repo.open import open_repository
 from pointsman.verbs.check import check
-from pointsman.verbs.init import init, template, templates
+from pointsman.verbs.generated import template, templates
+from pointsman.verbs.init import init
 from pointsman.workspace import Workspace
 
 JOBS = ("check", "ship", "publish", "rollback", "drift", "audit", "refresh", "gc")

@@ -22,7 +22,8 @@ from world import own_mounts, tracer
 
 from pointsman.cli.console import Call
 from pointsman.cli.main import cli, main
-from pointsman.verbs.init import EXTRAS, init
+from pointsman.verbs.generated import EXTRAS
+from pointsman.verbs.init import init
 
 kubernetes_validate: Any = pytest.importorskip("kubernetes_validate", reason="make .venv/dev brings it")
 ROOT = Path(__file__).parents[2]

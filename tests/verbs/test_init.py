@@ -23,7 +23,8 @@ from pointsman.repo.repository import Repository
 from pointsman.settings import FORGES, read_settings
 from pointsman.state.names import Target
 from pointsman.verbs.check import check
-from pointsman.verbs.init import init, templates
+from pointsman.verbs.generated import templates
+from pointsman.verbs.init import init
 from pointsman.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +63,8 @@ def test_a_new_repository_is_clean_passes_the_check_and_can_be_pushed(tmp_path: 
     assert git(directory, "status", "--porcelain") == ""
     assert git(directory, "log", "--format=%P", "main") == ""
     tool = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "tool/pointsman").splitlines()
-    assert sorted(git(directory, "ls-files").splitlines()) == sorted([*TEMPLATES, "pointsman.toml", *tool])
+    made = [*TEMPLATES, ".pointsman.lock", "pointsman.toml", *tool]
+    assert sorted(git(directory, "ls-files").splitlines()) == sorted(made)
     workflows = {*git(ROOT, "ls-files", ".github/workflows").splitlines()} - {".github/workflows/tests.yml"}
     assert {*workflows, ".github/ruleset.json", ".pre-commit-config.yaml", "docs/github.md"} < {*TEMPLATES}
     for path in tool:

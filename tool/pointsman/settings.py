@@ -33,6 +33,7 @@ from pointsman.state.suggest import did_you_mean
 from pointsman.state.url_settings import read_access, read_url
 
 SETTINGS_PATH = "pointsman.toml"
+NEWER = "a newer pointsman may know it"
 
 _KNOWN: dict[str, tuple[str, ...]] = {
     "store": ("url", "former", "endpoint", "region", "allow_http"),
@@ -100,8 +101,11 @@ class Settings:
         return tuple(f"{store}/{target.blob_key(artifact_type, version)}" for store in (self.store, *self.former))
 
 
-def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
-    """Settings from the text of a `pointsman.toml`. Problem, with the key and how to fix it, if one is wrong."""
+def read_settings(data: bytes, where: str = SETTINGS_PATH, *, skip: list[str] | None = None) -> Settings:
+    """Settings from the text of a `pointsman.toml`. Problem, with the key and how to fix it, if one is wrong.
+
+    `skip`: go on without the tables that are unknown, and name them there: what goes back or stops must not wait.
+    """
     if len(data) > _MOST_BYTES:
         raise Problem(f"{where}: {len(data):,} bytes, and settings have at most {_MOST_BYTES:,}: make it smaller")
     if _LONG_KEY.search(data):
@@ -116,6 +120,9 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH) -> Settings:
         raise Problem(f"{where}: {recognised(data) or f'not TOML: {error}'}") from error
     except ValueError as error:  # Python reads no integer of more than 4,300 digits
         raise Problem(f"{where}: not TOML: a number has too many digits") from error
+    if skip is not None:
+        skip += sorted(tables.keys() - _KNOWN)
+        tables = {name: table for name, table in tables.items() if name in _KNOWN}
     _refuse_unknown(tables, where)
     store = tables.get("store", {})
     if "url" not in store:
@@ -189,7 +196,8 @@ def records_by_default(kind: str) -> str:
 def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
     for name, table in tables.items():
         if name not in _KNOWN:
-            raise Problem(f"{where}: unknown table [{name}]{did_you_mean(name, _KNOWN)}")
+            near = did_you_mean(name, _KNOWN, always=False)
+            raise Problem(f"{where}: unknown table [{name}]{f'{near} Or {NEWER}' if near else f': {NEWER}'}")
         if name in _SEVERAL and _is_several(table):
             for key in (key for each in table for key in each):
                 _refuse_key(key, _SEVERAL[name], f"[[{name}]]", where)

@@ -55,6 +55,7 @@ _COMMANDS = {
     "show": ("pointsman.cli.show:show", "Show the record of a version and when it was current."),
     "status": ("pointsman.cli.status:status", "Show what is current and whether serving has it."),
     "sync": ("pointsman.cli.sync:sync", "Make serving equal to main."),
+    "upgrade": ("pointsman.cli.upgrade:upgrade", "Bring the generated files of a repository up to this version."),
     "verify": ("pointsman.cli.verify:verify", "Read stored blobs again and check their hashes."),
 }
 
@@ -68,7 +69,7 @@ _MEANT = {
     "info": "show", "lint": "check", "list": "status", "lock": "hold", "ls": "status", "merge": "pr merge",
     "pause": "hold", "plan": "review", "promote": "ship", "push": "publish", "restore": "rollback",
     "resume": "release", "revert": "rollback", "thaw": "release", "undo": "rollback", "unfreeze": "release",
-    "unhold": "release", "unlock": "release", "upload": "publish", "validate": "check",
+    "unhold": "release", "unlock": "release", "update": "upgrade", "upload": "publish", "validate": "check",
 }  # fmt: skip
 _REPOSITORY = "POINTSMAN_REPO"
 _FROM_GIT = ("GIT_DIR", "GIT_INDEX_FILE")  # git sets them for its hooks: what a hook judges is where git runs it

@@ -32,6 +32,7 @@ class Ancestry:
         self.heads = Heads({})
         self._origin = Origin(git, git_dir, worktree, self.remote)
         self.turns = Turns(self._origin, landing_timeout)
+        self.skips_tables = False  # go on without the tables of settings that this version does not know
         self._settings = settings
         self._chain: Chain | None = None
         self._depth = 100  # commits that the chain fetches next in a shallow clone

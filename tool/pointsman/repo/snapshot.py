@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pointsman.errors import Problem
 from pointsman.repo.repository import Repository
-from pointsman.settings import SETTINGS_PATH, Settings, read_settings
+from pointsman.settings import NEWER, SETTINGS_PATH, Settings, read_settings
 from pointsman.state.documents import Manifest, read_manifest
 from pointsman.state.names import Target, short
 from pointsman.state.objects import PLAIN_FILE, TREE, Entry, Oid
@@ -89,7 +89,14 @@ class Snapshot:
             raise Problem(
                 f"there is no {SETTINGS_PATH} {at}: this is not a manifest repository (pointsman init DIR makes one)"
             )
-        return read_settings(data, f"{SETTINGS_PATH} at {short(self.commit)}" if self.commit else SETTINGS_PATH)
+        where = f"{SETTINGS_PATH} at {short(self.commit)}" if self.commit else SETTINGS_PATH
+        skipped: list[str] = []
+        settings = read_settings(data, where, skip=skipped if self.repo.skips_tables else None)
+        if skipped:
+            tables = ", ".join(f"[{name}]" for name in skipped)
+            note = f"{SETTINGS_PATH}: going on without {tables}, which this version does not know: {NEWER}"
+            self.repo.notes[:] = [*(each for each in self.repo.notes if each != note), note]
+        return settings
 
 
 def versions_in(repo: Repository, entry: Entry | None) -> Mapping[str, str]:

@@ -34,7 +34,7 @@ def reached(known: LastKnown, store: str | None, serving: str | None) -> Sequenc
     text = known.file(SETTINGS_PATH)
     if text is None:
         raise Problem("there is no checkout here: name the store with --store URL, or the pointers with --serving URL")
-    return [Reached(place) for place in read_settings(text, SETTINGS_PATH).serving]
+    return [Reached(place) for place in read_settings(text, SETTINGS_PATH, skip=[]).serving]
 
 
 def _of_command_line(store: str | None, serving: str | None) -> Reached:

@@ -109,6 +109,7 @@ def change_hold(workspace: Workspace, request: Request) -> Outcome[HoldChange]:
     if request.until is not None:
         wanted = hold_on(request.target, request.until, request.reason, workspace.now)
     repo = workspace.repo
+    repo.skips_tables = True
     repo.refresh()
     offer = (lambda: repo.main) if request.now else None
     return Outcome(until_settled(repo, lambda: _change(workspace, request, wanted), offer=offer, urgent=True))

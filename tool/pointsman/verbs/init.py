@@ -8,9 +8,7 @@ import os
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
-from importlib.resources.abc import Traversable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypedDict, cast
 
@@ -24,35 +22,8 @@ from pointsman.settings import SETTINGS_PATH, read_settings
 from pointsman.state.objects import Oid
 from pointsman.struct import struct
 from pointsman.values import CommitId
+from pointsman.verbs.generated import EXTRAS, FIRST_MESSAGE, LOCK_PATH, Lock, generated
 
-# Path in the new repository → its file under templates/, whose name means nothing to git and other tools there.
-_FILES = {
-    "CODEOWNERS": "CODEOWNERS",
-    "LICENSE": "LICENSE",
-    "README.md": "README.md",
-    ".gitattributes": "gitattributes",
-    ".gitignore": "gitignore",
-    ".pre-commit-config.yaml": "pre-commit-config.yaml",
-    "manifests/README.md": "manifests.md",
-    "pyproject.toml": "pyproject",
-    "registry/README.md": "registry.md",
-    "requirements.txt": "requirements.txt",
-}
-# What `init --with` writes besides, by its name: paths in the new repository, and under templates/.
-_CONTAINER = ("deploy/Dockerfile", "deploy/Dockerfile.dockerignore")
-EXTRAS: Mapping[str, Sequence[str]] = {
-    "container": _CONTAINER,
-    "kubernetes": (
-        *_CONTAINER,
-        *(f"deploy/kubernetes/{name}.yaml" for name in ("gc", "kustomization", "publish", "seen", "sync")),
-    ),
-    "monitoring": tuple(f"monitoring/{name}" for name in ("alerts.test.yml", "alerts.yml", "dashboard.json")),
-    "systemd": (
-        "deploy/systemd/pointsman.env",
-        *(f"deploy/systemd/pointsman-{name}.service" for name in ("gc", "publish", "seen", "status", "sync")),
-        *(f"deploy/systemd/pointsman-{name}.timer" for name in ("gc", "publish")),
-    ),
-}
 _OWN_STORE = ".pointsman/store"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER = """\
@@ -118,10 +89,8 @@ def init(
             f"{directory!r} is not UTF-8: keep the blobs elsewhere, with --store file:///absolute/path"
         ) from error
     read_settings(text, "the settings to write")
-    package = resources.files("pointsman")
-    # The gate runs the tool of the base of a change, so the repository holds its own.
-    files = {f"tool/pointsman/{path}": data for path, data in _files(package)}
-    files |= {path: template(forge, name) for path, name in templates(forge, extras).items()}
+    files = generated(forge, extras)
+    files[LOCK_PATH] = Lock.of(files).render()
     made = _claim(root, directory)
     try:
         commit = _first_commit(str(root), {**files, SETTINGS_PATH: text})
@@ -131,28 +100,6 @@ def init(
     return Outcome(Made(str(root), commit, cast(Tables, tables)))
 
 
-def templates(forge: str, extras: Sequence[str] = ()) -> Mapping[str, str]:
-    """Path in a new repository → its file under templates/, for one kind of forge."""
-    return {**_FILES, **KINDS[forge].files, **{path: path for name in extras for path in EXTRAS[name]}}
-
-
-def template(forge: str, name: str) -> bytes:
-    """A file under templates/, in the words of one kind of forge."""
-    data = resources.files("pointsman").joinpath("templates", name).read_bytes()
-    for old, new in KINDS[forge].words:
-        data = data.replace(old.encode(), new.encode())
-    return data
-
-
-def _files(directory: Traversable) -> Iterator[tuple[str, bytes]]:
-    """Every file below a directory of the installed package, by its path there; bytecode is no part of it."""
-    for entry in directory.iterdir():
-        if entry.is_file():
-            yield entry.name, entry.read_bytes()
-        elif entry.name != "__pycache__":
-            yield from ((f"{entry.name}/{path}", data) for path, data in _files(entry))
-
-
 def _first_commit(directory: str, files: Mapping[str, bytes]) -> Oid:
     git = Git(directory)
     try:
@@ -160,7 +107,7 @@ def _first_commit(directory: str, files: Mapping[str, bytes]) -> Oid:
     finally:
         git.close()
     with open_repository(directory) as repo:
-        commit = repo.commit(repo.tree_with(None, files), [], "Set up the manifest repository\n")
+        commit = repo.commit(repo.tree_with(None, files), [], FIRST_MESSAGE)
         repo.git.ask("read-tree", "-m", "-u", commit)
         repo.move([Move(MAIN, commit, None)])
         return commit

@@ -74,6 +74,7 @@ def roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
     Of targets that nobody named, those with nothing earlier are left, and exit is 5.
     """
     repo = workspace.repo
+    repo.skips_tables = True
     repo.refresh()
     offer = (lambda: repo.main) if request.now else None
     return until_settled(repo, lambda: _roll_back(workspace, request), offer=offer, urgent=True)
