@@ -19,7 +19,7 @@ from shop import GROCER, Shop, git, popularity
 
 from pointsman.report import passes
 from pointsman.report import status as status_text
-from pointsman.report.target_state import Instances, ServedAt, ShippedStep, Status, TargetState, Window
+from pointsman.report.target_state import Instances, MainSeen, ServedAt, ShippedStep, Status, TargetState, Window
 from pointsman.retention.summary import Summary
 from pointsman.serving.outcomes import Synced, SyncedPlace
 from pointsman.state.objects import Oid
@@ -83,7 +83,8 @@ def told() -> Mapping[str, Metric]:
     so_far = passes.Passes()
     synced = Synced(COMMIT, dry_run=False, targets=[], calls=[], places=[SyncedPlace("eu", True, "")])
     so_far.end(1.0, synced, whole=True)
-    registries = (status_text.registry_of(Status(COMMIT, AT, [target], gc)), passes.registry_of(so_far))
+    seen = MainSeen("eu", COMMIT, AT, 60, 3600, frozen=False)
+    registries = (status_text.registry_of(Status(COMMIT, AT, [target], gc, [seen])), passes.registry_of(so_far))
     return {family.name: family for each in registries for family in each.collect()}
 
 

@@ -29,7 +29,7 @@ _MOODS: Mapping[str, Mapping[str, Any]] = {
 @click.command(epilog=example("pointsman status grocer/home --fail-on drift,stale"))
 @click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGETS)
 @click.option(
-    "--fail-on", metavar="drift,stale,behind", type=FAIL_ON, help="Exit 1 if any target is in one of these states."
+    "--fail-on", metavar="drift,stale,behind,frozen", type=FAIL_ON, help="Exit 1 if any target, or main, is so."
 )
 @click.option("--wait", metavar="SECONDS", type=DEADLINE, help="Wait at most SECONDS until serving matches main.")
 @click.option("--instances", metavar="N", type=COUNT, help="With --wait: also until N instances have it.")

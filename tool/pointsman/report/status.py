@@ -8,7 +8,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, get_args
 
 from pointsman.report import served_drift
-from pointsman.report.target_state import Behind, Instances, ServedAt, ServedDrift, Serving, Status, TargetState
+from pointsman.report.target_state import (
+    Behind,
+    Instances,
+    MainSeen,
+    ServedAt,
+    ServedDrift,
+    Serving,
+    Status,
+    TargetState,
+)
 from pointsman.serving.outcomes import ToldClaim
 
 if TYPE_CHECKING:
@@ -22,6 +31,7 @@ _SHOWN = 12  # digits of a version or a commit
 def render(status: Status) -> str:
     """A block of lines per target, and what the last gc left."""
     lines = [line for each in status.targets for line in lines_of(each)] or ["nothing was shipped yet"]
+    lines += map(main_seen, status.main_seen)
     if (gc := status.gc) is not None:
         left = f"{gc.live} blobs live, {gc.orphans} orphaned, {gc.retired} retired, {gc.trash} in the trash"
         lines.append(f"gc at {gc.at}: {left}")
@@ -58,6 +68,18 @@ def lines_of(each: TargetState) -> list[str]:
     if each.pull_requests:
         lines.append(f"  open pull requests: {', '.join(pull.id for pull in each.pull_requests)}")
     return lines
+
+
+def main_seen(seen: MainSeen) -> str:
+    """How long a place was given no new commit of main, and what to do if that is too long."""
+    of = f"{seen.place}: " if seen.place else ""
+    if seen.commit is None or seen.at is None or seen.seconds is None:
+        return f"{of}nobody knows when main moved: {seen.unread}"
+    says = f"{of}main is at {seen.commit[:_SHOWN]} since {seen.at} ({length(seen.seconds)})"
+    if not seen.frozen:
+        return says
+    longer = f"frozen: nobody was given a new commit for longer than {length(seen.limit_seconds)}"
+    return f"{says}, {longer}; look whether the origin hides commits, or nobody ships"
 
 
 def _at_place(at: ServedAt, each: TargetState) -> Iterator[str]:
@@ -179,6 +201,13 @@ def registry_of(status: Status) -> CollectorRegistry:
     claims = gauge("claims", "1 while break-glass holds a target at an earlier state; 0 if nothing does.")
     pulls = gauge("open_pull_requests", "How many pull requests that change a target are open.")
     having = gauge("target_instances", "How many instances stand so to main's manifest.", ("target", "ring", "state"))
+    if known := [(each, each.at) for each in status.main_seen if each.at is not None]:
+        says = "When main last had a new commit, in seconds since 1970."
+        moved = gauge("main_moved_timestamp_seconds", says, ("place",))
+        frozen = gauge("main_frozen", "1 if that is longer ago than frozen_after; 0 if not.", ("place",))
+        for seen, moved_at in known:
+            moved.labels(seen.place).set(datetime.fromisoformat(moved_at).timestamp())
+            frozen.labels(seen.place).set(seen.frozen)
     for each in status.targets:
         target = each.target
         for state, many in _instances(each):

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from pointsman.errors import one_line
+from pointsman.report.status import main_seen
 from pointsman.report.target_state import Status, TargetState
 from pointsman.report.words import columns, fitted, padded
 from pointsman.state.names import short
@@ -34,8 +35,9 @@ def plain(cell: str, mood: str) -> str:
 
 def render(status: Status, *, wide: bool = False, width: int | None = None, style: Style = plain) -> str:
     """The table. `width`: columns of the terminal, where what stands last is cut; None: nothing is."""
+    seen = map(main_seen, status.main_seen)
     if not status.targets:
-        return "nothing was shipped yet"
+        return "\n".join(["nothing was shipped yet", *seen])
     rows = [_row(each, status.at, wide=wide) for each in status.targets]
     headings = _WIDE if wide else _HEADINGS
     across = list(zip(headings, *(row.cells for row in rows), strict=True))[:-1]
@@ -45,7 +47,7 @@ def render(status: Status, *, wide: bool = False, width: int | None = None, styl
         _line(headings, widths, left, "head", style),
         *(_line(*row[:1], widths, left, row.mood, style) for row in rows),
     ]
-    return "\n".join([*lines, *summary(status)])
+    return "\n".join([*lines, *summary(status), *seen])
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], left: int | None, mood: str, style: Style) -> str:

@@ -139,6 +139,19 @@ class TargetState:
 
 
 @struct(frozen=True)
+class MainSeen:
+    """How long the syncs of a place with `frozen_after`, and this look, were given no new commit of main."""
+
+    place: Annotated[str, '"" for the one of [serving]']
+    commit: Annotated[CommitId | None, "the last that was new; null: nobody knows"]
+    at: Annotated[Moment | None, "when a sync was first given it; of one that no sync has had, when it was made"]
+    seconds: Annotated[Count | None, "since then"]
+    limit_seconds: Annotated[Count, "frozen_after"]
+    frozen: Annotated[bool, "whether it is longer than that"]
+    unread: Annotated[str | None, "why nobody knows"] = None
+
+
+@struct(frozen=True)
 class Status:
     """The state of some targets at a moment."""
 
@@ -146,3 +159,4 @@ class Status:
     at: Annotated[Moment, "when this was looked at"]
     targets: Sequence[TargetState]
     gc: Annotated[Summary | None, "what the last gc --delete left in the store; not if targets are named"] = None
+    main_seen: Annotated[Sequence[MainSeen], "of each place with frozen_after"] = ()

@@ -1,7 +1,8 @@
 """Fences: the last commits of main that sync and audit worked on.
 
 A fence is one small object beside the serving pointers, where no rewrite of main reaches. Before it is moved, the
-mover checks that main still descends from its commit.
+mover checks that main still descends from its commit. It is written only where main moved, so its time tells how long
+nobody was given a new commit.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pointsman.gate.gate import Gate
 from pointsman.gate.policies import Policy
 from pointsman.rules.evidence import Checkpoint
 from pointsman.settings import read_settings
+from pointsman.state.documents import rfc3339
 from pointsman.state.objects import Oid
+from pointsman.state.times import unix
 from pointsman.store.base import Store
 
 SYNCED = ".pointsman/sync.json"  # the last commit that sync began to work on
@@ -32,6 +35,7 @@ class Fence:
     commit: Oid | None
     tag: str | None
     approved: Policy | None = None  # the settings and the signers that counted then, if they demand approvals
+    at: int | None = None  # seconds since 1970, by the clock of a sync: when main was first seen at this commit
 
 
 def read_fence(store: Store, key: str) -> Fence:
@@ -39,17 +43,18 @@ def read_fence(store: Store, key: str) -> Fence:
     held = store.read(key)
     if held is None:
         return Fence(key, None, None)
-    approved = None
+    approved = at = None
     try:
         document = json.loads(held.data)
         commit = document["commit"]
         if "approved" in document:
             approved = _read_policy(document["approved"])
+        at = unix(str(document.get("at", "")))
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError, Problem):
         commit = None
     if not isinstance(commit, str) or not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", commit):
         raise Problem(f"{store.url}/{key} is not a file of Pointsman: delete it if main is right as it is now")
-    return Fence(key, Oid(commit), held.tag, approved)
+    return Fence(key, Oid(commit), held.tag, approved, at)
 
 
 def rewrite_faults(gate: Gate, at: Checkpoint, fence: Fence, main: Oid) -> tuple[Fault, ...]:
@@ -60,13 +65,22 @@ def rewrite_faults(gate: Gate, at: Checkpoint, fence: Fence, main: Oid) -> tuple
     return gate.faults_of_rewrite(at, {seen_by: fence.commit})
 
 
-def move_fence(store: Store, fence: Fence, main: Oid, approved: Policy | None = None) -> None:
+def move_fence(
+    store: Store, fence: Fence, main: Oid, approved: Policy | None = None, *, now: int | None = None
+) -> None:
     """Move a fence to `main`; MovedFirst if someone else moved it since it was read.
 
-    `approved`: what counts from then on, also if `main` should say something else without approvals.
+    `approved`: what counts from then on, also if `main` should say something else without approvals. `now`: in seconds
+    since 1970, for a fence that keeps when main moved. A time that is still to come is no such time.
     """
-    if fence.commit != main or fence.approved != approved:
-        document = {"v": 1, "commit": main, **({"approved": _as_document(approved)} if approved is not None else {})}
+    keeps = fence.commit == main and fence.at is not None and now is not None and fence.at <= now
+    at = fence.at if keeps else now
+    if (fence.commit, fence.approved, fence.at) != (main, approved, at):
+        document: dict[str, object] = {"v": 1, "commit": main}
+        if at is not None:
+            document["at"] = rfc3339(at)
+        if approved is not None:
+            document["approved"] = _as_document(approved)
         store.replace(fence.key, json.dumps(document).encode() + b"\n", was=fence.tag)
 
 

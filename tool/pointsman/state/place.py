@@ -19,6 +19,7 @@ class Place:
     access: Access = Access()  # noqa: RUF009 - frozen
     store: str = ""  # the URL of its own replica of the blobs; "": those of [store] are for all
     instance_ttl: int = 900  # seconds: an instance that was not heard for so long is gone
+    frozen_after: int | None = None  # seconds without a new commit of main that are too long; None: no time is
     invalidate: tuple[str, ...] = ()  # URLs with {tenant}, optionally {surface}: one for each replica of serving
 
     @property

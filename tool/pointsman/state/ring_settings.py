@@ -13,7 +13,7 @@ from pointsman.state.suggest import did_you_mean
 from pointsman.state.times import duration
 from pointsman.state.url_settings import ACCESS_KEYS
 
-PLACE_KEYS = ("name", "serving", "invalidate", "instance_ttl", "store", *ACCESS_KEYS)
+PLACE_KEYS = ("name", "serving", "invalidate", "instance_ttl", "frozen_after", "store", *ACCESS_KEYS)
 RING_KEYS = (*PLACE_KEYS, "after", "checks", "targets")
 
 _ONE_TAKES_IT = "one ring, the one that has no serving of its own, reads the pointers of [serving]"

@@ -16,7 +16,7 @@ from pointsman.state.store_url import Access
 from pointsman.state.times import duration
 from pointsman.state.url_settings import ACCESS_KEYS, read_access, read_url
 
-ONE_KEYS = ("manifest", "invalidate", "instance_ttl")
+ONE_KEYS = ("manifest", "invalidate", "instance_ttl", "frozen_after")
 EACH_KEYS = ("name", *ONE_KEYS, "store", *ACCESS_KEYS)
 
 
@@ -38,8 +38,7 @@ def read_places(given: Any, store: str, where: str, written: Written = SERVING) 
     `store`: the URL of the blobs. Problem, with the key and how to fix it, if one is wrong.
     """
     if not isinstance(given, list):
-        template, ttl = _template(given.get("manifest"), store, where), _ttl(given, where)
-        return (Place("", template, instance_ttl=ttl, invalidate=_hooks(given, where)),)
+        return (Place("", _template(given.get("manifest"), store, where), **_each_may(given, where)),)
     places = tuple(_place(table, store, where, written) for table in given)
     names = [place.name.casefold() for place in places]
     if twice := next((place.name for place in places if names.count(place.name.casefold()) > 1), None):
@@ -88,8 +87,7 @@ def _place(table: Any, store: str, where: str, written: Written) -> Place:
         says = "it needs manifest, the URL of its pointers with {tenant} and {surface}"
         raise Problem(f"{where}: {written.table} {name}: {says}")
     replica = read_url(table["store"], f"{written.table} store", where) if table.get("store", "") != "" else ""
-    template, ttl = _template(table["manifest"], store, where), _ttl(table, where)
-    return Place(name, template, store=replica, instance_ttl=ttl, invalidate=_hooks(table, where))
+    return Place(name, _template(table["manifest"], store, where), store=replica, **_each_may(table, where))
 
 
 def _reached(place: Place, table: Mapping[str, Any], access: Access, where: str, written: Written) -> Place:
@@ -102,12 +100,18 @@ def _reached(place: Place, table: Mapping[str, Any], access: Access, where: str,
     return replace(place, access=read_access(own, urls, where, name))
 
 
-def _ttl(table: Mapping[str, Any], where: str) -> int:
-    """After so many seconds an instance that says nothing is gone."""
-    given = table.get("instance_ttl", "15m")
+def _each_may(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The fields of a place that one of several may have, and the only one, too."""
+    frozen_after = _seconds(table, "frozen_after", where) if "frozen_after" in table else None
+    ttl = _seconds({"instance_ttl": "15m", **table}, "instance_ttl", where)
+    return {"instance_ttl": ttl, "frozen_after": frozen_after, "invalidate": _hooks(table, where)}
+
+
+def _seconds(table: Mapping[str, Any], key: str, where: str) -> int:
+    given = table[key]
     seconds = duration(given) if isinstance(given, str) else None
     if seconds is None:
-        raise Problem(f'{where}: [serving] instance_ttl must be a time such as "15m" or "2h", not {given!r}')
+        raise Problem(f'{where}: [serving] {key} must be a time such as "15m" or "2h", not {given!r}')
     return seconds
 
 

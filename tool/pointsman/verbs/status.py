@@ -20,6 +20,7 @@ from pointsman.report.target_state import (
     CommittedStep,
     Instances,
     Late,
+    MainSeen,
     ShippedStep,
     Status,
     TargetState,
@@ -42,7 +43,7 @@ from pointsman.workspace import Workspace
 # What may be asked to be no success → what serving then is. The age of a window is asked for apart.
 _WORST = ("unknown", "drifted", "absent", "behind", "in-sync")
 _LATE = 20  # instances that are named
-FAILURES = {"drift": ("drifted",), "behind": ("behind", "absent"), "stale": ()}
+FAILURES = {"drift": ("drifted",), "behind": ("behind", "absent"), "stale": (), "frozen": ()}
 
 
 def status(
@@ -59,16 +60,21 @@ def status(
     """
     main = workspace.repo.refresh()
     look = _Look(workspace, main, remembered or Remembered())
+    if "frozen" in fail_on and all(place.frozen_after is None for place in look.settings.serving):
+        raise Problem('--fail-on frozen: no [serving] has a frozen_after: add one to pointsman.toml, such as "2d"')
     shown = [look.at(target) for target in look.chosen(named)]
     store = open_store(look.settings.store, look.settings.access)
     summary = None if named or workspace.offline else read_summary(store)
-    return Outcome(Status(main, rfc3339(look.clock), shown, summary), exit_code(shown, fail_on))
+    seen = [each for place in look.places if (each := place.main_seen()) is not None]
+    return Outcome(Status(main, rfc3339(look.clock), shown, summary, seen), _exit_code(shown, seen, fail_on))
 
 
-def exit_code(shown: Sequence[TargetState], fail_on: Collection[str]) -> int:
-    """What a command ends with that shows these targets."""
-    if {"drift", "behind"} & set(fail_on) and any(each.serving == "unknown" for each in shown):
+def _exit_code(shown: Sequence[TargetState], seen: Sequence[MainSeen], fail_on: Collection[str]) -> int:
+    unread = "frozen" in fail_on and any(each.unread is not None for each in seen)
+    if unread or ({"drift", "behind"} & set(fail_on) and any(each.serving == "unknown" for each in shown)):
         return Unreachable.exit_code
+    if "frozen" in fail_on and any(each.frozen for each in seen):
+        return 1
     fails = {serving for name in fail_on for serving in FAILURES[name]}
     wanting = (each.serving for each in shown if each.current or each.serving == "drifted")
     stale = "stale" in fail_on and any(each.window and each.window.stale for each in shown)

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
-from pointsman.errors import Blocked, Fault, Unreachable
+from pointsman.errors import Blocked, Fault, Problem, Unreachable
 from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Lineage
+from pointsman.history.times import CommitTimes
 from pointsman.repo.snapshot import Snapshot
-from pointsman.report.target_state import Behind, ServedAt, ServedDrift, Serving
+from pointsman.report.target_state import Behind, MainSeen, ServedAt, ServedDrift, Serving
 from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.claims import Claims, Standing, claims_at, told_claim
 from pointsman.serving.drift import drift
-from pointsman.serving.fence import SYNCED, read_fence, rewrite_faults
+from pointsman.serving.fence import SYNCED, Fence, read_fence, rewrite_faults
 from pointsman.serving.instances import Having, Instance, having, read_instances
 from pointsman.serving.pointers import Remembered, open_place
 from pointsman.serving.replica import Replica
@@ -36,6 +37,8 @@ class Look(Protocol):
     head: Snapshot
     main: Oid
     clock: int  # seconds since 1970
+
+    moments: CommitTimes
 
     def since(self, commit: Commit, commits: int) -> Behind:
         """How long serving has been without a commit, the first of so many."""
@@ -153,17 +156,38 @@ class PlaceLook:
         claim = told_claim(served.claim) if served.claim is not None else None
         return ServedAt(self.place.name, served.serving, served.behind, served.drift, lacks, served.unread, claim)
 
+    def main_seen(self) -> MainSeen | None:
+        """How long nobody was given a new commit of main; None if the settings do not ask."""
+        limit, look = self.place.frozen_after, self._look
+        if limit is None:
+            return None
+        try:
+            if self._unread:
+                raise Unreachable(self._unread)
+            fence = self._fence
+        except Problem as problem:  # also of a fence that is none
+            return MainSeen(self.place.name, None, None, None, limit, frozen=False, unread=str(problem))
+        commit, at = fence.commit, fence.at
+        if at is None or commit is None or (commit != look.main and look.gate.repo.grew_from(commit, look.main)):
+            commit, at = look.main, max(at or 0, min(look.moments.of(look.main), look.clock))
+        seconds = max(look.clock - at, 0)
+        return MainSeen(self.place.name, commit, rfc3339(at), seconds, limit, frozen=seconds > limit)
+
     @cached_property
     def _rewritten(self) -> Sequence[Fault]:
         """Why sync refuses everything, if main does not descend from what was synced last."""
         if self._store is None:
             return ()
         try:
-            fence = read_fence(self._store, SYNCED)
+            fence = self._fence
         except Unreachable:
             return ()
         self._look.gate.remember(fence.approved)
         return rewrite_faults(self._look.gate, Checkpoint.SYNC, fence, self._look.main)
+
+    @cached_property
+    def _fence(self) -> Fence:
+        return read_fence(self._store or open_place(self.place), SYNCED)
 
     @cached_property
     def _replica(self) -> Replica | None:

@@ -45,6 +45,7 @@ class PlaceSync:
         self.main: Oid | None = None  # that of the last pass that ended
         self._repo = workspace.repo
         self._gate = workspace.gate
+        self._now = workspace.now
         self._store = open_place(place)
         self._orders = orders
         self._seen = seen
@@ -151,7 +152,7 @@ class PlaceSync:
             raise Refused(faults)
         if not self._orders.dry_run:
             approved = self._gate.consents.policies.approved(Snapshot(self._repo, main))
-            move_fence(self._store, fence, main, approved)
+            move_fence(self._store, fence, main, approved, now=self._now)
 
 
 def _adds_nothing(earlier: str, outcome: str) -> bool:
