@@ -80,7 +80,7 @@ def test_a_bucket_is_reached_as_the_settings_say() -> None:
         (STORE + b"[policy]\nwindow_stale = '3 days'\n", 'an age such as "3d"'),
         (STORE + b"[policy]\nwindow_regressed = 'no'\n", "must be true or false"),
         (STORE + b"[policy]\nsegment_changed = 0\n", "must be true or false"),
-        (STORE + b"[policy]\n'grocer/home' = 1\n", "unknown key grocer/home"),
+        (STORE + b"[policy]\n'grocer/home' = 1\n", '[policy."grocer/home"] must be a table'),
         (STORE + b'[forge]\nkind = "bitbucket"\n', 'this version knows only "local" or "github"'),
         (STORE + b'[forge]\nrecords = "pull-request"\n', "need a forge that merges by itself"),
         (STORE + b'[forge]\nkind = "github"\nrecords = "branch"\n', '"push" or "pull-request"'),

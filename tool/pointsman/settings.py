@@ -6,12 +6,13 @@ import re
 import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pointsman.errors import Problem
 from pointsman.guardrails.limits import Limit
-from pointsman.guardrails.table import DEFAULTS, read_limits
+from pointsman.guardrails.policy import Policy, read_policy
+from pointsman.guardrails.table import DEFAULTS
 from pointsman.state.demands import EvidenceDemand, read_approvals, read_audit, read_demands
 from pointsman.state.hook_url import check_hook
 from pointsman.state.names import Target
@@ -35,6 +36,7 @@ from pointsman.state.url_settings import read_access, read_url
 SETTINGS_PATH = "pointsman.toml"
 NEWER = "a newer pointsman may know it"
 
+_OTHER_POLICY = ("approvals",)  # what is no guardrail there
 _KNOWN: dict[str, tuple[str, ...]] = {
     "store": ("url", "former", "endpoint", "region", "allow_http"),
     "serving": ONE_KEYS,
@@ -42,14 +44,14 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     "check": (),  # tables by names of their own
     "forge": ("kind", "records", "group", "auto_merge"),
     "limits": ("artifact_bytes", "state_file_bytes"),
-    "policy": (*DEFAULTS, "approvals"),
+    "policy": (*DEFAULTS, *_OTHER_POLICY),
     "evidence": (),  # tables by names of their own
     "audit": ("since", "allowed_signers", "signed"),
     "retention": ("keep_days", "keep_ships", "wait_days", "trash_days"),
     "notify": ("command", "webhook"),
 }
 _SEVERAL = {"serving": EACH_KEYS, "ring": RING_KEYS}  # tables that may stand more than once
-_BY_NAME = ("evidence", "check")
+_BY_NAME = ("evidence", "check", "policy")  # whoever reads such a table says what is unknown in it
 KEYS = tuple(f"{table}.{key}" for table, keys in _KNOWN.items() for key in keys)
 _MOST_BYTES = 1_000_000
 _MOST_PARTS = 64
@@ -85,12 +87,11 @@ class Settings:
     trash_days: int = 7  # so long gc keeps in the trash what it took
     notify_command: str = ""
     notify_webhook: str = ""
-    policy: Mapping[str, Limit] = field(default_factory=dict)
-    target_policy: Mapping[Target, Mapping[str, Limit]] = field(default_factory=dict)
+    policy: Policy = Policy()  # noqa: RUF009 - frozen
 
-    def limit(self, target: Target, name: str) -> Limit:
-        """The limit of the guardrail `name` for one target."""
-        return self.target_policy.get(target, {}).get(name, self.policy.get(name, DEFAULTS[name]))
+    def limit(self, target: Target, name: str, slot: str | None = None) -> Limit:
+        """The limit of the guardrail `name` for a type of a target; without `slot`, for the target as a whole."""
+        return self.policy.limit(target, name, slot)
 
     def uri(self, target: Target, artifact_type: str, version: str) -> str:
         """The URI of the blob of a version, in the current store."""
@@ -157,14 +158,7 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH, *, skip: list[str] | 
         evidence=read_demands(tables.get("evidence", {}), tables.get("audit", {}), where),
         **_retention(tables.get("retention", {}), where),
         **_hooks(tables.get("notify", {}), where),
-        policy=read_limits(
-            {key: value for key, value in policy.items() if "/" not in key and key != "approvals"}, "[policy]", where
-        ),
-        target_policy={
-            _target(key, where): read_limits(value, f'[policy."{key}"]', where)
-            for key, value in policy.items()
-            if isinstance(value, dict) and "/" in key
-        },
+        policy=read_policy(policy, where, _OTHER_POLICY),
     )
 
 
@@ -206,11 +200,8 @@ def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
             raise Problem(f"{where}: [ring] must be written [[ring]], with double brackets, once for each ring")
         if not isinstance(table, dict):
             raise Problem(f"{where}: [{name}] must be a table, not a value")
-        for key, value in table.items():
-            if name == "policy" and "/" in key and isinstance(value, dict):
-                for inner in value:
-                    _refuse_key(inner, tuple(DEFAULTS), f'[policy."{key}"]', where)
-            elif name not in _BY_NAME:
+        for key in table:
+            if name not in _BY_NAME:
                 if name == "serving" and key in EACH_KEYS and key not in ONE_KEYS:
                     says = f"unknown key {key} in [serving]: several places are [[serving]], each with a name"
                     raise Problem(f"{where}: {says}")
@@ -264,10 +255,3 @@ def _hooks(notify: Mapping[str, Any], where: str) -> dict[str, Any]:
     except ValueError as error:
         raise Problem(f"{where}: [notify] command: {error}: {command!r}") from error
     return {"notify_command": command, "notify_webhook": webhook}
-
-
-def _target(text: str, where: str) -> Target:
-    try:
-        return Target.parse(text)
-    except Problem as error:
-        raise Problem(f'{where}: [policy."{text}"]: {error}') from error

@@ -49,7 +49,7 @@ def step(
 
 
 def found(rule: str, *steps: Step, limit: Limit | None = None) -> list[Finding]:
-    return judge(GUARDRAILS[rule], GUARDRAILS[rule].default if limit is None else limit, steps)
+    return judge(GUARDRAILS[rule], lambda _: GUARDRAILS[rule].default if limit is None else limit, steps)
 
 
 def says(rule: str, *steps: Step, limit: Limit | None = None) -> str:

@@ -142,27 +142,30 @@ class Blobs:
         return self.look(settings, wanted)
 
 
-def _limits(settings: Settings, target: Target, what: Compares) -> list[float]:
-    """The limits of the guardrails that are on for a target and compare this part of the contents."""
+def _limits(settings: Settings, target: Target, slot: str, what: Compares) -> list[float]:
+    """The limits of the guardrails that are on for a type of a target and compare this part of the contents."""
     asking = (guardrail.setting for guardrail in GUARDRAILS.values() if guardrail.compares is what)
-    return [number(limit) for limit in (settings.limit(target, setting) for setting in asking) if is_on(limit)]
+    return [number(limit) for limit in (settings.limit(target, setting, slot) for setting in asking) if is_on(limit)]
 
 
 def _pairs(settings: Settings, change: TargetChange, reference: int) -> Iterator[Pair]:
     """The versions that guardrails compare by their contents, for each changed slot. `reference`: 0 is current."""
-    kept, tops = (_limits(settings, change.target, what) for what in (Compares.IDS, Compares.TOP))
-    for before in change.references[reference : reference + 1] if kept or tops else ():
+    for before in change.references[reference : reference + 1]:
         for slot in change.changed:
             old, new = before.get(slot), change.records.get(slot)
-            if old is not None and new is not None:
+            kept, tops = (_limits(settings, change.target, slot, what) for what in (Compares.IDS, Compares.TOP))
+            if old is not None and new is not None and (kept or tops):
                 yield Pair(old, new, bool(tops))
 
 
 def _is_unlike(settings: Settings, change: TargetChange, alike: Mapping[tuple[str, str], Likeness]) -> bool:
-    kept, tops = (_limits(settings, change.target, what) for what in (Compares.IDS, Compares.TOP))
-    likes = [alike[pair.before.version, pair.after.version] for pair in _pairs(settings, change, 0)]
-    figures = [(like.kept, kept) for like in likes] + [(like.overlap, tops) for like in likes]
-    return any(figure is not None and any(figure < limit for limit in limits) for figure, limits in figures)
+    for pair in _pairs(settings, change, 0):
+        like = alike[pair.before.version, pair.after.version]
+        for figure, what in ((like.kept, Compares.IDS), (like.overlap, Compares.TOP)):
+            limits = _limits(settings, change.target, pair.after.type, what)
+            if figure is not None and any(figure < limit for limit in limits):
+                return True
+    return False
 
 
 def _is_blob(store: str, uri: str) -> bool:

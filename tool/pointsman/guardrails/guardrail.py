@@ -33,6 +33,7 @@ class Guardrail:
     judge: Callable[[Limit, Step], Iterator[Finding]]
     compares: Compares | None = None
     of_pairs: bool = False  # it compares the record of a slot with that of the version before
+    of_manifest: bool = False  # it looks at all types together, so no type has a limit of its own
 
     @property
     def setting(self) -> str:

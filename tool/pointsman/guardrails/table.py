@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from pointsman.guardrails import (
     items_drop,
@@ -44,6 +44,9 @@ DEFAULTS: Mapping[str, Limit] = {each.setting: each.default for each in _ALL}
 _BY_SETTING: Mapping[str, Guardrail] = {each.setting: each for each in _ALL}
 
 
+LimitOf: TypeAlias = Callable[[str | None], Limit]
+
+
 def read_limits(table: Mapping[str, Any], place: str, where: str) -> Mapping[str, Limit]:
     """The limits in one table of settings; `false` switches a guardrail off.
 
@@ -55,18 +58,19 @@ def read_limits(table: Mapping[str, Any], place: str, where: str) -> Mapping[str
     }
 
 
-def judge(guardrail: Guardrail, limit: Limit, steps: Sequence[Step]) -> list[Finding]:
+def judge(guardrail: Guardrail, limit: LimitOf, steps: Sequence[Step]) -> list[Finding]:
     """What one guardrail finds in a ship. `steps` compare the ship with several states, the current one first.
+
+    `limit`: the limit of a slot, and of the manifest as a whole for None.
 
     A ship passes if any of `steps` is within the limit. The figures are always those of the first one.
     """
-    if not is_on(limit):
-        return []
     current, *earlier = steps
-    found = list(guardrail.judge(limit, current))
+    found = _found(guardrail, limit, current)
     if guardrail.of_pairs:
         why = "the version before has no record that can be read"
-        found += [not_measured(slot, why) for slot in sorted({*current.unread} & {*current.changed})]
+        unread = (slot for slot in sorted({*current.unread} & {*current.changed}) if is_on(limit(slot)))
+        found += [not_measured(slot, why) for slot in unread]
     vanished = {
         slot for slot in (*current.before, *current.unread) if slot not in current.slots and slot not in current.dropped
     }
@@ -87,5 +91,18 @@ def sentence(findings: Iterable[Finding]) -> str:
     return "; ".join(f"{', '.join(names)} {words}".strip() for words, names in slots.items())
 
 
-def _passes(guardrail: Guardrail, limit: Limit, step: Step) -> bool:
-    return not any(each.broken or each.figure is None for each in guardrail.judge(limit, step))
+def _passes(guardrail: Guardrail, limit: LimitOf, step: Step) -> bool:
+    return not any(each.broken or each.figure is None for each in _found(guardrail, limit, step))
+
+
+def _found(guardrail: Guardrail, limit: LimitOf, step: Step) -> list[Finding]:
+    """What it finds in one comparison: once for each limit that there is, of the slots that have this limit."""
+    slots = {None, *step.before, *step.after, *step.slots, *step.unread}
+    limits = {(type(each), each) for each in map(limit, slots) if is_on(each)}  # 0 and false are equal to Python
+    found = [
+        finding
+        for kind, each in limits
+        for finding in guardrail.judge(each, step)
+        if (type(limit(finding.slot)), limit(finding.slot)) == (kind, each)
+    ]
+    return found if len(limits) == 1 else sorted(found, key=lambda finding: finding.slot or "")

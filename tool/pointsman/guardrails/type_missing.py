@@ -23,4 +23,5 @@ GUARDRAIL = Guardrail(
     default=(),
     reads=types,
     judge=judge,
+    of_manifest=True,
 )

@@ -28,4 +28,5 @@ GUARDRAIL = Guardrail(
     default=False,
     reads=on_or_off,
     judge=judge,
+    of_manifest=True,
 )

@@ -47,7 +47,8 @@ def findings(evidence: Evidence, change: TargetChange, guardrail: Guardrail) -> 
     """What a guardrail finds in the change of one target."""
     if change.after is None:
         return []
-    return judge(guardrail, evidence.settings.limit(change.target, guardrail.setting), steps(evidence, change))
+    settings, target = evidence.settings, change.target
+    return judge(guardrail, lambda slot: settings.limit(target, guardrail.setting, slot), steps(evidence, change))
 
 
 def steps(evidence: Evidence, change: TargetChange) -> list[Step]:

@@ -178,11 +178,16 @@ class _Look:
             return None
         first = min(records.values(), key=lambda record: window_instant(record.window_start) or (0, 0))
         last = max(records.values(), key=lambda record: window_instant(record.window_end) or (0, 0))
-        limit = self.settings.limit(target, "window_stale")
         ages = {slot: window_age(record, self.clock) for slot, record in records.items()}
-        old = [slot for slot, age in ages.items() if isinstance(limit, Age) and (age is None or age > limit.seconds)]
-        most = limit.seconds if isinstance(limit, Age) else None
+        most = self._oldest(target)
+        limits = {slot: self._oldest(target, slot) for slot in ages}
+        old = [slot for slot, age in ages.items() if (each := limits[slot]) is not None and (age is None or age > each)]
         return Window(first.window_start, last.window_end, window_age(last, self.clock), most, sorted(old))
+
+    def _oldest(self, target: Target, slot: str | None = None) -> int | None:
+        """The seconds that window_stale allows; None: any."""
+        limit = self.settings.limit(target, "window_stale", slot)
+        return limit.seconds if isinstance(limit, Age) else None
 
     def since(self, commit: Commit, commits: int) -> Behind:
         step, seconds = self.moments.step(commit), max(self.clock - self.moments.of(commit.oid), 0)

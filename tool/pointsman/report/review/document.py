@@ -195,8 +195,8 @@ class _Describing:
             return []
         found = []
         for guardrail in GUARDRAILS.values():
-            limit = self.evidence.settings.limit(change.target, guardrail.setting)
             for each in findings(self.evidence, change, guardrail):
+                limit = self.evidence.settings.limit(change.target, guardrail.setting, each.slot)
                 figure = round(each.figure, 4) if isinstance(each.figure, float) else each.figure
                 found.append(
                     GuardrailFigure(guardrail.name, each.slot, figure, _limit(limit), not each.broken, each.says)
