@@ -88,6 +88,7 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     say("sync", *shop, "sync")
     assert say("verify", *shop, "verify", "--all", "--sample", "3")["blobs"] == 3
     assert say("gc", *shop, "gc")["orphans"] == []
+    assert say("site", *shop, "site", str(tmp_path / "site"))["pages"] == 3
 
     day_3 = ("publish", str(STAGING), "--window", DAY_3)
     broken = ("items-drop", "kept-low", "size-jump")

@@ -41,6 +41,7 @@ from pointsman.verbs import (
     seen,
     ship,
     show,
+    site,
     upgrade,
     verify,
 )
@@ -81,6 +82,7 @@ VALUES: dict[str, type] = {
     "seen": seen.SeenInstances,
     "ship": ship.Shipped,
     "show": show.Shown,
+    "site": site.Site,
     "status": target_state.Status,
     "sync": Synced,
     "upgrade": upgrade.Upgraded,

@@ -128,7 +128,7 @@ def test_three_instances_take_over_a_ship_one_after_the_other(fleet: Fleet, tmp_
     text = "\n".join(status_text.lines_of(found))
     assert f"2 of 3 instances, 1 still on {old[:7]} for " in text
     assert f"web-2 has {old[:7]}" in text
-    assert "1 of 3 instances behind" in "; ".join(status_table._to_know(found))
+    assert "1 of 3 instances behind" in "; ".join(status_table.to_know(found))
     with fleet.shop.open() as repo:
         assert watch.wait(fleet.workspace(repo), [], 0, instances=2).exit_code == 4, "one has another"
     fleet.now += 100

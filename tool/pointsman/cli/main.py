@@ -53,6 +53,7 @@ _COMMANDS = {
     "seen": ("pointsman.cli.seen:seen", "Read recsys-service's logs for what its instances have."),
     "ship": ("pointsman.cli.ship:ship", "Make recorded versions current, without their files."),
     "show": ("pointsman.cli.show:show", "Show the record of a version and when it was current."),
+    "site": ("pointsman.cli.site:site", "Write pages that show what is current, what waits and how to go back."),
     "status": ("pointsman.cli.status:status", "Show what is current and whether serving has it."),
     "sync": ("pointsman.cli.sync:sync", "Make serving equal to main."),
     "upgrade": ("pointsman.cli.upgrade:upgrade", "Bring the generated files of a repository up to this version."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -155,13 +155,32 @@ class Documents:
     # many documents at once
 
     def fetch_ahead(self, snapshot: Snapshot, targets: Iterable[Target]) -> None:
-        """In a partial clone, fetch together the manifests of targets and their records of now and of lately."""
-        if not self.repo.is_partial:
-            return
+        """Read together the manifests of many targets, with those they replaced, and their records of now.
+
+        In a partial clone they are fetched, with the records of lately, too.
+        """
         every = list(targets)
+        if not self.repo.is_partial:
+            self._read_current(snapshot, every)
+            return
         self.repo.fetch_ahead(snapshot.entry(target.manifest_path) for target in every)
         slots = [(target, slot) for target in every for slot in self._lately(snapshot, target)]
         self.repo.fetch_ahead(snapshot.entry(target.record_path(*slot)) for target, slot in slots)
+
+    def _read_current(self, snapshot: Snapshot, targets: Sequence[Target]) -> None:
+        index, tip = self.repo.history_index, snapshot.commit
+        if index is None or tip is None or tip not in index:  # few are asked for
+            return
+        lasts = (next(iter(index.history(tip, target.manifest_path)), None) for target in targets)
+        changes = (change for commit in lasts if commit is not None for change in commit.changes)
+        self.repo.git.read_ahead(
+            entry.oid
+            for each in changes
+            for entry in (each.new, each.old)
+            if entry is not None and entry.mode == PLAIN_FILE
+        )
+        manifests = ((target, versions_in(self.repo, snapshot.entry(target.manifest_path))) for target in targets)
+        self.read_ahead(snapshot, (target.record_path(*slot) for target, each in manifests for slot in each.items()))
 
     def _lately(self, snapshot: Snapshot, target: Target) -> set[tuple[str, str]]:
         """The slots and versions of a manifest, and of its last states if the history was read."""

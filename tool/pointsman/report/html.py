@@ -1,9 +1,11 @@
-"""HTML pages that need nothing beside themselves: no script, no font, no request of any kind."""
+"""HTML pages that need nothing beside themselves: no font, no request of any kind, and no script but their own."""
 
 from __future__ import annotations
 
 import functools
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointsman.errors import lines
@@ -11,7 +13,9 @@ from pointsman.report.words import shown
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from markupsafe import Markup
 
+_WEB = re.compile(r"https?://[^\s\"'<>\\]+")
 _TEMPLATES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "templates")
 
 
@@ -28,5 +32,19 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
         finalize=lambda value: lines(value) if type(value) is str else value,  # Markup is our own
     )
-    environment.filters |= {"shown": shown}
+    environment.filters |= {"shown": shown, "web": web}
+    environment.globals["part"] = part
     return environment.get_template(name)
+
+
+@functools.cache
+def part(name: str) -> Markup:
+    """A style sheet or a script of ours, as it stands in its file."""
+    from markupsafe import Markup
+
+    return Markup(Path(_TEMPLATES, name).read_text("utf-8"))  # noqa: S704 (a file of this package)
+
+
+def web(url: str) -> str:
+    """`url` if it leads to a web page, otherwise ""."""
+    return url if _WEB.fullmatch(url) else ""

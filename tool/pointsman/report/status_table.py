@@ -71,10 +71,10 @@ def _row(each: TargetState, now: str, *, wide: bool) -> _Row:
     ]
     if wide:
         cells += [short(shipped.commit) if shipped else "-", one_line(shipped.run) or "-" if shipped else "-"]
-    return _Row([*cells, one_line("; ".join(_to_know(each)))], _mood(each))
+    return _Row([*cells, one_line("; ".join(to_know(each)))], mood(each))
 
 
-def _to_know(each: TargetState) -> Iterator[str]:
+def to_know(each: TargetState) -> Iterator[str]:
     """What stands in the way, the worst first, and what is not as on other days."""
     shipped, drift = each.shipped, each.drift
     if each.refused:
@@ -121,12 +121,13 @@ def summary(status: Status) -> Iterator[str]:
     parts += [f"{count} {what}" for what, count in more.items() if count]
     targets = f"{len(every)} target{'s' if len(every) != 1 else ''}"
     yield f"{targets} on main {short(status.commit)}: {', '.join(parts)}"
-    if any(_mood(each) != "fine" for each in every):
-        worst = next((each for mood in ("bad", "wait") for each in every if _mood(each) == mood), every[0])
+    if any(mood(each) != "fine" for each in every):
+        worst = next((each for how in ("bad", "wait") for each in every if mood(each) == how), every[0])
         yield f"more of one: pointsman status {worst.target}"
 
 
-def _mood(each: TargetState) -> str:
+def mood(each: TargetState) -> str:
+    """fine, wait or bad."""
     if each.serving in ("drifted", "unknown") or each.refused:
         return "bad"
     return "fine" if each.serving == "in-sync" and not (each.window and each.window.stale) else "wait"

@@ -74,10 +74,7 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False, bundle: str | N
     report = Report(gate.past, main, since or None, signatures)
     report.lost(lost)
     every = index.commits[::-1]
-    for place in range(0, len(every), _TOGETHER):
-        some = every[place : place + _TOGETHER]
-        repo.fetch_ahead(_documents(some))
-        repo.git.read_ahead(entry.oid for entry in _documents(some))
+    for some in in_batches(repo, every):
         judged = [commit for commit in some if not since or not index.is_older(commit.oid, since)]
         signatures.look(judged)
         report.pass_over(some[: len(some) - len(judged)])
@@ -94,6 +91,15 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False, bundle: str | N
         notes.append(f"wrote {bundle}, {size:,} bytes")
     found = report.value(Tombstones(gate, main, workspace.now))
     return Outcome(found, 1 if found.counts.broken else 0, tuple(notes))
+
+
+def in_batches(repo: Repository, commits: Sequence[Commit]) -> Iterator[Sequence[Commit]]:
+    """Commits to judge, some at a time, what they leave of state documents read ahead."""
+    for place in range(0, len(commits), _TOGETHER):
+        some = commits[place : place + _TOGETHER]
+        repo.fetch_ahead(_documents(some))
+        repo.git.read_ahead(entry.oid for entry in _documents(some))
+        yield some
 
 
 def _documents(commits: Sequence[Commit]) -> Iterator[Entry]:

@@ -52,14 +52,15 @@ def status(
     *,
     fail_on: Collection[str] = (),
     remembered: Remembered | None = None,
+    pulls: Sequence[Pull] | None = None,
 ) -> Outcome[Status]:
     """The state of the targets named, of all without any. Whatever it shows is success, unless it is in `fail_on`.
 
     With `fail_on`: exit 1 if a target is so, 3 if nobody can tell because serving cannot be read. `remembered`: what
-    earlier looks read of serving.
+    earlier looks read of serving. `pulls`: the open pull requests, if the forge was asked already.
     """
     main = workspace.repo.refresh()
-    look = _Look(workspace, main, remembered or Remembered())
+    look = _Look(workspace, main, remembered or Remembered(), pulls)
     if "frozen" in fail_on and all(place.frozen_after is None for place in look.settings.serving):
         raise Problem('--fail-on frozen: no [serving] has a frozen_after: add one to pointsman.toml, such as "2d"')
     shown = [look.at(target) for target in look.chosen(named)]
@@ -84,7 +85,9 @@ def _exit_code(shown: Sequence[TargetState], seen: Sequence[MainSeen], fail_on: 
 class _Look:
     """One look at main and at serving, at a moment."""
 
-    def __init__(self, workspace: Workspace, main: Oid, remembered: Remembered) -> None:
+    def __init__(
+        self, workspace: Workspace, main: Oid, remembered: Remembered, pulls: Sequence[Pull] | None = None
+    ) -> None:
         self.repo = repo = workspace.repo
         self.remembered = remembered
         self.main = main
@@ -94,7 +97,7 @@ class _Look:
         self.gate = workspace.gate
         self.moments = CommitTimes(repo, main)
         self.pulls_of: dict[Target, list[Pull]] = {}
-        for pull in seen_pulls(workspace):
+        for pull in seen_pulls(workspace) if pulls is None else pulls:
             for target in pull.targets:
                 self.pulls_of.setdefault(target, []).append(pull)
         self.places = [PlaceLook(self, place) for place in self.settings.serving]

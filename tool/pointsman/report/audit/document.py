@@ -61,8 +61,8 @@ class Report:
         self._events += [self._event(event) for event in self._told(commit)]
         if self._signatures.required(commit.oid):
             self._asked.append(commit.oid)
-        self._faults += [_landed(fault, commit) for fault in verdict.faults]
-        self._faults += [_landed(fault, commit, why) for fault, why in verdict.accepted]
+        self._faults += [landed(fault, commit) for fault in verdict.faults]
+        self._faults += [landed(fault, commit, why) for fault, why in verdict.accepted]
 
     def value(self, tombstones: Tombstones) -> Audit:
         """What was reported so far. `tombstones`: those of main now."""
@@ -171,7 +171,8 @@ class Report:
         )
 
 
-def _landed(fault: Fault, commit: Commit, reason: str | None = None) -> LandedFault:
+def landed(fault: Fault, commit: Commit, reason: str | None = None) -> LandedFault:
+    """A fault of a commit of main, with the reason if the commit accepts it."""
     return LandedFault(
         rule=fault.rule,
         path=fault.path,

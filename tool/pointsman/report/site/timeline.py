@@ -1,0 +1,67 @@
+"""The timeline of a target, and the command that goes back to each of its states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pointsman.gate.gate import Gate
+from pointsman.history.events import Event
+from pointsman.repo.snapshot import Snapshot, versions_in
+from pointsman.report.site.value import Moment
+from pointsman.state.documents import rfc3339
+from pointsman.state.names import Target, short
+from pointsman.state.objects import Entry, Oid
+
+_MOST = 100  # events on a page
+
+
+def timeline(
+    gate: Gate, head: Snapshot, target: Target, told: Sequence[Event], broken: Mapping[Oid, str]
+) -> tuple[list[Moment], int]:
+    """The newest events of a target, newest first, and how many more there are. `broken`: commit → a rule it broke."""
+    now = head.entry(target.manifest_path)
+    return [_moment(gate, head, target, event, now, broken) for event in told[:_MOST]], max(len(told) - _MOST, 0)
+
+
+def _moment(
+    gate: Gate, head: Snapshot, target: Target, event: Event, now: Entry | None, broken: Mapping[Oid, str]
+) -> Moment:
+    commit = event.commit
+    why = [event.reason] if event.reason else []
+    why += [f"accepts {rule}: {reason}" for rule, reason in event.accepts.items()]
+    after = next((change.new for change in commit.changes if change.path == target.manifest_path), None)
+    stands = ""
+    if after is not None:
+        stands = "current" if after == now else _in_the_way(gate, head, target, after, commit.oid, broken)
+    merged = f", merged by {commit.committer}" if commit.committer != commit.author else ""
+    return Moment(
+        at=rfc3339(event.at),
+        what=list(_what(event)),
+        by=f"{commit.author}{merged}",
+        why=why,
+        run=event.run,
+        commit=commit.oid,
+        back=f"pointsman rollback {target} --to {short(commit.oid)}" if after is not None and not stands else "",
+        stands=stands,
+    )
+
+
+def _what(event: Event) -> Iterator[str]:
+    yield f"{event.kind}{', straight to main' if event.now else ''}{f' until {event.until}' if event.until else ''}"
+    for slot, (old, new) in event.changes.items():
+        yield f"{slot} {short(old or 'nothing')} → {short(new or 'nothing')}"
+
+
+def _in_the_way(
+    gate: Gate, head: Snapshot, target: Target, after: Entry, commit: Oid, broken: Mapping[Oid, str]
+) -> str:
+    """Why nothing goes back to a state; "" if nothing stands in the way."""
+    if rule := broken.get(commit, ""):
+        return f"it broke {rule}: nothing goes back to it"
+    lineage = gate.lineage(gate.repo.main, target)
+    if lineage.is_within_since(commit) and not lineage.of(commit).is_good:
+        return "it broke a rule: nothing goes back to it"
+    for slot, version in versions_in(gate.repo, after).items():
+        if head.entry(target.tombstone_path(slot, version)) is not None:
+            return f"{slot} {short(version)} is retired: its bytes may be gone"
+    return ""

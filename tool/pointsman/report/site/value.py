@@ -1,0 +1,87 @@
+"""What stands on the pages of a site. Texts come from outside: whoever draws a page escapes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pointsman.report.audit.value import LandedFault
+from pointsman.values import PullRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What all pages have in common: the repository, and where its forge shows a commit ("" where nobody can tell)."""
+
+    name: str
+    commits: str
+    tool: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A label and what is told under it, with the page that it leads to, or ""."""
+
+    label: str
+    text: str
+    leads: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An open pull request, and why it is not merged."""
+
+    reference: PullRequest
+    title: str
+    targets: Sequence[str]
+    author: str
+    opened_at: str
+    why: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One event of a target. `back`: the command that goes back to it, "" where there is none, as `stands` says."""
+
+    at: str
+    what: Sequence[str]
+    by: str
+    why: Sequence[str]
+    run: str
+    commit: str
+    back: str
+    stands: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetNow:
+    """What a target's page says of now. It changes only where something has happened."""
+
+    target: str
+    headline: str
+    mood: str  # fine, wait or bad
+    to_know: Sequence[str]
+    facts: Sequence[Fact]
+    current: Sequence[tuple[str, str]]  # artifact type, version
+    pulls: Sequence[Waiting]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What audit finds in the commits of main, up to one of them. `by`: the settings, signers and tool that judged."""
+
+    by: str
+    main: str
+    commits: int
+    faults: Sequence[LandedFault]
+
+    @property
+    def broken(self) -> Sequence[LandedFault]:
+        return [each for each in self.faults if not each.accepted]
+
+    @property
+    def headline(self) -> str:
+        """The outcome in one line."""
+        count = len(self.broken)
+        what = f"{count:,} fault{'' if count == 1 else 's'}" if count else "no rule was broken"
+        return f"{self.commits:,} commit{'' if self.commits == 1 else 's'} of main judged: {what}"

@@ -1,0 +1,252 @@
+"""Site: static pages of what is current where, its timeline, what waits and what audit finds.
+
+A page tells times and no ages, so it is written again only where something has happened. What the last run left beside
+the pages says how far it came: the history before that is not read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pointsman import __version__
+from pointsman.errors import Fault, Problem, without_secrets
+from pointsman.forge.links import commit_page
+from pointsman.gate.gate import Gate, Verdict
+from pointsman.history.events import Event, EventReader, events
+from pointsman.history.signatures import Signatures
+from pointsman.history.times import CommitTimes
+from pointsman.outcome import Outcome, as_document
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
+from pointsman.report.approvals import approvals_line, approvals_of
+from pointsman.report.audit.document import landed
+from pointsman.report.audit.value import LandedFault
+from pointsman.report.html import part
+from pointsman.report.site.now import now_of
+from pointsman.report.site.pages import audit_page, overview, target_page
+from pointsman.report.site.timeline import timeline
+from pointsman.report.site.value import Judged, Place, TargetNow, Waiting
+from pointsman.report.target_state import Status
+from pointsman.settings import SETTINGS_PATH
+from pointsman.shipping.pulls import Pull, is_stale, reference, seen_pulls
+from pointsman.state.names import Target
+from pointsman.state.objects import Change, Commit, Oid
+from pointsman.state.paths import path_kind, target_of
+from pointsman.struct import struct
+from pointsman.values import Count
+from pointsman.verbs import status as status_verb
+from pointsman.verbs.audit import in_batches
+from pointsman.verbs.site_files import SiteFiles
+from pointsman.workspace import Workspace
+
+_PULLS = 200  # that are judged and told
+_TOLD = ("manifest", "hold", "tombstone")  # kinds of documents that stand on the page of a target
+_FEW = 16  # targets whose events are read one by one
+_TEMPLATES = ("page.html", "site.html", "site_overview.html", "site_target.html", "site_audit.html")
+_PARTS = ("page.css", "site.css", "site.js")
+
+
+@struct(frozen=True)
+class Site:
+    """What a site has become."""
+
+    directory: str
+    pages: Annotated[Count, "all that it has now"]
+    written: Annotated[Count, "those that were made anew: the others stood there already"]
+
+
+def site(workspace: Workspace, directory: str) -> Outcome[Site]:
+    """Write the pages of all targets into a directory, or bring those that it has up to date.
+
+    Problem for a directory that it did not make, and where a file cannot be written. What cannot be reached of serving
+    or the forge is told on the pages.
+    """
+    files = SiteFiles(directory)
+    repo = workspace.repo
+    repo.refresh()
+    pulls = seen_pulls(workspace)
+    found = status_verb.status(workspace, (), pulls=pulls).value
+    main = found.commit
+    settings = Snapshot(repo, main).settings()
+    name = without_secrets(repo.remote or str(repo.worktree or repo.git_dir))
+    made = hashlib.sha256("\0".join(part(each) for each in (*_TEMPLATES, *_PARTS)).encode()).hexdigest()[:16]
+    place = Place(name, commit_page(settings.forge, repo.remote) or "", f"{__version__} {made}")
+    newer = _newer(repo, main, files.kept.get("main"))
+    judged, told = _judged(workspace, main, files.kept.get("audit"), newer)
+    waiting = [_waiting(workspace.gate, main, pull) for pull in pulls[:_PULLS]]
+    files.begin()
+    _targets(workspace, place, found, judged, waiting, files, newer, told)
+    _page(files, "audit.html", [place, judged], lambda: audit_page(place, judged))
+    more = max(len(pulls) - _PULLS, 0)
+    for path, text in overview(place, found, judged, waiting, more, repo.notes):
+        files.put(path, "", text)
+    count = files.done({"main": main, "tool": place.tool, "audit": _as_audit(judged)})
+    return Outcome(Site(directory, count, files.written))
+
+
+def _newer(repo: Repository, main: Oid, old: object) -> list[Commit] | None:
+    """The commits of main since the last run, newest first; None if all count as new."""
+    try:
+        if not isinstance(old, str) or not repo.grew_from(Oid(old), main):
+            return None
+    except Problem:  # no such commit any more
+        return None
+    return list(repo.git.first_parents(main, no_older_than=Oid(old))) if old != main else []
+
+
+def _targets(
+    workspace: Workspace,
+    place: Place,
+    found: Status,
+    judged: Judged,
+    waiting: Sequence[Waiting],
+    files: SiteFiles,
+    newer: Sequence[Commit] | None,
+    told: Mapping[str, Sequence[Event]] | None,
+) -> None:
+    """Write the page of each target of which something is new."""
+    repo, gate, head = workspace.repo, workspace.gate, Snapshot(workspace.repo, found.commit)
+    waits: dict[str, list[Waiting]] = {}
+    for pull in waiting:
+        for name in pull.targets:
+            waits.setdefault(name, []).append(pull)
+    touched = None if newer is None else {str(_on(change.path)) for each in newer for change in _told(each, *_TOLD)}
+    stale: list[tuple[Target, TargetNow, str, str]] = []
+    for each in found.targets:
+        now = now_of(place, each, waits.get(each.target, ()))
+        path, made_from = f"targets/{each.target}.html", _made_from([place, now])
+        if touched is None or each.target in touched or not files.has(path, made_from):
+            stale.append((Target.parse(each.target), now, path, made_from))
+    if not stale:
+        return
+    broken = {each.commit: each.rule for each in judged.broken if each.commit is not None}
+    shipped = {target for target, *_ in stale if gate.lineage(found.commit, target).last is not None}
+    if told is None:
+        some = sorted(shipped) if len(stale) <= _FEW else []
+        told = _by_target(events(repo, some)) if shipped else {}
+    for count, (target, now, path, made_from) in enumerate(stale, 1):
+        moments, more = timeline(gate, head, target, told.get(str(target), ()), broken)
+        files.put(path, made_from, target_page(place, now, moments, more))
+        workspace.progress.counted("pages written", count, len(stale))
+
+
+def _by_target(every: Iterable[Event]) -> Mapping[str, Sequence[Event]]:
+    found: dict[str, list[Event]] = {}
+    for event in every:
+        found.setdefault(event.target, []).append(event)
+    return found
+
+
+def _told(commit: Commit, *kinds: str) -> tuple[Change, ...]:
+    """What a commit changed in documents of these kinds."""
+    return tuple(change for change in commit.changes if path_kind(change.path) in kinds)
+
+
+def _on(path: str) -> str:
+    """The target that such a document is of; of a hold on all, "all"."""
+    if path_kind(path) == "hold":
+        return path.removeprefix("holds/").removesuffix(".json")
+    return str(target_of(path))
+
+
+def _waiting(gate: Gate, main: Oid, pull: Pull) -> Waiting:
+    """A pull request, with why it is open still."""
+    why = []
+    if is_stale(gate, main, pull):
+        why.append("main moved on since: pointsman pr refresh rebuilds it")
+    verdict = gate.judge_change(main, pull.head)
+    why += [f"{fault.rule}: {fault.says}" for fault in verdict.faults if fault.rule not in ("stale-base", "unapproved")]
+    if (approvals := approvals_of(gate, main, gate.consent(main, pull.head))) is not None:
+        why.append(approvals_line(approvals))
+    why += [f"accepts {fault.rule}: {reason}" for fault, reason in verdict.accepted]
+    targets = list(map(str, pull.targets))
+    waits = why or ["no rule stops it: it waits for somebody to merge it"]
+    return Waiting(reference(pull), pull.title, targets, pull.author, pull.opened_at, waits)
+
+
+def _judged(
+    workspace: Workspace, main: Oid, known: object, newer: Sequence[Commit] | None
+) -> tuple[Judged, Mapping[str, Sequence[Event]] | None]:
+    """What audit finds in main, going on from what it found last time if the same would judge the same way now.
+
+    Where it begins anew it also reads every event, newest first, by target.
+    """
+    repo, gate = workspace.repo, workspace.gate
+    gate.consents.policies.always = True
+    head = Snapshot(repo, main)
+    settings = head.settings()
+    there = (head.entry(path) for path in (SETTINGS_PATH, settings.allowed_signers) if path)
+    by = f"{__version__} {' '.join(entry.oid if entry is not None else '-' for entry in there)}"
+    before = _as_judged(known)
+    if newer is None or before is None or before.by != by or (newer and before.main != newer[-1].parents[0]):
+        before, newer = None, repo.read_history().commits
+    since = Oid(settings.audit_since)
+    signatures = Signatures(gate.documents, main, clock=workspace.now)
+    reader = EventReader(repo, CommitTimes(repo, main)) if before is None else None
+    found: list[Event] = []
+    faults = list(before.faults) if before is not None else []
+    commits, done = before.commits if before is not None else 0, 0
+    for some in in_batches(repo, newer[::-1]):
+        judged = [each for each in some if before is not None or not _is_past(repo, each, since)]
+        signatures.look(judged)
+        wanted = {each.oid for each in judged}
+        for commit in some:
+            if commit.oid in wanted:
+                faults += _faults(gate, commit, gate.judge_commit(main, commit, signatures.missing(commit.oid)))
+            if reader is not None and (changes := _told(commit, "manifest", "hold")):
+                found += reader.of(replace(commit, changes=changes), gate.past.message(commit))
+        commits += len(judged)
+        done += len(some)
+        workspace.progress.counted("commits judged", done, len(newer))
+    return Judged(by, main, commits, faults), _by_target(found[::-1]) if reader is not None else None
+
+
+def _faults(gate: Gate, commit: Commit, verdict: Verdict) -> Iterator[LandedFault]:
+    """What a commit broke, and what it accepts: of guardrails, which only judge before the merge, by its message."""
+    yield from (landed(fault, commit) for fault in verdict.faults)
+    yield from (landed(fault, commit, reason) for fault, reason in verdict.accepted)
+    told = {(fault.rule, fault.path) for fault, _ in verdict.accepted}
+    for said in gate.past.message(commit).said:
+        for rule, reason in said.accepts.items():
+            path = said.target.manifest_path
+            if (rule, path) not in told:
+                yield landed(Fault(path, rule, "a guardrail, judged before the merge"), commit, reason)
+
+
+def _is_past(repo: Repository, commit: Commit, since: Oid) -> bool:
+    """Whether a commit is `[audit] since` or older, and so taken as it stands."""
+    index = repo.read_history()
+    return bool(since) and since in index and index.is_older(commit.oid, since)
+
+
+def _as_audit(judged: Judged) -> Mapping[str, Any]:
+    """What was judged, as the next run reads it."""
+    return {
+        "by": judged.by,
+        "main": judged.main,
+        "commits": judged.commits,
+        "faults": [as_document(each) for each in judged.faults],
+    }
+
+
+def _as_judged(known: object) -> Judged | None:
+    try:
+        assert isinstance(known, dict)
+        faults = [LandedFault(**each) for each in known["faults"]]
+        return Judged(str(known["by"]), str(known["main"]), int(known["commits"]), faults)
+    except (AssertionError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _page(files: SiteFiles, path: str, made: Sequence[Any], draw: Callable[[], str]) -> None:
+    made_from = _made_from(made)
+    if not files.has(path, made_from):
+        files.put(path, made_from, draw())
+
+
+def _made_from(made: Sequence[Any]) -> str:
+    """What tells two pages apart: a hash of all that stands on them."""
+    return hashlib.sha256(repr(made).encode("utf-8", "backslashreplace")).hexdigest()[:24]

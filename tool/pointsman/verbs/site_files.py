@@ -1,0 +1,109 @@
+"""The directory of a site: pages are replaced in one piece, and only where they differ; stale ones go.
+
+`.pointsman-site.json` makes a directory one of ours. Nothing is written into a directory that has other things in it
+and no such file, and nothing is removed but what looks like a page of ours and is named in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pointsman.errors import Problem
+from pointsman.files import read_file, write_new
+from pointsman.state.names import NAME
+
+_NAMED = ".pointsman-site.json"
+_MOST = 64_000_000  # bytes of that file: 200,000 targets
+_PAGE = re.compile(rf"(?:index|audit|targets-[0-9]{{1,4}})\.html|targets/{NAME}/{NAME}\.html")
+
+
+class SiteFiles:
+    """The files of a site. `pages`: path → what it was made from; `kept`: what else the last run left."""
+
+    def __init__(self, directory: str) -> None:
+        self._root = Path(directory)
+        self.pages: dict[str, str] = {}
+        self.kept: Mapping[str, Any] = {}
+        self.written = 0
+        self._now: dict[str, str] = {}
+        try:
+            if self._root.exists() and not self._root.is_dir():
+                raise Problem(f"{directory} is a file: name a directory")
+            self._read(directory)
+        except OSError as error:
+            raise Problem(f"cannot read {error.filename or directory}: {error.strerror}") from error
+
+    def _read(self, directory: str) -> None:
+        path = self._root / _NAMED
+        if not os.path.lexists(path):
+            if self._root.exists() and any(self._root.iterdir()):
+                raise Problem(f"{directory} has files that pointsman site did not make: name a new directory")
+            return
+        try:
+            found = json.loads(read_file(path, _MOST))
+            pages = {str(path): str(made) for path, made in found["pages"].items() if _PAGE.fullmatch(path)}
+            kept = dict(found["kept"])
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise Problem(f"{path} cannot be read: remove {directory}, and it is made again") from None
+        self.pages, self.kept = pages, kept
+
+    def has(self, path: str, made_from: str) -> bool:
+        """Keep a page that stands there, made from the same; whether there is one."""
+        if self.pages.get(path) != made_from or not (self._root / path).is_file():
+            return False
+        self._now[path] = made_from
+        return True
+
+    def put(self, path: str, made_from: str, text: str) -> None:
+        """Write a page, in one piece."""
+        self._now[path] = made_from
+        self._write(path, text.encode("utf-8", "backslashreplace"))
+        self.written += 1
+
+    def done(self, kept: Mapping[str, Any]) -> int:
+        """Remove the pages that are no more, and remember what there is; how many pages there are."""
+        for path in sorted(self.pages.keys() - self._now.keys()):
+            self._remove(path)
+        if self._now != self.pages or kept != self.kept or not (self._root / _NAMED).exists():
+            told = {"v": 1, "pages": dict(sorted(self._now.items())), "kept": kept}
+            self._write(_NAMED, json.dumps(told, separators=(",", ":")).encode())
+        return len(self._now)
+
+    def begin(self) -> None:
+        """Make the directory one of ours, before the first page: a run that dies leaves one that can go on."""
+        if not (self._root / _NAMED).exists():
+            self._write(_NAMED, b'{"v":1,"pages":{},"kept":{}}')
+
+    def _write(self, path: str, data: bytes) -> None:
+        whole = self._root / path
+        temporary = whole.with_name(f".{secrets.token_hex(6)}.tmp")
+        try:
+            if not whole.parent.is_dir():
+                whole.parent.mkdir(parents=True)
+            for parent in whole.parents[: path.count("/")]:
+                if parent.is_symlink():
+                    raise Problem(f"{parent} is a symbolic link: remove it")
+            write_new(temporary, data)
+            os.replace(temporary, whole)
+        except OSError as error:
+            raise Problem(f"cannot write {whole}: {error.strerror}") from error
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+    def _remove(self, path: str) -> None:
+        whole = self._root / path
+        if any(parent.is_symlink() for parent in whole.parents[: path.count("/")]):
+            return
+        with contextlib.suppress(OSError):
+            whole.unlink()
+        if path.count("/"):
+            with contextlib.suppress(OSError):  # other pages are in it
+                whole.parent.rmdir()
