@@ -187,6 +187,8 @@ def test_the_same_prefix_at_another_endpoint_is_another_place() -> None:
 @pytest.mark.parametrize(
     "tables,says",
     [
+        (b'[serving]\ninstance_ttl = "1h"\n' + EU, "[serving] and [[serving]] are both there: several are written"),
+        (EU + b'[ serving ]\ninstance_ttl = "1h"\n', "[serving] and [[serving]] are both there"),
         (EU + EU, "two of [[serving]] have the name eu: give each place a name of its own"),
         (EU + EU.replace(b'"eu"', b'"EU"'), "two of [[serving]] have the name eu"),
         (EU + EU.replace(b'"eu"', b'"us"'), "neither prefix may be in the other one"),

@@ -225,6 +225,16 @@ def test_to_names_a_commit_a_version_or_a_time(shop: Shop) -> None:
             break_it(shop, to=wrong)
 
 
+def test_what_is_current_is_not_claimed(shop: Shop) -> None:
+    done = break_it(shop, to=manifests_commit(shop, 0))
+    assert (done.exit_code, outcome_of(done), claim_of(shop)) == (0, "unchanged", None)
+    assert "nothing to claim" in done.value.targets[0].says
+    assert done.value.targets[0].claim is None
+    break_it(shop)
+    assert outcome_of(break_it(shop, to=manifests_commit(shop, 0))) == "claimed", "it ends another claim"
+    assert shop.serving == shop.manifest
+
+
 @pytest.mark.slow
 def test_a_blob_that_is_missing_or_altered_is_not_pointed_to(shop: Shop) -> None:
     third, second, _ = manifests(shop)
@@ -251,6 +261,9 @@ def test_nothing_earlier_and_nothing_left_are_told(shop: Shop) -> None:
     below(shop, claim_key(GROCER)).unlink()
     assert shop.serving == first
     with pytest.raises(Problem, match="has no earlier state there"):
+        break_it(shop)
+    below(shop, state_key(GROCER)).write_text("{}")
+    with pytest.raises(Problem, match=r"states/grocer/home\.json cannot be read as states: somebody else wrote it"):
         break_it(shop)
     below(shop, state_key(GROCER)).unlink()
     with pytest.raises(Problem, match="has no earlier states of grocer/home"):
@@ -284,6 +297,10 @@ def test_what_the_command_says_beforehand(shop: Shop) -> None:
     assert told[0].startswith("the claim holds until ")
     assert "do not let this key sign for pointsman-claim" in told[1]
     assert told[2] == "the next sync that reaches git undoes this: its claim is not signed; sign it with --key FILE"
+    below(shop, LEFT_KEY).unlink()
+    request = break_glass.Request(GROCER, "broken", key=str(shop.root / "ann"), to=manifests_commit(shop, 2))
+    break_glass.break_glass(shop.desk, request, told.append)
+    assert "/.pointsman/break-glass.json names no allowed signers" in told[3]
 
 
 def manifests_commit(shop: Shop, place: int) -> str:
@@ -451,8 +468,11 @@ def test_status_audit_and_gc_see_an_open_claim(shop: Shop) -> None:
         text = status_text.render(found.value)
         assert ": the day is broken; next: pointsman rollback --ratify" in text
         assert 'pointsman_claims{target="grocer/home"} 1.0' in status_text.render_prometheus(found.value)
-        notes = audit.audit(Workspace(repo)).notes
-        assert any("grocer/home: claimed by ann@example.org" in note for note in notes)
+        audited = audit.audit(Workspace(repo))
+        assert any("grocer/home: claimed by ann@example.org" in note for note in audited.notes)
+        (told,) = audited.document["claims"]
+        assert (told["target"], told["place"], told["claim"]["holds"]) == ("grocer/home", "", True)
+        assert "claims" not in audit.audit(Workspace(repo, offline=True)).document
         from pointsman.repo.snapshot import Snapshot
 
         head = Snapshot(repo, repo.refresh())
@@ -464,7 +484,9 @@ def test_status_audit_and_gc_see_an_open_claim(shop: Shop) -> None:
     shop.sync()
     with shop.open() as repo:
         assert status.status(Workspace(repo), [GROCER]).document["targets"][0]["claim"] is None
-        assert not [note for note in audit.audit(Workspace(repo)).notes if "claim" in note]
+        audited = audit.audit(Workspace(repo))
+    assert not [note for note in audited.notes if "claim" in note]
+    assert audited.document["claims"] == []
 
 
 # main gets it
@@ -535,7 +557,10 @@ def test_at_several_places_it_is_done_at_each_and_one_that_is_away_stops_no_othe
     assert shop.sync().exit_code == 0
     pointers = [shop.root / name / "grocer" / "home" / "manifest.json" for name in ("us", "eu")]
     shop.pull()
-    done = break_it(shop)
+    told: list[str] = []
+    request = break_glass.Request(GROCER, "the day is broken", key=str(shop.root / "ann"))
+    done = break_glass.break_glass(shop.desk, request, told.append)
+    assert [line.partition(" until ")[0] for line in told] == ["us: the claim holds", "eu: the claim holds"]
     assert [each["outcome"] for each in done.document["targets"][0]["places"]] == ["claimed", "claimed"]
     assert [each.read_bytes() for each in pointers] == [first, first]
     synced = shop.sync()

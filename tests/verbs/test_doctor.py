@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import broken_glass
 import pytest
 from answering import answering, plain
 from bucketshop import BucketShop
 from seaweed import BUCKET, Server, free_ports
-from shop import Shop, refused
+from shop import GROCER, Shop, git, popularity, refused
 
 from pointsman.cli import doctor as doctor_command
 from pointsman.errors import Blocked, Refused
 from pointsman.outcome import Outcome
+from pointsman.serving.fence import SYNCED
+from pointsman.serving.states import state_key
 from pointsman.store.directory import FileStore
 from pointsman.verbs import doctor
 from pointsman.workspace import Workspace
@@ -172,3 +175,39 @@ def test_it_tells_of_another_owner_of_gc_that_never_ran_and_of_trash_that_is_due
     assert "what was taken on 2020-01-02 may be due" in said()["store trash"]
     assert list(bad(examine(shop))) == ["store owner"]
     assert f"{other} stands there. Name it with --also" in bad(examine(shop))["store owner"]
+
+
+@pytest.mark.slow
+def test_it_says_whether_break_glass_is_ready(tmp_path: Path) -> None:
+    shop = broken_glass.shipped(tmp_path)
+    cart = popularity(tmp_path / "c.json", 5, surface="cart")
+    shop.publish(cart, merge=True)
+
+    def told() -> dict[str, tuple[bool, str]]:
+        with shop.open(shop.desk) as repo:
+            checks = doctor.doctor(Workspace(repo)).value.checks
+        return {each.name: (each.ok, each.says) for each in checks if each.name.startswith("break-glass")}
+
+    found = told()
+    ok, says = found["break-glass states"]
+    assert ok
+    assert says.startswith("1 of 2 targets have an earlier state to go back to; nothing is left of grocer/cart: sync")
+    assert found["break-glass signers"] == (True, ".pointsman/break-glass.json has main's allowed signers")
+    assert found["break-glass key"][1].startswith("1 key may sign claims; git config user.signingkey names none here")
+    for name, says in (("ann", "is that of ann@example.org"), ("eve", "do not name the one that git names here")):
+        git(shop.desk, "config", "gpg.format", "ssh")
+        git(shop.desk, "config", "user.signingkey", str(tmp_path / name))
+        assert says in told()["break-glass key"][1]
+    git(shop.desk, "config", "user.signingkey", str(tmp_path / "nobody"))
+    assert "cannot be used: there is no key" in told()["break-glass key"][1]
+    broken_glass.below(shop, state_key(GROCER)).write_text("[]")
+    shop.pull()
+    (shop.desk / "allowed_signers").write_text("# nobody\n")
+    shop.push("nobody signs")
+    found = told()
+    assert not found["break-glass states"][0]
+    assert "what sync left of grocer/home cannot be read" in found["break-glass states"][1]
+    assert "of an earlier main" in found["break-glass signers"][1]
+    assert found["break-glass key"][1].startswith("0 keys may sign claims; the one that git names here cannot")
+    broken_glass.below(shop, SYNCED).unlink()
+    assert told() == {}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
+import termios
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +27,7 @@ from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.report import status as status_text
 from pointsman.report import status_table
+from pointsman.serving import instances
 from pointsman.serving.instances import FORGOTTEN, MOST_TARGETS
 from pointsman.state.log_line import MOST, read_form
 from pointsman.verbs import log_lines, seen, status, watch
@@ -226,6 +232,37 @@ def test_targets_of_one_instance_are_bounded(fleet: Fleet) -> None:
     assert made.value.skipped == {"of too many targets": 3}
 
 
+def test_instances_of_a_place_are_bounded_and_so_is_what_is_read_of_them(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert seen.MOST_INSTANCES == 1000
+    for module in (seen, instances):
+        monkeypatch.setattr(module, "MOST_INSTANCES", 3)
+    made = fleet.lines(*({**fleet.load(), "pod": f"p{each}"} for each in range(5)), fields=(("instance", "pod"),))
+    assert [each.instance for each in made.value.instances] == ["p0", "p1", "p2"]
+    assert made.value.skipped == {"of more than 3 instances": 2}
+    for each in ("p7", "p8"):  # other processes may write of others
+        fleet.lines(fleet.load(), instance=each)
+    assert fleet.counts() == (0, 3, 3)
+
+
+def test_of_several_places_the_one_where_the_instances_read_is_named(tmp_path: Path) -> None:
+    place = '[[serving]]\nname = "{0}"\nmanifest = "file://{1}/{0}/{{tenant}}/{{surface}}/manifest.json"\n'
+    shop = Shop(tmp_path, place.format("us", tmp_path) + place.format("eu", tmp_path))
+    shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)
+    shop.sync()
+    fleet = Fleet(shop, 0)
+    log = tmp_path / "a.log"
+    log.write_text(json.dumps(fleet.load()) + "\n")
+    with shop.open() as repo:
+        for name in ("", "us-east"):
+            with pytest.raises(Problem, match=r"--place: say where these instances read .*: the places are us, eu"):
+                seen.seen(fleet.workspace(repo), seen.Request((str(log),), instance="web-0", place=name))
+        seen.seen(fleet.workspace(repo), seen.Request((str(log),), instance="web-0", place="eu"))
+    assert [path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("web-0.json")] == ["eu"]
+    assert fleet.counts() == (0, 1, 1)
+
+
 def test_older_lines_change_nothing_that_later_ones_said(fleet: Fleet) -> None:
     fleet.lines(fleet.load())
     made = fleet.lines(fleet.load(ts=fleet.now - 100, hash="cd" * 32), fleet.load(ts=fleet.now - FORGOTTEN - 1))
@@ -287,6 +324,87 @@ def test_nothing_is_written_where_sync_never_was_and_the_minute_comes_again(kept
             seen.seen(fleet.workspace(repo), request, missed=told.append, clock=lambda: next(minutes))
     assert told
     assert all("it is tried again" in each for each in told)
+
+
+def test_a_named_pipe_that_nobody_writes_to_yet_holds_up_nothing(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_lines, "_PAUSE", 0)
+    pipe, log = fleet.shop.root / "pipe", fleet.shop.root / "a.log"
+    os.mkfifo(pipe)
+    log.write_text(json.dumps(fleet.load()) + "\n")
+    looks = itertools.count()
+    made: list[Outcome[Any]] = []
+
+    def read() -> None:
+        with fleet.shop.open() as repo:
+            request = seen.Request((str(pipe), str(log)), follow=True, instance="web-0")
+            made.append(seen.seen(fleet.workspace(repo), request, stopped=lambda: next(looks) == 5))
+
+    reading = threading.Thread(target=read, daemon=True)
+    reading.start()
+    reading.join(60)
+    assert not reading.is_alive()
+    assert made[0].value.lines == 1
+
+
+def test_a_named_pipe_is_read_and_a_process_that_is_told_to_stop_keeps_what_it_heard(fleet: Fleet) -> None:
+    pipe = fleet.shop.root / "pipe"
+    os.mkfifo(pipe)
+    words = ["-C", str(fleet.shop.desk), "seen", "--follow", str(pipe), "--instance", "web-7", "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "pointsman", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        with pipe.open("w") as writing:
+            print(json.dumps(fleet.load(ts=fleet.now - 60)), file=writing, flush=True)
+            while fcntl.ioctl(writing, termios.FIONREAD, b"\0" * 4) != b"\0" * 4:  # until it is read
+                assert process.poll() is None
+            process.terminate()
+            out, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (0, "")
+    assert [each["instance"] for each in json.loads(out)["instances"]] == ["web-7"]
+    assert [each.name for each in fleet.ledger.iterdir()] == ["web-7.json"]
+
+
+KILLED = """
+import itertools, os, signal, sys
+from pointsman.cli.main import main
+from pointsman.store.directory import FileStore
+replace, count = FileStore.replace, itertools.count()
+def dies(store, key, data, *, was):
+    mine = next(count) == {step}
+    if mine and not {after}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(store, key, data, was=was)
+    if mine:
+        os.kill(os.getpid(), signal.SIGKILL)
+FileStore.replace = dies
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "step, after",
+    [(0, False), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((0, True), (1, False), (1, True)))],
+)
+def test_killed_at_any_write_what_is_kept_is_whole_and_reading_again_finishes(
+    fleet: Fleet, step: int, after: bool
+) -> None:
+    fleet.lines({**fleet.load(ts=fleet.now - 120), "pod": "web-0"}, fields=(("instance", "pod"),))
+    before = (fleet.ledger / "web-0.json").read_bytes()
+    log = fleet.shop.root / "lines.log"
+    log.write_text("".join(json.dumps({**fleet.load(ts=fleet.now - 60, hash="cd" * 32), "pod": each}) + "\n"
+                           for each in ("web-0", "web-1")))  # fmt: skip
+    words = ["-C", str(fleet.shop.desk), "seen", str(log), "--field", "instance=pod"]
+    program = KILLED.format(step=step, after=after)
+    assert subprocess.run([sys.executable, "-c", program, *words], check=False).returncode == -signal.SIGKILL
+    has = {path.name: path.read_bytes() for path in fleet.ledger.iterdir() if not path.name.startswith(".")}
+    assert (has["web-0.json"] == before) == (step == 0 and not after)
+    assert ("web-1.json" in has) == (step == 1 and after)
+    assert all(json.loads(data)["v"] == 1 for data in has.values())
+    assert fleet.counts() is not None
+    subprocess.run([sys.executable, "-m", "pointsman", *words], check=True, capture_output=True)
+    assert fleet.counts() == (0, 2, 2)
+    told = [json.loads(path.read_bytes()) for path in sorted(fleet.ledger.glob("web-*.json"))]
+    assert [each["targets"]["grocer/home"]["sha256"] for each in told] == ["cd" * 32] * 2
 
 
 @pytest.mark.parametrize("name", ["nowhere.log", ""])

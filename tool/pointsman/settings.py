@@ -118,7 +118,8 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH, *, skip: list[str] | 
     except RecursionError as error:
         raise Problem(f"{where}: not TOML: lists and tables nest too deep") from error
     except tomllib.TOMLDecodeError as error:
-        raise Problem(f"{where}: {recognised(data) or f'not TOML: {error}'}") from error
+        says = recognised(data) or _one_and_several(data) or f"not TOML: {error}"
+        raise Problem(f"{where}: {says}") from error
     except ValueError as error:  # Python reads no integer of more than 4,300 digits
         raise Problem(f"{where}: not TOML: a number has too many digits") from error
     if skip is not None:
@@ -160,6 +161,15 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH, *, skip: list[str] | 
         **_hooks(tables.get("notify", {}), where),
         policy=read_policy(policy, where, _OTHER_POLICY),
     )
+
+
+def _one_and_several(data: bytes) -> str:
+    """What is wrong where a table stands with single and with double brackets, which no TOML may have; else ""."""
+    for name in _SEVERAL:
+        head = re.compile(rb"^[ \t]*(\[\[?)[ \t]*%s[ \t]*\]" % name.encode(), re.MULTILINE)
+        if len({found[1] for found in head.finditer(data)}) == 2:
+            return f"[{name}] and [[{name}]] are both there: several are written [[{name}]], each of them"
+    return ""
 
 
 def _forge(table: Mapping[str, Any], where: str) -> dict[str, Any]:

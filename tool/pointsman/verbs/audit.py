@@ -20,7 +20,7 @@ from pointsman.progress import SILENCE, Progress
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.audit.document import Report
-from pointsman.report.audit.value import Audit
+from pointsman.report.audit.value import Audit, OpenClaim
 from pointsman.report.status import claimed
 from pointsman.retention.ripe import Tombstones
 from pointsman.rules.evidence import Checkpoint
@@ -32,6 +32,7 @@ from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 from pointsman.state.paths import DOCUMENTS, path_kind
 from pointsman.state.place import Place
+from pointsman.struct import replace
 from pointsman.trust.bundle import open_bundle, require_free, write_bundle
 from pointsman.trust.keygen import NoKeygen
 from pointsman.workspace import Workspace
@@ -83,13 +84,19 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False, bundle: str | N
     if fences and not lost:
         for each in settings.serving:
             notes += _remember(repo, each, main, accept_rewrite=accept_rewrite)
-    notes += _claims(gate, settings, main, workspace.now) if not workspace.offline else [_FROM_OUTSIDE.format(main)]
+    claims: list[OpenClaim] | None = None
+    if workspace.offline:
+        notes.append(_FROM_OUTSIDE.format(main))
+    else:
+        claims, unknown = _claims(gate, settings, main, workspace.now)
+        notes += [f"{each.target}{_named(each.place)}: {claimed(each.claim)}" for each in claims] + unknown
+        claims = None if unknown else claims
     if ahead := clock_ahead(((commit.oid, commit.time) for commit in every), workspace.now):
         notes.append(ahead)
     if bundle is not None:
         size = write_bundle(repo, main, settings.allowed_signers, Path(bundle))
         notes.append(f"wrote {bundle}, {size:,} bytes")
-    found = report.value(Tombstones(gate, main, workspace.now))
+    found = replace(report.value(Tombstones(gate, main, workspace.now)), claims=claims)
     return Outcome(found, 1 if found.counts.broken else 0, tuple(notes))
 
 
@@ -125,20 +132,26 @@ def _fences(workspace: Workspace, head: Snapshot) -> tuple[list[Fence], list[str
     return fences, notes
 
 
-def _claims(gate: Gate, settings: Settings, main: Oid, now: int) -> Iterator[str]:
-    """A note for each open claim of break-glass, and for a place that cannot tell."""
+def _claims(gate: Gate, settings: Settings, main: Oid, now: int) -> tuple[list[OpenClaim], list[str]]:
+    """The open claims of break-glass, and a note for each place that cannot tell."""
     claims = Claims(gate, main, now)
+    found: list[OpenClaim] = []
+    unknown = []
     for place in settings.serving:
         try:
-            found = claims_at(open_place(place))
-            for target, held in found.items():
-                yield f"{target}{_at(place)}: {claimed(told_claim(claims.judge(place, target, held.data)))}"
+            for target, held in claims_at(open_place(place)).items():
+                found.append(OpenClaim(str(target), place.name, told_claim(claims.judge(place, target, held.data))))
         except (Unreachable, NoKeygen) as error:
-            yield f"which claims are open{_at(place)} is not known: {error}"
+            unknown.append(f"which claims are open{_at(place)} is not known: {error}")
+    return found, unknown
 
 
 def _at(place: Place) -> str:
-    return f" at {place.name}" if place.name else ""
+    return _named(place.name)
+
+
+def _named(place: str) -> str:
+    return f" at {place}" if place else ""
 
 
 def _remember(repo: Repository, place: Place, main: Oid, *, accept_rewrite: bool) -> list[str]:

@@ -27,7 +27,7 @@ from pointsman.serving.claims import Standing, claim_key, end_claim, told_claim
 from pointsman.serving.fence import SYNCED, read_fence
 from pointsman.serving.notify import invalidate
 from pointsman.serving.pointers import open_place
-from pointsman.serving.states import State, read_left, read_states, state_key
+from pointsman.serving.states import LEFT_KEY, Left, State, read_left, read_states, state_key
 from pointsman.state.claim import LIFE, NAMESPACE, Claim, has_ended, read_claim
 from pointsman.state.documents import Manifest, rfc3339
 from pointsman.state.message import check_value
@@ -134,7 +134,7 @@ class _Glass:
         self._request = request
         self._target = request.target
         self._who = who
-        self._tell = tell
+        self._tell = (lambda line: tell(f"{at.place.name}: {line}")) if at.place.name else tell
         self._progress = progress
         self._now = clock()
         self._blobs: dict[str, Store] = {}
@@ -166,6 +166,9 @@ class _Glass:
         if holds and not mine and standing is not None and standing.to != state.sha256:
             says = f"{standing.by} claimed {target} at {standing.at} ({standing.reason}): ask, or wait until"
             raise Refused([Fault(claim_key(target), "claim", f"{says} {standing.until}")])
+        if standing is None and held is not None and held.data == state.manifest == states[0].manifest:
+            says = "serving has it, and sync left nothing newer: there is nothing to claim"
+            return Restored(str(target), state.sha256, state.sha256, "unchanged", None, None, says=says)
         # What holds nothing is signed anew by whoever has a key.
         keeps = standing is not None and standing.to == state.sha256 and (holds or (mine and not self._who.key))
         claim = standing if keeps and standing is not None else self._claim(fence.commit, states, held, state)
@@ -189,7 +192,7 @@ class _Glass:
             pull_request=None,
             commit=None,
             says=stays,
-            claim=told_claim(Standing(claim, says="" if self._will_hold(claim) else _why_not(claim))),
+            claim=told_claim(Standing(claim, says="" if self._will_hold(claim) else self._why_not(claim))),
         )
 
     def _is_begun(self, claim: Claim, mine: bool, states: Sequence[State], held: Held | None) -> bool:
@@ -203,10 +206,12 @@ class _Glass:
 
     def _states(self) -> list[State]:
         held = self._store.read(state_key(self._target))
-        states = read_states(held.data) if held is not None else []
-        if not states:
+        if held is None:
             says = "sync leaves them with each pointer that it writes"
             raise Problem(f"{self._place.root} has no earlier states of {self._target}: {says}")
+        if not (states := read_states(held.data)):
+            says = "somebody else wrote it; sync writes it anew with the next pointer of this target"
+            raise Problem(f"{self._place.root}/{state_key(self._target)} cannot be read as states: {says}")
         return states
 
     def _claim(self, main: str, states: Sequence[State], held: Held | None, state: State) -> Claim:
@@ -253,13 +258,25 @@ class _Glass:
 
     @cached_property
     def _allowed(self) -> tuple[Signer, ...]:
-        return read_signers(read_left(self._store).allowed_signers.encode(), NAMESPACE)
+        return read_signers(self._left.allowed_signers.encode(), NAMESPACE)
+
+    @cached_property
+    def _left(self) -> Left:
+        return read_left(self._store)
 
     def _say_beforehand(self, claim: Claim) -> None:
         if self._will_hold(claim):
             self._tell(f"the claim holds until {claim.until}, or until main has something newer")
         else:
-            self._tell(f"the next sync that reaches git undoes this: {_why_not(claim)}")
+            self._tell(f"the next sync that reaches git undoes this: {self._why_not(claim)}")
+
+    def _why_not(self, claim: Claim) -> str:
+        """Why a claim holds nothing, as far as the store tells."""
+        if not claim.signature:
+            return "its claim is not signed; sign it with --key FILE"
+        if not self._left.allowed_signers:
+            return f"{self._place.root}/{LEFT_KEY} names no allowed signers: [audit] allowed_signers says who may sign"
+        return f"main's allowed signers, as sync left them, do not let this key sign for {NAMESPACE}"
 
     def _manifest(self, state: State) -> Manifest:
         manifest = state.read(self._target)
@@ -310,10 +327,3 @@ class _Glass:
         for url in self._place.invalidate:
             if wrong := invalidate(calls, url, self._target):
                 self._at.notes.append(f"invalidate of {self._target} at {url} failed: {wrong}")
-
-
-def _why_not(claim: Claim) -> str:
-    """Why a claim holds nothing, as far as the store tells."""
-    if not claim.signature:
-        return "its claim is not signed; sign it with --key FILE"
-    return f"main's allowed signers, as sync left them, do not let this key sign for {NAMESPACE}"

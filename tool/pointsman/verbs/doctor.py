@@ -17,6 +17,7 @@ from typing import Annotated
 from pointsman.errors import Blocked, MovedFirst, Problem, Unreachable
 from pointsman.forge.open import KINDS
 from pointsman.gate.unmounted import serves_from_store, unmounted
+from pointsman.history.targets import current_targets
 from pointsman.history.times import furthest_clock
 from pointsman.outcome import Outcome
 from pointsman.repo.commit_graph import WRITE, has_path_filters
@@ -24,6 +25,7 @@ from pointsman.repo.process import require_git
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention.condition import condition
+from pointsman.serving import glass
 from pointsman.settings import Settings
 from pointsman.state.consent import NAMESPACE
 from pointsman.store.base import Held, NoConditions, Store
@@ -115,6 +117,17 @@ def doctor(workspace: Workspace) -> Outcome[Examined]:
         if role == "store" and checks[-1].name != "store conditional writes":  # it comes last if nothing can be done
             told = condition(store, repo, settings.trash_days, workspace.now)
             checks += [Check(f"store {name}", ok, says) for name, ok, says in told]
+    if not unreachable and all(check.ok for check in checks if check.name.startswith(("store ", "serving "))):
+        head = Snapshot(repo, repo.main)
+        path = settings.allowed_signers
+        signers = (head.read(path) or b"").decode(errors="replace") if path else ""
+        progress("looking at what sync left for break-glass")
+        try:
+            told = glass.ready(settings.serving, current_targets(head), signers, repo.signing_key, workspace.now)
+            checks += [Check(name, ok, says) for name, ok, says in told]
+        except Unreachable as error:
+            checks.append(Check("break-glass", False, str(error)))
+            unreachable = True
     failed = any(not check.ok for check in checks)
     ahead = furthest_clock(repo, workspace.now)
     return Outcome(Examined(checks), 3 if unreachable else 1 if failed else 0, (ahead,) if ahead else ())

@@ -16,6 +16,7 @@ from pointsman.state.log_line import MOST
 STDIN = "-"
 LONG = b"\n"  # stands for a line that is too long; no line has a line feed in it
 _AT_ONCE = 1 << 16  # bytes
+_READ = os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK  # a named pipe that nobody writes to yet is opened all the same
 _PAUSE = 1.0  # seconds between two looks at files that are followed, and at what stops it
 
 
@@ -80,7 +81,7 @@ class _Source:
         self._part = b""
         self._skips = False  # until the end of a line that is too long
         with self._trouble():
-            self.fd = sys.stdin.fileno() if name == STDIN else os.open(name, os.O_RDONLY | os.O_NOCTTY)
+            self.fd = sys.stdin.fileno() if name == STDIN else os.open(name, _READ)
             self.is_file = stat.S_ISREG(os.fstat(self.fd).st_mode)
 
     def close(self) -> None:
@@ -131,7 +132,7 @@ class _Source:
             yield from self.lines(data)
         yield from self.rest()
         with contextlib.suppress(OSError):
-            new = os.open(self.name, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+            new = os.open(self.name, _READ)
             os.close(self.fd)
             self.fd = new
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pointsman.history.events import Now, ToldEvent
 from pointsman.history.signatures import Signature
+from pointsman.serving.outcomes import ToldClaim
 from pointsman.struct import struct
 from pointsman.values import ArtifactType, CommitId, Count, Moment, TargetName, ToldFault, Version
 
@@ -114,6 +115,15 @@ class RetiredVersion:
 
 
 @struct(frozen=True)
+class OpenClaim:
+    """A claim of break-glass that has not ended, and where it stands."""
+
+    target: TargetName
+    place: Annotated[str, 'of several places: its name; "": there is one']
+    claim: ToldClaim
+
+
+@struct(frozen=True)
 class Audit:
     """Everything that an audit found."""
 
@@ -127,3 +137,6 @@ class Audit:
     signatures: Annotated[Signed | None, "null where [audit] names no allowed_signers"]
     faults: Sequence[LandedFault]
     retired: Annotated[Sequence[RetiredVersion], "every version that has a tombstone on main"] = ()
+    claims: Annotated[
+        Sequence[OpenClaim] | None, "of break-glass, open now; left out where a place could not tell, and of an archive"
+    ] = None
