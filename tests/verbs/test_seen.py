@@ -235,7 +235,7 @@ def test_targets_of_one_instance_are_bounded(fleet: Fleet) -> None:
 def test_instances_of_a_place_are_bounded_and_so_is_what_is_read_of_them(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert seen.MOST_INSTANCES == 1000
+    assert instances.MOST_INSTANCES == 1000
     for module in (seen, instances):
         monkeypatch.setattr(module, "MOST_INSTANCES", 3)
     made = fleet.lines(*({**fleet.load(), "pod": f"p{each}"} for each in range(5)), fields=(("instance", "pod"),))
