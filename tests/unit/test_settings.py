@@ -218,7 +218,12 @@ def test_a_list_of_something_else_is_no_places() -> None:
 
 CANARY = b'[[ring]]\nname = "canary"\nserving = "s3://b/canary/{tenant}/{surface}/m.json"\n'
 PROD = b'[[ring]]\nname = "prod"\nafter = "2h"\n'
-CHECK = b"[check.empty]\n"
+CHECK = b"""[check.empty]
+prometheus = "http://prometheus:9090"
+query = 'up{tenant="{tenant}"}'
+below = 0.02
+for = "10m"
+"""
 
 
 def test_rings_are_places_in_their_order_and_one_of_them_has_the_pointers_of_serving() -> None:
@@ -261,6 +266,35 @@ def test_rings_are_places_in_their_order_and_one_of_them_has_the_pointers_of_ser
         (S3 + CANARY + PROD + b"targets = []\n", "[[ring]] prod targets must be a list of targets and patterns"),
         (S3 + CANARY + PROD + b'targets = ["grocer"]\n', "[[ring]] prod targets: not a pattern of targets: 'grocer'"),
         (S3 + CANARY + PROD + b'afetr = "1h"\n', "unknown key afetr in [[ring]]: did you mean after?"),
+        *(
+            (S3 + CANARY + PROD + b'checks = ["empty"]\n' + CHECK.replace(old, new), "[check.empty]" + says)
+            for old, new, says in (
+                (b"below", b"belwo", ": unknown key belwo: did you mean below?"),
+                (b"below = 0.02\n", b"", " has no limit: give it below or above"),
+                (b"below", b"above = 1\nbelow", " has both below and above"),
+                (b"0.02", b"nan", " below must be a number such as 0.02"),
+                (b"0.02", b"1" * 400, " below must be a number such as 0.02"),
+                (b"0.02", b"true", " below must be a number such as 0.02"),
+                (b'for = "10m"\n', b"", ' for is missing: give it, such as for = "10m"'),
+                (b'"10m"', b'"10 minutes"', ' for must be a time such as "10m"'),
+                (b'"10m"', b'"10m"\nvalid = 3', ' valid must be a time such as "10m"'),
+                (b"http://", b"http://u:secret@", " prometheus must be the URL of a server"),
+                (b"http://prometheus:9090", b"prometheus:9090", " prometheus must be the URL of a server"),
+                (b":9090", b":9090?x=1", " prometheus must be the URL of a server"),
+                (b"query =", b"qurey =", ": unknown key qurey: did you mean query?"),
+                (b'="{tenant}"', b'=~"{tenant}"', " query has {tenant} where a name could change the question"),
+                (b'="{tenant}"', b'!~"{tenant}"', " query has {tenant} where a name could change the question"),
+                (b'up{tenant="{tenant}"}', b"up_{tenant}", " query has {tenant} where a name could change"),
+                (b'up{tenant="{tenant}"}', b"up{a=`x`}{tenant}", " query has {tenant} where a name could change"),
+                (b"}'", b"} @ end()'", " query has @, which asks about a moment of its own"),
+                (b'"10m"', b'"10m"\non_failure = "no"', ' on_failure must be "stop" or "rollback"'),
+                (
+                    b'"10m"',
+                    b'"10m"\non_failure = "rollback"',
+                    ' on_failure = "rollback" needs {tenant} and {surface} in its query, so that a target goes back',
+                ),
+            )
+        ),
         (
             S3 + CANARY + PROD + b'serving = "s3://b/canary/prod/{tenant}/{surface}/m.json"\n',
             "[[ring]] serving: canary has s3://b/canary, and prod has s3://b/canary/prod: neither prefix may be in",

@@ -13,6 +13,8 @@ from pointsman.errors import Problem
 from pointsman.guardrails.limits import Limit
 from pointsman.guardrails.policy import Policy, read_policy
 from pointsman.guardrails.table import DEFAULTS
+from pointsman.state.check import Check
+from pointsman.state.check_settings import read_checks
 from pointsman.state.demands import EvidenceDemand, read_approvals, read_audit, read_demands
 from pointsman.state.hook_url import check_hook
 from pointsman.state.names import Target
@@ -70,6 +72,7 @@ class Settings:
     former: tuple[str, ...] = ()
     serving: tuple[Place, ...] = ()  # in their order, those of rings, too; the one of [serving] has no name
     rings: tuple[Ring, ...] = ()  # in their order; none: every place follows main
+    checks: Mapping[str, Check] = field(default_factory=dict)  # by name
     forge: str = _LOCAL
     records: str = "push"
     group: str = "target"
@@ -151,6 +154,7 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH, *, skip: list[str] | 
         former=formers,
         serving=places,
         rings=read_rings(rings, places if rings else (), tables.get("check", {}), where),
+        checks=read_checks(tables.get("check", {}), where),
         **_forge(forge, where),
         artifact_bytes=_count(limits, "artifact_bytes", default.artifact_bytes, where),
         state_file_bytes=_count(limits, "state_file_bytes", default.state_file_bytes, where),

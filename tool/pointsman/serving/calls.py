@@ -82,7 +82,7 @@ class Calls:
                 if answer.is_success:
                     return ""
                 answered = True
-                wrong = f"HTTP {answer.status_code}{_reason(answer.content, headers)}"
+                wrong = f"HTTP {answer.status_code}{reason(answer.content, headers)}"
                 if answer.status_code < 500 and answer.status_code not in (408, 429):
                     return wrong
             if again < _POST_TRIES - 1:
@@ -174,15 +174,16 @@ def read_headers(variable: str, tenant: str = "") -> dict[str, str]:
     return headers
 
 
-def _reason(answer: bytes, headers: Mapping[str, str]) -> str:
-    """What a server says of a refusal, as `: <detail>`: the detail of RFC 9457 if it is that, else its first words.
+def reason(answer: bytes, headers: Mapping[str, str]) -> str:
+    """What a server says of a refusal, as `: <detail>`: the detail of RFC 9457, or the error of Prometheus, if it is
+    that, else its first words.
 
     A server may send back what it got: words of the headers of the request are not shown.
     """
     text = answer[: 64 * _CHARACTERS_SHOWN].decode(errors="replace")
     with contextlib.suppress(ValueError, RecursionError):
         document = json.loads(text)
-        says = [document.get(name) for name in ("detail", "code")] if isinstance(document, dict) else []
+        says = [document.get(name) for name in ("detail", "code", "error")] if isinstance(document, dict) else []
         text = ", ".join(each for each in says if isinstance(each, str) and each) or text
     for secret in (word for value in headers.values() for word in value.split() if len(word) >= _SECRET_CHARACTERS):
         text = text.replace(secret, "***")
