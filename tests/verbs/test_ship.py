@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from pointsman.cli.main import main
 from pointsman.errors import Refused
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot, versions_in
-from pointsman.verbs import ship
+from pointsman.verbs import refresh, review, ship
 from pointsman.workspace import Workspace
 
 
@@ -56,6 +57,65 @@ def test_recorded_versions_are_opened_merged_and_then_unchanged(shop: Shop) -> N
     assert git(shop.origin, "ls-tree", "-r", "--name-only", "main~1") == git(
         shop.origin, "ls-tree", "-r", "--name-only", "main"
     )
+
+
+def test_what_main_has_can_be_shipped_again(shop: Shop) -> None:
+    """The same versions and a new time: for a ring it is another state, and a git revert of it changes no version."""
+    was, before = shop.main, json.loads(shop.manifest)
+    with shop.open() as repo:
+        shipped = ship.ship(Workspace(repo), ship.Request(GROCER, again=True, merge=True)).document
+    assert shipped["targets"][0]["outcome"] == "merged"
+    after = json.loads(shop.manifest)
+    assert after["updated_at"] > before["updated_at"]
+    assert {**after, "updated_at": 0} == {**before, "updated_at": 0}
+    assert git(shop.origin, "log", "-1", "--format=%s", "main") == "ship: grocer/home again"
+    assert shop.check(base=was, head="main") == []
+    assert shop.sync().document["targets"][0]["outcome"] == "written"
+    shop.pull()
+    git(shop.desk, "revert", "--no-edit", "HEAD")
+    git(shop.desk, "push", "-q", "origin", "HEAD:main")
+    assert json.loads(shop.manifest) == before
+    assert shop.sync().document["targets"][0]["outcome"] == "written"
+
+
+@pytest.mark.slow
+def test_an_open_pull_request_that_ships_again_is_adopted_and_closed_when_main_moves(shop: Shop) -> None:
+    def again() -> str:
+        with shop.open() as repo:
+            outcome = ship.ship(Workspace(repo), ship.Request(GROCER, again=True)).document["targets"][0]["outcome"]
+            return str(outcome)
+
+    assert [again(), again()] == ["opened", "unchanged"]
+    make_current(shop, merge=True)
+    with shop.open() as repo:
+        done = refresh.refresh(Workspace(repo)).document["pull_requests"]
+    assert [each["outcome"] for each in done] == ["closed"]
+    assert shop.pulls() == []
+
+
+@pytest.mark.slow
+def test_a_ship_that_goes_to_every_ring_at_once_says_so_and_the_review_shows_it(shop: Shop) -> None:
+    settings = shop.desk / "pointsman.toml"
+    shop.pull()
+    canary = f'[[ring]]\nname = "canary"\nserving = "file://{shop.root}/canary/{{tenant}}/{{surface}}/manifest.json"\n'
+    settings.write_text(settings.read_text() + canary + '[[ring]]\nname = "prod"\nafter = "2h"\n')
+    shop.push()
+    with shop.open() as repo:
+        workspace = Workspace(repo)
+        asked = ship.Request(GROCER, again=True, accept=("not-soaked",), reason="it fixes prod")
+        pull = ship.ship(workspace, asked).document["targets"][0]["pull_request"]
+        shown = review.review(workspace.again(), pull["branch"]).document["targets"][0]
+    assert [(each["rule"], each["accepted"], each["reason"]) for each in shown["faults"]] == [
+        ("not-soaked", True, "it fixes prod")
+    ]
+    assert "every ring at once" in shown["faults"][0]["says"]
+    shop.merge()
+    with shop.open() as repo:
+        repo.refresh()
+        lineage = Workspace(repo).gate.lineage(repo.main, GROCER)
+        assert [step.skips_rings for step in lineage] == [True, False, False]
+        assert lineage.last is not None
+        assert lineage.last.is_good
 
 
 @pytest.mark.slow
@@ -107,7 +167,10 @@ def test_what_is_wrongly_asked_is_one_sentence_with_what_was_meant(
     cooc, popularity = (versions(shop)[slot] for slot in ("cooc", "popularity"))
     other = ("0" if cooc[8] != "0" else "1").join((cooc[:8], cooc[9:]))
     for words, says in (
-        (["grocer/home"], "Missing argument 'TYPE@VERSION...'"),
+        (["grocer/home"], "name versions, such as popularity@3f2a91c0, or give --again"),
+        (["grocer/home", f"cooc@{cooc}", "--again"], "--again ships what main has: leave the versions out"),
+        (["grocer/hoem", "--again"], "main has no manifest of it that can be read"),
+        (["grocer/home", "--again", "--accept", "not-soaked", "--reason", "x"], "pointsman.toml has no [[ring]]"),
         (["grocer/home", "cooc"], "'cooc' is not TYPE@VERSION"),
         (["grocer/home", "cooc@xyz"], "'cooc@xyz' is not TYPE@VERSION"),
         (["grocer/hoem", f"cooc@{cooc}"], "no version of grocer/hoem is recorded: did you mean grocer/home"),

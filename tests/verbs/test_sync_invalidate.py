@@ -173,10 +173,10 @@ def test_a_header_for_one_tenant_is_for_no_other(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_server_that_sends_back_what_it_got_makes_us_tell_no_secret() -> None:
-    said = calls._reason(
+    said = calls.reason(
         b'{"detail": "bad token s3cret-token\\u001b[31m of https://u:pw@h/x"}', {"A": "Bearer s3cret-token"}
     )
     assert said == ": bad token ***\\u001b[31m of https://h/x"
-    assert calls._reason(b"", {}) == ""
-    assert len(calls._reason(b"x" * 100_000, {})) < 300
-    assert calls._reason(b"[" * 100_000, {}).startswith(": [[[")
+    assert calls.reason(b"", {}) == ""
+    assert len(calls.reason(b"x" * 100_000, {})) < 300
+    assert calls.reason(b"[" * 100_000, {}).startswith(": [[[")

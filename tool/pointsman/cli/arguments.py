@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pointsman.errors import Problem
+from pointsman.state.ring import NOT_SOAKED
 from pointsman.state.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -160,13 +161,13 @@ class _Rule(_ParamType):
         from pointsman.cli.complete import choose
         from pointsman.guardrails.table import GUARDRAILS
 
-        return choose(GUARDRAILS, incomplete)
+        return choose((*GUARDRAILS, NOT_SOAKED), incomplete)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from pointsman.guardrails.table import GUARDRAILS
 
         where, _, rule = str(value).rpartition(":")
-        if rule not in GUARDRAILS:
+        if rule not in GUARDRAILS and rule != NOT_SOAKED:
             self.fail(f"no guardrail is called {rule!r}{did_you_mean(rule, GUARDRAILS, always=False)}", param, ctx)
         if where:
             TARGETS.convert(where, param, ctx)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @click.command(epilog=example("pointsman ship grocer/home popularity@3f2a91c0 cooc@77b0aa12"))
 @click.argument("target", type=TARGET)
-@click.argument("versions", metavar="TYPE@VERSION...", nargs=-1, required=True, type=VERSION_OF)
+@click.argument("versions", metavar="[TYPE@VERSION]...", nargs=-1, type=VERSION_OF)
+@click.option("--again", is_flag=True, help="Ship anew what main has: its rings begin anew with it.")
 @click.option("--run", metavar="URL", type=URL, help="The pipeline run that asks for it; the commit names it.")
 @ship_options
 @json_option
@@ -28,17 +29,25 @@ def ship(
     /,
     target: Target,
     versions: tuple[tuple[str, str], ...],
+    again: bool,
     **options: Any,
 ) -> Answer:
     """Make recorded versions current, without their files.
 
     A unique prefix of a version is enough.
     """
+    if bool(versions) == again:
+        raise click.UsageError(
+            "name versions, such as popularity@3f2a91c0, or give --again, which ships what main has"
+            if not again
+            else "--again ships what main has: leave the versions out"
+        )
     from pointsman.verbs import ship as verb
 
     request = verb.Request(
         target=target,
         versions=versions,
+        again=again,
         **given(options),
     )
     with call.workspace() as workspace:

@@ -14,6 +14,7 @@ from pointsman.repo.snapshot import Snapshot, versions_in
 from pointsman.state.message import Message, Said, is_restore, parse, vouching
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Entry, Oid
+from pointsman.state.ring import NOT_SOAKED
 
 _MESSAGES_CACHED = 4096
 _LATELY = 20  # steps
@@ -39,6 +40,17 @@ class Step:
         change = next(change for change in commit.changes if change.path == lineage.path)
         self.before: Entry | None = change.old
         self.after: Entry | None = change.new
+
+    @property
+    def oid(self) -> Oid:
+        """The commit's id."""
+        return self.commit.oid
+
+    @property
+    def skips_rings(self) -> bool:
+        """Whether it is a ship whose message accepts that it goes to every ring at once."""
+        said = self.said
+        return said is not None and self.is_ship and NOT_SOAKED in said.accepts
 
     @property
     def older(self) -> Step | None:

@@ -15,6 +15,7 @@ from pointsman.state.message import Message, Said, is_restore, unsaid, vouching
 from pointsman.state.names import Target, short
 from pointsman.state.objects import Entry, Oid
 from pointsman.state.paths import target_of
+from pointsman.state.ring import NOT_SOAKED
 
 
 class TargetChanges:
@@ -93,7 +94,7 @@ class TargetChanges:
         references: list[Mapping[str, Record]] = [documents.records(base, target, change.before)]
         for step in lineage:
             accepts = step.message.accepts(target, step.said.manifest) if step.said is not None else {}
-            if not accepts and step.is_ship:
+            if not accepts.keys() - {NOT_SOAKED} and step.is_ship:
                 shipped = Snapshot(self.repo, step.commit.oid)
                 manifest = documents.manifest(shipped, target)
                 if step.place == 0 or manifest is None or base.commit is None:

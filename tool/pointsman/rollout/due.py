@@ -13,7 +13,6 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from pointsman.state.objects import Oid
 
-NOT_SOAKED = "not-soaked"  # what an Accept: line names that sends a ship to every ring at once
 Waits = Literal["nothing", "time", "check", "stop"]
 
 

@@ -13,14 +13,15 @@ from pointsman.errors import Fault, Problem, Refused, trouble_of
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.review import commit_message
 from pointsman.report.review.document import describe
-from pointsman.settings import Settings
+from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.shipping.branches import digits_of, ship_key
-from pointsman.shipping.options import ShipOptions, accepts_fault, bind
+from pointsman.shipping.options import ShipOptions, accepts, accepts_fault, bind
 from pointsman.state.documents import Manifest, Record, later_moment
 from pointsman.state.message import Said, compose, subject_of
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 from pointsman.state.paths import DOCUMENTS, path_kind, target_of
+from pointsman.state.ring import NOT_SOAKED
 from pointsman.workspace import Workspace
 
 Waiting = dict[Target, list[Fault]]  # why each of these targets may not become current
@@ -44,6 +45,7 @@ class Want:
     records: dict[str, Record] = field(default_factory=dict)
     drops: set[str] = field(default_factory=set)
     history: list[Record] = field(default_factory=list)
+    again: bool = False  # also if main has these versions already
 
     @property
     def every_record(self) -> list[Record]:
@@ -53,7 +55,7 @@ class Want:
     @property
     def ships(self) -> bool:
         """Whether anything shall become current, or stop being it."""
-        return bool(self.records or self.drops)
+        return bool(self.records or self.drops or self.again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class Drafts:
 
         Problem if a guardrail is accepted without a target, and several need that.
         """
+        if not self.settings.rings and any(each.rpartition(":")[2] == NOT_SOAKED for each in self.terms.asked.accept):
+            raise Problem(f"--accept {NOT_SOAKED}: {SETTINGS_PATH} has no [[ring]], so no ship waits: leave it out")
         waiting = self._judge_records(wants)
         self.repo.expect(len(wants))
         self.gate.documents.fetch_ahead(Snapshot(self.repo, self.repo.main), (want.target for want in wants))
@@ -183,7 +187,7 @@ class Drafts:
         current = dict(before.current) if before else {}
         uris = {slot: self.settings.uri(target, slot, record.version) for slot, record in want.records.items()}
         after = {slot: uri for slot, uri in {**current, **uris}.items() if slot not in want.drops}
-        if after == current:
+        if after == current and not want.again:
             if before is not None and (faults := gate.faults_of_current(main, target)):
                 raise Refused(faults)  # main has these versions, but sync does not serve their manifest
             return before, None
@@ -220,6 +224,8 @@ class Drafts:
         for target in ship.manifests:
             broken = {fault.rule for fault in verdict.faults if fault.path == target.manifest_path}
             accepted = broken - {fault.rule for fault in stopping if fault.path == target.manifest_path}
+            if accepts(self._accept, target, NOT_SOAKED):
+                accepted.add(NOT_SOAKED)
             self._accepted[target] = dict.fromkeys(sorted(accepted), self.terms.asked.reason)
         # It can only come once the records are on main: the pull request waits for it.
         stopping = [fault for fault in stopping if fault.rule != "evidence-missing"]
@@ -233,6 +239,7 @@ class Drafts:
     def _compose(self, main: Oid, manifests: Mapping[Target, Manifest], said: Sequence[Said]) -> Ship:
         slots = [(each.target, slot, version) for each in said for slot, version in sorted(each.records.items())]
         gone = [f"without {slot}" for each in said for slot in sorted(each.drops)]
+        gone = gone if slots or gone else ["again"]
         subject = f"ship: {subject_of(slots, gone, [each.target for each in said])}"
         reason = self.terms.asked.reason if any(each.accepts or each.reships for each in said) else ""
         place = "run" if self.terms.together else said[0].target.place

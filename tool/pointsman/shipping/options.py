@@ -10,10 +10,11 @@ from pointsman.guardrails.table import GUARDRAILS
 from pointsman.state.message import check_value
 from pointsman.state.names import Pattern, Target
 from pointsman.state.paths import path_kind, target_of
+from pointsman.state.ring import NOT_SOAKED
 from pointsman.state.suggest import did_you_mean
 
 _TARGETS_SHOWN = 3
-_ACCEPTABLE = (*GUARDRAILS, "evidence-missing")
+_ACCEPTABLE = (*GUARDRAILS, "evidence-missing", NOT_SOAKED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +30,10 @@ class ShipOptions:
     all_or_nothing: bool = False  # if one target has to wait, nothing is written
 
     def __post_init__(self) -> None:
-        check_words(self.run, self.accept, self.reason)
+        check_words(self.run, self.accept, self.reason, ships=True)
 
 
-def check_words(run: str, accept: Sequence[str], reason: str) -> None:
+def check_words(run: str, accept: Sequence[str], reason: str, *, ships: bool = False) -> None:
     """Problem if a word cannot be in a commit message, or if something is accepted without a reason."""
     if run:
         check_value(run, "--run")
@@ -42,6 +43,8 @@ def check_words(run: str, accept: Sequence[str], reason: str) -> None:
         raise Problem("--accept needs --reason: say why the guardrail may be broken, the reviewers will read it")
     for each in accept:
         where, _, rule = each.rpartition(":")
+        if rule == NOT_SOAKED and not ships:
+            raise Problem(f"--accept {NOT_SOAKED} is for ships: what is put back waits for no ring")
         if rule not in _ACCEPTABLE:
             raise Problem(f"no guardrail is called {rule!r}{did_you_mean(rule, _ACCEPTABLE)}")
         if where:

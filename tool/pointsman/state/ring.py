@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pointsman.state.names import Pattern, Target
 from pointsman.state.place import Place
 
+NOT_SOAKED = "not-soaked"  # what an Accept: line names that sends a ship to every ring at once
+
 
 @dataclass(frozen=True, slots=True)
 class Ring:

@@ -25,10 +25,11 @@ from pointsman.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Request(ShipOptions):
-    """What to make current: types and the first digits of one version of each."""
+    """What to make current: types and the first digits of one version of each, or again what main has."""
 
     target: Target
-    versions: tuple[tuple[str, str], ...]
+    versions: tuple[tuple[str, str], ...] = ()
+    again: bool = False
 
 
 @struct(frozen=True)
@@ -44,7 +45,9 @@ def ship(workspace: Workspace, request: Request) -> Outcome[Shipped]:
     repo, gate = workspace.repo, workspace.gate
     head = Snapshot(repo, repo.refresh())
     settings = head.settings()
-    want = Want(request.target)
+    want = Want(request.target, again=request.again)
+    if request.again:
+        want.records.update(_current(gate, head, request.target))
     for slot, text in request.versions:
         if slot in want.records:
             raise Problem(f"{slot} is named twice: one version of each type can be current")
@@ -64,6 +67,15 @@ def ship(workspace: Workspace, request: Request) -> Outcome[Shipped]:
         raise Refused([fault for faults in waiting.values() for fault in faults])
     targets = shipping.preview([want]) if request.dry_run else shipping.ship([want])
     return Outcome(Shipped(versions, targets), publish.exit_code(targets), tuple(shipping.notes))
+
+
+def _current(gate: Gate, head: Snapshot, target: Target) -> Mapping[str, Record]:
+    """The records of what main has of a target; Problem if it has nothing that could be shipped again."""
+    manifest = gate.documents.manifest(head, target)
+    if manifest is None:
+        says = "main has no manifest of it that can be read, so nothing can be shipped again"
+        raise Problem(f"{target}: {says}: name its versions, pointsman ship {target} TYPE@VERSION …")
+    return {slot: _record(gate, head, target, slot, version) for slot, version in manifest.versions.items()}
 
 
 def _record(gate: Gate, head: Snapshot, target: Target, slot: str, text: str) -> Record:

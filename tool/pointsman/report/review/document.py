@@ -42,6 +42,7 @@ from pointsman.rules.guardrail import findings
 from pointsman.state.documents import HOLD_ON_ALL, Hold, Manifest, Record, read_hold, rfc3339
 from pointsman.state.names import Target, short
 from pointsman.state.objects import Oid
+from pointsman.state.ring import NOT_SOAKED
 from pointsman.struct import replace
 from pointsman.values import HoldTerms, JudgedFault, judged
 
@@ -211,6 +212,7 @@ class _Describing:
         for rule, why in (change.said.accepts if change.said is not None else {}).items():
             if rule not in seen:
                 says = "its message accepts this, which is not broken as far as could be judged"
+                says = "it goes to every ring at once, without waiting in any" if rule == NOT_SOAKED else says
                 accepted.append(judged(Fault(path, rule, says), why))
         return accepted + [judged(fault) for fault in self.verdict.faults if fault.path == path]
 
