@@ -172,6 +172,7 @@ COMMANDS: Mapping[str, Of] = {
     )),
     "rollback --ratify": Of("--ratify", "ratify.ratify", (Row("--ratify", None, {}),)),
     "ship": Of("grocer/home cooc@0123", "ship.ship", SHIPS),
+    "ship --again": Of("grocer/home --again", "ship.ship", (Row("--again", None, {}),)),
     "show": Of(VERSION, "show.show", (OFFLINE,)),
     "seen": Of("log", "seen.seen", (
         Row("--follow", None, {"follow": True}),

@@ -71,6 +71,28 @@ def test_a_hold_stops_ships_open_ones_too_and_lets_restores_pass_until_it_is_rel
     assert not git(shop.origin, "ls-tree", "-r", "main", "holds/")
 
 
+def test_a_stopped_ship_lets_ships_pass_and_a_hold_beside_it_leaves_it_stopped(shop: Shop) -> None:
+    """One file says both, and each ends only by its time or by a release."""
+    bad = shop.main
+    stop: dict[str, Any] = {"until": None, "rollout": bad, "reason": "empty results"}
+    assert hold(shop, **stop)["hold"] == {"until": None, "reason": "empty results", "rollout": bad}
+    assert hold(shop, **stop)["outcome"] == "unchanged"
+    assert git(shop.origin, "log", "-1", "--format=%s", "main") == (
+        f"hold: grocer/home that keeps {bad[:12]} from further rings"
+    )
+    assert third(shop, merge=True).document["targets"][0]["outcome"] == "merged"
+    beside = {"until": "2999-01-01T00:00:00Z", "reason": "the feed is broken", "rollout": bad}
+    assert hold(shop)["hold"] == beside
+    with pytest.raises(Refused, match="on hold until 2999"):
+        shop.publish(day=1, merge=True)
+    newer = {**stop, "rollout": shop.main}
+    assert hold(shop, **newer)["hold"] == {
+        **beside, "rollout": newer["rollout"], "reason": "the feed is broken; empty results"
+    }  # fmt: skip
+    assert release(shop)["hold"] is None
+    assert shop.check(base="main~1", head="main") == []
+
+
 @pytest.mark.slow
 def test_a_hold_is_a_pull_request_unless_it_is_wanted_now_and_binds_once_merged(shop: Shop) -> None:
     opened = hold(shop, now=False)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pointsman.errors import Fault
 from pointsman.state.documents import Hold
-from pointsman.state.names import NAME, VERSION
+from pointsman.state.names import NAME, VERSION, short
 from pointsman.state.objects import Oid
 from pointsman.struct import struct
 
@@ -61,15 +61,21 @@ class PullRequest:
 
 @struct(frozen=True)
 class HoldTerms:
-    """Until when a hold stops ships, and why."""
+    """Until when a hold stops ships, which ship it keeps from further rings, and why."""
 
-    until: Annotated[str, Shape(format="date-time")]
+    until: Annotated[Annotated[str, Shape(format="date-time")] | None, "null: ships pass"]
     reason: str
+    rollout: Annotated[CommitId | None, "this ship, and all before it, reach no further ring"] = None
 
     @classmethod
     def of(cls, hold: Hold | None) -> HoldTerms | None:
         """The terms of a hold; None of none."""
-        return cls(hold.until, hold.reason) if hold is not None else None
+        return cls(hold.until or None, hold.reason, Oid(hold.rollout) if hold.rollout else None) if hold else None
+
+    def __str__(self) -> str:
+        """What it stops and how long, as words that follow "hold"."""
+        stops = f"that keeps {short(self.rollout)} from further rings" if self.rollout else ""
+        return " ".join(filter(None, (f"until {self.until}" if self.until else "", stops)))
 
 
 @struct(frozen=True)

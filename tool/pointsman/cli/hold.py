@@ -56,12 +56,12 @@ def render(told: HoldChange) -> str:
     """What became of the hold, whether it binds already, and what to do next."""
     hold, was, pull, outcome = told.hold, told.was, told.pull_request, told.outcome
     on = "everything" if told.target == "all" else told.target
-    held = f"on hold until {hold.until} ({hold.reason})" if hold else "no hold"
-    before = f"; it was on hold until {was.until} ({was.reason})" if was and outcome != "unchanged" else ""
+    held = f"on hold {hold} ({hold.reason})" if hold else "no hold"
+    before = f"; it was on hold {was} ({was.reason})" if was and outcome != "unchanged" else ""
     others = f"; {told.says}" if told.says else ""
     if outcome == "merged":
         commit = short(told.commit or "")
-        if hold:
+        if hold and hold.until:
             return f"{on}: {held}, on main as {commit}: ships are refused from now on, restores pass{before}"
         return f"{on}: released on main as {commit}{'' if others else ': ships pass again'}{before}{others}"
     if pull is None:

@@ -139,12 +139,12 @@ def render(done: RolledBack) -> str:
 
 def _line(each: Restored) -> str:
     pull = each.pull_request
-    held = f", on hold until {each.hold.until}" if each.hold else ""
-    asked = f", with a hold until {each.hold.until}" if each.hold else ""  # in force when it is merged
+    held = f", on hold {each.hold}" if each.hold else ""
+    asked = f", with a hold {each.hold}" if each.hold else ""  # in force when it is merged
     stays = f"the manifest stays: {each.says or 'main has it already'}"
     match each.outcome:
         case "merged" if each.hold is not None and each.from_ == each.to:
-            return f"on hold until {each.hold.until}, on main as {short(each.commit or '')}; {stays}"
+            return f"on hold {each.hold}, on main as {short(each.commit or '')}; {stays}"
         case "merged":
             says = f" ({each.says})" if each.says else ""
             return f"rolled back on main as {short(each.commit or '')}{held}{says}; next: pointsman sync"

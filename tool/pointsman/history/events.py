@@ -251,7 +251,7 @@ class EventReader:
         if not isinstance(hold, Hold):  # it stops ships all the same
             says = f"{change.path} cannot be read, and stops ships until it is corrected or removed"
             return Event(commit, at, "hold", on, message.run, says, now=now)
-        return Event(commit, at, "hold", on, message.run, hold.reason, until=hold.until, now=now)
+        return Event(commit, at, "hold", on, message.run, hold.reason, until=hold.until or None, now=now)
 
 
 def _record(events: list[Event], commit: Commit, at: int, change: Change, message: Message) -> None:

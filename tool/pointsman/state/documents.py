@@ -138,11 +138,12 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """No ships of `target` ("tenant/surface", or "all") before `until`."""
+    """No ships of `target` ("tenant/surface", or "all") before `until`, and no ring more for the ship `rollout`."""
 
     target: str
-    until: str  # RFC 3339, UTC
+    until: str  # RFC 3339, UTC; "": ships pass
     reason: str
+    rollout: str = ""  # the commit of a ship that stays, with all before it, in the rings that have it; "": none
 
     @property
     def path(self) -> str:
@@ -150,10 +151,13 @@ class Hold:
 
     def binds(self, clock: int) -> bool:
         """Whether this hold stops a ship committed at `clock`, in seconds since 1970."""
-        return clock < datetime.fromisoformat(self.until).timestamp()
+        return bool(self.until) and clock < datetime.fromisoformat(self.until).timestamp()
 
     def render(self) -> bytes:
-        return _render({"v": 1, "target": self.target, "until": self.until, "reason": self.reason})
+        until, rollout = (
+            {name: each} if each else {} for name, each in (("until", self.until), ("rollout", self.rollout))
+        )
+        return _render({"v": 1, "target": self.target, **until, "reason": self.reason, **rollout})
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +234,10 @@ def read_hold(data: bytes, path: str) -> Hold | list[Fault]:
     document = _read(data, path, "hold")
     if isinstance(document, list):
         return document
-    if fault := _invalid_date(document["until"], "$.until", path):
+    if "until" in document and (fault := _invalid_date(document["until"], "$.until", path)):
         return [fault]
     del document["v"]
-    return Hold(**document)
+    return Hold(**{"until": "", **document})
 
 
 def read_evidence(data: bytes, path: str) -> Signed | list[Fault]:

@@ -6,7 +6,7 @@ what is asked last takes its place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -31,17 +31,19 @@ from pointsman.values import CommitId, HoldTerms, PullRequest, Shape
 from pointsman.workspace import Workspace
 
 _SHOWN = 3  # targets
+_LONGEST_REASON = 1000  # characters
 _MINUTE = 60  # what "2h" means is rounded up to it, so that asking again is asking for the same
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Which hold: `target` "tenant/surface" or "all", and how. Without `until` it is released."""
+    """Which hold: `target` "tenant/surface" or "all", and how. Without `until` and `rollout` it is released."""
 
     target: str
     until: str | None = None
     reason: str = ""
     now: bool = False
+    rollout: str = ""  # the commit of a ship that shall reach no further ring
 
     def __post_init__(self) -> None:
         check_words("", (), self.reason)
@@ -92,8 +94,18 @@ def is_same(one: Hold | None, other: Hold | None) -> bool:
     """Whether two holds say the same, but for the minute within which the same words were said again."""
     if one is None or other is None:
         return one is other
+    if not one.until or not other.until:
+        return one == other
     apart = datetime.fromisoformat(other.until) - datetime.fromisoformat(one.until)
-    return (one.target, one.reason) == (other.target, other.reason) and 0 <= apart.total_seconds() <= _MINUTE
+    return replace(one, until=other.until) == other and 0 <= apart.total_seconds() <= _MINUTE
+
+
+def _with(wanted: Hold, was: Hold, clock: int) -> Hold:
+    """What is wanted, and what the hold that stands says beside it: only a release, or its time, ends either."""
+    if not wanted.until and was.binds(clock):
+        reason = was.reason if wanted.reason in was.reason else f"{was.reason}; {wanted.reason}"
+        return replace(wanted, until=was.until, reason=reason[:_LONGEST_REASON].rstrip())
+    return replace(wanted, rollout=wanted.rollout or was.rollout)
 
 
 def standing(repo: Repository, entry: Entry | None, path: str) -> Hold | None:
@@ -108,6 +120,8 @@ def change_hold(workspace: Workspace, request: Request) -> Outcome[HoldChange]:
     wanted: Hold | None = None
     if request.until is not None:
         wanted = hold_on(request.target, request.until, request.reason, workspace.now)
+    elif request.rollout:
+        wanted = Hold(request.target, "", check_value(request.reason, "--reason"), request.rollout)
     repo = workspace.repo
     repo.skips_tables = True
     repo.refresh()
@@ -121,6 +135,8 @@ def _change(workspace: Workspace, request: Request, wanted: Hold | None) -> Hold
     base = Snapshot(repo, main)
     entry = base.entry(path)
     was = standing(repo, entry, path)
+    if wanted is not None and was is not None:
+        wanted = _with(wanted, was, workspace.now)
     if entry is None or (wanted is not None and is_same(was, wanted)):
         _known(repo, base, request.target)
     others = _others(repo, base, request.target, workspace.now) if wanted is None else ""
@@ -171,7 +187,7 @@ def _asks_for(repo: Repository, there: Oid, path: str, on_main: Entry | None, wa
 
 
 def _commit(repo: Repository, main: Oid, request: Request, path: str, wanted: Hold | None) -> Oid:
-    subject = f"hold: {request.target} until {wanted.until}" if wanted is not None else f"release: {request.target}"
+    subject = f"hold: {request.target} {HoldTerms.of(wanted)}" if wanted is not None else f"release: {request.target}"
     tree = repo.tree_with(repo.tree_of(main), {path: wanted.render() if wanted is not None else None})
     return repo.commit(
         tree, [main], compose(subject, [], reason=request.reason, held_now=[request.target] if request.now else ())

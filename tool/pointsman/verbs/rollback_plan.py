@@ -168,6 +168,7 @@ def _with_slots(
 def _held(repo: Repository, base: Snapshot, plan: Plan, hold: Hold) -> Plan:
     """The same with a hold to set; one that stands and ends later stays."""
     there = holds.standing(repo, base.entry(hold.path), hold.path)
+    hold = replace(hold, rollout=there.rollout if there is not None else "")
     if there is not None and (there.until >= hold.until or holds.is_same(there, hold)):
         return replace(plan, stands=there)
     return replace(plan, hold=hold, key=held_key(plan.key if plan.moves else "", hold))

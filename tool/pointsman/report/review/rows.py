@@ -164,8 +164,8 @@ def undone(undoes: Undoes) -> str:
 def held(hold: ReviewedHold) -> str:
     """What a change does to one hold, and what that was before; the reason of each comes from outside."""
     on = "everything" if hold.target == "all" else hold.target
-    sets = f"sets a hold on {on} until {hold.is_.until}: {shown(hold.is_.reason, 200)}" if hold.is_ else ""
-    before = f" (it was until {hold.was.until}: {shown(hold.was.reason, 200)})" if hold.was else ""
+    sets = f"sets a hold on {on} {hold.is_}: {shown(hold.is_.reason, 200)}" if hold.is_ else ""
+    before = f" (it was {hold.was}: {shown(hold.was.reason, 200)})" if hold.was else ""
     return (sets or f"ends the hold on {on}") + before
 
 

@@ -40,7 +40,7 @@ def _holds(holds: Sequence[ReviewedHold]) -> str:
         return f"{len(holds)} holds change"
     for hold in holds:
         on = "everything" if hold.target == "all" else hold.target
-        return f"a hold on {on} until {hold.is_.until}" if hold.is_ else f"the release of {on}"
+        return f"a hold on {on} {hold.is_}" if hold.is_ else f"the release of {on}"
     return ""
 
 
