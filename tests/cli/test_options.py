@@ -92,6 +92,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--from", "ids", {"files": ("ids",)}),
         Row("--shard", "2/4", {"shard": (2, 4)}),
     )),
+    "config": Of("", "config.config", ()),
     "gc": Of("", "gc.gc", (
         Row("--delete", None, {"delete": True}),
         Row("--grace", "2d", {"grace": "2d"}),

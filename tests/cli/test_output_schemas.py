@@ -63,6 +63,7 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     shop = ("-C", str(tmp_path / "shop"))
     say("init", "init", str(tmp_path / "shop"), "--set", 'policy."grocer/home".items_drop=0.5')
     assert all(check["ok"] for check in say("doctor", *shop, "doctor")["checks"])
+    assert say("config", *shop, "config")["settings"][0]["from"] == "file"
     assert say("upgrade", *shop, "upgrade")["files"] == []
     say("pr-list", *shop, "pr", "list")
     say("status", *shop, "status")

@@ -16,10 +16,10 @@ from gitea.conftest import Forge
 from gitea.described import description
 from gitea.hub import TOKEN, Hub
 from pointsman.cli.init import render
+from pointsman.forge.generated import template, templates
 from pointsman.forge.gitea.brand import Brand
 from pointsman.repo.open import open_repository
 from pointsman.verbs.check import check
-from pointsman.verbs.generated import template, templates
 from pointsman.verbs.init import init
 from pointsman.workspace import Workspace
 

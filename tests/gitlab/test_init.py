@@ -19,9 +19,9 @@ from shop import git
 from gitlab.hub import SLUG, TOKEN, Hub
 from gitlab.team import Team
 from pointsman.cli.init import render
+from pointsman.forge.generated import template, templates
 from pointsman.repo.open import open_repository
 from pointsman.verbs.check import check
-from pointsman.verbs.generated import template, templates
 from pointsman.verbs.init import init
 from pointsman.workspace import Workspace
 

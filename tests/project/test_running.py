@@ -22,7 +22,7 @@ from world import own_mounts, tracer
 
 from pointsman.cli.console import Call
 from pointsman.cli.main import cli, main
-from pointsman.verbs.generated import EXTRAS
+from pointsman.forge.generated import EXTRAS
 from pointsman.verbs.init import init
 
 kubernetes_validate: Any = pytest.importorskip("kubernetes_validate", reason="make .venv/dev brings it")

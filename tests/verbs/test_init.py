@@ -16,6 +16,7 @@ from runner import lint
 
 from pointsman.cli import init as module
 from pointsman.errors import Problem
+from pointsman.forge.generated import templates
 from pointsman.forge.open import KINDS, open_forge
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
@@ -23,7 +24,6 @@ from pointsman.repo.repository import Repository
 from pointsman.settings import FORGES, read_settings
 from pointsman.state.names import Target
 from pointsman.verbs.check import check
-from pointsman.verbs.generated import templates
 from pointsman.verbs.init import init
 from pointsman.workspace import Workspace
 

@@ -14,11 +14,11 @@ from shop import git
 from pointsman.cli.main import main
 from pointsman.cli.upgrade import render
 from pointsman.errors import Problem
+from pointsman.forge.generated import FIRST_MESSAGE, LOCK_PATH, Lock, generated
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
 from pointsman.settings import SETTINGS_PATH
 from pointsman.state.objects import object_id
-from pointsman.verbs.generated import FIRST_MESSAGE, LOCK_PATH, Lock, generated
 from pointsman.verbs.upgrade import Upgraded, upgrade
 from pointsman.workspace import Workspace
 

@@ -39,7 +39,7 @@ SETTINGS_PATH = "pointsman.toml"
 NEWER = "a newer pointsman may know it"
 
 _OTHER_POLICY = ("approvals",)  # what is no guardrail there
-_KNOWN: dict[str, tuple[str, ...]] = {
+KNOWN: dict[str, tuple[str, ...]] = {
     "store": ("url", "former", "endpoint", "region", "allow_http"),
     "serving": ONE_KEYS,
     "ring": (),  # tables with double brackets
@@ -54,7 +54,7 @@ _KNOWN: dict[str, tuple[str, ...]] = {
 }
 _SEVERAL = {"serving": EACH_KEYS, "ring": RING_KEYS}  # tables that may stand more than once
 _BY_NAME = ("evidence", "check", "policy")  # whoever reads such a table says what is unknown in it
-KEYS = tuple(f"{table}.{key}" for table, keys in _KNOWN.items() for key in keys)
+KEYS = tuple(f"{table}.{key}" for table, keys in KNOWN.items() for key in keys)
 _MOST_BYTES = 1_000_000
 _MOST_PARTS = 64
 _LONGEST_KEPT = 100_000  # days, or ships
@@ -126,8 +126,8 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH, *, skip: list[str] | 
     except ValueError as error:  # Python reads no integer of more than 4,300 digits
         raise Problem(f"{where}: not TOML: a number has too many digits") from error
     if skip is not None:
-        skip += sorted(tables.keys() - _KNOWN)
-        tables = {name: table for name, table in tables.items() if name in _KNOWN}
+        skip += sorted(tables.keys() - KNOWN)
+        tables = {name: table for name, table in tables.items() if name in KNOWN}
     _refuse_unknown(tables, where)
     store = tables.get("store", {})
     if "url" not in store:
@@ -203,8 +203,8 @@ def records_by_default(kind: str) -> str:
 
 def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
     for name, table in tables.items():
-        if name not in _KNOWN:
-            near = did_you_mean(name, _KNOWN, always=False)
+        if name not in KNOWN:
+            near = did_you_mean(name, KNOWN, always=False)
             raise Problem(f"{where}: unknown table [{name}]{f'{near} Or {NEWER}' if near else f': {NEWER}'}")
         if name in _SEVERAL and _is_several(table):
             for key in (key for each in table for key in each):
@@ -219,7 +219,7 @@ def _refuse_unknown(tables: Mapping[str, Any], where: str) -> None:
                 if name == "serving" and key in EACH_KEYS and key not in ONE_KEYS:
                     says = f"unknown key {key} in [serving]: several places are [[serving]], each with a name"
                     raise Problem(f"{where}: {says}")
-                _refuse_key(key, _KNOWN[name], f"[{name}]", where)
+                _refuse_key(key, KNOWN[name], f"[{name}]", where)
 
 
 def _refuse_key(key: str, known: Sequence[str], place: str, where: str) -> None:

@@ -35,6 +35,7 @@ _COMMANDS = {
     "audit": ("pointsman.cli.audit:audit", "Judge every commit of main and report what happened."),
     "check": ("pointsman.cli.check:check", "Judge a change by the rules."),
     "completion": ("pointsman.cli.completion:completion", "Print what makes a shell complete commands and names."),
+    "config": ("pointsman.cli.config:config", "Show every setting in force, and where it comes from."),
     "demo": ("pointsman.cli.demo:demo", "Play the whole story on real artifacts."),
     "doctor": ("pointsman.cli.doctor:doctor", "Test whether the stores and the forge work as required."),
     "find": ("pointsman.cli.find:find", "Find the stored versions that hold an id."),
@@ -69,8 +70,9 @@ _MEANT = {
     "download": "get", "fetch": "get", "freeze": "hold", "fsck": "verify", "history": "log", "import": "adopt",
     "info": "show", "lint": "check", "list": "status", "lock": "hold", "ls": "status", "merge": "pr merge",
     "pause": "hold", "plan": "review", "promote": "ship", "push": "publish", "restore": "rollback",
-    "resume": "release", "revert": "rollback", "thaw": "release", "undo": "rollback", "unfreeze": "release",
-    "unhold": "release", "unlock": "release", "update": "upgrade", "upload": "publish", "validate": "check",
+    "resume": "release", "revert": "rollback", "settings": "config", "thaw": "release", "undo": "rollback",
+    "unfreeze": "release", "unhold": "release", "unlock": "release", "update": "upgrade", "upload": "publish",
+    "validate": "check",
 }  # fmt: skip
 _REPOSITORY = "POINTSMAN_REPO"
 _FROM_GIT = ("GIT_DIR", "GIT_INDEX_FILE")  # git sets them for its hooks: what a hook judges is where git runs it

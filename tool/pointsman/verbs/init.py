@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import re
 import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict, cast
 
 from pointsman.errors import Problem
+from pointsman.forge.generated import EXTRAS, FIRST_MESSAGE, LOCK_PATH, Lock, generated
 from pointsman.forge.open import KINDS
 from pointsman.outcome import Outcome
 from pointsman.repo.git import Git
@@ -20,12 +19,11 @@ from pointsman.repo.open import open_repository
 from pointsman.repo.origin import MAIN, Move
 from pointsman.settings import SETTINGS_PATH, read_settings
 from pointsman.state.objects import Oid
+from pointsman.state.toml_text import table_text, value_text
 from pointsman.struct import struct
 from pointsman.values import CommitId
-from pointsman.verbs.generated import EXTRAS, FIRST_MESSAGE, LOCK_PATH, Lock, generated
 
 _OWN_STORE = ".pointsman/store"
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER = """\
 # The settings of this manifest repository. Commands read them from main of the origin, gates from the base of a change.
 # No secret stands here: credentials come from the environment.
@@ -83,7 +81,7 @@ def init(
     root = Path(os.path.abspath(directory))
     tables = _tables(root, store, serving, forge, sets)
     try:
-        text = (_HEADER + "".join(_table(name, table) for name, table in tables.items())).encode()
+        text = (_HEADER + "".join(table_text(name, table) for name, table in tables.items())).encode()
     except UnicodeEncodeError as error:
         raise Problem(
             f"{directory!r} is not UTF-8: keep the blobs elsewhere, with --store file:///absolute/path"
@@ -170,7 +168,7 @@ def _parse(key: str, value: str) -> dict[str, Any]:
     try:
         parsed = tomllib.loads(f"{key} = {value}")
     except (tomllib.TOMLDecodeError, RecursionError):
-        parsed = tomllib.loads(f"{key} = {_value(value)}")
+        parsed = tomllib.loads(f"{key} = {value_text(value)}")
     if not all(isinstance(table, dict) for table in parsed.values()):
         raise Problem(f"--set {key}={value}: {key} is a table, name a key in it, such as forge.group")
     return parsed
@@ -183,33 +181,3 @@ def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
             _merge(there, value)
         else:
             into[key] = value
-
-
-def _table(name: str, table: object) -> str:
-    """A table as TOML, the tables in it after its values."""
-    if not isinstance(table, dict):
-        return f"\n{_key(name)} = {_value(table)}\n"
-    inner = {key: value for key, value in table.items() if isinstance(value, dict)}
-    lines = [f"{_key(key)} = {_value(value)}\n" for key, value in table.items() if key not in inner]
-    head = [f"\n[{_key(name)}]\n", *lines] if lines or not inner else []
-    for key, values in inner.items():
-        head += [f"\n[{_key(name)}.{_key(key)}]\n", *(f"{_key(each)} = {_value(of)}\n" for each, of in values.items())]
-    return "".join(head)
-
-
-def _key(name: str) -> str:
-    return name if _BARE_KEY.fullmatch(name) else _value(name)
-
-
-def _value(value: object) -> str:
-    match value:
-        case str():
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case bool():
-            return "true" if value else "false"
-        case list():
-            return f"[{', '.join(map(_value, value))}]"
-        case dict():
-            return f"{{ {', '.join(f'{_key(key)} = {_value(each)}' for key, each in value.items())} }}"
-        case _:
-            return str(value)

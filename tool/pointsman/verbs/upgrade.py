@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pointsman import __version__
 from pointsman.errors import Problem
+from pointsman.forge.generated import EXTRAS, FIRST_MESSAGE, LOCK_PATH, TOOL, Lock, extras_among, generated, read_lock
 from pointsman.outcome import Outcome
 from pointsman.repo.origin import UPGRADE_BRANCHES, Move
 from pointsman.repo.repository import Repository
@@ -22,7 +23,6 @@ from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, Entry, Oid, object_id
 from pointsman.struct import struct
 from pointsman.values import CommitId
-from pointsman.verbs.generated import EXTRAS, FIRST_MESSAGE, LOCK_PATH, TOOL, Lock, extras_among, generated, read_lock
 from pointsman.workspace import Workspace
 
 _INSTEAD = "workflows are among its files: push as one who may change them"
