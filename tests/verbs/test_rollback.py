@@ -116,6 +116,7 @@ def test_a_run_goes_back_in_one_pull_request_of_which_there_is_one(shop: Shop) -
     assert set(outcomes(back(shop, run=RUNS[2])).values()) == {"unchanged"}
     (pull,) = shop.pulls()
     assert pull["targets"] == ["bookshop/home", "bookshop/kids", "grocer/home"]
+    assert pull["branch"].startswith("rollback/run/")
     shop.merge(pull["id"])
     assert bytes_of(shop, KIDS) == bytes_of(shop, KIDS, first(shop, KIDS))
 
