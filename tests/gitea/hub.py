@@ -53,6 +53,9 @@ class Hub(ForgeServer):
         self.events: dict[int, list[dict[str, Any]]] = {}  # of the timeline
         self.labels: list[dict[str, Any]] = []
         self.bot = "bot"
+        self.tells_who = True  # the token has the scope read:user
+        self.writes = True  # the bot may write issues, so it may change what others said; before 1.24 only owners may
+        self.owns = False  # the bot is an administrator of the repository, so it may stop what others scheduled
         self.needs_review = True
         self.records_need_review = False
         self.checks: dict[str, str] = {}  # a head → what the check says of it; without: "success"
@@ -61,6 +64,7 @@ class Hub(ForgeServer):
         self.busy = 0  # so many merges find it still looking for conflicts
         self.tells_conflicts = False  # as newer versions do
         self.schedules = True  # not before 1.17
+        self.merged_is = 405  # a merge of what is merged; 404 before 1.18
         self.looks_by_itself = True  # at what is scheduled; only when something changes
         self.finds_by_commit = True  # not before 1.22
         self.most_items = 50
@@ -93,6 +97,11 @@ class Hub(ForgeServer):
             review = {"id": self._next(), "state": "APPROVED", "user": {"login": who}, "stale": False, "official": True}
             self.reviews.setdefault(number, []).append({**review, "dismissed": False})
             self._look(self.pulls[number])
+
+    def say(self, number: int, text: str, who: str = "mallory") -> None:
+        with self._lock:
+            said = {"id": self._next(), "body": text, "user": {"login": who}}
+            self.comments.setdefault(number, []).append(said)
 
     def protect(self) -> None:
         """From here on a push changes records alone."""
@@ -221,7 +230,8 @@ class Hub(ForgeServer):
         """An answer as the brand would give it; what its description has against it or the call is noted."""
         answer = self.answer(method, path, query, json.loads(sent or b"{}"), authorization)
         shown = path.removeprefix(f"{self.below}/api/v1")
-        wrong = description(self.brand).wrong(method, shown, query, _named(self.brand, sent), *answer[:2])
+        code, said = answer[0], b"[]" if answer[1] == b"null" else answer[1]
+        wrong = description(self.brand).wrong(method, shown, query, _named(self.brand, sent), code, said)
         self.wrong += [wrong] if wrong else []
         return answer
 
@@ -230,6 +240,9 @@ class Hub(ForgeServer):
             self.calls.append((method, path.removeprefix(self.api)))
             if authorization != f"token {self.token}":
                 return _told(401, "user does not exist [uid: 0, name: ]")
+            if path == f"{self.below}/api/v1/user":
+                needs = "token does not have at least one of required scope(s): [read:user]"
+                return (200, json.dumps({"login": self.bot}).encode(), {}) if self.tells_who else _told(403, needs)
             if not path.startswith(self.api):
                 return _told(404, "The target couldn't be found.")
             if self.moved:
@@ -239,7 +252,8 @@ class Hub(ForgeServer):
                 return 404, b"404 page not found\n", {"Content-Type": "text/plain"}
             self.look()
             code, document, *headers = self._rest(method, path.removeprefix(self.api), query, body)
-            return code, b"" if document is None else json.dumps(document).encode(), headers[0] if headers else {}
+            said = document is not None or path.endswith("/timeline")
+            return code, json.dumps(document).encode() if said else b"", headers[0] if headers else {}
 
     def _rest(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Any:
         if path == "":
@@ -269,6 +283,8 @@ class Hub(ForgeServer):
         if found := re.fullmatch(r"/issues/comments/(\d+)", path):
             for each in (each for said in self.comments.values() for each in said):
                 if each["id"] == int(found[1]):
+                    if each["user"]["login"] != self.bot and not self.writes:
+                        return 403, None
                     each["body"] = body["body"]
                     return 200, each
         found = re.fullmatch(r"/(?:pulls|issues)/(\d+)(?:/(\w+))?", path)
@@ -293,19 +309,21 @@ class Hub(ForgeServer):
             case "DELETE", "merge":
                 if not pull["scheduled"]:
                     return _missing()
+                if self.events[number][-1]["user"]["login"] != self.bot and not self.owns:
+                    return 403, _says("user has no permission to cancel the scheduled auto merge")
                 pull["scheduled"] = None
                 self._event(number, "pull_cancel_scheduled_merge", self.bot)
                 return 204, None
             case "GET", "reviews":
                 return self._page(self.reviews.get(number, []), query)
             case "GET", "timeline":
-                return self._page(self.events.get(number, []), query)
+                code, items, _ = self._page(self.events.get(number, []), query)
+                return code, items or None, {"X-Total-Count": str(len(items))}  # of this page alone; null for none
             case "GET", "comments":
                 return 200, self.comments.get(number, [])
             case "POST", "comments":
-                said = {"id": self._next(), "body": body["body"], "user": {"login": self.bot}}
-                self.comments.setdefault(number, []).append(said)
-                return 201, said
+                self.say(number, body["body"], self.bot)
+                return 201, self.comments[number][-1]
             case "POST", "labels":
                 known = {each["id"]: each for each in self.labels}
                 pull["labels"] += [known[each] for each in body["labels"] if known[each] not in pull["labels"]]
@@ -356,13 +374,14 @@ class Hub(ForgeServer):
     def _shown(self, pull: dict[str, Any]) -> dict[str, Any]:
         same = ("number", "title", "body", "state", "merged", "merge_commit_sha")
         where = {"repo": {"full_name": "o/r"}}
+        there = pull["ref"] if self.head(pull["ref"]) else f"refs/pull/{pull['number']}/head"
         return {
             **{name: pull[name] for name in same},
             "id": pull["number"],
             "html_url": f"{self.url}/o/r/pulls/{pull['number']}",
             "labels": list(pull["labels"]),
-            "head": {"ref": pull["ref"], "sha": pull["sha"], **where},
-            "base": {"ref": pull["base"], "sha": self.head(pull["base"]), **where},
+            "head": {"label": pull["ref"], "ref": there, "sha": pull["sha"], **where},
+            "base": {"label": pull["base"], "ref": pull["base"], "sha": self.head(pull["base"]), **where},
             "mergeable": True,
         }
 
@@ -370,7 +389,7 @@ class Hub(ForgeServer):
         style, schedules = body["Do"], body.get("merge_when_checks_succeed") and self.schedules
         assert style == "squash", "with fast-forward-only it would merge at once"
         if pull["state"] != "open":
-            return _missing()
+            return (405, _says("")) if pull["merged"] and self.merged_is == 405 else _missing()
         if self.busy:
             self.busy -= 1
             return 405, _says("Please try again later")

@@ -54,6 +54,16 @@ def test_it_is_stopped_once_and_then_not_on_any_more(forge: Forge, hub: Hub) -> 
 
 
 @pytest.mark.slow
+def test_a_schedule_is_found_in_a_timeline_of_many_short_pages(forge: Forge, hub: Hub) -> None:
+    adapter, opened = forge
+    hub.most_items = 7
+    for _ in range(20):
+        hub._event(1, "pull_push", "ann")
+    adapter.auto_merge(opened, "title\n\nlines\n")
+    assert adapter.find([opened.branch])[0].merges_with == "title (#1)\n\nlines"
+
+
+@pytest.mark.slow
 def test_a_stop_that_someone_else_was_faster_with_is_a_stop(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
     adapter.auto_merge(opened, "title\n\nlines\n")
@@ -166,6 +176,10 @@ def test_what_a_person_scheduled_has_the_message_that_the_page_offers(forge: For
     adapter.stop_auto_merge(opened)
     hub.schedule(1, "ann", "whatever")
     assert adapter.find([opened.branch])[0].merges_with == "title (#1)\n\nbody"
+    says = "ann has .* merge #1 by itself, and this token may not stop that: ann or an administrator"
+    with pytest.raises(Unreachable, match=says):
+        adapter.auto_merge(opened, "title\n\nlines\n")
+    hub.owns = True
     assert adapter.auto_merge(opened, "title\n\nlines\n") is None
     hub.approve(1)
     assert hub.git("log", "-1", "--format=%B", "main") == "title (#1)\n\nlines"
@@ -233,6 +247,10 @@ def test_a_person_s_auto_merge_stays_while_it_is_right_and_is_taken_back_by_a_re
     assert pull["scheduled"]
     hub.approve(popular)
     hub.button(popular)
+    (told,) = team.refresh()
+    assert (told["outcome"], pull["scheduled"] is None) == ("failed", False)
+    assert "ann or an administrator of the repository can" in told["says"]
+    hub.owns = True
     (told,) = team.refresh()
     assert told["outcome"] == "rebuilt"
     assert "does not merge by itself any more" in told["says"]

@@ -147,6 +147,32 @@ def test_an_older_gitea_that_cannot_be_asked_for_a_commit_is_asked_for_the_numbe
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tells", [True, False], ids=["known", "nameless"])
+@pytest.mark.parametrize("writes", [True, False])
+def test_whatever_the_token_may_our_comment_is_there_once(forge: Forge, hub: Hub, tells: bool, writes: bool) -> None:
+    adapter, opened = forge
+    hub.tells_who, hub.writes = tells, writes
+    hub.say(1, "<!-- pointsman: review 1 -->\nnot ours")
+    for text in ("first", "second"):
+        adapter.comment(opened, "review", text)
+    said = [each["body"].rpartition("\n")[2] for each in hub.comments[1]]
+    assert said == (["second"] if writes and not tells else ["not ours", "second"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [404, 405])
+def test_a_merge_that_someone_was_faster_with_is_a_merge(forge: Forge, hub: Hub, code: int) -> None:
+    hub.needs_review, hub.merged_is = False, code
+
+    def merged(method: str, path: str) -> None:
+        if path.endswith("/merge") and not hub.pulls[1]["merged"]:
+            hub.button(1)
+
+    hub.rule = merged
+    assert merge(forge) == hub.head("main")
+
+
+@pytest.mark.slow
 def test_a_label_that_two_made_at_the_same_moment_is_one_label(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
 

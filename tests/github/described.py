@@ -43,9 +43,10 @@ PATHS = (
     f"{_REPO}/issues/comments/{{comment_id}}",
     f"{_REPO}/installation",
     "/app/installations/{installation_id}/access_tokens",
+    "/user",
 )
 # No path lists them, they are described once for all ("Troubleshooting the REST API", "Rate limits for the REST API").
-EVERYWHERE = frozenset({401, 404})
+EVERYWHERE = frozenset({401, 403, 404})
 
 
 @functools.cache

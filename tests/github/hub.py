@@ -11,27 +11,22 @@ message that it got), "About merge methods on GitHub" (what each button makes of
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import gzip
 import json
-import os
 import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+
+from forge_server import SPOILED, Answer, ForgeServer
 
 from github import described
 
 TOKEN = "ghs_0123456789secret"
 API = "/api/v3/repos/o/r"
-Answer = tuple[int, Any]
-Rule = Callable[[str, str], str | None]
+Told = tuple[int, Any]
 # GitHub's words to who may not push to main ("About rulesets").
 PROTECTED = """#!/bin/sh
 while read old new ref; do
@@ -43,29 +38,48 @@ while read old new ref; do
 done
 """
 
+BOT = "github-actions[bot]"
+NO_USER = "Resource not accessible by integration"
+# A spoiled answer: status, body and headers. The call does not take place.
+LIMIT = "You have exceeded a secondary rate limit and have been temporarily blocked"
+SPENT = "API rate limit exceeded for installation ID 7."
+REFUSED: dict[str, tuple[int, dict[str, Any], dict[str, str]]] = {
+    "limited": (403, {"message": LIMIT}, {"Retry-After": "7"}),
+    "slowly": (429, {"message": LIMIT}, {"Retry-After": "7"}),
+    "429": (429, {"message": "Too many requests"}, {}),
+    "secondary": (403, {"message": LIMIT}, {}),
+    "spent": (403, {"message": SPENT}, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1800000007"}),
+    "spent-for-ever": (403, {"message": SPENT}, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "999999999999"}),
+    "spent-since": (403, {"message": SPENT}, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1700000000"}),
+    "spent-silently": (403, {"message": "Forbidden"}, {"x-ratelimit-remaining": "0"}),
+    "at-once": (429, {"message": LIMIT}, {"Retry-After": "0"}),
+    "forbidden": (403, {"message": NO_USER}, {"x-ratelimit-remaining": "17"}),
+    "graphql-spent": (
+        200,
+        {"errors": [{"type": "RATE_LIMIT", "code": "graphql_rate_limit", "message": SPENT}]},
+        {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1800000007"},
+    ),
+    "graphql-limited": (200, {"data": None, "errors": [{"message": LIMIT}]}, {"Retry-After": "7"}),
+    "modified": (405, {"message": "Base branch was modified. Review and try the merge again."}, {}),
+    "gone": (404, {"message": "Not Found"}, {}),
+}
 
-class Hub:
+
+class Hub(ForgeServer):
     """The repository o/r. `pulls` by number; who approved, what was said, and every call, in order."""
 
+    api = API
+    spoiled = {  # noqa: RUF012
+        **SPOILED,
+        **{name: (code, json.dumps(said).encode(), more) for name, (code, said, more) in REFUSED.items()},
+    }
+
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.repo = root / "o" / "r.git"
-        self.repo.parent.mkdir(parents=True)
-        self.git("init", "-q", "--bare", "-b", "main", str(self.repo), where=root)
-        for name in ("http.receivepack", "uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
-            self.git("config", name, "true")
-        hook = self.repo / "hooks" / "pre-receive"
-        hook.parent.mkdir(exist_ok=True)
-        hook.write_text(PROTECTED)
-        hook.chmod(0o755)
         self.pulls: dict[int, dict[str, Any]] = {}
         self.comments: dict[int, list[dict[str, Any]]] = {}
         self.reviews: dict[int, list[dict[str, Any]]] = {}
-        self.calls: list[tuple[str, str]] = []
-        self.wrong: list[str] = []
+        self.me: str | None = None  # the token's user; that of an App has none
         self.queries: list[dict[str, Any]] = []
-        self.rule: Rule = lambda method, path: None
-        self.token = TOKEN
         self.needs_review = True
         self.records_need_review = False
         self.checks: dict[str, str] = {}  # a head → what the check `check` says of it; without: "success"
@@ -85,34 +99,11 @@ class Hub:
         self.app: Callable[[str], bool] | None = None  # whether a JSON Web Token is that of the App
         self.minted = 0
         self._lock = threading.RLock()
-        hub = self
-
-        class Handler(_Handler):
-            def hub(self) -> Hub:
-                return hub
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def git(self, *words: str, where: Path | None = None, given: str | None = None) -> str:
-        identity = ("-c", "user.name=GitHub", "-c", "user.email=noreply@github.com")
-        ran = subprocess.run(
-            ["git", *identity, *words], cwd=where or self.repo, input=given, capture_output=True, text=True, check=False
-        )
-        if ran.returncode != 0:
-            raise ValueError(ran.stderr)
-        return ran.stdout.strip()
-
-    def head(self, branch: str) -> str:
-        return self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
+        super().__init__(root, token=TOKEN)
+        hook = self.repo / "hooks" / "pre-receive"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(PROTECTED)
+        hook.chmod(0o755)
 
     # what people do
 
@@ -120,6 +111,11 @@ class Hub:
         with self._lock:
             self.reviews.setdefault(number, []).append({"state": "APPROVED", "user": {"login": who}})
             self._look(self.pulls[number])
+
+    def say(self, number: int, text: str, who: str = "mallory") -> None:
+        with self._lock:
+            said = self.comments.setdefault(number, [])
+            said.append({"id": number * 1000 + len(said), "body": text, "user": {"login": who}})
 
     def protect(self) -> None:
         """From here on main changes by pull requests alone."""
@@ -256,20 +252,21 @@ class Hub:
 
     # calls
 
-    def served(self, method: str, path: str, query: dict[str, str], sent: bytes, bearer: str) -> tuple[int, bytes]:
+    def served(self, method: str, path: str, query: dict[str, str], sent: bytes, authorization: str) -> Answer:
         """An answer as GitHub would give it, whole; what its description has against it or the call is noted."""
+        bearer = authorization.removeprefix("Bearer ")
         code, document = self.answer(method, path, query, json.loads(sent or b"{}"), bearer)
         if not described.THERE or path == "/api/graphql":
-            return code, json.dumps(document).encode()
+            return code, json.dumps(document).encode(), {}
         data = json.dumps(described.whole(method, path, code, document)).encode()
         found = (
             described.wrong_request(method, path, query, sent),
             described.wrong_answer(method, path, query, sent, code, data),
         )
         self.wrong += [each for each in found if each]
-        return code, data
+        return code, data, {}
 
-    def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any], bearer: str) -> Answer:
+    def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any], bearer: str) -> Told:
         with self._lock:
             self.calls.append((method, path.removeprefix(API)))
             if self.app is not None and "installation" in path:
@@ -280,11 +277,13 @@ class Hub:
             if path == "/api/graphql":
                 self.queries.append(body)
                 return self._auto_merge(body["query"], body["variables"])
+            if path == "/api/v3/user":
+                return (403, {"message": NO_USER}) if self.me is None else (200, {"login": self.me})
             if not path.startswith(API):
                 return 404, {"message": "Not Found"}
             return self._rest(method, path.removeprefix(API), query, body)
 
-    def _installation(self, path: str, bearer: str) -> Answer:
+    def _installation(self, path: str, bearer: str) -> Told:
         assert self.app is not None
         if not self.app(bearer):
             return 401, {"message": "A JSON web token could not be decoded"}
@@ -294,7 +293,7 @@ class Hub:
         self.token = f"{TOKEN}{self.minted}"
         return 201, {"token": self.token, "expires_at": "2100-01-01T00:00:00Z"}
 
-    def _rest(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Answer:
+    def _rest(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Told:
         fixed = {"": self.settings, "/rules/branches/main": self.rules, "/branches/main": {"protected": False}}
         if path in fixed:
             return 200, _page(self.rules, query) if path.startswith("/rules") else fixed[path]
@@ -322,17 +321,18 @@ class Hub:
                 case "comments" if method == "GET":
                     return 200, _page(self.comments.get(pull["number"], []), query)
                 case "comments":
-                    said = self.comments.setdefault(pull["number"], [])
-                    said.append({"id": pull["number"] * 1000 + len(said), "body": body["body"]})
-                    return 201, said[-1]
+                    self.say(pull["number"], body["body"], BOT)
+                    return 201, self.comments[pull["number"]][-1]
         comment = re.fullmatch(r"/issues/comments/(\d+)", path)
         for each in (each for said in self.comments.values() for each in said):
             if comment is not None and each["id"] == int(comment[1]):
+                if each["user"]["login"] != BOT:
+                    return 403, {"message": NO_USER}
                 each["body"] = body["body"]
                 return 200, each
         return 404, {"message": "Not Found"}
 
-    def _list(self, query: dict[str, str]) -> Answer:
+    def _list(self, query: dict[str, str]) -> Told:
         chosen = [
             self._shown(pull)
             for pull in self.pulls.values()
@@ -342,7 +342,7 @@ class Hub:
         ]
         return 200, _page(chosen, query)
 
-    def _open(self, body: dict[str, Any]) -> Answer:
+    def _open(self, body: dict[str, Any]) -> Told:
         branch, head = body["head"], self.head(body["head"])
         invalid: dict[str, Any] = {"resource": "PullRequest", "field": "head", "code": "invalid"}
         if not head:
@@ -378,7 +378,7 @@ class Hub:
     def _alone(self, pull: dict[str, Any]) -> dict[str, Any]:
         return {**self._shown(pull), "merged": pull["merged"]}
 
-    def _merge(self, pull: dict[str, Any], body: dict[str, Any]) -> Answer:
+    def _merge(self, pull: dict[str, Any], body: dict[str, Any]) -> Told:
         method = body.get("merge_method", "merge")
         if body["sha"] != pull["sha"]:
             return 409, {"message": "Head branch was modified. Review and try the merge again."}
@@ -393,7 +393,7 @@ class Hub:
         commit = self._squash(pull, body["commit_title"], body["commit_message"])
         return 200, {"sha": commit, "merged": True, "message": "Pull Request successfully merged"}
 
-    def _auto_merge(self, query: str, said: dict[str, Any]) -> Answer:
+    def _auto_merge(self, query: str, said: dict[str, Any]) -> Told:
         name = "disablePullRequestAutoMerge" if "disable" in query else "enablePullRequestAutoMerge"
         pull = self.pulls[int(said["pull"].removeprefix("PR_"))]
         if wrong := self._against(name, pull, said):
@@ -429,124 +429,3 @@ def _page(items: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, 
     size = min(int(query.get("per_page", 30)), 100)
     start = (int(query.get("page", 1)) - 1) * size
     return items[start : start + size]
-
-
-# A spoiled answer: status, body and headers. The call does not take place.
-LIMIT = "You have exceeded a secondary rate limit and have been temporarily blocked"
-SPENT = "API rate limit exceeded for installation ID 7."
-SPOILED: dict[str, tuple[int, dict[str, Any], dict[str, str]]] = {
-    "limited": (403, {"message": LIMIT}, {"Retry-After": "7"}),
-    "slowly": (429, {"message": LIMIT}, {"Retry-After": "7"}),
-    "429": (429, {"message": "Too many requests"}, {}),
-    "secondary": (403, {"message": LIMIT}, {}),
-    "spent": (403, {"message": SPENT}, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1800000007"}),
-    "spent-for-ever": (403, {"message": SPENT}, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "999999999999"}),
-    "spent-since": (403, {"message": SPENT}, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1700000000"}),
-    "spent-silently": (403, {"message": "Forbidden"}, {"x-ratelimit-remaining": "0"}),
-    "at-once": (429, {"message": LIMIT}, {"Retry-After": "0"}),
-    "forbidden": (403, {"message": "Resource not accessible by integration"}, {"x-ratelimit-remaining": "17"}),
-    "graphql-spent": (
-        200,
-        {"errors": [{"type": "RATE_LIMIT", "code": "graphql_rate_limit", "message": SPENT}]},
-        {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1800000007"},
-    ),
-    "graphql-limited": (200, {"data": None, "errors": [{"message": LIMIT}]}, {"Retry-After": "7"}),
-    "modified": (405, {"message": "Base branch was modified. Review and try the merge again."}, {}),
-    "gone": (404, {"message": "Not Found"}, {}),
-    "malformed": (200, {}, {}),
-}
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def hub(self) -> Hub:
-        raise NotImplementedError
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that it overrides
-        return
-
-    def _any(self) -> None:
-        url = urlsplit(self.path)
-        body = self._body()
-        if url.path.startswith("/o/r.git"):
-            self._git(url.path, url.query, body)
-            return
-        fault = self.hub().rule(self.command, url.path.removeprefix(API)) or ""
-        kind, _, after = fault.partition(" ")
-        if kind and not after:
-            self._spoil(kind)
-            return
-        bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
-        query = dict(parse_qsl(url.query))
-        code, data = self.hub().served(self.command, url.path, query, body, bearer)
-        if kind:
-            self._spoil(kind)
-        else:
-            self._send(code, data, {"Content-Type": "application/json"})
-
-    do_GET = do_POST = do_PATCH = do_PUT = _any  # noqa: N815 - the names that http.server calls
-
-    def _spoil(self, kind: str) -> None:
-        if kind == "cut":
-            self.close_connection = True
-        elif kind == "hang":
-            self.rfile.read()  # until the caller hangs up
-            self.close_connection = True
-        elif kind == "flood":
-            self._flood()
-        elif kind in SPOILED:
-            status, document, headers = SPOILED[kind]
-            self._send(status, b'{"number": ' if kind == "malformed" else json.dumps(document).encode(), headers)
-        else:
-            self._send(int(kind), b'{"message": "Server Error"}', {})
-
-    def _flood(self) -> None:
-        """An answer that does not end."""
-        self.send_response(200)
-        self.end_headers()
-        with contextlib.suppress(OSError):  # until the caller hangs up
-            while True:
-                self.wfile.write(b" " * 65536)
-
-    def _body(self) -> bytes:
-        if self.headers.get("transfer-encoding") == "chunked":
-            body = b""
-            while size := int(self.rfile.readline().strip() or b"0", 16):
-                body += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-        else:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        return gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body
-
-    def _git(self, path: str, query: str, body: bytes) -> None:
-        wanted = "Basic " + base64.b64encode(f"x-access-token:{self.hub().token}".encode()).decode()
-        if self.headers.get_all("authorization") != [wanted]:
-            self._send(401, b"", {"WWW-Authenticate": 'Basic realm="GitHub"'})
-            return
-        env = {
-            **os.environ,
-            "GIT_PROJECT_ROOT": str(self.hub().root),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "REQUEST_METHOD": self.command,
-            "CONTENT_TYPE": self.headers.get("content-type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-            "REMOTE_USER": "bot",
-            "REMOTE_ADDR": "127.0.0.1",
-            "GIT_PROTOCOL": self.headers.get("git-protocol", ""),
-        }
-        out = subprocess.run(["git", "http-backend"], input=body, capture_output=True, env=env, check=True).stdout
-        head, _, content = out.partition(b"\r\n\r\n")
-        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-        self.hub().look()
-        self._send(int(fields.pop("Status", "200").split()[0]), content, fields)
-
-    def _send(self, code: int, data: bytes, headers: dict[str, str]) -> None:
-        self.send_response(code)
-        for name, value in {**headers, "Content-Length": str(len(data))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)

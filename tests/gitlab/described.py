@@ -40,14 +40,14 @@ MERGE_REQUEST: Mapping[str, Type] = {
     "has_conflicts": bool,
     "web_url": str,
 }
-_ONE = {**MERGE_REQUEST, "merge_error": _TEXT, "rebase_in_progress": bool}
+_ONE = {**MERGE_REQUEST, "merge_error": _TEXT}
 STATES = {"opened", "closed", "locked", "merged"}
 STATUSES = {
     "approvals_syncing", "checking", "ci_must_pass", "ci_still_running", "conflict", "discussions_not_resolved",
     "draft_status", "mergeable", "need_rebase", "not_approved", "not_open", "preparing", "requested_changes",
     "unchecked",
 }  # fmt: skip
-_NOTE: Mapping[str, Type] = {"id": int, "body": str, "system": bool}
+_NOTE: Mapping[str, Type] = {"id": int, "body": str, "system": bool, "author": dict}
 _PROJECT: Mapping[str, Type] = {
     "id": int,
     "path_with_namespace": str,
@@ -97,10 +97,18 @@ CALLS: Mapping[tuple[str, str], Call] = {
     ("GET", _N): Call({"include_rebase_in_progress"}, shows=_ONE),
     ("PUT", _N): Call({*_WRITTEN, "state_event"}, shows=_ONE, refusals=(400, 401, 403, 404, 405, 409, 422)),
     ("PUT", f"{_N}/merge"): Call(_MERGE, shows=_ONE, refusals=_NOT_NOW),
-    ("POST", f"{_N}/cancel_merge_when_pipeline_succeeds"): Call(codes=(201,), shows=_ONE, refusals=_NOT_NOW),
-    ("PUT", f"{_N}/rebase"): Call({"skip_ci"}, codes=(202,), shows={"rebase_in_progress": bool}, refusals=_NOT_NOW),
+    # Its description promises a merge request; its source (lib/api/merge_requests.rb) answers what became of it.
+    ("POST", f"{_N}/cancel_merge_when_pipeline_succeeds"): Call(
+        codes=(201,), shows={"status": str}, refusals=(401, 403, 404)
+    ),
+    ("PUT", f"{_N}/rebase"): Call(
+        {"skip_ci"}, codes=(202,), shows={"rebase_in_progress": bool}, refusals=(401, 403, 404, 409)
+    ),
     ("POST", f"{_P}/merge_trains/merge_requests/{{merge_request_iid}}"): Call(
-        {"auto_merge", "when_pipeline_succeeds", "sha", "squash"}, codes=(201, 202), many=True, refusals=_NOT_NOW
+        {"auto_merge", "when_pipeline_succeeds", "sha", "squash"},
+        codes=(201, 202),
+        many=True,
+        refusals=(400, 401, 403, 404, 409),
     ),
     ("GET", f"{_N}/approvals"): Call(shows={"approved_by": list}),
     ("GET", f"{_N}/versions"): Call(_PAGE, shows=_VERSION, many=True),

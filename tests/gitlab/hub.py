@@ -69,7 +69,8 @@ class Hub(ForgeServer):
         self.resets_approvals = False  # after a push: a setting of Premium
         self.premium = False
         self.waits_for_checks = True  # its auto-merge waits for approvals, too; before 17.x only for the pipeline
-        self.pipelines: dict[str, str] = {}  # a head → its pipeline; without: "success"
+        self.pipelines: dict[str, str] = {}  # a head → its pipeline
+        self.first = "success"  # the pipeline of a ship's head that is not among them
         self.lag = 0  # so many looks after a push show the head from before
         self.undecided = 0  # so many looks show no merge status yet
         self.settings: dict[str, Any] = {
@@ -107,6 +108,12 @@ class Hub(ForgeServer):
             self.given.setdefault(number, {})[who] = self._now()
             if self.waits_for_checks:
                 self._look(self.pulls[number])
+
+    def say(self, number: int, text: str, who: str = "mallory") -> None:
+        with self._lock:
+            notes = self.comments.setdefault(number, [])
+            note = {"id": number * 1000 + len(notes), "body": self._acted(self.pulls[number], text), "system": False}
+            notes.append({**note, "author": {"username": who}})
 
     def pipeline(self, number: int, status: str) -> None:
         """The pipeline of a merge request's head ends, or starts."""
@@ -227,13 +234,17 @@ class Hub(ForgeServer):
             "main"
         ):
             return "need_rebase"
-        pipeline = self.pipelines.get(pull["sha"], "success")
+        pipeline = self._pipeline(pull)
         if self.settings["only_allow_merge_if_pipeline_succeeds"] and pipeline != "success":
             return "ci_still_running" if pipeline == "running" else "ci_must_pass"
         records = pull["source_branch"].startswith("records/")
         if (self.records_need_approval if records else self.needs_approval) and not self.given.get(pull["iid"]):
             return "not_approved"
         return "mergeable"
+
+    def _pipeline(self, pull: dict[str, Any]) -> str:
+        ship = pull["source_branch"].startswith("ship/")
+        return self.pipelines.get(pull["sha"], self.first if ship else "success")
 
     def _merge(self, pull: dict[str, Any], squash: bool, squash_message: str | None, message: str | None) -> str:
         main, head, commits = self.head("main"), pull["sha"], self._commits(pull)
@@ -317,7 +328,9 @@ class Hub(ForgeServer):
         notes = self.comments.setdefault(pull["iid"], [])
         match (method, what):
             case ("GET", ""):
-                return 200, self._alone(pull)
+                shown = self._alone(pull)
+                asked = {"rebase_in_progress": False} if query.get("include_rebase_in_progress") == "true" else {}
+                return 200, {**shown, **asked}
             case ("PUT", ""):
                 return self._update(pull, body)
             case ("PUT", "merge"):
@@ -326,10 +339,12 @@ class Hub(ForgeServer):
                 self.rebase(pull["iid"])
                 return 202, {"rebase_in_progress": True}
             case ("POST", "cancel_merge_when_pipeline_succeeds"):
+                if not self.may_merge:
+                    return 401, {"message": "401 Unauthorized"}
                 if pull["auto"] is None:
-                    return 405, {"message": "405 Method Not Allowed"}
+                    return 201, {"message": "Can't cancel the automatic merge", "status": "error", "http_status": 406}
                 pull["auto"] = None
-                return 201, self._alone(pull)
+                return 201, {"status": "success"}
             case ("GET", "approvals"):
                 given = self.given.get(pull["iid"], {})
                 return 200, {
@@ -340,12 +355,13 @@ class Hub(ForgeServer):
             case ("GET", "notes"):
                 return 200, _page(notes, query)
             case ("POST", "notes"):
-                notes.append({"id": pull["iid"] * 1000 + len(notes), "body": self._acted(pull, body["body"])})
-                notes[-1]["system"] = False
+                self.say(pull["iid"], body["body"], self.me)
                 return 201, notes[-1]
             case ("PUT", "notes"):
                 (note,) = (each for each in notes if each["id"] == int(which))
-                note["body"] = body["body"]
+                if note["author"]["username"] != self.me:
+                    return 403, {"message": "403 Forbidden"}
+                note["body"] = self._acted(pull, body["body"])
                 return 200, note
         return 404, {"error": "404 Not Found"}
 
@@ -353,7 +369,7 @@ class Hub(ForgeServer):
         """Quick actions: a line that begins with a slash is carried out and not shown."""
         if re.search(r"^\s*/close\b", text, re.MULTILINE):
             pull["state"] = "closed"
-        return re.sub(r"^\s*/[a-z]\w*\b.*$", "", text, flags=re.MULTILINE)
+        return re.sub(r"^\s*/[a-z]\w*\b.*$", "", text, flags=re.MULTILINE).rstrip()
 
     def _list(self, query: dict[str, str]) -> tuple[int, Any]:
         chosen = [
@@ -412,7 +428,7 @@ class Hub(ForgeServer):
         }
 
     def _alone(self, pull: dict[str, Any]) -> dict[str, Any]:
-        shown = {**self._shown(pull), "merge_error": pull["merge_error"], "rebase_in_progress": False}
+        shown = {**self._shown(pull), "merge_error": pull["merge_error"]}
         if self.undecided and pull["state"] == "opened":
             self.undecided -= 1
             shown["detailed_merge_status"] = "checking"
@@ -438,6 +454,8 @@ class Hub(ForgeServer):
             )
         if body["sha"] != pull["sha"]:
             return 409, {"message": f"SHA does not match HEAD of source branch: {pull['sha']}"}
+        if waits and status != "mergeable" and self._pipeline(pull) == "success":
+            return 422, {"message": "Branch cannot be merged"}  # it merges at once what has a pipeline that passed
         said = {name: body.get(name) for name in ("squash_commit_message", "merge_commit_message")}
         if status == "mergeable":
             self._merge(pull, bool(body.get("squash")), said["squash_commit_message"], said["merge_commit_message"])
@@ -450,6 +468,8 @@ class Hub(ForgeServer):
         self.bodies.append(body)
         if body["sha"] != pull["sha"]:
             return 409, {"message": f"SHA does not match HEAD of source branch: {pull['sha']}"}
+        if not self.may_merge:
+            return 401, {"message": "401 Unauthorized"}
         nothing = {"squash_commit_message": None, "merge_commit_message": None}
         pull.update(auto={"squash": bool(body.get("squash")), **nothing}, by=self.me)
         self._look(pull)

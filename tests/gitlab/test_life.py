@@ -202,12 +202,14 @@ def test_without_a_token_it_is_said_which_one_and_that_a_job_s_is_not_enough(
 
 def test_auto_merge_waits_for_what_is_missing_and_merges_at_once_where_nothing_is(tmp_path: Path, hub: Hub) -> None:
     team = Team(tmp_path, hub, BY_ITSELF)
+    hub.first = "running"
     (told,) = team.publish(team.day(1)).document["targets"]
     number = int(told["pull_request"]["id"])
     assert (told["outcome"], hub.pulls[number]["state"]) == ("opened", "opened")
+    hub.pipeline(number, "success")
     hub.approve(number)
     assert hub.pulls[number]["state"] == "merged"
-    hub.needs_approval = False
+    hub.needs_approval, hub.first = False, "success"
     assert outcomes(team.publish(team.day(2))) == ["merged"]
     team.sync()
 
@@ -273,8 +275,27 @@ def test_a_merge_train_is_boarded_where_its_template_keeps_the_lines(forge: Forg
     assert hub.git("log", "-1", "--format=%B", "main") == "title\n\nbody"
 
 
+def test_what_has_a_pipeline_that_passed_gitlab_merges_at_once_or_not_at_all(forge: Forge, hub: Hub) -> None:
+    """It answers 422 to auto-merge of what only an approval is missing of. The next refresh asks again."""
+    adapter, opened = forge
+    assert adapter.auto_merge(opened, "title\n\nbody\n") is None
+    assert [body["auto_merge"] for body in hub.bodies] == [True]
+    assert hub.pulls[1]["auto"] is None
+    hub.approve(1)
+    assert adapter.auto_merge(opened, "title\n\nbody\n") == hub.head("main")
+
+
+def test_an_auto_merge_that_the_token_may_not_stop_is_told(forge: Forge, hub: Hub) -> None:
+    adapter, opened = forge
+    hub.pulls[1]["auto"] = {"squash": True, "squash_commit_message": None, "merge_commit_message": None}
+    hub.may_merge = False
+    with pytest.raises(Unreachable, match="!1 merges by itself, and the token's user may not stop that"):
+        adapter.stop_auto_merge(opened)
+
+
 def test_it_is_stopped_once_and_then_not_on_any_more(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
+    hub.first = "running"
     adapter.auto_merge(opened, "title\n\nbody\n")
     assert adapter.find([opened.branch])[0].merges_with == "title\n\nbody\n"
     assert [adapter.stop_auto_merge(opened) for _ in range(2)] == [True, False]

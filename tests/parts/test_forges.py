@@ -67,7 +67,8 @@ def github(request: pytest.FixtureRequest) -> Iterator[Ground]:
         repo.refresh()
         client = Client(open_github(repo).place, lambda: TOKEN, Pacer(sleep=lambda seconds: None, patience=1000))
         repo.held.callback(client.close)
-        yield Ground(hub.repo, repo, GitHub(repo, client), shown)
+        adapter = GitHub(repo, client)
+        yield Ground(hub.repo, repo, adapter, shown, lambda opened, text: hub.say(int(opened.number), text))
 
 
 def _gitea(request: pytest.FixtureRequest, brand: str) -> Iterator[Ground]:
@@ -85,7 +86,8 @@ def _gitea(request: pytest.FixtureRequest, brand: str) -> Iterator[Ground]:
 
     with GiteaTeam(path, hub).open() as repo:
         repo.refresh()
-        yield Ground(hub.repo, repo, gitea_stand_in.fast(repo, hub), shown)
+        adapter = gitea_stand_in.fast(repo, hub)
+        yield Ground(hub.repo, repo, adapter, shown, lambda opened, text: hub.say(int(opened.number), text))
     hub.close()
     assert hub.wrong == []
 
@@ -106,7 +108,8 @@ def gitlab(request: pytest.FixtureRequest) -> Iterator[Ground]:
 
     with GitLabTeam(path, hub).open() as repo:
         repo.refresh()
-        yield Ground(hub.repo, repo, gitlab_stand_in.fast(repo), shown)
+        adapter = gitlab_stand_in.fast(repo)
+        yield Ground(hub.repo, repo, adapter, shown, lambda opened, text: hub.say(int(opened.number), text))
     hub.close()
     assert hub.wrong == []
 

@@ -37,12 +37,13 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A repository on a forge. `shown` is None for a forge that shows no pages."""
+    """A repository on a forge. `shown` is None for a forge that shows no pages. `say`: a stranger's comment."""
 
     origin: Path  # the bare repository, where others move refs
     repo: Repository
     forge: Forge
     shown: Callable[[Opened], Shown | None] = lambda opened: None
+    say: Callable[[Opened, str], None] = lambda opened, text: None
 
     def commit(self, parent: str, file: str) -> Oid:
         """Somebody's commit on `parent` that adds a file."""
@@ -107,6 +108,19 @@ class ForgeSuite:
             ground.forge.comment(opened, purpose, text)
         shown = ground.shown(opened)
         assert shown is None or [said.rpartition("\n")[2] for said in shown.comments] == ["second", "other"]
+
+    def test_what_a_stranger_says_in_the_form_of_ours_stays_and_stops_nothing(self, ground: Ground) -> None:
+        opened = ground.opened()
+        for purpose in ("review", "closed"):
+            ground.say(opened, f"<!-- pointsman: {purpose} {opened.head} -->\nnot ours")
+        for text in ("first", "second", "second"):
+            ground.forge.comment(opened, "review", text)
+        shown = ground.shown(opened)
+        said = ["not ours", "not ours", "second"]
+        assert shown is None or [each.rpartition("\n")[2] for each in shown.comments] == said
+        ground.forge.close(opened, "nobody wants it")
+        shown = ground.shown(opened)
+        assert shown is None or len(shown.comments) == 4
 
     def test_labels_are_added(self, ground: Ground) -> None:
         opened = ground.opened()

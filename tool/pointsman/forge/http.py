@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -141,6 +142,17 @@ class HttpClient(ABC):
     def write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Send a write once; Lost if it is not known whether it happened."""
         return self.within_limits(lambda: self.call(method, self.api + path, body=body))[0]
+
+    @cached_property
+    def me(self) -> str:
+        """The name of the token's user; "" for a token that may not ask for it, as that of a GitHub App."""
+        try:
+            said = self.get("/user")
+        except Denied as error:
+            if error.status not in (403, 404):
+                raise
+            return ""
+        return str(said.get("login") or said.get("username") or "")
 
     # what a kind of forge says
 

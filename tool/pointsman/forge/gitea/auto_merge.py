@@ -16,7 +16,7 @@ from pointsman.forge.base import Opened
 from pointsman.forge.gitea.client import Client
 from pointsman.forge.gitea.merging import message_of, not_merged, waits
 from pointsman.forge.http import Denied
-from pointsman.forge.writes import comment_mark, look_then_act
+from pointsman.forge.writes import author_of, comment_mark, look_then_act
 
 _PURPOSE = "merges-with"
 _ON, _OFF = "pull_scheduled_merge", ("pull_cancel_scheduled_merge", "merge_pull")
@@ -37,7 +37,7 @@ class AutoMerge:
             return None
         mark = f"{comment_mark(_PURPOSE)} "
         for said in self._client.get(f"{self._root}/issues/{pull['number']}/comments"):
-            if str(said.get("body", "")).startswith(mark) and _login(said) == _login(event):
+            if str(said.get("body", "")).startswith(mark) and author_of(said) == author_of(event):
                 return _read(said["body"])
         return f"{pull['title']} (#{pull['number']})\n\n{pull.get('body') or ''}"
 
@@ -83,26 +83,27 @@ class AutoMerge:
 
     def stop(self, opened: Opened) -> bool:
         """Take a scheduled merge back. Whether there was one."""
-        was: list[bool] = []
+        was: list[Any] = []
 
         def look() -> bool | None:
-            was.append(self._scheduled(opened.number) is not None)
-            return None if was[-1] else True
+            was.append(self._scheduled(opened.number))
+            return None if was[-1] is not None else True
 
         def act() -> bool:
             try:
                 self._client.write("DELETE", f"{self._root}/pulls/{opened.number}/merge")
             except Denied as error:
+                if error.status == 403 and (who := author_of(was[-1])):
+                    says = f"{who} has {self._client.forge} merge #{opened.number} by itself, and this token may not"
+                    raise Unreachable(
+                        f"{says} stop that: {who} or an administrator of the repository can ({opened.url})"
+                    ) from error
                 if error.status != 404:  # merged, or taken back by someone else
                     raise
             return True
 
         look_then_act(self._client, look, act)
-        return was[0]
-
-
-def _login(said: Mapping[str, Any]) -> str:
-    return str((said.get("user") or {}).get("login", ""))
+        return was[0] is not None
 
 
 def _shown(forge: str, message: str) -> str:

@@ -16,6 +16,7 @@ from pointsman.forge.http import Denied
 
 _SETTINGS = "Settings → Repository → Pull Requests: allow squash merges; pointsman doctor checks it"
 _CONFLICT = "if it conflicts with main, run pointsman pr refresh"
+_HOOK = "a hook of the server or main's rule refuses it: its words say which"
 # What the forge says of a merge that it does not make → what to do.
 _REMEDIES = (
     ("merge style", _SETTINGS),
@@ -78,7 +79,8 @@ def not_merged(brand: Brand, opened: Opened, error: Denied) -> Exception:
         return MovedFirst(f"#{opened.number} moved while it was merged: {one_line(error.reason)}")
     if error.status == 409:
         says = one_line(error.reason)[:300] or "it conflicts with main"
-        return Unreachable(f"{brand.name} does not merge #{opened.number}: {says} ({opened.url}; {_CONFLICT})")
+        remedy = _HOOK if "pushrejected" in reason else _CONFLICT
+        return Unreachable(f"{brand.name} does not merge #{opened.number}: {says} ({opened.url}; {remedy})")
     if error.status == 405:
         found = (remedy for words, remedy in _REMEDIES if words in reason)
         remedy = next(found, _CONFLICT if is_busy(error) else f"look at what it waits for: {opened.url}")

@@ -21,6 +21,7 @@ The calls and their purpose:
     GET    /repos/{o}/{r}/issues/{n}/comments            the one comment for a purpose
     POST   /repos/{o}/{r}/issues/{n}/comments
     PATCH  /repos/{o}/{r}/issues/comments/{id}
+    GET    /user                                         which comments are ours
 
 Git makes, moves and deletes the branches. Every write looks first: after a lost answer the result is read, and the
 write is sent again only if it did not happen.
@@ -43,7 +44,7 @@ from pointsman.forge.gitea.merging import NotYet, is_busy, merge_commit, not_mer
 from pointsman.forge.gitea.place import place_of, token_source
 from pointsman.forge.gitea.setup import protection
 from pointsman.forge.http import Denied, Lost
-from pointsman.forge.writes import comment_mark, look_then_act, title_within
+from pointsman.forge.writes import Comments, look_then_act, title_within
 from pointsman.repo.encoding import read_commit
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
 from pointsman.repo.repository import Repository
@@ -111,7 +112,7 @@ class Gitea:
         return pull["base"]["ref"] == "main" and str(source.get("full_name", "")).lower() == self.place.slug.lower()
 
     def _opened(self, pull: Mapping[str, Any]) -> Opened:
-        branch, number = str(pull["head"]["ref"]), str(pull["number"])
+        branch, number = _branch(pull["head"]), str(pull["number"])
         head = self.repo.heads.get(f"refs/heads/{branch}", Oid(pull["head"]["sha"]))
         return Opened(branch, head, number, str(pull["html_url"]), lambda: self._auto.message(pull))
 
@@ -170,22 +171,9 @@ class Gitea:
         self.label(opened, page.labels)
 
     def comment(self, opened: Opened, purpose: str, text: str) -> None:
-        mark = comment_mark(purpose)
-        wanted = f"{mark} {opened.head} -->\n{text}"[:BODY_LIMIT]
         path = f"{self._root}/issues/{opened.number}/comments"
-        ours: list[int] = []
-
-        def look() -> Any:
-            found = [each for each in self.client.get(path) if str(each.get("body", "")).startswith(f"{mark} ")]
-            ours[:] = [int(each["id"]) for each in found]
-            return next((each for each in found if each["body"] == wanted), None)
-
-        def act() -> Any:
-            if ours:
-                return self.client.write("PATCH", f"{self._root}/issues/comments/{ours[0]}", {"body": wanted}) or True
-            return self.client.write("POST", path, {"body": wanted})
-
-        look_then_act(self.client, look, act)
+        there = Comments(path, ("PATCH", f"{self._root}/issues/comments"), lambda: self.client.get(path))
+        there.keep(self.client, opened, purpose, text)
 
     def label(self, opened: Opened, labels: Sequence[str]) -> None:
         names = [name for name in dict.fromkeys(labels) if len(name) <= _LABEL_LIMIT]
@@ -303,6 +291,12 @@ class Gitea:
 
     def protection(self) -> list[tuple[str, str]]:
         return protection(self.brand, self.client, self._root)
+
+
+def _branch(head: Mapping[str, Any]) -> str:
+    """The branch of a pull request. When it is gone, `ref` is that of the pull request, and `label` is its name."""
+    ref = str(head["ref"])
+    return str(head.get("label") or ref) if ref.startswith("refs/") else ref
 
 
 def _pull_or_none(client: Client, path: str) -> Any:

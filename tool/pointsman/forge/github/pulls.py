@@ -17,6 +17,7 @@ The calls and their purpose. All are REST except the last:
     GET   /repos/{o}/{r}/issues/{n}/comments           the one comment for a purpose
     POST  /repos/{o}/{r}/issues/{n}/comments
     PATCH /repos/{o}/{r}/issues/comments/{id}
+    GET   /user                                        which comments are ours
     GET   /repos/{o}/{r}/installation                  an App's installation
     POST  /app/installations/{id}/access_tokens        and its token
     POST  /graphql                                     mutations enable- and disablePullRequestAutoMerge
@@ -48,7 +49,7 @@ from pointsman.forge.github.place import TOKENS, Place, place_of, server
 from pointsman.forge.github.setup import protection
 from pointsman.forge.github.token import token_source
 from pointsman.forge.http import Denied
-from pointsman.forge.writes import comment_mark, look_then_act, title_within
+from pointsman.forge.writes import Comments, look_then_act, title_within
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
@@ -177,22 +178,9 @@ class GitHub:
         self.label(opened, page.labels)
 
     def comment(self, opened: Opened, purpose: str, text: str) -> None:
-        mark = comment_mark(purpose)
-        wanted = f"{mark} {opened.head} -->\n{text}"[:BODY_LIMIT]
         path = f"{self._root}/issues/{opened.number}/comments"
-        ours: list[int] = []
-
-        def look() -> Any:
-            found = [each for each in self.client.pages(path) if str(each.get("body", "")).startswith(f"{mark} ")]
-            ours[:] = [int(each["id"]) for each in found]
-            return next((each for each in found if each["body"] == wanted), None)
-
-        def act() -> Any:
-            if ours:
-                return self.client.write("PATCH", f"{self._root}/issues/comments/{ours[0]}", {"body": wanted})
-            return self.client.write("POST", path, {"body": wanted})
-
-        look_then_act(self.client, look, act)
+        there = Comments(path, ("PATCH", f"{self._root}/issues/comments"), lambda: self.client.pages(path))
+        there.keep(self.client, opened, purpose, text)
 
     def label(self, opened: Opened, labels: Sequence[str]) -> None:
         names = [name for name in dict.fromkeys(labels) if len(name) <= _LABEL_LIMIT]

@@ -129,7 +129,8 @@ class Merges:
                 return self.merge(opened, message)
             if error.status == 405 and pull.get("detailed_merge_status") == NEEDS_REBASE:
                 return None  # main moved since we looked
-            if error.status == 405 and pull.get("detailed_merge_status") in AWAITED:
+            # Where the pipeline has passed already, GitLab tries to merge at once, which is 422 without an approval.
+            if error.status in (405, 422) and pull.get("detailed_merge_status") in AWAITED:
                 return ""
             raise not_merged(opened, pull, error) from error
 
@@ -151,8 +152,17 @@ class Merges:
             was.append(pull["state"] == "opened" and bool(pull.get("merge_when_pipeline_succeeds")))
             return None if was[-1] else True
 
-        path = f"{self._sight.path(opened)}/cancel_merge_when_pipeline_succeeds"
-        look_then_act(self.client, look, lambda: self.client.write("POST", path) or True)
+        def act() -> bool:
+            try:
+                self.client.write("POST", f"{self._sight.path(opened)}/cancel_merge_when_pipeline_succeeds")
+            except Denied as error:
+                if error.status not in (401, 403):
+                    raise
+                says = f"!{opened.number} merges by itself, and the token's user may not stop that"
+                raise Unreachable(f"{says} ({opened.url}): who may merge into main, or has opened it, can") from error
+            return True
+
+        look_then_act(self.client, look, act)
         return was[0]
 
 

@@ -49,7 +49,7 @@ def commit_of(pull: Mapping[str, Any]) -> str:
 
 
 def not_merged(opened: Opened, pull: Mapping[str, Any], error: Denied) -> Exception:
-    """What a refused merge means: 409 another head, 401 no right, 405, 406 and 422 not now."""
+    """What a refused merge means: 409 another head, 401 no right, 400 (of a train), 405, 406 and 422 not now."""
     if error.status == 409 or (error.status == 405 and pull.get("detailed_merge_status") == NEEDS_REBASE):
         return MovedFirst(f"!{opened.number} moved while it was merged: {one_line(error.reason)}")
     if error.status in (401, 403):
@@ -57,7 +57,7 @@ def not_merged(opened: Opened, pull: Mapping[str, Any], error: Denied) -> Except
             f"the token's user may not merge into main ({opened.url}): "
             "Settings → Repository → Protected branches → main, Allowed to merge"
         )
-    if error.status in (405, 406, 422) and "moved projects" not in error.reason:
+    if error.status in (400, 405, 406, 422) and "moved projects" not in error.reason:
         return refused(opened, pull, error.reason)
     return error
 

@@ -19,7 +19,7 @@ The calls and their purpose, each below /projects/{path} of the API but the last
     POST   /merge_requests/{n}/notes
     PUT    /merge_requests/{n}/notes/{id}
     GET    /repository/commits/{sha}/merge_requests     log: the merge request of a commit of main
-    GET    /user                                        whether an auto-merge is ours
+    GET    /user                                        whether an auto-merge is ours, and which comments are
 
 Git makes, moves and deletes the branches. Every write looks first: after a lost answer the result is read, and the
 write is sent again only if it did not happen.
@@ -36,14 +36,12 @@ from pointsman.forge.base import BODY_LIMIT, Opened, Page
 from pointsman.forge.credentials import token_in
 from pointsman.forge.gitlab.client import Client
 from pointsman.forge.gitlab.merges import Merges
-from pointsman.forge.gitlab.merging import (
-    commit_of,
-)
+from pointsman.forge.gitlab.merging import commit_of
 from pointsman.forge.gitlab.place import TOKEN, place_of, server
 from pointsman.forge.gitlab.setup import protection
 from pointsman.forge.gitlab.sight import Sight
 from pointsman.forge.http import Denied
-from pointsman.forge.writes import comment_mark, look_then_act, title_within
+from pointsman.forge.writes import Comments, look_then_act, title_within
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
@@ -51,7 +49,6 @@ from pointsman.state.objects import Oid
 _TITLE_LIMIT = 255
 _LABEL_LIMIT = 255
 _FEW = 5  # branches; up to so many are asked for one by one
-_SEEN_TRIES = 7  # looks at a merge request whose branch was pushed, each after a longer pause: 10 seconds in all
 _QUICK_ACTION = re.compile(r"^(\s*)/(?=[a-z])", re.MULTILINE)
 
 
@@ -145,23 +142,9 @@ class GitLab:
         self.label(opened, page.labels)
 
     def comment(self, opened: Opened, purpose: str, text: str) -> None:
-        mark = comment_mark(purpose)
-        wanted = f"{mark} {opened.head} -->\n{_harmless(text)}"[:BODY_LIMIT]
         path = f"{self._sight.path(opened)}/notes"
-        ours: list[int] = []
-
-        def look() -> Any:
-            notes = self.client.pages(path, sort="asc", order_by="created_at")
-            found = [each for each in notes if str(each.get("body", "")).startswith(f"{mark} ")]
-            ours[:] = [int(each["id"]) for each in found]
-            return next((each for each in found if each["body"] == wanted), None)
-
-        def act() -> Any:
-            if ours:
-                return self.client.write("PUT", f"{path}/{ours[0]}", {"body": wanted})
-            return self.client.write("POST", path, {"body": wanted})
-
-        look_then_act(self.client, look, act)
+        there = Comments(path, ("PUT", path), lambda: self.client.pages(path, sort="asc", order_by="created_at"))
+        there.keep(self.client, opened, purpose, _harmless(text))
 
     def label(self, opened: Opened, labels: Sequence[str]) -> None:
         names = [name for name in dict.fromkeys(labels) if len(name) <= _LABEL_LIMIT and "," not in name]
@@ -210,14 +193,14 @@ class GitLab:
         return tuple(sorted(str(each["user"]["username"]) for each in given if _at(each.get("approved_at")) >= since))
 
     def _unchanged_since(self, opened: Opened) -> str:
-        """When the change got to be what it is. GitLab without approval rules keeps approvals of what was before."""
+        """When the change got to be what it is; "" if it always was. A GitLab without rules keeps older approvals."""
         versions = list(self.client.pages(f"{self._sight.path(opened)}/versions"))  # the newest first
         since = ""
         for version in versions:
             if version.get("patch_id_sha") != versions[0].get("patch_id_sha"):
-                break
+                return since
             since = _at(version["created_at"])
-        return since
+        return ""
 
     def merged_as(self, commit: Oid) -> Opened | None:
         every = self.client.pages(f"{self._sight.root}/repository/commits/{commit}/merge_requests")
@@ -247,7 +230,7 @@ def _ours(pull: Mapping[str, Any]) -> bool:
 
 
 def _shown(page: Page) -> dict[str, str]:
-    return {"title": title_within(page, _TITLE_LIMIT), "description": _harmless(page.body())[:BODY_LIMIT]}
+    return {"title": title_within(page, _TITLE_LIMIT), "description": _harmless(page.body())[:BODY_LIMIT].rstrip()}
 
 
 def _harmless(text: str) -> str:

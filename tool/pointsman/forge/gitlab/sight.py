@@ -58,7 +58,7 @@ class Sight:
         if not pull.get("merge_when_pipeline_succeeds") or pull.get("detailed_merge_status") == MERGEABLE:
             return None
         by = str((pull.get("merge_user") or {}).get("username", ""))
-        if self.template_keeps_lines or (by and by == self.me):
+        if self.template_keeps_lines or (by and by == self.client.me):
             return self.repo.messages(self.repo.main, Oid(pull["sha"])).strip("\n") + "\n"
         return ""
 
@@ -69,7 +69,3 @@ class Sight:
     @property
     def template_keeps_lines(self) -> bool:
         return any(words in (self.project.get("squash_commit_template") or "") for words in KEEPS_LINES)
-
-    @cached_property
-    def me(self) -> str:
-        return str(self.client.get("/user").get("username", ""))
