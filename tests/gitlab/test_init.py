@@ -25,7 +25,7 @@ from pointsman.verbs.check import check
 from pointsman.verbs.init import init
 from pointsman.workspace import Workspace
 
-JOBS = ("check", "ship", "publish", "rollback", "drift", "audit", "refresh", "gc")
+JOBS = ("check", "ship", "publish", "rollback", "drift", "audit", "refresh", "gc", "pages")
 
 
 def pipeline() -> dict[str, Any]:
@@ -135,6 +135,8 @@ def test_the_jobs_judge_publish_ship_and_refresh_for_real(team: Team, hub: Hub) 
     for name in ("drift", "refresh", "audit"):
         ran = run(team, hub, name)
         assert ran.returncode == 0, f"{name}: {ran.stderr}"
+    assert run(team, hub, "pages").returncode == 0
+    assert (team.root / "builds" / "public" / "index.html").is_file()
     second = hub.head("main")
     trained = run(team, hub, "check", CI_COMMIT_SHA=second, CI_MERGE_REQUEST_EVENT_TYPE="merge_train")
     assert trained.returncode == 0, trained.stderr

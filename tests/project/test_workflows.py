@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -284,6 +285,18 @@ def test_a_change_of_the_tool_alone_is_judged_by_the_tool_of_main_and_passes(for
     judged = forge.judge(forge.propose())
     assert judged.code == 0, judged.out
     assert not marker.exists()
+
+
+@pytest.mark.slow
+def test_a_site_is_written_and_published_with_the_rights_that_pages_need(forge: Forge) -> None:
+    published = ROOT / "tool" / "pointsman" / "templates" / "pages" / "site.yml"
+    (job,) = load(published)["jobs"].values()
+    assert {name for name, right in job["permissions"].items() if right == "write"} == {"pages", "id-token"}
+    shutil.copy(published, forge.desk / ".github" / "workflows")
+    forge.push("site")
+    told = forge.runner.run("site.yml")
+    assert told.code == 0, told.out
+    assert (told.workspace / "public" / "audit.html").is_file()
 
 
 @pytest.mark.slow

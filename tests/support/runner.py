@@ -167,6 +167,10 @@ class Runner:
                 self._check_out(workspace, options)
             elif uses.startswith("actions/download-artifact@"):
                 shutil.copytree((artifacts or {})[options["name"]], options["path"])
+            elif uses.startswith("actions/upload-pages-artifact@"):
+                assert (workspace / options["path"] / "index.html").is_file()
+            elif uses.startswith("actions/deploy-pages@"):
+                continue
             elif uses:
                 assert uses.startswith("actions/setup-python@"), uses
             elif step["run"] == INSTALL and not install:

@@ -95,8 +95,15 @@ def test_an_installed_tool_makes_the_same_repository(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_workflows_of_a_new_repository_lint_clean(tmp_path: Path) -> None:
-    make(tmp_path / "shop")
+    make(tmp_path / "shop", extras=("site",))
+    assert (tmp_path / "shop" / ".github" / "workflows" / "site.yml").is_file()
     lint(tmp_path / "shop")
+
+
+def test_a_workflow_for_github_pages_is_for_github_alone(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="POINTSMAN_SITE"):
+        make(tmp_path / "shop", forge="gitlab", extras=("site",))
+    assert not (tmp_path / "shop").exists()
 
 
 def test_the_store_stands_beside_the_repository_unless_said_otherwise_and_git_ignores_it(tmp_path: Path) -> None:

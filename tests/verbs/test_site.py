@@ -246,7 +246,7 @@ def test_the_pages_work_in_a_browser_on_every_screen(browser: Browser, kept: Kep
     context = browser.new_context(offline=True, permissions=["clipboard-read", "clipboard-write"])
     view = context.new_page()
     view.goto((tmp_path / "out/index.html").as_uri())
-    view.get_by_label("Find").fill("SHELF 3")
+    view.get_by_label("Find").fill("in-sync SHELF-3")
     assert view.locator("#every tbody tr:visible").count() == 1
     assert "1 of 5" in view.inner_text("main")
     view.get_by_label("Find").fill("home")

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     metavar="WHAT",
     type=TEXT,
     multiple=True,
-    help="Also write what runs or watches it: container, kubernetes, systemd or monitoring.",
+    help="Also write what runs or watches it: container, kubernetes, systemd, monitoring or site.",
 )
 @json_option
 def init(

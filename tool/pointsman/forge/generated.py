@@ -42,12 +42,14 @@ EXTRAS: Mapping[str, Sequence[str]] = {
         *(f"deploy/kubernetes/{name}.yaml" for name in ("gc", "kustomization", "publish", "seen", "sync")),
     ),
     "monitoring": tuple(f"monitoring/{name}" for name in ("alerts.test.yml", "alerts.yml", "dashboard.json")),
+    "site": (".github/workflows/site.yml",),
     "systemd": (
         "deploy/systemd/pointsman.env",
         *(f"deploy/systemd/pointsman-{name}.service" for name in ("gc", "publish", "seen", "status", "sync")),
         *(f"deploy/systemd/pointsman-{name}.timer" for name in ("gc", "publish")),
     ),
 }
+_EXTRA_FILES = {".github/workflows/site.yml": "pages/site.yml"}  # whose file under templates/ is called otherwise
 _VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){0,3}[0-9A-Za-z.+-]{0,40}")
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -102,7 +104,8 @@ def generated(forge: str, extras: Iterable[str] = ()) -> dict[str, bytes]:
 
 def templates(forge: str, extras: Iterable[str] = ()) -> Mapping[str, str]:
     """Path in a manifest repository → its file under templates/, for one kind of forge."""
-    return {**_FILES, **KINDS[forge].files, **{path: path for name in extras for path in EXTRAS[name]}}
+    more = (path for name in extras for path in EXTRAS[name])
+    return {**_FILES, **KINDS[forge].files, **{path: _EXTRA_FILES.get(path, path) for path in more}}
 
 
 def extras_among(paths: Collection[str]) -> list[str]:

@@ -2,7 +2,7 @@
 "use strict";
 for (const place of document.querySelectorAll("[data-search]")) {
   const rows = [...document.getElementById(place.dataset.search).tBodies[0].rows];
-  const texts = rows.map((row) => row.textContent.toLowerCase());
+  const texts = rows.map((row) => [0, 1, 3, 4].map((at) => row.cells[at].textContent).join(" ").toLowerCase());
   const label = document.createElement("label");
   const field = document.createElement("input");
   const count = document.createElement("span");

@@ -78,6 +78,9 @@ def init(
             raise Problem(f"--with {name}: there are {', '.join(EXTRAS)}")
     if forge not in KINDS:
         raise Problem(f"--forge {forge}: this version knows {' and '.join(KINDS)} (local: a branch is a pull request)")
+    if "site" in extras and KINDS[forge].files is not KINDS["github"].files:
+        how = "set the variable POINTSMAN_SITE to pages" if forge == "gitlab" else "run pointsman site"
+        raise Problem(f"--with site writes a workflow for GitHub Pages; with --forge {forge} {how}")
     root = Path(os.path.abspath(directory))
     tables = _tables(root, store, serving, forge, sets)
     try:
