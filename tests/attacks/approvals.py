@@ -42,6 +42,9 @@ def approved(state: State, how: str) -> State:
         who, _, way = name.partition(" ")
         namespace = ATTESTS if way == "for evidence" else APPROVES
         path, data = approval(lines, who, namespace=namespace, broken=way == "wrongly")
+        if way == "elsewhere":  # right, but of other lines, under the name that these would have
+            data = approval(["Drop: grocer/home nothing"], who)[1]
+            path = f"{path[:-21]}{digest(data)[:16]}.json"
         files[path] = data
     if files:
         now = state.time
@@ -50,6 +53,8 @@ def approved(state: State, how: str) -> State:
         state.time = now + 60
     if what == "deleted since":
         state.commit("deleted", "tidy", dict.fromkeys(files))
+    if what == "ben taken out since":
+        _take_ben_out(state)
     return state
 
 
@@ -81,12 +86,28 @@ def _let_in_properly(state: State) -> None:
     state.commit("eve", "one more signer", {"allowed_signers": after})
 
 
+def _take_ben_out(state: State) -> None:
+    before = state.read("allowed_signers") or b""
+    after = b"".join(line for line in before.splitlines(keepends=True) if not line.startswith(b"ben@"))
+    line = f"Changes: allowed_signers sha256:{digest(before)} sha256:{digest(after)}"
+    state.commit("ben-approved", "approve", dict(approval([line], who) for who in ("ann", "cat")))
+    state.commit("ben", "one signer less", {"allowed_signers": after})
+
+
+def _slip_in(state: State) -> None:
+    """A ship that nobody approved, past the gate, and its revert."""
+    path = manifest_path(HOME)
+    state.commit("slipped", f"ship\n\n{state.lines(HOME, next_ship(state))}", {path: next_ship(state)})
+    state.restore("taken-back", HOME, "second-ship")
+
+
 # What happened on main before the approvals landed.
 _BEFORE: Mapping[str, Callable[[State], object]] = {
     "one is enough": lambda state: state.commit("lowered", "one", {"pointsman.toml": _settings(state, 1)}),
     "one was enough for a while": _lower_and_mend,
     "eve let in": _let_in,
     "eve let in by both": _let_in_properly,
+    "slipped in": _slip_in,
     "rolled back": lambda state: state.restore("rollback", HOME, "first-ship"),
 }
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from signers import public
+
 from attacks.plain_git import EXECUTABLE, FILE, LINK, SUBMODULE, Files, Leaf
 from attacks.states import (
     HOME,
@@ -190,6 +192,8 @@ class Work:
                 return Artifact.named(rest).path
             case "tombstone":
                 return tombstone_path(rest)
+            case "key":
+                return public(rest)
         return Artifact.named(name).version
 
 

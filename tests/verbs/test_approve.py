@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from output_schemas import validate
 from shop import GROCER, Kept, Shop, git
-from signers import key_of, signer
+from signers import approval, key_of, signer
 
 from pointsman.cli.approve import render, render_list
 from pointsman.errors import Problem, Refused
@@ -85,6 +85,12 @@ def on_main(shop: Shop, message: str, **texts: tuple[str, str]) -> None:
         assert old in path.read_text()
         path.write_text(path.read_text().replace(old, new, 1))
     shop.push(message)
+
+
+def vows(shop: Shop, commit: str) -> list[str]:
+    """The lines of a ship that are approved."""
+    lines = git(shop.origin, "log", "-1", "--format=%B", commit).splitlines()
+    return [line for line in lines if line.split(" ")[0] in ("Manifest:", "Supersedes:", "Record:", "Drop:", "Accept:")]
 
 
 def past_the_gate(shop: Shop) -> None:
@@ -168,6 +174,21 @@ def test_what_nobody_approved_is_not_served_and_going_back_needs_nobody(shop: Sh
     back(shop)
     assert run(shop, sync.sync).exit_code == 0
     assert shop.serving == before == shop.manifest
+
+
+@pytest.mark.slow
+def test_an_approval_that_comes_after_the_merge_comes_too_late(shop: Shop) -> None:
+    agree(shop, "ann")
+    past_the_gate(shop)
+    shop.pull()
+    path, data = approval(vows(shop, "main"), "ben")
+    assert len(list((shop.desk / "approvals").glob(f"{Path(path).name[:64]}.*"))) == 1, "it is of what ann approved"
+    (shop.desk / path).write_bytes(data)
+    shop.push("approve")
+    assert rules(run(shop, sync.sync)) == {"unapproved"}
+    assert rules(run(shop, audit.audit)) == {"unapproved"}
+    back(shop)
+    assert run(shop, sync.sync).exit_code == 0
 
 
 @pytest.mark.slow
@@ -301,8 +322,14 @@ def test_each_signature_is_verified_once(shop: Shop, counted: Callable[[], dict[
     agree(shop, "ann", "ben")
     git(shop.desk, "fetch", "-q", "origin")
     (shop.desk / ".git" / "pointsman" / "signatures").unlink()
+    shop.pull()
+    for name in ("eve", "mallory"):  # who may not approve costs nothing
+        path, data = approval(vows(shop, head(shop)), name)
+        (shop.desk / path).write_bytes(data)
+    shop.push("approvals of strangers")
     counted()
-    run(shop, pr.show, "grocer/home")
+    told = run(shop, pr.list_pulls).document["pull_requests"][0]["approvals"]
+    assert len(told["void"]) == 2, "they are of this change"
     assert counted()["ssh-keygen"] == 2
     shop.merge()
     run(shop, sync.sync)

@@ -113,14 +113,15 @@ class Consents:
         void: list[str] = []
         unproven = ""
         for path, signed in self._approvals(base, consent.subject):
-            try:
-                key = self.proven.key(signed.payload, signed.signature, NAMESPACE)
-            except NoKeygen as error:
-                unproven = str(error)
-                told = read_signature(signed.signature)
-                if not believes or told is None:
-                    continue
-                key = told.key
+            told = read_signature(signed.signature)
+            key = told.key if told is not None else None
+            if any(each.key == key for each in signers):  # a stranger's costs no ssh-keygen
+                try:
+                    key = self.proven.key(signed.payload, signed.signature, NAMESPACE)
+                except NoKeygen as error:
+                    unproven = str(error)
+                    if not believes:
+                        continue
             if why := self.void(base, path, key, signers):
                 void.append(why)
             elif key is not None:
