@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from approving import approved_ship
 from shop import GROCER
 
 from gitea.hub import Hub
@@ -79,3 +80,15 @@ def test_a_squash_that_lost_the_lines_is_not_served_until_a_rollback_and_a_ship_
     hub.approve(again)
     hub.button(again)
     assert team.sync() != before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["squash", "merge", "rebase"])
+def test_what_two_approved_is_the_same_to_sync_and_audit_whatever_button_merged_it(
+    team: Team, hub: Hub, how: str
+) -> None:
+    def button(number: int) -> None:
+        hub.approve(number)
+        hub.button(number, how)
+
+    approved_ship(team, lambda number: None, button)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from shop import GROCER
+from approving import approved_ship
+from shop import GROCER, git
 
 from github.hub import Hub
 from github.team import Team, outcomes
@@ -89,3 +90,25 @@ def test_a_squash_that_lost_the_lines_is_not_served_until_a_rollback_and_a_ship_
     hub.approve(again)
     hub.button(again)
     assert team.sync() != before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["squash", "merge", "rebase", "queue"])
+def test_what_two_approved_is_the_same_to_sync_and_audit_whatever_button_merged_it(
+    team: Team, hub: Hub, how: str
+) -> None:
+    def button(number: int) -> None:
+        hub.approve(number)
+        if how != "queue":
+            hub.button(number, how)
+            return
+        head = hub.pulls[number]["sha"]  # a merge queue makes the squash first, and has it checked
+        tree, text = hub.git("merge-tree", "--write-tree", "main", head), hub.git("log", "-1", "--format=%B", head)
+        commit = hub.git("commit-tree", tree, "-p", "main", given=text.replace("\n", f" (#{number})\n", 1))
+        hub.git("update-ref", f"refs/heads/gh-readonly-queue/main/pr-{number}", commit)
+        git(team.desk, "fetch", "-q", str(hub.repo), f"gh-readonly-queue/main/pr-{number}")
+        with team.open() as repo:
+            assert check.check(Workspace(repo), base="main", head=commit).document["faults"] == []
+        hub.git("update-ref", "refs/heads/main", commit)
+
+    approved_ship(team, lambda number: None, button)

@@ -110,6 +110,7 @@ CALLS: Mapping[tuple[str, str], Call] = {
         many=True,
         refusals=(400, 401, 403, 404, 409),
     ),
+    ("POST", f"{_N}/pipelines"): Call(codes=(201,), shows={"id": int, "sha": str, "status": str}),
     ("GET", f"{_N}/approvals"): Call(shows={"approved_by": list}),
     ("GET", f"{_N}/versions"): Call(_PAGE, shows=_VERSION, many=True),
     ("GET", f"{_N}/notes"): Call({"sort", "order_by", *_PAGE}, shows=_NOTE, many=True),

@@ -335,6 +335,9 @@ class Hub(ForgeServer):
                 return self._update(pull, body)
             case ("PUT", "merge"):
                 return self._accept(pull, body)
+            case ("POST", "pipelines"):
+                self.pipelines[pull["sha"]] = "running"
+                return 201, {"id": self._now(), "sha": pull["sha"], "status": "created"}
             case ("PUT", "rebase"):
                 self.rebase(pull["iid"])
                 return 202, {"rebase_in_progress": True}

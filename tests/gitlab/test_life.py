@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from approving import approved_ship
 from github.team import outcomes
 from shop import GROCER, cooc, git, popularity
 from world import how_many
@@ -111,6 +112,36 @@ def test_each_button_makes_a_ship_that_is_served_and_audited(
     with team.open() as repo:
         pr.merge(Workspace(repo), str(back))
     assert team.sync() == before
+
+
+@pytest.mark.parametrize(
+    "method,how", [("ff", "squash"), ("merge", "as it is"), ("rebase_merge", "as it is"), ("merge", "train")]
+)
+def test_what_two_approved_is_the_same_to_sync_and_audit_whatever_merged_it_once_its_pipeline_ran_again(
+    team: Team, hub: Hub, method: str, how: str
+) -> None:
+    def merged(number: int) -> None:
+        again = f"/merge_requests/{number}/pipelines"
+        assert hub.calls.count(("POST", again)) == 1, "GitLab runs none for a page that changed"
+        team.refresh()
+        assert hub.calls.count(("POST", again)) == 1, "nothing is new"
+        hub.pipeline(number, "success")
+        hub.approve(number)
+        if how != "train":
+            hub.button(number, how)
+        else:
+            hub.settings["merge_trains_enabled"] = True
+            with team.open() as repo:
+                repo.refresh()
+                forge = Workspace(repo).forge
+                (opened,) = forge.find()
+                forge.auto_merge(opened, hub.git("log", "-1", "--format=%B", opened.head))
+
+    def failed(number: int) -> None:
+        hub.settings |= {"merge_method": method, "squash_option": "default_off"}
+        hub.pipeline(number, "failed")
+
+    approved_ship(team, failed, merged)
 
 
 def test_a_squash_that_lost_the_lines_is_not_served_until_a_rollback_and_a_ship_make_up_for_it(

@@ -79,8 +79,8 @@ class Forge(Protocol):
     def open(self, branch: str, head: Oid, page: Page) -> Opened:
         """Open a pull request for a branch at `head`. If one is open already, return that one."""
 
-    def update(self, opened: Opened, page: Page) -> None:
-        """Replace its page after its branch has moved."""
+    def update(self, opened: Opened, page: Page, *, recheck: bool = False) -> None:
+        """Replace its page. `recheck`: where that changes it, its checks run again, though its head has not moved."""
 
     def comment(self, opened: Opened, purpose: str, text: str) -> None:
         """Keep one comment for each purpose. A new text replaces the old one."""

@@ -34,7 +34,7 @@ class LocalForge:
     def open(self, branch: str, head: Oid, page: Page) -> Opened:
         return Opened(branch, head)
 
-    def update(self, opened: Opened, page: Page) -> None:
+    def update(self, opened: Opened, page: Page, *, recheck: bool = False) -> None:
         return
 
     def comment(self, opened: Opened, purpose: str, text: str) -> None:

@@ -184,10 +184,14 @@ def replace_head(workspace: Workspace, branch: str, new: Oid, was: Oid | None, *
 
 
 def renew(workspace: Workspace, pull: Pull, head: Oid) -> Pull:
-    """Write the page of a pull request again after its branch has moved. MovedFirst if it was merged meanwhile."""
+    """Write the page of a pull request again. MovedFirst if it was merged meanwhile.
+
+    Where the page changes, and its branch has not moved, what main has of it did: its checks run again, too.
+    """
     new = read_pull(workspace.repo, replace(pull.opened, head=head))
     try:
-        workspace.forge.update(new.opened, page_of(workspace, new.branch, head, new.text, new.targets))
+        page = page_of(workspace, new.branch, head, new.text, new.targets)
+        workspace.forge.update(new.opened, page, recheck=head == pull.head)
     except MovedFirst:
         workspace.repo.move([Move(new.opened.ref, None, head)])  # the branch of a merged pull request is of no use
         raise

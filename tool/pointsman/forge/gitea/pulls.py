@@ -158,7 +158,8 @@ class Gitea:
         self.repo.refresh()
         return f"refs/heads/{branch}" in self.repo.heads
 
-    def update(self, opened: Opened, page: Page) -> None:
+    def update(self, opened: Opened, page: Page, *, recheck: bool = False) -> None:
+        del recheck  # the workflow runs for whatever is edited
         wanted = {"title": title_within(page, _TITLE_LIMIT), "body": page.body()[:BODY_LIMIT]}
 
         def look() -> Any:

@@ -163,7 +163,8 @@ class GitHub:
         self.label(opened, page.labels)
         return opened
 
-    def update(self, opened: Opened, page: Page) -> None:
+    def update(self, opened: Opened, page: Page, *, recheck: bool = False) -> None:
+        del recheck  # the workflow runs for whatever is edited
         wanted = {"title": title_within(page, _TITLE_LIMIT), "body": page.body()[:BODY_LIMIT]}
 
         def look() -> Any:

@@ -9,6 +9,7 @@ The calls and their purpose, each below /projects/{path} of the API but the last
     POST   /merge_requests                              open, with squash and remove_source_branch
     GET    /merge_requests/{n}                          the result of a call after a lost answer
     PUT    /merge_requests/{n}                          title, description, add_labels, state_event
+    POST   /merge_requests/{n}/pipelines                checks that run again when approvals or evidence landed
     PUT    /merge_requests/{n}/merge                    squash, its message, the head's sha; auto_merge
     POST   /merge_requests/{n}/cancel_merge_when_pipeline_succeeds
     PUT    /merge_requests/{n}/rebase                   where only a fast-forward is merged
@@ -27,6 +28,7 @@ write is sent again only if it did not happen.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -129,7 +131,7 @@ class GitLab:
         self.label(opened, page.labels)
         return opened
 
-    def update(self, opened: Opened, page: Page) -> None:
+    def update(self, opened: Opened, page: Page, *, recheck: bool = False) -> None:
         wanted = _shown(page)
 
         def look() -> Any:
@@ -138,7 +140,13 @@ class GitLab:
                 raise MovedFirst(f"!{opened.number} was merged or closed while it was rebuilt")
             return pull if all(pull[key] == value for key, value in wanted.items()) else None
 
-        look_then_act(self.client, look, lambda: self.client.write("PUT", self._sight.path(opened), wanted))
+        def act() -> Any:
+            if recheck:  # first: a page that is as it should be is not looked at again
+                with contextlib.suppress(Denied):  # no job of it runs for merge requests
+                    self.client.write("POST", f"{self._sight.path(opened)}/pipelines")
+            return self.client.write("PUT", self._sight.path(opened), wanted)
+
+        look_then_act(self.client, look, act)
         self.label(opened, page.labels)
 
     def comment(self, opened: Opened, purpose: str, text: str) -> None:
