@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 import reader
 from broken_glass import below, break_it, manifests, outcome_of, shipped
 from bucketshop import BucketShop
-from seaweed import BUCKET, Server
+from seaweed import BUCKET, Seaweed, Server
 from shop import GROCER, Kept, Shop, popularity
 
 from pointsman.errors import Problem
@@ -157,55 +158,72 @@ def test_ten_thousand_reads_see_whole_manifests_and_nothing_that_was_taken_out(s
     assert seen == [third, second]
 
 
-# a region on a bucket
+# a region with a server of its own
 
 
-def region(prefix: str) -> str:
-    """Two places: the default one, and one with blobs of its own elsewhere in the bucket."""
-    us = f"s3://{BUCKET}/{prefix}/us/{{tenant}}/{{surface}}/manifest.json"
-    eu = f"s3://{BUCKET}/{prefix}/eu/{{tenant}}/{{surface}}/manifest.json"
-    store = f's3://{BUCKET}/{prefix}/eu-blobs"'
+def regions(prefix: str, eu: Server) -> str:
+    """Two places with the same prefix: one on the server of `[store]`, and one on another, with blobs of its own."""
+    manifest = f"s3://{BUCKET}/{prefix}/{{tenant}}/{{surface}}/manifest.json"
     return (
-        f'[[serving]]\nname = "us"\nmanifest = "{us}"\n[[serving]]\nname = "eu"\nmanifest = "{eu}"\nstore = "{store}\n'
+        f'[[serving]]\nname = "us"\nmanifest = "{manifest}"\n'
+        f'[[serving]]\nname = "eu"\nmanifest = "{manifest}"\nstore = "s3://{BUCKET}/{prefix}-blobs"\n'
+        f'endpoint = "{eu.endpoint}"\nallow_http = true\n'
     )
+
+
+def objects_of(client: obstore.store.S3Store) -> dict[str, bytes]:
+    listed = [meta["path"] for page in obstore.list(client) for meta in page]
+    return {key: bytes(obstore.get(client, key).bytes()) for key in listed}
 
 
 @pytest.mark.slow
 def test_a_region_whose_blobs_come_late_is_never_pointed_to_one_that_it_lacks(
     tmp_path: Path, s3: Server, dice: random.Random, rounds: int
 ) -> None:
-    shop = BucketShop(tmp_path / "shop", s3, settings=region(f"region-{dice.randrange(10**12)}"))
-    prefix = (shop.desk / "pointsman.toml").read_text().partition(f"s3://{BUCKET}/region-")[2].partition("/")[0]
-    there = s3.client(f"region-{prefix}")
+    elsewhere = Seaweed(tmp_path / "eu")
+    elsewhere.start()
+    try:
+        prefix = f"region-{dice.randrange(10**12)}"
+        shop = BucketShop(tmp_path / "shop", s3, settings=regions(prefix, elsewhere.server))
+        us, eu = (server.client(prefix) for server in (s3, elsewhere.server))
+        replica = elsewhere.server.client(f"{prefix}-blobs")
+        pointer = "grocer/home/manifest.json"
 
-    def objects() -> dict[str, bytes]:
-        import obstore
+        def arrive(count: int) -> None:
+            has = objects_of(replica)
+            blobs = {key: data for key, data in shop.objects().items() if "/popularity/" in key}
+            for key in [key for key in sorted(blobs) if key not in has][:count]:
+                obstore.put(replica, key, blobs[key])
 
-        listed = [meta["path"] for page in obstore.list(there) for meta in page]
-        return {key: bytes(obstore.get(there, key).bytes()) for key in listed}
+        def synced(expected: set[int]) -> None:
+            assert shop.sync().exit_code in expected
+            assert objects_of(us)[pointer] == shop.manifest
+            if (there := objects_of(eu).get(pointer)) is not None:
+                key = json.loads(there)["current"]["popularity"].removeprefix(f"{shop.url}/")
+                assert key in objects_of(replica)
 
-    def arrive(count: int) -> None:
-        import obstore
-
-        has = objects()
-        blobs = {key: data for key, data in shop.objects().items() if "/popularity/" in key and "registry" not in key}
-        lacking = [key for key in sorted(blobs) if f"eu-blobs/{key}" not in has]
-        for key in lacking[:count]:
-            obstore.put(there, f"eu-blobs/{key}", blobs[key])
-
-    for day in range(1, 4 + 2 * rounds):
-        shop.publish(popularity(tmp_path / f"p{day}.json", 10 + day, day=day), merge=True)
-        for _ in range(dice.randrange(3)):
-            shop.sync()
-            has = objects()
-            assert has["us/grocer/home/manifest.json"] == shop.manifest
-            if (pointer := has.get("eu/grocer/home/manifest.json")) is not None:
-                key = json.loads(pointer)["current"]["popularity"].removeprefix(f"{shop.url}/")
-                assert f"eu-blobs/{key}" in has
-        arrive(dice.randrange(3))
-    arrive(1_000)
-    assert shop.sync().exit_code == 0
-    assert objects()["eu/grocer/home/manifest.json"] == shop.manifest
+        for day in range(1, 4 + 2 * rounds):
+            shop.publish(popularity(tmp_path / f"p{day}.json", 10 + day, day=day), merge=True)
+            for _ in range(dice.randrange(3)):
+                synced({0, 5})
+            arrive(dice.randrange(3))
+        arrive(1_000)
+        synced({0})
+        last = objects_of(eu)[pointer]
+        assert last == shop.manifest
+        elsewhere.kill()
+        shop.publish(popularity(tmp_path / "p.json", 30, day=20), merge=True)
+        assert shop.sync().exit_code == 3
+        assert objects_of(us)[pointer] == shop.manifest
+        elsewhere.start()
+        assert objects_of(eu)[pointer] == last
+        synced({5})
+        assert objects_of(eu)[pointer] == last
+        arrive(1_000)
+        synced({0})
+        assert objects_of(eu)[pointer] == shop.manifest
+    finally:
+        elsewhere.kill()
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -231,8 +232,11 @@ def test_what_is_current_is_not_claimed(shop: Shop) -> None:
     assert "nothing to claim" in done.value.targets[0].says
     assert done.value.targets[0].claim is None
     break_it(shop)
-    assert outcome_of(break_it(shop, to=manifests_commit(shop, 0))) == "claimed", "it ends another claim"
-    assert shop.serving == shop.manifest
+    below(shop, "grocer/home/manifest.json").write_bytes(shop.manifest)  # as if it had been killed before the pointer
+    assert outcome_of(break_it(shop, to=manifests_commit(shop, 0))) == "claimed", "in the place of the other claim"
+    claim = claim_of(shop)
+    assert claim is not None
+    assert (shop.serving, claim.to) == (shop.manifest, hashlib.sha256(shop.manifest).hexdigest())
 
 
 @pytest.mark.slow
