@@ -64,29 +64,40 @@ def claims(tree: dict[str, object], path: str) -> Claims | Fault:
     """The members that artifacts of all types have, or a fault about the first wrong one."""
     try:
         members = _with((), tree, _required)
-        window = _closed(((), "window"), members["window"], ("start", "end"))
-        build = _closed(((), "build"), members["build"], ("built_at", "version"), ("source_hash",))
+        window = closed(((), "window"), members["window"], ("start", "end"))
+        build = closed(((), "build"), members["build"], ("built_at", "version"), ("source_hash",))
         return Claims(
             v=integer(((), "v"), members["v"]),
-            type=_text(((), "artifact_type"), members["artifact_type"]),
-            tenant=_text(((), "tenant"), members["tenant"]),
-            surface=_text(((), "surface"), members["surface"]),
-            segment=_text(((), "segment"), members.get("segment", "")),
-            window_start=_text((((), "window"), "start"), window["start"]),
-            window_end=_text((((), "window"), "end"), window["end"]),
-            built_at=_text((((), "build"), "built_at"), build["built_at"]),
-            version=_text((((), "build"), "version"), build["version"]),
-            source_hash=_text((((), "build"), "source_hash"), build.get("source_hash", "")),
+            type=string(((), "artifact_type"), members["artifact_type"]),
+            tenant=string(((), "tenant"), members["tenant"]),
+            surface=string(((), "surface"), members["surface"]),
+            segment=string(((), "segment"), members.get("segment", "")),
+            window_start=string((((), "window"), "start"), window["start"]),
+            window_end=string((((), "window"), "end"), window["end"]),
+            built_at=string((((), "build"), "built_at"), build["built_at"]),
+            version=string((((), "build"), "version"), build["version"]),
+            source_hash=string((((), "build"), "source_hash"), build.get("source_hash", "")),
         )
     except Refusal as refusal:
         return refusal.fault(path)
+
+
+def body_faults(tree: object, layout: Layout, most: int) -> list[Refusal]:
+    """The first faults of the body of a document, `most` at most, those of a wrong type and those of a wrong value."""
+    walk = _Walk(layout, most)
+    try:
+        document = closed((), tree, (*_required, layout.rows), ("segment",))
+        walk.each(((), layout.rows), document[layout.rows], walk.row)
+    except Refusal as refusal:
+        walk.every.append(refusal)
+    return walk.every
 
 
 def body(tree: object, layout: Layout, path: str) -> Body | Fault:
     """The body of a document, or a fault about its first member of a wrong type. Read the `claims` first."""
     walk = _Walk(layout)
     try:
-        document = _closed((), tree, (*_required, layout.rows), ("segment",))
+        document = closed((), tree, (*_required, layout.rows), ("segment",))
         rows = walk.each(((), layout.rows), document[layout.rows], walk.row)
     except Refusal as refusal:
         return refusal.fault(path)
@@ -155,39 +166,55 @@ def unknown_member(trail: Trail, name: str, known: tuple[str, ...]) -> Refusal:
 
 
 class _Walk:
-    """One pass over a body. A wrong type raises Refusal at once; the first wrong value is kept in `broken`."""
+    """One pass over a body. A wrong type raises Refusal at once; the first wrong value is kept in `broken`.
 
-    def __init__(self, layout: Layout) -> None:
+    With `most`, so many of both kinds are kept in `every` before one is raised.
+    """
+
+    def __init__(self, layout: Layout, most: int = 0) -> None:
         self.leaves: list[int] = []
         self.broken: Refusal | None = None
+        self.every: list[Refusal] = []
         self._layout = layout
+        self._most = most
 
     def each(self, trail: Trail, value: object, read: _Read) -> list[object] | None:
         if value is None:
             return None
         if not isinstance(value, list):
             raise Refusal(trail, f"is {kind(value)}; write a list")
+        if self._most:
+            return [self._kept((trail, index), element, read) for index, element in enumerate(value)]
         return [read((trail, index), element) for index, element in enumerate(value)]
+
+    def _kept(self, trail: Trail, element: object, read: _Read) -> object:
+        try:
+            return read(trail, element)
+        except Refusal as refusal:
+            if len(self.every) >= self._most:
+                raise
+            self.every.append(refusal)
+            return None
 
     def row(self, trail: Trail, value: object) -> object:
         layout = self._layout
         if layout.leaves is None:
             self.leaves.append(0)
             return self.leaf(trail, value)
-        row = _closed(trail, value, (layout.row_id, layout.leaves))
+        row = closed(trail, value, (layout.row_id, layout.leaves))
         row_id = self._id((trail, layout.row_id), row[layout.row_id])
-        leaves = self.each((trail, layout.leaves), row[layout.leaves], self.leaf if layout.number else _text)
+        leaves = self.each((trail, layout.leaves), row[layout.leaves], self.leaf if layout.number else string)
         self.leaves.append(len(leaves or ()))
         return {layout.row_id: row_id, layout.leaves: leaves}
 
     def leaf(self, trail: Trail, value: object) -> object:
         number = self._layout.number or ""
-        leaf = _closed(trail, value, ("item_id", number))
+        leaf = closed(trail, value, ("item_id", number))
         item_id = self._id((trail, "item_id"), leaf["item_id"])
         return {"item_id": item_id, number: self._number((trail, number), leaf[number])}
 
     def _id(self, trail: Trail, value: object) -> str:
-        text = _text(trail, value)
+        text = string(trail, value)
         if not text:
             self._break(trail, "is empty; give it an id or leave the entry out")
         return text
@@ -201,6 +228,8 @@ class _Walk:
 
     def _break(self, trail: Trail, says: str) -> None:
         self.broken = self.broken or Refusal(trail, says)
+        if len(self.every) < self._most:
+            self.every.append(Refusal(trail, says))
 
 
 def _with(trail: Trail, value: object, required: tuple[str, ...]) -> dict[str, object]:
@@ -215,9 +244,7 @@ def _with(trail: Trail, value: object, required: tuple[str, ...]) -> dict[str, o
     return value
 
 
-def _closed(
-    trail: Trail, value: object, required: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> dict[str, object]:
+def closed(trail: Trail, value: object, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, object]:
     members = _with(trail, value, required)
     if len(members) > len(required):
         for name in members:
@@ -226,7 +253,7 @@ def _closed(
     return members
 
 
-def _text(trail: Trail, value: object) -> str:
+def string(trail: Trail, value: object) -> str:
     if not isinstance(value, str):
         raise Refusal(trail, f"is {kind(value)}; write a string")
     return value

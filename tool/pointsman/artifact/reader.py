@@ -13,6 +13,7 @@ from pointsman.artifact.exact import Claims
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
 from pointsman.state import strict_json
+from pointsman.state.names import is_name
 from pointsman.state.strict_json import shown
 from pointsman.state.suggest import did_you_mean
 from pointsman.state.times import rfc3339_instant
@@ -66,7 +67,7 @@ class Reference:
             if "/" in name or "\\" in name or ".." in name or _control.search(name):
                 says = f"{shown(name)} cannot be a part of a path; use no slashes, '..' or control characters"
                 return Fault(path, "bad-path", f"the reference's {what} {says}")
-        wrong = _window_trouble(self.window_start, self.window_end)
+        wrong = window_trouble(self.window_start, self.window_end)
         return Fault(path, "bad-path", f"the reference's {wrong}") if wrong else None
 
 
@@ -234,7 +235,7 @@ class _Judge:
         return None
 
     def _of_window(self, start: str, end: str) -> Fault | None:
-        wrong = _window_trouble(start, end)
+        wrong = window_trouble(start, end)
         if wrong:
             return self.fault("schema", f"$.{wrong}")
         if self.reference is None:
@@ -252,7 +253,11 @@ class _Judge:
         if artifact_type in LAYOUTS or own_type is not None:
             return None
         meant = did_you_mean(artifact_type[:_LONGEST_NAME], (*LAYOUTS, *self.types), most=3)
-        return self.fault("schema", f"{where}: unknown artifact type {shown(artifact_type)}{meant}")
+        own = ""
+        if is_name(artifact_type):
+            file = f"registry/schemas/{artifact_type}.schema.json"
+            own = f" Or declare it in {file}, which pointsman type new {artifact_type} --from FILE writes"
+        return self.fault("schema", f"{where}: unknown artifact type {shown(artifact_type)}{meant}{own}")
 
     def _misplaced(self, member: str, found: str, expected: str) -> Fault:
         says = f"$.{member}: is {shown(found)}, but its path or record says {shown(expected)}; move it to its own place"
@@ -262,7 +267,7 @@ class _Judge:
         return Fault(self.path, rule, says)
 
 
-def _window_trouble(start: str, end: str) -> str | None:
+def window_trouble(start: str, end: str) -> str | None:
     """What is wrong with a window, with the member's name first; None if nothing is."""
     for member, text in (("start", start), ("end", end)):
         instant = rfc3339_instant(text)

@@ -6,6 +6,7 @@ or reordering a schema changes no version.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,6 +67,20 @@ class UserType:
         named = {name: tree[name] for name in self._places.named_at_root().intersection(ENVELOPE, tree)}
         fault = self._invalid({**named, **members}, path)
         return fault or {name: _spelled(value) if walk.doubles else value for name, value in members.items()}
+
+    def faults(self, tree: Mapping[str, object], most: int) -> Iterator[Refusal]:
+        """What is wrong with the type's own members, by both readers, `most` of each at most."""
+        walk = _Walk(self._places, most)
+        own = {name: value for name, value in tree.items() if name not in ENVELOPE}
+        with contextlib.suppress(Refusal, TooMuch):
+            walk.members((), own, self._places.root)
+        yield from walk.every
+        named = {name: tree[name] for name in self._places.named_at_root().intersection(ENVELOPE, tree)}
+        told = {place(refusal.trail) for refusal in walk.every}
+        for error in islice(self._validator.iter_errors({**named, **own}), most):
+            unknown = error.schema_path[-1:] in (["additionalProperties"], ["unevaluatedProperties"])
+            if not unknown and place(_trail(error)) not in told - {"$"}:  # the walk has told it
+                yield Refusal(_trail(error), _explain(error).partition(": ")[2])
 
     def summary(self, members: Mapping[str, object]) -> dict[str, int]:
         """The sizes of the lists and maps of a body that was read."""
@@ -177,8 +192,10 @@ class _Walk:
     It counts what the validator will have to do, and refuses a document that needs too much.
     """
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, most: int = 0) -> None:
         places.begin()
+        self.every: list[Refusal] = []
+        self._most = most  # so many refusals are kept in `every` before one is raised
         self.doubles = False
         self._places = places
         self._depth = 0
@@ -195,7 +212,8 @@ class _Walk:
         for name in sorted(value):  # by code points, the same order as by UTF-8 bytes
             inside = self._places.member(at, name)
             if inside is None:
-                raise unknown_member(trail, name, ())
+                self._refuse(unknown_member(trail, name, ()))
+                continue
             result[name] = self._value((trail, name), value[name], inside)
         self._inside -= at.height
         return result
@@ -213,7 +231,13 @@ class _Walk:
             self._depth -= 1
             return settled
         self._spend(trail, at.cost)
-        return value if value is None or isinstance(value, bool) else self._number(trail, value, at)
+        if value is None or isinstance(value, bool):
+            return value
+        try:
+            return self._number(trail, value, at)
+        except Refusal as refusal:
+            self._refuse(refusal)
+            return None
 
     def _elements(self, trail: Trail, value: list[object], at: Place) -> list[object]:
         before = self._values
@@ -227,6 +251,11 @@ class _Walk:
         self._inside -= at.height
         self._spend(trail, at.unique_cost * 200 * (self._values - before))
         return settled
+
+    def _refuse(self, refusal: Refusal) -> None:
+        if len(self.every) >= self._most:
+            raise refusal
+        self.every.append(refusal)
 
     def _spend(self, trail: Trail, many: int) -> None:
         self._work += many
@@ -285,10 +314,15 @@ class _Matcher:
         return None
 
 
-def _explain(error: ValidationError) -> str:
+def _trail(error: ValidationError) -> Trail:
     trail: Trail = ()
     for step in error.instance_path:
         trail = trail, step
+    return trail
+
+
+def _explain(error: ValidationError) -> str:
+    trail = _trail(error)
     found = error.instance
     value = "the value" if isinstance(found, dict | list) else shown(found)
     rule = "/".join(map(str, error.schema_path))

@@ -124,7 +124,7 @@ def _read(same: Sequence[str], types: Mapping[str, UserType | Fault], limit: int
     except Exception as error:  # noqa: BLE001 - it stops its own target
         return path, [Fault(path, "bug", str(trouble_of(error)))]
     if isinstance(read, Fault):
-        return path, [read]
+        return path, artifact.every_fault(data, path, read, types)
     wrong = {each: list(_judge(read, each, limit)) for each in same}
     path = min(same, key=lambda each: len(wrong[each]))
     return path, wrong[path] or read

@@ -57,13 +57,14 @@ def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome[Hashes]
     for path, *_ in found.files:
         try:
             read = artifact.read(read_artifact(path, limit), path, types=types, any_source_hash=True)
+            if isinstance(read, Fault):
+                faults += artifact.every_fault(read_artifact(path, limit), path, read, types)
         except Refused as refused:
             faults += refused.faults
             continue
         if isinstance(read, Fault):
-            faults.append(read)
-        else:
-            artifacts.append(Hashed(path, f"{read.tenant}/{read.surface}", read.type, read.version))
+            continue
+        artifacts.append(Hashed(path, f"{read.tenant}/{read.surface}", read.type, read.version))
     return Outcome(Hashes(artifacts, list(map(told, faults))), 1 if faults else 0, tuple(found.notes))
 
 
