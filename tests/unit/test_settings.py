@@ -103,6 +103,8 @@ def test_a_bucket_is_reached_as_the_settings_say() -> None:
         (STORE + b'[serving]\ninvalidate = "https://{tenant}.x/y"\n', "the host cannot contain {tenant}"),
         (STORE + b'[notify]\nwebhook = "ftp://x/y"\n', "[notify] webhook must be a URL"),
         (STORE + b'[notify]\ncommand = "say \'it"\n', "[notify] command: No closing quotation"),
+        (STORE + b'[notify]\nformat = "json"\n', '[notify] format must be "pointsman" or "cloudevents", not'),
+        (STORE + b"[notify]\nformat = 7\n", '[notify] format must be "pointsman" or "cloudevents", not 7'),
         (STORE + b'[notify]\ncommand = ["say"]\n', "must be one line, a program and its arguments"),
         (STORE + b'[serving]\nmanifest = "file:///x/{tenant}.json"\n', "{tenant} and {surface} once each"),
         (STORE + b'[serving]\nmanifest = "file:///x/{tenant}-{surface}.json"\n', "slash between"),

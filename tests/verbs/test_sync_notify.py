@@ -17,6 +17,8 @@ from shop import GROCER, Shop, cooc, popularity
 
 from pointsman.outcome import Outcome
 from pointsman.serving import calls, notify
+from pointsman.serving.cloud_events import cloud_event
+from pointsman.state.place import Place
 
 
 @dataclass
@@ -281,3 +283,65 @@ def test_how_long_after_its_commit_a_pointer_was_visible_is_told(
     assert 0 <= each["visible_after_seconds"] < 600
     (each,) = shop.sync().document["targets"]
     assert "visible_after_seconds" not in each
+
+
+# cloud events
+
+
+def test_messages_come_as_cloud_events_with_the_types_of_cdevents(
+    open_shop: Callable[[str], Shop], receiver: Receiver, tmp_path: Path
+) -> None:
+    out = tmp_path / "told"
+    command = f"{sys.executable} -c 'import sys; open(sys.argv[1], \"a\").write(sys.stdin.read())' {out}"
+    shop = open_shop(f'{WEBHOOK}format = "cloudevents"\ncommand = {json.dumps(command)}\n')
+    shop.sync()
+    shop.publish(popularity(tmp_path / "p2.json", 11, day=2), merge=True)
+    shop.sync()
+    shop.roll_back(GROCER, now=True, reason="bad")
+    receiver.answers = [500, 500, 500]
+    assert failures(shop.sync()) == ["HTTP 500"]
+    shop.sync()
+    pointer(shop).write_text("{}")
+    shop.sync(heal=False)
+    kinds = {headers["Content-Type"] for _, headers, _ in receiver.got}
+    assert kinds == {"application/cloudevents+json"}
+    events = receiver.sent_to("/hook")
+    assert [each["type"] for each in events] == [
+        "dev.cdevents.service.deployed.0.3.0",
+        "dev.cdevents.service.upgraded.0.3.0",
+        *["dev.cdevents.service.rolledback.0.3.0"] * 4,
+        "dev.cdevents.incident.detected.0.3.0",
+    ]
+    assert len({each["id"] for each in events}) == 4, "what comes once more has the same id"
+    told = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [each["id"] for each in told] == list(dict.fromkeys(each["id"] for each in events))
+    for each in events:
+        data, context = each["data"], each["data"]["context"]
+        assert each["specversion"] == "1.0"
+        assert (context["id"], context["source"], context["type"]) == (each["id"], each["source"], each["type"])
+        assert (context["timestamp"], data["subject"]["id"]) == (each["time"], each["subject"])
+        assert each["source"] == f"file://{shop.store}/registry/current"
+        assert data["customData"]["target"] == "grocer/home"
+        assert data["subject"]["content"]["environment"] == {"id": "serving", "source": each["source"]}
+    rolled_back, drifted = events[-2]["data"], events[-1]["data"]
+    assert rolled_back["subject"]["content"]["artifactId"] == f"pkg:generic/grocer/home@{shop.main}"
+    assert rolled_back["customData"]["reason"] == "bad"
+    assert drifted["subject"]["content"]["service"]["id"] == "grocer/home"
+    assert "main never had" in drifted["subject"]["content"]["description"]
+
+
+def test_a_claim_and_its_end_are_one_incident_and_a_removal_has_no_artifact() -> None:
+    place = Place("eu", "s3://eu/a b/{tenant}/{surface}/m.json")
+    claim = {"at": "2026-03-01T00:00:00Z", "to": "ab" * 32, "by": "ann", "reason": "bad feed", "says": "main moved on"}
+    event = {"event": "claim", "target": "grocer/home", "commit": "c" * 40, "faults": [], "claim": claim}
+    begun, ended = cloud_event(event, place), cloud_event({**event, "event": "claim-end"}, place)
+    assert begun["subject"] == ended["subject"]
+    assert begun["id"] != ended["id"]
+    assert begun["source"] == "s3://eu/a%20b"
+    assert ended["type"] == "dev.cdevents.incident.resolved.0.3.0"
+    assert "ann: bad feed" in begun["data"]["subject"]["content"]["description"]
+    removed = cloud_event({"event": "removal", "target": "grocer/home", "commit": "c" * 40, "faults": []}, place)
+    assert removed["data"]["subject"]["content"] == {"environment": {"id": "eu", "source": "s3://eu/a%20b"}}
+    fault = {"rule": "blob-missing", "path": "p", "says": "it is gone"}
+    refused = {"event": "refusal", "target": "grocer/home", "commit": "c" * 40, "faults": [fault]}
+    assert "it is gone" in cloud_event(refused, place)["data"]["subject"]["content"]["description"]

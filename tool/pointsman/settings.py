@@ -50,9 +50,10 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "evidence": (),  # tables by names of their own
     "audit": ("since", "allowed_signers", "signed"),
     "retention": ("keep_days", "keep_ships", "wait_days", "trash_days"),
-    "notify": ("command", "webhook"),
+    "notify": ("command", "format", "webhook"),
 }
 _SEVERAL = {"serving": EACH_KEYS, "ring": RING_KEYS}  # tables that may stand more than once
+_FORMATS = ("pointsman", "cloudevents")  # of the messages of [notify]
 _BY_NAME = ("evidence", "check", "policy")  # whoever reads such a table says what is unknown in it
 KEYS = tuple(f"{table}.{key}" for table, keys in KNOWN.items() for key in keys)
 _MOST_BYTES = 1_000_000
@@ -90,6 +91,7 @@ class Settings:
     trash_days: int = 7  # so long gc keeps in the trash what it took
     notify_command: str = ""
     notify_webhook: str = ""
+    notify_format: str = "pointsman"
     policy: Policy = Policy()  # noqa: RUF009 - frozen
 
     def limit(self, target: Target, name: str, slot: str | None = None) -> Limit:
@@ -257,6 +259,9 @@ def _retention(table: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _hooks(notify: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The fields about the calls of sync that [notify] asks for."""
     command, webhook = notify.get("command", ""), notify.get("webhook", "")
+    form = notify.get("format", _FORMATS[0])
+    if form not in _FORMATS:
+        raise Problem(f'{where}: [notify] format must be "pointsman" or "cloudevents", not {form!r}')
     if webhook != "":
         check_hook(webhook, "[notify] webhook", where)
     try:
@@ -268,4 +273,4 @@ def _hooks(notify: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise Problem(f"{where}: [notify] command must be one line, a program and its arguments, not {command!r}")
     except ValueError as error:
         raise Problem(f"{where}: [notify] command: {error}: {command!r}") from error
-    return {"notify_command": command, "notify_webhook": webhook}
+    return {"notify_command": command, "notify_webhook": webhook, "notify_format": form}

@@ -52,15 +52,18 @@ class Calls:
         self._ends = clock() + _RUN_SECONDS
         self._silent: set[str] = set()  # scheme, host and port of servers that gave no answer
 
-    def post(self, url: str, document: Mapping[str, Any], variable: str, tenant: str = "") -> str:
+    def post(
+        self, url: str, document: Mapping[str, Any], variable: str, tenant: str = "", kind: str = "application/json"
+    ) -> str:
         """POST a document with the headers of an environment variable. Only 2xx is success: no redirect is followed.
 
-        `tenant`: whom the call is about, for headers that depend on it.
+        `tenant`: whom the call is about, for headers that depend on it. `kind`: what the document is.
         """
         import httpx
 
         try:
-            headers = {"User-Agent": f"pointsman/{__version__}", **read_headers(variable, tenant)}
+            own = {"User-Agent": f"pointsman/{__version__}", "Content-Type": kind}
+            headers = {**own, **read_headers(variable, tenant)}
         except Problem as problem:
             return str(problem)
         server = "/".join(url.split("/")[:3])

@@ -19,6 +19,7 @@ from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Lineage, Step
 from pointsman.outcome import as_document
 from pointsman.serving.calls import INVALIDATE_HEADERS, NOTIFY_HEADERS, Calls
+from pointsman.serving.cloud_events import CLOUD_EVENT, cloud_event
 from pointsman.serving.drift import versions_served
 from pointsman.serving.outcomes import Called, CallResult, SyncedTarget
 from pointsman.settings import Settings
@@ -147,10 +148,17 @@ class Notices:
             url = _of_target(str(call.what), target)
             wrong = invalidate(calls, str(call.what), target)
         elif call.channel == "webhook":
-            wrong = calls.post(self._settings.notify_webhook, call.what, NOTIFY_HEADERS)
+            document, kind = self._written(call.what)
+            wrong = calls.post(self._settings.notify_webhook, document, NOTIFY_HEADERS, kind=kind)
         else:
-            wrong = calls.run(self._settings.notify_command, call.what)
+            wrong = calls.run(self._settings.notify_command, self._written(call.what)[0])
         return CallResult(call.channel, str(target), not wrong, wrong, url, self._place.name or None)
+
+    def _written(self, event: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+        """An event in the form that the settings ask for, and its media type."""
+        if self._settings.notify_format == "cloudevents":
+            return cloud_event(event, self._place), CLOUD_EVENT
+        return event, "application/json"
 
     def _named(self, event: dict[str, Any]) -> dict[str, Any]:
         """An event with the name of the place that it is of, if there are several."""
@@ -253,6 +261,7 @@ def _event(
     return {
         "v": 1,
         "event": kind,
+        "first": step is not None and step.before is None,
         "target": str(target),
         "commit": commit.oid if commit is not None else None,
         "at": rfc3339(commit.time) if commit is not None else None,
