@@ -18,7 +18,7 @@ from pointsman.cli.approve import render, render_list
 from pointsman.errors import Problem, Refused
 from pointsman.gate.policies import Policies
 from pointsman.repo.process import require_git
-from pointsman.verbs import approve, audit, doctor, pr, refresh, rollback, rollback_plan, sync
+from pointsman.verbs import approve, audit, doctor, log, pr, refresh, rollback, rollback_plan, sync
 from pointsman.workspace import Workspace
 
 SETTINGS = '[audit]\nallowed_signers = "allowed_signers"\n'
@@ -127,6 +127,11 @@ def test_a_ship_waits_for_two_persons_and_then_goes_its_whole_way(shop: Shop) ->
     assert rules(run(shop, sync.sync)) == set()
     assert shop.serving == shop.manifest
     assert rules(run(shop, audit.audit)) == set()
+    newest = run(shop, log.log, log.Query()).document["events"][0]
+    assert newest["approvals"] == ["ann@example.org", "cat@example.org"]
+    assert "evidence" not in newest
+    ship = [each for each in run(shop, audit.audit).document["events"] if each["kind"] == "ship"][-1]
+    assert ship["approvals"] == newest["approvals"]
 
 
 def test_what_is_approved_can_be_computed_with_sort_and_sha256sum(shop: Shop) -> None:

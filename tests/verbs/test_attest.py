@@ -14,10 +14,14 @@ from shop import GROCER, Kept, Shop, git
 from signers import ATTESTS, key_of, signer
 
 from pointsman.cli.attest import render
+from pointsman.cli.log import render as render_log
+from pointsman.cli.log import render_csv
 from pointsman.cli.show import render as render_shown
 from pointsman.errors import Problem, Refused
+from pointsman.outcome import as_document
+from pointsman.report.audit import html as audit_html
 from pointsman.report.review import markdown
-from pointsman.verbs import attest, audit, pr, review, show, sync
+from pointsman.verbs import attest, audit, log, pr, review, show, sync
 from pointsman.workspace import Workspace
 
 SETTINGS = """[audit]
@@ -104,6 +108,23 @@ def test_a_ship_waits_for_evidence_that_speaks_for_it(shop: Shop) -> None:
     shown = run(shop, show.show, version)
     assert [each.predicate["decision"] for each in shown.value.evidence].count("ship") == 1
     assert "offline-eval by eval@example.org" in render_shown(shown.value)
+
+
+def test_log_and_audit_tell_what_was_measured_of_each_ship(shop: Shop) -> None:
+    found(shop, "ship")
+    shop.merge()
+    (event,) = run(shop, log.log, log.Query()).document["events"]
+    said = [{"type": "popularity", "name": "offline-eval", "by": "eval@example.org", "meets": True, "says": ""}]
+    assert event["evidence"] == said
+    assert "approvals" not in event
+    with shop.open() as repo:
+        told = log.log(Workspace(repo), log.Query()).value
+        audited = audit.audit(Workspace(repo)).value
+    assert "    evidence: offline-eval of popularity by eval@example.org" in render_log(told)
+    assert "offline-eval of popularity by eval@example.org" in render_csv(told)
+    (ship,) = [each for each in as_document(audited)["events"] if each["kind"] == "ship"]
+    assert ship["evidence"] == said
+    assert "evidence: offline-eval of popularity by eval@example.org" in audit_html.render(audited)
 
 
 @pytest.mark.slow

@@ -91,6 +91,21 @@ class ToldFault:
 
 
 @struct(frozen=True)
+class DemandedEvidence:
+    """Evidence that was demanded about a version that a commit ships: what was there, or that there was none."""
+
+    type: SlotName
+    name: str
+    by: Annotated[str | None, "whose signature it is; null: there was none"]
+    meets: Annotated[bool, "it says what is demanded"]
+    says: Annotated[str, "why it does not do"]
+
+    def __str__(self) -> str:
+        by = f" by {self.by}" if self.by else ""
+        return f"{self.name} of {self.type}{by}{'' if self.meets else f': {self.says}'}"
+
+
+@struct(frozen=True)
 class ApprovedBy:
     """One person who approved."""
 

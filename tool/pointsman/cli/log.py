@@ -69,7 +69,7 @@ def render_explained(log: Log) -> str:
 
 _COLUMNS = (
     "at", "kind", "target", "type", "from", "to", "commit", "by", "committer", "run", "reason", "accepts", "until",
-    "approved_by",
+    "approved_by", "approvals", "evidence",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute at the beginning of a cell
 
@@ -106,6 +106,9 @@ def _lines(event: LoggedEvent) -> Iterator[str]:
     for name, text in (("until", event.until), ("run", event.run), ("reason", event.reason)):
         if text:
             yield f"    {name}: {text}"
+    if event.approvals is not None:
+        yield f"    signed by: {', '.join(map(one_line, event.approvals)) or 'nobody'}"
+    yield from (f"    evidence: {one_line(str(each))}" for each in event.evidence or ())
     if event.approved_by is not None:
         yield f"    approved by: {', '.join(map(one_line, event.approved_by)) or 'nobody'}"
     if event.committer != event.by:
@@ -128,7 +131,8 @@ def _rows(event: LoggedEvent) -> Iterator[Sequence[str | None]]:
     for slot, (old, new) in event.changes.items() or [("", ("", ""))]:
         yield (
             event.at, event.kind, event.target, slot, old, new, event.commit, event.by, event.committer, event.run,
-            event.reason, accepts, event.until, approved,
+            event.reason, accepts, event.until, approved, ", ".join(event.approvals or ()),
+            "; ".join(str(each) for each in event.evidence or () if each.type == slot),
         )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from pointsman.gate.policies import Policy
 from pointsman.gate.target_change import TargetChanges, inherited
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.evidence import Blob, Checkpoint, Consent, Evidence, Kind
+from pointsman.rules.evidence import Attested, Blob, Checkpoint, Consent, Evidence, Kind
 from pointsman.rules.rule import Rule
 from pointsman.rules.table import BY_NAME, RULES, judge
 from pointsman.rules.table import notes as notes_of
@@ -246,6 +246,10 @@ class Gate:
             return ()
         return tuple(inherited(fault, below.commit.oid) for fault in self.own_faults(below))
 
+    def signed(self, step: Step) -> tuple[Consent | None, Sequence[Attested]]:
+        """Who approved a commit of a lineage, None if it needed nobody, and the evidence that was demanded of it."""
+        return self._gathering.signed(step)
+
     def _judge_step(self, step: Step) -> tuple[Fault, ...]:
         base, head = _before_and_after(self.repo, step.commit)
         change = next(change for change in step.commit.changes if change.path == step.lineage.path)
@@ -256,10 +260,7 @@ class Gate:
         on_target = self._changes.of(step.lineage, step.place + 1, base, document, step.message)
         if on_target.kind is Kind.SHIP:
             self._ships.add((step.commit.oid, step.lineage.target))
-        consent = self.consents.of(
-            base, head, settings, None, [on_target], step.message, tip=step.lineage.tip, past=step.place > 0
-        )
-        attested = self.attestations.of(base, settings, [on_target], believes=step.place > 0)
+        consent, attested = self._gathering.signed_of(step, base, head, settings, on_target)
         evidence = Evidence(
             Checkpoint.SYNC,
             settings,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from pointsman.gate import blob_cache
@@ -11,15 +11,16 @@ from pointsman.gate.blobs import Blobs
 from pointsman.gate.case_twins import case_twins
 from pointsman.gate.consents import Consents
 from pointsman.gate.documents import Documents, retired_by, tombstones
-from pointsman.gate.lineage import Past
+from pointsman.gate.lineage import Past, Step
 from pointsman.gate.odd_trees import odd_trees
 from pointsman.gate.retention import Retention
 from pointsman.gate.target_change import TargetChanges
 from pointsman.repo.snapshot import Snapshot
-from pointsman.rules.evidence import Checkpoint, Consent, Document, Evidence
+from pointsman.rules.evidence import Attested, Checkpoint, Consent, Document, Evidence, TargetChange
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.state.documents import Manifest, Tombstone
 from pointsman.state.message import Message, parse
+from pointsman.state.names import Target
 from pointsman.state.objects import Change, Oid
 from pointsman.state.paths import path_kind, target_of
 
@@ -132,6 +133,25 @@ class Gathering:
             if path_kind(change.path) == "manifest"
         ]
         return self.consents.of(base, head, settings, changes, targets, message)
+
+    def signed(self, step: Step) -> tuple[Consent | None, Sequence[Attested]]:
+        """Who approved a commit of a lineage, None if it needed nobody, and the evidence that was demanded of it."""
+        repo, commit = self._past.repo, step.commit
+        base, head = Snapshot(repo, commit.parents[0] if commit.parents else None), Snapshot(repo, commit.oid)
+        change = next(change for change in commit.changes if change.path == step.lineage.path)
+        document = self._documents.document(change, formatted=False)
+        on_target = self._changes.of(step.lineage, step.place + 1, base, document, step.message)
+        settings = self._documents.settings_then(base, head)
+        consent, attested = self.signed_of(step, base, head, settings, on_target)
+        return consent, attested.get(step.lineage.target, ())
+
+    def signed_of(
+        self, step: Step, base: Snapshot, head: Snapshot, settings: Settings, on_target: TargetChange
+    ) -> tuple[Consent | None, Mapping[Target, Sequence[Attested]]]:
+        """The same of a step that was read already."""
+        past, tip = step.place > 0, step.lineage.tip
+        consent = self.consents.of(base, head, settings, None, [on_target], step.message, tip=tip, past=past)
+        return consent, self.attestations.of(base, settings, [on_target], believes=past)
 
     def _needed(
         self, tip: Oid | None, base: Oid | None, settings: Settings, documents: Sequence[Document], clock: int

@@ -20,7 +20,7 @@ from pointsman.state.objects import Change, Commit, Entry, Oid
 from pointsman.state.paths import path_kind, target_of
 from pointsman.state.suggest import did_you_mean
 from pointsman.struct import struct
-from pointsman.values import CommitId, Moment, SlotName, TargetName, Version
+from pointsman.values import CommitId, DemandedEvidence, Moment, SlotName, TargetName, Version
 
 _FEW_PATHS = 16
 _MANIFESTS_CACHED = 4096
@@ -46,6 +46,12 @@ class ToldEvent:
     reason: str
     accepts: Annotated[Mapping[str, str] | None, "rule → reason, of what the commit accepts"] = None
     until: Annotated[str | None, "of a hold: when it ends, RFC 3339"] = None
+    approvals: Annotated[
+        Sequence[str] | None, "whose signed approvals counted before it; left out if it needed none"
+    ] = None
+    evidence: Annotated[
+        Sequence[DemandedEvidence] | None, "what was demanded about the versions that it ships; left out if nothing was"
+    ] = None
 
 
 @struct(frozen=True)
@@ -73,6 +79,8 @@ class Event:
     until: str | None = None  # of a hold
     now: bool = False  # a rollback or a hold that went to main without a review
     approved_by: tuple[str, ...] | None = None  # None: the forge was not asked, or knows no pull request
+    approvals: tuple[str, ...] | None = None  # signed ones; None: it needs none, or nobody looked
+    evidence: tuple[DemandedEvidence, ...] = ()
 
     def told(self) -> LoggedEvent:
         """The event for the document of log."""
@@ -88,6 +96,8 @@ class Event:
             reason=self.reason,
             accepts=self.accepts or None,
             until=self.until,
+            approvals=self.approvals,
+            evidence=self.evidence or None,
             approved_by=self.approved_by,
             now=True if self.now else None,
         )

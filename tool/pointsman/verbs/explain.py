@@ -12,7 +12,7 @@ from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target, short
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
-from pointsman.verbs.log import Log, with_approvals
+from pointsman.verbs.log import Log, signed, with_approvals
 from pointsman.workspace import Workspace
 
 _FEW = 16  # targets whose histories are walked rather than all of it
@@ -38,6 +38,7 @@ def explain(workspace: Workspace, revision: str, *, approvals: bool = False) -> 
     told = events(repo, targets if 0 < len(targets) <= _FEW else (), records=True) if commit.changes else []
     mine = [event for event in told if event.commit.oid == commit.oid]
     mine = with_approvals(workspace.forge, mine) if approvals else mine
+    mine = [*signed(workspace, mine)]
     later = {target: _next(told, commit.oid, target) for target in {event.target for event in mine}}
     text = _paragraph(commit, CommitTimes(repo, main).of(commit.oid), mine, later)
     return Outcome(Log([event.told() for event in mine], text))
@@ -76,6 +77,10 @@ def _paragraph(commit: Commit, at: int, mine: Sequence[Event], later: Mapping[st
         sentences.append(f"It recorded {recorded} version{'s' if recorded > 1 else ''} with it.")
     if any(event.now for event in mine):
         sentences.append("It went straight to main, without a review.")
+    if (approvals := mine[0].approvals) is not None:
+        sentences.append(f"It was approved, by signature, by {', '.join(map(one_line, approvals)) or 'nobody'}.")
+    evidence = dict.fromkeys(str(each) for event in mine for each in event.evidence)
+    sentences += [f"Evidence: {one_line(each)}." for each in evidence]
     if (approved := mine[0].approved_by) is not None:
         sentences.append(f"It was approved by {', '.join(map(one_line, approved)) or 'nobody'}.")
     sentences += _accepted(mine)

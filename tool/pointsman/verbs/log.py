@@ -58,13 +58,26 @@ def log(workspace: Workspace, query: Query) -> Outcome[Log]:
         if (since is None or since <= event.at) and (until is None or event.at <= until) and _matches(event, query)
     ][: query.most]
     told = with_approvals(workspace.forge, told) if query.approvals else told
-    return Outcome(Log([event.told() for event in told]))
+    return Outcome(Log([event.told() for event in signed(workspace, told)]))
 
 
 def _targets(repo: Repository, named: Sequence[Target | Pattern]) -> list[Target]:
     """The targets named; of a pattern, all that were ever shipped. Problem for one that matches none."""
     known = map(Target.parse, shipped_ever(repo, repo.main)) if any(isinstance(each, Pattern) for each in named) else ()
     return choose(Snapshot(repo, repo.main), named, more=known)
+
+
+def signed(workspace: Workspace, told: Sequence[Event]) -> Sequence[Event]:
+    """The events with signed approvals, and with evidence, where main demands either now; else nothing is looked at."""
+    try:
+        settings = Snapshot(workspace.repo, workspace.repo.main).settings()
+    except Problem:  # what happened is told all the same
+        return told
+    if not (settings.approvals or settings.evidence):
+        return told
+    from pointsman.history.signed import all_signed  # with the gate it costs 20 ms
+
+    return list(all_signed(workspace.gate, told))
 
 
 def with_approvals(forge: Forge, told: Sequence[Event]) -> list[Event]:

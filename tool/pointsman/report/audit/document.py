@@ -13,6 +13,7 @@ from pointsman.gate.gate import Verdict
 from pointsman.gate.lineage import Past
 from pointsman.history.events import Event, EventReader
 from pointsman.history.signatures import Signatures
+from pointsman.history.signed import with_signed
 from pointsman.history.times import CommitTimes
 from pointsman.report.audit.value import (
     Audit,
@@ -58,7 +59,11 @@ class Report:
     def add(self, commit: Commit, verdict: Verdict) -> None:
         """One judged commit."""
         self._commits.append(commit)
-        self._events += [self._event(event) for event in self._told(commit)]
+        judged = verdict.evidence
+        assert judged is not None
+        attested = {str(target): every for target, every in judged.attested.items()}
+        told = (with_signed(event, judged.consent, attested.get(event.target, ())) for event in self._told(commit))
+        self._events += map(self._event, told)
         if self._signatures.required(commit.oid):
             self._asked.append(commit.oid)
         self._faults += [landed(fault, commit) for fault in verdict.faults]
@@ -143,6 +148,8 @@ class Report:
             reason=told.reason,
             accepts=told.accepts,
             until=told.until,
+            approvals=told.approvals,
+            evidence=told.evidence,
             now=told.now,
             subject=_subject(event.commit),
             signature=self._signatures.of(event.commit.oid),

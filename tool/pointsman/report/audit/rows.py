@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pointsman.history.signatures import Signature
 from pointsman.report.audit.value import Audit, AuditedEvent, LandedFault, RetiredVersion
-from pointsman.report.words import shown
+from pointsman.report.words import shown, some
 from pointsman.state.names import short
 from pointsman.values import CommitId
 
@@ -105,7 +105,9 @@ def _event(event: AuditedEvent, rule: str = "", why: str = "") -> Sequence[str]:
     until = f"until {event.until}" if event.until is not None else ""
     what = rule or "; ".join(filter(None, (event.kind, *changes, until)))
     run = f"run {event.run}" if event.run else ""
-    said = why or "; ".join(filter(None, (event.reason or event.subject, run)))
+    approved = f"approved by {some(event.approvals) or 'nobody'}" if event.approvals is not None else ""
+    evidence = f"evidence: {', '.join(map(str, event.evidence))}" if event.evidence else ""
+    said = why or "; ".join(filter(None, (event.reason or event.subject, run, approved, evidence)))
     by = _made_by(event.by, event.committer)
     return event.at, event.target, what, shown(said, _LONG), by, _commit(event.commit, event.signature)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pointsman.gate.gate import Gate
 from pointsman.history.events import Event
+from pointsman.history.signed import all_signed
 from pointsman.repo.snapshot import Snapshot, versions_in
 from pointsman.report.site.value import Moment
+from pointsman.report.words import some
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target, short
 from pointsman.state.objects import Entry, Oid
@@ -19,8 +21,11 @@ def timeline(
     gate: Gate, head: Snapshot, target: Target, told: Sequence[Event], broken: Mapping[Oid, str]
 ) -> tuple[list[Moment], int]:
     """The newest events of a target, newest first, and how many more there are. `broken`: commit → a rule it broke."""
-    now = head.entry(target.manifest_path)
-    return [_moment(gate, head, target, event, now, broken) for event in told[:_MOST]], max(len(told) - _MOST, 0)
+    now, settings = head.entry(target.manifest_path), gate.documents.settings(head)
+    shown: Iterable[Event] = told[:_MOST]
+    if settings.approvals or settings.evidence:
+        shown = all_signed(gate, told[:_MOST])
+    return [_moment(gate, head, target, event, now, broken) for event in shown], max(len(told) - _MOST, 0)
 
 
 def _moment(
@@ -29,6 +34,8 @@ def _moment(
     commit = event.commit
     why = [event.reason] if event.reason else []
     why += [f"accepts {rule}: {reason}" for rule, reason in event.accepts.items()]
+    why += [f"approved by {some(event.approvals) or 'nobody'}"] if event.approvals is not None else []
+    why += [f"evidence: {each}" for each in event.evidence]
     after = next((change.new for change in commit.changes if change.path == target.manifest_path), None)
     stands = ""
     if after is not None:
