@@ -345,3 +345,10 @@ def test_a_claim_and_its_end_are_one_incident_and_a_removal_has_no_artifact() ->
     fault = {"rule": "blob-missing", "path": "p", "says": "it is gone"}
     refused = {"event": "refusal", "target": "grocer/home", "commit": "c" * 40, "faults": [fault]}
     assert "it is gone" in cloud_event(refused, place)["data"]["subject"]["content"]["description"]
+
+
+@pytest.mark.parametrize("event", [{}, {"event": "news", "target": 7, "claim": [], "faults": "x"}, {"event": "drift"}])
+def test_a_stored_message_that_nobody_knows_becomes_some_cloud_event(event: dict[str, Any]) -> None:
+    made = cloud_event(event, Place("", "file:///s/{tenant}/{surface}.json"))
+    assert made["type"] == "dev.cdevents.incident.detected.0.3.0"
+    assert made["data"]["customData"] == event

@@ -28,11 +28,12 @@ def _now() -> datetime:
 def cloud_event(event: Mapping[str, Any], place: Place, clock: Callable[[], datetime] = _now) -> dict[str, Any]:
     """A message in the form of CloudEvents. Its `id` depends on the message and its place alone: once more, the same.
 
-    `event`: our own document.
+    `event`: our own document, maybe of a release to come: it was stored, and what it lacks is left out.
     """
-    what, ours = str(event["event"]), json.dumps([place.root, event], sort_keys=True)
+    what, ours = str(event.get("event")), json.dumps([place.root, event], sort_keys=True)
     source = quote(place.root, safe="/:")
-    subject, predicate = ("service", _SERVICE[what]) if what in _SERVICE else ("incident", _INCIDENT[what])
+    subject = "service" if what in _SERVICE else "incident"
+    predicate = _SERVICE.get(what) or _INCIDENT.get(what, "detected")
     if what == "ship" and event.get("first"):
         predicate = "deployed"
     context = {
@@ -42,7 +43,7 @@ def cloud_event(event: Mapping[str, Any], place: Place, clock: Callable[[], date
         "type": f"dev.cdevents.{subject}.{predicate}.{_TYPE_VERSION}",
         "timestamp": clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
     }
-    about = str(event["target"]) if subject == "service" else _incident(event, place, context["id"])
+    about = str(event.get("target")) if subject == "service" else _incident(event, place, context["id"])
     data = {
         "context": context,
         "subject": {"id": about, "source": source, "content": _content(event, place.name, source, subject)},
@@ -65,28 +66,31 @@ def _content(event: Mapping[str, Any], place: str, source: str, subject: str) ->
     content: dict[str, Any] = {"environment": {"id": place or "serving", "source": source}}
     if subject == "incident":
         content["description"] = _description(event)
-        content["service"] = {"id": str(event["target"]), "source": source}
-    if event["commit"] is not None and event["event"] != "removal":
-        content["artifactId"] = f"pkg:generic/{event['target']}@{event['commit']}"
+        content["service"] = {"id": str(event.get("target")), "source": source}
+    if event.get("commit") and event.get("event") != "removal":
+        content["artifactId"] = f"pkg:generic/{event.get('target')}@{event['commit']}"
     return content
 
 
 def _incident(event: Mapping[str, Any], place: Place, otherwise: str) -> str:
     """The same for a claim and its end."""
     claim = event.get("claim")
-    if claim is None:
+    if not isinstance(claim, Mapping):
         return otherwise
-    return _digest(json.dumps([place.root, event["target"], claim["at"], claim["to"]]))
+    return _digest(json.dumps([place.root, event.get("target"), claim.get("at"), claim.get("to")]))
 
 
 def _description(event: Mapping[str, Any]) -> str:
-    target = event["target"]
-    if (claim := event.get("claim")) is not None:
-        held = f"break-glass holds {target} at an earlier state, says {claim['by']}: {claim['reason']}"
-        return held if event["event"] == "claim" else f"the claim of {target} has ended: {claim['says']}"
-    if event["event"] == "drift":
+    what, target, claim, faults = (event.get(name) for name in ("event", "target", "claim", "faults"))
+    if isinstance(claim, Mapping):
+        held = f"break-glass holds {target} at an earlier state, says {claim.get('by')}: {claim.get('reason')}"
+        return held if what == "claim" else f"the claim of {target} has ended: {claim.get('says')}"
+    if what == "drift":
         return f"serving has a manifest of {target} that main never had"
-    return f"{target} keeps its last good manifest: " + "; ".join(str(each["says"]) for each in event["faults"])
+    if what != "refusal" or not isinstance(faults, list):
+        return f"{what} of {target}"
+    says = (str(each.get("says")) for each in faults if isinstance(each, Mapping))
+    return f"{target} keeps its last good manifest: {'; '.join(says)}"
 
 
 def _digest(text: str) -> str:

@@ -156,7 +156,7 @@ class Notices:
 
     def _written(self, event: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
         """An event in the form that the settings ask for, and its media type."""
-        if self._settings.notify_format == "cloudevents":
+        if self._settings.notify_format == "cloudevents" and isinstance(event, Mapping):
             return cloud_event(event, self._place), CLOUD_EVENT
         return event, "application/json"
 
