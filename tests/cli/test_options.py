@@ -181,6 +181,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--instance", "web-1", {"instance": "web-1"}),
         Row("--place", "eu", {"place": "eu"}),
     )),
+    "stamp": Of("there.json", "own_types.stamp", (Row("--dry-run", None, {"dry_run": True}),)),
     "status": Of("", "status.status", (Row("--fail-on", "drift,stale", {"fail_on": ("drift", "stale")}),)),
     "status --wait": Of("--wait 5", "watch.wait", (
         Row("--wait", "7", {"2": 7.0}),
@@ -199,6 +200,10 @@ COMMANDS: Mapping[str, Of] = {
         Row("--no-heal", None, {"heal": False}),
         Row("--prune", None, {"prune": True}),
     )),
+    "type new": Of("cards --from a.json", "own_types.new_type", (
+        Row("--from", "b.json", {"2": ("b.json",)}),
+        Row("--dry-run", None, {"dry_run": True}),
+    )),
     "upgrade": Of("", "upgrade.upgrade", (Row("--dry-run", None, {"dry_run": True}),)),
     "verify": Of("", "verify.verify", (
         Row("--all", None, {"every": True}),
@@ -207,6 +212,12 @@ COMMANDS: Mapping[str, Of] = {
         Row("--repair-from", "backup", {"repair_from": "backup"}),
     )),
 }  # fmt: skip
+
+
+def command_of(name: str) -> list[str]:
+    """The command's words in a name of the table."""
+    first, *rest = name.split()
+    return [first, *rest[:1]] if first == "type" else [first]
 
 
 def options(command: click.Command, name: str = "") -> Iterator[str]:
@@ -224,7 +235,7 @@ def options(command: click.Command, name: str = "") -> Iterator[str]:
 
 
 def test_no_option_is_left_out_of_the_table() -> None:
-    told = {f"{name.split(' ')[0]} {row.option}" for name, of in COMMANDS.items() for row in of.rows}
+    told = {f"{' '.join(command_of(name))} {row.option}" for name, of in COMMANDS.items() for row in of.rows}
     known = {each for each in options(cli) if not each.endswith(FORMS)}
     assert known - ELSEWHERE == told
 
@@ -278,17 +289,17 @@ def asked(there: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[st
 def test_an_option_changes_for_its_verb_what_it_says_and_nothing_else(
     name: str, asked: Callable[..., dict[str, object]]
 ) -> None:
-    command, of = name.split(" ", maxsplit=1)[0], COMMANDS[name]
+    command, of = command_of(name), COMMANDS[name]
     known: dict[str, dict[str, object]] = {}
     for row in of.rows:
         beside = f"{of.words} {row.beside}".split()
-        without = known.setdefault(row.beside, {}) or asked(of.verb, command, *beside)
+        without = known.setdefault(row.beside, {}) or asked(of.verb, *command, *beside)
         known[row.beside] = without
         if (taken := row.option) in beside:  # given anew: the last one counts
             place = beside.index(taken)
             beside = beside[:place] + beside[place + 2 :]
         value = [row.value] if row.value is not None else []
-        with_it = asked(of.verb, command, *beside, row.option, *value)
+        with_it = asked(of.verb, *command, *beside, row.option, *value)
         changed = {key: each for key, each in with_it.items() if without.get(key, ...) != each}
         assert changed == row.changes, row.option
 

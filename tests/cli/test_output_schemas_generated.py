@@ -34,6 +34,7 @@ from pointsman.verbs import (
     hold,
     init,
     log,
+    own_types,
     pr,
     publish,
     refresh,
@@ -85,8 +86,10 @@ VALUES: dict[str, type] = {
     "ship": ship.Shipped,
     "show": show.Shown,
     "site": site.Site,
+    "stamp": own_types.Stamps,
     "status": target_state.Status,
     "sync": Synced,
+    "type-new": own_types.NewType,
     "upgrade": upgrade.Upgraded,
     "verify": verify.Verified,
 }

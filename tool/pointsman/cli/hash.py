@@ -21,7 +21,7 @@ def hash_(call: Call, paths: tuple[str, ...]) -> Answer:
     """Print the version of each artifact, in the form of sha256sum."""
     from pointsman.verbs import hash as verb
 
-    spec = call.spec or call.usual or _manifest_repository()
+    spec = call.spec or call.usual or manifest_repository()
     if spec is None:
         outcome = verb.hash_files(paths, None)
     else:
@@ -33,7 +33,7 @@ def hash_(call: Call, paths: tuple[str, ...]) -> Answer:
     return Answer(outcome, render, advises=False)
 
 
-def _manifest_repository() -> str | None:
+def manifest_repository() -> str | None:
     """The manifest repository around the current directory, whose own artifact types count; None if there is none."""
     directory = os.getcwd()
     while not os.path.isfile(os.path.join(directory, "pointsman.toml")):

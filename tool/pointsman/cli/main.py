@@ -55,8 +55,10 @@ _COMMANDS = {
     "ship": ("pointsman.cli.ship:ship", "Make recorded versions current, without their files."),
     "show": ("pointsman.cli.show:show", "Show the record of a version and when it was current."),
     "site": ("pointsman.cli.site:site", "Write pages that show what is current, what waits and how to go back."),
+    "stamp": ("pointsman.cli.stamp:stamp", "Fill in the version of each artifact file."),
     "status": ("pointsman.cli.status:status", "Show what is current and whether serving has it."),
     "sync": ("pointsman.cli.sync:sync", "Make serving equal to main."),
+    "type": ("pointsman.cli.type:type_", "Declare an artifact type of your own."),
     "upgrade": ("pointsman.cli.upgrade:upgrade", "Bring the generated files of a repository up to this version."),
     "verify": ("pointsman.cli.verify:verify", "Read stored blobs again and check their hashes."),
 }

@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from pointsman import artifact
 from pointsman.artifact import Artifact, user_type
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem, Refused, trouble_of
+from pointsman.files import read_file
 from pointsman.intake.staged_tree import ALL_WINDOWS, find_files, is_window, read_artifact, staged_at
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state import strict_json
@@ -74,6 +76,27 @@ def load_types(snapshot: Snapshot) -> Mapping[str, UserType | Fault]:
             type_name = name.removesuffix(".schema.json")
             types[type_name] = user_type.load(type_name, snapshot.read(path) or b"", path)
     return types
+
+
+def unlike_main(worktree: Path, main: Snapshot, used: Iterable[str] | None = None) -> list[str]:
+    """A note for each schema of a checkout that is not the one of main, by which `publish` and the gate go.
+
+    `used`: only those of these types.
+    """
+    notes = []
+    for file in sorted((worktree / "registry" / "schemas").glob("*.schema.json")):
+        name = file.name.removesuffix(".schema.json")
+        if used is not None and name not in used:
+            continue
+        path = f"registry/schemas/{file.name}"
+        try:
+            here = read_file(file, user_type.MOST_BYTES)
+        except OSError:
+            continue
+        if (there := main.read(path)) != here:
+            is_what = "is not on main yet" if there is None else "is not the one on main"
+            notes.append(f"{path} of this checkout {is_what}: publish goes by main, so merge it there first")
+    return notes
 
 
 def read_sources(

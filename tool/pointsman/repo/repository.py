@@ -99,6 +99,10 @@ class Repository(History):
         ran = self.git.run("rev-parse", "--quiet", "--verify", "--end-of-options", f"{text}^{{commit}}")
         return Oid(ran.out.decode().strip()) if ran.code == 0 else None
 
+    def last_main(self) -> Oid | None:
+        """Main as this clone knows it, without a look at the origin; None if it knows none."""
+        return self._commit(MAIN if self.remote is None else f"{_TRACKED}main")
+
     def _require_main(self) -> None:
         """Read the origin's main if nobody has, and tell if the branch of this clone is another."""
         main = self.main if MAIN in self.heads else self.refresh()

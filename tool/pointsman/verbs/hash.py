@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.files import read_file
 from pointsman.intake.staged_tree import find_files, read_artifact
-from pointsman.intake.staging import load_types
+from pointsman.intake.staging import load_types, unlike_main
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -43,14 +43,7 @@ class Hashes:
 
 def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome[Hashes]:
     """The version of every artifact, the documents alone judged. `repo` lends its own types."""
-    types: Mapping[str, UserType | Fault] = {}
-    limit = Settings("").artifact_bytes
-    if repo is not None and repo.worktree is not None:
-        types = _types_of_checkout(repo.worktree)
-        limit = _limit_of_checkout(repo.worktree, limit)
-    elif repo is not None:
-        main = Snapshot(repo, repo.refresh())
-        types, limit = load_types(main), main.settings().artifact_bytes
+    types, limit, notes = types_at_hand(repo)
     artifacts: list[Hashed] = []
     found = find_files(paths)
     faults = [fault for _, fault in found.faults]
@@ -65,7 +58,31 @@ def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome[Hashes]
         if isinstance(read, Fault):
             continue
         artifacts.append(Hashed(path, f"{read.tenant}/{read.surface}", read.type, read.version))
-    return Outcome(Hashes(artifacts, list(map(told, faults))), 1 if faults else 0, tuple(found.notes))
+    said = (*found.notes, *notes({each.type for each in artifacts}))
+    return Outcome(Hashes(artifacts, list(map(told, faults))), 1 if faults else 0, said)
+
+
+def types_at_hand(
+    repo: Repository | None,
+) -> tuple[Mapping[str, UserType | Fault], int, Callable[[Iterable[str]], list[str]]]:
+    """The own types of a checkout, else of main, the most bytes of a payload, and what to note of types that are used.
+
+    A note says that `publish` reads another schema: that of main.
+    """
+    limit = Settings("").artifact_bytes
+    if repo is None:
+        return {}, limit, lambda _: []
+    if repo.worktree is None:
+        main = Snapshot(repo, repo.refresh())
+        return load_types(main), main.settings().artifact_bytes, lambda _: []
+    worktree = repo.worktree
+    known = repo.last_main()
+    head = Snapshot(repo, known) if known is not None else None
+    return (
+        _types_of_checkout(worktree),
+        _limit_of_checkout(worktree, limit),
+        lambda used: unlike_main(worktree, head, used) if head is not None else [],
+    )
 
 
 def _types_of_checkout(worktree: Path) -> Mapping[str, UserType | Fault]:

@@ -15,7 +15,7 @@ from pointsman.errors import Fault, MovedFirst, Problem, Refused, Unreachable
 from pointsman.gate.unmounted import require_mounted
 from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.times import clock_ahead
-from pointsman.intake.staging import Source, load_types, read_sources
+from pointsman.intake.staging import Source, load_types, read_sources, unlike_main
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -79,6 +79,8 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     settings = base.settings()
     require_mounted(workspace.gate.documents, base)
     reading = read_sources(request.paths, request.windows, load_types(base), settings.artifact_bytes)
+    if repo.worktree is not None:
+        repo.notes.extend(unlike_main(repo.worktree, base))
     if not reading.sources and not reading.faults and not request.drops:
         raise Problem("nothing to publish: name artifact files or a staging directory, or --drop TARGET:TYPE")
     waiting: Waiting = {target: faults for target, faults in reading.faults.items() if target is not None}
