@@ -37,7 +37,21 @@ from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Target
-from pointsman.verbs import gc, hold, pr, publish, retire, retire_plan, rollback, ship, sync
+from pointsman.verbs import (
+    approve,
+    attest,
+    break_glass,
+    gc,
+    hold,
+    pr,
+    publish,
+    ratify,
+    retire,
+    retire_plan,
+    rollback,
+    ship,
+    sync,
+)
 from pointsman.workspace import Workspace
 
 HOME = Target("grocer", "home")
@@ -121,6 +135,48 @@ def collecting(repo: Repository) -> Outcome[Any]:
     return gc.gc(Workspace(repo), gc.Request(delete=True))
 
 
+def _root(repo: Repository) -> Path:
+    """The root of the world that a repository belongs to."""
+    return Path(Snapshot(repo, repo.main).settings().store.removeprefix("file://")).parent
+
+
+def demanding(repo: Repository) -> Outcome[Any]:
+    """Main demands one approval from here on, and names a key for all that can be signed; it is in the root."""
+    repo.refresh()
+    root = _root(repo)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(root / "ann")], check=True)
+    public, desk = (root / "ann.pub").read_text(), root / "signing"
+    git(root, "clone", "--quiet", str(root / "origin.git"), str(desk))
+    with (desk / "pointsman.toml").open("a") as settings:
+        settings.write('[audit]\nallowed_signers = "allowed_signers"\n[policy]\napprovals = 1\n')
+    namespaces = ",".join(f"pointsman-{each}" for each in ("approval", "evidence", "claim"))
+    (desk / "allowed_signers").write_text(f'ann@example.org namespaces="{namespaces}" {public}')
+    (root / "found.json").write_text('{"decision": "ship"}')
+    git(desk, "add", ".")
+    identity = ("-c", "user.name=Ann Ondata", "-c", "user.email=ann@example.org")
+    git(desk, *identity, "commit", "--quiet", "--message=who signs")
+    git(desk, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+    shutil.rmtree(desk)
+    return gc.gc(Workspace(repo), gc.Request())  # a dry run
+
+
+def approving(repo: Repository) -> Outcome[Any]:
+    repo.refresh()
+    return approve.approve(Workspace(repo), str(HOME), str(_root(repo) / "ann"))
+
+
+def attesting(repo: Repository) -> Outcome[Any]:
+    repo.refresh()
+    found, key = (str(_root(repo) / name) for name in ("found.json", "ann"))
+    return attest.attest(Workspace(repo), attest.Request((str(HOME),), "offline-eval", found, key=key))
+
+
+def breaking_the_glass(repo: Repository) -> Outcome[Any]:
+    repo.refresh()
+    request = break_glass.Request(HOME, "the day is broken", key=str(_root(repo) / "ann"))
+    return break_glass.break_glass(repo.worktree or repo.git_dir, request, tell=lambda line: None)
+
+
 VERBS: Mapping[str, tuple[str, Verb]] = {  # name → the stage that it starts from, and the verb
     "publish": ("day 1 served", publishing(*artifact_files(DAYS[1]), run=8)),
     "publish --merge": ("day 1 served", publishing(*artifact_files(DAYS[1]), merge=True, run=8)),
@@ -138,6 +194,9 @@ VERBS: Mapping[str, tuple[str, Verb]] = {  # name → the stage that it starts f
     "retire": ("day 2 served", retiring(merge=False)),
     "retire --merge": ("day 2 served", retiring(merge=True)),
     "gc --delete": ("orphans", collecting),
+    "approve": ("day 2 to approve", approving),
+    "attest": ("day 2 to approve", attesting),
+    "rollback --ratify": ("day 2 claimed", lambda repo: ratify.ratify(Workspace(repo))),
 }  # fmt: skip
 OFTEN = tuple(VERBS)[:6]  # those that are killed every day
 STAGES: Mapping[str, tuple[str | None, tuple[Verb, ...]]] = {  # name → the stage before it, and what leads there
@@ -149,6 +208,8 @@ STAGES: Mapping[str, tuple[str | None, tuple[Verb, ...]]] = {  # name → the st
     "day 2 served": ("day 2 merged", (VERBS["sync"][1],)),
     "orphans": ("day 2 served", (leaving_orphans,)),
     "day 2 held": ("day 2 served", (holding(FOREVER, now=True),)),
+    "day 2 to approve": ("day 2 open", (demanding,)),
+    "day 2 claimed": ("day 2 served", (demanding, VERBS["sync"][1], breaking_the_glass)),
     "day 1 again": ("day 2 served", (VERBS["rollback --now"][1],)),
 }
 
@@ -307,7 +368,7 @@ class World:
                 for slot, uri in json.loads(data)["current"].items():
                     key = uri.removeprefix(f"file://{self.store}/")
                     assert f"registry/{key}" in files, f"{path}: {slot} has no record on main"
-            if path.startswith("registry/") and not path.endswith(".retired.json"):
+            if path.startswith("registry/") and not path.endswith(".retired.json") and ".evidence." not in path:
                 assert path.removeprefix("registry/") in stored, f"{path} is recorded, and its blob is not there"
 
     def fingerprint(self) -> bytes:
