@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +19,7 @@ import pytest
 from bucketshop import BucketShop
 from proxy import Proxy
 from seaweed import BUCKET, Server
-from shop import git, popularity
+from shop import STAGING, git, popularity
 
 from pointsman.artifact.content import Rows
 from pointsman.gate import blob_cache
@@ -335,3 +337,35 @@ def test_a_former_store_that_cannot_be_opened_stops_nothing(place: Place, monkey
     settings = replace(place.settings, former=("az://nobody/knows", "ftp://x/y"))
     before, after = place.put(payload("a")), place.put(payload("a", "b"))
     assert list(Contents().likeness(settings, [Pair(before, after, False)]).values()) == [Likeness(1, None)]
+
+
+FIRST = """
+import sys, threading
+from pathlib import Path
+from pointsman.artifact import built_in, content
+
+sys.setswitchinterval(1e-6)
+files = [path.read_bytes() for path in Path(sys.argv[1]).rglob("*.json")]
+together = threading.Barrier(len(files))
+
+def read(data):
+    together.wait()
+    document, _ = built_in.decode(data)
+    assert content.decode(document.artifact_type, data)
+
+threads = [threading.Thread(target=read, args=(data,)) for data in files]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+"""
+
+
+@pytest.mark.slow
+def test_threads_that_read_the_first_artifacts_of_a_process_at_the_same_moment_do_not_crash_it(tmp_path: Path) -> None:
+    """Where each made its own decoder, one process of six crashed."""
+    script = tmp_path / "first.py"
+    script.write_text(FIRST)
+    for _ in range(30):
+        ran = subprocess.run([sys.executable, script, STAGING / "grocer"], capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stderr) == (0, "")

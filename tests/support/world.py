@@ -172,6 +172,7 @@ def attesting(repo: Repository) -> Outcome[Any]:
 
 
 def breaking_the_glass(repo: Repository) -> Outcome[Any]:
+    freeze_clocks()  # a claim of later than the clock of those who judge it would hold nothing
     repo.refresh()
     request = break_glass.Request(HOME, "the day is broken", key=str(_root(repo) / "ann"))
     return break_glass.break_glass(repo.worktree or repo.git_dir, request, tell=lambda line: None)

@@ -6,7 +6,6 @@ others: those with a fault, and those with a spelling that structs lose. So this
 
 from __future__ import annotations
 
-import functools
 import gc
 import re
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from pointsman.artifact import go_json
+from pointsman.artifact.decoders import decoder
 
 Id = Annotated[str, Meta(min_length=1)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -156,7 +156,7 @@ def canonical(document: Document) -> bytes:
 
 def _artifact_type(data: bytes) -> str:
     found = _go_head.match(data)
-    return found[1].decode() if found else msgspec.json.decode(data, type=_Head).artifact_type
+    return found[1].decode() if found else decoder(_Head).decode(data).artifact_type
 
 
 def _decode(data: bytes, kind: type[Document]) -> Document:
@@ -164,15 +164,10 @@ def _decode(data: bytes, kind: type[Document]) -> Document:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _decoder(kind).decode(data)
+        return decoder(kind).decode(data)
     finally:
         if collecting:
             gc.enable()
-
-
-@functools.cache
-def _decoder(kind: type[Document]) -> msgspec.json.Decoder[Document]:
-    return msgspec.json.Decoder(kind)
 
 
 def leaves_per_row(document: Document, layout: Layout) -> Sequence[int]:

@@ -5,7 +5,6 @@ A stored blob is canonical and its hash was checked, so nothing is validated her
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from pointsman.artifact.built_in import LAYOUTS
+from pointsman.artifact.decoders import decoder
 from pointsman.artifact.own_content import Own
 
 if TYPE_CHECKING:
@@ -84,14 +84,9 @@ def decode(artifact_type: str, data: bytes, *, leaves: bool = True, own_type: Us
             document = msgspec.json.decode(data)
             return own_type.content(document) if own_type is not None and isinstance(document, dict) else None
         layout = LAYOUTS[artifact_type]
-        body = _decoder(_Body if leaves else _BareBody).decode(data)
+        body = decoder(_Body if leaves else _BareBody).decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     rows = getattr(body, layout.rows) or []
     names = map(attrgetter(layout.row_id), rows)
     return Rows(artifact_type, dict(zip(names, rows, strict=True)) if leaves else dict.fromkeys(names, _NO_LEAVES))
-
-
-@functools.cache
-def _decoder(kind: type[Struct]) -> msgspec.json.Decoder[Struct]:
-    return msgspec.json.Decoder(kind)
