@@ -16,12 +16,12 @@ from shop import GROCER, STAGING, Kept, Shop, git, popularity, refused
 from pointsman.cli import sync
 from pointsman.errors import MovedFirst, Problem, Refused
 from pointsman.gate.gate import Gate
+from pointsman.gate.lineage import Step
 from pointsman.outcome import Outcome
 from pointsman.serving.fence import SYNCED
 from pointsman.serving.states import LEFT_KEY, state_key
 from pointsman.shipping.records import Recording
 from pointsman.state.documents import Record
-from pointsman.state.names import Target
 from pointsman.store.directory import FileStore
 
 
@@ -174,14 +174,14 @@ def test_a_bug_that_one_target_brings_out_stops_no_other(
     shop.sync()
     served = shop.serving
     shop.publish(popularity(tmp_path / "p2.json", 11), STAGING / "bookshop" / "home", merge=True)
-    real = Gate.faults_of_current
+    real = Gate.faults_of_step
 
-    def broken(gate: Gate, main: Any, target: Target, **more: Any) -> Any:
-        if target.tenant == "grocer":
+    def broken(gate: Gate, step: Step, *more: Any) -> Any:
+        if step.lineage.target.tenant == "grocer":
             raise RecursionError("\x1b[31m")
-        return real(gate, main, target, **more)
+        return real(gate, step, *more)
 
-    monkeypatch.setattr(Gate, "faults_of_current", broken)
+    monkeypatch.setattr(Gate, "faults_of_step", broken)
     outcome = shop.sync()
     assert (outcome.exit_code, shop.serving) == (5, served)
     assert outcomes(outcome) == {"grocer/home": "refused", "bookshop/home": "written"}

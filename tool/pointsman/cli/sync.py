@@ -146,6 +146,8 @@ def _lines(each: SyncedTarget, dry_run: bool) -> Iterator[str]:
 
 def _lines_by_place(each: SyncedTarget, places: Sequence[SyncedAt], dry_run: bool) -> Iterator[str]:
     """A line for each of several places where something was done or found."""
+    from pointsman.report.status import waiting
+
     for at in places:
         if at.outcome != "unchanged":
             seen, lag = at.visible_after_seconds, at.lag_seconds
@@ -158,6 +160,8 @@ def _lines_by_place(each: SyncedTarget, places: Sequence[SyncedAt], dry_run: boo
             lags = f", {lag:.0f} s behind the commit" if lag is not None else ""
             yield f"{each.target} at {at.place}: {'would be ' if dry_run else ''}{at.outcome}{kept}{after}{lags}"
         yield from _below(at)
+        if at.waits is not None:
+            yield f"{each.target} at {at.place}: {waiting(at.waits)}"
 
 
 def _below(each: SyncedTarget | SyncedAt) -> Iterator[str]:

@@ -159,12 +159,19 @@ class Gate:
         last = self.lineage(tip, target).last
         if last is None:
             return ()
-        manifest = self.documents.manifest(Snapshot(self.repo, tip), target)
-        if not store or self.blobs.offline or manifest is None:
-            return last.faults
-        said = {(fault.path, fault.rule) for fault in last.faults}
+        manifest = self.documents.manifest(Snapshot(self.repo, tip), target) if store else None
+        return self.faults_of_step(last, manifest, blobs=blobs)
+
+    def faults_of_step(
+        self, step: Step, manifest: Manifest | None, *, blobs: Mapping[str, Blob] | None = None
+    ) -> tuple[Fault, ...]:
+        """The faults of a commit, and of what its manifest points to, as `faults_of_current` says; None: not asked."""
+        tip, target = step.lineage.tip, step.lineage.target
+        if tip is None or self.blobs.offline or manifest is None:
+            return step.faults
+        said = {(fault.path, fault.rule) for fault in step.faults}
         more = self.faults_of_pointers(tip, {target: manifest}, hashed=False, blobs=blobs)
-        return (*last.faults, *(fault for fault in more if (fault.path, fault.rule) not in said))
+        return (*step.faults, *(fault for fault in more if (fault.path, fault.rule) not in said))
 
     def faults_of_pointers(
         self,

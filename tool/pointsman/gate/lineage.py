@@ -13,7 +13,7 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot, versions_in
 from pointsman.state.message import Message, Said, is_restore, parse, vouching
 from pointsman.state.names import Target
-from pointsman.state.objects import Commit, Entry, Oid
+from pointsman.state.objects import Commit, Entry, Oid, object_id
 from pointsman.state.ring import NOT_SOAKED
 
 _MESSAGES_CACHED = 4096
@@ -161,6 +161,11 @@ class Lineage:
         while commit not in self._places and self.at(len(self._read)) is not None:
             pass
         return self._read[self._places[commit]]
+
+    def having(self, data: bytes) -> Step | None:
+        """The newest step that left these bytes; None if main never had them."""
+        oid = object_id("blob", data, len(self.tip or ""))
+        return next((step for step in self if step.after is not None and step.after.oid == oid), None)
 
     def since(self, place: int) -> Iterator[Step]:
         """The steps from a place back to the oldest."""

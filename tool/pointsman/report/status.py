@@ -18,7 +18,7 @@ from pointsman.report.target_state import (
     Status,
     TargetState,
 )
-from pointsman.serving.outcomes import ToldClaim
+from pointsman.serving.outcomes import ToldClaim, Waiting
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -90,12 +90,26 @@ def _at_place(at: ServedAt, each: TargetState) -> Iterator[str]:
     if at.drift:
         yield from (f"    {line}" for line in _drifted(at.drift, each))
     yield from (f"    waits: {fault.says}" for fault in at.lacks or ())
+    ring = next((ring for ring in each.rings or () if ring.ring == at.place), None)
+    if ring is not None and ring.commit is not None:
+        yield f"    it has {ring.commit[:_SHOWN]}{f', since {ring.given_at}' if ring.given_at else ''}"
+    if ring is not None and ring.due is not None and ring.waits_for != "nothing":
+        yield f"    {waiting(Waiting(ring.waits_for, ring.due.commit, ring.due.at))}"
 
 
 def _drifted(drift: ServedDrift, each: TargetState) -> Iterator[str]:
     by = f" by {drift.by}" if drift.by else ""
     yield f"someone wrote what is served at {drift.at}{by}; {_way_out(each)}"
     yield from (f"  {line}" for line in served_drift.lines(drift, "is"))
+
+
+def waiting(waits: Waiting) -> str:
+    """What a ring does not have yet, and what stands in the way."""
+    commit = waits.commit[:_SHOWN]
+    if waits.waits_for == "time":
+        return f"{commit} waits until {waits.at}" if waits.at else f"{commit} waits until the ring before has it"
+    what = "a pass of its checks" if waits.waits_for == "check" else "a release: the rollout was stopped"
+    return f"{commit} waits for {what}"
 
 
 def having(found: Instances) -> str:
@@ -149,6 +163,7 @@ def standing(each: TargetState) -> str:
     late = each.instances.behind if each.instances is not None else 0
     more += [f"{late} instances behind"] if late else []
     more += [f"{at.place} is {at.serving}" for at in each.places or ()]
+    more += [f"{ring.ring} waits with {ring.due.commit[:_SHOWN]}" for ring in each.rings or () if ring.due]
     return "; ".join([f"serving is {each.serving}{commit}", *more])
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pointsman.retention.summary import Summary
 from pointsman.serving.outcomes import ToldClaim
+from pointsman.serving.ring_state import RingState
 from pointsman.struct import struct
 from pointsman.values import (
     CommitId,
@@ -136,6 +137,7 @@ class TargetState:
     places: Annotated[
         Sequence[ServedAt] | None, "of several places: each; serving, behind and drift are those of the worst"
     ] = None
+    rings: Annotated[Sequence[RingState] | None, "of rings: each; one that has what it is due is in-sync"] = None
 
 
 @struct(frozen=True)

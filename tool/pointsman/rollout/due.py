@@ -101,13 +101,20 @@ def due(steps: Steps[_State], ring: Ring[_State], now: int) -> Due[_State]:
         stopped = stopped or step.oid in ring.stops
         if step.kind == "restore":
             taken += _taken_out(steps, step)
-        if step.kind in ("removal", "edit") or any(each.takes(step) for each in taken) or not step.is_good:
+        if any(each.takes(step) for each in taken) or not _may_be_due(ring, step):
             continue
         why, at = _waits(ring, step, taken, now, stopped=stopped)
         if why == "nothing":
             return _with_next(step, waiting)
         waiting.append(Due(ring.has, why, step, at))
     return _with_next(ring.has, waiting)
+
+
+def _may_be_due(ring: Ring[_State], step: _State) -> bool:
+    """Whether a ring may ever have a state. One made by hand is only for a ring that has nothing, if others have it."""
+    wanted = ("ship", "restore", "edit") if ring.has is None and ring.elsewhere is not None else ("ship", "restore")
+    first = step.kind != "edit" or (ring.elsewhere is not None and step.place >= ring.elsewhere.place)
+    return step.kind in wanted and first and step.is_good
 
 
 def _waits(

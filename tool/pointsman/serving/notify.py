@@ -41,7 +41,7 @@ _DONE_OUTCOMES = ("written", "healed", "pruned", "unchanged")
 
 CHANNELS: tuple[Called, ...] = get_args(Called)
 
-Difference: TypeAlias = tuple[Target, Held | None]  # and the pointer that serving has of it
+Difference: TypeAlias = tuple[Target, Held | None, int]  # the pointer that serving has, the place of what it gets
 
 
 # What is owed to whom for a target: to "invalidate" a list of URLs, to "webhook" and "command" a list of events.
@@ -88,8 +88,8 @@ class Notices:
             return
         state = self._read()
         pending = dict(state.pending)
-        for target, held in differing:
-            events = list(map(self._named, _events_since(gate.lineage(main, target), held)))
+        for target, held, place in differing:
+            events = list(map(self._named, _events_since(gate.lineage(main, target), held, place)))
             earlier = pending.get(str(target), {})
             owed: dict[str, Sequence[Any]] = {"invalidate": list(self._place.invalidate)}
             for channel in self._told:
@@ -231,25 +231,28 @@ def _report(call: _Call) -> str:
     return f"{call.channel} {call.target}"
 
 
-def _events_since(lineage: Lineage, held: Held | None) -> list[dict[str, Any]]:
-    return list(_events(lineage, held, versions_served(held, lineage.target)))
+def _events_since(lineage: Lineage, held: Held | None, place: int) -> list[dict[str, Any]]:
+    return list(_events(lineage, held, place, versions_served(held, lineage.target)))
 
 
-def _events(lineage: Lineage, held: Held | None, was: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """The events of a target since the pointer that serving has, oldest first; a drift if main never had it."""
+def _events(lineage: Lineage, held: Held | None, place: int, was: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """The events of a target from the pointer that serving has to the step at `place`, oldest first.
+
+    Only a drift if main never had what serving has.
+    """
     found: list[dict[str, Any]] = []
     oid = object_id("blob", held.data, len(lineage.tip or "")) if held is not None else None
-    for step in lineage:
+    for step in lineage.since(place):
         if step.after is not None and step.after.oid == oid:
             break
-        if step.place < _MOST_EVENTS:
+        if step.place < place + _MOST_EVENTS:
             kind = "removal" if step.after is None else "ship" if step.is_ship else "rollback"
             found.append(_event(kind, lineage.target, step, step.versions_before, step.versions))
         if held is None or (step.before is not None and step.before.oid == oid):
             break
     else:
-        now = lineage.last.versions if lineage.last is not None else {}
-        yield _event("drift", lineage.target, lineage.last, now, was)
+        gets = lineage.at(place)
+        yield _event("drift", lineage.target, gets, gets.versions if gets is not None else {}, was)
         return
     yield from reversed(found)
 

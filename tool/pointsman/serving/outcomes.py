@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pointsman.struct import struct
-from pointsman.values import CommitId, TargetName, ToldFault
+from pointsman.values import CommitId, Moment, TargetName, ToldFault
 
 SyncOutcome = Literal["written", "unchanged", "healed", "refused", "kept", "pruned", "claimed"]
 Called = Literal["invalidate", "webhook", "command"]
@@ -48,6 +48,15 @@ class ToldClaim:
 
 
 @struct(frozen=True)
+class Waiting:
+    """What a ring does not have yet, and what stands in the way."""
+
+    waits_for: Annotated[Literal["time", "check", "stop"], "what is missing: time, a pass of its checks, a release"]
+    commit: Annotated[CommitId, "the commit of main that comes next"]
+    at: Annotated[Moment | None, "when it is due, if only time is missing; null: nobody can tell yet"]
+
+
+@struct(frozen=True)
 class SyncedAt:
     """What sync did, or would do, for one target at one of several places."""
 
@@ -62,6 +71,7 @@ class SyncedAt:
         float | None, "of a place whose own store lacks blobs: the time since the commit that it waits with"
     ] = None
     claim: Annotated[ToldClaim | None, "what break-glass said of it; one that holds nothing is told once"] = None
+    waits: Annotated[Waiting | None, "of a ring: what it does not have yet"] = None
 
 
 @struct(frozen=True)
@@ -82,7 +92,8 @@ class SyncedTarget:
         float | None, "of a place whose own store lacks blobs: the time since the commit that it waits with"
     ] = None
     claim: Annotated[ToldClaim | None, "what break-glass said of it; one that holds nothing is told once"] = None
-    places: Annotated[Sequence[SyncedAt] | None, "of several places: each, in the order of the settings"] = None
+    waits: Annotated[Waiting | None, "of a ring: what it does not have yet"] = None
+    places: Annotated[Sequence[SyncedAt] | None, "of several places, or rings: each, as the settings order them"] = None
 
     @property
     def is_drift(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from math import inf
 
 from pointsman.outcome import Outcome
 from pointsman.repo.history import History
@@ -18,6 +19,7 @@ from pointsman.serving.fence import SYNCED, Fence
 from pointsman.serving.outcomes import Synced
 from pointsman.state.objects import Oid
 from pointsman.state.place import Place
+from pointsman.state.times import unix
 from pointsman.store.base import Held, Store
 
 _BESIDE = (SYNCED, notify.KEY)  # what sync itself stores beside the pointers
@@ -33,6 +35,7 @@ class Seen:
         self._places: dict[Place, SeenPlace] = {}
         self._failed: set[Place] = set()
         self._idle: Outcome[Synced] | None = None  # what the last pass found, if it had nothing to do
+        self._due = inf  # seconds since 1970: when a ring is given something, whatever main and serving have
 
     def failed(self, place: Place) -> bool:
         """Whether a place could not be synced in the last pass."""
@@ -42,10 +45,13 @@ class Seen:
         """What was seen of one place."""
         return self._places.setdefault(place, SeenPlace(self._every, self._clock))
 
-    def again(self, repo: History) -> Outcome[Synced] | None:
-        """What the last pass found, if another would find the same: one listing of each place, one look at main."""
+    def again(self, repo: History, now: int) -> Outcome[Synced] | None:
+        """What the last pass found, if another would find the same: one listing of each place, one look at main.
+
+        `now`: seconds since 1970, for rings that are given something at a time.
+        """
         idle, self._idle = self._idle, None
-        if idle is None or not all(each.is_same() for each in self._places.values()):
+        if idle is None or now >= self._due or not all(each.is_same() for each in self._places.values()):
             return None
         if repo.refresh() != idle.value.commit:
             return None
@@ -57,6 +63,10 @@ class Seen:
         self._places = {place: seen for place, seen in self._places.items() if place in places}
         self._failed = {place for place, ended in places.items() if not ended}
         synced = outcome.value
+        waits = [at.waits for each in synced.targets for at in each.places or () if at.waits is not None]
+        times = [unix(each.at) for each in waits if each.waits_for == "time" and each.at is not None]
+        # What waits for a check, or for what another sync is about to write down, is looked at in each pass.
+        self._due = min((at for at in times if at is not None), default=inf) if len(times) == len(waits) else 0
         nothing = all(each.outcome in _NOTHING_DONE for each in synced.targets) and not synced.calls
         settled = all(ended and self.of(place).is_at(synced.commit) for place, ended in places.items())
         self._idle = outcome if nothing and settled else None

@@ -59,20 +59,23 @@ def read_states(data: bytes) -> list[State]:
     return states
 
 
-def leave_states(store: Store, lineage: Lineage, keep: int) -> None:
-    """Write the last good states of a target. MovedFirst if somebody else did meanwhile."""
+def leave_states(store: Store, lineage: Lineage, keep: int, newest: Step | None = None) -> None:
+    """Write the last good states of a target. MovedFirst if somebody else did meanwhile.
+
+    `newest`: what a ring is given, if that is not for main to say. What it was never given then counts only at first.
+    """
     held = store.read(state_key(lineage.target))
     known = read_states(held.data) if held is not None else []
-    states = _newest(lineage, known, min(max(keep, _LEAST), _MOST))
+    states = _newest(lineage, known, min(max(keep, _LEAST), _MOST), newest)
     if states != known:
         store.replace(state_key(lineage.target), _render(lineage.target, states), was=held.tag if held else None)
 
 
-def _newest(lineage: Lineage, known: Sequence[State], most: int) -> list[State]:
+def _newest(lineage: Lineage, known: Sequence[State], most: int, newest: Step | None) -> list[State]:
     """The newest good states, none of which a restore took out. What is known of them already is not judged again."""
     found: list[State] = []
     skipped_to: bytes | None = None  # a restore to these bytes took out all in between
-    for state, goes_back in _good(lineage, known):
+    for state, goes_back in _good(lineage, known, newest):
         if skipped_to is not None and state.manifest != skipped_to:
             continue
         skipped_to = state.manifest if goes_back else None
@@ -82,14 +85,14 @@ def _newest(lineage: Lineage, known: Sequence[State], most: int) -> list[State]:
             break
     else:
         if skipped_to is not None and known:  # what it went back to is older than what is known
-            return _newest(lineage, (), most)
+            return _newest(lineage, (), most, newest)
     return found
 
 
-def _good(lineage: Lineage, known: Sequence[State]) -> Iterator[tuple[State, bool]]:
+def _good(lineage: Lineage, known: Sequence[State], newest: Step | None) -> Iterator[tuple[State, bool]]:
     """Each good state, newest first, and whether its commit went back to an older one."""
-    for step in lineage:
-        if known and step.commit.oid == known[0].commit:
+    for step in lineage.since(newest.place if newest is not None else 0):
+        if known and (step.commit.oid == known[0].commit or (newest is not None and step is not newest)):
             yield from ((state, False) for state in known)
             return
         data = lineage.repo.content(step.after)

@@ -157,6 +157,7 @@ class _Look:
             instances=self._instances(target, lineage.last),
             claim=next(iter(sorted(claims, key=lambda claim: not claim.holds)), None),
             places=[place.told(each) for place, each in found] if found[0][0].place.name else None,
+            rings=[each.ring for _, each in found if each.ring is not None] or None,
         )
 
     def _instances(self, target: Target, last: Step | None) -> Instances | None:

@@ -9,17 +9,21 @@ from typing import NamedTuple, Protocol
 
 from pointsman.errors import Blocked, Fault, Problem, Unreachable
 from pointsman.gate.gate import Gate
-from pointsman.gate.lineage import Lineage
+from pointsman.gate.lineage import Lineage, Step
 from pointsman.history.times import CommitTimes
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.target_state import Behind, MainSeen, ServedAt, ServedDrift, Serving
+from pointsman.rollout.due import Due
 from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.claims import Claims, Standing, claims_at, told_claim
-from pointsman.serving.drift import drift
+from pointsman.serving.drift import drift, is_manifest
 from pointsman.serving.fence import SYNCED, Fence, read_fence, rewrite_faults
 from pointsman.serving.instances import Having, Instance, having, read_instances
 from pointsman.serving.pointers import Remembered, open_place
 from pointsman.serving.replica import Replica
+from pointsman.serving.ring_state import RingState
+from pointsman.serving.turns import Turns
+from pointsman.settings import Settings
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Oid, object_id
@@ -39,6 +43,7 @@ class Look(Protocol):
     clock: int  # seconds since 1970
 
     moments: CommitTimes
+    settings: Settings
 
     def since(self, commit: Commit, commits: int) -> Behind:
         """How long serving has been without a commit, the first of so many."""
@@ -54,6 +59,7 @@ class Served(NamedTuple):
     unread: str | None = None  # why nobody knows what serving has
     lacks: Sequence[Fault] | None = None
     claim: Standing | None = None
+    ring: RingState | None = None
 
 
 class PlaceLook:
@@ -65,6 +71,7 @@ class PlaceLook:
         self._look = look
         self._store: Store | None = None  # None: it cannot be reached
         self._unread = ""  # why not
+        self._named = False  # whether it is looked at for the sake of some targets
         self._claims: dict[Target, Held] = {}
         self.instances: list[Instance] = []
 
@@ -79,6 +86,7 @@ class PlaceLook:
 
     def read(self, targets: Sequence[Target] | None, remembered: Remembered) -> None:
         """Read the pointers of these targets; None: all there are. Who could not be listed is not asked again."""
+        self._named = targets is not None
         if self._unread:
             return
         try:
@@ -91,6 +99,12 @@ class PlaceLook:
             self._store = store
             self.served = {target: held for target, held in read if isinstance(held, Held)}
             self._claims = claims_at(store, targets)
+            if self._turns is not None:
+                head = self._look.head
+                found = self.served.items()
+                self._turns.look_ahead(
+                    [each for each, held in found if not is_manifest(head.entry(each.manifest_path), held)]
+                )
         except Unreachable as problem:
             self._store, self._unread = None, str(problem)
             return
@@ -134,21 +148,49 @@ class PlaceLook:
             held = self.served.get(target) or self._store.read(key)
         except Unreachable as problem:  # something stands there that is no pointer
             return Served("unknown", unread=str(problem))
-        if held is not None and held.data == (look.head.read(target.manifest_path) or b""):
-            return Served("in-sync")
+        is_main = held is not None and held.data == (look.head.read(target.manifest_path) or b"")
+        due = self._due(lineage, held) if not is_main else None
+        ring = self._ring(lineage, held, due)
+        state = due.state if due is not None else lineage.last
+        if is_main or (due is not None and held is not None and state is not None and is_manifest(state.after, held)):
+            return Served("in-sync", ring=ring)
         refused = (*self._rewritten, *look.gate.faults_of_current(look.main, target))
         lacks = self._lacks(target)
         if held is None:
-            last = lineage.last
-            return Served("absent", refused, look.since(last.commit, 1) if last is not None else None, lacks=lacks)
-        oid, missing = object_id("blob", held.data, len(look.main)), None
-        for step in lineage:
+            since = look.since(state.commit, 1) if state is not None else None
+            return Served("absent", refused, since, lacks=lacks, ring=ring)
+        oid, missing, first = (
+            object_id("blob", held.data, len(look.main)),
+            None,
+            state.place if state is not None else 0,
+        )
+        for step in lineage.since(first):
             if step.after is not None and step.after.oid == oid:
-                return Served("behind", refused, look.since(missing or step.commit, step.place), lacks=lacks)
+                since = look.since(missing or step.commit, step.place - first)
+                return Served("behind", refused, since, lacks=lacks, ring=ring)
             if step.before is not None and step.before.oid == oid:
-                return Served("behind", refused, look.since(step.commit, step.place + 1), lacks=lacks)
+                since = look.since(step.commit, step.place + 1 - first)
+                return Served("behind", refused, since, lacks=lacks, ring=ring)
             missing = step.commit
-        return Served("drifted", refused, drift=self._drift(self._store, target, key, held), lacks=lacks)
+        found = self._drift(self._store, target, key, held)
+        return Served("drifted", refused, drift=found, lacks=lacks, ring=ring)
+
+    @cached_property
+    def _turns(self) -> Turns | None:
+        look = self._look
+        if all(ring.name != self.place.name for ring in look.settings.rings):
+            return None
+        return Turns(look.gate, look.settings, look.main, self.place.name, look.clock)
+
+    def _due(self, lineage: Lineage, held: Held | None) -> Due[Step] | None:
+        """What a ring is due; None for a place that follows main."""
+        return self._turns.of(lineage.target, held) if self._turns is not None and lineage.last is not None else None
+
+    def _ring(self, lineage: Lineage, held: Held | None, due: Due[Step] | None) -> RingState | None:
+        """What a ring has and waits for; None for a place that is none."""
+        if self._turns is None:
+            return None
+        return self._turns.state(lineage.target, held, due, look=self._named or due is not None)
 
     def told(self, served: Served) -> ServedAt:
         """The same as documents have it."""

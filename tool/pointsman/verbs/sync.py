@@ -36,7 +36,7 @@ def sync(workspace: Workspace, orders: Orders = _USUAL, seen: Seen | None = None
     `seen`: what earlier passes of a watch saw. A pass that would do nothing again is then left out.
     """
     repo = workspace.repo
-    if seen is not None and (idle := seen.again(repo)) is not None:
+    if seen is not None and (idle := seen.again(repo, workspace.now)) is not None:
         return idle
     head = Snapshot(repo, repo.refresh())
     places = workspace.gate.settings(head).serving

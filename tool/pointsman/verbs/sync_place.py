@@ -7,19 +7,23 @@ write is conditional on what was read; a last look at main before it calls itsel
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from pointsman.errors import Blocked, Bug, Fault, MovedFirst, Problem, Refused, Unreachable
+from pointsman.gate.lineage import Step
 from pointsman.gate.unmounted import serves_from_store, unmounted
+from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.rollout.due import Due
 from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.claims import claims_at
 from pointsman.serving.drift import is_manifest
 from pointsman.serving.fence import SYNCED, Fence, move_fence, read_fence, rewrite_faults
-from pointsman.serving.notify import Notices
+from pointsman.serving.notify import Difference, Notices
 from pointsman.serving.outcomes import CallResult, SyncedTarget
 from pointsman.serving.pointers import open_place, pointers, pointers_again
 from pointsman.serving.seen import SeenPlace
+from pointsman.serving.turns import Turns
 from pointsman.settings import Settings
 from pointsman.state.names import Target
 from pointsman.state.objects import Entry, Oid
@@ -104,26 +108,30 @@ class PlaceSync:
         self._move_fence(fence, main)
         standing = dict(_standing(head))
         same = {target for target, held in serving.items() if is_manifest(standing.get(target), held)}
-        if not orders.dry_run and not store.still({place.key(each): serving[each].tag for each in same}):
-            raise MovedFirst("another sync wrote a pointer that was as main has it: run pointsman sync again")
         others = [target for target in standing if target not in same]
         repo.expect(len(others))
         repo.fetch_ahead(standing[target] for target in others)
-        wanted = {target: repo.content(standing[target]) for target in others}  # None for what is no plain file
         gate.documents.fetch_ahead(head, others)
-        targets = Targets(gate, store, place, settings, head, orders, wanted)
+        bugs: dict[Target, Exception] = {}
+        turns = self._turns(settings, main, others, listed, bugs) if settings.rings else {}
+        same |= {target for target, due in turns.items() if _has(serving.get(target), due)}
+        tags = {place.key(each): serving[each].tag for each in same if each in serving}
+        if not orders.dry_run and not store.still(tags):
+            raise MovedFirst("another sync wrote a pointer that was as main has it: run pointsman sync again")
+        wanted = dict(_wanted(repo, standing, turns, same))
+        targets = Targets(gate, store, place, settings, head, orders, wanted, turns)
         # Read after the pointers: whoever wrote a claimed pointer had written the claim before.
         claims = ClaimedTargets(targets, claims_at(store))
         if not orders.dry_run:
-            differing = _differing(wanted, serving, {*same, *claims.held}, orders)
+            differing = _differing(wanted, serving, {*same, *claims.held}, orders, turns)
             Notices(store, settings, place).promise(gate, main, differing)
         for target in sorted({*standing, *listed}):
             if orders.stopped():
                 break
             held = serving.get(target)
             try:
-                if isinstance(blocked := listed.get(target), Blocked):
-                    raise blocked
+                if isinstance(trouble := bugs.get(target, listed.get(target)), Exception):
+                    raise trouble
                 did = claims.settle(target, held, same=target in same)
             except Blocked as blocked:
                 did = Did("refused", (Fault(target.manifest_path, "blocked", str(blocked)),))
@@ -136,6 +144,29 @@ class PlaceSync:
                 made = targets.told(target, held, did)
                 self.done[target] = replace(made, visible_after_seconds=None) if orders.dry_run else made
         return main
+
+    def _turns(
+        self,
+        settings: Settings,
+        main: Oid,
+        targets: Sequence[Target],
+        listed: Mapping[Target, Held | Blocked],
+        bugs: dict[Target, Exception],
+    ) -> dict[Target, Due[Step]]:
+        """What a ring is due of those targets that it is given after another ring; `bugs` gets what goes wrong."""
+        turns = Turns(self._gate, settings, main, self.place.name, self._now, notes=not self._orders.dry_run)
+        mine = [target for target in targets if turns.waits(target)]
+        turns.look_ahead(mine)
+        found: dict[Target, Due[Step]] = {}
+        for target in mine:
+            held = listed.get(target)
+            try:
+                found[target] = turns.of(target, held if isinstance(held, Held) else None) or Due(None)
+            except (Problem, OSError):
+                raise
+            except Exception as error:  # noqa: BLE001 - it keeps its pointer, and the others get theirs
+                found[target], bugs[target] = Due(None), error
+        return found
 
     def _as_in(self, settings: Settings) -> Place:
         """This place as settings have it; MovedFirst if they have it elsewhere."""
@@ -167,10 +198,30 @@ def _standing(head: Snapshot) -> Iterator[tuple[Target, Entry]]:
             yield target, entry
 
 
+def _wanted(
+    repo: Repository, standing: Mapping[Target, Entry], turns: Mapping[Target, Due[Step]], same: Container[Target]
+) -> Iterator[tuple[Target, bytes | None]]:
+    """What the pointers that differ become, as far as anything is due there; None for what is no plain file."""
+    for target, entry in standing.items():
+        state = turns[target].state if target in turns else None
+        if target not in same and (state is not None or target not in turns):
+            yield target, repo.content(state.after if state is not None else entry)
+
+
+def _has(held: Held | None, due: Due[Step]) -> bool:
+    """Whether a ring has what it is due. One that has nothing may be due nothing."""
+    return held is None if due.state is None else held is not None and is_manifest(due.state.after, held)
+
+
 def _differing(
-    wanted: Iterable[Target], serving: Mapping[Target, Held], same: Container[Target], orders: Orders
-) -> Iterator[tuple[Target, Held | None]]:
-    """The targets whose pointers may be written, and what these hold."""
+    wanted: Iterable[Target],
+    serving: Mapping[Target, Held],
+    same: Container[Target],
+    orders: Orders,
+    turns: Mapping[Target, Due[Step]],
+) -> Iterator[Difference]:
+    """The targets whose pointers may be written, what these hold, and the place of what they get in the lineage."""
     for target in sorted({*wanted, *(serving if orders.prune else ())}):
         if target not in same:
-            yield target, serving.get(target)
+            state = turns[target].state if target in turns else None
+            yield target, serving.get(target), state.place if state is not None else 0

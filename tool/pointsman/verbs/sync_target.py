@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 from pointsman.errors import Fault
 from pointsman.gate.gate import Gate
+from pointsman.gate.lineage import Step
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention.trash import put_back_missing
+from pointsman.rollout.due import Due
 from pointsman.serving.claims import Claims, Standing, end_claim, told_claim
 from pointsman.serving.drift import drift, ever_had
+from pointsman.serving.given import note_given
 from pointsman.serving.outcomes import Committer, SyncedTarget, SyncOutcome
 from pointsman.serving.replica import Replica
 from pointsman.serving.states import Left, leave_settings, leave_states
+from pointsman.serving.turns import told_wait
 from pointsman.settings import Settings
 from pointsman.state.documents import Manifest
 from pointsman.state.names import Target
@@ -46,7 +50,10 @@ class Did:
 
 
 class Targets:
-    """The targets of one pass at one place. `wanted`: what main has of those whose pointers differ."""
+    """The targets of one pass at one place. `wanted`: what main has of those whose pointers differ.
+
+    `turns`: what a ring is due of those that it is given after another ring; `wanted` has that of them.
+    """
 
     def __init__(
         self,
@@ -57,6 +64,7 @@ class Targets:
         head: Snapshot,
         orders: Orders,
         wanted: Mapping[Target, bytes | None],
+        turns: Mapping[Target, Due[Step]],
     ) -> None:
         assert head.commit is not None
         self._gate = gate
@@ -67,6 +75,8 @@ class Targets:
         self._settings = settings
         self._orders = orders
         self._wanted = wanted
+        self._turns = turns
+        self._ring = next((ring for ring in settings.rings if ring.name == place.name), None)
         self._has_left = False
         self._claims = Claims(gate, head.commit, time.time())
         self._replica = Replica(place) if place.store else None
@@ -81,12 +91,15 @@ class Targets:
 
     def settle(self, target: Target, held: Held | None) -> Did:
         """Make a pointer that differs from main what it has, if that may be served."""
+        if target in self._turns and self._turns[target].state is None:
+            says = "serving holds a manifest that main never had, and this ring is due none that could heal it yet"
+            return Did("kept", (Fault(target.manifest_path, "drifted", says),))
         return self._follow(target, held) if target in self._wanted else self._gone(target, held)
 
     def told(self, target: Target, held: Held | None, did: Did) -> SyncedTarget:
         """What was done, with what a reader wants to know of a pointer that was drifted, written or refused."""
         drifted = did.outcome == "healed" or any(fault.rule == "drifted" for fault in did.faults)
-        last = self._gate.lineage(self._main, target).last if did.outcome in ("written", "refused") else None
+        last = self._step(target) if did.outcome in ("written", "refused") else None
         since = _seconds_since(last.commit) if last is not None else None
         return SyncedTarget(
             target=str(target),
@@ -99,6 +112,7 @@ class Targets:
             else None,
             lag_seconds=since if did.lags else None,
             claim=told_claim(did.standing) if did.standing is not None else None,
+            waits=told_wait(self._turns[target]) if target in self._turns else None,
         )
 
     def put(self, target: Target, held: Held | None, data: bytes) -> None:
@@ -118,8 +132,18 @@ class Targets:
     def _manifests(self) -> Iterator[tuple[Target, Manifest]]:
         """The manifests that may be written."""
         for target, data in self._wanted.items():
-            if data is not None and (manifest := self._gate.documents.manifest(self._head, target)):
+            if data is not None and (manifest := self._manifest(target)):
                 yield target, manifest
+
+    def _step(self, target: Target) -> Step | None:
+        """The commit that made what the place gets."""
+        return self._turns[target].state if target in self._turns else self._gate.lineage(self._main, target).last
+
+    def _manifest(self, target: Target) -> Manifest | None:
+        """What the place gets."""
+        step = self._turns[target].state if target in self._turns else None
+        head = Snapshot(self._gate.repo, step.oid) if step is not None else self._head
+        return self._gate.documents.manifest(head, target)
 
     def _gone(self, target: Target, held: Held | None) -> Did:
         if faults := self._gate.faults_of_current(self._main, target):  # such a removal takes nothing away
@@ -151,6 +175,7 @@ class Targets:
         if not self._orders.dry_run:
             self._leave(target)
             self._store.replace(self._place.key(target), data, was=held.tag if held else None)
+            self._note(target)
         return Did("healed" if drifted else "written")
 
     def _leave(self, target: Target) -> None:
@@ -161,16 +186,26 @@ class Targets:
             stores = (self._place.store,) if self._place.store else (self._settings.store, *self._settings.former)
             leave_settings(self._store, Left(self._place.name, stores, self._place.invalidate, signers))
             self._has_left = True
-        leave_states(self._store, self._gate.lineage(self._main, target), self._settings.keep_ships)
+        newest = self._turns[target].state if target in self._turns else None
+        leave_states(self._store, self._gate.lineage(self._main, target), self._settings.keep_ships, newest)
+
+    def _note(self, target: Target) -> None:
+        """Write down when a ring was given what it has now: the ring after it counts from then."""
+        step = self._step(target)
+        if self._ring is not None and step is not None:
+            longest = max(ring.after for ring in self._settings.rings)
+            note_given(self._store, self._place.name, target, step.oid, int(self._gate.now()), longest)
 
     def _faults(self, target: Target) -> tuple[Sequence[Fault], Sequence[Fault]]:
         """Why what main has may not be served here at all, and what is still to arrive in the place's own store."""
         documents, replica = self._gate.documents, self._replica
-        manifest = documents.manifest(self._head, target)
+        step, manifest = self._step(target), self._manifest(target)
+        if step is None:
+            return (), ()
         if replica is None or manifest is None:
-            return tuple(dict.fromkeys(self._gate.faults_of_current(self._main, target, store=True))), ()
+            return tuple(dict.fromkeys(self._gate.faults_of_step(step, manifest))), ()
         there = replica.blobs(target, manifest)
-        found = self._gate.faults_of_current(self._main, target, store=True, blobs=there)
+        found = self._gate.faults_of_step(step, manifest, blobs=there)
         faults = tuple(dict.fromkeys(fault for fault in found if fault.rule != "blob-missing"))
         return faults, replica.lacking(target, manifest, documents.records(self._head, target, manifest))
 

@@ -1,0 +1,255 @@
+"""Rings: a ship is in the first at once and in the next after its time; what is taken out leaves all at once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rings import HOUR, START, RingShop
+from shop import GROCER, Kept, Shop, git, popularity
+
+from pointsman.cli import sync as sync_words
+from pointsman.errors import Unreachable
+from pointsman.outcome import Outcome
+from pointsman.report import status as status_words
+from pointsman.serving.fence import SYNCED
+from pointsman.serving.seen import Seen
+from pointsman.state.ring import given_key
+from pointsman.store import file_tags
+from pointsman.verbs.sync_target import Targets
+
+
+def shipped(root: Path) -> Shop:
+    shop = RingShop(root)
+    shop.publish(popularity(root / "p1.json", 10), merge=True)
+    shop.pass_over()
+    return shop
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("rings"), shipped)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> RingShop:
+    shop = kept.fresh()
+    assert isinstance(shop, RingShop)
+    shop.now = START
+    return shop
+
+
+def ship(shop: RingShop, items: int) -> bytes:
+    """Another ship, merged; its manifest."""
+    shop.publish(popularity(shop.root / f"p{items}.json", items), merge=True)
+    return shop.manifest
+
+
+def by_ring(outcome: Outcome[Any]) -> dict[str, str]:
+    (target,) = outcome.document["targets"]
+    return {each["place"]: each["outcome"] for each in target["places"]}
+
+
+def waits(outcome: Outcome[Any], ring: str = "prod") -> Any:
+    (target,) = outcome.document["targets"]
+    return next(each.get("waits") for each in target["places"] if each["place"] == ring)
+
+
+def away(shop: RingShop, ring: str) -> None:
+    """Nobody can read or write there: a link that leads to itself."""
+    shutil.rmtree(shop.root / ring, ignore_errors=True)
+    (shop.root / ring).symlink_to(shop.root / ring)
+
+
+def test_the_first_ship_of_a_target_is_in_every_ring_at_once(shop: RingShop) -> None:
+    assert shop.serves("canary") == shop.serves("prod") == shop.manifest
+    for ring in ("canary", "prod"):
+        assert json.loads((shop.root / ring / SYNCED).read_text())["commit"] == shop.main
+        given = json.loads((shop.root / ring / given_key(ring, GROCER)).read_text())
+        assert [each["commit"] for each in given["given"]] == [shop.main]
+
+
+def test_a_ship_is_in_the_next_ring_after_its_time(shop: RingShop) -> None:
+    first, second = shop.manifest, ship(shop, 11)
+    early = shop.pass_over()
+    assert by_ring(early) == {"canary": "written", "prod": "unchanged"}
+    assert (shop.serves("canary"), shop.serves("prod")) == (second, first)
+    assert waits(early) == {"waits_for": "time", "commit": shop.main, "at": "2030-03-17T19:46:40Z"}
+    assert f"grocer/home at prod: {shop.main[:12]} waits until 2030-03-17T19:46:40Z" in sync_words.render(early.value)
+    assert waits(shop.pass_over(later=2 * HOUR - 1)) is not None
+    assert shop.serves("prod") == first
+    late = shop.pass_over(later=1)
+    assert (by_ring(late), waits(late)) == ({"canary": "unchanged", "prod": "written"}, None)
+    assert shop.serves("prod") == second
+
+
+def test_hourly_ships_are_in_the_next_ring_two_hours_later_one_by_one(shop: RingShop) -> None:
+    states = [shop.manifest]
+    for hour in range(5):
+        states.append(ship(shop, 11 + hour))
+        shop.pass_over(later=HOUR)
+        assert shop.serves("canary") == states[-1]
+        assert shop.serves("prod") == states[max(0, hour - 1)]
+
+
+def test_a_revert_takes_a_ship_out_of_every_ring_that_has_it_and_leaves_the_others_alone(shop: RingShop) -> None:
+    first = shop.manifest
+    ship(shop, 11)
+    shop.pass_over()
+    prod = shop.root / "prod" / "grocer" / "home" / "manifest.json"
+    before = prod.stat()
+    shop.pull()
+    git(shop.desk, "revert", "--no-edit", "HEAD")
+    git(shop.desk, "push", "-q", "origin", "HEAD:main")
+    assert by_ring(shop.pass_over()) == {"canary": "written", "prod": "unchanged"}
+    assert shop.serves("canary") == shop.serves("prod") == first
+    assert prod.stat() == before
+    assert waits(shop.pass_over(later=99 * HOUR)) is None
+
+    ship(shop, 12)
+    shop.pass_over()
+    shop.pass_over(later=2 * HOUR)
+    assert shop.serves("prod") == shop.manifest != first
+    shop.roll_back(now=True, reason="bad")
+    assert by_ring(shop.pass_over()) == {"canary": "written", "prod": "written"}
+    assert shop.serves("canary") == shop.serves("prod") == shop.manifest
+
+
+def test_a_ring_that_cannot_be_reached_stops_no_other_and_a_restore_does_not_wait_for_it(shop: RingShop) -> None:
+    ship(shop, 11)
+    shop.pass_over()
+    shop.pass_over(later=2 * HOUR)
+    ship(shop, 12)
+    away(shop, "canary")
+    outcome = shop.pass_over(later=9 * HOUR)
+    assert (outcome.exit_code, by_ring(outcome)) == (3, {"prod": "unchanged"})
+    assert waits(outcome) == {"waits_for": "time", "commit": shop.main, "at": None}
+    assert "canary was not synced: " in sync_words.render(outcome.value)
+    shop.roll_back(to=git(shop.origin, "rev-parse", "main~4"), now=True, reason="bad")
+    outcome = shop.pass_over()
+    assert (outcome.exit_code, by_ring(outcome)) == (3, {"prod": "written"})
+    assert shop.serves("prod") == shop.manifest
+
+
+def test_what_a_killed_sync_did_not_write_down_is_counted_from_the_next_pass(
+    shop: RingShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = ship(shop, 11)
+
+    def killed(self: Targets, target: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Targets, "_note", killed)
+        with pytest.raises(KeyboardInterrupt):
+            shop.pass_over()
+    assert shop.serves("canary") == second
+    shop.pass_over(later=HOUR)
+    shop.pass_over(later=2 * HOUR - 1)
+    assert shop.serves("prod") != second
+    shop.pass_over(later=1)
+    assert shop.serves("prod") == second
+
+
+def test_a_clock_that_is_behind_never_moves_a_ring_back(shop: RingShop) -> None:
+    second = ship(shop, 11)
+    shop.pass_over()
+    shop.pass_over(later=2 * HOUR)
+    assert shop.serves("prod") == second
+    for later in (-600, -600, 600, -9 * HOUR):
+        assert by_ring(shop.pass_over(later=later)) == {"canary": "unchanged", "prod": "unchanged"}
+        assert shop.serves("prod") == second
+
+
+def test_what_someone_wrote_by_hand_into_a_later_ring_becomes_what_that_ring_was_given(shop: RingShop) -> None:
+    first, second = shop.manifest, ship(shop, 11)
+    shop.pass_over()
+    path = shop.root / "prod" / "grocer" / "home" / "manifest.json"
+    path.write_text("{}")
+    assert by_ring(shop.pass_over()) == {"canary": "unchanged", "prod": "healed"}
+    assert (shop.serves("canary"), shop.serves("prod")) == (second, first)
+    path.unlink()
+    assert by_ring(shop.pass_over()) == {"canary": "unchanged", "prod": "written"}
+    assert shop.serves("prod") == first
+
+
+def test_a_watch_gives_a_ring_what_is_due_though_main_and_serving_are_as_they_were(
+    shop: RingShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_tags, "RACY", -(10**18))  # nothing here is written twice within a tick of the clock
+    second, seen = ship(shop, 11), Seen(10**9)
+    for _ in range(3):
+        outcome = shop.pass_over(seen=seen)
+    assert shop.pass_over(seen=seen).value is outcome.value, "it had nothing to do"
+    assert by_ring(shop.pass_over(seen=seen, later=2 * HOUR)) == {"canary": "unchanged", "prod": "written"}
+    assert shop.serves("prod") == second
+
+
+def test_a_ring_gets_nothing_whose_blob_is_missing(shop: RingShop) -> None:
+    first = shop.manifest
+    ship(shop, 11)
+    shop.pass_over()
+    (blob,) = [path for path in shop.store.rglob("popularity/*.json") if path.name not in first.decode()]
+    blob.unlink()
+    outcome = shop.pass_over(later=2 * HOUR)
+    assert (outcome.exit_code, by_ring(outcome)) == (5, {"canary": "unchanged", "prod": "refused"})
+    assert shop.serves("prod") == first
+
+
+@pytest.mark.slow
+def test_targets_that_a_ring_does_not_take_in_its_turn_are_in_every_ring_at_once(tmp_path: Path) -> None:
+    shop = RingShop(tmp_path, rings={"canary": 'targets = ["other/*"]', "prod": 'after = "2h"'})
+    for items in (10, 11):
+        manifest = ship(shop, items)
+        shop.pass_over()
+        assert shop.serves("canary") == shop.serves("prod") == manifest
+
+
+@pytest.mark.slow
+def test_if_no_ring_can_be_reached_that_is_a_problem(shop: RingShop) -> None:
+    for ring in ("canary", "prod"):
+        away(shop, ring)
+    with pytest.raises(Unreachable, match="/canary"):
+        shop.pass_over()
+
+
+def test_status_tells_what_each_ring_has_and_waits_for(shop: RingShop) -> None:
+    first, second = shop.main, ship(shop, 11)
+    shop.pass_over()
+    for outcome in (shop.look(), shop.look(GROCER)):
+        (target,) = outcome.document["targets"]
+        assert [(each["place"], each["serving"]) for each in target["places"]] == [
+            ("canary", "in-sync"),
+            ("prod", "in-sync"),
+        ]
+        prod = target["rings"][1]
+        assert prod == {
+            "ring": "prod",
+            "commit": first,
+            "given_at": "2030-03-17T17:46:40Z",
+            "due": {"commit": shop.main, "at": "2030-03-17T19:46:40Z"},
+            "waits_for": "time",
+            "checks": [],
+        }
+        text = status_words.render(outcome.value)
+        assert f"    it has {first[:12]}, since 2030-03-17T17:46:40Z\n" in text
+        assert f"    {shop.main[:12]} waits until 2030-03-17T19:46:40Z\n" in text
+    assert shop.look(fail_on=["behind"]).exit_code == 0, "it has what it is due"
+    shop.now += 2 * HOUR
+    late = shop.look(fail_on=["behind"])
+    (target,) = late.document["targets"]
+    assert (late.exit_code, target["places"][1]["serving"], target["places"][1]["behind"]["commits"]) == (
+        1,
+        "behind",
+        1,
+    )
+    shop.pass_over()
+    assert shop.serves("prod") == second
+    (target,) = shop.look(GROCER).document["targets"]
+    assert [(each["commit"], each["due"]) for each in target["rings"]] == [(shop.main, None), (shop.main, None)]
+    away(shop, "canary")
+    (target,) = shop.look(GROCER).document["targets"]
+    assert [each["serving"] for each in target["places"]] == ["unknown", "in-sync"]

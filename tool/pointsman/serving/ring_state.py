@@ -1,0 +1,80 @@
+"""What each ring has of a target, what it is due next and what stands in the way, as documents tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pointsman.gate.lineage import Step
+from pointsman.rollout.due import Due
+from pointsman.serving.verdicts import Verdicts
+from pointsman.state.check import Check
+from pointsman.state.documents import rfc3339
+from pointsman.struct import struct
+from pointsman.values import CommitId, Moment
+
+
+@struct(frozen=True)
+class CheckSaid:
+    """What a check says of the state that comes next."""
+
+    name: str
+    verdict: Literal["pass", "fail", "undecided"]
+    value: Annotated[float | None, "the last one that was seen"]
+    says: str
+
+
+@struct(frozen=True)
+class DueState:
+    """The state that comes next."""
+
+    commit: CommitId
+    at: Annotated[Moment | None, "when its time has come, if nothing else happens; null: only time decides nothing"]
+
+
+@struct(frozen=True)
+class RingState:
+    """One ring of a target."""
+
+    ring: str
+    commit: Annotated[CommitId | None, "the commit whose state it has; null: none that main ever had"]
+    given_at: Annotated[Moment | None, "when sync gave it that; null: nobody wrote that down"]
+    due: DueState | None
+    waits_for: Literal["time", "check", "stop", "nothing"]
+    checks: Sequence[CheckSaid]
+
+
+def ring_state(
+    name: str, has: Step | None, given_at: int | None, due: Due[Step] | None, checks: Sequence[CheckSaid] = ()
+) -> RingState:
+    """The same as a value. `due`: None if the ring follows main. `given_at`: seconds since 1970."""
+    coming, waits = (due.coming, due.waits_for) if due is not None else (None, "nothing")
+    if due is not None and due.state is not None and (has is None or due.state.place < has.place):
+        coming, waits = due.state, "nothing"  # sync gives it
+    at = due.at if due is not None and coming is due.coming else None
+    return RingState(
+        name,
+        has.oid if has is not None else None,
+        rfc3339(given_at) if given_at is not None else None,
+        DueState(coming.oid, rfc3339(at) if at is not None else None) if coming is not None else None,
+        "nothing" if coming is None else waits,
+        list(checks),
+    )
+
+
+def known_checks(checks: Sequence[Check], verdicts: Verdicts, step: Step, now: int) -> list[CheckSaid]:
+    """What is written down of the checks of a state: a failure, a pass that counts still, or nothing."""
+    return [_known(check, verdicts, step, now) for check in checks]
+
+
+def _known(check: Check, verdicts: Verdicts, step: Step, now: int) -> CheckSaid:
+    found = verdicts.of(check.name, step.oid)
+    if found is None:
+        return CheckSaid(check.name, "undecided", None, "nobody has asked it yet: pointsman rollout --check")
+    if found.verdict == "pass" and verdicts.last(check.name, step.oid, now, check.fresh) is None:
+        says = f"it passed at {rfc3339(found.at)}, which is too long ago to count: pointsman rollout --check"
+        return CheckSaid(check.name, "undecided", found.value, says)
+    verb = "passed" if found.verdict == "pass" else "failed"
+    return CheckSaid(
+        check.name, found.verdict, found.value, f"it {verb} at {rfc3339(found.at)}, {check.wants} demanded"
+    )
