@@ -42,7 +42,8 @@ def looked_at(browser: Browser, file: Path, width: int, scheme: Any) -> dict[str
     found = page.evaluate(
         """() => ({
             wide: document.documentElement.scrollWidth,
-            scripts: document.querySelectorAll('script, iframe, object, embed, form, a[href]').length,
+            scripts: document.querySelectorAll('script, iframe, object, embed, form').length,
+            links: [...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href')),
             loads: document.querySelectorAll('img, video, audio, [src]').length,
             handlers: [...document.querySelectorAll('*')]
                 .flatMap(e => e.getAttributeNames()).filter(n => n.startsWith('on')),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from pointsman.errors import Problem
+from pointsman.errors import Problem, without_secrets
 from pointsman.forge.gitea.brand import FORGEJO, GITEA, Brand
 from pointsman.forge.gitea.place import place_of as on_gitea
 from pointsman.forge.github.place import place_of as on_github
 from pointsman.forge.gitlab.place import place_of as on_gitlab
+from pointsman.repo.repository import Repository
 
 
 def commit_page(kind: str, remote: str | None) -> str | None:
@@ -19,6 +20,11 @@ def commit_page(kind: str, remote: str | None) -> str | None:
         return find(remote) if find is not None else None
     except Problem:  # a variable of the environment names no server
         return None
+
+
+def called(repo: Repository) -> str:
+    """What people call a repository: its origin, without credentials; its place on this machine if it has none."""
+    return without_secrets(repo.remote or str(repo.worktree or repo.git_dir))
 
 
 def _github(remote: str | None) -> str | None:

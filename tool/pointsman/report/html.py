@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from markupsafe import Markup
 
+_URL = re.compile(r"(https?://[^\s<>\"'`\\]*[^\s<>\"'`\\.,;:!?)\]])")
+_COMMIT = re.compile(r"[0-9a-f]{12,64}")
 _WEB = re.compile(r"https?://[^\s\"'<>\\]+")
 _TEMPLATES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "templates")
 
@@ -32,7 +34,7 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
         finalize=lambda value: lines(value) if type(value) is str else value,  # Markup is our own
     )
-    environment.filters |= {"shown": shown, "web": web}
+    environment.filters |= {"shown": shown, "web": web, "linked": linked, "commit": commit}
     environment.globals["part"] = part
     return environment.get_template(name)
 
@@ -48,3 +50,27 @@ def part(name: str) -> Markup:
 def web(url: str) -> str:
     """`url` if it leads to a web page, otherwise ""."""
     return url if _WEB.fullmatch(url) else ""
+
+
+def linked(text: str) -> Markup:
+    """A text whose web addresses are links."""
+    from markupsafe import Markup, escape
+
+    pieces = _URL.split(lines(text))
+    return Markup("").join(_link(piece, piece) if at % 2 else escape(piece) for at, piece in enumerate(pieces))
+
+
+def commit(text: str, pages: str | None) -> Markup:
+    """A text that begins with a commit's id: that is a link if `pages` says where the forge shows commits."""
+    from markupsafe import escape
+
+    found = _COMMIT.match(text)
+    if found is None or not pages:
+        return escape(lines(text))
+    return _link(f"{pages}{found[0]}", found[0][:12]) + escape(lines(text[found.end() :]))
+
+
+def _link(url: str, text: str) -> Markup:
+    from markupsafe import Markup
+
+    return Markup('<a href="{}" rel="noreferrer">{}</a>').format(url, text)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.forge.links import called, commit_page
 from pointsman.gate.gate import Gate
 from pointsman.gate.unmounted import require_mounted, serves_from_store
 from pointsman.history.signatures import Signatures
@@ -97,6 +98,8 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False, bundle: str | N
         size = write_bundle(repo, main, settings.allowed_signers, Path(bundle))
         notes.append(f"wrote {bundle}, {size:,} bytes")
     found = replace(report.value(Tombstones(gate, main, workspace.now)), claims=claims)
+    if not workspace.offline:
+        found = replace(found, repository=called(repo), commit_pages=commit_page(settings.forge, repo.remote))
     return Outcome(found, 1 if found.counts.broken else 0, tuple(notes))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pointsman.errors import Problem
+from pointsman.forge.links import called, commit_page
 from pointsman.gate.gate import Gate, Verdict
 from pointsman.history.earlier_states import earlier
 from pointsman.outcome import Outcome
@@ -18,6 +19,7 @@ from pointsman.report.review.value import Review
 from pointsman.rules.evidence import Checkpoint, Evidence, Kind, TargetChange
 from pointsman.shipping import pulls
 from pointsman.shipping.pulls import Pull
+from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 from pointsman.struct import replace
@@ -51,7 +53,16 @@ def review(
         verdict = gate.judge_change(subject.base, subject.head)
     found = describe(gate, subject.base, subject.head, verdict, compared=subject.target is not None)
     pull = pulls.reference(subject.pull) if subject.pull is not None else None
-    return Outcome(replace(found, pull_request=pull))
+    repo, kind = workspace.repo, gate.documents.settings(Snapshot(workspace.repo, workspace.repo.main)).forge
+    return Outcome(
+        replace(
+            found,
+            pull_request=pull,
+            repository=called(repo),
+            at=rfc3339(repo.time_of(subject.head)),
+            commit_pages=commit_page(kind, repo.remote),
+        )
+    )
 
 
 def _subject(workspace: Workspace, named: str | None, base: str | None, head: str | None) -> Subject:

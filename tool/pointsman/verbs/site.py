@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from pointsman import __version__
-from pointsman.errors import Fault, Problem, without_secrets
-from pointsman.forge.links import commit_page
+from pointsman.errors import Fault, Problem
+from pointsman.forge.links import called, commit_page
 from pointsman.gate.gate import Gate, Verdict
 from pointsman.history.events import Event, EventReader, events
 from pointsman.history.signatures import Signatures
@@ -71,9 +71,8 @@ def site(workspace: Workspace, directory: str) -> Outcome[Site]:
     found = status_verb.status(workspace, (), pulls=pulls).value
     main = found.commit
     settings = Snapshot(repo, main).settings()
-    name = without_secrets(repo.remote or str(repo.worktree or repo.git_dir))
     made = hashlib.sha256("\0".join(part(each) for each in (*_TEMPLATES, *_PARTS)).encode()).hexdigest()[:16]
-    place = Place(name, commit_page(settings.forge, repo.remote) or "", f"{__version__} {made}")
+    place = Place(called(repo), commit_page(settings.forge, repo.remote) or "", f"{__version__} {made}")
     newer = _newer(repo, main, files.kept.get("main"))
     judged, told = _judged(workspace, main, files.kept.get("audit"), newer)
     waiting = [_waiting(workspace.gate, main, pull) for pull in pulls[:_PULLS]]

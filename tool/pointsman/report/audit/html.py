@@ -13,5 +13,6 @@ def render(found: Audit) -> str:
         verdict=verdict(found),
         facts=facts(found),
         tables=list(tables(found)),
-        stopped=found.counts.broken > 0,
+        found=found,
+        mood="bad" if found.counts.broken else "wait" if found.counts.accepted or found.counts.now else "fine",
     )

@@ -140,3 +140,5 @@ class Audit:
     claims: Annotated[
         Sequence[OpenClaim] | None, "of break-glass, open now; left out where a place could not tell, and of an archive"
     ] = None
+    repository: Annotated[str | None, "the origin, without credentials; not of an archive"] = None
+    commit_pages: Annotated[str | None, "where the forge shows a commit, but for its id, if it is known"] = None

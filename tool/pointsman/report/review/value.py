@@ -13,6 +13,7 @@ from pointsman.values import (
     Count,
     HoldTerms,
     JudgedFault,
+    Moment,
     PullRequest,
     Shape,
     SlotName,
@@ -218,6 +219,9 @@ class Review:
     evidence: Annotated[
         Sequence[ReviewedEvidence] | None, "what is demanded about the versions that it ships; left out if nothing is"
     ] = None
+    repository: Annotated[str | None, "the origin, without credentials"] = None
+    at: Annotated[Moment | None, "the clock of the head's commit"] = None
+    commit_pages: Annotated[str | None, "where the forge shows a commit, but for its id, if it is known"] = None
 
     @property
     def is_stopped(self) -> bool:
