@@ -16,7 +16,7 @@ from pointsman.cli.console import advice, advise_for
 from pointsman.cli.main import _COMMANDS, _ELSEWHERE, main
 
 PACKAGE = Path(pointsman.__file__).parent
-PROSE = {"does", "itself", "write", "writes"}  # what follows the name in sentences about it
+PROSE = {"may", "does", "itself", "write", "writes"}  # what follows the name in sentences about it
 ADVISED = re.compile(r"\bpointsman ([a-z]+)\b")
 
 
