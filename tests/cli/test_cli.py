@@ -497,7 +497,7 @@ def test_completion_comes_with_click() -> None:
     environment = {
         **os.environ,
         "_POINTSMAN_COMPLETE": "bash_complete",
-        "COMP_WORDS": "pointsman roll",
+        "COMP_WORDS": "pointsman rollb",
         "COMP_CWORD": "1",
     }
     ran = process(env={**environment, "PYTHONPATH": _package_root()})

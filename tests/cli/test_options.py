@@ -188,6 +188,11 @@ COMMANDS: Mapping[str, Of] = {
         Row("--instances", "3", {"instances": 3}),
         Row("--fail-on", "behind", {"fail_on": ("behind",)}),
     )),
+    "rollout": Of("", "rollout.rollout", (Row("--check", None, {"check": True}),)),
+    "rollout --watch": Of("--watch 5", "watch.keep_rolling_out", (
+        Row("--watch", "7", {"2": 7.0}),
+        Row("--check", None, {"check": True}),
+    )),
     "sync": Of("", "sync.sync", (
         Row("--dry-run", None, {"dry_run": True}),
         Row("--no-heal", None, {"heal": False}),

@@ -18,7 +18,7 @@ from pointsman.store.open import open_store
 GROCER = Target("grocer", "home")
 EMPTY = Check("empty", "http://p", "x", 0.02, True, 600)
 ERRORS = Check("errors", "http://p", "x", 0.02, True, 3600)
-ONE, TWO = Oid("1" * 40), Oid("2" * 40)
+ONE, TWO, MAIN = Oid("1" * 40), Oid("2" * 40), Oid("3" * 40)
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def passed(commit: Oid, at: int, check: str = "empty") -> Verdict:
-    return Verdict(commit, check, "pass", at, 0.01)
+    return Verdict(commit, check, "pass", at, MAIN, 0.01)
 
 
 def failed(commit: Oid, at: int, check: str = "empty") -> Verdict:
-    return Verdict(commit, check, "fail", at, 0.4)
+    return Verdict(commit, check, "fail", at, MAIN, 0.4)
 
 
 def test_a_pass_counts_so_long_as_it_is_valid_and_only_with_those_of_all_checks(store: Store) -> None:

@@ -23,7 +23,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 LONGEST_MODULE = 350  # lines
 LONGEST_CLASS = 250
 MOST_MODULES = 30  # of a folder
-GROWING = {"cli": 45, "verbs": 45, "rules": 45}  # a file for each thing
+GROWING = {"cli": 45, "verbs": 50, "rules": 45}  # a file for each thing
 
 
 def test_no_folder_has_too_many_modules() -> None:

@@ -34,9 +34,11 @@ def answering(answer: Answer, certificate: tuple[Path, Path] | None = None) -> I
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
+        given = b""
+
         def do_GET(self) -> None:
             asked.append(self.command)
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.given = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             with contextlib.suppress(OSError):  # the other side may go away
                 answer(self)
 

@@ -61,9 +61,9 @@ def test_above_is_the_other_side() -> None:
 
 
 def test_what_the_query_looks_at_must_be_of_the_time_since_the_state_was_given() -> None:
-    early = too_early(CHECK, NOW - 899, NOW)  # 600 s of values, each of which looks 300 s back
+    early = too_early(CHECK, NOW - 900, NOW)  # 600 s of values, each of which looks 300 s back
     assert early is not None
     assert early.verdict == "undecided"
     assert "from 2027-01-15T08:00:01Z on" in early.says
-    assert too_early(CHECK, NOW - 900, NOW) is None
+    assert too_early(CHECK, NOW - 901, NOW) is None
     assert too_early(CHECK, None, NOW) is not None

@@ -51,6 +51,7 @@ _COMMANDS = {
     "retire": ("pointsman.cli.retire:retire", "Take versions out of use, by pull requests of tombstones."),
     "review": ("pointsman.cli.review:review", "Show what a change means for the recommendations."),
     "rollback": ("pointsman.cli.rollback:rollback", "Put earlier manifests back, byte for byte."),
+    "rollout": ("pointsman.cli.rollout:rollout", "Show what each ring has, what comes next and what it waits for."),
     "seen": ("pointsman.cli.seen:seen", "Read recsys-service's logs for what its instances have."),
     "ship": ("pointsman.cli.ship:ship", "Make recorded versions current, without their files."),
     "show": ("pointsman.cli.show:show", "Show the record of a version and when it was current."),

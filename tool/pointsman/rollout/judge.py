@@ -27,11 +27,16 @@ def points(check: Check, now: int) -> range:
     return range(now - -(-check.lasts // check.step) * check.step, now + 1, check.step)
 
 
+def judged_from(check: Check, given: int) -> int:
+    """The first moment whose value is only about a state that was given at `given`, of which the fraction is gone."""
+    return given + 1 + check.reach
+
+
 def too_early(check: Check, given: int | None, now: int) -> Judgement | None:
     """Why nothing can be decided yet: what the query looks at must all be of the time since the ring was given it."""
     if given is None:
         return Judgement("undecided", says="the ring before it has not been given this state yet")
-    from_, first = given + check.reach, points(check, now)[0]
+    from_, first = judged_from(check, given), points(check, now)[0]
     if first >= from_:
         return None
     ready = rfc3339(now + from_ - first)

@@ -30,12 +30,16 @@ _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check said of a state. `at`: when, seconds since 1970. `value`: the last one that it saw."""
+    """What a check said of a state. `at`: when, seconds since 1970. `value`: the last one that it saw.
+
+    `main`: what main was then. A hold that came after it is about this verdict.
+    """
 
     commit: Oid
     check: str
     verdict: Literal["pass", "fail"]
     at: int
+    main: Oid
     value: float | None = None
 
 
@@ -122,14 +126,17 @@ def _fewer(every: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
 def _read(each: Any) -> Verdict | None:
     if not isinstance(each, dict):
         return None
-    commit, check, verdict, at, value = (each.get(key) for key in ("commit", "check", "verdict", "at", "value"))
+    commit, main = each.get("commit"), each.get("main")
+    check, verdict, at, value = (each.get(key) for key in ("check", "verdict", "at", "value"))
     seconds = unix(at) if isinstance(at, str) else None
-    if seconds is None or not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
+    if not isinstance(commit, str) or not isinstance(main, str):
+        return None
+    if seconds is None or not _COMMIT.fullmatch(commit) or not _COMMIT.fullmatch(main):
         return None
     if not isinstance(check, str) or not is_name(check) or verdict not in ("pass", "fail"):
         return None
     number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-    return Verdict(Oid(commit), check, "pass" if verdict == "pass" else "fail", seconds, number)
+    return Verdict(Oid(commit), check, "pass" if verdict == "pass" else "fail", seconds, Oid(main), number)
 
 
 def _render(target: Target, verdicts: Verdicts) -> bytes:
@@ -144,5 +151,6 @@ def _told(each: Verdict) -> Mapping[str, Any]:
         "check": each.check,
         "verdict": each.verdict,
         "at": rfc3339(each.at),
+        "main": each.main,
         **({"value": value} if value is not None else {}),
     }

@@ -54,7 +54,11 @@ _SECRETS = {
     "gs": ("GOOGLE_BEARER_TOKEN",),
     "az": ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN"),
 }
-_HEADERS = ("POINTSMAN_INVALIDATE_HEADERS", "POINTSMAN_NOTIFY_HEADERS")  # they hold tokens
+_HEADERS = (
+    "POINTSMAN_INVALIDATE_HEADERS",
+    "POINTSMAN_NOTIFY_HEADERS",
+    "POINTSMAN_PROMETHEUS_HEADERS",
+)  # they hold tokens
 
 Origin = Annotated[Literal["default", "file", "environment"], "file: pointsman.toml on main"]
 

@@ -21,6 +21,7 @@ from pointsman.serving.outcomes import Synced
 from pointsman.serving.pointers import Remembered
 from pointsman.serving.seen import Seen
 from pointsman.state.names import Pattern, Target
+from pointsman.verbs.rollout import Request, RolledOut, rollout
 from pointsman.verbs.status import status
 from pointsman.verbs.sync import Orders, sync
 from pointsman.workspace import Workspace
@@ -30,6 +31,7 @@ VERIFY_EVERY = 600.0  # seconds between two passes that read every pointer, chan
 _JITTER = 0.1  # of the time between two passes
 _REMEMBER = 100  # looks, for which what was read of history is kept
 _Found = TypeVar("_Found")
+_Value_contra = TypeVar("_Value_contra", contravariant=True)
 _FIRST = 0.25  # seconds: the pause after the first look, doubled up to EVERY
 
 
@@ -107,10 +109,10 @@ def _standing(each: TargetState, instances: int | None) -> str:
     return f"{each.serving}, {having(each.instances)}"
 
 
-class Passes(Protocol):
-    """Who is told of each pass of a watching sync."""
+class Passes(Protocol[_Value_contra]):
+    """Who is told of each pass of a command that watches."""
 
-    def done(self, outcome: Outcome[Synced]) -> None: ...
+    def done(self, outcome: Outcome[_Value_contra]) -> None: ...
 
     def failed(self, problem: Problem) -> None: ...
 
@@ -119,7 +121,7 @@ def keep_syncing(
     workspace: Workspace,
     orders: Orders,
     every: float,
-    passes: Passes,
+    passes: Passes[Synced],
     stop: threading.Event,
     jitter: Callable[[float, float], float] = random.uniform,
     verify_every: float = VERIFY_EVERY,
@@ -134,6 +136,30 @@ def keep_syncing(
     for count in itertools.count(1):
         look = partial(sync, orders=replace(orders, stopped=stop.is_set), seen=seen)
         trouble = _attempt(workspace, stop, look, passes.done)
+        if trouble is not None:
+            passes.failed(trouble)
+        if stop.wait(every * jitter(1 - _JITTER, 1 + _JITTER)):
+            return
+        if count % _REMEMBER == 0:
+            workspace.repo.forget()
+
+
+def keep_rolling_out(
+    workspace: Workspace,
+    request: Request,
+    every: float,
+    passes: Passes[RolledOut],
+    stop: threading.Event,
+    jitter: Callable[[float, float], float] = random.uniform,
+) -> None:
+    """Look at the rings every so many seconds, a tenth more or less, until `stop` is set.
+
+    Problem if the first look shows that the question is wrong. Else what goes wrong is told and tried again.
+    """
+    for count in itertools.count(1):
+        trouble = _attempt(workspace, stop, partial(rollout, request=request), passes.done)
+        if trouble is not None and count == 1 and trouble.exit_code == Problem.exit_code:
+            raise trouble
         if trouble is not None:
             passes.failed(trouble)
         if stop.wait(every * jitter(1 - _JITTER, 1 + _JITTER)):
