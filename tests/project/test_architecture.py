@@ -104,7 +104,7 @@ def test_a_rule_may_not_reach_a_process_by_way_of_a_helper(house: Path) -> None:
     add(house / "pointsman" / "rules" / "stale_base.py", "from pointsman.state import helper")
     code, out = contracts(house)
     assert code == 1
-    assert "Rules, guardrails, artifacts and values do no I/O BROKEN (1 ignored import)" in lines(out)
+    assert any(said.startswith("Rules, guardrails, artifacts and values do no I/O BROKEN") for said in lines(out)), out
 
 
 @pytest.mark.slow
