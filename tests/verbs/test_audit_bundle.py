@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import Kept, Shop, git
-from signers import ATTESTS, key_of, signer
+from shop import GROCER, Kept, Shop, git
+from signers import ATTESTS, approval, key_of, signer
 
 from pointsman.cli.main import main
 from pointsman.errors import Problem
+from pointsman.repo.open import open_repository
 from pointsman.verbs import approve, attest, audit
 from pointsman.workspace import Workspace
 
@@ -32,6 +33,8 @@ kept_low = false
 size_jump = false
 window_regressed = false
 """
+MANIFEST = GROCER.manifest_path
+VOWS = ("Manifest:", "Supersedes:", "Record:", "Drop:", "Accept:")
 TOOLS = ("git", "ssh-keygen", "sh", "tar", "base64", "cat", "cmp", "cut", "grep", "head", "sed", "sha256sum", "sort",
          "tail", "test", "tr")  # fmt: skip
 
@@ -152,6 +155,91 @@ def test_its_readme_proves_the_same_with_git_and_ssh_keygen_alone(shop: Shop, ar
 
 
 @pytest.mark.slow
+def test_its_readme_shows_who_approved_another_signer_and_counts_no_pattern(shop: Shop, archive: Path) -> None:
+    archive.unlink()
+    shop.pull()
+    git(shop.desk, "checkout", "-q", "-b", "more")
+    path = shop.desk / "keys" / "allowed signers"
+    pattern = f'*@example.org namespaces="pointsman-approval" {key_of("eve").with_suffix(".pub").read_text()}'
+    path.write_text(signer("cat") + pattern + path.read_text())
+    git(shop.desk, "commit", "-q", "-a", "-m", "more signers")
+    for name in ("ann", "ben"):
+        run(shop, approve.approve, "more", str(key_of(name)))
+    git(shop.desk, "checkout", "-q", "main")
+    shop.pull()
+    git(shop.desk, "merge", "-q", "--squash", "more")
+    shop.push("more signers")
+    shop.publish(day=2)
+    head = git(shop.origin, "for-each-ref", "--format=%(objectname)", "refs/heads/ship")
+    lines = git(shop.origin, "log", "-1", "--format=%B", head).splitlines()
+    eves, data = approval([line for line in lines if line.split(" ")[0] in VOWS], "eve")
+    shop.pull()
+    (shop.desk / eves).write_bytes(data)
+    shop.push("approve")
+    git(shop.desk, "fetch", "-q", "origin")
+    git(shop.desk, "cherry-pick", head)
+    git(shop.desk, "push", "-q", "origin", "HEAD:main")
+    assert run(shop, audit.audit, bundle=str(archive)).exit_code == 1
+    said = followed(archive, shop.root / "there")
+    _, _, after = said.rpartition(" more signers\n")
+    settings, _, ship = after.partition(" ship: ")
+    assert sorted(re.findall(r"signature for (\S+) with", settings)) == ["ann@example.org", "ben@example.org"]
+    assert f"  NOT GOOD: {eves}\n" in ship
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["sha1", "sha256"])
+@pytest.mark.parametrize("how", ["--depth=1", "--filter=blob:none", "--filter=tree:0"])
+def test_a_clone_that_has_not_all_is_deepened_first_whatever_names_its_objects(
+    tmp_path: Path, form: str, how: str
+) -> None:
+    origin, desk, clone = tmp_path / "origin.git", tmp_path / "desk", tmp_path / "clone"
+    git(tmp_path, "init", "-q", "--bare", f"--object-format={form}", "-b", "main", str(origin))
+    git(origin, "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "init", "-q", f"--object-format={form}", "-b", "main", str(desk))
+    for text in ("", "[policy]\n", "[policy]\nkept_low = false\n"):
+        (desk / "pointsman.toml").write_text(f'[store]\nurl = "file://{tmp_path}/store"\n{text}')
+        git(desk, "add", "-A")
+        git(desk, "commit", "-q", "-m", "settings")
+    git(desk, "push", "-q", str(origin), "main")
+    git(tmp_path, "clone", "-q", "--no-checkout", how, f"file://{origin}", str(clone))
+    with open_repository(str(clone)) as repo:
+        assert audit.audit(Workspace(repo), bundle=str(tmp_path / "main.tar")).exit_code == 0
+    told = audit.verify_bundle(str(tmp_path / "main.tar"))
+    assert (told.exit_code, told.value.commits) == (0, 3)
+    assert git(desk, "rev-parse", "main") in followed(tmp_path / "main.tar", tmp_path / "there")
+
+
+@pytest.mark.slow
+def test_a_shallow_clone_without_an_origin_is_refused_in_a_sentence(shop: Shop) -> None:
+    git(shop.root, "clone", "-q", "--bare", "--depth=1", f"file://{shop.origin}", "alone.git")
+    git(shop.root / "alone.git", "remote", "remove", "origin")
+    with (
+        open_repository(str(shop.root / "alone.git")) as repo,
+        pytest.raises(Problem, match="shallow and has no origin to fetch from: use a full clone"),
+    ):
+        audit.audit(Workspace(repo), bundle=str(shop.root / "alone.tar"))
+    assert not (shop.root / "alone.tar").exists()
+
+
+@pytest.mark.slow
+def test_a_few_kilobytes_that_unpack_to_far_more_are_refused(shop: Shop, archive: Path) -> None:
+    path, readme = shop.desk / MANIFEST, members(archive)["README.md"]
+    shop.pull()
+    with path.open("wb") as file:
+        file.truncate((1 << 27) + 1)
+    git(shop.desk, "commit", "-q", "-a", "-m", "long")
+    tip = git(shop.desk, "rev-parse", "HEAD")
+    pack = subprocess.run(
+        ["git", "pack-objects", "-q", "--revs", "--stdout"], cwd=shop.desk, input=f"{tip}\n".encode(),
+        capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    bundle = f"# v2 git bundle\n{tip} refs/heads/main\n\n".encode() + pack
+    place = packed(shop.root / "odd.tar", {"README.md": readme, "main.bundle": bundle})
+    assert place.stat().st_size < 1 << 19
+    assert "an object in it has more than 134217728 bytes" in refused(place)
+
+
 @pytest.mark.slow
 def test_its_readme_finds_a_signature_that_is_wrong(shop: Shop, archive: Path) -> None:
     archive.unlink()

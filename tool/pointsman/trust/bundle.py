@@ -30,6 +30,9 @@ _MOST = {_README: 1 << 20, _BUNDLE: 1 << 31}  # bytes
 _BLOCK = tarfile.BLOCKSIZE
 _PIECE = 1 << 20  # bytes
 _SECONDS = 1800.0  # for git to pack or to unpack a history
+_MOST_OBJECT = 1 << 27  # bytes of one object: a few kilobytes can unpack to gigabytes
+_MOST_MEMORY = 1 << 28  # bytes that git may ask for at once when it unpacks
+_STREAMED = 1 << 24  # bytes; a blob that is longer is not held in memory
 _REF = "refs/heads/main"
 
 
@@ -174,7 +177,11 @@ def _fetch(path: Path, bundle: Path, bare: Path) -> None:
     with contextlib.closing(git):
         form = "sha1" if len(main) == 40 else "sha256"
         git.ask("init", "--quiet", "--bare", "--initial-branch=main", "--template=", f"--object-format={form}", ".")
+        git.ask("config", "core.bigFileThreshold", str(_STREAMED))
         words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(bundle), f"{_REF}:{_REF}")
-        ran = git.run(*words, timeout=_SECONDS)
-    if ran.code != 0:
-        raise Problem(f"{says}: git does not take {_BUNDLE} out of it: {ran.reason}")
+        ran = git.run(*words, timeout=_SECONDS, env={"GIT_ALLOC_LIMIT": str(_MOST_MEMORY)})
+        if ran.code != 0:
+            raise Problem(f"{says}: git does not take {_BUNDLE} out of it: {ran.reason}")
+        ran = git.run("cat-file", "--batch-all-objects", "--batch-check=%(objectsize)", timeout=_SECONDS)
+    if ran.code != 0 or max(map(int, ran.out.split()), default=0) > _MOST_OBJECT:
+        raise Problem(f"{says}: an object in it has more than {_MOST_OBJECT} bytes")
