@@ -6,22 +6,19 @@ where two threads make decoders at the same moment, Python may crash.
 
 from __future__ import annotations
 
-import functools
 import threading
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 _Kind = TypeVar("_Kind")
 _making = threading.Lock()
+_made: dict[type, msgspec.json.Decoder[Any]] = {}
 
 
 def decoder(kind: type[_Kind]) -> msgspec.json.Decoder[_Kind]:
     """The decoder of JSON of this type."""
     with _making:
-        return _made(kind)
-
-
-@functools.cache
-def _made(kind: type[_Kind]) -> msgspec.json.Decoder[_Kind]:
-    return msgspec.json.Decoder(kind)
+        if kind not in _made:
+            _made[kind] = msgspec.json.Decoder(kind)
+        return _made[kind]
