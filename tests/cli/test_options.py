@@ -158,6 +158,8 @@ COMMANDS: Mapping[str, Of] = {
         Row("--type", "cooc", {"slot": "cooc"}),
         Row("--run", RUN, {"run": RUN}),
         Row("--now", None, {"now": True}),
+        Row("--dry-run", None, {"dry_run": True}),
+        Row("--yes", None, {}),
         Row("--hold", None, {"hold": True}),
         Row("--until", "2d", {"until": "2d"}, "--hold"),
         Row("--accept", "items-drop", {"accept": ("items-drop",)}),
@@ -323,6 +325,7 @@ DRY: Mapping[str, Callable[[Shop], tuple[str, ...]]] = {
         "x",
     ),
     "retire": lambda shop: ("retire", "--erase", "--merge", first(shop)),
+    "rollback": lambda shop: ("rollback", "grocer/home", "--now", "--reason", "x"),
     "ship": lambda shop: ("ship", "grocer/home", f"popularity@{first(shop)}", "--reship"),
     "sync": lambda shop: ("sync", "--prune"),
 }

@@ -151,3 +151,11 @@ def test_status_is_a_line_for_each_target_and_in_detail_for_one(
     assert "COMMIT" in lines("-o", "wide")[0]
     for words in ((), (TARGET,), ("gro*/*", "-o", "details")):
         assert lines(*words)[0].startswith(f"{TARGET}: serving is absent: never synced")
+
+
+def test_format_json_is_json_and_words_after_two_dashes_are_left(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--format", "json"], ["--format=json"]):
+        assert main(["completion", "bash", *words]) == 0
+        assert json.loads(capsys.readouterr().out)["shell"] == "bash"
+    assert main(["hash", "--", "--format", "json"]) == 2
+    assert "--format" in capsys.readouterr().err

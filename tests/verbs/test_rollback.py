@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -206,6 +208,38 @@ def test_a_pattern_is_every_target_that_it_matches(shop: Shop) -> None:
     done = now(shop, BOOKSHOP)
     assert outcomes(done) == {"bookshop/home": "merged", "bookshop/kids": "merged"}
     assert bytes_of(shop, BOOKS) == bytes_of(shop, BOOKS, first(shop, BOOKS))
+
+
+def test_a_dry_run_tells_what_would_change_and_changes_nothing(shop: Shop) -> None:
+    before = shop.everything()
+    done = now(shop, BOOKSHOP, dry_run=True)
+    assert outcomes(done) == {"bookshop/home": "dry-run", "bookshop/kids": "dry-run"}
+    assert shop.everything() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer, merged", [("n", False), ("y", True), ("", True)])
+def test_on_a_terminal_many_targets_at_once_are_asked_for(shop: Shop, answer: str, merged: bool) -> None:
+    """Without an answer: --yes was given."""
+    before = shop.main
+    here, there = pty.openpty()
+    words = ["rollback", "*/*", "--now", "--reason", "a bad day", *([] if answer else ["--yes"])]
+    program = [sys.executable, "-P", "-m", "pointsman", "-C", str(shop.desk), *words]
+    with subprocess.Popen(program, stdin=there, stdout=there, stderr=there) as ran:
+        os.close(there)
+        shown = b""
+        try:
+            while some := os.read(here, 1 << 16):
+                shown += some
+                if b"[y/N]" in shown and answer:
+                    os.write(here, f"{answer}\n".encode())
+                    answer = ""
+        except OSError:  # EIO: nobody has the terminal open any more
+            pass
+    os.close(here)
+    assert (shop.main != before, ran.returncode == 0) == (merged, merged), shown
+    assert (b"roll back 3 targets on main at once" in shown) == ("--yes" not in words)
+    assert (b"you did not say yes" in shown) != merged
 
 
 @pytest.mark.slow

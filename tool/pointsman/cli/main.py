@@ -134,6 +134,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if COMPLETE in os.environ:
         cli.main(prog_name="pointsman")
     words = list(sys.argv[1:] if args is None else args)
+    words = _with_json(words)
     call = Call(json="--json" in words[: words.index("--") if "--" in words else None])
     advise_for(None)
     with _interrupts() as interrupted:
@@ -149,6 +150,16 @@ def main(args: Sequence[str] | None = None) -> int:
             how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
             say(f"pointsman: {how}; running the command again finishes what it began", err=True)
             return 128 + number
+
+
+def _with_json(words: list[str]) -> list[str]:
+    """The words with --json in the place of --format json, which other tools have."""
+    end = words.index("--") if "--" in words else len(words)
+    found = ["--json" if each == "--format=json" else each for each in words[:end]]
+    for place in range(len(found) - 2, -1, -1):
+        if found[place : place + 2] == ["--format", "json"]:
+            found[place : place + 2] = ["--json"]
+    return found + words[end:]
 
 
 def _run(call: Call, words: list[str]) -> int:

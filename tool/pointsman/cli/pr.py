@@ -88,11 +88,26 @@ def pr_refresh(call: Call, pull: str | None) -> Answer:
 
 
 _RETIRED_SHOWN = 20
+_TARGETS_SHOWN = 2
 
 
 def render_list(listed: Listed) -> str:
-    """One line per pull request."""
-    return "\n".join(map(_line, listed.pull_requests)) or "no open pull requests"
+    """A table: one line for each pull request, and below it what the person has to know besides."""
+    from pointsman.report.words import columns, padded, shown
+
+    if not listed.pull_requests:
+        return "no open pull requests"
+    rows = [("id", "targets", "title", "by", "opened", "")]
+    for pull in listed.pull_requests:
+        more = len(pull.targets) - _TARGETS_SHOWN
+        targets = ", ".join(pull.targets[:_TARGETS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        state = f"{'stale' if pull.stale else ''}{_approvals(pull)}".lstrip(", ")
+        rows.append((pull.id, targets, shown(pull.title), shown(pull.author, 30), pull.opened_at, state))
+    widths = [max(columns(row[n]) for row in rows) for n in range(len(rows[0]))]
+    lines = ["  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    if any(pull.stale for pull in listed.pull_requests):
+        lines.append("stale: main moved, or was merged into it; next: pointsman pr refresh")
+    return "\n".join(lines)
 
 
 def render_shown(pull: Shown) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,12 +11,15 @@ import click
 
 from pointsman.cli.arguments import RULE, SLOT, TARGETS, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option, say
-from pointsman.errors import OriginAway
+from pointsman.errors import OriginAway, Problem
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.state.names import Pattern, Target
-    from pointsman.verbs.rollback import Restored, RolledBack
+    from pointsman.verbs.rollback import Request, Restored, RolledBack
+    from pointsman.workspace import Workspace
+
+_SHOWN = 3  # targets
 
 
 @click.command(epilog=example('pointsman rollback grocer/home --now --reason "half the items are gone"'))
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 @click.option("--type", "slot", metavar="TYPE", type=SLOT, help="Put back only this artifact type.")
 @click.option("--run", metavar="URL", type=TEXT, help="Undo everything that this pipeline run shipped.")
 @click.option("--now", is_flag=True, help="Change main at once, without a pull request; needs --reason.")
+@click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing.")
+@click.option("-y", "--yes", is_flag=True, help="With a pattern or --run and --now: do not ask on a terminal.")
 @click.option("--hold", is_flag=True, help="Also hold the targets for a day: no ships; needs --reason.")
 @click.option("--until", metavar="TIME", type=TEXT, help="When the hold ends: 2h, 3d, a date or a time.")
 @click.option(
@@ -50,6 +56,8 @@ def rollback(
     slot: str | None,
     run: str | None,
     now: bool,
+    dry_run: bool,
+    yes: bool,
     hold: bool,
     until: str | None,
     accept: tuple[str, ...],
@@ -65,7 +73,8 @@ def rollback(
     All targets change in one commit, or none does. 'bookshop/*' means every target of bookshop.
     """
     call.refusal = "nothing was rolled back"
-    beside = {"--type": slot, "--run": run, "--now": now, "--hold": hold, "--until": until, "--accept": accept}
+    beside: dict[str, object] = {"--type": slot, "--run": run, "--now": now, "--dry-run": dry_run, "--yes": yes}
+    beside |= {"--hold": hold, "--until": until, "--accept": accept}
     if break_glass or ratify:
         _refuse("--break-glass" if break_glass else "--ratify", {**beside, "--ratify": break_glass and ratify})
     if break_glass:
@@ -89,14 +98,34 @@ def rollback(
         until=until,
         reason=reason or "",
         accept=accept,
+        dry_run=dry_run,
     )
     try:
         with call.workspace() as workspace:
+            if now and not (dry_run or yes):
+                _ask(workspace, request)
             return Answer(verb.roll_back(workspace, request), render)
     except OriginAway as away:
         named = targets[0] if len(targets) == 1 else "TARGET"
         without = f"pointsman rollback {named} --break-glass --reason TEXT"
         raise OriginAway(f"{str(away).rstrip('.')}; if serving must go back now, without git: {without}") from away
+
+
+def _ask(workspace: Workspace, request: Request) -> None:
+    """Ask on a terminal before many targets change at once that nobody named one by one; Abort if not."""
+    from pointsman.state.names import Pattern
+    from pointsman.struct import replace
+    from pointsman.verbs.rollback import roll_back
+
+    many = request.run is not None or any(isinstance(each, Pattern) for each in request.targets)
+    if not many or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    told = roll_back(workspace, replace(request, dry_run=True)).value.targets
+    changed = [each.target for each in told if each.outcome == "dry-run"]
+    if len(changed) > 1:
+        some = ", ".join(changed[:_SHOWN]) + (" …" if len(changed) > _SHOWN else "")
+        if not click.confirm(f"roll back {len(changed)} targets on main at once ({some})?", err=True):
+            raise Problem("nothing was rolled back: you did not say yes")
 
 
 def _break_glass(
@@ -151,6 +180,8 @@ def _line(each: Restored) -> str:
         case "opened" if pull is not None:
             asked += f"; {stays}" if each.from_ == each.to else ""
             return f"opened {pull.branch}{asked}; next: pointsman pr merge {pull.id}"
+        case "dry-run":
+            return f"would be rolled back{asked}"
         case "claimed":
             until = f" until {each.claim.until}" if each.claim is not None and each.claim.holds else ""
             return f"serving has {(each.to or '')[:12]} now{until}; once git is back: pointsman rollback --ratify"

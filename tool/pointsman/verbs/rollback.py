@@ -31,7 +31,7 @@ __all__ = ["Request", "roll_back"]
 _LINES = 20  # of a commit's message
 _SHOWN = 3  # targets
 
-Became = Literal["opened", "merged", "unchanged", "left", "claimed"]
+Became = Literal["opened", "merged", "unchanged", "left", "claimed", "dry-run"]
 
 
 @struct(frozen=True)
@@ -94,7 +94,7 @@ def _roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
         return _outcome(repo, plans, "unchanged")
     branch = _branch(request, changed)
     ref = f"refs/heads/{branch}"
-    if not request.now and (there := repo.heads.get(ref)) is not None:
+    if not request.now and not request.dry_run and (there := repo.heads.get(ref)) is not None:
         pull = pulls.reference(pulls.show_on_forge(workspace, branch, there))
         return _outcome(repo, plans, "unchanged", there, pull)
     files: dict[str, bytes | Entry | None] = {plan.target.manifest_path: plan.after for plan in moving}
@@ -114,6 +114,8 @@ def _roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
     verdict = gate.judge_change(main, commit, notes=False)
     if verdict.faults and (request.now or not waits_for_people(verdict.faults)):
         raise Refused(verdict.faults)
+    if request.dry_run:
+        return _outcome(repo, plans, "dry-run")
     if request.now:
         repo.move([Move(MAIN, commit, main)], NOT_NOW)
         return _outcome(repo, plans, "merged", commit)
@@ -165,7 +167,7 @@ def _outcome(
     """What became of each target; `commit` and `pull` are of those that changed."""
 
     def told(plan: Plan) -> Restored:
-        mine = commit is not None and (plan.moves or plan.hold is not None)
+        mine = (commit is not None or outcome == "dry-run") and (plan.moves or plan.hold is not None)
         return Restored(
             target=str(plan.target),
             from_=_sha256(repo, plan.before),

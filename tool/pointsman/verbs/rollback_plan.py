@@ -40,6 +40,7 @@ class Request:
     until: str | None = None  # when the hold ends
     reason: str = ""
     accept: tuple[str, ...] = ()
+    dry_run: bool = False  # say what would change, and write nothing
     broke_glass: tuple[str, ...] = ()  # "<target> <time> <who>" of claims that it makes main's
 
     def __post_init__(self) -> None:
