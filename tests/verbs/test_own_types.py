@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import clock_at
 from hypothesis import given
 from hypothesis import strategies as st
 from shop import git
@@ -116,11 +117,11 @@ def test_stamp_writes_the_version_that_publish_takes_and_no_other_byte(desk: Pat
     before = file.read_bytes()
     with open_repository(str(desk)) as repo:
         new_type(repo, "mine", [str(file)])
-        (one,) = stamp([str(file)], repo, NOON, dry_run=True).value.files
+        (one,) = stamp([str(file)], repo, clock_at(NOON), dry_run=True).value.files
         assert (one.outcome, file.read_bytes()) == ("stamped", before)
-        outcome = stamp([str(file)], repo, NOON)
+        outcome = stamp([str(file)], repo, clock_at(NOON))
         assert "registry/schemas/mine.schema.json of this checkout is not on main yet" in outcome.notes[0]
-        (again,) = stamp([str(file)], repo, NOON + 9).value.files
+        (again,) = stamp([str(file)], repo, clock_at(NOON + 9)).value.files
     build = json.loads(file.read_bytes())["build"]
     assert build == {"built_at": "2026-03-04T12:00:00Z", "version": one.version}
     assert again.outcome == "unchanged"
@@ -138,7 +139,7 @@ def test_stamp_puts_right_a_version_that_was_and_leaves_a_file_with_faults(desk:
     before = bad.read_bytes()
     with open_repository(str(desk)) as repo:
         new_type(repo, "mine", [written(tmp_path, **LISTS)])
-        outcome = stamp([str(stale), str(bad)], repo, NOON)
+        outcome = stamp([str(stale), str(bad)], repo, clock_at(NOON))
     assert (outcome.exit_code, bad.read_bytes()) == (1, before)
     assert json.loads(stale.read_bytes())["build"]["built_at"] == "then"
     assert [each.path for each in outcome.value.files] == [str(stale)]

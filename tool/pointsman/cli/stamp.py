@@ -24,15 +24,13 @@ def stamp(call: Call, paths: tuple[str, ...], dry_run: bool) -> Answer:
     Puts build.version into it, and build.built_at if that is missing. Every other byte stays.
     """
     from pointsman.verbs import own_types as verb
-    from pointsman.workspace import system_clock
 
-    now = int(system_clock().timestamp())
     spec = call.spec or call.usual or manifest_repository()
     if spec is None:
-        outcome = verb.stamp(paths, None, now, dry_run=dry_run)
+        outcome = verb.stamp(paths, None, dry_run=dry_run)
     else:
         with call.repository(spec) as repo:
-            outcome = verb.stamp(paths, repo, now, dry_run=dry_run)
+            outcome = verb.stamp(paths, repo, dry_run=dry_run)
     if not call.json:
         for fault in outcome.value.faults:
             say(str(fault), err=True)

@@ -21,6 +21,7 @@ from pointsman.history.targets import current_targets
 from pointsman.history.times import furthest_clock
 from pointsman.outcome import Outcome
 from pointsman.repo.commit_graph import WRITE, has_path_filters
+from pointsman.repo.origin import MAIN
 from pointsman.repo.process import require_git
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -28,6 +29,7 @@ from pointsman.retention.condition import condition
 from pointsman.serving import glass
 from pointsman.settings import Settings
 from pointsman.state.consent import NAMESPACE
+from pointsman.state.names import short
 from pointsman.store.base import Held, NoConditions, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
@@ -76,21 +78,29 @@ def doctor(workspace: Workspace) -> Outcome[Examined]:
     repo, progress = workspace.repo, workspace.progress
     checks = [Check("git", True, require_git())]
     where = repo.remote or str(repo.git_dir)
-    try:
-        settings = Snapshot(repo, repo.refresh()).settings()
-    except Unreachable as error:
-        return Outcome(Examined([*checks, Check("origin", False, str(error))]), error.exit_code)
-    pulls = KINDS[settings.forge].pulls
-    checks.append(Check("origin", True, f"{where} answers; ship pull requests are {pulls}"))
-    checks += [*_history(repo), *_signing(Snapshot(repo, repo.main), settings)]
     unreachable = False
+    try:
+        repo.refresh()
+    except Unreachable as error:  # the stores may answer all the same: they are those of main as it was last seen
+        last = repo.last_main()
+        if last is None:
+            return Outcome(Examined([*checks, Check("origin", False, str(error))]), error.exit_code)
+        repo.heads[MAIN] = last
+        unreachable = True
+        says = f"{error}; all else is tried with the settings of {short(last)}, where main was last seen"
+        checks.append(Check("origin", False, says))
+    settings = Snapshot(repo, repo.main).settings()
+    if not unreachable:
+        pulls = KINDS[settings.forge].pulls
+        checks.append(Check("origin", True, f"{where} answers; ship pull requests are {pulls}"))
+    checks += [*_history(repo), *_signing(Snapshot(repo, repo.main), settings)]
     progress("asking the forge how it is set up")
     try:
         for name, wrong in workspace.forge.protection():
             checks.append(Check(f"forge {name}", not wrong, wrong or "set up as it should be"))
     except Problem as error:
         checks.append(Check("forge reached", False, str(error)))
-        unreachable = isinstance(error, Unreachable)
+        unreachable |= isinstance(error, Unreachable)
     stores = {"store": (settings.store, settings.access)}
     for place in settings.serving:
         of = f" {place.name}" if place.name else ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pointsman import artifact
@@ -24,6 +25,7 @@ from pointsman.state.names import BUILT_IN_TYPES, check_name
 from pointsman.struct import struct
 from pointsman.values import ArtifactType, ToldFault, Version, told
 from pointsman.verbs.hash import types_at_hand
+from pointsman.workspace import system_clock
 
 
 @struct(frozen=True)
@@ -100,12 +102,19 @@ def _example(file: str, name: str) -> dict[str, object]:
     return document
 
 
-def stamp(paths: Sequence[str], repo: Repository | None, now: int, *, dry_run: bool = False) -> Outcome[Stamps]:
-    """Fill in `build.version` of each artifact, and `build.built_at` (`now`, seconds since 1970) where it is missing.
+def stamp(
+    paths: Sequence[str],
+    repo: Repository | None,
+    clock: Callable[[], datetime] = system_clock,
+    *,
+    dry_run: bool = False,
+) -> Outcome[Stamps]:
+    """Fill in `build.version` of each artifact, and `build.built_at` (the clock's) where it is missing.
 
     Only `build` is written again; every other byte of a file stays. Files with faults are left, exit 1.
     """
     types, limit, notes = types_at_hand(repo)
+    now = int(clock().timestamp())
     found = find_files(paths)
     faults = [fault for _, fault in found.faults]
     done: list[Stamped] = []
