@@ -14,7 +14,9 @@ from shop import GROCER, Kept, Shop, git, popularity
 from pointsman.cli import sync as sync_words
 from pointsman.errors import Unreachable
 from pointsman.outcome import Outcome
+from pointsman.repo.snapshot import Snapshot
 from pointsman.report import status as status_words
+from pointsman.retention.served import versions_named, waiting
 from pointsman.serving.fence import SYNCED
 from pointsman.serving.seen import Seen
 from pointsman.state.ring import given_key
@@ -237,6 +239,10 @@ def test_status_tells_what_each_ring_has_and_waits_for(shop: RingShop) -> None:
         text = status_words.render(outcome.value)
         assert f"    it has {first[:12]}, since 2030-03-17T17:46:40Z\n" in text
         assert f"    {shop.main[:12]} waits until 2030-03-17T19:46:40Z\n" in text
+    metrics = status_words.render_prometheus(outcome.value)
+    assert 'pointsman_ring_waits{ring="prod",target="grocer/home",waits_for="time"} 1.0' in metrics
+    assert 'pointsman_ring_waits{ring="canary",target="grocer/home",waits_for="time"} 0.0' in metrics
+    assert 'pointsman_serving{place="prod",state="in-sync",target="grocer/home"} 1.0' in metrics
     assert shop.look(fail_on=["behind"]).exit_code == 0, "it has what it is due"
     shop.now += 2 * HOUR
     late = shop.look(fail_on=["behind"])
@@ -253,3 +259,21 @@ def test_status_tells_what_each_ring_has_and_waits_for(shop: RingShop) -> None:
     away(shop, "canary")
     (target,) = shop.look(GROCER).document["targets"]
     assert [each["serving"] for each in target["places"]] == ["unknown", "in-sync"]
+
+
+@pytest.mark.slow
+def test_gc_leaves_what_a_ring_may_still_be_given(shop: RingShop) -> None:
+    for items in (11, 12, 13):
+        ship(shop, items)
+    shop.pass_over()
+    with shop.open() as repo:
+        workspace = shop.workspace(repo)
+        main = repo.refresh()
+        settings = Snapshot(repo, main).settings()
+        found = waiting(workspace.gate, settings, main)
+        assert found == {path.stem for path in shop.store.rglob("popularity/*.json")} - versions_named(
+            shop.serves("prod") or b""
+        )
+    shop.pass_over(later=2 * HOUR)
+    with shop.open() as repo:
+        assert waiting(shop.workspace(repo).gate, settings, repo.refresh()) == set()

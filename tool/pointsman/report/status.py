@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 _STATES = get_args(Serving)
+_WAITS = ("time", "check", "stop")
 _DIGEST = 7  # digits of a manifest's SHA-256
 _SHOWN = 12  # digits of a version or a commit
 
@@ -223,6 +224,12 @@ def registry_of(status: Status) -> CollectorRegistry:
         for seen, moved_at in known:
             moved.labels(seen.place).set(datetime.fromisoformat(moved_at).timestamp())
             frozen.labels(seen.place).set(seen.frozen)
+    if any(each.rings for each in status.targets):
+        says = "1 for what is in the way of what a ring is given next, 0 for what is not."
+        waits = gauge("ring_waits", says, ("target", "ring", "waits_for"))
+        for of in status.targets:
+            for ring, what in ((ring, what) for ring in of.rings or () for what in _WAITS):
+                waits.labels(of.target, ring.ring, what).set(ring.waits_for == what)
     for each in status.targets:
         target = each.target
         for state, many in _instances(each):

@@ -10,7 +10,7 @@ from pointsman.repo.present import present
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention.recorded import Recorded
 from pointsman.retention.ripe import Tombstones
-from pointsman.retention.served import Served, claimed, versions_named
+from pointsman.retention.served import Served, claimed, versions_named, waiting
 from pointsman.retention.survey import Stored
 from pointsman.settings import Settings
 from pointsman.state.names import Target
@@ -62,7 +62,8 @@ class Party:
             self.heads = (main, heads), self._named_in(main, heads)
         added = repo.git.added(repo.tree_of(self.main), [repo.tree_of(main)], "registry") if main != self.main else {}
         since = {path.decode(errors="replace") for path in added}
-        return View(since, self.heads[1], self.served.look(now), claimed(now), self.stones[main])
+        served = self.served.look(now) | waiting(self.workspace.gate, now, main)
+        return View(since, self.heads[1], served, claimed(now), self.stones[main])
 
     def erases(self, blob: Stored) -> bool:
         """Whether the tombstone of a blob's version, as it was looked at last, says that its bytes must go."""

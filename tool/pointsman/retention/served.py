@@ -1,4 +1,4 @@
-"""The versions that serving names, or may name soon: pointers of every place, claims, and recsys-pipelines' own.
+"""The versions that serving names, or may name soon: of pointers, claims, rings, and recsys-pipelines' own pointers.
 
 gc asks again before each batch. Only what has another tag is read again.
 """
@@ -11,13 +11,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
+from pointsman.gate.gate import Gate
+from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.claims import open_claims
-from pointsman.serving.pointers import open_place
+from pointsman.serving.drift import is_manifest
+from pointsman.serving.pointers import open_place, pointers
 from pointsman.settings import Settings
 from pointsman.state.names import Target
+from pointsman.state.objects import Oid
 from pointsman.state.place import Place
-from pointsman.store.base import Store
+from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 
@@ -64,6 +69,19 @@ class Served:
                 self._known[f"{store.url}/{key}"] = tags[key], names
         claims = (versions_named(data) for _, _, data in open_claims(settings))
         return set().union(*(names for _, names in self._known.values()), *claims)
+
+
+def waiting(gate: Gate, settings: Settings, main: Oid) -> set[str]:
+    """The versions of every state of main that is newer than what some ring has: it may be given each of them still."""
+    head, found = Snapshot(gate.repo, main), set[str]()
+    for ring in settings.rings:
+        for target, held in pointers(open_place(ring.place), ring.place):
+            if isinstance(held, Held) and not is_manifest(head.entry(target.manifest_path), held):
+                lineage = gate.lineage(main, target)
+                has = lineage.having(held.data)
+                newer = islice(lineage, has.place if has is not None else None)
+                found.update(version for step in newer for version in step.versions.values())
+    return found
 
 
 def claimed(settings: Settings) -> set[Target]:
