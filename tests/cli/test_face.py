@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,48 @@ def pages() -> Iterator[tuple[str, str]]:
     return below(cli, ("pointsman",), None)
 
 
+def shared() -> Iterator[tuple[str, str]]:
+    """What an installation puts below share/ for the shell and for man: the place of each file, and its text."""
+    from click.shell_completion import get_completion_class
+
+    from pointsman.cli.main import COMPLETE, cli
+
+    for shell, place in (
+        ("bash", "bash-completion/completions/pointsman"),
+        ("zsh", "zsh/site-functions/_pointsman"),
+        ("fish", "fish/vendor_completions.d/pointsman.fish"),
+    ):
+        kind = get_completion_class(shell)
+        assert kind is not None
+        yield place, f"{kind(cli, {}, 'pointsman', COMPLETE).source().strip()}\n"
+    yield "man/man1/pointsman.1", manual()
+
+
+def manual() -> str:
+    """The help of every command as one page for man."""
+    lines = [".TH POINTSMAN 1", ".SH NAME", "pointsman \\- GitOps for recommendation artifacts"]
+    for name, page in pages():
+        heading = "DESCRIPTION" if name == "pointsman" else name.replace("-", " ").upper()
+        text = page.rstrip().replace("\\", "\\e").replace("-", "\\-")
+        body = (f"\\&{line}" if line.startswith((".", "'")) else line for line in text.split("\n"))
+        lines += [f'.SH "{heading}"', ".nf", *body, ".fi"]
+    return "\n".join([*lines, ""])
+
+
+def test_what_is_shared_with_shells_and_man_is_what_the_commands_say() -> None:
+    assert {path: text for path, text in shared() if (ROOT / "share" / path).read_text() != text} == {}, AGAIN
+
+
+@pytest.mark.slow
+def test_man_shows_the_page_without_a_complaint() -> None:
+    if shutil.which("man") is None:
+        pytest.skip("needs man")
+    page = ROOT / "share" / "man" / "man1" / "pointsman.1"
+    shown = subprocess.run(["man", "--warnings", "-l", page], capture_output=True, text=True, check=True)
+    assert shown.stderr == ""
+    assert "--fail-on drift,stale,behind" in shown.stdout
+
+
 def test_help_is_as_it_was_pinned() -> None:
     shown = dict(pages())
     pinned = {path.stem: path.read_text() for path in FACE.glob("*.txt")}
@@ -66,3 +109,6 @@ if __name__ == "__main__":
         old.unlink()
     for page_name, text_of_page in pages():
         (FACE / f"{page_name}.txt").write_text(text_of_page)
+    for place_of_file, text_of_file in shared():
+        (ROOT / "share" / place_of_file).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / "share" / place_of_file).write_text(text_of_file)

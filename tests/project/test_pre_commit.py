@@ -61,6 +61,7 @@ def test_an_installed_hook_stops_what_breaks_a_rule_and_nothing_else(desk: Path)
 def test_any_repository_can_try_the_hook_of_this_one(desk: Path, tmp_path: Path) -> None:
     ours = tmp_path / "pointsman"
     shutil.copytree(ROOT / "tool", ours / "tool", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    shutil.copytree(ROOT / "share", ours / "share")
     for name in (".pre-commit-hooks.yaml", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, ours)
     git(ours, "init", "-q")

@@ -1,0 +1,71 @@
+"""The package: a wheel, also one made from the sdist, has all that the commands read, and works anywhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pointsman import __version__
+
+ROOT = Path(__file__).parents[2]
+BUILD = "import sys, setuptools.build_meta as backend; print(getattr(backend, sys.argv[1])(sys.argv[2]))"
+SHARED = ("share/man/man1/pointsman.1", "share/bash-completion/completions/pointsman")
+
+
+def tracked(*places: str) -> list[str]:
+    """The files of these places that git has, or would take."""
+    words = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", *places]
+    found = subprocess.check_output(words, text=True).split("\0")
+    return sorted({name for name in found if name and (ROOT / name).is_file()})
+
+
+def build(source: Path, kind: str, out: Path) -> Path:
+    """A wheel or an sdist as any frontend asks for it."""
+    out.mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, "-c", BUILD, f"build_{kind}", str(out)]
+    ran = subprocess.run(words, cwd=source, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "absent from the `packages` configuration" not in ran.stderr
+    return out / ran.stdout.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_a_wheel_of_the_sdist_is_whole_and_plays_the_demo_away_from_the_repository(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for name in tracked("tool", "share", "pyproject.toml", "README.md", "LICENSE"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, source / name)
+    sdist = build(source, "sdist", tmp_path / "dist")
+    assert sdist.name == f"pointsman-{__version__}.tar.gz"
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    wheel = build(tmp_path / "unpacked" / f"pointsman-{__version__}", "wheel", tmp_path / "dist")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    data = f"pointsman-{__version__}.data/data/"
+    package = {name.removeprefix("tool/") for name in tracked("tool/pointsman")}
+    assert {name for name in names if not name.startswith(data)} == package
+    assert {data + name for name in SHARED} < names
+    place = tmp_path / "place"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-index", "--no-deps"]
+    subprocess.run([*pip, "--target", str(place), str(wheel)], check=True)
+    away = tmp_path / "away"
+    away.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(place), "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-m", "pointsman"]
+    where = subprocess.check_output(
+        [sys.executable, "-c", "import pointsman; print(pointsman.__file__)"], text=True, cwd=away, env=environment
+    )
+    assert where.startswith(str(place))
+    demo = [*command, "demo", "demo"]
+    told = subprocess.run(demo, cwd=away, env=environment, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    subprocess.run([*command, "-C", "demo/manifests", "site", "pages"], cwd=away, env=environment, check=True)
+    assert (away / "pages" / "index.html").is_file()
