@@ -52,8 +52,11 @@ def seen(
 def render(found: SeenInstances) -> str:
     """One line per instance, and how much was read."""
     lines = [
-        f"{one_line(each.instance)}: {len(each.targets)} target{'' if len(each.targets) == 1 else 's'}, "
-        f"heard at {each.last}"
+        f"{one_line(each.instance)}: {_many(len(each.targets), 'target')}, heard at {each.last}"
         for each in found.instances
     ]
-    return "\n".join([*lines, f"{found.lines} lines of {len(found.instances)} instances"])
+    return "\n".join([*lines, f"{_many(found.lines, 'line')} of {_many(len(found.instances), 'instance')}"])
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
