@@ -174,7 +174,10 @@ class _Ledger:
 
     def notes(self) -> list[str]:
         """What told nothing, and why."""
-        notes = [f"{count} line{' was' if count == 1 else 's were'} skipped: {why}" for why, count in sorted(self._skipped.items())]
+        notes = [
+            f"{count} line{' was' if count == 1 else 's were'} skipped: {why}"
+            for why, count in sorted(self._skipped.items())
+        ]
         if self._lines and self._skipped.total() == self._lines:
             notes.append(
                 "no line was one of recsys-service: it writes JSON with ENV=production; for lines in an envelope give "
