@@ -1,6 +1,7 @@
 """CODEOWNERS: who must approve a change of a path. The last matching line decides. Without owners, nobody must.
 
-Patterns are those of .gitignore, without negation and brackets (GitHub docs, "About code owners", CODEOWNERS syntax).
+On GitHub patterns are those of .gitignore, without negation and brackets ("About code owners", CODEOWNERS syntax). On
+GitLab there are sections, in each of which the last matching line decides ("Code Owners syntax and error handling").
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 CODEOWNERS_PATHS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # the first one that exists is used
+GITLAB_PATHS = ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
+_SECTION = re.compile(r"(\^?)\[([^\]]+)\](?:\[\d+\])?(.*)")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
@@ -26,6 +29,47 @@ class CodeOwners:
     def of_all(self, paths: Iterable[str]) -> list[str]:
         """The owners of at least one of the paths."""
         return sorted({owner for path in paths for owner in self.of(path)})
+
+
+class SectionedOwners(CodeOwners):
+    """The lines of one CODEOWNERS file of GitLab, by section. An optional section (^) asks nobody."""
+
+    def __init__(self, text: str) -> None:
+        self._sections: dict[str, list[tuple[re.Pattern[str], Sequence[str]]]] = {}
+        lines = self._sections.setdefault("", [])
+        defaults: Sequence[str] = ()
+        for line in (each.strip() for each in text.split("\n")):
+            if not line or line.startswith("#"):
+                continue
+            if (header := _SECTION.fullmatch(line)) is not None:
+                lines = [] if header[1] else self._sections.setdefault(header[2].lower(), [])
+                defaults = _owners(header[3])
+                continue
+            pattern, *said = re.split(r"(?<!\\)\s+", line, maxsplit=1)
+            pattern = re.sub(r"\\(.)", r"\1", pattern)
+            without = pattern.startswith("!")  # a path that is none of the section's
+            owners = () if without else _owners("".join(said)) or defaults
+            lines.append((_gitlab_regex(pattern.removeprefix("!")), owners))
+
+    def of(self, path: str) -> Sequence[str]:
+        asked = (
+            next((owners for pattern, owners in reversed(lines) if pattern.fullmatch(path)), ())
+            for lines in self._sections.values()
+        )
+        return list(dict.fromkeys(owner for owners in asked for owner in owners))
+
+
+def _owners(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.partition(" #")[0].split() if "@" in word)
+
+
+def _gitlab_regex(pattern: str) -> re.Pattern[str]:
+    """A path that does not begin with a slash is anywhere, and one that ends with a slash is all that is below it."""
+    body = pattern.removeprefix("/") if pattern.startswith("/") else f"**/{pattern}"
+    body += "**/*" if body.endswith("/") else ""
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", body)
+    signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(signs.get(part) or re.escape(part) for part in parts))
 
 
 def _is_pattern(text: str) -> bool:

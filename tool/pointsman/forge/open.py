@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pointsman.errors import Problem
 from pointsman.forge.base import Forge
-from pointsman.forge.codeowners import CODEOWNERS_PATHS
+from pointsman.forge.codeowners import CODEOWNERS_PATHS, GITLAB_PATHS, CodeOwners, SectionedOwners
 from pointsman.forge.local import LocalForge
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -44,7 +44,8 @@ class Kind:
     """One kind of forge.
 
     `words`: what `init` writes in the place of other words, in the files that a new repository gets. `records`: how
-    they reach main where `init` sets it up. `owners`: the files with owners who must approve; the first one counts.
+    they reach main where `init` sets it up. `owners`: the files with owners who must approve; the first one counts, and
+    `read_owners` reads it.
     """
 
     open: Callable[[Repository], Forge]
@@ -54,6 +55,7 @@ class Kind:
     words: Sequence[tuple[str, str]] = ()
     records: str = "pull-request"
     owners: Sequence[str] = CODEOWNERS_PATHS
+    read_owners: Callable[[str], CodeOwners] = CodeOwners
 
 
 _GITHUB_STEPS = (
@@ -136,7 +138,8 @@ KINDS: Mapping[str, Kind] = {
         _GITLAB_FILES,
         _GITLAB_STEPS,
         words=(("docs/github.md", "docs/gitlab.md"), ("on GitHub", "on GitLab")),
-        owners=(),
+        owners=GITLAB_PATHS,
+        read_owners=SectionedOwners,
     ),
     "gitea": Kind(
         _gitea,

@@ -11,7 +11,6 @@ from itertools import islice
 
 from pointsman.artifact.content import Content
 from pointsman.errors import Fault
-from pointsman.forge.codeowners import CodeOwners
 from pointsman.forge.open import KINDS
 from pointsman.gate.gate import Gate, Verdict
 from pointsman.gate.lineage import Lineage
@@ -246,9 +245,9 @@ class _Describing:
 
     def _owners(self, target: Target) -> list[str]:
         base = Snapshot(self.gate.repo, self.base)
-        files = KINDS[base.settings().forge].owners
-        text = next((data for path in files if (data := base.read(path)) is not None), b"")
-        return list(CodeOwners(text.decode("utf-8", "replace")).of(target.manifest_path))
+        kind = KINDS[base.settings().forge]
+        text = next((data for path in kind.owners if (data := base.read(path)) is not None), b"")
+        return list(kind.read_owners(text.decode("utf-8", "replace")).of(target.manifest_path))
 
 
 def _versions(manifest: Manifest | None) -> Mapping[str, str]:
