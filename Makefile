@@ -53,7 +53,7 @@ test: lint ## lint, then every test; REQUIRE_ALL=1: a skip is a failure; ARGS=â€
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(ARGS)
 
 test-github: $(VENV)/dev $(NPM) ## every test against the stand-in for GitHub; needs npm, for GitHub's own descriptions
-	REQUIRE_ALL=1 $(BIN)/python -m pytest tests/github tests/parts/test_forges.py $(ARGS)
+	REQUIRE_ALL=1 $(BIN)/python -m pytest tests/github tests/forges tests/parts/test_forges.py $(ARGS)
 
 lint: $(VENV)/dev ## ruff, mypy --strict, the import contracts, and zizmor and actionlint for the workflows
 	$(BIN)/ruff check .

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from forge_team import adapted
 
 from gitea.hub import TOKEN, Hub
 from gitea.team import Team
-from pointsman.forge.base import Opened, Page
+from pointsman.forge.base import Opened
 from pointsman.forge.gitea.brand import FORGEJO, GITEA, Brand
 from pointsman.forge.gitea.client import Client
 from pointsman.forge.gitea.place import place_of
@@ -26,17 +28,24 @@ def brand(request: pytest.FixtureRequest) -> Brand:
     return BRANDS[request.param]
 
 
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brand: Brand) -> Iterator[Hub]:
+@contextmanager
+def standing(root: Path, monkeypatch: pytest.MonkeyPatch, brand: Brand) -> Iterator[Hub]:
+    """A stand-in, and the environment with its token. A server on this machine needs no address."""
     for each in BRANDS.values():
         monkeypatch.delenv(each.address, raising=False)
         monkeypatch.delenv(each.tokens[0], raising=False)
-    hub = Hub(tmp_path / "hub", brand.name)
+    hub = Hub(root, brand.name)
     monkeypatch.setenv(brand.tokens[0], TOKEN)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     yield hub
     hub.close()
     assert hub.wrong == []
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brand: Brand) -> Iterator[Hub]:
+    with standing(tmp_path / "hub", monkeypatch, brand) as hub:
+        yield hub
 
 
 @pytest.fixture
@@ -55,18 +64,6 @@ def fast(repo: Repository, hub: Hub) -> Gitea:
 
 
 @pytest.fixture
-def forge(team: Team, hub: Hub, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
-    """The adapter, and pull request 1 of a branch that touches no file of another."""
-    if "hang" in request.node.name:
-        monkeypatch.setenv("POINTSMAN_REMOTE_TIMEOUT", "2")
-    tree = hub.git("rev-parse", "main^{tree}")
-    for name in ("one", "new"):
-        blob = hub.git("hash-object", "-w", "--stdin", given=name)
-        new = hub.git("mktree", given=f"{hub.git('ls-tree', tree)}\n100644 blob {blob}\t{name}\n")
-        commit = hub.git("commit-tree", new, "-p", "main", given="title\n\nbody\n")
-        hub.git("update-ref", f"refs/heads/ship/grocer/home/{name}", commit)
-    with team.open() as repo:
-        repo.refresh()
-        adapter = fast(repo, hub)
-        head = repo.heads["refs/heads/ship/grocer/home/one"]
-        yield adapter, adapter.open("ship/grocer/home/one", head, Page("title", lambda: "body"))
+def forge(team: Team) -> Iterator[Forge]:
+    with adapted(team, fast) as found:
+        yield found

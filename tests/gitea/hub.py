@@ -11,6 +11,7 @@ is scheduled already, a squash without a message that keeps the title alone.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from forge_server import Answer, ForgeServer
+from forge_server import Answer, ForgeServer, Shown
 
 from gitea.described import description
 
@@ -43,8 +44,11 @@ done
 class Hub(ForgeServer):
     """The repository o/r of one brand. `pulls` by number; who approved, what was said, and every call, in order."""
 
+    ways = ("squash", "merge", "rebase", "fast-forward-only")
+
     def __init__(self, root: Path, brand: str = "Gitea", below: str = "") -> None:
         self.brand = brand
+        self.kind = brand.lower()
         self.below = below  # the path of the instance
         self.api = f"{below}/api/v1/repos/o/r"
         self.pulls: dict[int, dict[str, Any]] = {}
@@ -56,8 +60,6 @@ class Hub(ForgeServer):
         self.tells_who = True  # the token has the scope read:user
         self.writes = True  # the bot may write issues, so it may change what others said; before 1.24 only owners may
         self.owns = False  # the bot is an administrator of the repository, so it may stop what others scheduled
-        self.needs_review = True
-        self.records_need_review = False
         self.checks: dict[str, str] = {}  # a head → what the check says of it; without: "success"
         self.keeps_approvals = False  # after a push
         self.lag = 0  # so many looks after a push show the head from before
@@ -90,7 +92,39 @@ class Hub(ForgeServer):
         self._last += 1
         return self._last
 
-    # what people do
+    # what people see and do
+
+    def branch(self, number: int) -> str:
+        return str(self.pulls[number]["ref"])
+
+    def address(self, number: int) -> str:
+        return f"{self.url}/o/r/pulls/{number}"
+
+    def shown(self, number: int) -> Shown:
+        pull = self.pulls[number]
+        said = [each["body"] for each in self.comments.get(number, [])]
+        labels = [each["name"] for each in pull["labels"]]
+        return Shown(pull["title"], pull["body"], labels, said, pull["state"] == "open")
+
+    def is_merged(self, number: int) -> bool:
+        return bool(self.pulls[number]["merged"])
+
+    def shut(self, number: int) -> None:
+        self.pulls[number]["state"] = "closed"
+
+    def lose_lines(self, number: int) -> None:
+        self.pulls[number]["body"] = ""  # somebody empties the box
+
+    def repeated(self) -> list[str]:
+        names = [each["name"] for each in self.labels]
+        kinds = {number: [each["type"] for each in events] for number, events in self.events.items()}
+        again = [
+            f"{kind} of #{number}"
+            for number, told in kinds.items()
+            for kind, after in itertools.pairwise(each for each in told if "schedule" in each)
+            if kind == after
+        ]
+        return [*again, *(name for name in {*names} if names.count(name) > 1)]
 
     def approve(self, number: int, who: str = "ann") -> None:
         with self._lock:
@@ -102,10 +136,6 @@ class Hub(ForgeServer):
         with self._lock:
             said = {"id": self._next(), "body": text, "user": {"login": who}}
             self.comments.setdefault(number, []).append(said)
-
-    def protect(self) -> None:
-        """From here on a push changes records alone."""
-        (self.repo / "protected").touch()
 
     def schedule(self, number: int, who: str, message: str) -> None:
         """Auto-merge, by a person on the page."""

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from forge_team import adapted
 
 from github.hub import TOKEN, Hub
 from github.team import Team
-from pointsman.forge.base import Opened, Page
+from pointsman.forge.base import Opened
 from pointsman.forge.github.client import Client
 from pointsman.forge.github.pulls import GitHub, open_github
 from pointsman.forge.http import Pacer
+from pointsman.repo.repository import Repository
 
 
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    hub = Hub(tmp_path / "hub")
+@contextmanager
+def standing(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A stand-in, and the environment that names it."""
+    hub = Hub(root)
     monkeypatch.setenv("GITHUB_SERVER_URL", hub.url)
     monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -28,30 +32,25 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     assert hub.wrong == []
 
 
+def fast(repo: Repository, hub: Hub) -> GitHub:
+    """The adapter, waiting for nothing."""
+    client = Client(open_github(repo).place, lambda: TOKEN, Pacer(sleep=lambda seconds: None, patience=1000))
+    repo.held.callback(client.close)
+    return GitHub(repo, client)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with standing(tmp_path / "hub", monkeypatch) as hub:
+        yield hub
+
+
 @pytest.fixture
 def team(tmp_path: Path, hub: Hub) -> Team:
     return Team(tmp_path, hub)
 
 
 @pytest.fixture
-def forge(
-    team: Team, hub: Hub, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[GitHub, Opened]]:
-    """The adapter, waiting for nothing, and pull request 1 of a branch that touches no file of another."""
-    if "hang" in request.node.name:
-        monkeypatch.setenv("POINTSMAN_REMOTE_TIMEOUT", "2")
-    tree = hub.git("rev-parse", "main^{tree}")
-    for name in ("one", "new"):
-        blob = hub.git("hash-object", "-w", "--stdin", given=name)
-        new = hub.git("mktree", given=f"{hub.git('ls-tree', tree)}\n100644 blob {blob}\t{name}\n")
-        commit = hub.git("commit-tree", new, "-p", "main", given="title\n\nbody\n")
-        hub.git("update-ref", f"refs/heads/ship/grocer/home/{name}", commit)
-    with team.open() as repo:
-        repo.refresh()
-        adapter = open_github(repo)
-        pace = Pacer(sleep=lambda seconds: None, patience=1000)
-        fast = Client(adapter.place, lambda: TOKEN, pace)
-        repo.held.callback(fast.close)
-        adapter = GitHub(repo, fast)
-        head = repo.heads["refs/heads/ship/grocer/home/one"]
-        yield adapter, adapter.open("ship/grocer/home/one", head, Page("title", lambda: "body"))
+def forge(team: Team) -> Iterator[tuple[GitHub, Opened]]:
+    with adapted(team, fast) as found:
+        yield found

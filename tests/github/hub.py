@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from forge_server import SPOILED, Answer, ForgeServer
+from forge_server import SPOILED, Answer, ForgeServer, Shown
 
 from github import described
 
@@ -68,6 +68,8 @@ REFUSED: dict[str, tuple[int, dict[str, Any], dict[str, str]]] = {
 class Hub(ForgeServer):
     """The repository o/r. `pulls` by number; who approved, what was said, and every call, in order."""
 
+    kind = "github"
+    ways = ("squash", "merge", "rebase")
     api = API
     spoiled = {  # noqa: RUF012
         **SPOILED,
@@ -80,8 +82,6 @@ class Hub(ForgeServer):
         self.reviews: dict[int, list[dict[str, Any]]] = {}
         self.me: str | None = None  # the token's user; that of an App has none
         self.queries: list[dict[str, Any]] = []
-        self.needs_review = True
-        self.records_need_review = False
         self.checks: dict[str, str] = {}  # a head → what the check `check` says of it; without: "success"
         self.check_required = True
         self.bypasses = False  # whether the token may merge against the rules
@@ -105,7 +105,30 @@ class Hub(ForgeServer):
         hook.write_text(PROTECTED)
         hook.chmod(0o755)
 
-    # what people do
+    # what people see and do
+
+    def branch(self, number: int) -> str:
+        return str(self.pulls[number]["ref"])
+
+    def address(self, number: int) -> str:
+        return f"{self.url}/o/r/pull/{number}"
+
+    def shown(self, number: int) -> Shown:
+        pull = self.pulls[number]
+        said = [each["body"] for each in self.comments.get(number, [])]
+        return Shown(pull["title"], pull["body"], pull["labels"], said, pull["state"] == "open")
+
+    def is_merged(self, number: int) -> bool:
+        return bool(self.pulls[number]["merged"])
+
+    def shut(self, number: int) -> None:
+        self.pulls[number]["state"] = "closed"
+
+    def keep_branches(self) -> None:
+        self.settings["delete_branch_on_merge"] = False
+
+    def lose_lines(self, number: int) -> None:
+        self.settings["squash_merge_commit_message"] = "BLANK"
 
     def approve(self, number: int, who: str = "ann") -> None:
         with self._lock:
@@ -116,10 +139,6 @@ class Hub(ForgeServer):
         with self._lock:
             said = self.comments.setdefault(number, [])
             said.append({"id": number * 1000 + len(said), "body": text, "user": {"login": who}})
-
-    def protect(self) -> None:
-        """From here on main changes by pull requests alone."""
-        (self.repo / "protected").touch()
 
     def button(self, number: int, how: str = "squash") -> str:
         """The merge button, with the message that GitHub proposes: `squash`, `merge` or `rebase`."""

@@ -9,7 +9,7 @@ import pytest
 from shop import GROCER, cooc
 
 from github.hub import Hub
-from github.team import SETTINGS, Team, outcomes
+from github.team import BY_ITSELF, Team, outcomes
 from pointsman.errors import MovedFirst, Unreachable
 from pointsman.forge.base import Opened
 from pointsman.forge.github.pulls import GitHub
@@ -18,7 +18,6 @@ from pointsman.state.message import parse
 from pointsman.verbs import audit, hold
 from pointsman.workspace import Workspace
 
-BY_ITSELF = SETTINGS.replace('"github"\n', '"github"\nauto_merge = true\n')
 Forge = tuple[GitHub, Opened]
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from approving import approved_ship
+from shop import git
 
 from github.hub import API, TOKEN, Hub
 from github.team import Team
 from pointsman.errors import MovedFirst, Unreachable
 from pointsman.forge.base import Opened
 from pointsman.forge.github.pulls import GitHub
-from pointsman.verbs import pr
+from pointsman.verbs import check, pr
 from pointsman.workspace import Workspace
 
 Forge = tuple[GitHub, Opened]
@@ -106,3 +108,20 @@ def test_pr_merge_goes_on_where_the_base_was_modified(tmp_path: Path, team: Team
     with team.open() as repo:
         assert pr.merge(Workspace(repo), str(number)).value.commit == hub.head("main")
     assert not left
+
+
+@pytest.mark.slow
+def test_what_two_approved_is_the_same_to_sync_and_audit_if_a_merge_queue_merged_it(team: Team, hub: Hub) -> None:
+    def button(number: int) -> None:
+        """A merge queue makes the squash first, and has it checked."""
+        hub.approve(number)
+        head = hub.pulls[number]["sha"]
+        tree, text = hub.git("merge-tree", "--write-tree", "main", head), hub.git("log", "-1", "--format=%B", head)
+        commit = hub.git("commit-tree", tree, "-p", "main", given=text.replace("\n", f" (#{number})\n", 1))
+        hub.git("update-ref", f"refs/heads/gh-readonly-queue/main/pr-{number}", commit)
+        git(team.desk, "fetch", "-q", str(hub.repo), f"gh-readonly-queue/main/pr-{number}")
+        with team.open() as repo:
+            assert check.check(Workspace(repo), base="main", head=commit).document["faults"] == []
+        hub.git("update-ref", "refs/heads/main", commit)
+
+    approved_ship(team, lambda number: None, button)

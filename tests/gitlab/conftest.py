@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from forge_team import adapted
 
 from gitlab.hub import TOKEN, Hub
 from gitlab.team import Team
-from pointsman.forge.base import Opened, Page
+from pointsman.forge.base import Opened
 from pointsman.forge.gitlab.client import Client
 from pointsman.forge.gitlab.place import place_of
 from pointsman.forge.gitlab.pulls import GitLab
@@ -17,29 +19,21 @@ from pointsman.forge.http import Pacer
 from pointsman.repo.repository import Repository
 
 
-def environment(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def standing(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A stand-in, and the environment that names it."""
+    hub = Hub(root)
     monkeypatch.setenv("GITLAB_HOST", hub.url)
     monkeypatch.setenv("GITLAB_TOKEN", TOKEN)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("CI_SERVER_URL", "CI_JOB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    hub = Hub(tmp_path / "hub")
-    environment(hub, monkeypatch)
     yield hub
     hub.close()
     assert hub.wrong == []
 
 
-@pytest.fixture
-def team(tmp_path: Path, hub: Hub) -> Team:
-    return Team(tmp_path, hub)
-
-
-def fast(repo: Repository) -> GitLab:
+def fast(repo: Repository, hub: Hub) -> GitLab:
     """The adapter, waiting for nothing."""
     place = place_of(repo.remote)
     assert place is not None
@@ -49,20 +43,17 @@ def fast(repo: Repository) -> GitLab:
 
 
 @pytest.fixture
-def forge(
-    team: Team, hub: Hub, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[GitLab, Opened]]:
-    """The adapter, waiting for nothing, and merge request 1 of a branch that touches no file of another."""
-    if "hang" in request.node.name:
-        monkeypatch.setenv("POINTSMAN_REMOTE_TIMEOUT", "2")
-    tree = hub.git("rev-parse", "main^{tree}")
-    for name in ("one", "new"):
-        blob = hub.git("hash-object", "-w", "--stdin", given=name)
-        new = hub.git("mktree", given=f"{hub.git('ls-tree', tree)}\n100644 blob {blob}\t{name}\n")
-        commit = hub.git("commit-tree", new, "-p", "main", given="title\n\nbody\n")
-        hub.git("update-ref", f"refs/heads/ship/grocer/home/{name}", commit)
-    with team.open() as repo:
-        repo.refresh()
-        adapter = fast(repo)
-        head = repo.heads["refs/heads/ship/grocer/home/one"]
-        yield adapter, adapter.open("ship/grocer/home/one", head, Page("title", lambda: "body"))
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with standing(tmp_path / "hub", monkeypatch) as hub:
+        yield hub
+
+
+@pytest.fixture
+def team(tmp_path: Path, hub: Hub) -> Team:
+    return Team(tmp_path, hub)
+
+
+@pytest.fixture
+def forge(team: Team) -> Iterator[tuple[GitLab, Opened]]:
+    with adapted(team, fast) as found:
+        yield found

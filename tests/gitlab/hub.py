@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from forge_server import SPOILED, Answer, ForgeServer
+from forge_server import SPOILED, Answer, ForgeServer, Shown
 
 from gitlab import described
 
@@ -52,6 +52,9 @@ REFUSED: dict[str, Answer] = {
 class Hub(ForgeServer):
     """The project shop/data/manifests. `pulls` by number; who approved, what was said, and every call, in order."""
 
+    kind = "gitlab"
+    sign = "!"
+    ways = tuple(f"{how}, {method}" for how in ("squash", "as it is") for method in ("ff", "merge", "rebase_merge"))
     slug = SLUG
     user = "oauth2"
     spoiled = {**SPOILED, **REFUSED}  # noqa: RUF012
@@ -64,13 +67,10 @@ class Hub(ForgeServer):
         self.bodies: list[dict[str, Any]] = []  # of merges and trains, as they came
         self.me = "bot"
         self.may_merge = True
-        self.needs_approval = True
-        self.records_need_approval = False
         self.resets_approvals = False  # after a push: a setting of Premium
         self.premium = False
         self.waits_for_checks = True  # its auto-merge waits for approvals, too; before 17.x only for the pipeline
         self.pipelines: dict[str, str] = {}  # a head → its pipeline
-        self.first = "success"  # the pipeline of a ship's head that is not among them
         self.lag = 0  # so many looks after a push show the head from before
         self.undecided = 0  # so many looks show no merge status yet
         self.settings: dict[str, Any] = {
@@ -101,7 +101,30 @@ class Hub(ForgeServer):
         hook.write_text(PROTECTED)
         hook.chmod(0o755)
 
-    # what people do
+    # what people see and do
+
+    def branch(self, number: int) -> str:
+        return str(self.pulls[number]["source_branch"])
+
+    def address(self, number: int) -> str:
+        return f"{self.url}/{SLUG}/-/merge_requests/{number}"
+
+    def shown(self, number: int) -> Shown:
+        pull = self.pulls[number]
+        said = [each["body"] for each in self.comments.get(number, [])]
+        return Shown(pull["title"], pull["description"], pull["labels"], said, pull["state"] == "opened")
+
+    def is_merged(self, number: int) -> bool:
+        return bool(self.pulls[number]["state"] == "merged")
+
+    def shut(self, number: int) -> None:
+        self.pulls[number]["state"] = "closed"
+
+    def keep_branches(self) -> None:
+        self.settings["remove_source_branch_after_merge"] = False
+
+    def lose_lines(self, number: int) -> None:
+        self.settings["squash_commit_template"] = "%{title}"
 
     def approve(self, number: int, who: str = "ann") -> None:
         with self._lock:
@@ -121,13 +144,12 @@ class Hub(ForgeServer):
             self.pipelines[self.pulls[number]["sha"]] = status
             self._look(self.pulls[number], ended=True)
 
-    def protect(self) -> None:
-        """From here on main changes by merge requests alone."""
-        (self.repo / "protected").touch()
-
     def button(self, number: int, how: str = "squash") -> str:
-        """The merge button with the message that GitLab proposes: `squash`, or as it is; rebased first if needed."""
+        """The merge button with the message that GitLab proposes, rebased first if needed. `how`: one of `ways`."""
+        how, _, method = how.partition(", ")
         with self._lock:
+            if method:
+                self.settings |= {"merge_method": method, "squash_option": "default_off"}
             pull = self.pulls[number]
             if self._status(pull) == "need_rebase":
                 self.rebase(number)
@@ -238,7 +260,7 @@ class Hub(ForgeServer):
         if self.settings["only_allow_merge_if_pipeline_succeeds"] and pipeline != "success":
             return "ci_still_running" if pipeline == "running" else "ci_must_pass"
         records = pull["source_branch"].startswith("records/")
-        if (self.records_need_approval if records else self.needs_approval) and not self.given.get(pull["iid"]):
+        if (self.records_need_review if records else self.needs_review) and not self.given.get(pull["iid"]):
             return "not_approved"
         return "mergeable"
 

@@ -28,7 +28,7 @@ def elsewhere(hub: Hub, file: str = "other") -> None:
 
 
 def test_where_merge_commits_are_made_main_still_shows_the_message(forge: Forge, hub: Hub) -> None:
-    hub.needs_approval = False
+    hub.needs_review = False
     hub.settings["merge_method"] = "merge"
     assert merge(forge) == hub.head("main")
     assert hub.git("log", "-1", "--format=%B", "main") == "title (!1)\n\nlines"
@@ -47,7 +47,7 @@ def test_where_merge_commits_are_made_main_still_shows_the_message(forge: Forge,
 def test_a_merge_that_gitlab_does_not_make_names_its_own_remedy(
     forge: Forge, hub: Hub, missing: str, says: str
 ) -> None:
-    hub.needs_approval = missing == "approval"
+    hub.needs_review = missing == "approval"
     hub.pipelines = {forge[1].head: "failed"} if missing == "pipeline" else {}
     hub.may_merge = missing != "right"
     if missing == "conflict":
@@ -66,7 +66,7 @@ def test_other_words_of_refusal_are_told_too(forge: Forge, hub: Hub, status: str
 
 
 def test_a_status_that_gitlab_still_works_out_is_waited_for(forge: Forge, hub: Hub) -> None:
-    hub.needs_approval = False
+    hub.needs_review = False
     hub.undecided = 3
     assert merge(forge) == hub.head("main")
     assert not hub.undecided
@@ -83,7 +83,7 @@ def test_where_only_a_fast_forward_is_merged_it_is_rebased_and_merged_as_it_was_
 
 
 def test_what_has_to_be_rebased_waits_for_its_pipeline_again_and_says_so(forge: Forge, hub: Hub) -> None:
-    hub.needs_approval = False
+    hub.needs_review = False
     elsewhere(hub)
     real = hub.rebase
 
@@ -98,7 +98,7 @@ def test_what_has_to_be_rebased_waits_for_its_pipeline_again_and_says_so(forge: 
 
 
 def test_what_was_pushed_while_it_was_rebased_is_not_merged(forge: Forge, hub: Hub) -> None:
-    hub.needs_approval = False
+    hub.needs_review = False
     elsewhere(hub)
     real = hub.rebase
 

@@ -12,7 +12,7 @@ Forge = tuple[GitLab, Opened]
 
 def test_it_says_squash_its_message_and_the_head_that_was_judged(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
-    hub.needs_approval = False
+    hub.needs_review = False
     hub.settings |= {"squash_option": "default_off", "squash_commit_template": "%{title}"}
     assert adapter.merge(opened, adapter.repo.main, "title\n\nlines\n", "") == hub.head("main")
     assert hub.git("log", "-1", "--format=%B", "main") == "title (!1)\n\nlines"

@@ -1,4 +1,4 @@
-"""Every forge does what every forge must: a local one, from a clone and from itself, and the stand-in for GitHub."""
+"""Every forge does what every forge must: a local one, from a clone and from itself, and each stand-in."""
 
 from __future__ import annotations
 
@@ -7,27 +7,16 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from forge_suite import MESSAGE, ForgeSuite, Ground, Shown
-from gitea import conftest as gitea_stand_in
-from gitea.hub import Hub as GiteaHub
-from gitea.team import Team as GiteaTeam
-from github import conftest as stand_in
-from github.hub import TOKEN, Hub
-from github.team import Team
-from gitlab import conftest as gitlab_stand_in
-from gitlab.hub import Hub as GitLabHub
-from gitlab.team import Team as GitLabTeam
+from forge_server import Shown
+from forge_suite import MESSAGE, ForgeSuite, Ground
+from forge_team import Team
+from forges.stand_ins import fast, stand_in
 from shop import Shop
 
 from pointsman.errors import MovedFirst
 from pointsman.forge.base import Opened
-from pointsman.forge.github.client import Client
-from pointsman.forge.github.pulls import GitHub, open_github
-from pointsman.forge.http import Pacer
 from pointsman.forge.local import LocalForge
 from pointsman.repo.origin import Move
-
-hub = stand_in.hub
 
 
 @contextmanager
@@ -50,78 +39,42 @@ def itself(request: pytest.FixtureRequest) -> Iterator[Ground]:
         yield Ground(shop.origin, repo, LocalForge(repo))
 
 
+def standing(request: pytest.FixtureRequest, kind: str) -> Iterator[Ground]:
+    """A stand-in that asks for no approval, and leaves branches alone; the adapter waits for nothing."""
+    path: Path = request.getfixturevalue("tmp_path")
+    with stand_in(kind, path / "hub", request.getfixturevalue("monkeypatch")) as hub:
+        hub.needs_review = False
+        hub.keep_branches()
+        with Team(path, hub).open() as repo:
+            repo.refresh()
+
+            def shown(opened: Opened) -> Shown:
+                return hub.shown(int(opened.number))
+
+            def say(opened: Opened, text: str) -> None:
+                hub.say(int(opened.number), text)
+
+            yield Ground(hub.repo, repo, fast(repo, hub), shown, say)
+
+
 @contextmanager
 def github(request: pytest.FixtureRequest) -> Iterator[Ground]:
-    """The stand-in for GitHub, which asks for no approval and leaves branches alone; the adapter waits for nothing."""
-    path: Path = request.getfixturevalue("tmp_path")
-    hub: Hub = request.getfixturevalue("hub")
-    hub.needs_review = False
-    hub.settings["delete_branch_on_merge"] = False
-
-    def shown(opened: Opened) -> Shown:
-        pull = hub.pulls[int(opened.number)]
-        said = [each["body"] for each in hub.comments.get(pull["number"], [])]
-        return Shown(pull["title"], pull["body"], pull["labels"], said, pull["state"] == "open")
-
-    with Team(path, hub).open() as repo:
-        repo.refresh()
-        client = Client(open_github(repo).place, lambda: TOKEN, Pacer(sleep=lambda seconds: None, patience=1000))
-        repo.held.callback(client.close)
-        adapter = GitHub(repo, client)
-        yield Ground(hub.repo, repo, adapter, shown, lambda opened, text: hub.say(int(opened.number), text))
-
-
-def _gitea(request: pytest.FixtureRequest, brand: str) -> Iterator[Ground]:
-    """The stand-in for Gitea or Forgejo, which asks for no approval; the adapter waits for nothing."""
-    path: Path = request.getfixturevalue("tmp_path")
-    request.getfixturevalue("monkeypatch").setenv("NO_PROXY", "127.0.0.1")
-    hub = GiteaHub(path / "hub", brand)
-    hub.needs_review = False
-
-    def shown(opened: Opened) -> Shown:
-        pull = hub.pulls[int(opened.number)]
-        said = [each["body"] for each in hub.comments.get(pull["number"], [])]
-        labels = [each["name"] for each in pull["labels"]]
-        return Shown(pull["title"], pull["body"], labels, said, pull["state"] == "open")
-
-    with GiteaTeam(path, hub).open() as repo:
-        repo.refresh()
-        adapter = gitea_stand_in.fast(repo, hub)
-        yield Ground(hub.repo, repo, adapter, shown, lambda opened, text: hub.say(int(opened.number), text))
-    hub.close()
-    assert hub.wrong == []
+    yield from standing(request, "github")
 
 
 @contextmanager
 def gitlab(request: pytest.FixtureRequest) -> Iterator[Ground]:
-    """The stand-in for GitLab, which asks for no approval and leaves branches alone; the adapter waits for nothing."""
-    path: Path = request.getfixturevalue("tmp_path")
-    hub = GitLabHub(path / "hub")
-    gitlab_stand_in.environment(hub, request.getfixturevalue("monkeypatch"))
-    hub.needs_approval = False
-    hub.settings["remove_source_branch_after_merge"] = False
-
-    def shown(opened: Opened) -> Shown:
-        pull = hub.pulls[int(opened.number)]
-        said = [each["body"] for each in hub.comments.get(pull["iid"], [])]
-        return Shown(pull["title"], pull["description"], pull["labels"], said, pull["state"] == "opened")
-
-    with GitLabTeam(path, hub).open() as repo:
-        repo.refresh()
-        adapter = gitlab_stand_in.fast(repo)
-        yield Ground(hub.repo, repo, adapter, shown, lambda opened, text: hub.say(int(opened.number), text))
-    hub.close()
-    assert hub.wrong == []
+    yield from standing(request, "gitlab")
 
 
 @contextmanager
 def gitea(request: pytest.FixtureRequest) -> Iterator[Ground]:
-    yield from _gitea(request, "Gitea")
+    yield from standing(request, "gitea")
 
 
 @contextmanager
 def forgejo(request: pytest.FixtureRequest) -> Iterator[Ground]:
-    yield from _gitea(request, "Forgejo")
+    yield from standing(request, "forgejo")
 
 
 SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in (itself, gitlab, gitea, forgejo)]

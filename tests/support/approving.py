@@ -22,20 +22,12 @@ def demand(team: Any) -> None:
     text = (desk / "pointsman.toml").read_text()
     (desk / "pointsman.toml").write_text(text.replace("[policy]\n", f"{DEMANDS}[policy]\napprovals = 2\n"))
     (desk / "allowed_signers").write_text(signer("ann") + signer("ben"))
-    git(desk, "add", "-A")
-    git(desk, "commit", "-q", "-m", "two approve")
-    git(desk, "push", "-q", origin, "HEAD:main")
+    team.push("two approve")
 
 
 def agree(team: Any, who: str) -> None:
     with team.open() as repo:
         approve.approve(Workspace(repo), "grocer/home", str(key_of(who)))
-
-
-def page(team: Any, number: int) -> str:
-    """What the pull request says of itself."""
-    pull = team.hub.pulls[number]
-    return str(pull.get("body") or pull.get("description"))
 
 
 def approved_ship(team: Any, before: Callable[[int], object], button: Callable[[int], object]) -> None:
@@ -48,12 +40,12 @@ def approved_ship(team: Any, before: Callable[[int], object], button: Callable[[
     demand(team)
     team.publish(team.day(2))
     (number,) = team.hub.numbers("ship/", "open")
-    assert "0 of 2 approvals" in page(team, number)
+    assert "0 of 2 approvals" in team.hub.shown(number).body
     before(number)
     agree(team, "ann")
     agree(team, "ben")
     assert [each["outcome"] for each in team.refresh()] == ["fresh"]
-    assert "2 of 2 approvals" in page(team, number), "whoever looks at it sees who approved"
+    assert "2 of 2 approvals" in team.hub.shown(number).body, "whoever looks at it sees who approved"
     base = team.hub.head("main")
     button(number)
     assert team.hub.head("main") != base

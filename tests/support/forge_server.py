@@ -9,6 +9,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -29,12 +30,30 @@ SPOILED: dict[str, Answer] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The page of a pull request as people see it."""
+
+    title: str
+    body: str
+    labels: list[str]
+    comments: list[str]
+    is_open: bool
+
+
 class ForgeServer:
     """One bare repository behind HTTP, below a path. `rule` spoils calls one by one: "KIND" or "KIND after".
 
     `slug`: its path. `user`: whose password the token is for git. `spoiled`: the answers of a KIND that is no number.
+    What all stand-ins have in common, tests of every forge use; the rest is for those of one.
     """
 
+    kind = ""  # as `forge.kind` says it
+    sign = "#"  # before the number of a pull request
+    ways: tuple[str, ...] = ()  # the buttons that merge
+    needs_review = True
+    records_need_review = False
+    first = "success"  # the pipeline of a ship's head, where the forge tells pipelines from checks
     slug = "o/r"
     user = "x-access-token"
     api = ""
@@ -86,6 +105,66 @@ class ForgeServer:
     def look(self) -> None:
         """What it does by itself, after a push."""
         raise NotImplementedError
+
+    # what people see and do
+
+    def numbers(self, prefix: str, state: str = "") -> list[int]:
+        """The pull requests from branches that begin so. `state`: "open", or of any."""
+        raise NotImplementedError
+
+    def branch(self, number: int) -> str:
+        raise NotImplementedError
+
+    def address(self, number: int) -> str:
+        raise NotImplementedError
+
+    def shown(self, number: int) -> Shown:
+        raise NotImplementedError
+
+    def is_merged(self, number: int) -> bool:
+        raise NotImplementedError
+
+    def approve(self, number: int, who: str = "ann") -> None:
+        raise NotImplementedError
+
+    def say(self, number: int, text: str, who: str = "mallory") -> None:
+        raise NotImplementedError
+
+    def shut(self, number: int) -> None:
+        """Close it by hand; its branch stays."""
+        raise NotImplementedError
+
+    def button(self, number: int, how: str = "squash") -> str:
+        """Merge with the message that is offered. The commit of main."""
+        raise NotImplementedError
+
+    def keep_branches(self) -> None:
+        """From here on a branch stays when it is merged, where a project can be set up so."""
+
+    def lose_lines(self, number: int) -> None:
+        """From here on the squash button offers the title alone."""
+        raise NotImplementedError
+
+    def revert(self, number: int) -> int:
+        """The Revert button: the number of the pull request that it opens."""
+        raise NotImplementedError
+
+    def protect(self) -> None:
+        """From here on a push to main is refused, but for what may be pushed."""
+        (self.repo / "protected").touch()
+
+    def repeated(self) -> list[str]:
+        """What was done twice, although it had an effect the first time."""
+        return []
+
+    def push(self, branch: str, text: str, *, onto: str = "") -> str:
+        """Somebody pushes a commit to a branch that changes no file; by default on top of it. The commit."""
+        head = self.head(branch)
+        new = self.git("commit-tree", f"{head}^{{tree}}", "-p", onto or head, given=text)
+        self.git("update-ref", f"refs/heads/{branch}", new)
+        return new
+
+    # HTTP
 
     def served(self, method: str, path: str, query: dict[str, str], sent: bytes, authorization: str) -> Answer:
         raise NotImplementedError

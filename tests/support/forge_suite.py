@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from forge_server import Shown
 from shop import git
 
 from pointsman.errors import MovedFirst
@@ -22,17 +23,6 @@ from pointsman.state.objects import Oid
 SHIP = "ship/grocer/home/one"
 PAGE = Page("the title", lambda: "the body", ("ship",))
 MESSAGE = "ship: grocer/home\n\nManifest: grocer/home sha256:0\nBase: none\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """The page of a pull request as people see it."""
-
-    title: str
-    body: str
-    labels: list[str]
-    comments: list[str]
-    is_open: bool
 
 
 @dataclass(frozen=True, slots=True)
