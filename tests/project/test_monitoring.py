@@ -161,6 +161,7 @@ def firing(told: list[dict[str, str]], tmp_path: Path) -> set[tuple[str, str]]:
     return {*got}
 
 
+@pytest.mark.slow
 def test_the_rules_fire_on_what_status_and_sync_really_tell(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     shop.publish(popularity(tmp_path / "p.json", 10), merge=True)

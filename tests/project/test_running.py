@@ -240,6 +240,7 @@ def test_a_job_that_no_repetition_mends_is_not_repeated() -> None:
         assert container["name"] == codes["containerName"]
 
 
+@pytest.mark.slow
 def test_the_kustomization_names_each_file_and_puts_image_and_repository_everywhere(tmp_path: Path) -> None:
     (kustomization,) = documents(DEPLOY / "kubernetes" / "kustomization.yaml")
     names = {path.name for path in KUBERNETES} - {"kustomization.yaml", "seen.yaml"}
