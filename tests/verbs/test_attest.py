@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,7 +178,36 @@ def test_what_cannot_be_attested_is_told_in_a_sentence(shop: Shop, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_lack_of_evidence_can_be_accepted_by_name(shop: Shop) -> None:
-    shop.publish(day=2, merge=True, accept=("evidence-missing",), reason="measured by hand")
+def test_what_another_tool_attested_is_kept_byte_for_byte_as_the_page_says(shop: Shop, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "keys.md").read_text()
+    (section,) = re.findall(r"(?ms)^## What another tool attested\n(.*?)^## ", page)
+    commands = "\n".join(re.findall(r"(?m)^ {4}(.*)$", section))
+    bundle = b'{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",\r\n "dsseEnvelope": {}} \xff\n' * 300
+    (tmp_path / "provenance.json").write_bytes(bundle)
+    (version,) = (each for slot, each in versions(shop).items() if slot == "popularity")
+    more = {"attestation": str(tmp_path / "provenance.json"), "version": version, "key": str(key_of("eval"))}
+    environment = {**os.environ, **more, "POINTSMAN_REPO": str(shop.desk)}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    ran = subprocess.run(
+        ["sh", "-euc", commands], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "attestation.json").read_bytes() == bundle
+    shown = run(shop, show.show, version).value.evidence
+    assert [each.predicate["sha256"] for each in shown] == [hashlib.sha256(bundle).hexdigest()]
+    assert run(shop, audit.audit).exit_code == 0
+
+
+@pytest.mark.slow
+def test_lack_of_evidence_can_be_accepted_by_name_and_a_hold_still_stands_first(shop: Shop) -> None:
+    found(shop, "hold", tuple(versions(shop).values()))
+    shop.publish(day=1, accept=("evidence-missing",), reason="measured by hand")
+    (opened,) = shop.pulls()
+    told = markdown.render(run(shop, review.review, opened["id"]).value).splitlines()
+    assert html.unescape(told[0]).startswith(
+        "**Accepts evidence-missing: offline-eval by eval@example.org says decision"
+    )
+    assert told[2].startswith("> **Accepts evidence-missing**")
+    shop.merge(opened["id"])
     assert f"Accept: {GROCER} evidence-missing measured by hand" in git(shop.origin, "log", "-1", "--format=%B", "main")
     assert run(shop, sync.sync).exit_code == 0

@@ -26,6 +26,7 @@ from pointsman.report.review.rows import (
     undone,
 )
 from pointsman.report.review.value import Review, ReviewedTarget, ReviewedType
+from pointsman.report.review.verdict import speaks_against
 from pointsman.report.words import percent, shown, sparkline
 from pointsman.state.names import short
 
@@ -56,10 +57,14 @@ def _subject(review: Review) -> str:
 
 def _blocks(review: Review) -> Iterator[str]:
     targets = review.targets
-    for target in targets:
-        for some, reason in accepted(target):
-            yield f"> **Accepts {plain(some)}** for {plain(target.target)}: {code(reason)}\n"
-    yield f"**{plain(shown(review.verdict, 1000))}**\n"
+    headline = f"**{plain(shown(review.verdict, 1000))}**\n"
+    accepts = [
+        f"> **Accepts {plain(some)}** for {plain(target.target)}: {code(reason)}\n"
+        for target in targets
+        for some, reason in accepted(target)
+    ]
+    # What a change accepts stands first; the headline before it only where it tells of evidence against the change.
+    yield from [headline, *accepts] if speaks_against(review) else [*accepts, headline]
     for line in signed_lines(review.approvals, review.evidence):
         yield f"- {plain(line)}"
     yield from _table(targets)

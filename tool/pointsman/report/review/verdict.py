@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pointsman.report.review.value import Review, ReviewedHold, ReviewedTarget
+from pointsman.report.review.value import Review, ReviewedEvidence, ReviewedHold, ReviewedTarget
 
 _SHOWN = 3  # findings that speak against it
 
@@ -22,10 +22,13 @@ def verdict_line(review: Review) -> str:
     return what[:1].upper() + what[1:]
 
 
+def speaks_against(review: Review) -> list[ReviewedEvidence]:
+    """The evidence that speaks against it."""
+    return [each for each in review.evidence or () if each.by and not each.meets]
+
+
 def _against(review: Review) -> str:
-    """What evidence speaks against it."""
-    against = [each for each in review.evidence or () if each.by and not each.meets]
-    return "".join(f"{each.name} by {each.by} says {each.says}; " for each in against[:_SHOWN])
+    return "".join(f"{each.name} by {each.by} says {each.says}; " for each in speaks_against(review)[:_SHOWN])
 
 
 def _what(review: Review) -> str:
