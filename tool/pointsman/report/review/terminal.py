@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pointsman.report.approvals import signed_lines
 from pointsman.report.review.rows import (
-    HEADINGS,
+    NOT_MEASURED,
+    Row,
     accepted,
     facts,
     guardrails,
@@ -21,22 +23,28 @@ from pointsman.report.review.rows import (
     undone,
 )
 from pointsman.report.review.value import Review, ReviewedTarget, ReviewedType
-from pointsman.report.words import shown, sparkline
+from pointsman.report.words import columns, shown, sparkline
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+_SHORTEST_HASH = 7  # digits
+_GAP = "  "  # between two columns of a table without a box
+_HEADINGS = ("target", "type", "was", "becomes", "count", "kept", "top", "size")
 _DETAILED = 3  # targets whose artifacts are shown one by one
 _PLAIN_WIDTH = 120  # columns where no terminal says how many it has
 
 
-def render(review: Review) -> str:
-    """The review as a terminal shows it, in colour where stdout is one."""
+def render(review: Review, width: int | None = None) -> str:
+    """The review as a terminal shows it, in colour where stdout is one. `width`: columns; None: those of the terminal.
+
+    No line is wider. Where there is little room hashes are cut first, and names of targets and types never.
+    """
     from rich.console import Console
 
     terminal = sys.stdout.isatty()
-    width = None if terminal else _PLAIN_WIDTH
+    width = width if width is not None or terminal else _PLAIN_WIDTH
     console = Console(
         file=io.StringIO(), force_terminal=terminal, width=width, highlight=False, markup=False, emoji=False
     )
@@ -53,7 +61,6 @@ def render(review: Review) -> str:
 
 
 def _head(console: Console, review: Review) -> None:
-    from rich.table import Table
 
     targets = review.targets
     for target in targets:
@@ -62,15 +69,7 @@ def _head(console: Console, review: Review) -> None:
     console.print(shown(review.verdict, 1000), style="bold red" if review.is_stopped else "bold")
     for line in signed_lines(review.approvals, review.evidence):
         console.print(line)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in HEADINGS:
-        table.add_column(name, no_wrap=name in ("was", "becomes"))
-    for target in targets:
-        for row in rows(target):
-            cells = (row.target, row.type, row.was, row.becomes, row.count, row.kept, row.top, row.size)
-            table.add_row(*cells, style="yellow" if row.unusual else None)
-    if table.rows:
-        console.print(table)
+    _rows(console, [row for target in targets for row in rows(target)])
     for hold in review.holds:
         console.print(held(hold), style="yellow")
     for fault in review.faults:
@@ -84,6 +83,43 @@ def _head(console: Console, review: Review) -> None:
         if target.undoes:
             console.print(f"{target.target} {undone(target.undoes)}; lost: {lost(target.undoes)}")
             console.print(f"  {shown(target.undoes.title, 200)}", style="dim")
+
+
+def _rows(console: Console, found: Sequence[Row]) -> None:
+    """The table of what changes: with short hashes where it would be too wide, else a few lines for each row."""
+    from rich.table import Table
+
+    for digits in (12, _SHORTEST_HASH):
+        cells = [_cells(row, digits) for row in found]
+        used = [n for n, _ in enumerate(_HEADINGS) if any(row[n] for row in cells)]
+        widths = [max(columns(_HEADINGS[n]), *(columns(row[n]) for row in cells)) for n in used]
+        if sum(widths) + len(_GAP) * (len(widths) - 1) <= console.width:
+            break
+    else:
+        for row in found:
+            console.print(f"{row.target} {row.type}", style="bold yellow" if row.unusual else "bold", overflow="fold")
+            console.print(f"  {row.was} → {row.becomes}")
+            about = zip(_HEADINGS[4:], (row.count, row.kept, row.top, row.size), strict=True)
+            console.print(f"  {'; '.join(f'{name} {says}' for name, says in about if says)}")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for n in used:
+        table.add_column(_HEADINGS[n], no_wrap=True)
+    for row, texts in zip(found, cells, strict=True):
+        table.add_row(*(texts[n] for n in used), style="yellow" if row.unusual else None)
+    if found:
+        console.print(table)
+
+
+def _cells(row: Row, digits: int) -> tuple[str, ...]:
+    """The cells of a row, hashes cut to so many digits; what is there instead of one stays whole."""
+    was, becomes = (each[:digits] if _is_hash(each) else each for each in (row.was, row.becomes))
+    return row.target, row.type, was, becomes, row.count, row.kept, row.top, row.size
+
+
+def _is_hash(text: str) -> bool:
+    """Whether a cell is the beginning of a version."""
+    return len(text) == 12 and not text.strip("0123456789abcdef")
 
 
 def _target(console: Console, target: ReviewedTarget) -> None:
@@ -120,20 +156,26 @@ def _tops(console: Console, about: ReviewedType) -> None:
     console.print(table)
 
 
+def _guardrails(console: Console, target: ReviewedTarget) -> None:
+    """What is broken or not measured, a line each, and all that passes in one."""
+    passed, told = [], set()
+    for rule, slot, figure, limit, ok in guardrails(target):
+        if ok and figure != NOT_MEASURED:
+            passed.append(rule)
+            continue
+        told.add(rule)
+        of = "" if slot == "all" else f" of {slot}"
+        says = f"{rule}{of}: {figure}" + (f", the limit is {limit}" if figure != NOT_MEASURED else "")
+        console.print(f"{target.target} {says}{'' if ok else ', broken'}", style="yellow" if ok else "red")
+    if well := [rule for rule in dict.fromkeys(passed) if rule not in told]:
+        console.print(f"{target.target} within its limit: {', '.join(well)}", style="dim")
+
+
 def _ending(console: Console, review: Review) -> None:
     targets = review.targets
-    checked = [(target.target, *each) for target in targets[:_DETAILED] for each in guardrails(target)]
-    if checked:
-        from rich.table import Table
-
-        console.print()
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("guardrail", "target", "type", "figure", "limit", ""):
-            table.add_column(name)
-        for name, rule, slot, figure, limit, ok in checked:
-            table.add_row(rule, name, slot, figure, limit, "" if ok else "broken", style=None if ok else "red")
-        console.print(table)
     console.print()
+    for target in targets[:_DETAILED]:
+        _guardrails(console, target)
     approved = f"; must be approved by one of {', '.join(review.owners)}" if review.owners else ""
     console.print(f"base: {short(review.base)}{approved}")
     for target in targets[:_DETAILED]:
