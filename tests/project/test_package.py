@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+from runner import load, registry_answers
 
 from pointsman import __version__
 
@@ -69,3 +72,45 @@ def test_a_wheel_of_the_sdist_is_whole_and_plays_the_demo_away_from_the_reposito
     assert told.returncode == 0, told.stderr
     subprocess.run([*command, "-C", "demo/manifests", "site", "pages"], cwd=away, env=environment, check=True)
     assert (away / "pages" / "index.html").is_file()
+
+
+@pytest.mark.slow
+def test_the_action_puts_the_tool_of_its_commit_on_the_path(tmp_path: Path) -> None:
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    python, install = action["runs"]["steps"]
+    assert re.fullmatch(r"actions/setup-python@[0-9a-f]{40}", python["uses"])
+    source = tmp_path / "action"
+    for name in tracked(
+        "tool", "share", "pyproject.toml", "README.md", "LICENSE", "requirements.txt", ".ci/install-action.sh"
+    ):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, source / name)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_ACTION_PATH": str(source),
+        "GITHUB_PATH": str(tmp_path / "path"),
+    }
+    ran = subprocess.run(
+        ["bash", "-c", install["run"]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    if ran.returncode != 0 and not registry_answers(tmp_path):
+        pytest.skip("no registry of Python packages can be reached")
+    assert ran.returncode == 0, ran.stderr
+    place = Path((tmp_path / "path").read_text().strip())
+    told = subprocess.check_output([str(place / "pointsman"), "--version"], text=True, cwd=tmp_path)
+    assert told == f"pointsman {__version__}\n"
+
+
+def test_a_release_names_what_it_sends_and_is_trusted_without_a_secret() -> None:
+    release = load(ROOT / ".github" / "workflows" / "release.yml")
+    assert release["on"] == {"release": {"types": ["published"]}}
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    assert "secrets." not in text
+    assert release["jobs"]["publish"]["environment"] == "pypi"
+    pinned = (ROOT / ".ci" / "requirements-release.txt").read_text()
+    for tool in ("build", "cyclonedx-bom", "setuptools", "uv"):
+        assert re.search(rf"^{tool}==\S+ \\\n    --hash=sha256:", pinned, re.MULTILINE)

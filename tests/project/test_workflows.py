@@ -19,7 +19,7 @@ from pointsman import __version__
 from pointsman.verbs.init import init
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-OURS = [path for path in WORKFLOWS if path.name != "tests.yml"]
+OURS = [path for path in WORKFLOWS if path.name not in ("release.yml", "tests.yml")]
 EXPRESSION = re.compile(r"\$\{\{")
 
 SERVER = {"GITHUB_SERVER_URL": "https://github.example"}
@@ -30,6 +30,7 @@ GRANTS = {
     "gc.yml": {"contents": "write"},
     "publish.yml": {"contents": "write", **PULLS},
     "refresh.yml": {"contents": "write", **PULLS},
+    "release.yml/publish": {"contents": "write", "id-token": "write", "attestations": "write"},
     "revert.yml": {"contents": "read", **PULLS},
     "rollback.yml": {"contents": "write", **PULLS},
 }
@@ -51,8 +52,9 @@ def steps(workflow: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_a_workflow_has_no_rights_but_those_that_its_job_names(path: Path) -> None:
     workflow = load(path)
     assert workflow["permissions"] == {}
-    for job in workflow["jobs"].values():
-        assert job["permissions"] == GRANTS.get(path.name, {"contents": "read"})
+    for name, job in workflow["jobs"].items():
+        granted = GRANTS.get(path.name) or GRANTS.get(f"{path.name}/{name}") or {"contents": "read"}
+        assert job["permissions"] == granted
         assert job["timeout-minutes"] <= 60
 
 
