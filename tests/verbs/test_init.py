@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from pointsman.cli import init as module
 from pointsman.errors import Problem
 from pointsman.forge.generated import templates
 from pointsman.forge.open import KINDS, open_forge
+from pointsman.guardrails.table import DEFAULTS
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
-from pointsman.settings import FORGES, read_settings
+from pointsman.settings import FORGES, KEYS, read_settings
 from pointsman.state.names import Target
 from pointsman.verbs.check import check
 from pointsman.verbs.init import init
@@ -254,8 +256,22 @@ def test_the_text_for_people_names_the_next_step(tmp_path: Path) -> None:
     said = module.render(make(tmp_path / "shop").value)
     assert str(tmp_path / "shop") in said
     assert "push -u origin main" in said
-    assert ".github/ruleset.json" in said
     assert "docs/github.md" in said
+    assert "ruleset" not in said  # nothing of a forge that was not asked for
+    assert ".github/ruleset.json" in module.render(make(tmp_path / "other", forge="github").value)
+
+
+def test_the_settings_name_every_default_as_a_comment(tmp_path: Path) -> None:
+    make(tmp_path / "shop", ("retention.keep_days", "30"))
+    text = (tmp_path / "shop" / "pointsman.toml").read_text()
+    assert text.count("[retention]") == 1  # a table that is written has no comment
+    others = "".join(line[1:] + "\n" for line in text.split("\n") if line[:1] == "#" and line[1:2] != " ")
+    uncommented, plain = (read_settings(each.encode()) for each in (f"{text}\n{others}", text))
+    assert dict(uncommented.policy.tables[""]) == dict(DEFAULTS)
+    assert replace(uncommented, policy=plain.policy) == plain
+    written = {f"{table}.{key}" for table, keys in tomllib.loads(others).items() for key in keys}
+    known = {key for key in KEYS if key.partition(".")[0] in ("limits", "policy", "audit", "notify")}
+    assert known - {"audit.since"} == written
 
 
 def test_a_kind_of_forge_that_only_the_settings_know_is_refused_everywhere(

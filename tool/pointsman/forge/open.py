@@ -58,6 +58,10 @@ class Kind:
     read_owners: Callable[[str], CodeOwners] = CodeOwners
 
 
+_LOCAL_STEPS = (
+    "then, in it: pointsman publish PATH…, pointsman pr merge ID, pointsman sync",
+    "a pull request is a branch of the origin; to have GitHub's: docs/github.md",
+)
 _GITHUB_STEPS = (
     "on GitHub: put your teams into CODEOWNERS, then in Settings",
     "  Rules > Rulesets > Import a ruleset: .github/ruleset.json, which protects main",
@@ -130,7 +134,7 @@ def _in_forgejo(text: str) -> str:
 
 # By the name in `[forge] kind`; `settings.FORGES` lists them. A local repository may be pushed to GitHub later.
 KINDS: Mapping[str, Kind] = {
-    "local": Kind(LocalForge, "its branches", _GITHUB_FILES, _GITHUB_STEPS, records="push"),
+    "local": Kind(LocalForge, "its branches", _GITHUB_FILES, _LOCAL_STEPS, records="push"),
     "github": Kind(_github, "those of GitHub", _GITHUB_FILES, _GITHUB_STEPS),
     "gitlab": Kind(
         _gitlab,

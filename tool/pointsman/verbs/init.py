@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tomllib
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypedDict, cast
 
@@ -84,7 +86,8 @@ def init(
     root = Path(os.path.abspath(directory))
     tables = _tables(root, store, serving, forge, sets)
     try:
-        text = (_HEADER + "".join(table_text(name, table) for name, table in tables.items())).encode()
+        written = "".join(table_text(name, table) for name, table in tables.items())
+        text = (_HEADER + written + others(tables)).encode()
     except UnicodeEncodeError as error:
         raise Problem(
             f"{directory!r} is not UTF-8: keep the blobs elsewhere, with --store file:///absolute/path"
@@ -99,6 +102,14 @@ def init(
         _clear(root, made)
         raise
     return Outcome(Made(str(root), commit, cast(Tables, tables)))
+
+
+def others(tables: Mapping[str, Any]) -> str:
+    """The tables that are not written, with their defaults, as comments."""
+    text = resources.files("pointsman").joinpath("templates", "settings.toml").read_text("utf-8")
+    found = {part: re.search(r"^#\[(\w+)\]$", part, re.MULTILINE) for part in text.split("\n\n")}
+    kept = (part for part, head in found.items() if head is None or head[1] not in tables)
+    return "\n\n".join(kept).rstrip("\n") + "\n"
 
 
 def _first_commit(directory: str, files: Mapping[str, bytes]) -> Oid:
