@@ -11,8 +11,9 @@ import pytest
 from rings import HOUR, START, RingShop
 from shop import GROCER, Kept, Shop, git, popularity
 
+from pointsman.cli import at as at_words
 from pointsman.cli import sync as sync_words
-from pointsman.errors import Unreachable
+from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report import status as status_words
@@ -21,6 +22,7 @@ from pointsman.serving.fence import SYNCED
 from pointsman.serving.seen import Seen
 from pointsman.state.ring import given_key
 from pointsman.store import file_tags
+from pointsman.verbs import at
 from pointsman.verbs.sync_target import Targets
 
 
@@ -277,3 +279,30 @@ def test_gc_leaves_what_a_ring_may_still_be_given(shop: RingShop) -> None:
     shop.pass_over(later=2 * HOUR)
     with shop.open() as repo:
         assert waiting(shop.workspace(repo).gate, settings, repo.refresh()) == set()
+
+
+def test_at_tells_what_a_ring_had_at_a_time(shop: RingShop) -> None:
+    first = shop.main
+    ship(shop, 11)
+    shop.pass_over()
+    shop.pass_over(later=2 * HOUR)
+    second = shop.main
+
+    def asked(when: str, ring: str) -> Any:
+        with shop.open() as repo:
+            return at.at(shop.workspace(repo), when, GROCER, ring)
+
+    found = asked("2030-03-17T18:00:00Z", "prod")
+    assert (found.value.commit, found.value.at, found.value.until.commit) == (first, "2030-03-17T17:46:40Z", second)
+    assert found.value.until.at == "2030-03-17T19:46:40Z"
+    text = at_words.render(found.value)
+    assert text.startswith(f"grocer/home since {first[:12]} by ")
+    assert ", given to prod at 2030-03-17T17:46:40Z, until " in text
+    assert asked("now", "canary").document["commit"] == second
+    with pytest.raises(Problem, match="what prod had of grocer/home at 2027-01-01T00:00:00Z is not known: what is"):
+        asked("2027-01-01", "prod")
+    with pytest.raises(Problem, match="there is no ring pord: did you mean prod"):
+        asked("now", "pord")
+    away(shop, "prod")
+    with pytest.raises(Unreachable):
+        asked("now", "prod")

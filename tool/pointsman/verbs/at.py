@@ -9,10 +9,19 @@ from typing import Annotated, Any
 from pointsman.errors import Problem
 from pointsman.gate.documents import Documents
 from pointsman.gate.lineage import Past
+from pointsman.gate.lineage import Step as LineageStep
 from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.times import CommitTimes, read_past
 from pointsman.outcome import Outcome
+from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
+from pointsman.serving.given import given_states
+from pointsman.serving.pointers import open_place
+from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target, short
+from pointsman.state.objects import Oid
+from pointsman.state.ring import Ring
+from pointsman.state.suggest import did_you_mean
 from pointsman.struct import struct
 from pointsman.values import CommitId, Moment, Step, TargetName
 from pointsman.workspace import Workspace
@@ -31,12 +40,14 @@ class InForce:
         Mapping[str, object] | str | None, "the manifest; null: taken out; a string: what no one can read as JSON"
     ]
     until: Annotated[Step | None, "what ended it; null: nothing has"]
+    ring: Annotated[str | None, "the ring that was asked about: its times are when sync gave it that"] = None
 
 
-def at(workspace: Workspace, when: str, target: Target) -> Outcome[InForce]:
+def at(workspace: Workspace, when: str, target: Target, ring: str = "") -> Outcome[InForce]:
     """The manifest in force at `when`, a time (that second included) or a commit of main.
 
-    A manifest of None was taken out by then. Problem for what was not shipped yet, with when it was.
+    A manifest of None was taken out by then. Problem for what was not shipped yet, with when it was. `ring`: what that
+    ring was given by then, as far as sync wrote it down beside its pointers.
     """
     repo = workspace.repo
     main = repo.refresh()
@@ -45,6 +56,9 @@ def at(workspace: Workspace, when: str, target: Target) -> Outcome[InForce]:
     time, commit = read_past(when, now), moments.commit_at(when, now)
     place = moments.place(commit)
     assert place is not None
+    if ring:
+        moment = time if time is not None else moments.of(commit)
+        return Outcome(_in_ring(repo, main, moments, target, _ring(repo, main, ring), moment))
     by, later = Past(repo, Documents(repo)).lineage(main, target).last, None  # no judge is needed
     while by is not None and (moments.place(by.commit.oid) or 0) > place:
         by, later = by.older, by
@@ -61,6 +75,38 @@ def at(workspace: Workspace, when: str, target: Target) -> Outcome[InForce]:
         InForce(str(target), commit, step.commit, step.at, step.by, manifest, until),
         notes=(f"{when} is still to come: this is what is current now",) if ahead else (),
     )
+
+
+def _ring(repo: Repository, main: Oid, name: str) -> Ring:
+    rings = {ring.name: ring for ring in Snapshot(repo, main).settings().rings}
+    if not rings:
+        raise Problem(f"--ring {name}: the settings on main have no [[ring]]")
+    if name not in rings:
+        raise Problem(f"there is no ring {name}{did_you_mean(name, rings)}")
+    return rings[name]
+
+
+def _in_ring(repo: Repository, main: Oid, moments: CommitTimes, target: Target, ring: Ring, moment: int) -> InForce:
+    """What a ring was given last by a moment, seconds since 1970. Unreachable if its store does not answer."""
+    given = list(given_states(open_place(ring.place), ring.name, target).items())
+    place = max((place for place, (_, at) in enumerate(given) if at <= moment), default=None)
+    if place is None:
+        first = f"what is written down begins at {rfc3339(given[0][1])}" if given else "nothing is written down of it"
+        raise Problem(f"what {ring.name} had of {target} at {rfc3339(moment)} is not known: {first}")
+    lineage = Past(repo, Documents(repo)).lineage(main, target)
+    try:
+        steps = [_given(moments, lineage.of(commit), at) for commit, at in given[place : place + 2]]
+        data = repo.content(lineage.of(given[place][0]).after)
+    except KeyError as error:
+        raise Problem(f"{ring.name} was given a commit that main does not have: {error.args[0]}") from error
+    step, until = steps[0], steps[1] if len(steps) > 1 else None
+    manifest = _read(data) if data is not None else None
+    return InForce(str(target), main, step.commit, step.at, step.by, manifest, until, ring.name)
+
+
+def _given(moments: CommitTimes, step: LineageStep, at: int) -> Step:
+    """A commit of main, with the time at which a ring was given it."""
+    return Step(step.oid, rfc3339(at), moments.step(step.commit).by)
 
 
 def _read(data: bytes) -> Any:
