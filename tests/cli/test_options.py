@@ -64,6 +64,7 @@ COMMANDS: Mapping[str, Of] = {
     )),
     "approve": Of("grocer/home", "approve.approve", (Row("--key", "~/.ssh/id", {"2": "~/.ssh/id"}),)),
 
+    "at": Of("now grocer/home", "at.at", (Row("--ring", "prod", {"3": "prod"}),)),
     "adopt": Of("", "adopt.adopt", (
         Row("--from", "file:///old", {"registry": "file:///old"}),
         Row("--blobs", "file:///blobs", {"blobs": "file:///blobs"}),
@@ -112,6 +113,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--forge", "github", {"forge": "github"}),
         Row("--set", "forge.group=run", {"sets": (("forge.group", "run"),)}),
         Row("--with", "systemd", {"extras": ("systemd",)}),
+        Row("--ring", "canary", {"rings": ("canary",)}),
     )),
     "log": Of("", "log.log", (
         Row("--records", None, {"records": True}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -290,3 +291,16 @@ def test_a_kind_of_forge_that_only_the_settings_know_is_refused_everywhere(
         repo.refresh()
         with pytest.raises(Problem, match=r"forge\.kind is 'bitbucket', which this version"):
             open_forge(repo)
+
+
+def test_rings_are_written_in_their_order_and_the_last_one_has_the_pointers_of_serving(tmp_path: Path) -> None:
+    make(tmp_path / "shop", rings=("canary", "prod:2h"))
+    text = git(tmp_path / "shop", "show", "main:pointsman.toml")
+    canary, prod = read_settings(text.encode()).rings
+    assert (canary.name, prod.name, prod.after) == ("canary", "prod", 7200)
+    assert canary.place.root == f"file://{tmp_path}/shop/.pointsman/store/rings/canary"
+    assert prod.place.root == f"file://{tmp_path}/shop/.pointsman/store/registry/current"
+    for rings, says in ((("canary:2h", "prod"), "is the first ring"), (("a", "a"), "two of [[ring]] have the name a")):
+        with pytest.raises(Problem, match=re.escape(says)):
+            make(tmp_path / "other", rings=rings)
+        assert not (tmp_path / "other").exists()

@@ -44,6 +44,14 @@ if TYPE_CHECKING:
     multiple=True,
     help="Also write what runs or watches it: container, kubernetes, systemd, monitoring or site.",
 )
+@click.option(
+    "--ring",
+    "rings",
+    metavar="NAME[:AFTER]",
+    type=TEXT,
+    multiple=True,
+    help="A ring, such as canary, then prod:2h; the last reads --serving.",
+)
 @json_option
 def init(
     directory: str,
@@ -52,11 +60,12 @@ def init(
     forge: str,
     sets: tuple[tuple[str, str], ...],
     extras: tuple[str, ...],
+    rings: tuple[str, ...],
 ) -> Answer:
     """Make a manifest repository in DIR, ready to push."""
     from pointsman.verbs import init as verb
 
-    outcome = verb.init(directory, store=store, serving=serving, forge=forge, sets=sets, extras=extras)
+    outcome = verb.init(directory, store=store, serving=serving, forge=forge, sets=sets, extras=extras, rings=rings)
     return Answer(outcome, render)
 
 

@@ -36,7 +36,10 @@ def value_text(value: object) -> str:
 
 
 def table_text(name: str, table: object) -> str:
-    """A table as TOML, the tables in it after its values."""
+    """A table as TOML, the tables in it after its values; a list of tables with double brackets."""
+    if isinstance(table, list) and all(isinstance(each, dict) for each in table):
+        rows = ((f"{key_text(key)} = {value_text(value)}\n" for key, value in each.items()) for each in table)
+        return "".join(f"\n[[{key_text(name)}]]\n{''.join(each)}" for each in rows)
     if not isinstance(table, dict):
         return f"\n{key_text(name)} = {value_text(table)}\n"
     return "".join(_tables((name,), table))

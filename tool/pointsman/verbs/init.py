@@ -70,10 +70,12 @@ def init(
     forge: str,
     sets: Sequence[tuple[str, str]],
     extras: Sequence[str] = (),
+    rings: Sequence[str] = (),
 ) -> Outcome[Made]:
     """Make a manifest repository in a new or empty directory, its first commit on main; nothing is left if it fails.
 
-    `extras`: names of EXTRAS. Problem for one that is not there.
+    `extras`: names of EXTRAS. Problem for one that is not there. `rings`: NAME or NAME:AFTER, in their order; the last
+    one reads the pointers of [serving].
     """
     for name in extras:
         if name not in EXTRAS:
@@ -85,6 +87,9 @@ def init(
         raise Problem(f"--with site writes a workflow for GitHub Pages; with --forge {forge} {how}")
     root = Path(os.path.abspath(directory))
     tables = _tables(root, store, serving, forge, sets)
+    if rings:
+        before = [_ring(each, tables["store"]["url"]) for each in rings[:-1]]
+        tables["ring"] = [*before, _ring(rings[-1])]
     try:
         written = "".join(table_text(name, table) for name, table in tables.items())
         text = (_HEADER + written + others(tables)).encode()
@@ -170,6 +175,13 @@ def _tables(
     for key, value in sets:
         _merge(tables, _parse(key, value))
     return tables
+
+
+def _ring(text: str, store: str = "") -> dict[str, str]:
+    """The table of a ring. `store`: the URL of the blobs; "": the ring reads the pointers of [serving]."""
+    name, _, after = text.partition(":")
+    own = {} if not store else {"serving": f"{store}/rings/{name}/{{tenant}}/{{surface}}/manifest.json"}
+    return {"name": name, **own, **({"after": after} if after else {})}
 
 
 def _parse(key: str, value: str) -> dict[str, Any]:
