@@ -26,7 +26,7 @@ from pointsman.verbs.init import init
 class Act(Team):
     """A team whose repository `init` made, and act, which runs its workflows."""
 
-    def _found(self, settings: str) -> None:
+    def found(self, settings: str) -> None:
         brand = BRANDS[self.hub.brand]
         self.folder = brand.folder
         init(str(self.desk), store=f"file://{self.store}", serving=None, forge=brand.name.lower(), sets=())

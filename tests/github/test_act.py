@@ -76,7 +76,7 @@ chmod +x .venv/bin/pip .venv/bin/pointsman
 class Act(Team):
     """A team whose repository `init` made, and act, which runs its workflows."""
 
-    def _found(self, settings: str) -> None:
+    def found(self, settings: str) -> None:
         init(str(self.desk), store=f"file://{self.store}", serving=None, forge="github", sets=())
         there = self.desk / "pointsman.toml"
         there.write_text(f"{there.read_text()}\n{CALM}")

@@ -38,11 +38,14 @@ class Team(Generic[_Hub]):
         self.store = root / "store"
         self.url = f"{hub.url}/{hub.slug}.git"
         self.desk = root / "desk"
-        git(root, "init", "-q", "-b", "main", str(self.desk))
-        settings = settings.replace("KIND", hub.kind)
-        (self.desk / "pointsman.toml").write_text(f'[store]\nurl = "file://{self.store}"\n{settings}')
+        self.found(settings.replace("KIND", hub.kind))
         self.push("settings")
         self.short_cut(self.desk)
+
+    def found(self, settings: str) -> None:
+        """Make the repository on the desk; a team that has more in it makes it in its own way."""
+        git(self.root, "init", "-q", "-b", "main", str(self.desk))
+        (self.desk / "pointsman.toml").write_text(f'[store]\nurl = "file://{self.store}"\n{settings}')
 
     def push(self, message: str) -> None:
         """What is on the desk becomes main."""
