@@ -26,7 +26,11 @@ from pointsman.repo.repository import Repository
 from pointsman.store.directory import FileStore
 
 CASES = world.shapes_and(VERBS, world.OFTEN)
-KILLED_GIT = world.shapes_and([name for name in VERBS if name != "sync"], ("publish --merge", "rollback --now"))
+# Sync changes nothing by git; attest lands what approve does, and rollback --ratify what rollback --now does.
+KILLED_GIT = world.shapes_and(
+    [name for name in VERBS if name not in ("sync", "attest", "rollback --ratify")],
+    ("publish --merge", "rollback --now"),
+)
 Point = TypeVar("Point")
 
 
