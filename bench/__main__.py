@@ -268,20 +268,30 @@ class Bench:
     def idle(self) -> list[Figure]:
         """`sync --watch` with nothing new, in a clone of a repository of many targets, the store a directory."""
         count = 500 if self.quick else 5_000
-        origin, clone, store = self.root / "idle.git", self.root / "idle", self.root / "idle-store"
-        history.build(origin, f"file://{store}", of=count, each=1, ships=1, artifact_bytes=MB)
-        _git("clone", "--quiet", "--no-checkout", origin, clone)
+        store = self.root / "idle-store"
         for target in history.targets(count):
             path = store / history.key(target, 0)
             path.parent.mkdir(parents=True)
             path.write_bytes(history.blob(target, 0))
-        command = [sys.executable, HERE / "idle.py", clone, "20"]
-        each = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        serving = f"file://{self.root}/idle-canary/{{tenant}}/{{surface}}/manifest.json"
+        prod = serving.replace("canary", "prod")  # not where the other one's fence is
+        rings = f'[serving]\nmanifest = "{prod}"\n[[ring]]\nname = "canary"\nserving = "{serving}"\n'
+        rings += '[[ring]]\nname = "prod"\nafter = "2h"\n'
+        each, two = (self._idle_pass(name, store, count, more) for name, more in (("idle", ""), ("rings", rings)))
         group = f"sync --watch of {count:,} targets with nothing new"
         return [
             Figure(group, "processor time of a pass, its children's too", each * 1000, "ms"),
             Figure(group, "the same in a minute, at a pass every 5 s", each * 12, "s"),
+            Figure(group, "two rings against one place", two / each, "x"),
         ]
+
+    def _idle_pass(self, name: str, store: Path, count: int, more: str) -> float:
+        """Seconds of processor time."""
+        origin, clone = self.root / f"{name}.git", self.root / name
+        history.build(origin, f"file://{store}", of=count, each=1, ships=1, artifact_bytes=MB, more=more)
+        _git("clone", "--quiet", "--no-checkout", origin, clone)
+        command = [sys.executable, HERE / "idle.py", clone, "20"]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     def one_small(self) -> list[Figure]:
         return scale.one_small(_pointsman(), self.root, 3 if self.quick else 15)

@@ -94,10 +94,11 @@ def build(
     artifact_bytes: int,
     endpoint: str = "",
     runs: Mapping[str, str] | None = None,
+    more: str = "",
 ) -> None:
     """A bare repository of `of` targets with `each` records, the newest `ships` of them shipped, a night at a time.
 
-    `runs`: target → the run that its ships of the last night name.
+    `runs`: target → the run that its ships of the last night name. `more`: other settings.
 
     A night lands the records of all targets in one commit and then ships them one by one.
     """
@@ -109,7 +110,7 @@ def build(
     stream = _Stream(importer.stdin, importer.stdout)
     access = f'endpoint = "{endpoint}"\nallow_http = true\n' if endpoint else ""
     settings = f'[store]\nurl = "{store}"\n{access}\n[limits]\nartifact_bytes = {artifact_bytes}\n'
-    settings += f"[policy]\ntoo_large_to_serve = {artifact_bytes}\n"
+    settings += f"[policy]\ntoo_large_to_serve = {artifact_bytes}\n{more}"
     stream.commit("settings\n", {"pointsman.toml": settings.encode()})
     before = dict.fromkeys(targets(of), "none")
     for night in range(each):
