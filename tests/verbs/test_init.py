@@ -103,9 +103,19 @@ def test_an_installed_tool_makes_the_same_repository(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_workflows_of_a_new_repository_lint_clean(tmp_path: Path) -> None:
-    make(tmp_path / "shop", extras=("site",))
-    assert (tmp_path / "shop" / ".github" / "workflows" / "site.yml").is_file()
+    make(tmp_path / "shop", extras=("site", "rollout"))
+    for name in ("site", "rollout"):
+        assert (tmp_path / "shop" / ".github" / "workflows" / f"{name}.yml").is_file()
     lint(tmp_path / "shop")
+
+
+@pytest.mark.parametrize("forge", ["github", "gitea", pytest.param("forgejo", marks=pytest.mark.slow)])
+def test_where_rings_are_their_checks_are_asked_by_a_workflow_of_the_forge_alone(tmp_path: Path, forge: str) -> None:
+    make(tmp_path / "shop", forge=forge, rings=("canary", "prod:2h"))
+    (found,) = (tmp_path / "shop").glob(".*/workflows/rollout.yml")
+    assert found.parts[-3] == f".{forge}"
+    assert "rollout --check" in found.read_text()
+    assert "github" not in forge or "GITEA" not in found.read_text()
 
 
 def test_a_workflow_for_github_pages_is_for_github_alone(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     metavar="WHAT",
     type=TEXT,
     multiple=True,
-    help="Also write what runs or watches it: container, kubernetes, systemd, monitoring or site.",
+    help="Also write what runs or watches it: container, kubernetes, systemd, monitoring, rollout or site.",
 )
 @click.option(
     "--ring",

@@ -42,6 +42,8 @@ EXTRAS: Mapping[str, Sequence[str]] = {
         *(f"deploy/kubernetes/{name}.yaml" for name in ("gc", "kustomization", "publish", "seen", "sync")),
     ),
     "monitoring": tuple(f"monitoring/{name}" for name in ("alerts.test.yml", "alerts.yml", "dashboard.json")),
+    # That of its forge alone.
+    "rollout": tuple(f".{forge}/workflows/rollout.yml" for forge in ("github", "gitea", "forgejo")),
     "site": (".github/workflows/site.yml",),
     "systemd": (
         "deploy/systemd/pointsman.env",
@@ -49,7 +51,12 @@ EXTRAS: Mapping[str, Sequence[str]] = {
         *(f"deploy/systemd/pointsman-{name}.timer" for name in ("gc", "publish")),
     ),
 }
-_EXTRA_FILES = {".github/workflows/site.yml": "pages/site.yml"}  # whose file under templates/ is called otherwise
+_EXTRA_FILES = {  # whose file under templates/ is called otherwise
+    ".github/workflows/site.yml": "pages/site.yml",
+    ".github/workflows/rollout.yml": "rollout/github.yml",
+    ".gitea/workflows/rollout.yml": "rollout/gitea.yml",
+    ".forgejo/workflows/rollout.yml": "rollout/gitea.yml",
+}
 _VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){0,3}[0-9A-Za-z.+-]{0,40}")
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -104,8 +111,15 @@ def generated(forge: str, extras: Iterable[str] = ()) -> dict[str, bytes]:
 
 def templates(forge: str, extras: Iterable[str] = ()) -> Mapping[str, str]:
     """Path in a manifest repository → its file under templates/, for one kind of forge."""
-    more = (path for name in extras for path in EXTRAS[name])
+    files = KINDS[forge].files
+    more = (path for name in extras for path in EXTRAS[name] if not path.startswith(".") or _is_for(path, files))
     return {**_FILES, **KINDS[forge].files, **{path: _EXTRA_FILES.get(path, path) for path in more}}
+
+
+def _is_for(path: str, files: Iterable[str]) -> bool:
+    """Whether a workflow is for the forge that has these files."""
+    folder = path.partition("/")[0]
+    return any(each.startswith(f"{folder}/") for each in files)
 
 
 def extras_among(paths: Collection[str]) -> list[str]:

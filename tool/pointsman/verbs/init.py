@@ -98,7 +98,7 @@ def init(
             f"{directory!r} is not UTF-8: keep the blobs elsewhere, with --store file:///absolute/path"
         ) from error
     read_settings(text, "the settings to write")
-    files = generated(forge, extras)
+    files = generated(forge, [*extras, "rollout"] if rings else extras)
     files[LOCK_PATH] = Lock.of(files).render()
     made = _claim(root, directory)
     try:
