@@ -16,6 +16,7 @@ from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.cli.main import main
 from pointsman.errors import Problem
+from pointsman.report.html import web
 from pointsman.verbs import site
 from pointsman.workspace import Workspace
 
@@ -157,6 +158,14 @@ def test_the_same_pages_come_of_going_on_and_of_beginning_anew_after_each_kind_o
     (shop.desk / "holds/grocer/home.json").unlink()
     shop.push("release")
     made(shop, out)
+    hold = shop.desk / "holds/grocer/home.json"
+    git(shop.desk, "checkout", "-q", "HEAD~1", "--", "holds")
+    shop.push("hold again")
+    hold.unlink()
+    shop.push("release again")
+    made(shop, out)  # nothing is held then as before: the timeline alone has changed
+    made(shop, tmp_path / "between")
+    assert (out / PAGE).read_bytes() == (tmp_path / "between" / PAGE).read_bytes()
     shop.roll_back(now=True, reason="back")
     shop.sync()
     made(shop, out)
@@ -210,6 +219,12 @@ def test_a_run_of_an_unknown_past_begins_anew(kept: Kept, tmp_path: Path) -> Non
         (out / ".pointsman-site.json").write_text(json.dumps(state))
         made(shop, out)
         assert {p.name: p.read_bytes() for p in out.rglob("*.html") if p.name != "index.html"} == whole
+
+
+def test_only_web_addresses_become_links() -> None:
+    assert [web(each) for each in ("https://ci.example/1", "javascript:alert(1)", "https://x/ onclick=1", "")] == [
+        "https://ci.example/1", "", "", "",
+    ]  # fmt: skip
 
 
 def test_nothing_from_outside_is_obeyed(kept: Kept, tmp_path: Path) -> None:
