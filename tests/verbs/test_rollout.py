@@ -79,6 +79,7 @@ def test_an_ordinary_day_reaches_prod_after_its_time_and_a_pass_of_its_check(sho
     assert waits["due"]["commit"] == second
     assert waits["checks"][0]["verdict"] == "undecided"
     assert "not enough time yet: its values are only about this state from" in waits["checks"][0]["says"]
+    assert "not enough time yet" in shop.prod(shop.roll(later=12 * MINUTE))["checks"][0]["says"]
     assert shop.metrics.asked == []  # it would not be about this state
     shop.pass_over(later=31 * MINUTE)
     assert shop.serves("prod") == first  # no check has passed
