@@ -147,6 +147,7 @@ def test_the_list_of_commands_says_of_each_what_its_own_help_says_first() -> Non
         assert command is not None
         assert command.name == name
         assert " ".join((command.help or "").partition("\n\n")[0].split()) == says
+    assert not re.search(r"[a-z]\.\.\.$", cli.get_help(click.Context(cli)), re.MULTILINE), "each fits on its line"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def rollout(call: Call, targets: tuple[Target | Pattern, ...], check: bool, watch: float | None) -> Answer | None:
-    """Show what each ring has, what comes next and what it waits for.
+    """Show what each ring has, and what it waits for.
 
     Sync gives a ring what its time and its checks let through.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def site(call: Call, directory: str) -> Answer:
-    """Write pages that show what is current, what waits and how to go back.
+    """Write pages of what is current and what waits.
 
     DIR is a new directory, or one that this command made. Only pages of which something is new are written again.
     """
