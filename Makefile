@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DIR ?=
 STORE ?=
+RINGS ?=
 ARGS ?=
 NPM := .ci/node_modules/installed
 
@@ -46,8 +47,8 @@ endef
 help: ## say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
-demo: $(VENV)/$(if $(filter s3,$(STORE)),dev,runtime) ## the whole story on real artifacts, in a new directory or in DIR=…; STORE=s3: in a bucket
-	@$(if $(filter s3,$(STORE)),$(BIN)/python tests/support/seaweed.py demo,$(BIN)/pointsman demo) $(if $(DIR),"$(DIR)")
+demo: $(VENV)/$(if $(filter s3,$(STORE)),dev,runtime) ## the whole story on real artifacts, in a new directory or in DIR=…; STORE=s3: in a bucket; RINGS=1: with rings
+	@$(if $(filter s3,$(STORE)),$(BIN)/python tests/support/seaweed.py demo,$(BIN)/pointsman demo) $(if $(RINGS),--rings) $(if $(DIR),"$(DIR)")
 
 test: lint ## lint, then every test; REQUIRE_ALL=1: a skip is a failure; ARGS=…: for pytest
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(ARGS)

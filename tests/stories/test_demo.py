@@ -123,7 +123,7 @@ def test_a_directory_with_anything_in_it_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_step_that_ends_otherwise_than_told_ends_the_demo(tmp_path: Path) -> None:
-    story = module._Story(tmp_path, lambda _: None)
+    story = module.Story(tmp_path, lambda _: None)
     story.run("git", "rev-parse", "--verify", "HEAD", ends=128)
     with pytest.raises(Problem, match=r"`git rev-parse --verify HEAD` ended with exit code 128, not 0"):
         story.run("git", "rev-parse", "--verify", "HEAD")
@@ -133,7 +133,7 @@ def test_a_step_that_ends_otherwise_than_told_ends_the_demo(tmp_path: Path) -> N
 def test_git_settings_of_the_caller_s_shell_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_AUTHOR_NAME", "Ada")
-    story = module._Story(tmp_path, lambda _: None)
+    story = module.Story(tmp_path, lambda _: None)
     assert "GIT_DIR" not in story.environment
     assert story.environment["GIT_AUTHOR_NAME"] == "Ada"
     assert story.environment["GIT_COMMITTER_NAME"] == "On-call engineer"
@@ -144,7 +144,7 @@ def test_what_git_is_told_on_this_machine_does_not_end_the_story_and_its_user_s_
     before = settings.read_text()
     settings.write_text("[user]\nname = Ada\n[commit]\ngpgsign = true\n[core]\nhooksPath = /nowhere\n")
     try:
-        story = module._Story(tmp_path, lambda _: None)
+        story = module.Story(tmp_path, lambda _: None)
     finally:
         settings.write_text(before)
     assert story.environment["GIT_COMMITTER_NAME"] == "Ada"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -27,11 +28,13 @@ from pointsman.store.open import open_store
 from pointsman.struct import struct
 from pointsman.values import Sha256
 
-_DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04")
+DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04")
 _IDENTITY = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL)")
 _NOBODY = {"NAME": "On-call engineer", "EMAIL": "on-call@example.com"}
 _POINTER = "registry/current/grocer/home/manifest.json"
-_ACCEPT = ("--accept", "items-drop", "--accept", "kept-low", "--accept", "size-jump")  # what 3 March breaks
+_PATIENCE = 120.0  # seconds for what takes a few
+_PAUSE = 0.5  # seconds between two runs
+ACCEPT = ("--accept", "items-drop", "--accept", "kept-low", "--accept", "size-jump")  # what 3 March breaks
 
 
 @struct(frozen=True)
@@ -60,17 +63,20 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class _Serving:
+class Serving:
     """What a recommender sees: the pointer in the store, and the blobs that it names."""
 
     url: str
     access: Access
+    pointer: str = _POINTER
 
     @property
     def place(self) -> str:
-        return f"{self.url}/{_POINTER}".removeprefix("file://")
+        return f"{self.url}/{self.pointer}".removeprefix("file://")
 
-    def read(self, key: str = _POINTER) -> bytes:
+    def read(self, key: str = "") -> bytes:
+        """The bytes of a key; default: of the pointer."""
+        key = key or self.pointer
         held = open_store(self.url, self.access).read(key)
         if held is None:
             raise Problem(f"the demo stops: nothing stands at {self.url}/{key}")
@@ -85,7 +91,7 @@ class _Serving:
         return f"sha256 {hashlib.sha256(self.read()).hexdigest()}  {self.place}"
 
 
-class _Story:
+class Story:
     """Tells and runs. Every command's exit status is checked."""
 
     def __init__(self, root: Path, say: Callable[[str], None]) -> None:
@@ -108,6 +114,19 @@ class _Story:
         """Run a command, `pointsman` being this very program; Problem unless it ends with `ends`."""
         command = shlex.join(words)
         self.say(f"$ {command}")
+        self._ended(command, *self._ran(words), ends)
+
+    def until(self, shows: str, *words: str, ends: int = 0) -> None:
+        """Run a command again and again until it shows a text, and tell the last run; Problem after two minutes."""
+        command, latest = shlex.join(words), time.monotonic() + _PATIENCE
+        while shows not in (found := self._ran(words))[1] and time.monotonic() < latest:
+            time.sleep(_PAUSE)
+        self.say(f"$ {command}")
+        self._ended(command, *found, ends)
+        if shows not in found[1]:
+            raise Problem(f"the demo stops: `{command}` does not say {shows!r} (in {self.directory})")
+
+    def _ran(self, words: Sequence[str]) -> tuple[int, str]:
         program = [sys.executable, "-P", "-m", "pointsman"] if words[0] == "pointsman" else [words[0]]
         ran = subprocess.run(
             [*program, *words[1:]],
@@ -118,14 +137,16 @@ class _Story:
             stderr=subprocess.STDOUT,
             check=False,
         )
-        if said := ran.stdout.decode(errors="replace").rstrip():
+        return ran.returncode, ran.stdout.decode(errors="replace").rstrip()
+
+    def _ended(self, command: str, code: int, said: str, ends: int) -> None:
+        if said:
             self.say(said)
-        if ran.returncode:
-            self.say(f"(exit code {ran.returncode})")
-        self.steps.append(DemoStep(command, ran.returncode))
-        if ran.returncode != ends:
-            wrong = f"ended with exit code {ran.returncode}, not {ends}"
-            raise Problem(f"the demo stops: `{command}` {wrong} (in {self.directory})")
+        if code:
+            self.say(f"(exit code {code})")
+        self.steps.append(DemoStep(command, code))
+        if code != ends:
+            raise Problem(f"the demo stops: `{command}` ended with exit code {code}, not {ends} (in {self.directory})")
 
 
 def demo(
@@ -141,13 +162,10 @@ def demo(
         split_url(store)
         if next(open_store(store.rstrip("/"), access).keys("", _POINTER.count("/") + 1), None) is not None:
             raise Problem(f"something stands below {store} already: name another prefix")
-    root = _root(directory)
-    story = _Story(root, say)
-    serving = _Serving(store.rstrip("/") if store is not None else f"file://{root}/store", access)
-    with resources.as_file(resources.files("pointsman").joinpath("demo_data/staging")) as staged:
-        shutil.copytree(staged, root / "staging")
-
-    story.say(f"Everything happens in {root}, which stays when this is over.")
+    root = root_for(directory)
+    story = Story(root, say)
+    serving = Serving(store.rstrip("/") if store is not None else f"file://{root}/store", access)
+    stage(story)
     _set_up(story, serving)
     _ordinary_days(story, serving)
     good, items = serving.read(), serving.popular()
@@ -158,7 +176,14 @@ def demo(
     return Outcome(Told(str(root), story.steps, Served(serving.place, digest)))
 
 
-def _set_up(story: _Story, serving: _Serving) -> None:
+def stage(story: Story) -> None:
+    """Put the artifacts of three days where the pipeline would leave them."""
+    with resources.as_file(resources.files("pointsman").joinpath("demo_data/staging")) as staged:
+        shutil.copytree(staged, story.root / "staging")
+    story.say(f"Everything happens in {story.root}, which stays when this is over.")
+
+
+def _set_up(story: Story, serving: Serving) -> None:
     local = serving.url.startswith("file://")
     story.tell(
         f"""A manifest repository decides what the recommender of the shop "grocer" shows on its home page. Here is a
@@ -174,41 +199,41 @@ def _set_up(story: _Story, serving: _Serving) -> None:
     story.run("git", "push", "--quiet", "--set-upstream", "origin", "main")
 
 
-def _ordinary_days(story: _Story, serving: _Serving) -> None:
+def _ordinary_days(story: Story, serving: Serving) -> None:
     story.tell(
         """1 March. The pipeline has built five artifacts. The CI bot publishes them: they are stored under the hash of
         their bytes, recorded in git, and a pull request proposes to make them current. Serving has not changed yet."""
     )
-    story.run("pointsman", "publish", "../staging", "--window", _DAYS[0], "--run", "https://ci.example/runs/301")
+    story.run("pointsman", "publish", "../staging", "--window", DAYS[0], "--run", "https://ci.example/runs/301")
     story.tell("A reviewer looks, and merges. The merge is the swap; sync shows it to serving.")
     story.run("pointsman", "pr", "list")
     story.run("pointsman", "pr", "merge", "grocer/home")
     story.run("pointsman", "sync")
     story.tell("2 March, the same again; this time the bot may merge what passes the rules.")
     story.run(
-        "pointsman", "publish", "../staging", "--window", _DAYS[1], "--run", "https://ci.example/runs/302", "--merge"
+        "pointsman", "publish", "../staging", "--window", DAYS[1], "--run", "https://ci.example/runs/302", "--merge"
     )
     story.run("pointsman", "sync")
     story.tell(f"The home page can now show {serving.popular()} popular items. Remember the file that serving reads:")
     story.say(serving.digest())
 
 
-def _broken_day(story: _Story, serving: _Serving, items: int) -> None:
+def _broken_day(story: Story, serving: Serving, items: int) -> None:
     story.tell(
         """3 March. Something upstream broke in the night and most events are missing. The pipeline did not notice.
         Pointsman does, and writes nothing:"""
     )
-    day = ("pointsman", "publish", "../staging", "--window", _DAYS[2], "--run", "https://ci.example/runs/303")
+    day = ("pointsman", "publish", "../staging", "--window", DAYS[2], "--run", "https://ci.example/runs/303")
     story.run(*day, ends=1)
     story.tell("Someone is sure that it is fine, and ships it all the same. The reason goes into git for good.")
-    story.run(*day, *_ACCEPT, "--reason", "clearance sale, fewer items are right", "--merge")
+    story.run(*day, *ACCEPT, "--reason", "clearance sale, fewer items are right", "--merge")
     story.run("pointsman", "sync")
     story.tell("It was not fine. The phone rings; on-call looks at what is current, since when, and by whom:")
     story.run("pointsman", "status", "grocer/home")
     story.tell(f"The home page is down from {items} popular items to {serving.popular()}. The 3 March ship has to go.")
 
 
-def _roll_back(story: _Story, serving: _Serving, good: bytes) -> None:
+def _roll_back(story: Story, serving: Serving, good: bytes) -> None:
     story.tell("Rolling back needs git and nothing else: the ship is the newest commit of main, so revert it.")
     story.run("git", "pull", "--quiet", "--ff-only")
     story.run("git", "revert", "--no-edit", "HEAD")
@@ -222,10 +247,10 @@ def _roll_back(story: _Story, serving: _Serving, good: bytes) -> None:
     story.tell(f"The same file, byte for byte, as on 2 March: {serving.popular()} popular items again.")
 
 
-def _look_back(story: _Story) -> None:
+def _look_back(story: Story) -> None:
     story.tell("And a bot that tries to bring 3 March back, by mistake or by retry, is told so:")
-    day = ("pointsman", "publish", "../staging", "--window", _DAYS[2])
-    story.run(*day, *_ACCEPT, "--reason", "again", ends=1)
+    day = ("pointsman", "publish", "../staging", "--window", DAYS[2])
+    story.run(*day, *ACCEPT, "--reason", "again", ends=1)
     story.tell("What an auditor reads a year later:")
     story.run("pointsman", "log", "grocer/home")
     story.tell(
@@ -234,7 +259,7 @@ def _look_back(story: _Story) -> None:
     )
 
 
-def _root(directory: str | None) -> Path:
+def root_for(directory: str | None) -> Path:
     if directory is None:
         return Path(os.path.realpath(tempfile.mkdtemp(prefix="pointsman-demo-")))
     root = Path(os.path.abspath(directory))
