@@ -75,6 +75,8 @@ COMMANDS: Mapping[str, Of] = {
     "audit": Of("", "audit.audit", (
         Row("--accept-rewrite", None, {"accept_rewrite": True}),
         Row("--bundle", "main.tar", {"bundle": "main.tar"}),
+        Row("--since", "2h", {"since": "2h"}),
+        Row("--until", "2026-03-02", {"until": "2026-03-02"}),
     )),
     "audit --verify-bundle": Of("--verify-bundle main.tar", "audit.verify_bundle", (
         Row("--verify-bundle", "other.tar", {"0": "other.tar"}),

@@ -16,11 +16,12 @@ from playwright.sync_api import Browser
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.cli.main import main
+from pointsman.errors import Problem
 from pointsman.history.signatures import Signature
 from pointsman.outcome import as_document
 from pointsman.report.audit import html as audit_html
 from pointsman.report.audit import markdown, terminal
-from pointsman.report.audit.value import Audit, Signed, Signer
+from pointsman.report.audit.value import Audit, Signed, Signer, Told
 from pointsman.struct import members, replace
 from pointsman.verbs import audit, log
 from pointsman.workspace import Workspace
@@ -283,3 +284,23 @@ def test_the_command_prints_each_form_and_no_two_at_once(kept: Kept, capsys: pyt
         assert html.unescape(capsys.readouterr().out).startswith(begin)
     assert main(["-C", desk, "audit", "--format", "html", "--json"]) == 2
     assert "leave one out" in capsys.readouterr().err
+
+
+def test_a_part_of_the_history_is_told_and_all_of_it_is_judged(kept: Kept, found: Audit) -> None:
+    shop = kept.fresh()
+    with shop.open() as repo:
+        workspace = Workspace(repo)
+        all_of_it = audit.audit(workspace, since="2000-01-01", until="now").value
+        nothing = audit.audit(workspace, until="2000-01-01")
+        with pytest.raises(Problem, match="--since now is after --until 2h"):
+            audit.audit(workspace, since="now", until="2h")
+        with pytest.raises(Problem, match="--since soon is not a date or time"):
+            audit.audit(workspace, since="soon")
+    assert all_of_it.window is not None
+    assert replace(all_of_it, window=None) == replace(found, main=all_of_it.main)
+    told = nothing.value
+    assert (nothing.exit_code, told.commits, told.period, told.events, told.faults) == (0, 0, None, [], [])
+    assert told.window == Told(None, "2000-01-01T23:59:59Z", found.counts.broken)
+    assert found.counts.broken
+    assert nothing.notes[-1] == f"faults outside of this time: {found.counts.broken}; pointsman audit tells them"
+    assert "0 commits of main to 2000-01-01T23:59:59Z: no rule was broken" in terminal.render(told)

@@ -6,6 +6,7 @@ import itertools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pointsman.errors import Problem
@@ -21,6 +22,26 @@ _DAY = len("2026-03-01")
 _SHORTEST_COMMIT = 5  # digits: 12345d may be one
 HOW_TO_WRITE = "a time is written 2h (ago), 2026-03-01 or 2026-03-01T05:10:00Z"
 _AHEAD = 3600  # seconds: clocks that somebody sets do not differ so much
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of the past, both ends included, in seconds since 1970. None: without an end."""
+
+    since: int | None = None
+    until: int | None = None
+
+    @classmethod
+    def read(cls, since: str | None, until: str | None, now: int) -> Window:
+        """What --since and --until mean, a date alone its whole day; Problem for what is no time, or if they cross."""
+        first, last = _moment(since, "--since", now), _moment(until, "--until", now, whole_day=True)
+        if first is not None and last is not None and first > last:
+            raise Problem(f"--since {since} is after --until {until}")
+        return cls(first, last)
+
+    def has(self, time: int) -> bool:
+        """Whether a moment lies in it."""
+        return (self.since is None or self.since <= time) and (self.until is None or time <= self.until)
 
 
 class CommitTimes:
@@ -106,6 +127,15 @@ def read_past(text: str, now: int, *, whole_day: bool = False) -> int | None:
     """Like `read_time`, but "now" and lengths of time count, too: 2h is two hours before `now`, seconds since 1970."""
     ago = 0 if text == "now" else duration(text) if len(text) < _SHORTEST_COMMIT else None
     return read_time(text, whole_day=whole_day) if ago is None else now - ago
+
+
+def _moment(text: str | None, option: str, now: int, *, whole_day: bool = False) -> int | None:
+    if text is None:
+        return None
+    found = read_past(text, now, whole_day=whole_day)
+    if found is None:
+        raise Problem(f"{option} {text} is not a date or time: {HOW_TO_WRITE}")
+    return found
 
 
 def read_time(text: str, *, whole_day: bool = False) -> int | None:

@@ -15,7 +15,7 @@ from pointsman.forge.links import called, commit_page
 from pointsman.gate.gate import Gate
 from pointsman.gate.unmounted import require_mounted, serves_from_store
 from pointsman.history.signatures import Signatures
-from pointsman.history.times import clock_ahead
+from pointsman.history.times import Window, clock_ahead
 from pointsman.outcome import Outcome
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo.repository import Repository
@@ -45,19 +45,30 @@ _FROM_OUTSIDE = (
 )
 
 
-def verify_bundle(path: str, progress: Progress = SILENCE) -> Outcome[Audit]:
+def verify_bundle(
+    path: str, progress: Progress = SILENCE, *, since: str | None = None, until: str | None = None
+) -> Outcome[Audit]:
     """Audit the main of an archive, with neither network, store nor repository. Problem if it is no such archive."""
     with open_bundle(Path(path)) as repo:
-        return audit(Workspace(repo, progress=progress, offline=True))
+        return audit(Workspace(repo, progress=progress, offline=True), since=since, until=until)
 
 
-def audit(workspace: Workspace, *, accept_rewrite: bool = False, bundle: str | None = None) -> Outcome[Audit]:
+def audit(
+    workspace: Workspace,
+    *,
+    accept_rewrite: bool = False,
+    bundle: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> Outcome[Audit]:
     """Judge the commits of main after `[audit] since`, or all, and report what they did. Exit 1 if one broke a rule
     that it did not accept.
 
     Remembers beside the serving pointers how far it came, so that a rewrite of what was audited shows in the next one.
     Offline it neither knows that nor claims. `bundle`: a new file for the archive of what was judged.
+    `since`, `until`: times; what came into force outside of them is judged and not told, and fails nothing.
     """
+    window = Window.read(since, until, workspace.now)
     if bundle is not None:
         require_free(Path(bundle))
     repo, gate = workspace.repo, workspace.gate
@@ -69,15 +80,15 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False, bundle: str | N
     lost = sorted({fault for fence in fences for fault in rewrite_faults(gate, Checkpoint.AUDIT, fence, main)})
     lost = [] if accept_rewrite else lost
     index = repo.read_history()
-    since = Oid(settings.audit_since)
-    if since and since not in index:
-        raise Problem(f"[audit] since names {short(since)}, which is no commit of main: name one that git log shows")
+    start = Oid(settings.audit_since)
+    if start and start not in index:
+        raise Problem(f"[audit] since names {short(start)}, which is no commit of main: name one that git log shows")
     signatures = Signatures(gate.documents, main, clock=workspace.now)
-    report = Report(gate.past, main, since or None, signatures)
+    report = Report(gate.past, main, start or None, signatures, window)
     report.lost(lost)
     every = index.commits[::-1]
     for some in in_batches(repo, every):
-        judged = [commit for commit in some if not since or not index.is_older(commit.oid, since)]
+        judged = [commit for commit in some if not start or not index.is_older(commit.oid, start)]
         signatures.look(judged)
         report.pass_over(some[: len(some) - len(judged)])
         for commit in judged:
@@ -98,6 +109,8 @@ def audit(workspace: Workspace, *, accept_rewrite: bool = False, bundle: str | N
         size = write_bundle(repo, main, settings.allowed_signers, Path(bundle))
         notes.append(f"wrote {bundle}, {size:,} bytes")
     found = replace(report.value(Tombstones(gate, main, workspace.now)), claims=claims)
+    if found.window and found.window.outside:
+        notes.append(f"faults outside of this time: {found.window.outside:,}; pointsman audit tells them")
     if not workspace.offline:
         found = replace(found, repository=called(repo), commit_pages=commit_page(settings.forge, repo.remote))
     return Outcome(found, 1 if found.counts.broken else 0, tuple(notes))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pointsman.errors import Problem
 from pointsman.history.events import Event, LoggedEvent, events, shipped_ever
 from pointsman.history.targets import choose
-from pointsman.history.times import HOW_TO_WRITE, read_past
+from pointsman.history.times import Window
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -46,16 +46,13 @@ class Log:
 
 def log(workspace: Workspace, query: Query) -> Outcome[Log]:
     """The events asked for, newest first, one per commit and target."""
-    since = _moment(query.since, "--since", workspace.now)
-    until = _moment(query.until, "--until", workspace.now, whole_day=True)
-    if since is not None and until is not None and since > until:
-        raise Problem(f"--since {query.since} is after --until {query.until}")
+    window = Window.read(query.since, query.until, workspace.now)
     repo = workspace.repo
     repo.refresh()
     told = [
         event
         for event in events(repo, _targets(repo, query.targets), records=query.records)
-        if (since is None or since <= event.at) and (until is None or event.at <= until) and _matches(event, query)
+        if window.has(event.at) and _matches(event, query)
     ][: query.most]
     told = with_approvals(workspace.forge, told) if query.approvals else told
     return Outcome(Log([event.told() for event in signed(workspace, told)]))
@@ -90,15 +87,6 @@ def with_approvals(forge: Forge, told: Sequence[Event]) -> list[Event]:
             pull = forge.merged_as(event.commit.oid)
             known[event.commit.oid] = forge.approvals(pull) if pull is not None else None
     return [replace(event, approved_by=known[event.commit.oid]) for event in told]
-
-
-def _moment(text: str | None, option: str, now: int, *, whole_day: bool = False) -> int | None:
-    if text is None:
-        return None
-    found = read_past(text, now, whole_day=whole_day)
-    if found is None:
-        raise Problem(f"{option} {text} is not a date or time: {HOW_TO_WRITE}")
-    return found
 
 
 def _matches(event: Event, query: Query) -> bool:

@@ -14,7 +14,7 @@ from pointsman.gate.lineage import Past
 from pointsman.history.events import Event, EventReader
 from pointsman.history.signatures import Signatures
 from pointsman.history.signed import with_signed
-from pointsman.history.times import CommitTimes
+from pointsman.history.times import CommitTimes, Window
 from pointsman.report.audit.value import (
     Audit,
     AuditedEvent,
@@ -27,6 +27,7 @@ from pointsman.report.audit.value import (
     RetiredVersion,
     Signed,
     Signer,
+    Told,
 )
 from pointsman.retention.ripe import Tombstones
 from pointsman.state.documents import rfc3339
@@ -35,10 +36,11 @@ from pointsman.state.paths import path_kind
 
 
 class Report:
-    """The report of an audit of all of main after `since`, under construction."""
+    """The report of an audit of all of main after `since`, under construction. Of it `window` alone is told."""
 
-    def __init__(self, past: Past, main: Oid, since: Oid | None, signatures: Signatures) -> None:
+    def __init__(self, past: Past, main: Oid, since: Oid | None, signatures: Signatures, window: Window) -> None:
         self._past, self._main, self._since, self._signatures = past, main, since, signatures
+        self._window, self._outside = window, 0
         self._moments = CommitTimes(past.repo, main)
         self._reader = EventReader(past.repo, self._moments)
         self._commits: list[Commit] = []
@@ -58,6 +60,10 @@ class Report:
 
     def add(self, commit: Commit, verdict: Verdict) -> None:
         """One judged commit."""
+        if not self._window.has(self._moments.of(commit.oid)):
+            self._outside += len(verdict.faults)
+            self.pass_over([commit])
+            return
         self._commits.append(commit)
         judged = verdict.evidence
         assert judged is not None
@@ -81,6 +87,7 @@ class Report:
             people=self._people(),
             signatures=self._signed(),
             faults=self._faults,
+            window=self._told_window(),
             retired=[self._retired(tombstones, path, commit) for path, commit in sorted(self._graves.items())],
         )
 
@@ -100,6 +107,13 @@ class Report:
             by=commit.author,
             committer=commit.committer,
         )
+
+    def _told_window(self) -> Told | None:
+        ends = self._window.since, self._window.until
+        if ends == (None, None):
+            return None
+        since, until = (rfc3339(end) if end is not None else None for end in ends)
+        return Told(since, until, self._outside)
 
     def _period(self) -> Period | None:
         if not self._commits:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pointsman.history.signatures import Signature
-from pointsman.report.audit.value import Audit, AuditedEvent, LandedFault, RetiredVersion
+from pointsman.report.audit.value import Audit, AuditedEvent, LandedFault, RetiredVersion, Told
 from pointsman.report.words import shown, some
 from pointsman.state.names import short
 from pointsman.values import CommitId
@@ -36,7 +36,14 @@ def verdict(found: Audit) -> str:
     broken = found.counts.broken
     since = f" since {short(found.since)}" if found.since else ""
     what = f"{broken} fault{'s' if broken > 1 else ''}" if broken else "no rule was broken"
-    return f"{found.commits:,} commit{'' if found.commits == 1 else 's'} of main{since}: {what}"
+    window = f" {within(found.window)}" if found.window else ""
+    return f"{found.commits:,} commit{'' if found.commits == 1 else 's'} of main{since}{window}: {what}"
+
+
+def within(window: Told) -> str:
+    """The part of the history that is told, in words."""
+    ends = (("from", window.since), ("to", window.until))
+    return " ".join(f"{word} {end}" for word, end in ends if end)
 
 
 def facts(found: Audit) -> list[tuple[str, str]]:
@@ -45,6 +52,9 @@ def facts(found: Audit) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = [("main", found.main)]
     if found.since:
         rows.append(("taken as it stands", f"{found.since}, and all before it"))
+    if found.window:
+        rows.append(("told", within(found.window)))
+        rows.append(("faults outside of that, not told", f"{found.window.outside:,}"))
     if period:
         rows.append(("from", f"{period.first.at} {period.first.commit}"))
         rows.append(("to", f"{period.last.at} {period.last.commit}"))

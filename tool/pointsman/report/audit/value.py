@@ -32,6 +32,15 @@ class Period:
 
 
 @struct(frozen=True)
+class Told:
+    """The part of the history that a report tells, both ends included; null: without an end."""
+
+    since: Moment | None
+    until: Moment | None
+    outside: Annotated[Count, "faults of commits outside of it that no commit accepts, and that are not told"]
+
+
+@struct(frozen=True)
 class Counts:
     """How many events of each kind there were, and what was unusual."""
 
@@ -129,8 +138,8 @@ class Audit:
 
     main: CommitId
     since: Annotated[CommitId | None, "taken as it stands, with all before it"]
-    commits: Annotated[Count, "how many were judged"]
-    period: Annotated[Period | None, "the first and the last commit judged, null if there was none"]
+    commits: Annotated[Count, "how many were judged, of those that window has if there is one"]
+    period: Annotated[Period | None, "the first and the last of them, null if there was none"]
     counts: Counts
     events: Annotated[Sequence[AuditedEvent], "oldest first, as log tells them"]
     people: Annotated[Sequence[Person], "those with the most commits first"]
@@ -142,3 +151,4 @@ class Audit:
     ] = None
     repository: Annotated[str | None, "the origin, without credentials; not of an archive"] = None
     commit_pages: Annotated[str | None, "where the forge shows a commit, but for its id, if it is known"] = None
+    window: Annotated[Told | None, "with --since or --until: what came into force outside of it is left out"] = None
