@@ -16,6 +16,7 @@ from pointsman.cli.main import cli, main
 from pointsman.errors import Problem
 from pointsman.state.log_line import FIELDS
 from pointsman.state.names import Target
+from pointsman.verbs.hold import Request, change_hold
 from pointsman.workspace import Workspace
 
 RUN = "https://ci.example/1"
@@ -108,6 +109,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--until", "3d", {"until": "3d"}),
         Row("--reason", "because", {"reason": "because"}),
         Row("--now", None, {"now": True}),
+        Row("--dry-run", None, {"dry_run": True}),
     )),
     "init": Of("there", "init.init", (
         Row("--store", "file:///s", {"store": "file:///s"}),
@@ -130,6 +132,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--explain", "main~1", {"1": "main~1"}),
         Row("--approvals", None, {"approvals": True}),
     )),
+    "pr close": Of("grocer/home", "pr.close", (Row("--dry-run", None, {"dry_run": True}),)),
     "publish": Of("file.json", "publish.publish", (
         *SHIPS,
         Row("--window", "all", {"windows": ("all",)}),
@@ -140,6 +143,7 @@ COMMANDS: Mapping[str, Of] = {
     "release": Of("grocer/home --reason why", "hold.change_hold", (
         Row("--reason", "because", {"reason": "because"}),
         Row("--now", None, {"now": True}),
+        Row("--dry-run", None, {"dry_run": True}),
     )),
     "retire": Of(VERSION, "retire.retire", (
         Row("--erase", None, {"erase": True}),
@@ -228,7 +232,7 @@ COMMANDS: Mapping[str, Of] = {
 def command_of(name: str) -> list[str]:
     """The command's words in a name of the table."""
     first, *rest = name.split()
-    return [first, *rest[:1]] if first == "type" else [first]
+    return [first, *rest[:1]] if first in ("type", "pr") else [first]
 
 
 def options(command: click.Command, name: str = "") -> Iterator[str]:
@@ -316,6 +320,10 @@ def test_an_option_changes_for_its_verb_what_it_says_and_nothing_else(
 
 
 DRY: Mapping[str, Callable[[Shop], tuple[str, ...]]] = {
+    "hold": lambda shop: ("hold", "grocer/home", "--until", "2h", "--reason", "x"),
+    "hold --now": lambda shop: ("hold", "all", "--until", "2h", "--reason", "x", "--now"),
+    "release": lambda shop: ("release", "grocer/home", "--reason", "x", "--now"),
+    "pr close": lambda shop: ("pr", "close", "grocer/home"),
     "publish": lambda shop: ("publish", str(popularity(shop.root / "p.json", 45))),
     "publish of something new": lambda shop: ("publish", str(STAGING / "bookshop"), "--merge"),
     "publish --record-only": lambda shop: ("publish", str(popularity(shop.root / "p.json", 45)), "--record-only"),
@@ -355,6 +363,11 @@ def test_a_dry_run_writes_nothing_where_the_same_without_it_does(what: str, kept
     pointer = shop.store / "registry/current/grocer/home/manifest.json"
     if what == "sync":
         pointer.unlink()
+    if what == "release":
+        with shop.open() as repo:
+            change_hold(Workspace(repo), Request("grocer/home", "2h", "x", now=True))
+    if what == "pr close":
+        shop.publish(popularity(shop.root / "p.json", 45))
     words = ("-C", str(shop.desk), *DRY[what](shop))
     before = shop.everything()
     assert main([*words, "--dry-run"]) == 0

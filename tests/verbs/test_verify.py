@@ -15,12 +15,12 @@ from shop import GROCER, Shop, popularity
 
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
-from pointsman.state.names import Target
+from pointsman.state.names import Pattern, Target
 from pointsman.verbs.verify import Choice, read_shard, verify
 from pointsman.workspace import Workspace
 
 
-def verified(shop: Shop, *targets: Target, **choice: Any) -> Outcome[Any]:
+def verified(shop: Shop, *targets: Target | Pattern, **choice: Any) -> Outcome[Any]:
     with shop.open() as repo:
         return verify(Workspace(repo), targets, Choice(**choice))
 
@@ -128,3 +128,11 @@ def test_several_processes_tell_what_one_does(tmp_path: Path, kind: str, request
     assert json.loads(three.stdout)["blobs"] == 10
     assert len(json.loads(three.stdout)["faults"]) == 2
     assert 0 < json.loads(shard.stdout)["blobs"] < 10
+
+
+def test_a_pattern_names_the_targets_that_it_matches(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    shop.publish(day=1, merge=True)
+    assert verified(shop, Pattern.parse("gro*/*"), GROCER).document["blobs"] == 5
+    with pytest.raises(Problem, match=r"no target on main matches baker/\*"):
+        verified(shop, GROCER, Pattern.parse("baker/*"))

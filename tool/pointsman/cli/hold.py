@@ -23,16 +23,17 @@ if TYPE_CHECKING:
     "--reason", metavar="TEXT", type=TEXT, required=True, help="Why; people whose ship is stopped will read it."
 )
 @click.option("--now", is_flag=True, help="Change main at once, without a pull request.")
+@click.option("--dry-run", is_flag=True, help="Judge it, write nothing.")
 @json_option
 @click.pass_obj
-def hold(call: Call, target: str, until: str, reason: str, now: bool) -> Answer:
+def hold(call: Call, target: str, until: str, reason: str, now: bool, dry_run: bool) -> Answer:
     """Stop ships of a target, or of all targets, for some time.
 
     Restores still pass. The hold works as soon as it is on main.
     """
     from pointsman.verbs import hold as verb
 
-    request = verb.Request(target, until=until, reason=reason, now=now)
+    request = verb.Request(target, until=until, reason=reason, now=now, dry_run=dry_run)
     with call.workspace() as workspace:
         return Answer(verb.change_hold(workspace, request), render)
 
@@ -41,13 +42,14 @@ def hold(call: Call, target: str, until: str, reason: str, now: bool) -> Answer:
 @click.argument("target", metavar="TARGET|all", type=HOLDABLE)
 @click.option("--reason", metavar="TEXT", type=TEXT, help="Why; git log shows it.")
 @click.option("--now", is_flag=True, help="Change main at once, without a pull request; needs --reason.")
+@click.option("--dry-run", is_flag=True, help="Judge it, write nothing.")
 @json_option
 @click.pass_obj
-def release(call: Call, target: str, reason: str | None, now: bool) -> Answer:
+def release(call: Call, target: str, reason: str | None, now: bool, dry_run: bool) -> Answer:
     """End a hold before its time."""
     from pointsman.verbs import hold as verb
 
-    request = verb.Request(target, reason=reason or "", now=now)
+    request = verb.Request(target, reason=reason or "", now=now, dry_run=dry_run)
     with call.workspace() as workspace:
         return Answer(verb.change_hold(workspace, request), render)
 
@@ -59,6 +61,8 @@ def render(told: HoldChange) -> str:
     held = f"on hold {hold} ({hold.reason})" if hold else "no hold"
     before = f"; it was on hold {was} ({was.reason})" if was and outcome != "unchanged" else ""
     others = f"; {told.says}" if told.says else ""
+    if outcome == "dry-run":
+        return f"{on}: would be {held if hold else 'released'}{before}{others}; nothing was written"
     if outcome == "merged":
         commit = short(told.commit or "")
         if hold and hold.until:

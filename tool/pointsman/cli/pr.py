@@ -62,14 +62,15 @@ def pr_merge(call: Call, pull: str) -> Answer:
 
 @pr.command("close", epilog=example("pointsman pr close grocer/home"))
 @click.argument("pull", metavar="ID", type=PULL)
+@click.option("--dry-run", is_flag=True, help="Say which one it is, and leave it open.")
 @json_option
 @click.pass_obj
-def pr_close(call: Call, pull: str) -> Answer:
+def pr_close(call: Call, pull: str, dry_run: bool) -> Answer:
     """Close one pull request. main and the records do not change."""
     from pointsman.verbs import pr as pulls
 
     with call.workspace() as workspace:
-        return Answer(pulls.close(workspace, pull), render_closed)
+        return Answer(pulls.close(workspace, pull, dry_run=dry_run), render_closed)
 
 
 @pr.command("refresh", epilog=example("pointsman pr refresh"))
@@ -131,6 +132,8 @@ def render_merged(merged: Merged) -> str:
 
 def render_closed(closed: Closed) -> str:
     """Which branch went."""
+    if closed.dry_run:
+        return f"would close {closed.closed.branch}; nothing was written"
     return f"closed {closed.closed.branch}"
 
 

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.arguments import COUNT, TARGET, TEXT
+from pointsman.cli.arguments import COUNT, TARGETS, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
-    from pointsman.state.names import Target
+    from pointsman.state.names import Pattern, Target
     from pointsman.verbs.verify import Verified
 
 
 @click.command(epilog=example("pointsman verify --all --shard 1/4"))
-@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGET)
+@click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGETS)
 @click.option("--all", "every", is_flag=True, help="Check every recorded version; default: the current ones.")
 @click.option("--sample", metavar="N", type=COUNT, help="Check only N of them, chosen at random.")
 @click.option("--shard", metavar="I/N", type=TEXT, default="1/1", help="Check only the I-th of N parts of them.")
@@ -24,9 +24,17 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def verify(
-    call: Call, targets: tuple[Target, ...], every: bool, sample: int | None, shard: str, repair_from: str | None
+    call: Call,
+    targets: tuple[Target | Pattern, ...],
+    every: bool,
+    sample: int | None,
+    shard: str,
+    repair_from: str | None,
 ) -> Answer:
-    """Read stored blobs again and check their hashes."""
+    """Read stored blobs again and check their hashes.
+
+    TARGET may be a pattern, such as 'grocer/*'.
+    """
     from pointsman.verbs import verify as verb
 
     choice = verb.Choice(every, sample, verb.read_shard(shard), repair_from or "")

@@ -44,6 +44,7 @@ class Request:
     reason: str = ""
     now: bool = False
     rollout: str = ""  # the commit of a ship that shall reach no further ring
+    dry_run: bool = False  # judge it, write nothing
 
     def __post_init__(self) -> None:
         check_words("", (), self.reason)
@@ -51,7 +52,7 @@ class Request:
 
 
 Became = Annotated[
-    Literal["opened", "updated", "merged", "unchanged"],
+    Literal["opened", "updated", "merged", "unchanged", "dry-run"],
     "it binds, or is released, once it is on main: with merged, or with unchanged where pull_request is null",
 ]
 
@@ -125,7 +126,7 @@ def change_hold(workspace: Workspace, request: Request) -> Outcome[HoldChange]:
     repo = workspace.repo
     repo.skips_tables = True
     repo.refresh()
-    offer = (lambda: repo.main) if request.now else None
+    offer = (lambda: repo.main) if request.now and not request.dry_run else None
     return Outcome(until_settled(repo, lambda: _change(workspace, request, wanted), offer=offer, urgent=True))
 
 
@@ -157,12 +158,15 @@ def _change(workspace: Workspace, request: Request, wanted: Hold | None) -> Hold
     branch = hold_branch(request.target)
     ref = f"refs/heads/{branch}"
     there = repo.heads.get(ref)
-    if there is not None and not request.now and _asks_for(repo, there, path, entry, wanted):
+    asked = there is not None and not request.now and _asks_for(repo, there, path, entry, wanted)
+    if there is not None and asked and not request.dry_run:
         return told(wanted, "unchanged", there, pulls.show_on_forge(workspace, branch, there))
     commit = _commit(repo, main, request, path, wanted)
     verdict = workspace.gate.judge_change(main, commit, notes=False)
     if verdict.faults:
         raise Refused(verdict.faults)
+    if request.dry_run:
+        return told(wanted, "dry-run")
     if request.now:
         overtaken = [Move(ref, None, there)] if there is not None else []
         repo.move([Move(MAIN, commit, main), *overtaken], NOT_NOW)

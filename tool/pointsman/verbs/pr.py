@@ -86,6 +86,7 @@ class Closed:
 
     closed: PullRequest
     targets: Sequence[TargetName]
+    dry_run: Annotated[bool, "it is still open"] = False
 
 
 def list_pulls(workspace: Workspace) -> Outcome[Listed]:
@@ -160,9 +161,10 @@ def merge(workspace: Workspace, text: str) -> Outcome[Merged]:
     return Outcome(Merged(merge_pull(workspace, pull), _targets(pull), "merged"))
 
 
-def close(workspace: Workspace, text: str) -> Outcome[Closed]:
-    """Close one pull request: its branch goes, main and the records stay."""
+def close(workspace: Workspace, text: str, *, dry_run: bool = False) -> Outcome[Closed]:
+    """Close one pull request: its branch goes, main and the records stay. With `dry_run` only say which."""
     workspace.repo.refresh()
     pull = find(workspace, text)
-    close_pull(workspace, pull)
-    return Outcome(Closed(reference(pull), _targets(pull)))
+    if not dry_run:
+        close_pull(workspace, pull)
+    return Outcome(Closed(reference(pull), _targets(pull), dry_run))

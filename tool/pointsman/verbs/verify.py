@@ -16,12 +16,13 @@ from pointsman.errors import Blocked, Fault, Problem, Unreachable
 from pointsman.gate.documents import Documents
 from pointsman.gate.unmounted import require_mounted
 from pointsman.history.events import unknown
+from pointsman.history.targets import choose
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention.repairing import Lost, repair
 from pointsman.retention.ripe import Tombstones
 from pointsman.settings import Settings
-from pointsman.state.names import Target, is_name, is_version
+from pointsman.state.names import Pattern, Target, is_name, is_version
 from pointsman.store.processes import cores, in_processes
 from pointsman.struct import struct
 from pointsman.values import ArtifactType, Count, Moment, TargetName, ToldFault, Version, told
@@ -81,7 +82,7 @@ def read_shard(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> Outcome[Verified]:
+def verify(workspace: Workspace, targets: Sequence[Target | Pattern], choice: Choice) -> Outcome[Verified]:
     """Hash the chosen blobs of the targets named, of all without any. Exit 1 if one is missing or altered.
 
     A missing one is no fault if its tombstone is ripe. One without a tombstone is put back if `repair_from` has it.
@@ -92,10 +93,11 @@ def verify(workspace: Workspace, targets: Sequence[Target], choice: Choice) -> O
     gate, settings = workspace.gate, head.settings()
     require_mounted(gate.documents, head)
     known = sorted(_targets(head))
-    for target in targets:
+    named = choose(head, targets, more=known)
+    for target in named:
         if target not in known:
             raise Problem(unknown(target, [str(each) for each in known]))
-    slots = _chosen(_slots(gate.documents, head, sorted(set(targets)) or known, choice), choice)
+    slots = _chosen(_slots(gate.documents, head, sorted(named) or known, choice), choice)
     first = list(islice(slots, _MANY))
     parts = cores() if len(first) == _MANY else 1
     everything = chain(first, slots)
