@@ -52,6 +52,11 @@ class Workspace:
 
         return open_forge(self.repo)
 
+    @cached_property
+    def away(self) -> dict[str, str]:
+        """Rings that could not be reached, and why: nobody waits for one twice."""
+        return {}
+
     @property
     def now(self) -> int:
         """Seconds since 1970."""

@@ -29,9 +29,11 @@ def page_of(workspace: Workspace, branch: str, head: Oid, text: str, targets: Se
 def _body(workspace: Workspace, branch: str, head: Oid, lines: str) -> str:
     from pointsman.report.review import markdown  # imported here because a local forge needs no body
     from pointsman.report.review.document import describe
+    from pointsman.report.review.in_rings import in_rings
 
     gate, main = workspace.gate, workspace.repo.main
     review = describe(gate, main, head, gate.judge_change(main, head))
-    text = markdown.render(replace(review, pull_request=PullRequest(branch, None, branch)))
+    rings = in_rings(workspace, [each.target for each in review.targets])
+    text = markdown.render(replace(review, pull_request=PullRequest(branch, None, branch), rings=rings))
     said = f"\n<details><summary>What the commit says</summary>\n\n{fenced(lines)}\n</details>\n"
     return text + said if len(text) + len(said) <= BODY_LIMIT else text

@@ -15,6 +15,7 @@ from pointsman.history.earlier_states import earlier
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.review.document import describe
+from pointsman.report.review.in_rings import in_rings
 from pointsman.report.review.value import Review
 from pointsman.rules.evidence import Checkpoint, Evidence, Kind, TargetChange
 from pointsman.shipping import pulls
@@ -58,6 +59,7 @@ def review(
         replace(
             found,
             pull_request=pull,
+            rings=in_rings(workspace, [each.target for each in found.targets]),
             repository=called(repo),
             at=rfc3339(repo.time_of(subject.head)),
             commit_pages=commit_page(kind, repo.remote),

@@ -19,6 +19,7 @@ from pointsman.report.review.rows import (
     held,
     lost,
     movement,
+    ringed,
     rows,
     share,
     slots,
@@ -66,6 +67,8 @@ def _blocks(review: Review) -> Iterator[str]:
     # What a change accepts stands first; the headline before it only where it tells of evidence against the change.
     yield from [headline, *accepts] if speaks_against(review) else [*accepts, headline]
     for line in signed_lines(review.approvals, review.evidence):
+        yield f"- {plain(line)}"
+    for line in ringed(review):
         yield f"- {plain(line)}"
     yield from _table(targets)
     for hold in review.holds:

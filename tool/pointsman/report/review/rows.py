@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pointsman.guardrails.comparison import MEASURES
-from pointsman.report.review.value import Figures, Pair, ReviewedHold, ReviewedTarget, Side, Undoes
+from pointsman.report.review.value import Figures, Pair, Review, ReviewedHold, ReviewedTarget, Side, Undoes
+from pointsman.report.status import waiting
 from pointsman.report.words import bar, percent, shown, size
+from pointsman.serving.outcomes import Waiting
 from pointsman.state.names import short
 
 NOT_MEASURED = "not measured"
@@ -167,6 +169,29 @@ def held(hold: ReviewedHold) -> str:
     sets = f"sets a hold on {on} {hold.is_}: {shown(hold.is_.reason, 200)}" if hold.is_ else ""
     before = f" (it was {hold.was}: {shown(hold.was.reason, 200)})" if hold.was else ""
     return (sets or f"ends the hold on {on}") + before
+
+
+def ringed(review: Review) -> Iterator[str]:
+    """What each ring shows of each target, what waits for it, and how long the last ships took to reach it."""
+    for each in review.rings or ():
+        where, state = f"{each.target} in {each.ring}:", each.state
+        if state is None:
+            yield f"{where} cannot be read: {shown(each.says or '', 300)}"
+            continue
+        says = [short(state.commit) if state.commit else "nothing that main had"]
+        says[0] += f" since {state.given_at}" if state.given_at else ""
+        if state.due is not None and state.waits_for != "nothing":
+            says.append(waiting(Waiting(state.waits_for, state.due.commit, state.due.at)))
+        if each.took:
+            says.append(f"from {each.before} its last ships took {', '.join(map(_long, each.took))}")
+        yield f"{where} {'; '.join(says)}"
+
+
+def _long(seconds: int) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}".replace(".0 ", " ")
+    return f"{seconds} s"
 
 
 def lost(undoes: Undoes) -> str:

@@ -17,6 +17,7 @@ from pointsman.report.review.rows import (
     held,
     lost,
     movement,
+    ringed,
     rows,
     slots,
     trend,
@@ -69,6 +70,8 @@ def _head(console: Console, review: Review) -> None:
     console.print(shown(review.verdict, 1000), style="bold red" if review.is_stopped else "bold")
     for line in signed_lines(review.approvals, review.evidence):
         console.print(line)
+    for line in ringed(review):
+        console.print(line, style="dim")
     _rows(console, [row for target in targets for row in rows(target)])
     for hold in review.holds:
         console.print(held(hold), style="yellow")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Annotated, Literal
 
+from pointsman.serving.ring_state import RingState
 from pointsman.struct import struct
 from pointsman.values import (
     Approvals,
@@ -203,6 +204,18 @@ class ReviewedEvidence:
     says: Annotated[str, "why it does not do"]
 
 
+@struct(frozen=True)
+class ReviewedRing:
+    """What a ring shows of a target, before the change."""
+
+    target: TargetName
+    ring: str
+    state: Annotated[RingState | None, "null: it cannot be read"] = None
+    before: Annotated[str | None, "the ring that had them before"] = None
+    took: Annotated[Sequence[Count], "seconds from there to here, of its last ships, the last one last"] = ()
+    says: Annotated[str | None, "why it cannot be read"] = None
+
+
 @struct(frozen=True, kw_only=True)
 class Review:
     """What a change means for those who get the recommendations."""
@@ -219,6 +232,7 @@ class Review:
     evidence: Annotated[
         Sequence[ReviewedEvidence] | None, "what is demanded about the versions that it ships; left out if nothing is"
     ] = None
+    rings: Annotated[Sequence[ReviewedRing] | None, "left out without rings"] = None
     repository: Annotated[str | None, "the origin, without credentials"] = None
     at: Annotated[Moment | None, "the clock of the head's commit"] = None
     commit_pages: Annotated[str | None, "where the forge shows a commit, but for its id, if it is known"] = None
