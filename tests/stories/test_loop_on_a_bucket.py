@@ -284,7 +284,7 @@ def ended(verb: Callable[[BucketShop], Outcome[Any]], shop: BucketShop) -> int:
 
 def left(shop: BucketShop) -> dict[str, Any]:
     """What two runs that did the same have in common."""
-    timeless = re.compile(rb'"(updated_at|recorded_at|commit)": "[^"]*"')
+    timeless = re.compile(rb'"(updated_at|recorded_at|commit|at)": "[^"]*"')
     files = git(shop.origin, "ls-tree", "-r", "--name-only", "main").splitlines()
     return {
         "objects": {key: timeless.sub(b"", data) for key, data in shop.objects().items()},
