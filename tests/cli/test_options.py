@@ -58,12 +58,16 @@ COMMANDS: Mapping[str, Of] = {
         Row("--name", "other", {"name": "other"}),
         Row("--predicate", "else.json", {"predicate": "else.json"}),
         Row("--key", "~/.ssh/id", {"key": "~/.ssh/id"}),
+        Row("--dry-run", None, {"dry_run": True}),
     )),
     "attest --recsys-eval": Of("--recsys-eval report.json --decision decision.json", "attest.attest", (
         Row("--recsys-eval", "other.json", {"report": "other.json"}),
         Row("--decision", "other.json", {"decision": "other.json"}),
     )),
-    "approve": Of("grocer/home", "approve.approve", (Row("--key", "~/.ssh/id", {"2": "~/.ssh/id"}),)),
+    "approve": Of("grocer/home", "approve.approve", (
+        Row("--key", "~/.ssh/id", {"2": "~/.ssh/id"}),
+        Row("--dry-run", None, {"dry_run": True}),
+    )),
 
     "at": Of("now grocer/home", "at.at", (Row("--ring", "prod", {"3": "prod"}),)),
     "adopt": Of("", "adopt.adopt", (
@@ -133,6 +137,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--approvals", None, {"approvals": True}),
     )),
     "pr close": Of("grocer/home", "pr.close", (Row("--dry-run", None, {"dry_run": True}),)),
+    "pr merge": Of("grocer/home", "pr.merge", (Row("--dry-run", None, {"dry_run": True}),)),
     "publish": Of("file.json", "publish.publish", (
         *SHIPS,
         Row("--window", "all", {"windows": ("all",)}),
@@ -323,6 +328,7 @@ DRY: Mapping[str, Callable[[Shop], tuple[str, ...]]] = {
     "hold": lambda shop: ("hold", "grocer/home", "--until", "2h", "--reason", "x"),
     "hold --now": lambda shop: ("hold", "all", "--until", "2h", "--reason", "x", "--now"),
     "release": lambda shop: ("release", "grocer/home", "--reason", "x", "--now"),
+    "pr merge": lambda shop: ("pr", "merge", "grocer/home"),
     "pr close": lambda shop: ("pr", "close", "grocer/home"),
     "publish": lambda shop: ("publish", str(popularity(shop.root / "p.json", 45))),
     "publish of something new": lambda shop: ("publish", str(STAGING / "bookshop"), "--merge"),
@@ -366,7 +372,7 @@ def test_a_dry_run_writes_nothing_where_the_same_without_it_does(what: str, kept
     if what == "release":
         with shop.open() as repo:
             change_hold(Workspace(repo), Request("grocer/home", "2h", "x", now=True))
-    if what == "pr close":
+    if what in ("pr close", "pr merge"):
         shop.publish(popularity(shop.root / "p.json", 45))
     words = ("-C", str(shop.desk), *DRY[what](shop))
     before = shop.everything()

@@ -422,3 +422,14 @@ def test_whoever_cannot_approve_is_told_why(shop: Shop, tmp_path: Path) -> None:
     demanding(shop, 0)
     with pytest.raises(Problem, match=r"\[policy\] approvals of main demands none"):
         run(shop, approve.approve, "grocer/home")
+
+
+def test_a_dry_run_tries_the_key_and_lands_nothing(shop: Shop) -> None:
+    before = shop.main
+    told = run(shop, approve.approve, "grocer/home", str(key_of("ann")), dry_run=True)
+    assert (shop.main, told.document["approvals"], told.document["dry_run"]) == (before, [], True)
+    assert "can approve this, nothing was written" in render(told.value)
+    with pytest.raises(Problem):
+        run(shop, approve.approve, "grocer/home", str(key_of("mallory")), dry_run=True)
+    assert run(shop, approve.approve, "grocer/home", str(key_of("ann"))).document["approvals"]
+    assert shop.main != before

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,17 @@ def test_a_ship_waits_for_evidence_that_speaks_for_it(shop: Shop) -> None:
     shown = run(shop, show.show, version)
     assert [each.predicate["decision"] for each in shown.value.evidence].count("ship") == 1
     assert "offline-eval by eval@example.org" in render_shown(shown.value)
+
+
+def test_a_dry_run_checks_and_signs_and_lands_nothing(shop: Shop) -> None:
+    before = shop.main
+    asked = replace(report(shop, "ship"), dry_run=True)
+    told = run(shop, attest.attest, asked)
+    assert told.document["dry_run"]
+    assert told.document["evidence"]
+    assert shop.main == before
+    assert run(shop, attest.attest, replace(asked, dry_run=False)).document["evidence"] == told.document["evidence"]
+    assert shop.main != before
 
 
 def test_log_and_audit_tell_what_was_measured_of_each_ship(shop: Shop) -> None:

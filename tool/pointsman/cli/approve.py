@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     "--list", "listed", is_flag=True, help="Show the open pull requests that need approvals, and who gave them."
 )
 @click.option("--key", metavar="FILE", type=TEXT, help="The SSH key to sign with; default: git's user.signingkey.")
+@click.option("--dry-run", is_flag=True, help="Judge it and try the key, land nothing.")
 @json_option
 @click.pass_obj
-def approve(call: Call, pull: str | None, listed: bool, key: str | None) -> Answer:
+def approve(call: Call, pull: str | None, listed: bool, key: str | None, dry_run: bool) -> Answer:
     """Sign one change, as one of those whose approvals it needs.
 
     PR is an id, a branch, or a target with one open pull request; for a change of the settings a branch or a commit.
@@ -29,18 +30,21 @@ def approve(call: Call, pull: str | None, listed: bool, key: str | None) -> Answ
     """
     from pointsman.verbs import approve as verb
 
-    if listed == (pull is not None) or (listed and key is not None):
+    if listed == (pull is not None) or (listed and (dry_run or key is not None)):
         raise click.UsageError("name one pull request, or --list alone", click.get_current_context())
     call.refusal = "nothing was signed"
     with call.workspace() as workspace:
         if pull is None:
             return Answer(verb.pending(workspace), render_list)
-        return Answer(verb.approve(workspace, pull, key), render)
+        return Answer(verb.approve(workspace, pull, key, dry_run=dry_run), render)
 
 
 def render(approved: Approved) -> str:
     """What was signed, by whom, and how many approvals the change has now."""
     one = approved.approval
+    if approved.dry_run:
+        lines = [f"{one.by} can approve this, nothing was written:", *(f"  {line}" for line in one.lines)]
+        return "\n".join(lines)
     left = approved.needed - len(approved.approvals)
     missing = f"{left} more needed, of {', '.join(approved.lacking) or 'nobody'}" if left > 0 else "none is missing"
     lines = [f"approved by {one.by}: {len(approved.approvals)} of {approved.needed} approvals, {missing}"]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--recsys-eval", "report", metavar="REPORT", type=TEXT, help="A report of recsys-eval; needs --decision.")
 @click.option("--decision", metavar="FILE", type=TEXT, help="What recsys-eval decided by that report.")
 @click.option("--key", metavar="FILE", type=TEXT, help="The SSH key to sign with; default: git's user.signingkey.")
+@click.option("--dry-run", is_flag=True, help="Check all and try the key, land nothing.")
 @json_option
 @click.pass_obj
 def attest(
@@ -33,6 +34,7 @@ def attest(
     report: str | None,
     decision: str | None,
     key: str | None,
+    dry_run: bool,
 ) -> Answer:
     """Sign what was found out about versions.
 
@@ -41,13 +43,14 @@ def attest(
     """
     from pointsman.verbs import attest as verb
 
-    request = verb.Request(subjects, name or "", predicate, report, decision, key)
+    request = verb.Request(subjects, name or "", predicate, report, decision, key, dry_run)
     with call.workspace() as workspace:
         return Answer(verb.attest(workspace, request), render)
 
 
 def render(attested: AttestedVersions) -> str:
     """One line for each version."""
-    return "\n".join(
+    lines = [
         f"{each.target}  {each.type}  {short(each.version)}  {each.name} by {attested.by}" for each in attested.evidence
-    )
+    ]
+    return "\n".join([*lines, "nothing was written"] if attested.dry_run else lines)

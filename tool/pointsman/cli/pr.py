@@ -49,15 +49,16 @@ def pr_show(call: Call, pull: str) -> Answer:
 
 @pr.command("merge", epilog=example("pointsman pr merge grocer/home"))
 @click.argument("pull", metavar="ID", type=PULL)
+@click.option("--dry-run", is_flag=True, help="Judge it, merge nothing.")
 @json_option
 @click.pass_obj
-def pr_merge(call: Call, pull: str) -> Answer:
+def pr_merge(call: Call, pull: str, dry_run: bool) -> Answer:
     """Judge one pull request again, then squash it onto main."""
     from pointsman.verbs import pr as pulls
 
     call.refusal = "nothing was merged"
     with call.workspace() as workspace:
-        return Answer(pulls.merge(workspace, pull), render_merged)
+        return Answer(pulls.merge(workspace, pull, dry_run=dry_run), render_merged)
 
 
 @pr.command("close", epilog=example("pointsman pr close grocer/home"))
@@ -127,6 +128,8 @@ def render_merged(merged: Merged) -> str:
     what = ", ".join(merged.targets) or "the pull request"
     if merged.outcome == "unchanged":
         return f"unchanged, nothing of {what} is open, and main has it as {short(merged.commit)}"
+    if merged.outcome == "dry-run":
+        return f"{what} can be merged onto {short(merged.commit)}; nothing was written"
     return f"merged {what} as {short(merged.commit)}"
 
 

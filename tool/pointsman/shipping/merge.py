@@ -19,24 +19,28 @@ class _Overtaken(MovedFirst):
     """Main has changed what the pull request changes, or the pull request itself has: no new try settles that."""
 
 
-def merge_pull(workspace: Workspace, pull: Pull) -> Oid:
-    """Squash a pull request onto main and return the commit. Tries again while only other paths of main change."""
+def merge_pull(workspace: Workspace, pull: Pull, *, dry_run: bool = False) -> Oid:
+    """Squash a pull request onto main and return the commit. Tries again while only other paths of main change.
+
+    With `dry_run` the same is judged, nothing is written, and the commit is main as it is.
+    """
     return until_settled(
         workspace.repo,
-        lambda: _merge(workspace, pull),
+        lambda: _merge(workspace, pull, dry_run=dry_run),
         f"main moved at every try to merge {pull.branch}: run pointsman pr merge {pull.id}",
-        offer=(lambda: workspace.repo.main) if workspace.forge.merges_by_push else None,
+        offer=(lambda: workspace.repo.main) if workspace.forge.merges_by_push and not dry_run else None,
         final=(_Overtaken,),
     )
 
 
-def _merge(workspace: Workspace, pull: Pull) -> Oid:
+def _merge(workspace: Workspace, pull: Pull, *, dry_run: bool) -> Oid:
     """One try; MovedFirst if main moved meanwhile."""
     repo, gate = workspace.repo, workspace.gate
     main = repo.main
     verdict = gate.judge_change(main, pull.head, clock=workspace.now, notes=False)
     if verdict.faults and _is_current(repo, main, pull):
-        close_pull(workspace, pull)
+        if not dry_run:
+            close_pull(workspace, pull)
         return main
     if verdict.faults and {fault.rule for fault in verdict.faults} <= {"stale-base"}:
         raise _Overtaken(f"{verdict.faults[0].says} (the pull request {pull.branch} stays open)")
@@ -53,7 +57,10 @@ def _merge(workspace: Workspace, pull: Pull) -> Oid:
         faults = [fault for target in pull.targets for fault in gate.faults_of_current(main, target)]
         if faults:
             raise Refused(faults)
-        close_pull(workspace, pull)
+        if not dry_run:
+            close_pull(workspace, pull)
+        return main
+    if dry_run:
         return main
     message = repo.messages(main, pull.head).strip("\n") + "\n"
     try:

@@ -41,6 +41,7 @@ class Approved:
     approvals: Sequence[ApprovedBy]
     needed: Annotated[int, "persons"]
     lacking: Annotated[Sequence[str], "who else may approve"]
+    dry_run: Annotated[bool, "nothing landed, and approvals lack this one"] = False
 
 
 @struct(frozen=True)
@@ -71,11 +72,11 @@ def pending(workspace: Workspace) -> Outcome[Pending]:
     return Outcome(Pending(found))
 
 
-def approve(workspace: Workspace, text: str, key: str | None = None) -> Outcome[Approved]:
+def approve(workspace: Workspace, text: str, key: str | None = None, *, dry_run: bool = False) -> Outcome[Approved]:
     """Sign a change and land the signature. Problem if it needs no approval, or if the key may not give one.
 
     `text`: a pull request, or a revision, because a pull request of settings is none of ours. Refused if the gate
-    would stop the change all the same.
+    would stop the change all the same. With `dry_run` the key is tried, and nothing lands.
     """
     repo, gate = workspace.repo, workspace.gate
     main = repo.refresh()
@@ -90,14 +91,14 @@ def approve(workspace: Workspace, text: str, key: str | None = None) -> Outcome[
         raise Problem(f"nothing to approve: {says}")
     signed, by = signed_by(workspace, payload_of(consent.lines), NAMESPACE, key)
     file = AddedFile(signed.approval_path, signed.render())
-    if not {*by.split(" = ")} & {name for each in consent.by for name in each.names}:
+    if not dry_run and not {*by.split(" = ")} & {name for each in consent.by for name in each.names}:
         subject = f"approve: {short(consent.subject)} by {by}"
         add_to_main(workspace, Snapshot(repo, main).settings(), Additions([file], lambda _: subject))
     main = repo.main
     now = approvals_of(gate, main, gate.consent(main, head))
     assert now is not None
     one = OneApproval(consent.subject, list(consent.lines), by, file.path)
-    return Outcome(Approved(one, now.by, now.needed, now.lacking))
+    return Outcome(Approved(one, now.by, now.needed, now.lacking, dry_run))
 
 
 def _head(workspace: Workspace, text: str) -> Oid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pointsman.errors import Fault, Problem
 from pointsman.files import read_file
@@ -37,6 +37,7 @@ class Request:
     report: str | None = None
     decision: str | None = None
     key: str | None = None
+    dry_run: bool = False  # try all, land nothing
 
     def __post_init__(self) -> None:
         if (self.predicate is None) == (self.report is None):
@@ -68,6 +69,7 @@ class AttestedVersions:
 
     evidence: Sequence[OneAttested]
     by: str
+    dry_run: Annotated[bool, "nothing landed"] = False
 
 
 def attest(workspace: Workspace, request: Request) -> Outcome[AttestedVersions]:
@@ -87,9 +89,10 @@ def attest(workspace: Workspace, request: Request) -> Outcome[AttestedVersions]:
     paths = {subject: signed.evidence_path(*subject) for subject in statement.subjects}
     subject = f"attest: {statement.name} of {len(paths)} version{'s' if len(paths) > 1 else ''} by {by}"
     files = [AddedFile(path, data) for path in paths.values()]
-    add_to_main(workspace, settings, Additions(files, lambda _: subject))
+    if not request.dry_run:
+        add_to_main(workspace, settings, Additions(files, lambda _: subject))
     told = [OneAttested(str(each[0]), each[1], each[2], statement.name, path) for each, path in paths.items()]
-    return Outcome(AttestedVersions(told, by))
+    return Outcome(AttestedVersions(told, by, request.dry_run))
 
 
 def _statement(workspace: Workspace, head: Snapshot, request: Request) -> Statement:

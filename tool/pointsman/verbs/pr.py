@@ -77,7 +77,7 @@ class Merged:
 
     commit: CommitId
     targets: Sequence[TargetName]
-    outcome: Annotated[Literal["merged", "unchanged"], "unchanged: it was merged before"]
+    outcome: Annotated[Literal["merged", "unchanged", "dry-run"], "unchanged: merged before; dry-run: main as it is"]
 
 
 @struct(frozen=True)
@@ -148,8 +148,11 @@ def _retires(repo: Repository, main: Oid, head: Oid) -> list[RetiredSlot]:
     return [RetiredSlot(str(target), slot, version) for target, slot, version in map(retired_by, added)]
 
 
-def merge(workspace: Workspace, text: str) -> Outcome[Merged]:
-    """Merge one pull request, or find it merged. Refused by the gate, MovedFirst if only its base is stale."""
+def merge(workspace: Workspace, text: str, *, dry_run: bool = False) -> Outcome[Merged]:
+    """Merge one pull request, or find it merged. Refused by the gate, MovedFirst if only its base is stale.
+
+    With `dry_run` it is judged alone.
+    """
     workspace.repo.refresh()
     try:
         pull = find(workspace, text)
@@ -158,7 +161,8 @@ def merge(workspace: Workspace, text: str) -> Outcome[Merged]:
             raise
         commit, targets = before
         return Outcome(Merged(commit, list(map(str, targets)), "unchanged"))
-    return Outcome(Merged(merge_pull(workspace, pull), _targets(pull), "merged"))
+    commit = merge_pull(workspace, pull, dry_run=dry_run)
+    return Outcome(Merged(commit, _targets(pull), "dry-run" if dry_run else "merged"))
 
 
 def close(workspace: Workspace, text: str, *, dry_run: bool = False) -> Outcome[Closed]:
