@@ -175,7 +175,9 @@ def test_what_nobody_approved_is_not_served_and_going_back_needs_nobody(shop: Sh
     assert refused.exit_code == 5
     assert rules(refused) == {"unapproved"}
     assert shop.serving == before
-    assert rules(run(shop, audit.audit)) == {"unapproved"}
+    judged = run(shop, audit.audit)
+    assert rules(judged) == {"unapproved"}
+    assert {"pointsman rollback grocer/home" in fault["says"] for fault in judged.document["faults"]} == {True}
     back(shop)
     assert run(shop, sync.sync).exit_code == 0
     assert shop.serving == before == shop.manifest

@@ -152,6 +152,16 @@ def test_of_a_run_those_with_nothing_earlier_are_left_and_said(shop: Shop, capsy
 
 
 @pytest.mark.slow
+def test_a_target_that_is_named_and_has_nothing_earlier_stops_all(shop: Shop) -> None:
+    new = Target("bakery", "home")
+    ship(shop, 3, KIDS, new, run=RUNS[3])
+    before = shop.main
+    with pytest.raises(Problem, match="bakery/home was first shipped by this run"):
+        now(shop, KIDS, new, run=RUNS[3])
+    assert shop.main == before
+
+
+@pytest.mark.slow
 def test_of_a_run_only_the_targets_that_are_named_go_back(shop: Shop) -> None:
     done = now(shop, BOOKSHOP, run=RUNS[2])
     assert outcomes(done) == {"bookshop/home": "merged", "bookshop/kids": "merged"}
