@@ -76,6 +76,24 @@ def test_the_first_ship_of_a_target_is_in_every_ring_at_once(shop: RingShop) -> 
         assert [each["commit"] for each in given["given"]] == [shop.main]
 
 
+def test_an_older_state_that_no_claim_holds_gives_way_in_every_ring_at_once(shop: RingShop) -> None:
+    first, second = shop.manifest, ship(shop, 11)
+    shop.pass_over()
+    shop.pass_over(later=2 * HOUR)
+    for ring in ("canary", "prod"):
+        (shop.root / ring / str(GROCER) / "manifest.json").write_bytes(first)
+    assert by_ring(shop.pass_over()) == {"canary": "written", "prod": "written"}
+    assert shop.serves("canary") == shop.serves("prod") == second
+
+
+def test_in_the_last_ring_a_time_that_nobody_wrote_down_stays_unknown(shop: RingShop) -> None:
+    (shop.root / "prod" / given_key("prod", GROCER)).unlink()
+    shop.pass_over()
+    (target,) = shop.look(GROCER).document["targets"]
+    found = {each["ring"]: each["given_at"] for each in target["rings"]}
+    assert (found["canary"] is None, found["prod"]) == (False, None)
+
+
 def test_a_ship_is_in_the_next_ring_after_its_time(shop: RingShop) -> None:
     first, second = shop.manifest, ship(shop, 11)
     early = shop.pass_over()
