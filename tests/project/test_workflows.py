@@ -233,10 +233,18 @@ def test_a_day_from_publish_over_check_and_ship_to_drift_and_rollback(forge: For
 
 @pytest.mark.slow
 def test_a_pipeline_in_the_same_run_hands_its_artifact_over(forge: Forge) -> None:
-    inputs = {"artifact": "staging", "accept": "items-drop", "reason": "a smaller shop"}
+    inputs = {"artifact": "staging", "accept": "items-drop  kept-low", "reason": "a smaller shop"}
     job = forge.runner.run("publish.yml", inputs=inputs, artifacts={"staging": STAGING})
     assert job.code == 0, job.out
     assert ["grocer/home"] in [pull["targets"] for pull in forge.pulls()]
+    wish = {"path": str(STAGING), "window": "all", "merge": True, "reship": True, "reason": "again"}
+    job = forge.runner.run("publish.yml", inputs=wish)
+    assert job.code == 0, job.out
+    assert forge.manifest == forge.serving
+    wish = {"path": str(STAGING), "drop": "grocer/home:* grocer/home:cooc; --help", "accept": "* $(touch gone)"}
+    job = forge.runner.run("publish.yml", inputs=wish)
+    assert job.code == 2, job.out
+    assert not (job.workspace / "gone").exists()
 
 
 @pytest.mark.slow
