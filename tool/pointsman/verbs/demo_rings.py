@@ -85,7 +85,7 @@ def _check(story: Story, url: str, *, is_real: bool) -> None:
         else """Prometheus is not installed here, so a stand-in answers as it does: a small server of this demo, which
         knows this one query. With prometheus on the PATH (Debian: apt install prometheus) the demo takes that."""
     )
-    story.tell(f"{who} Prod also waits for what it says of canary: the share of empty results must be below 2 %.")
+    story.tell(f"{who} Prod also waits for what it says of canary: at most 2% of its results may be empty.")
     settings = story.directory / "pointsman.toml"
     settings.write_text(settings.read_text().replace(_AFTER, _AFTER + _CHECK.format(url=url), 1))
     story.run("git", "diff", "--unified=0")

@@ -44,8 +44,8 @@ class Service:
         """Answer ten requests."""
         with contextlib.suppress(Problem, OSError):  # as yet nothing stands there
             items = self.serving.popular()
-            for seen in range(_VISITORS):
-                self.counted["success" if items > seen else "empty"] += 1
+            tick = Counter("success" if items > seen else "empty" for seen in range(_VISITORS))
+            self.counted = self.counted + tick  # whole ticks only are told
             self.ticks.append((time.time(), self.counted["empty"], self.counted.total()))
 
     def share(self, at: float) -> float | None:
