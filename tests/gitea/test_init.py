@@ -63,6 +63,7 @@ def test_a_new_repository_is_whole_and_names_its_own_forge_alone(tmp_path: Path,
         assert check(Workspace(repo)).exit_code == 0
 
 
+@pytest.mark.slow
 def test_main_s_rule_and_the_ways_to_merge_are_taken_and_leave_doctor_nothing_to_say(
     forge: Forge, hub: Hub, made: Path, brand: Brand
 ) -> None:

@@ -182,6 +182,7 @@ def test_without_a_token_or_on_another_host_it_says_what_to_set(
         open_github(repo)
 
 
+@pytest.mark.slow
 def test_the_token_is_in_no_argument_no_configuration_and_no_message(
     team: Team, hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

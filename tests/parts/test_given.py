@@ -56,6 +56,7 @@ def test_what_is_none_of_ours_says_that_nothing_was_given(store: Store, data: by
     assert given_states(store, "canary", GROCER) == {commit(1): 100}
 
 
+@pytest.mark.slow
 def test_ships_that_come_faster_than_they_soak_do_not_push_out_those_that_wait_longest(store: Store) -> None:
     for number in range(600):
         note_given(store, "canary", GROCER, commit(number), number, 10_000)
@@ -65,6 +66,7 @@ def test_ships_that_come_faster_than_they_soak_do_not_push_out_those_that_wait_l
     assert list(given)[-1] == commit(599)
 
 
+@pytest.mark.slow
 def test_what_soaked_long_ago_goes_first(store: Store) -> None:
     for number in range(600):
         note_given(store, "canary", GROCER, commit(number), number * HOUR, 2 * HOUR)

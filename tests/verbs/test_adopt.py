@@ -75,6 +75,7 @@ def rules(faults: list[dict[str, Any]]) -> set[str]:
 # the whole path
 
 
+@pytest.mark.slow
 def test_serving_has_the_same_recommendations_before_and_after(shop: Old) -> None:
     for day in (1, 2):
         shop.pipelines.publish(*staged("grocer/home", day))

@@ -65,6 +65,7 @@ def test_a_hold_and_its_release_are_merged_once_by_whatever_name(tmp_path: Path,
         merge_twice(shop, shop.pulls()[0])
 
 
+@pytest.mark.slow
 def test_a_rollback_with_a_hold_is_merged_once_by_whatever_name(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     staged = (STAGING / "bookshop", STAGING / "grocer")

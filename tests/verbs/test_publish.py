@@ -10,6 +10,7 @@ from shop import Shop, popularity
 from pointsman.cli.main import main
 
 
+@pytest.mark.slow
 def test_a_new_target_that_resembles_one_that_is_there_is_told_once_and_shipped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

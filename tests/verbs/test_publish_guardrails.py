@@ -301,6 +301,7 @@ def test_a_rollback_waits_for_no_contents_and_a_revert_is_judged_by_them(grocer:
     assert len(reads(shop, "origin/main", "HEAD")) == 10
 
 
+@pytest.mark.slow
 def test_consent_for_one_target_lets_no_other_one_through(shop: Shop, tmp_path: Path) -> None:
     surfaces = ("home", "search", "kids")
     first = [popularity(tmp_path / f"{each}1.json", 40, surface=each) for each in surfaces]

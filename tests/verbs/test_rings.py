@@ -108,6 +108,7 @@ def test_a_ship_is_in_the_next_ring_after_its_time(shop: RingShop) -> None:
     assert shop.serves("prod") == second
 
 
+@pytest.mark.slow
 def test_hourly_ships_are_in_the_next_ring_two_hours_later_one_by_one(shop: RingShop) -> None:
     states = [shop.manifest]
     for hour in range(5):

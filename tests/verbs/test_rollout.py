@@ -130,6 +130,7 @@ def test_a_bad_day_is_stopped_on_main_and_a_newer_one_starts_anew(shop: Rolling)
     assert shop.serves("prod") == shop.manifest != first
 
 
+@pytest.mark.slow
 def test_a_release_lets_a_stopped_day_go_on_and_a_failure_stops_it_again(shop: Rolling) -> None:
     first = shop.serves("prod")
     shop.day(2)
@@ -146,6 +147,7 @@ def test_a_release_lets_a_stopped_day_go_on_and_a_failure_stops_it_again(shop: R
         assert shop.serves("prod") == served
 
 
+@pytest.mark.slow
 def test_a_failing_verdict_stops_until_its_hold_is_on_main_whatever_passes_later(shop: Rolling) -> None:
     """The bot may not push main: the hold waits in a pull request."""
     first = shop.serves("prod")
@@ -189,6 +191,7 @@ def test_a_check_that_tells_nothing_decides_nothing_and_is_told(shop: Rolling, v
     assert shop.main == git(shop.origin, "rev-parse", "main")
 
 
+@pytest.mark.slow
 def test_what_failed_goes_back_where_the_check_passed_before_it(tmp_path: Path, server: Metrics) -> None:
     server.always(0.0)
     shop = Rolling(tmp_path / "shop", server, 'on_failure = "rollback"')
@@ -210,6 +213,7 @@ def test_what_failed_goes_back_where_the_check_passed_before_it(tmp_path: Path, 
     assert not git(shop.origin, "ls-tree", "-r", "main", "holds/")
 
 
+@pytest.mark.slow
 def test_what_was_wrong_before_it_is_no_reason_to_go_back(tmp_path: Path, server: Metrics) -> None:
     server.always(0.4)
     shop = Rolling(tmp_path / "shop", server, 'on_failure = "rollback"')

@@ -226,6 +226,7 @@ def test_a_name_of_an_instance_from_a_line_is_held_against_the_grammar(fleet: Fl
     assert [each.instance for each in made.value.instances] == ["good"]
 
 
+@pytest.mark.slow
 def test_targets_of_one_instance_are_bounded(fleet: Fleet) -> None:
     made = fleet.lines(*(fleet.load(surface=f"s{each}") for each in range(MOST_TARGETS + 3)))
     assert len(made.value.instances[0].targets) == MOST_TARGETS

@@ -101,6 +101,7 @@ def test_the_reason_of_a_refusal_is_told_without_the_secret(
     assert shop.serving == shop.manifest
 
 
+@pytest.mark.slow
 def test_one_replica_that_is_away_keeps_neither_the_others_nor_the_messages_waiting(
     open_shop: Callable[..., Shop], service: list[Replica], tmp_path: Path
 ) -> None:

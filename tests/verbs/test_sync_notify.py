@@ -288,6 +288,7 @@ def test_how_long_after_its_commit_a_pointer_was_visible_is_told(
 # cloud events
 
 
+@pytest.mark.slow
 def test_messages_come_as_cloud_events_with_the_types_of_cdevents(
     open_shop: Callable[[str], Shop], receiver: Receiver, tmp_path: Path
 ) -> None:
