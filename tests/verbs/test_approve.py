@@ -428,10 +428,14 @@ def test_whoever_cannot_approve_is_told_why(shop: Shop, tmp_path: Path) -> None:
 
 def test_a_dry_run_tries_the_key_and_lands_nothing(shop: Shop) -> None:
     before = shop.main
-    told = run(shop, approve.approve, "grocer/home", str(key_of("ann")), dry_run=True)
+    seen: list[str] = []
+    told = run(shop, approve.approve, "grocer/home", str(key_of("ann")), dry_run=True, show=seen.extend)
+    assert seen == told.document["approval"]["lines"]
     assert (shop.main, told.document["approvals"], told.document["dry_run"]) == (before, [], True)
     assert "can approve this, nothing was written" in render(told.value)
+    seen.clear()
     with pytest.raises(Problem):
-        run(shop, approve.approve, "grocer/home", str(key_of("mallory")), dry_run=True)
+        run(shop, approve.approve, "grocer/home", str(key_of("mallory")), dry_run=True, show=seen.extend)
+    assert seen == told.document["approval"]["lines"], "it is shown before a key is asked for anything"
     assert run(shop, approve.approve, "grocer/home", str(key_of("ann"))).document["approvals"]
     assert shop.main != before

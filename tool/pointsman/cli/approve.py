@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import TEXT
-from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.cli.console import Answer, Call, example, json_option, say
 
 if TYPE_CHECKING:
     from pointsman.verbs.approve import Approved, Pending
@@ -36,19 +37,23 @@ def approve(call: Call, pull: str | None, listed: bool, key: str | None, dry_run
     with call.workspace() as workspace:
         if pull is None:
             return Answer(verb.pending(workspace), render_list)
-        return Answer(verb.approve(workspace, pull, key, dry_run=dry_run), render)
+        return Answer(verb.approve(workspace, pull, key, dry_run=dry_run, show=_show), render)
+
+
+def _show(lines: Sequence[str]) -> None:
+    """Say what is about to be signed, before a key asks for a touch or a passphrase."""
+    for line in ("this is what is signed:", *(f"  {each}" for each in lines)):
+        say(line, err=True, advises=False)
 
 
 def render(approved: Approved) -> str:
     """What was signed, by whom, and how many approvals the change has now."""
     one = approved.approval
     if approved.dry_run:
-        lines = [f"{one.by} can approve this, nothing was written:", *(f"  {line}" for line in one.lines)]
-        return "\n".join(lines)
+        return f"{one.by} can approve this, nothing was written"
     left = approved.needed - len(approved.approvals)
     missing = f"{left} more needed, of {', '.join(approved.lacking) or 'nobody'}" if left > 0 else "none is missing"
-    lines = [f"approved by {one.by}: {len(approved.approvals)} of {approved.needed} approvals, {missing}"]
-    return "\n".join([*lines, *(f"  {line}" for line in one.lines), f"  in {one.path}"])
+    return f"approved by {one.by}: {len(approved.approvals)} of {approved.needed} approvals, {missing}\n  in {one.path}"
 
 
 def render_list(pending: Pending) -> str:

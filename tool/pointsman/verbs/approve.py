@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from pointsman.errors import Problem, Refused
@@ -72,11 +72,19 @@ def pending(workspace: Workspace) -> Outcome[Pending]:
     return Outcome(Pending(found))
 
 
-def approve(workspace: Workspace, text: str, key: str | None = None, *, dry_run: bool = False) -> Outcome[Approved]:
+def approve(
+    workspace: Workspace,
+    text: str,
+    key: str | None = None,
+    *,
+    dry_run: bool = False,
+    show: Callable[[Sequence[str]], None] = lambda _: None,
+) -> Outcome[Approved]:
     """Sign a change and land the signature. Problem if it needs no approval, or if the key may not give one.
 
     `text`: a pull request, or a revision, because a pull request of settings is none of ours. Refused if the gate
-    would stop the change all the same. With `dry_run` the key is tried, and nothing lands.
+    would stop the change all the same. With `dry_run` the key is tried, and nothing lands. `show` gets the lines that
+    are signed before the key is asked for.
     """
     repo, gate = workspace.repo, workspace.gate
     main = repo.refresh()
@@ -89,6 +97,7 @@ def approve(workspace: Workspace, text: str, key: str | None = None, *, dry_run:
         needs = gate.documents.settings(Snapshot(repo, main)).approvals
         says = "this change needs none" if needs else "[policy] approvals of main demands none"
         raise Problem(f"nothing to approve: {says}")
+    show(consent.lines)
     signed, by = signed_by(workspace, payload_of(consent.lines), NAMESPACE, key)
     file = AddedFile(signed.approval_path, signed.render())
     if not dry_run and not {*by.split(" = ")} & {name for each in consent.by for name in each.names}:
