@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,27 @@ def test_pass_after_pass_holds_no_more_files_open(shop: Shop, tmp_path: Path, mo
     watched(shop, seen)
     assert all(isinstance(each, dict) for each in seen.passes)
     assert max(counts[20:]) <= max(counts[:20])
+
+
+@pytest.mark.slow
+def test_pass_after_pass_takes_no_more_memory(shop: Shop) -> None:
+    passes = 80
+    kept: list[int] = []
+
+    def look() -> None:
+        if len(seen.passes) % (passes // 4) == 0:
+            gc.collect()
+            kept.append(tracemalloc.get_traced_memory()[0])
+
+    seen = Seen(*[look] * passes)
+    tracemalloc.start()
+    try:
+        watched(shop, seen)
+    finally:
+        tracemalloc.stop()
+    assert set(map(str, seen.passes[1:])) == {"{'grocer/home': 'unchanged'}"}
+    first, *later = kept
+    assert max(later) < first + 64 * 1024, "beside the list of what each pass said, nothing grows"
 
 
 @pytest.mark.parametrize("by", ["SIGTERM", "an interrupt of all, git too"])
