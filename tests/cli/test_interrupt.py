@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 from shop import Shop, popularity
+from world import own_mounts
 
-# A process that is the first of its namespace, as in a container.
-FIRST = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount", "--mount-proc")
 MOST_CALLS = 80  # of git by one command line: the loops below end where it is done before
 
 
@@ -118,8 +117,7 @@ def test_an_interrupt_while_the_tool_is_loaded_is_one_line_too() -> None:
 
 def test_a_command_that_is_told_to_end_leaves_nothing_behind_though_it_is_the_first_process(tmp_path: Path) -> None:
     """The first process of a container gets no SIGTERM that it does not ask for."""
-    if subprocess.run([*FIRST, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("no namespace of processes is to be had (unshare)")
+    first = own_mounts("--pid", "--fork", "--mount-proc")
     shop = Shop(tmp_path / "shop")
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -131,7 +129,7 @@ def test_a_command_that_is_told_to_end_leaves_nothing_behind_though_it_is_the_fi
     )
     git.chmod(0o755)
     ran = subprocess.run(
-        [*FIRST, sys.executable, "-m", "pointsman", "-C", f"file://{shop.origin}", "status"],
+        [*first, sys.executable, "-m", "pointsman", "-C", f"file://{shop.origin}", "status"],
         env={**os.environ, "PATH": f"{git.parent}:{os.environ['PATH']}", "TMPDIR": str(temporary)},
         capture_output=True,
         text=True,

@@ -453,14 +453,17 @@ def tracer() -> str:
     return path
 
 
-def own_mounts() -> list[str]:
-    """What to put before a command that mounts file systems nobody else sees; the test is skipped without it."""
+def own_mounts(*more: str) -> list[str]:
+    """What to put before a command that mounts file systems nobody else sees; the test is skipped without it.
+
+    `more`: other options of unshare that it needs.
+    """
     own_user = ["unshare", "--user", "--map-root-user", "--mount"]
     for command in (own_user, ["unshare", "--mount"], ["sudo", "-n", "-E", "unshare", "--mount"]):
         with contextlib.suppress(OSError):
-            if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
-                return command
-    pytest.skip("no mount namespace is to be had (unshare): no disk can be filled or be read-only")
+            if subprocess.run([*command, *more, "true"], capture_output=True, check=False).returncode == 0:
+                return [*command, *more]
+    pytest.skip(f"no namespace of its own is to be had (unshare --mount {' '.join(more)})")
 
 
 # git, without the code under test
