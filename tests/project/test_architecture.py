@@ -45,6 +45,24 @@ def test_no_module_and_no_class_is_too_long() -> None:
     assert long == {}
 
 
+def test_a_command_has_one_clock_and_whoever_else_asks_for_the_time_says_why() -> None:
+    """So that a test, and two parts of one command, never see two times."""
+    may = {
+        "workspace.py": "the clock itself",
+        "repo/repository.py": "a commit has the machine's time, as git gives it",
+        "cli/sync.py": "when a pass ended, for whoever watches the process",
+        "cli/listening.py": "when a pass ended, for whoever watches the process",
+        "serving/cloud_events.py": "when a message was sent",
+        "verbs/demo_services.py": "services of others, which the demo plays",
+    }
+    found = set()
+    for path in MODULES:
+        calls = (node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call))
+        if {"time.time", "datetime.now"} & {ast.unparse(call) for call in calls}:
+            found.add(str(path.relative_to(PACKAGE)))
+    assert found == may.keys()
+
+
 def test_no_module_imports_itself_by_way_of_others() -> None:
     graph = grimp.build_graph("pointsman", cache_dir=None)
     order = TopologicalSorter({module: graph.find_modules_directly_imported_by(module) for module in graph.modules})

@@ -60,10 +60,10 @@ class _Question:
 class Signatures:
     """The signatures of commits of main, verified with the file that main has now. `clock`: now, seconds since 1970."""
 
-    def __init__(self, documents: Documents, main: Oid, *, clock: int | None = None) -> None:
+    def __init__(self, documents: Documents, main: Oid, *, clock: int) -> None:
         self._documents = documents
         self.settings = documents.settings(Snapshot(documents.repo, main))
-        self._clock = int(time.time()) if clock is None else clock
+        self._clock = clock
         self._latest = 0
         self._required: dict[Oid, tuple[str, ...]] = {}
         self._found: dict[Oid, Signature] = {}

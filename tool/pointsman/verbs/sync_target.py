@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -78,7 +77,7 @@ class Targets:
         self._turns = turns
         self._ring = next((ring for ring in settings.rings if ring.name == place.name), None)
         self._has_left = False
-        self._claims = Claims(gate, head.commit, time.time())
+        self._claims = Claims(gate, head.commit, gate.now())
         self._replica = Replica(place) if place.store else None
         manifests = dict(self._manifests())
         if self._replica is not None:
@@ -100,7 +99,7 @@ class Targets:
         """What was done, with what a reader wants to know of a pointer that was drifted, written or refused."""
         drifted = did.outcome == "healed" or any(fault.rule == "drifted" for fault in did.faults)
         last = self._step(target) if did.outcome in ("written", "refused") else None
-        since = _seconds_since(last.commit) if last is not None else None
+        since = self._seconds_since(last.commit) if last is not None else None
         return SyncedTarget(
             target=str(target),
             outcome=did.outcome,
@@ -123,7 +122,7 @@ class Targets:
     def end(self, target: Target, claim: Held, says: str) -> None:
         """Say of a claim that it has ended."""
         if not self._orders.dry_run:
-            end_claim(self._store, target, claim, says, time.time())
+            end_claim(self._store, target, claim, says, self._gate.now())
 
     def judge(self, target: Target, claim: Held) -> Standing:
         """What a claim means."""
@@ -209,7 +208,6 @@ class Targets:
         faults = tuple(dict.fromkeys(fault for fault in found if fault.rule != "blob-missing"))
         return faults, replica.lacking(target, manifest, documents.records(self._head, target, manifest))
 
-
-def _seconds_since(commit: Commit) -> float:
-    """Seconds from a commit, by its committer's clock, until now."""
-    return round(max(time.time() - commit.time, 0.0), 1)
+    def _seconds_since(self, commit: Commit) -> float:
+        """Seconds from a commit, by its committer's clock, until now."""
+        return round(max(self._gate.now() - commit.time, 0.0), 1)
