@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -40,7 +40,7 @@ from pointsman.trust import keygen
 from pointsman.trust.allowed_signers import Signer, read_signers
 from pointsman.trust.ssh_signature import read_signature
 from pointsman.verbs.break_glass_places import Reached, reached
-from pointsman.verbs.break_glass_state import choose
+from pointsman.verbs.break_glass_state import choose, follow, taken_out
 from pointsman.verbs.rollback import PlaceRestored, Restored, RolledBack
 from pointsman.workspace import system_clock
 
@@ -92,9 +92,12 @@ def break_glass(
     done: list[tuple[Reached, Restored]] = []
     problems: list[Problem] = []
     says: list[str] = []
+    out: Collection[bytes] = ()
     for each in places:
+        glass = _Glass(each, request, who, tell, progress, clock, out)
         try:
-            done.append((each, _Glass(each, request, who, tell, progress, clock).until_done()))
+            done.append((each, glass.until_done()))
+            out = glass.out if each.is_ring else ()
         except Problem as problem:
             problems.append(problem)
             says.append(f"{each.place.name} was left as it is: {problem}")
@@ -127,7 +130,10 @@ class _Glass:
         tell: Callable[[str], None],
         progress: Progress,
         clock: Callable[[], datetime],
+        out: Collection[bytes],
     ) -> None:
+        """`out`: what was taken out in the ring before, if that is one and anything was."""
+        self.out, self._follows = out, bool(out)
         self._at = at
         self._place: Place = at.place
         self._store: Store = open_place(at.place)
@@ -162,11 +168,12 @@ class _Glass:
         mine = fresh and standing is not None and standing.by == self._who.name
         holds = standing is not None and self._will_hold(standing)
         begun = fresh and standing is not None and self._is_begun(standing, mine, states, held)
-        state = choose(target, states, held, self._request.to, standing if holds or begun else None)
+        state = self._state(states, held, standing if holds or begun else None)
         if holds and not mine and standing is not None and standing.to != state.sha256:
             says = f"{standing.by} claimed {target} at {standing.at} ({standing.reason}): ask, or wait until"
             raise Refused([Fault(claim_key(target), "claim", f"{says} {standing.until}")])
-        if standing is None and held is not None and held.data == state.manifest == states[0].manifest:
+        is_there = held is not None and held.data == state.manifest
+        if standing is None and is_there and not self._follows and state.manifest == states[0].manifest:
             says = "serving has it, and sync left nothing newer: there is nothing to claim"
             return Restored(str(target), state.sha256, state.sha256, "unchanged", None, None, says=says)
         # What holds nothing is signed anew by whoever has a key.
@@ -179,7 +186,6 @@ class _Glass:
             if not keeps:
                 store.replace(claim_key(target), claim.render(), was=there.tag if there is not None else None)
             self._prove_or_end(state, claim)
-            is_there = held is not None and held.data == state.manifest
             if not is_there:
                 store.replace(self._place.key(target), state.manifest, was=held.tag if held is not None else None)
         self._invalidate()
@@ -194,6 +200,13 @@ class _Glass:
             says=stays,
             claim=told_claim(Standing(claim, says="" if self._will_hold(claim) else self._why_not(claim))),
         )
+
+    def _state(self, states: Sequence[State], held: Held | None, claim: Claim | None) -> State:
+        if self._follows:
+            return follow(self._target, states, held, self.out)
+        state = choose(self._target, states, held, self._request.to, claim)
+        self.out = taken_out(states, state)
+        return state
 
     def _is_begun(self, claim: Claim, mine: bool, states: Sequence[State], held: Held | None) -> bool:
         """Whether a claim, signed or not, is a way back that was begun: running again goes no further.

@@ -21,9 +21,10 @@ from pointsman.state.url_settings import read_url
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A place. `notes`: what went wrong there after the pointer."""
+    """A place. `is_ring`: it is one of the rings. `notes`: what went wrong there after the pointer."""
 
     place: Place
+    is_ring: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -34,7 +35,8 @@ def reached(known: LastKnown, store: str | None, serving: str | None) -> Sequenc
     text = known.file(SETTINGS_PATH)
     if text is None:
         raise Problem("there is no checkout here: name the store with --store URL, or the pointers with --serving URL")
-    return [Reached(place) for place in read_settings(text, SETTINGS_PATH, skip=[]).serving]
+    settings = read_settings(text, SETTINGS_PATH, skip=[])
+    return [Reached(place, bool(settings.rings)) for place in settings.serving]
 
 
 def _of_command_line(store: str | None, serving: str | None) -> Reached:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pointsman.errors import Problem
 from pointsman.history.times import read_time
@@ -30,6 +30,22 @@ def choose(target: Target, states: Sequence[State], held: Held | None, to: str |
     if here[0] + 1 == len(states):
         raise Problem(f"{target} has no earlier state there than the one that serving has: {_known(states)}")
     return states[here[0] + 1]
+
+
+def taken_out(states: Sequence[State], state: State) -> frozenset[bytes]:
+    """The manifests that were there after this state."""
+    return frozenset(each.manifest for each in states[: states.index(state)]) - {state.manifest}
+
+
+def follow(target: Target, states: Sequence[State], held: Held | None, out: Collection[bytes]) -> State:
+    """The state of a ring after another one in which these were taken out: what it has, or else its newest of the rest.
+
+    So a ring that never had what was taken out stays as it is.
+    """
+    rest = [each for each in states if each.manifest not in out]
+    if not rest:
+        raise Problem(f"all states of {target} there were taken out in the ring before: {_known(states)}")
+    return next((each for each in rest if held is not None and each.manifest == held.data), rest[0])
 
 
 def _named(target: Target, states: Sequence[State], to: str) -> State:
