@@ -53,6 +53,7 @@ def on_a_terminal(shop: str, tmp_path: Path) -> Callable[..., bytes]:
     return run
 
 
+@pytest.mark.slow
 def test_the_pager_of_the_user_gets_the_log(on_a_terminal: Callable[..., bytes]) -> None:
     shown = on_a_terminal("log", POINTSMAN_PAGER="pages -x", PAGER="false")
     assert shown.startswith(b"PAGED -x ")

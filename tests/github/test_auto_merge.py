@@ -31,6 +31,7 @@ def pushed(hub: Hub, opened: Opened, message: str) -> Opened:
 # the adapter
 
 
+@pytest.mark.slow
 def test_another_message_takes_the_place_of_the_one_that_github_keeps(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
     assert adapter.auto_merge(opened, "title\n\nold lines\n") is None

@@ -75,6 +75,7 @@ def test_whoever_may_read_the_store_may_read_what_is_in_it_whatever_the_umask(
     assert set(locks.values()) == {directories & 0o660 | files}
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_is_said_leaves_no_half_a_blob_and_running_again_finishes(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     shop.store.mkdir()

@@ -77,10 +77,10 @@ def forgejo(request: pytest.FixtureRequest) -> Iterator[Ground]:
     yield from standing(request, "forgejo")
 
 
-SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in (itself, gitlab, gitea, forgejo)]
+SLOW = [pytest.param(each, marks=pytest.mark.slow) for each in (itself, github, gitlab, gitea, forgejo)]
 
 
-@pytest.fixture(params=[clone, github, *SLOW], ids=lambda kind: kind.__name__)
+@pytest.fixture(params=[clone, *SLOW], ids=lambda kind: kind.__name__)
 def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
     made: AbstractContextManager[Ground] = request.param(request)
     with made as ground:

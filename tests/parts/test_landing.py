@@ -185,6 +185,7 @@ def test_a_turn_that_others_gave_up_on_moves_nothing(shop: Shop) -> None:
     assert shop.main == main
 
 
+@pytest.mark.slow
 def test_a_publish_stands_in_a_line_that_is_there_and_takes_away_a_ticket_of_the_dead(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

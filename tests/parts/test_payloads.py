@@ -262,6 +262,7 @@ def test_the_cache_stands_where_the_platform_keeps_such_things(tmp_path: Path, m
         assert blob_cache._directory() == tmp_path / "home" / ".cache" / "pointsman"
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not_answer_is_asked_once(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "1")
     made = bucket.put(payload("a"))

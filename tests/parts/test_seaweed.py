@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import seaweed
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_takes_its_server_with_it(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as run:
         server = seaweed.shared(tmp_path / "s3", run.pid)

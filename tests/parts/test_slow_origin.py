@@ -61,6 +61,7 @@ def test_a_remote_that_gives_no_answer_is_given_up_and_not_kept_in_memory(
         assert len(str(error.value)) < 2000
 
 
+@pytest.mark.slow
 def test_contents_that_a_partial_clone_lacks_are_given_up_too(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     clone = shop.root / "partial.git"
     git(shop.root, "clone", "-q", "--bare", "--filter=blob:none", f"file://{shop.origin}", str(clone))
@@ -75,6 +76,7 @@ def test_contents_that_a_partial_clone_lacks_are_given_up_too(shop: Shop, monkey
         assert Snapshot(repo, main).settings().store == f"file://{shop.store}"  # by a new reader
 
 
+@pytest.mark.slow
 def test_a_list_of_branches_has_a_most_of_bytes(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     main = shop.main
     given = "".join(f"create refs/heads/ship/t{count}/s/0123456789ab {main}\n" for count in range(200))

@@ -91,6 +91,7 @@ def told() -> Mapping[str, Metric]:
 # prometheus
 
 
+@pytest.mark.slow
 def test_prometheus_takes_the_rules_and_each_fires_for_what_it_is_named_after() -> None:
     assert (ran := promtool("check", "rules", FILES / "alerts.yml")).returncode == 0, ran
     assert (ran := promtool("test", "rules", FILES / "alerts.test.yml")).returncode == 0, ran

@@ -25,6 +25,8 @@ from pointsman.errors import Problem
 from pointsman.verbs import demo as module
 from pointsman.verbs.demo import demo
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = Path(pointsman.__file__).parent / "demo_data" / "staging" / "grocer" / "home"
 
 

@@ -148,6 +148,7 @@ def test_a_repair_passes_against_the_last_ship_that_accepted_nothing(shop: Shop,
 # publishing again
 
 
+@pytest.mark.slow
 def test_publishing_again_before_or_after_the_merge_changes_nothing_anywhere(shop: Shop) -> None:
     assert outcomes(shop.publish(day=1)) == ["opened"]
     git(shop.root, "clone", "-q", str(shop.origin), str(shop.root / "second"))
@@ -273,6 +274,7 @@ def test_a_newer_day_supersedes_the_open_pull_request_of_an_older_one(shop: Shop
     assert shop.pulls() == []
 
 
+@pytest.mark.slow
 def test_a_superseded_publish_is_no_success_and_pushes_nothing(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     shop.publish(day=1)
     shop.publish(day=2)

@@ -335,6 +335,7 @@ def test_whatever_fault_any_call_meets_nothing_is_left_by_halves_and_running_aga
             raise
 
 
+@pytest.mark.slow
 def test_other_bytes_that_appear_under_the_name_of_a_blob_are_told_and_never_overwritten(
     tmp_path: Path, s3: Server, between: Proxy
 ) -> None:

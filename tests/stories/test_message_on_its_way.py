@@ -125,6 +125,7 @@ def test_a_merge_that_brings_in_somebodys_commit_is_left_alone(shop: Shop) -> No
     assert git(shop.desk, "rev-parse", ref) == head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["now", pytest.param("reviewed", marks=pytest.mark.slow)])
 def test_a_first_ship_that_lost_its_message_is_taken_back_and_shipped_anew(shop: Shop, how: str) -> None:
     squash(shop, "ship: grocer/home (#1)")

@@ -132,6 +132,7 @@ HIDING: Mapping[str, tuple[bytes, Callable[[str], bytes]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how", [pytest.param(how, marks=[] if how == "every letter" else pytest.mark.slow) for how in HIDING]
 )

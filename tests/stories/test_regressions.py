@@ -50,6 +50,7 @@ def test_a_manifest_padded_over_the_limit_is_read_all_the_same(shop: Shop) -> No
     assert shop.serving == served
 
 
+@pytest.mark.slow
 def test_a_store_that_moved_without_naming_its_former_place_is_not_served(shop: Shop, tmp_path: Path) -> None:
     (shop.desk / "pointsman.toml").write_text(
         f'[store]\nurl = "file://{tmp_path}/new"\n'

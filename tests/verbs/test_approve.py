@@ -101,6 +101,7 @@ def past_the_gate(shop: Shop) -> None:
     git(shop.desk, "push", "-q", "origin", "HEAD:main")
 
 
+@pytest.mark.slow
 def test_a_ship_waits_for_two_persons_and_then_goes_its_whole_way(shop: Shop) -> None:
     waits = shop.publish(day=2, merge=True)
     assert waits.exit_code == 5

@@ -197,6 +197,7 @@ def test_a_since_that_is_not_on_main_is_refused_and_excuses_nothing(shop: Shop) 
     assert shop.check() == ["unvouched-manifest"]
 
 
+@pytest.mark.slow
 def test_a_push_past_the_gate_is_caught_by_sync_and_by_audit_in_another_clone(shop: Shop, tmp_path: Path) -> None:
     other = tmp_path / "other"
     git(tmp_path, "clone", "-q", str(shop.origin), str(other))

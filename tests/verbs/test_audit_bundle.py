@@ -96,6 +96,7 @@ def packed(place: Path, files: dict[str, bytes], **changes: Any) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_whoever_has_the_archive_alone_gets_the_same_answer(
     shop: Shop, archive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,6 +107,7 @@ def test_an_audit_and_a_log_tell_the_same(kept: Kept, document: dict[str, Any]) 
     assert own[::-1] == list(told)
 
 
+@pytest.mark.slow
 def test_who_made_and_who_merged_is_told_apart(kept: Kept) -> None:
     shop = kept.fresh()
     env = {"GIT_AUTHOR_NAME": "Bot", "GIT_AUTHOR_EMAIL": "bot@example.org"}

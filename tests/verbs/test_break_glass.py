@@ -67,6 +67,7 @@ def test_sync_leaves_the_last_good_states_beside_the_pointers(shop: Shop) -> Non
     assert left["stores"] == [f"file://{shop.store}"]
 
 
+@pytest.mark.slow
 def test_states_that_a_rollback_took_out_are_no_longer_left(shop: Shop) -> None:
     third, second, first = manifests(shop)
     shop.roll_back(now=True, reason="broken")

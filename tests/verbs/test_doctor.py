@@ -82,6 +82,7 @@ def test_a_store_that_ignores_conditions_is_unmasked_and_what_it_ignores_is_name
     assert all(line.startswith(("ok ", "BAD ")) for line in doctor_command.render(outcome.value).splitlines())
 
 
+@pytest.mark.slow
 def test_on_such_a_store_publish_does_not_write_over_other_bytes_unnoticed(tmp_path: Path, rclone: Server) -> None:
     shop = BucketShop(tmp_path / "shop", rclone)
     shop.publish(day=1, merge=True)

@@ -102,6 +102,7 @@ def test_an_id_is_found_in_what_is_current_recorded_retired_in_the_trash_and_wit
     assert "found nowhere" in command.render(nobody.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("many", [1, pytest.param(256, marks=pytest.mark.slow)])
 def test_shards_together_find_what_one_run_finds(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int

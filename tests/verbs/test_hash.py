@@ -32,6 +32,7 @@ def huge(path: Path, size: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_file_that_no_artifact_could_have_made_is_not_read_to_its_end_and_stops_no_other(tmp_path: Path) -> None:
     sound, large = popularity(tmp_path / "1.json", 3), huge(tmp_path / "2.json", 1 << 40)
     outcome = hashed(None, sound, large)

@@ -71,6 +71,7 @@ def test_a_hold_stops_ships_open_ones_too_and_lets_restores_pass_until_it_is_rel
     assert not git(shop.origin, "ls-tree", "-r", "main", "holds/")
 
 
+@pytest.mark.slow
 def test_a_stopped_ship_lets_ships_pass_and_a_hold_beside_it_leaves_it_stopped(shop: Shop) -> None:
     """One file says both, and each ends only by its time or by a release."""
     bad = shop.main

@@ -308,6 +308,7 @@ def test_a_target_that_never_was_names_the_nearest(shipped: Shop) -> None:
         events(shipped, Target("grocer", "hom"))
 
 
+@pytest.mark.slow
 def test_a_length_of_time_is_ago_and_a_pattern_is_every_target_that_ever_shipped(shop: Shop, tmp_path: Path) -> None:
     for tenant in ("baker", "grocer"):
         shop.publish(popularity(tmp_path / f"{tenant}.json", 10, tenant=tenant), merge=True)

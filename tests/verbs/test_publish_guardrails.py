@@ -336,6 +336,7 @@ def test_consent_without_a_target_is_bound_to_what_was_seen(shop: Shop) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_consent_without_a_target_reaches_no_target_that_breaks_only_after_main_moved(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

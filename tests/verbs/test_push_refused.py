@@ -80,6 +80,7 @@ WHAT: dict[str, tuple[str, Callable[[Shop], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "what", [pytest.param(each, marks=pytest.mark.slow if "--now" in each else ()) for each in WHAT]
 )

@@ -76,6 +76,7 @@ def test_a_version_is_retired_by_a_pull_request_that_passes_the_gate(shop: Shop,
     assert outcomes(run(shop, version)) == [("grocer/home", "unchanged", [version])]
 
 
+@pytest.mark.slow
 def test_running_it_again_opens_nothing_new_and_a_longer_list_only_the_rest(shop: Shop, tmp_path: Path) -> None:
     first, second = recorded(shop, tmp_path, 1), recorded(shop, tmp_path, 2)
     opened = run(shop, first).document["targets"][0]["pull_request"]

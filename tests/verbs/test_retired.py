@@ -62,6 +62,7 @@ def test_a_retired_version_is_refused_in_the_first_step_and_nothing_is_written(s
     assert shop.everything() == before, "nothing puts it back"
 
 
+@pytest.mark.slow
 def test_a_ship_of_a_retired_version_whose_bytes_are_gone_has_one_reason(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)
     shop.publish(popularity(tmp_path / "p2.json", 12, day=2), merge=True)

@@ -55,6 +55,7 @@ def test_the_page_needs_nothing_and_fits_every_screen(
     assert len({page for _, page in pages}) == 2
 
 
+@pytest.mark.slow
 def test_what_is_accepted_is_told_in_amber_and_nothing_broken_is_folded(document: dict[str, Any]) -> None:
     page = html.render(value_of(Review, document))
     assert '<h1 class="wait">Accepts items-drop' in page

@@ -26,6 +26,7 @@ def reviewed(shop: RingShop, *, offline: bool = False) -> Review:
     return found.value
 
 
+@pytest.mark.slow
 def test_a_review_says_what_each_ring_shows_and_what_the_last_ships_took(tmp_path: Path) -> None:
     shop = RingShop(tmp_path / "shop")
     shop.publish(day=1, merge=True)

@@ -141,6 +141,7 @@ def test_a_revert_takes_a_ship_out_of_every_ring_that_has_it_and_leaves_the_othe
     assert shop.serves("canary") == shop.serves("prod") == shop.manifest
 
 
+@pytest.mark.slow
 def test_a_ring_that_cannot_be_reached_stops_no_other_and_a_restore_does_not_wait_for_it(shop: RingShop) -> None:
     ship(shop, 11)
     shop.pass_over()

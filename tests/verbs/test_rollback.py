@@ -93,6 +93,7 @@ def first(shop: Shop, target: Target) -> str:
 # a run
 
 
+@pytest.mark.slow
 def test_all_that_a_run_shipped_goes_back_in_one_commit_byte_for_byte(shop: Shop) -> None:
     before = shop.main
     done = now(shop, run=RUNS[2])

@@ -95,6 +95,7 @@ def test_an_ordinary_day_reaches_prod_after_its_time_and_a_pass_of_its_check(sho
     assert len(shop.metrics.asked) == 1  # nothing waits
 
 
+@pytest.mark.slow
 def test_a_pass_that_is_too_old_lets_nothing_go_on(shop: Rolling) -> None:
     first = shop.serves("prod")
     shop.day(2)
@@ -224,6 +225,7 @@ def test_what_was_wrong_before_it_is_no_reason_to_go_back(tmp_path: Path, server
     assert [each["outcome"] for each in found.document["targets"][0]["acted"]] == ["stopped"]
 
 
+@pytest.mark.slow
 def test_what_is_wrongly_asked_is_one_sentence(shop: Rolling, capsys: pytest.CaptureFixture[str]) -> None:
     for words, says in (
         (["grocer/hoem"], "main never had a manifest of grocer/hoem"),

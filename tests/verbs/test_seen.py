@@ -114,6 +114,7 @@ def test_status_says_nothing_of_instances_where_none_was_ever_seen(fleet: Fleet)
     assert "instances" not in "\n".join(status_text.lines_of(found))
 
 
+@pytest.mark.slow
 def test_three_instances_take_over_a_ship_one_after_the_other(fleet: Fleet, tmp_path: Path) -> None:
     fleet.request()
     fleet.read()

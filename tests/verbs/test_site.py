@@ -118,6 +118,7 @@ def test_every_command_of_a_timeline_goes_back_to_its_state(
     capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_only_what_is_new_is_written_again_and_what_is_gone_is_removed(kept: Kept, tmp_path: Path) -> None:
     shop = kept.fresh()
     (shop.desk / "holds/grocer/home.json").unlink()

@@ -52,6 +52,7 @@ def told(shop: Shop, *targets: Target) -> str:
         return "\n".join(lines_of(status.status(Workspace(repo), targets).value.targets[0]))
 
 
+@pytest.mark.slow
 def test_a_pointer_in_the_form_of_recsys_pipelines_is_read_and_its_difference_told(shop: Shop, tmp_path: Path) -> None:
     shop.publish(cooc(tmp_path / "c.json", 3), merge=True)
     shop.sync()

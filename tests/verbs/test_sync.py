@@ -168,6 +168,7 @@ def test_one_target_that_may_not_be_served_keeps_its_pointer_and_the_others_go_o
     assert outcomes(shop.sync())["grocer/home"] == "written"
 
 
+@pytest.mark.slow
 def test_a_bug_that_one_target_brings_out_stops_no_other(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

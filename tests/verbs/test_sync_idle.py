@@ -106,6 +106,7 @@ BY_HAND: list[tuple[Callable[[Shop], None], dict[str, str]]] = [
 ]
 
 
+@pytest.mark.slow
 def test_whatever_is_done_by_hand_is_found_by_the_next_pass(shop: Shop) -> None:
     with watching(shop) as watch:
         for by_hand, found in BY_HAND:

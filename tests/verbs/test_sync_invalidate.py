@@ -51,6 +51,7 @@ def place(replica: Replica, tenant: str = "grocer") -> str:
     return replica.url.replace("{tenant}", tenant)
 
 
+@pytest.mark.slow
 def test_every_replica_takes_the_call_whatever_types_changed(
     open_shop: Callable[..., Shop], service: list[Replica], tmp_path: Path
 ) -> None:
@@ -64,6 +65,7 @@ def test_every_replica_takes_the_call_whatever_types_changed(
     assert shop.sync().document["calls"] == []
 
 
+@pytest.mark.slow
 def test_each_tenant_has_headers_of_its_own(
     open_shop: Callable[..., Shop], service: list[Replica], tmp_path: Path
 ) -> None:

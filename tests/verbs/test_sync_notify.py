@@ -241,6 +241,7 @@ def test_a_command_gets_the_document_on_stdin_and_no_credentials(
     assert "s3cret" not in environment.values()
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_hangs_or_is_not_there_is_reported_and_blocks_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +276,7 @@ def test_what_stands_there_and_is_of_no_use_is_written_anew(
     assert json.loads(path.read_text())["v"] == 1
 
 
+@pytest.mark.slow
 def test_how_long_after_its_commit_a_pointer_was_visible_is_told(
     open_shop: Callable[[str], Shop], tmp_path: Path
 ) -> None:

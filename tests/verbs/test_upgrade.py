@@ -82,6 +82,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return Place(tmp_path, files)
 
 
+@pytest.mark.slow
 def test_files_that_nobody_changed_are_replaced_added_and_deleted_on_a_branch_and_main_stays(place: Place) -> None:
     main_before, ours = git(place.origin, "rev-parse", "main"), git(place.desk, "status", "--porcelain")
     outcome = place.upgrade()

@@ -56,6 +56,7 @@ def bury(shop: Shop, version: str, *, erase: bool = False) -> None:
     shop.push(f"retire: {version}")
 
 
+@pytest.mark.slow
 def test_missing_bytes_are_a_loss_until_a_tombstone_that_allows_them_to_be_missing_is_ripe(
     shop: Shop, tmp_path: Path
 ) -> None:

@@ -191,6 +191,7 @@ def test_of_a_few_publishers_nobody_is_lost_and_nobody_gives_up(
         assert set(origin.refs) == {MAIN}, "a ticket was left behind"
 
 
+@pytest.mark.slow
 def test_whoever_is_killed_at_any_step_stops_nobody_else(dice: random.Random, rounds: int) -> None:
     for _ in range(50 * rounds):
         origin = Origin(dice, deaths=dice.randint(1, 3))
