@@ -6,13 +6,14 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pointsman.cli.arguments import ADDRESS, PERIOD
 from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
 from pointsman.report import passes, served_drift
+from pointsman.report.status import left_ring
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--listen", metavar="[HOST:]PORT", type=ADDRESS, help="With --watch: serve /metrics and /healthz there.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, write nothing.")
 @click.option("--no-heal", is_flag=True, help="Report pointers that were edited by hand, and leave them as they are.")
-@click.option("--prune", is_flag=True, help="Delete pointers whose manifest is gone from main.")
+@click.option("--prune", is_flag=True, help="Delete pointers whose manifest is gone from main, and rings that left.")
 @click.option("--accept-rewrite", is_flag=True, help="Accept that main was rewritten, and go on.")
 @json_option
 @click.pass_obj
@@ -91,7 +92,8 @@ class Passes:
         if self._json:
             say_document(outcome.document, line=True)
         else:
-            told = [each for each in outcome.value.targets if each.outcome != "unchanged"]
+            told: list[Any] = [each for each in outcome.value.targets if each.outcome != "unchanged"]
+            told += outcome.value.left or ()
             lasting = [each for each in told if each.outcome not in verb.DID]
             if len(told) > len(lasting) or lasting != self._lasting:
                 say(render(outcome.value))
@@ -126,6 +128,7 @@ def render(synced: Synced) -> str:
     away = [each for each in synced.places or () if not each.ok]
     lines += [f"{each.place} was not synced: {each.says}" for each in away]
     but += f", but not at {', '.join(each.place for each in away)}" if away else ""
+    lines += map(partial(left_ring, dry_run=synced.dry_run), synced.left or ())
     ending = f"serving follows main at {short(synced.commit)}{but}"
     if synced.dry_run:
         ending = f"a dry run, nothing was written; main is at {short(synced.commit)}"

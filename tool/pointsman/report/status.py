@@ -18,7 +18,7 @@ from pointsman.report.target_state import (
     Status,
     TargetState,
 )
-from pointsman.serving.outcomes import ToldClaim, Waiting
+from pointsman.serving.outcomes import LeftRing, ToldClaim, Waiting
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -33,6 +33,7 @@ def render(status: Status) -> str:
     """A block of lines per target, and what the last gc left."""
     lines = [line for each in status.targets for line in lines_of(each)] or ["nothing was shipped yet"]
     lines += map(main_seen, status.main_seen)
+    lines += map(left_ring, status.left or ())
     if (gc := status.gc) is not None:
         left = f"{gc.live} blobs live, {gc.orphans} orphaned, {gc.retired} retired, {gc.trash} in the trash"
         lines.append(f"gc at {gc.at}: {left}")
@@ -81,6 +82,13 @@ def main_seen(seen: MainSeen) -> str:
         return says
     longer = f"frozen: nobody was given a new commit for longer than {length(seen.limit_seconds)}"
     return f"{says}, {longer}; look whether the origin hides commits, or nobody ships"
+
+
+def left_ring(left: LeftRing, *, dry_run: bool = False) -> str:
+    """What is left of a ring that the settings have no more."""
+    count = "" if left.pointers is None else f", {left.pointers} pointer{'s' if left.pointers != 1 else ''}"
+    gone = "would be pruned" if dry_run else "pruned"
+    return f"{left.ring} left the settings: {left.serving}{count}: {gone if left.outcome == 'pruned' else left.says}"
 
 
 def _at_place(at: ServedAt, each: TargetState) -> Iterator[str]:

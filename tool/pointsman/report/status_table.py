@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from pointsman.errors import one_line
-from pointsman.report.status import main_seen
+from pointsman.report.status import left_ring, main_seen
 from pointsman.report.target_state import Status, TargetState
 from pointsman.report.words import columns, fitted, padded
 from pointsman.state.names import short
@@ -35,7 +35,7 @@ def plain(cell: str, mood: str) -> str:
 
 def render(status: Status, *, wide: bool = False, width: int | None = None, style: Style = plain) -> str:
     """The table. `width`: columns of the terminal, where what stands last is cut; None: nothing is."""
-    seen = map(main_seen, status.main_seen)
+    seen = [*map(main_seen, status.main_seen), *map(left_ring, status.left or ())]
     if not status.targets:
         return "\n".join(["nothing was shipped yet", *seen])
     rows = [_row(each, status.at, wide=wide) for each in status.targets]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pointsman.retention.summary import Summary
-from pointsman.serving.outcomes import ToldClaim
+from pointsman.serving.outcomes import LeftRing, ToldClaim
 from pointsman.serving.ring_state import RingState
 from pointsman.struct import struct
 from pointsman.values import (
@@ -162,3 +162,6 @@ class Status:
     targets: Sequence[TargetState]
     gc: Annotated[Summary | None, "what the last gc --delete left in the store; not if targets are named"] = None
     main_seen: Annotated[Sequence[MainSeen], "of each place with frozen_after"] = ()
+    left: Annotated[
+        Sequence[LeftRing] | None, "rings that left the settings and still stand; not if targets are named"
+    ] = None

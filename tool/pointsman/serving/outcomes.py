@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pointsman.struct import struct
-from pointsman.values import CommitId, Moment, TargetName, ToldFault
+from pointsman.values import CommitId, Count, Moment, TargetName, ToldFault
 
 SyncOutcome = Literal["written", "unchanged", "healed", "refused", "kept", "pruned", "claimed"]
 Called = Literal["invalidate", "webhook", "command"]
@@ -123,6 +123,17 @@ class SyncedPlace:
 
 
 @struct(frozen=True)
+class LeftRing:
+    """A ring that the settings have no more, and what is left of it."""
+
+    ring: Annotated[str, "its last name"]
+    serving: Annotated[str, "where its pointers are, as its settings had it"]
+    pointers: Annotated[Count | None, "how many are there; of those taken away, how many were; null: nobody can tell"]
+    outcome: Literal["kept", "pruned"]
+    says: Annotated[str, "of what is kept: why, and what takes it away"]
+
+
+@struct(frozen=True)
 class Synced:
     """What became of the pointers, and who was called."""
 
@@ -131,3 +142,6 @@ class Synced:
     targets: Sequence[SyncedTarget]
     calls: Annotated[Sequence[CallResult], "who was called; what failed is tried again by the next sync"]
     places: Annotated[Sequence[SyncedPlace] | None, "of several places: how each pass ended"] = None
+    left: Annotated[
+        Sequence[LeftRing] | None, "rings that left the settings since the last sync; with --prune all that ever did"
+    ] = None

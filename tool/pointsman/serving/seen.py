@@ -67,7 +67,8 @@ class Seen:
         times = [unix(each.at) for each in waits if each.waits_for == "time" and each.at is not None]
         # What waits for a check, or for what another sync is about to write down, is looked at in each pass.
         self._due = min((at for at in times if at is not None), default=inf) if len(times) == len(waits) else 0
-        nothing = all(each.outcome in _NOTHING_DONE for each in synced.targets) and not synced.calls
+        done = [*(each.outcome for each in synced.targets), *(each.outcome for each in synced.left or ())]
+        nothing = all(each in _NOTHING_DONE for each in done) and not synced.calls
         settled = all(ended and self.of(place).is_at(synced.commit) for place, ended in places.items())
         self._idle = outcome if nothing and settled else None
 

@@ -28,6 +28,8 @@ from pointsman.report.target_state import (
 )
 from pointsman.retention.summary import read_summary
 from pointsman.serving.claims import told_claim
+from pointsman.serving.left_rings import ever_left, look_at_left
+from pointsman.serving.outcomes import LeftRing
 from pointsman.serving.pointers import Remembered
 from pointsman.settings import Settings
 from pointsman.shipping.pulls import Pull, reference, seen_pulls
@@ -67,7 +69,8 @@ def status(
     store = open_store(look.settings.store, look.settings.access)
     summary = None if named or workspace.offline else read_summary(store)
     seen = [each for place in look.places if (each := place.main_seen()) is not None]
-    return Outcome(Status(main, rfc3339(look.clock), shown, summary, seen), _exit_code(shown, seen, fail_on))
+    left = None if named or workspace.offline else look.left() or None
+    return Outcome(Status(main, rfc3339(look.clock), shown, summary, seen, left), _exit_code(shown, seen, fail_on))
 
 
 def _exit_code(shown: Sequence[TargetState], seen: Sequence[MainSeen], fail_on: Collection[str]) -> int:
@@ -101,6 +104,11 @@ class _Look:
             for target in pull.targets:
                 self.pulls_of.setdefault(target, []).append(pull)
         self.places = [PlaceLook(self, place) for place in self.settings.serving]
+
+    def left(self) -> list[LeftRing]:
+        """What is still there of rings that left the settings."""
+        found = (look_at_left(self.gate, self.main, place) for place in ever_left(self.gate, self.head))
+        return [each for each in found if each is not None]
 
     def chosen(self, named: Sequence[Target | Pattern]) -> list[Target]:
         """The targets to show, their pointers read; without any named all that main, serving or a pull request has."""

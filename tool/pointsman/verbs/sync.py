@@ -12,7 +12,8 @@ from typing import Any
 from pointsman.errors import MovedFirst, Problem, Unreachable, trouble_of
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
-from pointsman.serving.outcomes import CallResult, Synced, SyncedAt, SyncedPlace, SyncedTarget
+from pointsman.serving.left_rings import ever_left, left_since, look_at_left, take_left
+from pointsman.serving.outcomes import CallResult, LeftRing, Synced, SyncedAt, SyncedPlace, SyncedTarget
 from pointsman.serving.seen import Seen
 from pointsman.state.names import Target
 from pointsman.state.place import Place
@@ -50,7 +51,7 @@ def sync(workspace: Workspace, orders: Orders = _USUAL, seen: Seen | None = None
     _follow_together(order, orders)
     for each in tries:
         each.deliver()
-    outcome = _outcome(tries, orders)
+    outcome = _with_left(workspace, tries, _outcome(tries, orders), orders)
     if note := workspace.gate.consents.policies.note(Snapshot(repo, outcome.value.commit)):
         outcome = dataclasses.replace(outcome, notes=(*outcome.notes, note))
     if seen is not None:
@@ -114,6 +115,28 @@ def _outcome(tries: Sequence[_Try], orders: Orders) -> Outcome[Synced]:
     refused = any(each.outcome in ("refused", "claimed") for each in found.values())
     value = Synced(main, orders.dry_run, list(found.values()), calls, _places(tries))
     return Outcome(value, _exit_code(problems, refused=refused), tuple(notes))
+
+
+def _with_left(
+    workspace: Workspace, tries: Sequence[_Try], outcome: Outcome[Synced], orders: Orders
+) -> Outcome[Synced]:
+    """With the rings that left the settings: those of late told, or, to prune, all taken away."""
+    gate, main = workspace.gate, outcome.value.commit
+    head = Snapshot(workspace.repo, main)
+    if not orders.prune:
+        fences = dict.fromkeys(each.sync.before for each in tries if each.sync.before is not None)
+        late = {place.root: place for before in fences for place in left_since(gate, before, head)}
+        told = [each for place in late.values() if (each := look_at_left(gate, main, place)) is not None]
+        return dataclasses.replace(outcome, value=replace(outcome.value, left=told)) if told else outcome
+    found, code = list[LeftRing](), outcome.exit_code
+    for place in ever_left(gate, head):
+        try:
+            each = take_left(gate, place, workspace.now, orders.stopped, dry_run=orders.dry_run)
+        except Problem as problem:
+            each = LeftRing(place.name, place.manifest, None, "kept", str(problem))
+            code = problem.exit_code if code == 0 or problem.exit_code == Unreachable.exit_code else code
+        found += [each] if each is not None else []
+    return dataclasses.replace(outcome, value=replace(outcome.value, left=found or None), exit_code=code)
 
 
 def _exit_code(problems: Iterable[Problem], *, refused: bool) -> int:

@@ -47,6 +47,7 @@ class PlaceSync:
         self.place = place
         self.done: dict[Target, SyncedTarget] = {}
         self.main: Oid | None = None  # that of the last pass that ended
+        self.before: Oid | None = None  # where the fence stood at first
         self._repo = workspace.repo
         self._gate = workspace.gate
         self._now = workspace.now
@@ -94,6 +95,7 @@ class PlaceSync:
         for target in [target for target, each in self.done.items() if each.outcome not in DID]:
             del self.done[target]
         fence = read_fence(store, SYNCED)
+        self.before = self.before or fence.commit
         gate.remember(fence.approved)
         listed_by = self._as_in(gate.settings(Snapshot(repo, repo.main)))
         seen = self._seen
