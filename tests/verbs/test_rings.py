@@ -19,6 +19,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.report import status as status_words
 from pointsman.retention.served import versions_named, waiting
 from pointsman.serving.fence import SYNCED
+from pointsman.serving.given import GIVING
 from pointsman.serving.seen import Seen
 from pointsman.state.ring import given_key
 from pointsman.store import file_tags
@@ -163,7 +164,7 @@ def test_what_a_killed_sync_did_not_write_down_is_counted_from_the_next_pass(
 ) -> None:
     second = ship(shop, 11)
 
-    def killed(self: Targets, target: Any) -> None:
+    def killed(self: Targets, *given: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -174,8 +175,15 @@ def test_what_a_killed_sync_did_not_write_down_is_counted_from_the_next_pass(
     shop.pass_over(later=HOUR)
     shop.pass_over(later=2 * HOUR - 1)
     assert shop.serves("prod") != second
-    shop.pass_over(later=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Targets, "_note", killed)
+        with pytest.raises(KeyboardInterrupt):
+            shop.pass_over(later=1)
     assert shop.serves("prod") == second
+    shop.pass_over(later=60)
+    (target,) = shop.look(GROCER).document["targets"]
+    assert [each["given_at"] for each in target["rings"]] == ["2030-03-17T18:46:40Z", "2030-03-17T20:47:40Z"]
+    assert not (shop.root / "prod" / GIVING).exists()
 
 
 def test_a_clock_that_is_behind_never_moves_a_ring_back(shop: RingShop) -> None:

@@ -5,19 +5,21 @@ The ring after it counts by these times. A state that is not there was given to 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from pointsman.errors import MovedFirst
+from pointsman.errors import MovedFirst, Problem
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 from pointsman.state.ring import given_key
 from pointsman.state.strict_json import read
 from pointsman.state.times import unix
-from pointsman.store.base import Store
+from pointsman.store.base import Held, Store
 
+GIVING = ".pointsman/giving.json"  # beside the pointers, as long as a pass writes them
 _MOST = 256  # states of a target
 _MOST_SOAKED = 64  # of those that no ring has to wait for any more
 _TRIES = 8
@@ -62,6 +64,45 @@ def note_given(store: Store, ring: str, target: Target, commit: Oid, now: int, l
         except MovedFirst:
             if again == _TRIES - 1:
                 raise
+
+
+class Giving:
+    """The targets to whose pointers one pass at a ring is about to write, written down before the first of them.
+
+    A pass that is killed between a pointer and what is written after it leaves them to the next. The store is locked.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._targets = set[str]()
+        self._held: Held | None = None  # what stands there, so far as this pass knows
+
+    def unfinished(self) -> list[Target]:
+        """Those that an earlier pass began with and nobody said to be done; none if it is no object of ours."""
+        self._held = self._store.read(GIVING)
+        document = read(self._held.data, "") if self._held is not None else None
+        found = document.get("targets") if isinstance(document, dict) and document.get("v") == 1 else None
+        self._targets = {each for each in found if isinstance(each, str)} if isinstance(found, list) else set()
+        targets = []
+        for each in sorted(self._targets):
+            with contextlib.suppress(Problem):
+                targets.append(Target.parse(each))
+        return targets
+
+    def begin(self, targets: Iterable[Target]) -> None:
+        """Write down these, too. MovedFirst if another sync did since `unfinished`."""
+        self._targets |= set(map(str, targets))
+        data = json.dumps({"v": 1, "targets": sorted(self._targets)}).encode() + b"\n"
+        self._store.replace(GIVING, data, was=self._held.tag if self._held is not None else None)
+        self._held = Held(data, "")
+
+    def end(self) -> None:
+        """All is written down: nothing is left to the next pass. What another sync wrote meanwhile stays."""
+        if self._held is not None:
+            held = self._store.read(GIVING)
+            if held is not None and held.data == self._held.data:
+                with contextlib.suppress(MovedFirst):
+                    self._store.delete(GIVING, was=held.tag)
 
 
 def _fewer(given: Mapping[Oid, int], soaked: int) -> dict[Oid, int]:

@@ -17,6 +17,7 @@ from pointsman.gate.gate import Gate
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving import notify
 from pointsman.serving.fence import AUDITED, SYNCED, Fence, read_fence
+from pointsman.serving.given import GIVING
 from pointsman.serving.instances import read_instances
 from pointsman.serving.outcomes import LeftRing
 from pointsman.serving.pointers import open_place, pointers
@@ -37,7 +38,7 @@ _BESIDE = {  # directory below the prefix → what Pointsman writes there
     ".pointsman/claims/": _OF_TARGETS,
     ".pointsman/seen/": rf"{NAME}\.json",
 }
-_ALONE = (notify.KEY, LEFT_KEY, AUDITED)
+_ALONE = (notify.KEY, LEFT_KEY, GIVING, AUDITED)
 _PRUNE = "when nobody reads them any more, pointsman sync --prune takes them away"
 
 

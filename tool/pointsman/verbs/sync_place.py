@@ -122,6 +122,7 @@ class PlaceSync:
             raise MovedFirst("another sync wrote a pointer that was as main has it: run pointsman sync again")
         wanted = dict(_wanted(repo, standing, turns, same))
         targets = Targets(gate, store, place, settings, head, orders, wanted, turns)
+        targets.make_up(serving)
         # Read after the pointers: whoever wrote a claimed pointer had written the claim before.
         claims = ClaimedTargets(targets, claims_at(store))
         if not orders.dry_run:
@@ -145,6 +146,7 @@ class PlaceSync:
             if earlier is None or not _adds_nothing(earlier, did.outcome):
                 made = targets.told(target, held, did)
                 self.done[target] = replace(made, visible_after_seconds=None) if orders.dry_run else made
+        targets.all_settled()
         return main
 
     def _turns(

@@ -13,7 +13,7 @@ from pointsman.retention.trash import put_back_missing
 from pointsman.rollout.due import Due
 from pointsman.serving.claims import Claims, Standing, end_claim, told_claim
 from pointsman.serving.drift import drift, ever_had
-from pointsman.serving.given import note_given
+from pointsman.serving.given import Giving, note_given
 from pointsman.serving.outcomes import Committer, SyncedTarget, SyncOutcome
 from pointsman.serving.replica import Replica
 from pointsman.serving.states import Left, leave_settings, leave_states
@@ -77,6 +77,7 @@ class Targets:
         self._turns = turns
         self._ring = next((ring for ring in settings.rings if ring.name == place.name), None)
         self._has_left = False
+        self._giving = Giving(store) if self._ring is not None and not orders.dry_run else None
         self._claims = Claims(gate, head.commit, gate.now())
         self._replica = Replica(place) if place.store else None
         manifests = dict(self._manifests())
@@ -87,6 +88,17 @@ class Targets:
             gate.blobs.look_ahead(settings, uris)
             if not orders.dry_run and put_back_missing(gate.blobs, head, settings, uris):
                 gate.blobs.look_ahead(settings, uris)
+
+    def make_up(self, serving: Mapping[Target, Held]) -> None:
+        """Write down when a ring was given what a sync gave it and was killed before it could: now, never too early."""
+        for target in self._giving.unfinished() if self._giving is not None else ():
+            held = serving.get(target)
+            self._note(target, self._gate.lineage(self._main, target).having(held.data) if held is not None else None)
+
+    def all_settled(self) -> None:
+        """Every pointer that was to be written has been settled."""
+        if self._giving is not None:
+            self._giving.end()
 
     def settle(self, target: Target, held: Held | None) -> Did:
         """Make a pointer that differs from main what it has, if that may be served."""
@@ -174,7 +186,7 @@ class Targets:
         if not self._orders.dry_run:
             self._leave(target)
             self._store.replace(self._place.key(target), data, was=held.tag if held else None)
-            self._note(target)
+            self._note(target, self._step(target))
         return Did("healed" if drifted else "written")
 
     def _leave(self, target: Target) -> None:
@@ -184,13 +196,14 @@ class Targets:
             signers = (self._head.read(path) or b"").decode(errors="replace") if path else ""
             stores = (self._place.store,) if self._place.store else (self._settings.store, *self._settings.former)
             leave_settings(self._store, Left(self._place.name, stores, self._place.invalidate, signers))
+            if self._giving is not None:
+                self._giving.begin(self._wanted)
             self._has_left = True
         newest = self._turns[target].state if target in self._turns else None
         leave_states(self._store, self._gate.lineage(self._main, target), self._settings.keep_ships, newest)
 
-    def _note(self, target: Target) -> None:
+    def _note(self, target: Target, step: Step | None) -> None:
         """Write down when a ring was given what it has now: the ring after it counts from then."""
-        step = self._step(target)
         if self._ring is not None and step is not None:
             longest = max(ring.after for ring in self._settings.rings)
             note_given(self._store, self._place.name, target, step.oid, int(self._gate.now()), longest)
