@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -415,8 +416,9 @@ def test_hash_knows_the_types_of_the_manifest_repository_around_it(
 def test_publish_says_what_to_do_next_and_does_it(run: Run, shop: str) -> None:
     code, out, err = run("-C", shop, "publish", str(STAGING), "--window", DAY_1)
     assert code == 0, err
+    here = re.escape(shlex.quote(shop))
     assert re.search(
-        rf"^grocer/home: opened ship/grocer/home/[0-9a-f]{{12}}; next: pointsman -C {re.escape(shop)} pr merge",
+        rf"^grocer/home: opened ship/grocer/home/[0-9a-f]{{12}}; next: pointsman -C {here} pr merge",
         out,
         re.M,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import shlex
 import shutil
 import signal
 from collections.abc import Callable
@@ -590,7 +591,7 @@ def test_the_command_says_what_is_next(shop: Old, tmp_path: Path, capsys: pytest
     assert main(["-C", str(shop.desk), "adopt"]) == 5
     said = capsys.readouterr().out
     pull = shop.pulls()[0]["id"]
-    here = f"pointsman -C {shop.desk}"
+    here = f"pointsman -C {shlex.quote(str(shop.desk))}"
     assert f"next: {here} pr show {pull}; {here} pr merge {pull}, then {here} sync" in said
     assert "grocer/cart: left as it is\n  file://" in said
     assert "1 versions verified, 1 blobs stored" in said

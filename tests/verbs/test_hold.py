@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -204,7 +205,7 @@ def test_releasing_nothing_is_a_sentence_that_names_the_hold_on_everything(
     said = capsys.readouterr().out
     assert said == (
         "grocer/home: unchanged, no hold on main; everything is on hold until 2999-01-01T00:00:00Z "
-        f"(the feed is broken): pointsman -C {shop.desk} release all\n"
+        f"(the feed is broken): pointsman -C {shlex.quote(str(shop.desk))} release all\n"
     )
 
 

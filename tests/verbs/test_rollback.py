@@ -333,6 +333,29 @@ def test_one_type_of_what_a_run_shipped_goes_back(shop: Shop) -> None:
     assert versions(shop, GROCER)["popularity"] != versions(shop, GROCER, first(shop, GROCER))["popularity"]
 
 
+# what it is called, and what it accepts
+
+
+def test_one_target_and_several_have_branches_of_their_own_and_each_accepts_what_was_said_of_it(shop: Shop) -> None:
+    accept = ("grocer/home:items-drop", "bookshop/*:size-jump")
+    back(shop, GROCER, BOOKS, accept=accept, reason="a bad feed")
+    back(shop, KIDS, accept=("items-drop",), reason="a worse feed")
+    refs = git(shop.origin, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/rollback").splitlines()
+    of_one, of_two = sorted(refs)
+    assert of_one.startswith("rollback/bookshop/kids/")
+    assert of_two.startswith("rollback/run/")
+    consents = {ref: git(shop.origin, "log", "-1", "--format=%B", ref).splitlines() for ref in refs}
+    assert [line for line in consents[of_one] if line.startswith("Accept:")] == [
+        "Accept: bookshop/kids items-drop a worse feed"
+    ]
+    assert [line for line in consents[of_two] if line.startswith("Accept:")] == [
+        "Accept: grocer/home items-drop a bad feed",
+        "Accept: bookshop/home size-jump a bad feed",
+    ]
+    with pytest.raises(Problem, match="--accept items-drop would accept it for 2 targets"):
+        back(shop, GROCER, BOOKS, accept=("items-drop",), reason="a bad feed")
+
+
 # with a hold
 
 

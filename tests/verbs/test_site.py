@@ -42,7 +42,7 @@ def eventful(root: Path) -> Shop:
     shop.push("edit by hand")
     git(shop.desk, "revert", "--no-edit", "HEAD")
     git(shop.desk, "push", "-q", "origin", "HEAD:main")
-    hold = {"v": 1, "target": "grocer/home", "until": "2031-01-01T00:00:00Z", "reason": HOSTILE[:-2]}
+    hold = {"v": 1, "target": "grocer/home", "until": "2091-01-01T00:00:00Z", "reason": HOSTILE[:-2]}
     (shop.desk / "holds/grocer").mkdir(parents=True)
     (shop.desk / "holds/grocer/home.json").write_text(json.dumps(hold, indent=2) + "\n")
     shop.push("hold")
@@ -75,7 +75,7 @@ def test_the_pages_tell_what_is_current_what_stands_in_the_way_and_what_happened
     assert "1 fault" in overview
     assert "unvouched-manifest" in audit
     assert "items-drop" in audit
-    assert "on hold until 2031-01-01T00:00:00Z" in page
+    assert "on hold until 2091-01-01T00:00:00Z" in page
     assert "accepts items-drop: <b>small</b> day" in page
     for kind in ("ship", "edit", "restore", "hold until"):
         assert re.search(rf"\b{kind}\b", page)
