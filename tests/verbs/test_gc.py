@@ -305,6 +305,78 @@ def test_a_clone_with_its_own_serving_on_the_same_store_is_told_whose_the_store_
     assert (document["taken"], orphan.exists(), theirs.exists()) == (1, False, True)
 
 
+def forked(shop: Shop) -> Shop:
+    """A clone with all records, an origin and a serving of its own, and the same store."""
+    fork = Shop.__new__(Shop)
+    fork.root = shop.root / "fork"
+    fork.origin, fork.desk, fork.store = fork.root / "origin.git", fork.root / "desk", shop.store
+    git(shop.root, "clone", "-q", "--bare", str(shop.origin), str(fork.origin))
+    git(shop.root, "clone", "-q", str(fork.origin), str(fork.desk))
+    place = f"file://{fork.root}/serving/{{tenant}}/{{surface}}/manifest.json"
+    with (fork.desk / "pointsman.toml").open("a") as settings:
+        settings.write(f'[serving]\nmanifest = "{place}"\n')
+    (fork.root / "serving").mkdir()
+    fork.push("its own serving")
+    return fork
+
+
+def by_fork_publish(fork: Shop) -> None:
+    fork.publish(popularity(fork.root / "3.json", 15, day=3), record_only=True)
+
+
+def by_fork_ship(fork: Shop) -> None:
+    by_ship(fork)
+
+
+def by_fork_rollback(fork: Shop) -> None:
+    by_rollback(fork)
+
+
+def by_fork_sync(fork: Shop) -> None:
+    assert fork.sync().exit_code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", [by_fork_publish, by_fork_ship, by_fork_rollback, by_fork_sync])
+def test_a_fork_that_uses_the_store_stops_gc_of_the_first(shop: Shop, verb: Callable[[Shop], None]) -> None:
+    """It has records from the start, so its first publish is not the first of its history."""
+    orphan = blob(shop, b"orphan")
+    fork = forked(shop)
+    assert len(list((shop.store / ".pointsman/owners").iterdir())) == 1
+    verb(fork)
+    for path in shop.store.glob("grocer/home/popularity/*.json"):
+        os.utime(path, (1, 1))
+    with pytest.raises(Problem, match="another repository keeps its blobs in this store"):
+        collected(shop, delete=True)
+    assert orphan.exists()
+    verb(fork)
+    assert len(list((shop.store / ".pointsman/owners").iterdir())) == 2
+    assert collected(shop, fork.desk, delete=True).document["taken"] == 1
+
+
+@pytest.mark.parametrize("purges", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_an_owner_who_comes_while_gc_looks_stops_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, *, purges: bool
+) -> None:
+    orphan = blob(shop, b"orphan")
+    if purges:
+        collected(shop, delete=True)
+        age_trash(shop, 8)
+    comes = shop.store / ".pointsman/owners/other.json"
+    plain = look.Party.look
+
+    def late(party: look.Party, *, sure: bool = False) -> look.View:
+        comes.write_text("{}")
+        return plain(party, sure=sure)
+
+    monkeypatch.setattr(look.Party, "look", late)
+    with pytest.raises(Problem, match="another repository keeps its blobs in this store"):
+        collected(shop, delete=True)
+    assert orphan.exists() is not purges
+    assert len(trash(shop)) == purges
+    assert not [*(shop.store / ".pointsman").glob("gc/*")], "nothing was taken under its marker, so it is gone"
+
+
 @pytest.mark.slow
 def test_a_version_that_the_other_repository_records_stays(shop: Shop) -> None:
     clone = Shop(shop.root / "other", RETENTION, f"file://{shop.store}")

@@ -79,10 +79,14 @@ def identity(repo: Repository) -> str:
     """A name for the repository, the same for all its clones: its first commit, and a hash of where its origin is."""
     repo.deepen_to_first()
     commits = repo.clocks(repo.main)
-    root = commits.at(commits.height - len(commits) + 1)
+    return f"{commits.at(commits.height - len(commits) + 1)}{identity_ending(repo)}"
+
+
+def identity_ending(repo: Repository) -> str:
+    """How that name ends, which a shallow clone knows, too."""
     host, path = place_of(_where(repo))
     place = f"{host}/{path.removesuffix('/.git').strip('/')}"
-    return f"{root}-{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:16]}"
+    return f"-{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:16]}"
 
 
 def _where(repo: Repository) -> str:

@@ -6,11 +6,14 @@ of the blobs is anyway.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
+from pointsman.errors import Problem
 from pointsman.gate.gate import Gate
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo.snapshot import Snapshot
+from pointsman.retention import owners
 from pointsman.retention.markers import wait_for_markers
 from pointsman.retention.trash import put_back_missing
 from pointsman.state.documents import version_in
@@ -24,5 +27,8 @@ def make_sure(gate: Gate, head: Snapshot, uris: Iterable[str], progress: Progres
     versions = {version for uri in mine if (version := version_in(uri)) is not None}
     if not versions or gate.blobs.offline:
         return
-    wait_for_markers(open_store(settings.store, settings.access), versions, progress)
+    store = open_store(settings.store, settings.access)
+    with contextlib.suppress(Problem):  # a rollback must not wait for this; what stops it, stops the next step, too
+        owners.own_unless_known(store, gate.repo)
+    wait_for_markers(store, versions, progress)
     put_back_missing(gate.blobs, head, settings, mine, progress)

@@ -16,7 +16,8 @@ from pointsman.progress import Progress
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention.clocks import elapsed
 from pointsman.retention.look import Party, View
-from pointsman.retention.markers import LONGEST, MOST, Marker, left_over
+from pointsman.retention.markers import LIFE, LONGEST, MOST, Marker, left_over
+from pointsman.retention.owners import require_sole_owner
 from pointsman.retention.recorded import Recorded
 from pointsman.retention.served import recorded_by_pipelines
 from pointsman.retention.survey import Stored, Survey, survey
@@ -149,7 +150,7 @@ class Collector:
             try:
                 marker.write()
                 try:
-                    views = [party.look(sure=True) for party in self.parties]
+                    views = self._look_again()
                 except Problem:
                     with contextlib.suppress(Problem):
                         marker.take_away()  # nothing was taken under it
@@ -184,20 +185,29 @@ class Collector:
         if not marker.lives:
             run.unfinished = "taking took longer than a marker lives, so some were left: run pointsman gc again"
 
+    def _look_again(self) -> list[View]:
+        """What everybody has right before something goes; Problem if somebody else has come to the store meanwhile."""
+        require_sole_owner(self.store, [party.workspace.repo for party in self.parties])
+        return [party.look(sure=True) for party in self.parties]
+
     # what was taken long ago
 
     def _purge(self, run: Run) -> None:
         """Delete what has been in the trash for long enough, and what was to go for good.
 
-        Taking may have taken long, and nothing brings back what is purged: so what is needed is looked for once more.
+        Taking may have taken long, and nothing brings back what is purged: so what is needed is looked for once more,
+        and again when that look is as old as a marker gets.
         """
-        if not any(map(self._may_be_purged, run.found.trash)):
-            return
+        until, there = 0.0, set[str]()
         try:
-            self._put_back(run, [party.look(sure=True) for party in self.parties])
-            for each in filter(self._may_be_purged, run.found.trash):
-                self.store.remove(each.key)
-                run.purged.append(each)
+            for each in list(filter(self._may_be_purged, run.found.trash)):
+                if elapsed() >= until:
+                    until = elapsed() + LIFE
+                    self._put_back(run, self._look_again())
+                    there = {left.key for left in run.found.trash}
+                if each.key in there:
+                    self.store.remove(each.key)
+                    run.purged.append(each)
         except Problem as problem:
             raise Unfinished(run, problem) from problem
 

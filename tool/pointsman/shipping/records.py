@@ -159,9 +159,12 @@ class Recording:
         return [(source, fault) for source, fault in (*gone, *puts) if isinstance(fault, Fault)]
 
     def own_store(self) -> list[str]:
-        """Write down whose blobs are in the store. What a reader should know if that fails: gc does it, too."""
+        """Write down whose blobs are in the store. What a reader should know if that fails: gc does it, too.
+
+        Before `put_missing`: a gc of another repository that did not see this has its marker there by then.
+        """
         try:
-            owners.own(self.store, self.repo)
+            owners.own_unless_known(self.store, self.repo)
         except Unreachable as error:
             return [f"the store does not know yet that it is this repository's ({error})"]
         return []

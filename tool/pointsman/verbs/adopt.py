@@ -136,6 +136,7 @@ def adopt(workspace: Workspace, request: Request) -> Outcome[Adopted]:
         sources = [each.verified.source for each in taken.values()]
         blobs = _put(recording, sources, [each.stored for each in taken.values()])
         recording.records([each.record for each in taken.values()], run=request.run, note=note)
+        shipping.notes += recording.own_store() if taken else []
         if lost := recording.put_missing(sources):
             raise Refused([fault for _, fault in lost])
         shipping.close_merged(set(unchanged))

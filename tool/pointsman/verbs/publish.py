@@ -105,7 +105,7 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
         blobs = _put(recording, sources, [stored[source.path] for source in sources], waiting)
         records = [record for want in without(wants, waiting) for record in want.every_record]
         recording.records(records, run=request.run)
-        if records and not base.names("registry"):
+        if records:
             notes += recording.own_store()
         _wait(waiting, recording.put_missing(_not_waiting(sources, waiting)))
     going = without(wants, waiting)

@@ -85,7 +85,7 @@ def _roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
     main = repo.main
     plans = list(rollback_plan.plans(workspace, request))
     moving = [plan for plan in plans if plan.moves]
-    rollback_plan.prove(gate, moving)
+    rollback_plan.prove(gate, moving, dry_run=request.dry_run)
     said = [plan.said for plan in moving]
     changed = [plan for plan in plans if plan.moves or plan.hold is not None]
     if plans and all(plan.left for plan in plans):

@@ -183,8 +183,11 @@ def _manifest(repo: Repository, target: Target, entry: Entry, commit: Oid) -> Ma
     return manifest
 
 
-def prove(gate: Gate, plans: Sequence[Plan]) -> None:
-    """Refused unless every record is on main and every blob of what is put back hashes to its version."""
+def prove(gate: Gate, plans: Sequence[Plan], *, dry_run: bool) -> None:
+    """Refused unless every record is on main and every blob of what is put back hashes to its version.
+
+    A blob that is in the trash comes back first, but for a `dry_run`.
+    """
     manifests = {}
     for plan in plans:
         if plan.removes:
@@ -196,7 +199,8 @@ def prove(gate: Gate, plans: Sequence[Plan]) -> None:
     main = Snapshot(gate.repo, gate.repo.main)
     records = (target.record_path(*slot) for target, each in manifests.items() for slot in each.versions.items())
     gate.repo.fetch_ahead(map(main.entry, records))
-    make_sure(gate, main, {uri for each in manifests.values() for uri in each.current.values()})
+    if not dry_run:
+        make_sure(gate, main, {uri for each in manifests.values() for uri in each.current.values()})
     faults = gate.faults_of_pointers(gate.repo.main, manifests, remember=True)
     if faults:
         require_mounted(gate.documents, main)

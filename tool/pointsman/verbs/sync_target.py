@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pointsman.errors import Fault
+from pointsman.errors import Fault, Problem
 from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Step
 from pointsman.repo.snapshot import Snapshot
+from pointsman.retention import owners
 from pointsman.retention.trash import put_back_missing
 from pointsman.rollout.due import Due
 from pointsman.serving.claims import Claims, Standing, end_claim, told_claim
@@ -24,6 +26,7 @@ from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.place import Place
 from pointsman.store.base import Held, Store
+from pointsman.store.open import open_store
 from pointsman.values import told
 
 
@@ -195,6 +198,9 @@ class Targets:
             path = self._settings.allowed_signers
             signers = (self._head.read(path) or b"").decode(errors="replace") if path else ""
             stores = (self._place.store,) if self._place.store else (self._settings.store, *self._settings.former)
+            if self._replica is None:
+                with contextlib.suppress(Problem):  # what serving needs does not wait for this
+                    owners.own_unless_known(open_store(self._settings.store, self._settings.access), self._gate.repo)
             leave_settings(self._store, Left(self._place.name, stores, self._place.invalidate, signers))
             if self._giving is not None:
                 self._giving.begin(self._wanted)
