@@ -749,6 +749,59 @@ def test_a_tombstone_that_is_reverted_during_a_run_keeps_its_bytes_in_the_trash(
     assert place(shop, old).read_bytes() == data
 
 
+@pytest.mark.parametrize("erase", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_branch_that_takes_a_tombstone_back_keeps_its_bytes_but_for_an_erasure(shop: Shop, *, erase: bool) -> None:
+    """The branch is the flag of a revert, which then looks whether the bytes are there, and lands."""
+    old, _ = versions(shop)
+    tombstone = retire(shop, old, erase=erase)
+    git(shop.desk, "branch", "of-later", "HEAD^")
+    git(shop.desk, "push", "-q", "origin", "of-later")  # it does not have the tombstone either, and means nothing
+    git(shop.desk, "checkout", "-q", "-b", "back")
+    git(shop.desk, "rm", "-q", str(tombstone))
+    git(shop.desk, "commit", "-q", "-m", "it is needed after all")
+    git(shop.desk, "push", "-q", "origin", "back")
+    said = [each["says"] for each in collected(shop, delete=True).document["kept"]]
+    assert said == ([] if erase else ["a branch takes its tombstone back"])
+    assert place(shop, old).exists() is not erase
+
+    git(shop.origin, "update-ref", "-d", "refs/heads/back")
+    collected(shop, delete=True)
+    age_trash(shop, 8)
+    git(shop.desk, "push", "-q", "origin", "back")
+    outcome = collected(shop, delete=True).document
+    assert (outcome["purged"], outcome["restored"], place(shop, old).exists()) == (erase, 0, False)
+    git(shop.origin, "update-ref", "-d", "refs/heads/back")
+    assert collected(shop, delete=True).document["purged"] == (not erase)
+
+
+def test_a_purge_that_lasts_looks_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the machine sleeps in the middle of it: what became needed meanwhile comes back."""
+    blob(shop, b"orphan")
+    old, _ = versions(shop)
+    data = place(shop, old).read_bytes()
+    tombstone = retire(shop, old)
+    collected(shop, delete=True)
+    age_trash(shop, 8)
+    (there,) = (path for path in trash(shop) if old in path.name)
+    later = shop.store / ".pointsman/trash/2030-03-10" / "/".join(there.parts[-4:])  # it comes after the other
+    later.parent.mkdir(parents=True)
+    there.rename(later)
+    clock, plain = [0.0], FileStore.remove
+
+    def slow(store: FileStore, key: str) -> None:
+        plain(store, key)
+        if key.startswith(".pointsman/trash/") and tombstone.exists():
+            clock[0] += markers.LIFE + 1
+            tombstone.unlink()
+            commit(shop, NOW)
+
+    monkeypatch.setattr(FileStore, "remove", slow)
+    monkeypatch.setattr(collect, "elapsed", lambda: clock[0])
+    document = collected(shop, delete=True).document
+    assert (document["restored"], document["purged"]) == (1, 1)
+    assert place(shop, old).read_bytes() == data
+
+
 def test_what_is_young_is_counted_and_what_was_to_go_for_good_and_stays_is_a_fault(shop: Shop) -> None:
     orphan = blob(shop, b"orphan", age=60)
     outcome = collected(shop, delete=True, no_trash=(orphan.stem[:12],))

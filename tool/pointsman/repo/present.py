@@ -22,7 +22,7 @@ _MOST_OF_REFS = 1 << 26  # bytes: half a million branches
 
 
 def present(repo: Repository, *, sure: bool) -> tuple[Oid, list[Oid]]:
-    """Main, and the trees of all other branches and of what waits to land, fetched.
+    """Main, and the heads of all other branches and of what waits to land, fetched.
 
     `sure`: the side of the origin that takes pushes is asked, too, which needs the right to push.
 
@@ -37,9 +37,11 @@ def present(repo: Repository, *, sure: bool) -> tuple[Oid, list[Oid]]:
     heads = sorted(set(found.values()) - {main})
     repo.fetch_commits([oid for oid in heads if oid not in repo.heads.values()])
     try:
-        return main, [repo.tree_of(oid) for oid in heads]
+        for oid in heads:
+            repo.tree_of(oid)
     except Problem as problem:
         raise Unreachable(f"a branch of the origin could not be fetched, so gc takes nothing: {problem}") from problem
+    return main, heads
 
 
 def _every(repo: Repository) -> dict[str, Oid]:

@@ -198,14 +198,17 @@ class Collector:
         Taking may have taken long, and nothing brings back what is purged: so what is needed is looked for once more,
         and again when that look is as old as a marker gets.
         """
-        until, there = 0.0, set[str]()
+        until, there, views = 0.0, set[str](), list[View]()
         try:
             for each in list(filter(self._may_be_purged, run.found.trash)):
                 if elapsed() >= until:
                     until = elapsed() + LIFE
-                    self._put_back(run, self._look_again())
+                    views = self._look_again()
+                    self._put_back(run, views)
                     there = {left.key for left in run.found.trash}
-                if each.key in there:
+                slot = slot_of(_key(each))
+                assert slot is not None
+                if each.key in there and not any(view.may_come_back(slot) for view in views):
                     self.store.remove(each.key)
                     run.purged.append(each)
         except Problem as problem:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pointsman.errors import MovedFirst
+from pointsman.gate.documents import retired_by
 from pointsman.repo.present import present
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention.recorded import Recorded
 from pointsman.retention.ripe import Tombstones
 from pointsman.retention.served import Served, claimed, versions_named, waiting
 from pointsman.retention.survey import Stored
+from pointsman.retention.trash import Slot
 from pointsman.settings import Settings
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
+from pointsman.state.paths import path_kind
 from pointsman.workspace import Workspace
 
 _TRIES = 4
@@ -28,7 +31,8 @@ class Party:
     main: Oid
     settings: Settings
     served: Served = field(default_factory=Served)
-    heads: tuple[object, frozenset[str]] = ((), frozenset())  # main and trees of branches, and what these name
+    heads: tuple[object, frozenset[str]] = ((), frozenset())  # main and heads of branches, and what these name
+    _taken_back: tuple[object, frozenset[str]] = ((), frozenset())  # the same, and whose tombstones these delete
     stones: dict[Oid, Tombstones] = field(default_factory=dict)
 
     @classmethod
@@ -63,7 +67,7 @@ class Party:
         added = repo.git.added(repo.tree_of(self.main), [repo.tree_of(main)], "registry") if main != self.main else {}
         since = {path.decode(errors="replace") for path in added}
         served = self.served.look(now) | waiting(self.workspace.gate, now, main)
-        return View(since, self.heads[1], served, claimed(now), self.stones[main])
+        return View(since, self.heads[1], served, claimed(now), self.stones[main], lambda: self._reverting(main, heads))
 
     def erases(self, blob: Stored) -> bool:
         """Whether the tombstone of a blob's version, as it was looked at last, says that its bytes must go."""
@@ -73,23 +77,40 @@ class Party:
 
     def _named_in(self, main: Oid, heads: Sequence[Oid]) -> frozenset[str]:
         """Every version that a branch records or points to, as far as main does not have that file."""
-        git = self.workspace.repo.git
-        found = git.added(self.workspace.repo.tree_of(main), heads, "registry", "manifests") if heads else {}
+        repo, git = self.workspace.repo, self.workspace.repo.git
+        trees = list(map(repo.tree_of, heads))
+        found = git.added(repo.tree_of(main), trees, "registry", "manifests") if heads else {}
         named = frozenset[str]().union(*(versions_named(path) for path in found))
         contents = {oid for oids in found.values() for oid in oids}
         git.read_ahead(contents)
         return named.union(*(versions_named(git.blob(oid)) for oid in contents))
 
+    def _reverting(self, main: Oid, heads: Sequence[Oid]) -> frozenset[str]:
+        """The versions whose tombstones a branch deletes, as that of a revert does. Looked for when they matter."""
+        if (main, heads) != self._taken_back[0]:
+            repo, found = self.workspace.repo, set[str]()
+            for head in heads:
+                fork = repo.merge_base(main, head)
+                changes = repo.differences(fork, head) if fork is not None else ()
+                deleted = (change.path for change in changes if change.new is None)
+                found.update(retired_by(path)[2] for path in deleted if path_kind(path) == "tombstone")
+            self._taken_back = (main, heads), frozenset(found)
+        return self._taken_back[1]
+
 
 @dataclass(frozen=True)
 class View:
-    """What one repository says. `since`: the files of registry/ that main got since gc began."""
+    """What one repository says. `since`: the files of registry/ that main got since gc began.
+
+    `reverting`: the versions whose tombstones a branch deletes.
+    """
 
     since: set[str]
     heads: frozenset[str]
     served: set[str]
     claimed: set[Target]
     stones: Tombstones
+    reverting: Callable[[], frozenset[str]]
 
     def spares_orphan(self, blob: Stored) -> str:
         """Why a blob that no record named stays; "" if nothing does."""
@@ -106,4 +127,16 @@ class View:
         if blob.slot[0] in self.claimed:
             return "somebody claims its target"
         verdict = self.stones.verdict(*blob.slot)
-        return verdict.why if verdict is not None else "it has no tombstone any more"
+        if verdict is None:
+            return "it has no tombstone any more"
+        return verdict.why or ("a branch takes its tombstone back" if self.may_come_back(blob.slot) else "")
+
+    def may_come_back(self, slot: Slot) -> bool:
+        """Whether a branch takes the tombstone of a version back: that is a revert's flag, until it is merged.
+
+        One that erases is not taken back.
+        """
+        if slot[2] not in self.reverting():
+            return False
+        verdict = self.stones.verdict(*slot)
+        return verdict is not None and not (verdict.tombstone is not None and verdict.tombstone.erase)
