@@ -130,6 +130,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--until", "2026-03-02", {"until": "2026-03-02"}),
         Row("--by", "Ann", {"by": "Ann"}),
         Row("--run", RUN, {"run": RUN}),
+        Row("--ring", "prod", {"ring": "prod"}),
         Row("--approvals", None, {"approvals": True}),
     )),
     "log --explain": Of("--explain main", "explain.explain", (

@@ -91,6 +91,20 @@ class ToldFault:
 
 
 @struct(frozen=True)
+class RingTimes:
+    """When a ring was due what a commit made of a target, and when it was given it."""
+
+    ring: str
+    due_at: Annotated[Moment | None, "when its turn came, or will; null: it did not, or nobody can tell"]
+    given_at: Annotated[Moment | None, "when sync gave it that, by its clock; null: nobody wrote down that it did"]
+    says: Annotated[str, "what its turn came by, or why it did not, and what is not known"]
+
+    def __str__(self) -> str:
+        due = f"due {self.due_at}{f' ({self.says})' if self.says else ''}" if self.due_at else f"not due: {self.says}"
+        return f"{self.ring}: {due}, {f'given {self.given_at}' if self.given_at else 'not given, as far as is known'}"
+
+
+@struct(frozen=True)
 class DemandedEvidence:
     """Evidence that was demanded about a version that a commit ships: what was there, or that there was none."""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--until", metavar="TIME", type=TEXT, help="Only up to this date or time.")
 @click.option("--by", metavar="WHO", type=TEXT, help="Only commits whose author or committer contains this.")
 @click.option("--run", metavar="URL", type=TEXT, help="Only what this pipeline run shipped.")
+@click.option("--ring", metavar="NAME", type=TEXT, help="Also tell when a ring was due each, and given it.")
 @click.option("--format", "form", type=click.Choice(("text", "csv")), default="text", help="The form of the list.")
 @click.option("--approvals", is_flag=True, help="Ask the forge who approved each merge: two calls per commit.")
 @click.option("--explain", metavar="COMMIT", type=TEXT, help="Explain one commit in one paragraph.")
@@ -69,7 +70,7 @@ def render_explained(log: Log) -> str:
 
 _COLUMNS = (
     "at", "kind", "target", "type", "from", "to", "commit", "by", "committer", "run", "reason", "accepts", "until",
-    "approved_by", "approvals", "evidence",
+    "approved_by", "approvals", "evidence", "ring", "due_at", "given_at",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute at the beginning of a cell
 
@@ -109,6 +110,7 @@ def _lines(event: LoggedEvent) -> Iterator[str]:
     if event.approvals is not None:
         yield f"    signed by: {', '.join(map(one_line, event.approvals)) or 'nobody'}"
     yield from (f"    evidence: {one_line(str(each))}" for each in event.evidence or ())
+    yield from (f"    {one_line(str(each))}" for each in event.rings or ())
     if event.approved_by is not None:
         yield f"    approved by: {', '.join(map(one_line, event.approved_by)) or 'nobody'}"
     if event.committer != event.by:
@@ -128,11 +130,13 @@ def _rows(event: LoggedEvent) -> Iterator[Sequence[str | None]]:
     """The cells of an event, by column, for each type that it changes; one row if it changes none."""
     accepts = "; ".join(f"{rule}: {reason}" for rule, reason in (event.accepts or {}).items())
     approved = ", ".join(event.approved_by or ())
+    ring = next(iter(event.rings or ()), None)
+    in_ring = (ring.ring, ring.due_at, ring.given_at) if ring is not None else (None, None, None)
     for slot, (old, new) in event.changes.items() or [("", ("", ""))]:
         yield (
             event.at, event.kind, event.target, slot, old, new, event.commit, event.by, event.committer, event.run,
             event.reason, accepts, event.until, approved, ", ".join(event.approvals or ()),
-            "; ".join(str(each) for each in event.evidence or () if each.type == slot),
+            "; ".join(str(each) for each in event.evidence or () if each.type == slot), *in_ring,
         )  # fmt: skip
 
 

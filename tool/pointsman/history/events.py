@@ -20,7 +20,7 @@ from pointsman.state.objects import Change, Commit, Entry, Oid
 from pointsman.state.paths import path_kind, target_of
 from pointsman.state.suggest import did_you_mean
 from pointsman.struct import struct
-from pointsman.values import CommitId, DemandedEvidence, Moment, SlotName, TargetName, Version
+from pointsman.values import CommitId, DemandedEvidence, Moment, RingTimes, SlotName, TargetName, Version
 
 _FEW_PATHS = 16
 _MANIFESTS_CACHED = 4096
@@ -52,6 +52,9 @@ class ToldEvent:
     evidence: Annotated[
         Sequence[DemandedEvidence] | None, "what was demanded about the versions that it ships; left out if nothing was"
     ] = None
+    rings: Annotated[
+        Sequence[RingTimes] | None, "of a state: when it was due, and given, in which ring; where that was looked at"
+    ] = None
 
 
 @struct(frozen=True)
@@ -81,6 +84,7 @@ class Event:
     approved_by: tuple[str, ...] | None = None  # None: the forge was not asked, or knows no pull request
     approvals: tuple[str, ...] | None = None  # signed ones; None: it needs none, or nobody looked
     evidence: tuple[DemandedEvidence, ...] = ()
+    rings: tuple[RingTimes, ...] = ()
 
     def told(self) -> LoggedEvent:
         """The event for the document of log."""
@@ -98,6 +102,7 @@ class Event:
             until=self.until,
             approvals=self.approvals,
             evidence=self.evidence or None,
+            rings=self.rings or None,
             approved_by=self.approved_by,
             now=True if self.now else None,
         )

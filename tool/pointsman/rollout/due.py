@@ -92,7 +92,7 @@ class Ring(Generic[_State]):
 
 def due(steps: Steps[_State], ring: Ring[_State], now: int) -> Due[_State]:
     """What a ring is due at `now`, seconds since 1970."""
-    taken: list[_TakenOut] = []
+    taken: list[TakenOut] = []
     waiting: list[Due[_State]] = []
     stopped = False
     for step in steps.since(0):
@@ -100,7 +100,7 @@ def due(steps: Steps[_State], ring: Ring[_State], now: int) -> Due[_State]:
             break
         stopped = stopped or step.oid in ring.stops
         if step.kind == "restore":
-            taken += _taken_out(steps, step)
+            taken += taken_out(steps, step)
         if any(each.takes(step) for each in taken) or not _may_be_due(ring, step):
             continue
         why, at = _waits(ring, step, taken, now, stopped=stopped)
@@ -118,7 +118,7 @@ def _may_be_due(ring: Ring[_State], step: _State) -> bool:
 
 
 def _waits(
-    ring: Ring[_State], step: _State, taken: Collection[_TakenOut], now: int, *, stopped: bool
+    ring: Ring[_State], step: _State, taken: Collection[TakenOut], now: int, *, stopped: bool
 ) -> tuple[Waits, int | None]:
     """Why a good state is not due yet, and when it will be; "nothing" if it is due."""
     if ring.has is None and ring.elsewhere is not None and step.place >= ring.elsewhere.place:
@@ -145,7 +145,7 @@ def _with_next(state: _State | None, waiting: Collection[Due[_State]]) -> Due[_S
 
 
 @dataclass(frozen=True, slots=True)
-class _TakenOut:
+class TakenOut:
     """What a restore takes out of one type: every version but its own, back to where the target had that."""
 
     slot: str
@@ -158,10 +158,10 @@ class _TakenOut:
         return is_between and step.versions.get(self.slot) != self.keeps
 
 
-def _taken_out(steps: Steps[_State], restore: _State) -> Iterator[_TakenOut]:
+def taken_out(steps: Steps[_State], restore: _State) -> Iterator[TakenOut]:
     """What a restore takes out, by type."""
     before, after = restore.versions_before, restore.versions
     for slot in sorted({*before, *after}):
         if before.get(slot) != (keeps := after.get(slot)):
             older = (step.place for step in steps.since(restore.place + 1) if step.versions.get(slot) == keeps)
-            yield _TakenOut(slot, keeps, next(older, None))
+            yield TakenOut(slot, keeps, next(older, None))

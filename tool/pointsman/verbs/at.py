@@ -58,7 +58,7 @@ def at(workspace: Workspace, when: str, target: Target, ring: str = "") -> Outco
     assert place is not None
     if ring:
         moment = time if time is not None else moments.of(commit)
-        return Outcome(_in_ring(repo, main, moments, target, _ring(repo, main, ring), moment))
+        return Outcome(_in_ring(repo, main, moments, target, ring_of(repo, main, ring), moment))
     by, later = Past(repo, Documents(repo)).lineage(main, target).last, None  # no judge is needed
     while by is not None and (moments.place(by.commit.oid) or 0) > place:
         by, later = by.older, by
@@ -77,7 +77,8 @@ def at(workspace: Workspace, when: str, target: Target, ring: str = "") -> Outco
     )
 
 
-def _ring(repo: Repository, main: Oid, name: str) -> Ring:
+def ring_of(repo: Repository, main: Oid, name: str) -> Ring:
+    """The ring of this name in the settings of main; Problem if there is none."""
     rings = {ring.name: ring for ring in Snapshot(repo, main).settings().rings}
     if not rings:
         raise Problem(f"--ring {name}: the settings on main have no [[ring]]")

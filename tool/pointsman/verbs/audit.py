@@ -22,6 +22,7 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.audit.document import Report
 from pointsman.report.audit.value import Audit, OpenClaim
+from pointsman.report.ring_times import RingHistory
 from pointsman.report.status import claimed
 from pointsman.retention.ripe import Tombstones
 from pointsman.rules.evidence import Checkpoint
@@ -103,12 +104,14 @@ def audit(
         claims, unknown = _claims(gate, settings, main, workspace.now)
         notes += [f"{each.target}{_named(each.place)}: {claimed(each.claim)}" for each in claims] + unknown
         claims = None if unknown else claims
+    times = RingHistory(gate, main, settings.rings) if settings.rings and not workspace.offline else None
     if ahead := clock_ahead(((commit.oid, commit.time) for commit in every), workspace.now):
         notes.append(ahead)
     if bundle is not None:
         size = write_bundle(repo, main, settings.allowed_signers, Path(bundle))
         notes.append(f"wrote {bundle}, {size:,} bytes")
-    found = replace(report.value(Tombstones(gate, main, workspace.now)), claims=claims)
+    found = replace(report.value(Tombstones(gate, main, workspace.now), times), claims=claims)
+    notes += times.notes if times is not None else []
     if found.window and found.window.outside:
         notes.append(f"faults outside of this time: {found.window.outside:,}; pointsman audit tells them")
     if not workspace.offline:

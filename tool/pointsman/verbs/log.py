@@ -16,6 +16,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Pattern, Target
 from pointsman.state.objects import Oid
 from pointsman.struct import struct
+from pointsman.verbs.at import ring_of
 from pointsman.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Query:
     run: str | None = None
     approvals: bool = False  # ask the forge who approved
     most: int | None = None  # the newest so many
+    ring: str | None = None  # also when this ring was due each state, and given it
 
 
 @struct(frozen=True)
@@ -55,7 +57,28 @@ def log(workspace: Workspace, query: Query) -> Outcome[Log]:
         if window.has(event.at) and _matches(event, query)
     ][: query.most]
     told = with_approvals(workspace.forge, told) if query.approvals else told
-    return Outcome(Log([event.told() for event in signed(workspace, told)]))
+    notes: Sequence[str] = ()
+    if query.ring:
+        told, notes = _in_ring(workspace, told, query.ring)
+    return Outcome(Log([event.told() for event in signed(workspace, told)]), notes=tuple(notes))
+
+
+def _in_ring(workspace: Workspace, told: Sequence[Event], name: str) -> tuple[list[Event], Sequence[str]]:
+    """The events with when a ring was due what they made, and given it; and what could not be looked at."""
+    from pointsman.report.ring_times import STATES, RingHistory  # with the gate it costs 20 ms
+
+    main = workspace.repo.main
+    ring_of(workspace.repo, main, name)
+    times = RingHistory(workspace.gate, main, Snapshot(workspace.repo, main).settings().rings, name)
+    times.look_ahead(sorted({Target.parse(each.target) for each in told if each.kind in STATES}))
+
+    def in_ring(event: Event) -> Event:
+        if event.kind not in STATES:
+            return event
+        return replace(event, rings=tuple(times.of(event.commit.oid, Target.parse(event.target))))
+
+    found = [in_ring(each) for each in told]
+    return found, times.notes
 
 
 def _targets(repo: Repository, named: Sequence[Target | Pattern]) -> list[Target]:

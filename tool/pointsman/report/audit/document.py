@@ -29,10 +29,13 @@ from pointsman.report.audit.value import (
     Signer,
     Told,
 )
+from pointsman.report.ring_times import STATES, RingHistory
 from pointsman.retention.ripe import Tombstones
 from pointsman.state.documents import rfc3339
+from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
+from pointsman.struct import replace as with_fields
 
 
 class Report:
@@ -75,8 +78,13 @@ class Report:
         self._faults += [landed(fault, commit) for fault in verdict.faults]
         self._faults += [landed(fault, commit, why) for fault, why in verdict.accepted]
 
-    def value(self, tombstones: Tombstones) -> Audit:
-        """What was reported so far. `tombstones`: those of main now."""
+    def value(self, tombstones: Tombstones, times: RingHistory | None = None) -> Audit:
+        """What was reported so far. `tombstones`: those of main now. `times`: of the rings, where there are any."""
+        if times is not None:
+            states = [(each, Target.parse(each.target)) for each in self._events if each.kind in STATES]
+            times.look_ahead(sorted({target for _, target in states}))
+            known = {id(each): times.of(each.commit, target) for each, target in states}
+            self._events = [with_fields(each, rings=known.get(id(each))) for each in self._events]
         return Audit(
             main=self._main,
             since=self._since,

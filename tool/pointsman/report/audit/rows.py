@@ -117,7 +117,9 @@ def _event(event: AuditedEvent, rule: str = "", why: str = "") -> Sequence[str]:
     run = f"run {event.run}" if event.run else ""
     approved = f"approved by {some(event.approvals) or 'nobody'}" if event.approvals is not None else ""
     evidence = f"evidence: {', '.join(map(str, event.evidence))}" if event.evidence else ""
-    said = why or "; ".join(filter(None, (event.reason or event.subject, run, approved, evidence)))
+    said = why or "; ".join(
+        filter(None, (event.reason or event.subject, run, approved, evidence, *map(str, event.rings or ())))
+    )
     by = _made_by(event.by, event.committer)
     return event.at, event.target, what, shown(said, _LONG), by, _commit(event.commit, event.signature)
 
