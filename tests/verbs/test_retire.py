@@ -15,6 +15,7 @@ from pointsman.cli import retire as command
 from pointsman.cli.pr import render_shown
 from pointsman.errors import Problem
 from pointsman.forge.local import LocalForge
+from pointsman.gate import blob_cache
 from pointsman.outcome import Outcome
 from pointsman.state.names import Target
 from pointsman.verbs import pr, retire
@@ -130,6 +131,20 @@ def test_to_erase_only_what_is_current_is_needed_and_the_way_to_ship_without_it_
 
 
 @pytest.mark.slow
+def test_to_erase_again_on_another_machine_drops_its_copy_and_a_dry_run_does_not(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    version = recorded(shop, tmp_path, 1)
+    run(shop, version, erase=True, merge=True)
+    blob_cache.cache(version, b"")
+    for how in ({"erase": True, "dry_run": True}, {}):
+        run(shop, version, **how)
+        assert list(blob_cache.versions()) == [version]
+    run(shop, version, erase=True)
+    assert list(blob_cache.versions()) == []
+
+
 def test_a_retired_version_can_be_erased_afterwards(shop: Shop, tmp_path: Path) -> None:
     version = recorded(shop, tmp_path, 1)
     run(shop, version, merge=True)

@@ -356,6 +356,17 @@ def test_one_target_and_several_have_branches_of_their_own_and_each_accepts_what
         back(shop, GROCER, BOOKS, accept=("items-drop",), reason="a bad feed")
 
 
+def test_who_has_nothing_earlier_is_a_problem_if_it_was_named_and_left_if_a_pattern_found_it(shop: Shop) -> None:
+    begun = first(shop, BOOKS)  # the first of all ships
+    with pytest.raises(Problem, match=f"bookshop/kids was not shipped yet at {begun}: pointsman log bookshop/kids"):
+        back(shop, BOOKS, KIDS, to=begun)
+    found = back(shop, BOOKSHOP, to=begun)
+    assert found.exit_code == 5
+    home, kids = found.document["targets"]
+    assert (home["outcome"], kids["outcome"]) == ("opened", "left")
+    assert kids["says"].startswith("bookshop/kids was not shipped yet at")
+
+
 # with a hold
 
 

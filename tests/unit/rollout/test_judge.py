@@ -41,6 +41,8 @@ def test_the_values_of_the_last_so_long_decide() -> None:
 def test_a_check_passes_or_fails_only_by_all_values(values: dict[int, float], verdict: str, says: str) -> None:
     found = judge(CHECK, values, NOW)
     assert (found.verdict, says in found.says) == (verdict, True), found
+    last = values.get(NOW)
+    assert found.value == (last if last is not None and math.isfinite(last) else None)
 
 
 @given(st.dictionaries(st.integers(NOW - 700, NOW + 10), st.floats(), max_size=80), st.booleans())
