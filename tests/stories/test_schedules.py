@@ -18,6 +18,7 @@ from pointsman.rules.evidence import Checkpoint
 from pointsman.serving.fence import SYNCED, Fence, move_fence, rewrite_faults
 from pointsman.state.objects import Oid
 from pointsman.verbs import sync_place
+from pointsman.verbs.sync_together import Together
 
 EVERYDAY = 3  # runs of each search
 MANY = 100  # for each round
@@ -171,7 +172,7 @@ def test_in_every_schedule_of_one_sync_it_does_and_those_are_all(
 class NoSecondLook(Run):
     """Sync without its last look at main."""
 
-    def look(self, repo: Repository, refresh: Callable[[], Oid]) -> Oid:
+    def look(self, repo: Repository, refresh: Callable[[], Oid], together: Together) -> Oid:
         return repo.main
 
 
@@ -184,11 +185,12 @@ class FenceLast(Run):
         super().__init__(*more)
         self.due: dict[Repository, Callable[[], None]] = {}
 
-    def look(self, repo: Repository, refresh: Callable[[], Oid]) -> Oid:
+    def look(self, repo: Repository, refresh: Callable[[], Oid], together: Together) -> Oid:
         try:
             self.due.pop(repo, lambda: None)()
         except MovedFirst:
-            return Oid("")  # start over
+            for each in together.tries:  # start over
+                each.sync.main = None
         return refresh()
 
 
@@ -196,6 +198,7 @@ def _move_later(place: Any, fence: Fence, main: Oid) -> None:
     if faults := rewrite_faults(place._gate, Checkpoint.SYNC, fence, main):
         raise Refused(faults)
     run = place._store.run
+    place.wrote = True
     run.due[place._gate.repo] = lambda: move_fence(place._store, fence, main)
 
 

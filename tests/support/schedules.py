@@ -34,7 +34,7 @@ from pointsman.serving.seen import Seen
 from pointsman.state.objects import Oid
 from pointsman.store.base import Held
 from pointsman.verbs import sync
-from pointsman.verbs.sync_place import PlaceSync
+from pointsman.verbs.sync_together import Together
 from pointsman.workspace import Workspace
 
 DIES = -1  # a decision: the actor is killed instead of taking its step
@@ -146,7 +146,7 @@ class Run:
         self.actors = [Actor(f"sync {place}", partial(self._sync, repo)) for place, repo in enumerate(repos)]
         self.actors.append(Actor("main", partial(self._move, moves)))
 
-    def look(self, repo: Repository, refresh: Callable[[], Oid]) -> Oid:
+    def look(self, repo: Repository, refresh: Callable[[], Oid], together: Together) -> Oid:
         return refresh()
 
     # what actors do
@@ -172,8 +172,9 @@ class Run:
             return repo.main
 
         def refresh_or_look() -> Oid:
-            by_follow = sys._getframe(1).f_code is PlaceSync.follow.__code__
-            return self.look(repo, refresh) if by_follow else refresh()
+            if sys._getframe(2).f_code is not Together._look_again.__code__:
+                return refresh()
+            return self.look(repo, refresh, sys._getframe(2).f_locals["self"])
 
         repo.refresh = refresh_or_look  # type: ignore[method-assign]
         return self.passes(repo)

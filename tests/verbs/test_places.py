@@ -195,16 +195,16 @@ def test_places_end_on_the_same_main_if_it_moves_while_one_is_at_work(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replicate(shop)
-    follow = PlaceSync.follow
+    read = PlaceSync.read
     moves = iter([lambda: shop.publish(popularity(shop.root / "p2.json", 11, day=2), merge=True)])
 
-    def overtaken(self: PlaceSync) -> Any:
-        if self.place.name == "eu" and (move := next(moves, None)):
+    def overtaken(self: PlaceSync) -> None:
+        read(self)
+        if self.place.name == "us" and (move := next(moves, None)):
             move()
             replicate(shop)
-        return follow(self)
 
-    monkeypatch.setattr(PlaceSync, "follow", overtaken)
+    monkeypatch.setattr(PlaceSync, "read", overtaken)
     outcome = shop.sync()
     assert outcome.document["commit"] == shop.main
     assert serves(shop, "us") == serves(shop, "eu") == shop.manifest
@@ -299,13 +299,13 @@ def test_a_watch_asks_a_place_that_failed_after_the_others(shop: Shop, monkeypat
     replicate(shop)
     away(shop, "us")
     order: list[str] = []
-    follow = PlaceSync.follow
+    read = PlaceSync.read
 
-    def told(self: PlaceSync) -> Any:
+    def told(self: PlaceSync) -> None:
         order.append(self.place.name)
-        return follow(self)
+        read(self)
 
-    monkeypatch.setattr(PlaceSync, "follow", told)
+    monkeypatch.setattr(PlaceSync, "read", told)
     with shop.open() as repo:
         seen = Seen(600)
         for _ in range(2):

@@ -5,8 +5,6 @@ A shallow clone is deepened when necessary. A partial clone fetches the contents
 
 from __future__ import annotations
 
-import contextlib
-import math
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -40,15 +38,6 @@ class History(Ancestry):
         self._messages: dict[Oid, str] = {}
 
     # now
-
-    @contextlib.contextmanager
-    def hurried(self, seconds: float) -> Iterator[None]:
-        """No look at the origin takes longer than so many seconds: somebody waits."""
-        self._origin.seconds = seconds
-        try:
-            yield
-        finally:
-            self._origin.seconds = math.inf
 
     @property
     def is_partial(self) -> bool:

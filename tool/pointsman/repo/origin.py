@@ -6,7 +6,6 @@ with one exception: if a repository is its own origin and has a clean `main` che
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import re
@@ -63,7 +62,6 @@ class Origin:
         self.url = url
         self.notes: list[str] = []
         self._whole: tuple[str, ...] = ()  # the option of fetch for an origin that cannot leave out contents
-        self.seconds = math.inf  # the most for one look
         self.tickets: dict[str, Oid] = {}  # of those who wait to move main, as `heads` last saw them
         self._has_pushed = False
 
@@ -92,10 +90,6 @@ class Origin:
             _pause(again)
         raise AssertionError("unreachable")
 
-    @property
-    def _patience(self) -> float:
-        return min(self.seconds, remote_timeout())
-
     def look(self) -> dict[str, Oid]:
         """Main and the tickets of those who wait to move it, as they are now. Fetches nothing."""
         return self._refs(MAIN, TICKETS) if self.url is None else self._ls_remote(MAIN, f"{TICKETS}*")
@@ -110,7 +104,7 @@ class Origin:
         return {ref: oid for ref, oid in refs.items() if ref not in self.tickets}
 
     def _ls_remote(self, *patterns: str) -> dict[str, Oid]:
-        ran = self.git.run("ls-remote", "--refs", "origin", *patterns, timeout=self._patience, most=_MOST_OF_REFS)
+        ran = self.git.run("ls-remote", "--refs", "origin", *patterns, timeout=remote_timeout(), most=_MOST_OF_REFS)
         if ran.code != 0:
             raise OriginAway(f"cannot read origin ({self.url}): {ran.reason}")
         wanted = tuple(pattern.removesuffix("*") for pattern in patterns)
@@ -141,7 +135,7 @@ class Origin:
         """Fetch the origin's heads into the tracking refs. Git's error if it failed, else None."""
         specs = [f"+{MAIN}:{_tracking(MAIN)}", *(f"+{branch}*:{_tracking(branch)}*" for branch in _BRANCHES)]
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
-        ran = self.git.run("fetch", *quiet, *words, *self._whole, "origin", *specs, timeout=self._patience)
+        ran = self.git.run("fetch", *quiet, *words, *self._whole, "origin", *specs, timeout=remote_timeout())
         if ran.code != 0 and not self._whole and _REFUSES_FILTER.search(ran.err):
             # Some servers offer to leave out contents and then refuse to (Gitea before 1.16.1).
             self._whole = ("--no-filter",)

@@ -86,7 +86,7 @@ class Store(Protocol):
         """Be the only writer of pointers below `directory` (a key prefix), in a store without conditional writes."""
 
     def still(self, tags: Mapping[str, str]) -> bool:
-        """Whether each key still has the tag it was read with, in a store where `locked` does not ensure it."""
+        """Whether each key still has the tag it was read with."""
 
     def keys(self, prefix: str, depth: int) -> Iterator[str]:
         """Every key exactly `depth` names below the directory `prefix`. Names that begin with a dot are left out."""

@@ -255,8 +255,9 @@ class FileStore(FileMoves):
                 self._locked = None
 
     def still(self, tags: Mapping[str, str]) -> bool:
-        """True, because every writer of pointers holds the lock."""
-        return True
+        """Whether each key still has the tag it was read with."""
+        found = ((self._status(key), tag) for key, tag in tags.items())
+        return all(status is not None and tag_of(status) == tag for status, tag in found)
 
     def keys(self, prefix: str, depth: int) -> Iterator[str]:
         """Every key exactly `depth` names below the directory `prefix`. Names that begin with a dot are left out."""

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pointsman.errors import MovedFirst, Problem, Unreachable, trouble_of
+from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.left_rings import ever_left, left_since, look_at_left, take_left
@@ -18,12 +18,12 @@ from pointsman.serving.seen import Seen
 from pointsman.state.names import Target
 from pointsman.state.place import Place
 from pointsman.struct import members, replace
-from pointsman.verbs.sync_place import DID, PlaceSync
+from pointsman.verbs.sync_place import DID
 from pointsman.verbs.sync_target import Orders
+from pointsman.verbs.sync_together import Together, Try
 from pointsman.workspace import Workspace
 
 __all__ = ["DID", "Orders", "sync"]
-_ROUNDS = 12
 _USUAL = Orders()
 # Of a target at several places the first of these is told, then what each place is.
 _GRAVEST = ("refused", "claimed", "kept", "healed", "written", "pruned", "unchanged")
@@ -39,16 +39,9 @@ def sync(workspace: Workspace, orders: Orders = _USUAL, seen: Seen | None = None
     repo = workspace.repo
     if seen is not None and (idle := seen.again(repo, workspace.now)) is not None:
         return idle
-    head = Snapshot(repo, repo.refresh())
-    places = workspace.gate.settings(head).serving
-    tries = [
-        _Try(PlaceSync(workspace, place, orders, seen.of(place) if seen is not None else None)) for place in places
-    ]
-    # Those that failed the last time come last: they may take long to give no answer again.
-    order = sorted(tries, key=lambda each: seen is not None and seen.failed(each.sync.place))
-    for each in order:
-        each.attempt(head)
-    _follow_together(order, orders)
+    together = Together(workspace, orders, seen)
+    together.follow()
+    tries = together.tries
     for each in tries:
         each.deliver()
     outcome = _with_left(workspace, tries, _outcome(tries, orders), orders)
@@ -59,49 +52,7 @@ def sync(workspace: Workspace, orders: Orders = _USUAL, seen: Seen | None = None
     return outcome
 
 
-class _Try:
-    """The sync of one place, and what went wrong with it. What goes wrong at the only place is raised."""
-
-    def __init__(self, sync: PlaceSync) -> None:
-        self.sync = sync
-        self.notes: list[str] = []
-        self.problem: Problem | None = None
-        self.calls: list[CallResult] = []
-
-    def attempt(self, head: Snapshot | None = None) -> None:
-        """Sync it. `head`: the first look at main."""
-        try:
-            if head is not None:
-                self.notes += self.sync.look_at_mounts(head)
-            self.sync.follow()
-        except Exception as error:
-            if not self.sync.place.name:
-                raise
-            self.problem = trouble_of(error)
-
-    def deliver(self) -> None:
-        """Make the calls that are due."""
-        try:
-            self.calls = self.sync.deliver()
-        except Unreachable as problem:
-            if not self.sync.place.name:
-                raise
-            self.problem = problem
-
-
-def _follow_together(tries: Sequence[_Try], orders: Orders) -> None:
-    """Until the places that can be synced all have the same main: it may have moved while others were at work."""
-    for _ in range(_ROUNDS):
-        going = [each for each in tries if each.problem is None]
-        newest = going[-1].sync.main if going else None
-        late = [each for each in going if each.sync.main != newest]
-        if not late or orders.stopped():
-            break
-        for each in late:
-            each.attempt()
-
-
-def _outcome(tries: Sequence[_Try], orders: Orders) -> Outcome[Synced]:
+def _outcome(tries: Sequence[Try], orders: Orders) -> Outcome[Synced]:
     ended = [each for each in tries if each.sync.main is not None]
     problems = [each.problem for each in tries if each.problem is not None]
     if not ended:
@@ -117,9 +68,7 @@ def _outcome(tries: Sequence[_Try], orders: Orders) -> Outcome[Synced]:
     return Outcome(value, _exit_code(problems, refused=refused), tuple(notes))
 
 
-def _with_left(
-    workspace: Workspace, tries: Sequence[_Try], outcome: Outcome[Synced], orders: Orders
-) -> Outcome[Synced]:
+def _with_left(workspace: Workspace, tries: Sequence[Try], outcome: Outcome[Synced], orders: Orders) -> Outcome[Synced]:
     """With the rings that left the settings: those of late told, or, to prune, all taken away."""
     gate, main = workspace.gate, outcome.value.commit
     head = Snapshot(workspace.repo, main)
@@ -147,13 +96,13 @@ def _exit_code(problems: Iterable[Problem], *, refused: bool) -> int:
     return 5 if refused or codes - {MovedFirst.exit_code} else MovedFirst.exit_code if codes else 0
 
 
-def _places(tries: Sequence[_Try]) -> Sequence[SyncedPlace] | None:
+def _places(tries: Sequence[Try]) -> Sequence[SyncedPlace] | None:
     if not tries[0].sync.place.name:
         return None
     return [SyncedPlace(each.sync.place.name, each.problem is None, str(each.problem or "")) for each in tries]
 
 
-def _at_all(tries: Sequence[_Try], target: Target) -> SyncedTarget:
+def _at_all(tries: Sequence[Try], target: Target) -> SyncedTarget:
     """What was done for a target at every place that has it."""
     found = {each.sync.place: each.sync.done[target] for each in tries if target in each.sync.done}
     gravest = min(found.values(), key=lambda each: _GRAVEST.index(each.outcome))
@@ -174,6 +123,6 @@ def _said(call: CallResult) -> str:
     return f"{call.what} of {call.target}{at}{of} failed: {call.says}"
 
 
-def _of(each: _Try) -> str:
+def _of(each: Try) -> str:
     name = each.sync.place.name
     return f"{name}: " if name else ""

@@ -1,7 +1,7 @@
-"""Sync at one place: passes until one ends on the main that it began with.
+"""Sync at one place: what serving has is read, and then made what main is.
 
-The order is the safety (docs/decisions/0004): fence, serving, then main; the fence moves before any pointer; every
-write is conditional on what was read; a last look at main before it calls itself done.
+The order is the safety (docs/decisions/0004): fence, serving, then main, which `sync_together` looks at; the fence
+moves before any pointer; every write is conditional on what was read.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ from pointsman.verbs.sync_claim import ClaimedTargets
 from pointsman.verbs.sync_target import Did, Orders, Targets
 from pointsman.workspace import Workspace
 
-_TRIES = 12
-_SECONDS = 30.0  # for one look at the origin under the lock: break-glass may wait for it
 DID = ("written", "healed", "pruned")
 
 
@@ -48,12 +46,15 @@ class PlaceSync:
         self.done: dict[Target, SyncedTarget] = {}
         self.main: Oid | None = None  # that of the last pass that ended
         self.before: Oid | None = None  # where the fence stood at first
+        self.wrote = False  # whether serving may have been changed
         self._repo = workspace.repo
         self._gate = workspace.gate
         self._now = workspace.now
         self._store = open_place(place)
         self._orders = orders
         self._seen = seen
+        self._fence = Fence(SYNCED, None, None)
+        self._listed: Mapping[Target, Held | Blocked] = {}
 
     def look_at_mounts(self, head: Snapshot) -> tuple[str, ...]:
         """What looks as if it were not mounted. Unreachable if sync would begin anew in its place."""
@@ -68,19 +69,22 @@ class PlaceSync:
             return ()
         return (f"{url} was missing or empty: if this is not the first sync there, look whether it is mounted",)
 
-    def follow(self) -> Oid:
-        """Passes until one ends on the main that it began with; that main."""
-        with contextlib.nullcontext() if self._orders.dry_run else self._store.locked(""), self._repo.hurried(_SECONDS):
-            for _ in range(_TRIES):
-                try:
-                    main = self._once()
-                except MovedFirst:
-                    self._repo.refresh()
-                    continue
-                if self._orders.dry_run or self._orders.stopped() or self._repo.refresh() == main:
-                    self.main = main
-                    return main
-        raise MovedFirst("main or serving moved at every look: run pointsman sync again")
+    def read(self) -> None:
+        """Read the fence, then what serving has. Nothing is written, and no lock is taken."""
+        store, seen = self._store, self._seen
+        self._fence = read_fence(store, SYNCED)
+        self.before = self.before or self._fence.commit
+        found = pointers(store, self.place) if seen is None else pointers_again(store, self.place, self._fence, seen)
+        self._listed = dict(found)
+
+    def settle(self, main: Oid, standing: Mapping[Target, Entry]) -> None:
+        """Make what `read` found what main is, which was looked at after it. MovedFirst if somebody wrote meanwhile.
+
+        `standing`: what stands where the manifest of each target of main belongs.
+        """
+        with contextlib.nullcontext() if self._orders.dry_run else self._store.locked(""):
+            self._settle(main, standing)
+        self.main = main
 
     def deliver(self) -> list[CallResult]:
         """Call whom the settings name for what was written."""
@@ -89,26 +93,18 @@ class PlaceSync:
         settings = self._gate.settings(Snapshot(self._repo, self.main))
         return Notices(self._store, settings, self._as_in(settings)).deliver(self._gate, self.main, self.done)
 
-    def _once(self) -> Oid:
+    def _settle(self, main: Oid, standing: Mapping[Target, Entry]) -> None:
         """One pass. `done` gathers outcomes: what an earlier pass did stays told, what it only found does not."""
         repo, gate, store, orders = self._repo, self._gate, self._store, self._orders
         for target in [target for target, each in self.done.items() if each.outcome not in DID]:
             del self.done[target]
-        fence = read_fence(store, SYNCED)
-        self.before = self.before or fence.commit
+        fence, listed = self._fence, self._listed
         gate.remember(fence.approved)
-        listed_by = self._as_in(gate.settings(Snapshot(repo, repo.main)))
-        seen = self._seen
-        listed = dict(pointers(store, listed_by) if seen is None else pointers_again(store, listed_by, fence, seen))
         serving = {target: held for target, held in listed.items() if isinstance(held, Held)}
-        main = repo.refresh()
         head = Snapshot(repo, main)
         settings = gate.settings(head)
         place = self._as_in(settings)
-        if place.manifest != listed_by.manifest:
-            raise MovedFirst("the settings on main moved the serving pointers meanwhile: run pointsman sync again")
         self._move_fence(fence, main)
-        standing = dict(_standing(head))
         same = {target for target, held in serving.items() if is_manifest(standing.get(target), held)}
         others = [target for target in standing if target not in same]
         repo.expect(len(others))
@@ -118,7 +114,8 @@ class PlaceSync:
         turns = self._turns(settings, main, others, listed, bugs) if settings.rings else {}
         same |= {target for target, due in turns.items() if _has(serving.get(target), due)}
         tags = {place.key(each): serving[each].tag for each in same if each in serving}
-        if not orders.dry_run and not store.still(tags):
+        # If the fence was at this main before the listing, whoever ended on an older one had written before that.
+        if not orders.dry_run and fence.commit != main and not store.still(tags):
             raise MovedFirst("another sync wrote a pointer that was as main has it: run pointsman sync again")
         wanted = dict(_wanted(repo, standing, turns, same))
         targets = Targets(gate, store, place, settings, head, orders, wanted, turns)
@@ -142,12 +139,12 @@ class PlaceSync:
                 raise
             except Exception as error:  # noqa: BLE001 - it keeps its pointer, and the others get theirs
                 did = Did("refused", (Fault(target.manifest_path, "bug", str(Bug.of(error))),))
+            self.wrote = self.wrote or did.outcome in (*DID, "claimed")
             earlier = self.done[target].outcome if target in self.done else None
             if earlier is None or not _adds_nothing(earlier, did.outcome):
                 made = targets.told(target, held, did)
                 self.done[target] = replace(made, visible_after_seconds=None) if orders.dry_run else made
         targets.all_settled()
-        return main
 
     def _turns(
         self,
@@ -174,9 +171,9 @@ class PlaceSync:
 
     def _as_in(self, settings: Settings) -> Place:
         """This place as settings have it; MovedFirst if they have it elsewhere."""
-        mine = self.place.name, self.place.root, self.place.access
+        mine = self.place.name, self.place.manifest, self.place.access
         for place in settings.serving:
-            if (place.name, place.root, place.access) == mine:
+            if (place.name, place.manifest, place.access) == mine:
                 return place
         raise MovedFirst("the settings on main moved serving elsewhere meanwhile: run pointsman sync again")
 
@@ -187,19 +184,13 @@ class PlaceSync:
             raise Refused(faults)
         if not self._orders.dry_run:
             approved = self._gate.consents.policies.approved(Snapshot(self._repo, main))
+            self.wrote = self.wrote or fence.commit != main
             move_fence(self._store, fence, main, approved, now=self._now)
 
 
 def _adds_nothing(earlier: str, outcome: str) -> bool:
     """Whether what an earlier pass did is told rather than what a later one found, or did again."""
     return (outcome == "unchanged" and earlier in DID) or (earlier, outcome) == ("healed", "written")
-
-
-def _standing(head: Snapshot) -> Iterator[tuple[Target, Entry]]:
-    """Every target of main, and what stands where its manifest belongs, a plain file or not."""
-    for target in head.targets("manifests"):
-        if (entry := head.entry(target.manifest_path)) is not None:
-            yield target, entry
 
 
 def _wanted(
