@@ -55,7 +55,7 @@ def test_in_every_order_of_a_listing_the_answers_are_the_same(shop: Shop, order:
     else:
         asked.sort(key=lambda each: (each[0].split("/"), each[1]))
     with shop.open() as repo, contextlib.closing(Recorded(repo, repo.refresh())) as recorded:
-        assert [recorded.ask(directory, version(number)) for directory, number in asked] == [
+        assert [recorded.ask(f"{directory}/{version(number)}.json") for directory, number in asked] == [
             expected(number) for _, number in asked
         ]
         recorded.finish()

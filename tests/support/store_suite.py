@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from pointsman.errors import MovedFirst
-from pointsman.store.base import Held, Store
+from pointsman.store.base import Held, Store, listed
 from pointsman.store.parallel import ask_all
 
 Opens = Callable[[], Store]  # opens one and the same store, empty at first, as another process would open it
@@ -174,15 +174,15 @@ class StoreSuite:
         keys = ["t/s/b.json", "t/s/a.json", "t/s/a-b/x", "t/s/a/x", "t/s-2/m", ".pointsman/trash/d/t/s/b.json", "top"]
         for key in keys:
             store.create(key, key.encode())
-        found = list(store.objects(""))
+        found = list(listed(store))
         assert sorted(each.key for each in found) == sorted(keys)
         assert {each.key: each.size for each in found} == {key: len(key) for key in keys}
         assert all(abs(each.written - time.time()) < 86_400 for each in found)
         assert [each.key for each in found if each.key.rpartition("/")[0] == "t/s"] == ["t/s/a.json", "t/s/b.json"]
-        assert sorted(each.key for each in store.objects("t/s/")) == sorted(
+        assert sorted(each.key for each in listed(store, "t/s/")) == sorted(
             key for key in keys if key.startswith("t/s/")
         )
-        assert list(store.objects("nowhere/")) == []
+        assert list(listed(store, "nowhere/")) == []
 
     def test_the_directories_of_a_directory_are_told(self, store: Store) -> None:
         for key in ("a/2026-01-02/x", "a/2026-01-01/y/z", "a/file"):

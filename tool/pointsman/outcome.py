@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -39,6 +39,8 @@ def as_document(value: object) -> Any:
         return [as_document(each) for each in value]
     if isinstance(value, Mapping):
         return {key: as_document(each) for key, each in value.items()}
+    if isinstance(value, Sequence):  # one that makes its members when they are looked at
+        return [as_document(each) for each in value]
     found = ((name, getattr(value, name), default) for name, default in members(type(value)).items())
     return {
         name.removesuffix("_"): as_document(each)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import click
@@ -76,12 +77,14 @@ def render_restored(found: Collected) -> str:
 
 def render(found: Collected) -> str:
     """What goes and what stays, and one paragraph about the whole store."""
-    lines = [f"{_did(found, each)} {each.uri} ({each.size} bytes, no record names it)" for each in found.orphans]
-    lines += [
+    orphans = (f"{_did(found, each)} {each.uri} ({each.size} bytes, no record names it)" for each in found.orphans)
+    retired = (
         f"{_did(found, each)} {each.target} {each.type} {each.version} ({each.size} bytes, retired)"
         for each in found.retired
-    ]
-    lines = lines[:_MOST_SHOWN] + ([f"… and {len(lines) - _MOST_SHOWN} more"] if len(lines) > _MOST_SHOWN else [])
+    )
+    lines = list(islice(chain(orphans, retired), _MOST_SHOWN))
+    more = len(found.orphans) + len(found.retired) - _MOST_SHOWN
+    lines += [f"… and {more} more"] if more > 0 else []
     lines += [f"kept {each.uri}: {each.says}" for each in found.kept[:_MOST_SHOWN]]
     return "\n".join([*lines, *_paragraph(found)])
 
@@ -91,7 +94,8 @@ def _did(found: Collected, each: Orphan | Retired) -> str:
 
 
 def _paragraph(found: Collected) -> Iterator[str]:
-    size = sum(each.size for each in found.orphans) + sum(each.size for each in found.retired)
+    from pointsman.verbs.gc import freed
+
     yield (
         f"{found.listed} blobs: {found.live} live ({found.live_bytes} bytes), {len(found.orphans)} orphaned, "
         f"{len(found.retired)} retired, {found.young} younger than --grace. In the trash: {found.trash} "
@@ -99,7 +103,7 @@ def _paragraph(found: Collected) -> Iterator[str]:
     )
     if found.dry_run:
         back = f", and would put {found.restored} back" if found.restored else ""
-        yield f"A dry run, nothing was changed: --delete would free {size} bytes{back}."
+        yield f"A dry run, nothing was changed: --delete would free {freed(found)} bytes{back}."
     else:
         yield f"{found.taken} taken, {found.purged} purged from the trash, {found.restored} put back."
     if found.versions is not None and found.versions != "no":

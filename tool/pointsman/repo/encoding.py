@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import IO
 
 from pointsman.state.objects import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
@@ -96,13 +97,20 @@ def pack_entry(kind: str, content: bytes) -> bytes:
     return bytes(head) + zlib.compress(content, 1)
 
 
-def nul_separated(stream: IO[bytes]) -> Generator[bytes, None, None]:
+def nul_terminated(stream: IO[bytes]) -> Generator[bytes, None, None]:
+    """Blocks of texts that end with a NUL each, as many at once as there are."""
     rest = b""
     while chunk := stream.read1(65536):  # type: ignore[attr-defined]
-        *whole, rest = (rest + chunk).split(b"\0")
-        yield from whole
+        whole, nul, rest = (rest + chunk).rpartition(b"\0")
+        if nul:
+            yield whole + nul
     if rest:
-        yield rest
+        yield rest + b"\0"
+
+
+def nul_separated(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The texts of such blocks, one at a time."""
+    return chain.from_iterable(block[:-1].split(b"\0") for block in blocks)
 
 
 def clock(digits: bytes | int) -> int:

@@ -17,6 +17,7 @@ from pointsman.repo.encoding import (
     clock,
     commits_of,
     nul_separated,
+    nul_terminated,
     pack_entry,
     parse_tree,
     read_commit,
@@ -172,11 +173,11 @@ class Git(Runner):
     def _log(self, words: Sequence[str], most: int) -> Generator[Commit, None, None]:
         """Commits as git log tells them, with at most `most` changes each (0: any number)."""
         process = self.start("log", *_FIRST_PARENT, *words)
-        tokens = _to_its_end(process)
+        blocks = _to_its_end(process)
         try:
-            yield from commits_of(tokens, most, self.commit)
+            yield from commits_of(nul_separated(blocks), most, self.commit)
         finally:
-            _stop(process, tokens)
+            _stop(process, blocks)
 
     def commits(self, tip: Oid, beyond: Oid) -> list[Commit]:
         """The commits of `tip` that `beyond` does not have, merged ones included, oldest first, without changes."""
@@ -202,13 +203,16 @@ class Git(Runner):
             yield Oid(oid), clock(int(digits)), len(parents)
 
     def paths(self, commit: Oid, directory: str) -> Generator[bytes, None, None]:
-        """The path of each file below a directory of a commit, in the order of their bytes. Streamed."""
+        """The path of each file below a directory of a commit, in the order of their bytes, each with a NUL.
+
+        Streamed, many in a block.
+        """
         process = self.start("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, f"{directory}/")
-        tokens = _to_its_end(process, "ls-tree")
+        blocks = _to_its_end(process, "ls-tree")
         try:
-            yield from tokens
+            yield from blocks
         finally:
-            _stop(process, tokens)
+            _stop(process, blocks)
 
     def added(self, base: Oid, heads: Sequence[Oid], *directories: str) -> dict[bytes, set[Oid]]:
         """Path → contents that one of the `heads` (trees) has there and the tree `base` has not."""
@@ -261,9 +265,9 @@ class Git(Runner):
         return ids
 
 
-def _stop(process: subprocess.Popen[bytes], tokens: Generator[bytes, None, None]) -> None:
+def _stop(process: subprocess.Popen[bytes], blocks: Generator[bytes, None, None]) -> None:
     """End a git whose reader has stopped."""
-    tokens.close()
+    blocks.close()
     # If the garbage collector was here first, GitPython has ended git already and has no process any more.
     if getattr(process, "proc", process) is not None and process.poll() is None:
         process.kill()
@@ -271,9 +275,9 @@ def _stop(process: subprocess.Popen[bytes], tokens: Generator[bytes, None, None]
 
 
 def _to_its_end(process: subprocess.Popen[bytes], verb: str = "log") -> Generator[bytes, None, None]:
-    """What git says between NULs. Problem in the place of its end if it failed: what came before may be cut off."""
+    """Blocks of what git says, with a NUL after each text. Problem at its end if it failed: it may be cut off."""
     assert process.stdout is not None
-    yield from nul_separated(process.stdout)
+    yield from nul_terminated(process.stdout)
     err = process.communicate()[1]
     ran = Ran(process.returncode, b"", err.decode(errors="replace"))
     if ran.code != 0:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count, islice
 
 from pointsman.errors import Problem
 from pointsman.progress import Progress
@@ -20,7 +21,8 @@ from pointsman.retention.markers import LIFE, LONGEST, MOST, Marker, left_over
 from pointsman.retention.owners import require_sole_owner
 from pointsman.retention.recorded import Recorded
 from pointsman.retention.served import recorded_by_pipelines
-from pointsman.retention.survey import Stored, Survey, survey
+from pointsman.retention.stored import Blobs, Stored
+from pointsman.retention.survey import Survey, survey
 from pointsman.retention.trash import is_over, place_in_trash, put_back, read_place, slot_of
 from pointsman.store.base import Listed, Store
 from pointsman.store.parallel import ask_all
@@ -45,18 +47,18 @@ class Run:
 
     found: Survey
     spared: dict[str, str] = field(default_factory=dict)
-    taken: list[Stored] = field(default_factory=list)
+    taken: Blobs = field(default_factory=Blobs)
     restored: list[str] = field(default_factory=list)
     purged: list[Listed] = field(default_factory=list)
     unfinished: str = ""  # why some are left
 
     @property
-    def orphans(self) -> list[Stored]:
-        return [each for each in self.found.orphans if each.key not in self.spared]
+    def orphans(self) -> Blobs:
+        return self.found.orphans.without(self.spared)
 
     @property
-    def retired(self) -> list[Stored]:
-        return [each for each in self.found.retired if each.key not in self.spared]
+    def retired(self) -> Blobs:
+        return self.found.retired.without(self.spared)
 
     def too_many(self, max_share: float) -> bool:
         """Whether more than this share of the blobs are orphans: then something else is wrong than a few leftovers."""
@@ -118,7 +120,7 @@ class Collector:
             return
         with self._recorded(latest=True) as recorded:
             for key in sorted(dict.fromkeys(map(_key, trash)), key=lambda key: key.encode()):
-                states = [every.ask(key[:-70], key[-69:-5]) for every in recorded]
+                states = [every.ask(key) for every in recorded]
                 live = any(state.record and not state.tombstone for state in states)
                 if live or any(key[-69:-5] in view.served for view in views):
                     yield key
@@ -132,20 +134,22 @@ class Collector:
 
     # what is not goes
 
-    def _spare(self, run: Run, orphans: Sequence[Stored], retired: Sequence[Stored], views: Sequence[View]) -> None:
+    def _spare(self, run: Run, orphans: Blobs, retired: Iterable[Stored], views: Sequence[View]) -> None:
         """Note why each of these stays, for those that do."""
-        for blob in orphans:
-            if blob.version in run.found.pipelines:
-                run.spared[blob.key] = "a record of recsys-pipelines names it"
-        for blobs, why in ((orphans, View.spares_orphan), (retired, View.spares_retired)):
+        for blob in orphans.of(run.found.pipelines):
+            run.spared[blob.key] = "a record of recsys-pipelines names it"
+        named = orphans.of(frozenset().union(*(view.named for view in views)))
+        for blobs, why in ((named, View.spares_orphan), (retired, View.spares_retired)):
             for blob in blobs:
                 if says := next(filter(None, (why(view, blob) for view in views)), ""):
                     run.spared.setdefault(blob.key, says)
 
     def _take_all(self, run: Run) -> None:
-        left = [*((blob, False) for blob in run.orphans), *((blob, True) for blob in run.retired)]
-        for number, start in enumerate(range(0, len(left), MOST)):
-            batch = left[start : start + MOST]
+        left = chain(((blob, False) for blob in run.orphans), ((blob, True) for blob in run.retired))
+        for number in count():
+            batch = list(islice(left, MOST))
+            if not batch:
+                return
             marker = Marker(self.store, f"{self._name}-{number}", {blob.version for blob, _ in batch}, elapsed)
             try:
                 marker.write()
@@ -155,7 +159,7 @@ class Collector:
                     with contextlib.suppress(Problem):
                         marker.take_away()  # nothing was taken under it
                     raise
-                self._spare(run, [b for b, r in batch if not r], [b for b, r in batch if r], views)
+                self._spare(run, Blobs.of_those(b for b, r in batch if not r), [b for b, r in batch if r], views)
                 # Where this fails the marker stays until it dies: the store may still carry out what was asked of it.
                 self._take(run, [blob for blob, _ in batch if blob.key not in run.spared], marker)
                 if number == 0:
@@ -179,7 +183,7 @@ class Collector:
 
         for blob in ask_all(take, blobs, at_once=self.store.at_once):
             if blob is not None:
-                run.taken.append(blob)
+                run.taken.add(blob.key, blob.size, blob.written)
                 self.progress(f"took {self.store.url}/{blob.key}")
                 self.progress.counted("blobs taken", len(run.taken), None)
         if not marker.lives:

@@ -19,7 +19,7 @@ from pointsman.retention.trash import TRASH, read_place, slot_of
 from pointsman.settings import Settings
 from pointsman.state.names import Target
 from pointsman.state.store_url import can_be_asked
-from pointsman.store.base import Store
+from pointsman.store.base import Store, listed
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 from pointsman.store.processes import cores, in_processes
@@ -155,13 +155,13 @@ class _Finder:
             self._result.unread.append(Unread(f"{store.url}/{key}", "it moves while it is read: run find again"))
 
     def _blobs(self, store: Store) -> Iterator[_Blob]:
-        for listed in store.objects(""):
-            place = read_place(listed.key) if listed.key.startswith(TRASH) else None
-            slot = slot_of(place[1] if place is not None else listed.key)
+        for key, _, _ in listed(store):
+            place = read_place(key) if key.startswith(TRASH) else None
+            slot = slot_of(place[1] if place is not None else key)
             if slot is None:
-                self._result.others += "/.pointsman/" not in f"/{listed.key}"
+                self._result.others += "/.pointsman/" not in f"/{key}"
             elif self._is_mine(slot[2]):
-                yield _Blob(listed.key, *slot, in_trash=place is not None)
+                yield _Blob(key, *slot, in_trash=place is not None)
 
     def _read_all(self, store: Store, blobs: Iterator[_Blob]) -> None:
         while batch := list(islice(blobs, _BATCH)):

@@ -12,7 +12,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.retention.recorded import Recorded
 from pointsman.retention.ripe import Tombstones
 from pointsman.retention.served import Served, claimed, versions_named, waiting
-from pointsman.retention.survey import Stored
+from pointsman.retention.stored import Stored
 from pointsman.retention.trash import Slot
 from pointsman.settings import Settings
 from pointsman.state.names import Target
@@ -111,6 +111,11 @@ class View:
     claimed: set[Target]
     stones: Tombstones
     reverting: Callable[[], frozenset[str]]
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Every version of which it may be that `spares_orphan` says something."""
+        return self.heads.union(self.served, (path[-69:-5] for path in self.since))
 
     def spares_orphan(self, blob: Stored) -> str:
         """Why a blob that no record named stays; "" if nothing does."""

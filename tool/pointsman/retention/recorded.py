@@ -1,22 +1,26 @@
 """The recorded versions of a main, asked in the order in which a store lists its blobs: a merge join.
 
 Both orders are those of bytes, so one `git ls-tree` is read once and memory stays the same for any number of versions.
-A directory that comes in another order, as some stores list them, is read by itself.
+A record stands under the key of its blob, so a page of keys is compared as sets, without a step for each. A directory
+that comes in another order, as some stores list them, is read by itself.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from itertools import chain
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, groupby
 from typing import NamedTuple
 
+from pointsman.errors import Problem
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
 
-_ROOT = len(b"registry/")
-_RECORD, _TOMBSTONE = b".json", b".retired.json"
-_NAME = 64 + len(_RECORD)  # of a record: its version, and this ending
+_ROOT = "registry/"
+_RECORD, _TOMBSTONE = ".json", ".retired.json"
+_VERSION = 64  # digits
+_NAME = _VERSION + len(_RECORD)  # of a record
 
 
 class State(NamedTuple):
@@ -26,7 +30,8 @@ class State(NamedTuple):
     tombstone: bool = False
 
 
-_NOTHING, _LIVE = State(), State(record=True)
+LIVE = State(record=True)
+_NOTHING = State()
 
 
 class Recorded:
@@ -37,69 +42,96 @@ class Recorded:
         self._main = main
         self.targets: set[str] = set()  # those that have a record, as far as was read; all of them after `finish`
         self._open_paths = contextlib.ExitStack()
-        self._stream: Iterator[bytes] = self._paths("registry")
-        self._path = next(self._stream, b"")  # the one to be looked at; b"" at the end
-        self._asked = b""
-        self._directory, self._prefix = "", b""
-        self._known = b"registry/-/"  # the directory of the last record that was read
-        self._aside: tuple[str, frozenset[bytes]] = ("", frozenset())
+        self._stream = self._files("registry")
+        self._ahead: list[str] = []  # files that were read, without "registry/"
+        self._place = 0  # among them: what comes before was asked for, or never will be
+        self._last = ""  # the last file that was read
+        self._passed = ""  # before this, files are forgotten
+        self._aside: tuple[str, frozenset[str]] = ("", frozenset())
 
-    def ask(self, directory: str, version: str) -> State:
-        """What main has of a version of a directory, "tenant/surface/type"."""
-        if directory != self._directory:
-            self._directory, self._prefix = directory, f"registry/{directory}/".encode()
-        wanted = self._prefix + version.encode()
-        if wanted <= self._asked:
-            return self._ask_aside(directory, wanted)
-        self._asked = wanted
-        if self._known == self._prefix and self._path == wanted + _RECORD:  # what is usual, without all that follows
-            self._path = next(self._stream, b"")
-            if not self._path.startswith(wanted):
-                return _LIVE
-            self._path, self._stream = wanted + _RECORD, chain([self._path], self._stream)
-        path, stream, known, length = self._path, self._stream, self._known, len(self._known) + _NAME
-        while path and path < wanted:
-            if len(path) != length or not path.startswith(known):
-                known = self._note(path)
-                length = len(known) + _NAME
-            path = next(stream, b"")
-        self._path, self._known = path, known
-        if not path.startswith(wanted):
-            return _NOTHING
-        endings = set()
-        while self._path.startswith(wanted):
-            endings.add(self._path[len(wanted) :])
-            self._known = self._note(self._path)
-            self._path = next(stream, b"")
-        return State(_RECORD in endings, _TOMBSTONE in endings)
+    def ask(self, key: str) -> State:
+        """What main has of the version of one blob."""
+        return self.states([key]).get(key, LIVE)
+
+    def states(self, keys: list[str]) -> Mapping[str, State]:
+        """What main has of the versions of blobs, of all but those that are `LIVE`."""
+        if keys[0] < self._passed or sorted(keys) != keys:
+            return self._states_aside(keys)
+        # All files of a version begin with it and a dot, after which comes the slash.
+        files = self._between(keys[0][: -len(_RECORD)], keys[-1][: -len(_RECORD)] + "/")
+        return _states(keys, files)
 
     def finish(self) -> None:
         """Read what is left, so that every target is known."""
-        while self._path:
-            self._known = self._note(self._path)
-            self._path = next(self._stream, b"")
+        for files in self._stream:
+            self._note(files)
 
     def close(self) -> None:
         """End the git that was read."""
         self._open_paths.close()
 
-    def _paths(self, directory: str) -> Iterator[bytes]:
-        return self._open_paths.enter_context(contextlib.closing(self._repo.git.paths(self._main, directory)))
+    def _between(self, first: str, beyond: str) -> Sequence[str]:
+        """The files from `first` on and before `beyond`."""
+        found = self._ahead
+        while not found or found[-1] < beyond:
+            more = next(self._stream, None)
+            if more is None:
+                break
+            self._note(more)
+            start = bisect_left(found, first, self._place) if found and found[-1] >= first else len(found)
+            found, self._place = found[start:] + more, 0
+        start = bisect_left(found, first, self._place)
+        self._ahead, self._place, self._passed = found, bisect_left(found, beyond, start), beyond
+        return found[start : self._place]
 
-    def _ask_aside(self, directory: str, wanted: bytes) -> State:
-        if self._aside[0] != directory:
-            self._aside = directory, frozenset(self._paths(f"registry/{directory}"))
-        return State(wanted + _RECORD in self._aside[1], wanted + _TOMBSTONE in self._aside[1])
+    def _files(self, directory: str) -> Iterator[list[str]]:
+        """The files below a directory of main, without "registry/", many at once, in ascending order.
 
-    def _note(self, path: bytes) -> bytes:
-        """Remember the target of a record; the directory of the last one."""
-        if path.startswith(self._known) and len(path) == len(self._known) + _NAME:
-            return self._known
-        directory = path[: path.rindex(b"/") + 1]
-        if len(path) != len(directory) + _NAME or not path.endswith(_RECORD):
-            return self._known
-        target = directory[_ROOT:].decode(errors="surrogateescape").split("/")
-        if len(target) == 4:  # tenant, surface, type, and nothing after the last slash
-            self.targets.add("/".join(target[:2]))
-            return directory
-        return self._known
+        Without those whose names are not ASCII: no record has such a name, and they would be in another order.
+        """
+        paths = self._open_paths.enter_context(contextlib.closing(self._repo.git.paths(self._main, directory)))
+        last = ""
+        for each in paths:
+            block = (
+                each if each.isascii() else b"".join(path + b"\0" for path in each[:-1].split(b"\0") if path.isascii())
+            )
+            files = f"\0{block.decode()}".replace(f"\0{_ROOT}", "\0").split("\0")[1:-1]
+            if not files:
+                continue
+            if files[0] < last or sorted(files) != files:  # nothing would find what stands elsewhere
+                raise Problem(f"git tells the files of {directory} in an order that git does not write: run git fsck")
+            last = files[-1]
+            yield files
+
+    def _states_aside(self, keys: Sequence[str]) -> Mapping[str, State]:
+        found: dict[str, State] = {}
+        for directory, group in groupby(keys, lambda key: key[: -_NAME - 1]):
+            if self._aside[0] != directory:
+                self._aside = directory, frozenset(chain.from_iterable(self._files(f"{_ROOT}{directory}")))
+            for key in group:
+                stone = f"{key[: -len(_RECORD)]}{_TOMBSTONE}"
+                if (state := State(key in self._aside[1], stone in self._aside[1])) != LIVE:
+                    found[key] = state
+        return found
+
+    def _note(self, files: Sequence[str]) -> None:
+        """Remember the targets of those that are records."""
+        place, target = 0, ""
+        while place < len(files):
+            parts = files[place].split("/")
+            if len(parts) == 4 and len(parts[3]) == _NAME and parts[3].endswith(_RECORD):
+                target = "/".join(parts[:2])
+                self.targets.add(target)
+                place = bisect_left(files, f"{target}0", place)  # what comes after the slash: the next target
+            else:
+                place += 1
+
+
+def _states(keys: Sequence[str], files: Sequence[str]) -> Mapping[str, State]:
+    known = set(files)
+    found = {key: _NOTHING for key in keys if key not in known}
+    if len(files) + len(found) > len(keys):  # there are others than the records of these
+        stones = {file[: -len(_TOMBSTONE)] + _RECORD for file in files if file.endswith(_TOMBSTONE)}
+        if stones:
+            found.update((key, State(key in known, tombstone=True)) for key in stones.intersection(keys))
+    return found

@@ -26,7 +26,7 @@ from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.state.names import NAME, Target, short
 from pointsman.state.objects import Oid
 from pointsman.state.place import Place
-from pointsman.store.base import Held, Store
+from pointsman.store.base import Held, Store, listed
 from pointsman.store.parallel import ask_all
 
 _TOGETHER = 256  # pointers that go between two looks at the fence
@@ -145,7 +145,7 @@ def _require_same(store: Store, fence: Fence) -> None:
 def _beside(store: Store) -> Iterator[str]:
     """The keys of what Pointsman writes beside the pointers of a place, but for the fence."""
     for directory, form in _BESIDE.items():
-        for each in store.objects(directory):
+        for each in listed(store, directory):
             if re.fullmatch(form, each.key.removeprefix(directory)):
                 yield each.key
     yield from (key for key in _ALONE if store.size(key) is not None)

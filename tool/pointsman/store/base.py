@@ -36,6 +36,18 @@ class Listed(NamedTuple):
     written: float
 
 
+class Page(NamedTuple):
+    """A part of a listing, in columns: an object for each key would cost as much as the listing itself."""
+
+    keys: list[str]
+    sizes: list[int | None]
+    written: list[float]
+
+    def objects(self) -> Iterator[Listed]:
+        """One object at a time, for whoever looks at each."""
+        return map(Listed, self.keys, self.sizes, self.written)
+
+
 class Store(Protocol):
     """Blobs and pointers by key under one URL.
 
@@ -97,8 +109,8 @@ class Store(Protocol):
         None: the listing does not tell, or the object is so new that its tag may stay the same if it is written again.
         """
 
-    def objects(self, prefix: str) -> Iterator[Listed]:
-        """Every object below the directory `prefix` ("": all), a page at a time, those with dotted names too.
+    def objects(self, prefix: str) -> Iterator[Page]:
+        """Every object below the directory `prefix` ("": all), page by page, those with dotted names too.
 
         What is directly in one directory comes in the order of its bytes.
         """
@@ -118,3 +130,9 @@ class Store(Protocol):
 
     def remove(self, key: str) -> None:
         """Delete the object under `key`, whatever it is now. It may be gone already. Durable on return."""
+
+
+def listed(store: Store, prefix: str = "") -> Iterator[Listed]:
+    """Every object below the directory `prefix` of a store, one at a time."""
+    for page in store.objects(prefix):
+        yield from page.objects()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from pointsman.errors import Unreachable
-from pointsman.store.base import Listed
+from pointsman.store.base import Page
 from pointsman.store.bucket_errors import Trouble
 from pointsman.store.bucket_listing import pages_of
 from pointsman.store.bucket_requests import Patience, Requests
@@ -15,8 +15,8 @@ from pointsman.store.bucket_requests import Patience, Requests
 class Moves(Requests):
     """Listing and moving. A listing that breaks off is not taken up again: what it left out would be believed gone."""
 
-    def objects(self, prefix: str) -> Iterator[Listed]:
-        """Every object below the directory `prefix` ("": all), a thousand at a time."""
+    def objects(self, prefix: str) -> Iterator[Page]:
+        """Every object below the directory `prefix` ("": all), a thousand in a page."""
         base = self._path(prefix).rstrip("/")
         skip = len(self._prefix) + 1 if self._prefix else 0
         pages = pages_of(self._obstore.list(self._client(), base or None, chunk_size=1000), self._timeout)
@@ -26,8 +26,11 @@ class Moves(Requests):
                 self._fail("list", prefix, page)
             if page is None:
                 return
-            for meta in page:
-                yield Listed(meta["path"][skip:], meta["size"], meta["last_modified"].timestamp())
+            yield Page(
+                [meta["path"][skip:] for meta in page],
+                [meta["size"] for meta in page],
+                [meta["last_modified"].timestamp() for meta in page],
+            )
 
     def folders(self, prefix: str) -> list[str]:
         """The names of the directories directly in the directory `prefix`, sorted."""

@@ -8,15 +8,20 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from pointsman.durable import sync_directory
 from pointsman.files import NoPlainFile
-from pointsman.store.base import Listed
+from pointsman.store.base import Page
 from pointsman.store.own import make_like_parent
+from pointsman.store.processes import ahead
 
 _TRIES = 8
+_PAGE = 1024  # files that are looked at together
+_LEAST = 256  # files of a page: small directories come together
+_FEW = 16  # pages: from so many on a second process lists what follows
 _TRASH = ".pointsman/trash/"
 _GONE = (FileNotFoundError, NotADirectoryError)
 
@@ -26,10 +31,12 @@ class FileMoves(ABC):
 
     root: Path
 
-    def objects(self, prefix: str) -> Iterator[Listed]:
+    def objects(self, prefix: str) -> Iterator[Page]:
         """Every file below the directory `prefix` ("": all), in the order of the bytes of their keys."""
         with self._trouble("list", prefix):
-            yield from _objects(self.root, prefix)
+            pages = _pages(self.root, prefix)
+            yield from islice(pages, _FEW)
+            yield from ahead(pages)
 
     def folders(self, prefix: str) -> list[str]:
         """The names of the directories directly in the directory `prefix`, sorted."""
@@ -55,29 +62,66 @@ class FileMoves(ABC):
         """Turn an OSError into a Problem."""
 
 
-def _objects(root: Path, prefix: str) -> Iterator[Listed]:
+def _pages(root: Path, prefix: str) -> Iterator[Page]:
     """Every file below the directory `prefix`, in the order of the bytes of their keys. Raises OSError.
 
     No link is followed: what it leads to is somebody else's.
     """
-    for name in _names(root / prefix):
-        if name.endswith("/"):
-            yield from _objects(root, prefix + name)
-            continue
-        with contextlib.suppress(*_GONE):  # it went since
-            status = os.lstat(f"{root}/{prefix}{name}")
-            regular = stat.S_ISREG(status.st_mode)
-            yield Listed(prefix + name, status.st_size if regular else None, status.st_mtime)
+    page = Page([], [], [])
+    for directory, names in _files(os.fspath(root), prefix):
+        for start in range(0, len(names), _PAGE):
+            _look(os.fspath(root), directory, names[start : start + _PAGE], page)
+            if len(page.keys) >= _LEAST:
+                yield page
+                page = Page([], [], [])
+    if page.keys:
+        yield page
 
 
-def _names(directory: Path) -> list[str]:
+def _files(root: str, directory: str) -> Iterator[tuple[str, list[str]]]:
+    """Directories, and names of files that follow each other in them."""
+    names = _names(f"{root}/{directory}")
+    if "/" not in "".join(names):
+        yield directory, names
+        return
+    start = 0
+    for place, name in enumerate(names):
+        if name[-1] == "/":
+            if start < place:
+                yield directory, names[start:place]
+            yield from _files(root, directory + name)
+            start = place + 1
+    if start < len(names):
+        yield directory, names[start:]
+
+
+def _look(root: str, directory: str, names: list[str], page: Page) -> None:
+    """Add files of a directory to a page, but for those that went since."""
+    try:
+        fd = os.open(f"{root}/{directory}", os.O_RDONLY | os.O_DIRECTORY)  # a short way to each of very many
+    except _GONE:
+        return
+    try:
+        for name in names:
+            try:
+                status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except _GONE:
+                continue
+            page.keys.append(directory + name)
+            page.sizes.append(status.st_size if stat.S_ISREG(status.st_mode) else None)
+            page.written.append(status.st_mtime)
+    finally:
+        os.close(fd)
+
+
+def _names(directory: Path | str) -> list[str]:
     """What is in a directory, in the order that keys have: a directory sorts by its name with a slash."""
     try:
         with os.scandir(directory) as entries:
             found = [entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name for entry in entries]
     except _GONE:
         return []
-    return sorted(found, key=os.fsencode)
+    return sorted(found) if "".join(found).isascii() else sorted(found, key=os.fsencode)
 
 
 def _move(root: Path, key: str, to: str) -> bool:

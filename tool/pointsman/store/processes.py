@@ -6,11 +6,16 @@ import contextlib
 import os
 import pickle
 import signal
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import IO, Any, NoReturn, TypeVar
 
 _Found = TypeVar("_Found")
 _MOST = 8  # processes
+_TWO = 2
+_FIRST, _LAST = 3, 1 << 16  # descriptors of files that are not the standard ones
 
 
 def cores() -> int:
@@ -25,50 +30,76 @@ def in_processes(work: Callable[[int], _Found], count: int) -> list[_Found]:
     The processes are copies of this one. So it may have no other threads yet and no open connection that several would
     use. An exception of `work` is raised here, and the others are ended.
     """
-    children: list[tuple[int, IO[bytes]]] = []
-    try:
-        children.extend(_start(work, number) for number in range(1, count))
+    with contextlib.ExitStack() as children:
+        answers = [children.enter_context(_child(partial(map, work, [number]))) for number in range(1, count)]
         mine = work(0)
-        return [mine, *(_received(answer.read()) for _, answer in children)]
-    finally:
-        for child, answer in children:
-            answer.close()
+        return [mine, *(found for answer in answers for found in answer)]
+
+
+def ahead(items: Iterator[_Found]) -> Iterator[_Found]:
+    """The same items, made by a copy of this process while this one uses those that came before.
+
+    `items` has no file open between two items. Where a second process does not help, or this one has threads, which no
+    copy would have, they are made here.
+    """
+    if cores() < _TWO or threading.active_count() > 1 or "obstore" in sys.modules:
+        yield from items
+        return
+    with _child(lambda: items, alone=True) as found:
+        yield from found
+
+
+@contextlib.contextmanager
+def _child(make: Callable[[], Iterable[_Found]], *, alone: bool = False) -> Iterator[Iterator[_Found]]:
+    """What a copy of this process makes, as it comes; the copy is ended with the context.
+
+    `alone`: it uses no file that is open here, so it keeps none open for longer than this process does.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        if alone:
+            os.closerange(_FIRST, writing)
+            os.closerange(writing + 1, _LAST)
+        _be_child(make, writing)
+    os.close(writing)
+    with open(reading, "rb") as answer:
+        try:
+            yield _received(answer)
+        finally:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
 
 
-def _start(work: Callable[[int], object], number: int) -> tuple[int, IO[bytes]]:
-    """The id of a new process, and what it will send."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        _be_child(work, number, writing)
-    os.close(writing)
-    return child, open(reading, "rb")
-
-
-def _be_child(work: Callable[[int], object], number: int, writing: int) -> NoReturn:
-    """Send what was found, or what went wrong, and end without anything that the parent will do, too."""
+def _be_child(make: Callable[[], Iterable[object]], writing: int) -> NoReturn:
+    """Send what is made, or what went wrong, and end without anything that the parent will do, too."""
     code = 1
     with contextlib.suppress(BaseException):  # an interrupt is the parent's to tell
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_DFL)
-        try:
-            sent = pickle.dumps((work(number), None))
-        except Exception as error:  # noqa: BLE001 - it is raised again in the parent
-            sent = pickle.dumps((None, error))
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with open(writing, "wb") as pipe:
-            pipe.write(sent)
+            try:
+                for each in make():
+                    pipe.write(pickle.dumps(("one", each)))
+                    pipe.flush()
+                last: tuple[str, object] = ("end", None)
+            except Exception as error:  # noqa: BLE001 - it is raised again in the parent
+                last = ("error", error)
+            pipe.write(pickle.dumps(last))
         code = 0
     os._exit(code)
 
 
-def _received(sent: bytes) -> Any:
-    if not sent:
-        raise RuntimeError("a process that read a part of the blobs was killed")
-    found, error = pickle.loads(sent)  # noqa: S301 - our own child sent it
-    if error is not None:
-        raise error
-    return found
+def _received(answer: IO[bytes]) -> Iterator[Any]:
+    while True:
+        try:
+            kind, sent = pickle.load(answer)  # noqa: S301 - our own child sent it
+        except (EOFError, pickle.UnpicklingError):
+            raise RuntimeError("a process that read a part of the blobs was killed") from None
+        if kind == "error":
+            raise sent
+        if kind == "end":
+            return
+        yield sent

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from itertools import islice
+from typing import Annotated, Literal, overload
 
 from pointsman.errors import Fault as Broken
 from pointsman.errors import Problem, Refused
@@ -16,12 +17,12 @@ from pointsman.retention import owners
 from pointsman.retention.collect import Collector, Orders, Run, Unfinished
 from pointsman.retention.look import Party
 from pointsman.retention.markers import wait_for_markers
+from pointsman.retention.stored import Blobs, Stored
 from pointsman.retention.summary import Summary, write_summary
-from pointsman.retention.survey import Stored
 from pointsman.retention.trash import TRASH, put_back, read_place, slot_of
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import short
-from pointsman.store.base import Store
+from pointsman.store.base import Store, listed
 from pointsman.store.open import open_store
 from pointsman.struct import struct
 from pointsman.values import ArtifactType, Count, TargetName, ToldFault, Version, told
@@ -51,6 +52,38 @@ class Orphan:
     size: Count
     age_seconds: Count
     left: Left = None
+
+
+class Orphans(Sequence[Orphan]):
+    """Each is made when it is looked at: there may be very many. `gone`: as in `_left_by`. `now`: since 1970."""
+
+    def __init__(self, blobs: Blobs, url: str, now: float, gone: Collection[str] | None) -> None:
+        self._blobs = blobs
+        self._url = url
+        self._now = now
+        self._gone = gone
+
+    def __len__(self) -> int:
+        return len(self._blobs)
+
+    def __iter__(self) -> Iterator[Orphan]:
+        for blob in self._blobs:
+            age = max(int(self._now - blob.written), 0)
+            yield Orphan(f"{self._url}/{blob.key}", blob.size, age, _left_by(self._gone, blob))
+
+    @overload
+    def __getitem__(self, place: int) -> Orphan: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Orphan]: ...
+
+    def __getitem__(self, place: int | slice) -> Orphan | Sequence[Orphan]:
+        return list(self)[place]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all of them."""
+        return self._blobs.size
 
 
 @struct(frozen=True)
@@ -153,7 +186,7 @@ def _in_store(store: Store, text: str) -> Iterator[str]:
     """The keys of blobs, in their place or in the trash, whose version begins with `text`."""
     if not _DIGITS.fullmatch(text):
         raise Problem(f"{text!r} is not a version: give at least 4 of its 64 hex digits")
-    for each in store.objects(""):
+    for each in listed(store):
         place = read_place(each.key)
         key = place[1] if place is not None else each.key
         if slot_of(key) is not None and key[-69:].startswith(text):
@@ -176,7 +209,7 @@ def restore(workspace: Workspace, wanted: Sequence[str]) -> Outcome[Collected]:
     settings = head.settings()
     require_mounted(workspace.gate.documents, head)
     store = open_store(settings.store, settings.access)
-    trash = [place[1] for each in store.objects(TRASH) if (place := read_place(each.key)) is not None]
+    trash = [place[1] for each in listed(store, TRASH) if (place := read_place(each.key)) is not None]
     keys = {_only(text, _matching(trash, text) or _in_store(store, text)) for text in wanted}
     faults = []
     for key in keys:
@@ -214,22 +247,28 @@ def _matching(keys: Sequence[str], text: str) -> list[str]:
 # the result
 
 
+def freed(found: Collected) -> int:
+    """The bytes of all that can go, without a look at each."""
+    orphans = found.orphans
+    size = orphans.size if isinstance(orphans, Orphans) else sum(each.size for each in orphans)
+    return size + sum(each.size for each in found.retired)
+
+
 def _summary(run: Run, at: str) -> Summary:
     taken = {blob.key for blob in run.taken}
-    orphans = [blob for blob in run.orphans if blob.key not in taken]
-    retired = [blob for blob in run.retired if blob.key not in taken]
+    orphans, retired = run.orphans.without(taken), run.retired.without(taken)
     purged = {each.key for each in run.purged}
-    trash = [each.size or 0 for each in run.found.trash if each.key not in purged] + [blob.size for blob in run.taken]
+    trash = [each.size or 0 for each in run.found.trash if each.key not in purged]
     return Summary(
         at=at,
         live=run.found.live,
         live_bytes=run.found.live_bytes,
         orphans=len(orphans),
-        orphan_bytes=sum(blob.size for blob in orphans),
+        orphan_bytes=orphans.size,
         retired=len(retired),
-        retired_bytes=sum(blob.size for blob in retired),
-        trash=len(trash),
-        trash_bytes=sum(trash),
+        retired_bytes=retired.size,
+        trash=len(trash) + len(run.taken),
+        trash_bytes=sum(trash) + run.taken.size,
         unknown=run.found.unknown,
         taken=len(run.taken),
         purged=len(run.purged),
@@ -256,7 +295,7 @@ def _outcome(
         says = (
             f"{len(run.orphans)} of {run.found.known} blobs are orphans, more than a share of {request.max_share:g}: "
             f"look whether this is the right repository, and whether records are missing on main. "
-            f"The first: {', '.join(blob.key for blob in run.orphans[:_SHOWN])}. If it is right: --max-share"
+            f"The first: {', '.join(blob.key for blob in islice(run.orphans, _SHOWN))}. If it is right: --max-share"
         )
         faults.append(Broken(store.url, "max-share", says))
     faults += _left(store, run, request, no_trash)
@@ -271,7 +310,7 @@ def _outcome(
         live=run.found.live,
         live_bytes=run.found.live_bytes,
         young=run.found.young,
-        orphans=[_told_orphan(store, blob, now, _left_by(gone, blob)) for blob in run.orphans],
+        orphans=Orphans(run.orphans, store.url, now, gone),
         retired=retired,
         kept=[Kept(f"{store.url}/{key}", why) for key, why in sorted(run.spared.items())],
         trash=len(run.found.trash),
@@ -286,10 +325,6 @@ def _outcome(
         faults=list(map(told, faults)) or None,
     )
     return Outcome(collected, 1 if faults else 4 if run.unfinished else 0, tuple(notes))
-
-
-def _told_orphan(store: Store, blob: Stored, now: float, left: Literal[True] | None) -> Orphan:
-    return Orphan(f"{store.url}/{blob.key}", blob.size, max(int(now - blob.written), 0), left)
 
 
 def _told_retired(blob: Stored, erase: bool, left: Literal[True] | None) -> Retired:
