@@ -1,5 +1,6 @@
 """Random walks with three rings: ships, reverts, rollbacks, clocks that jump, rings away, syncs that are killed.
 
+In others rings come and go, too: they are added, removed, named again, renamed, narrowed, and taken away by --prune.
 What is held against each pointer that changes is told from the outside: which bytes main had when and by what, which
 ring was seen with them when. Nothing here asks the tool what is due.
 """
@@ -8,20 +9,37 @@ from __future__ import annotations
 
 import os
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from rings import HOUR, RingShop
 from shop import GROCER, git, popularity
 
 from pointsman.errors import Problem
+from pointsman.serving.fence import SYNCED
 from pointsman.store.directory import FileStore
 
 STEPS = 24
 AFTER = {"canary": 0, "early": HOUR, "prod": 2 * HOUR}
-BEFORE = {"early": "canary", "prod": "early"}
+MOST = 5  # rings
+_RING = """[[ring]]
+name = "{name}"
+serving = "file://{root}/{place}/{{tenant}}/{{surface}}/manifest.json"
+{more}
+"""
+
+
+@dataclass
+class Ring:
+    """A ring as the settings have it. `place`: the directory of its pointers, by which it is known here."""
+
+    name: str
+    place: str
+    after: int
+    takes: bool = True  # whether the ships of the target reach it in its turn
 
 
 class Killed(BaseException):
@@ -34,14 +52,18 @@ class Walk:
 
     shop: RingShop
     dice: random.Random
+    rings: list[Ring] = field(default_factory=lambda: [Ring(name, name, after) for name, after in AFTER.items()])
     main: list[tuple[bytes, bool]] = field(default_factory=list)
-    has: dict[str, bytes | None] = field(default_factory=dict)
-    seen: dict[str, dict[bytes, int]] = field(default_factory=lambda: {ring: {} for ring in AFTER})
-    touched: set[str] = field(default_factory=set)  # rings whose pointer somebody wrote by hand
+    has: dict[str, bytes | None] = field(default_factory=dict)  # place → the last pointer that nobody wrote by hand
+    seen: dict[str, dict[bytes, int]] = field(default_factory=dict)  # place → state → when it was seen there first
+    touched: set[str] = field(default_factory=set)  # places whose pointer somebody wrote by hand
+    renamed: set[str] = field(default_factory=set)  # places of which nobody can tell what they were given before
+    left: dict[str, bytes | None] = field(default_factory=dict)  # places of rings that left, and their pointers then
     away: set[str] = field(default_factory=set)
     steps: list[str] = field(default_factory=list)
-    moved: dict[str, int] = field(default_factory=lambda: dict.fromkeys(AFTER, 0))
+    moved: Counter[str] = field(default_factory=Counter)
     items: int = 9
+    names: int = 0
 
     # what somebody does
 
@@ -54,7 +76,8 @@ class Walk:
         if len(self.main) < 2 or self.main[-1][1]:
             return
         self.shop.pull()
-        git(self.shop.desk, "revert", "--no-edit", "HEAD")
+        ship = git(self.shop.desk, "rev-list", "-1", "HEAD", "--", GROCER.manifest_path)
+        git(self.shop.desk, "revert", "--no-edit", ship)
         git(self.shop.desk, "push", "-q", "origin", "HEAD:main")
         self.main.append((self.shop.manifest, True))
 
@@ -68,92 +91,161 @@ class Walk:
             self.main.append((self.shop.manifest, True))
 
     def write_by_hand(self) -> None:
-        ring = self.dice.choice(list(AFTER))
-        if ring not in self.away and self.has.get(ring) is not None:
-            self.touched.add(ring)
-            path = self.pointer(ring)
+        place = self.dice.choice(self.rings).place
+        if place not in self.away and self.has.get(place) is not None:
+            self.touched.add(place)
+            if place in self.renamed:
+                self.has[place] = None
             if self.dice.random() < 0.5:
-                path.unlink()
+                self.pointer(place).unlink(missing_ok=True)
             else:
-                path.write_text('{"v": 1}')
+                self.pointer(place).write_text('{"v": 1}')
 
     def lose_or_find(self) -> None:
-        ring = self.dice.choice(list(AFTER))
-        there, gone = self.shop.root / ring, self.shop.root / f"{ring}.away"
-        if ring in self.away:
-            there.unlink()
-            os.rename(gone, there)
-            self.away.remove(ring)
+        place = self.dice.choice(self.rings).place
+        there, gone = self.shop.root / place, self.shop.root / f"{place}.away"
+        if place in self.away:
+            self.find(place)
         elif there.exists():
             os.rename(there, gone)
             there.symlink_to(there)
-            self.away.add(ring)
+            self.away.add(place)
+
+    def find(self, place: str) -> None:
+        (self.shop.root / place).unlink()
+        os.rename(self.shop.root / f"{place}.away", self.shop.root / place)
+        self.away.remove(place)
+
+    # what becomes of the rings
+
+    def add_ring(self) -> None:
+        """A ring anywhere in the order, of a new place or of one that left."""
+        if len(self.rings) >= MOST:
+            return
+        self.names += 1
+        new = Ring(f"ring{self.names}", f"place{self.names}", self.dice.choice([0, HOUR, 2 * HOUR]))
+        again = sorted(self.left.keys() - self.away)
+        if again and self.dice.random() < 0.5:
+            new.place = self.dice.choice(again)
+            del self.left[new.place]
+            self.renamed.add(new.place)
+        self.rings.insert(self.dice.randrange(len(self.rings) + 1), new)
+        self.set_rings()
+
+    def remove_ring(self) -> None:
+        if len(self.rings) > 1:
+            place = self.rings.pop(self.dice.randrange(len(self.rings))).place
+            self.left[place] = self.serves(f"{place}.away" if place in self.away else place)
+            self.set_rings()
+
+    def rename_ring(self) -> None:
+        self.names += 1
+        ring = self.dice.choice(self.rings)
+        ring.name = f"ring{self.names}"
+        self.renamed.add(ring.place)
+        self.set_rings()
+
+    def narrow_ring(self) -> None:
+        ring = self.dice.choice(self.rings)
+        ring.takes = not ring.takes
+        self.set_rings()
+
+    def set_rings(self) -> None:
+        text = ""
+        for number, ring in enumerate(self.rings):
+            more = [f'after = "{ring.after}s"'] if number and ring.after else []
+            more += [] if ring.takes else ['targets = ["other/*"]']
+            text += _RING.format(name=ring.name, root=self.shop.root, place=ring.place, more="\n".join(more))
+        self.shop.set_rings(text)
+
+    def prune(self) -> None:
+        self.sync(prune=True)
 
     def wait(self) -> None:
         self.shop.now += self.dice.choice([60, 1800, HOUR, 2 * HOUR, 3 * HOUR, -600, -HOUR])
 
-    def sync(self) -> None:
+    def sync(self, **orders: Any) -> None:
         try:
-            self.shop.pass_over()
+            self.shop.pass_over(**orders)
         except Problem:
             assert self.away
+            return
+        if orders.get("prune"):
+            for place in self.left.keys() - self.away - self.touched:
+                assert self.serves(place) is None, f"--prune left {place}"
+                self.left[place] = None
 
     def killed_sync(self) -> None:
-        writes, replace = self.dice.randint(0, 14), FileStore.replace
-
-        def dying(self_: FileStore, *given: Any, **more: Any) -> None:
-            nonlocal writes
-            writes -= 1
-            if writes < 0:
-                die()
-            replace(self_, *given, **more)
-            if writes == 0 and half:
-                die()
-
-        def die() -> NoReturn:
-            raise Killed
-
+        writes = self.dice.randint(0, 14)
         half = self.dice.random() < 0.5
+
+        def dying(method: Any) -> Any:
+            def call(store: FileStore, *given: Any, **more: Any) -> Any:
+                nonlocal writes
+                writes -= 1
+                if writes < 0:
+                    raise Killed
+                found = method(store, *given, **more)
+                if writes == 0 and half:
+                    raise Killed
+                return found
+
+            return call
+
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(FileStore, "replace", dying)
+            for name in ("replace", "delete", "remove"):
+                patch.setattr(FileStore, name, dying(getattr(FileStore, name)))
             try:
-                self.sync()
+                self.sync(prune=self.dice.random() < 0.3)
             except Killed:
                 return
 
     # what is seen then
 
-    def pointer(self, ring: str) -> Path:
-        return self.shop.root / ring / str(GROCER) / "manifest.json"
+    def pointer(self, place: str) -> Path:
+        return self.shop.root / place / str(GROCER) / "manifest.json"
+
+    def serves(self, place: str) -> bytes | None:
+        path = self.pointer(place)
+        return path.read_bytes() if path.exists() else None
 
     def look(self) -> None:
         """Hold every pointer that changed against what was seen so far."""
-        for ring in AFTER:
-            if ring in self.away:
+        for ring in self.rings:
+            place = ring.place
+            if place in self.away:
                 continue
-            now = self.shop.serves(ring)
-            if now != self.has.get(ring) and now is not None and now != b'{"v": 1}':
-                self.judge(ring, self.has.get(ring), now)
-                self.has[ring] = now
-                self.moved[ring] += 1
-            if now is not None and now != b'{"v": 1}':
-                self.touched.discard(ring)
-                self.seen[ring].setdefault(now, self.shop.now)
+            now = self.serves(place)
+            assert now is not None or place in self.touched or self.has.get(place) is None, f"{place} lost its pointer"
+            if now is None or now == b'{"v": 1}':
+                continue
+            if now != self.has.get(place):
+                self.judge(ring, self.has.get(place), now)
+                self.has[place] = now
+                self.moved[place] += 1
+            self.touched.discard(place)
+            self.seen.setdefault(place, {}).setdefault(now, self.shop.now)
+        for place in self.left.keys() - self.away:
+            now = self.serves(place)
+            assert now in (None, self.left[place]), f"{place} left, and somebody wrote there"
+            if now is None:
+                self.has[place] = None
 
-    def judge(self, ring: str, had: bytes | None, now: bytes) -> None:
+    def judge(self, ring: Ring, had: bytes | None, now: bytes) -> None:
         place = self.place(now)
-        assert place is not None, f"main never had what {ring} has"
-        assert not self.is_out(place), f"{ring} has what was taken out"
-        if ring not in BEFORE:
-            return
+        assert place is not None, f"main never had what {ring.name} has"
+        assert not self.is_out(place), f"{ring.name} has what was taken out"
+        order = [each for each in self.rings if each.takes]
+        if not ring.takes or order[0] is ring:
+            return  # it follows main
         before = self.place(had) if had is not None else None
         if before is None:
             return  # nobody was served there
-        assert place > before, f"{ring} goes back on main"
-        given = self.seen[BEFORE[ring]].get(now)
-        soaked = given is not None and given + AFTER[ring] <= self.shop.now
+        assert place > before, f"{ring.name} goes back on main"
+        given = self.seen.get(order[order.index(ring) - 1].place, {}).get(now)
+        soaked = given is not None and given + ring.after <= self.shop.now
         restored = self.main[place][1] and self.is_out(before)
-        assert soaked or restored, f"{ring} has it too early"
+        assert soaked or restored, f"{ring.name} has it too early"
 
     def place(self, data: bytes) -> int | None:
         """The newest place of these bytes on main."""
@@ -169,17 +261,19 @@ class Walk:
         return False
 
     def end(self) -> None:
-        """All rings are there, nobody ships, and time passes: each has what main has."""
-        for ring in list(self.away):
-            (self.shop.root / ring).unlink()
-            os.rename(self.shop.root / f"{ring}.away", self.shop.root / ring)
-            self.away.remove(ring)
-        for _ in range(3):
+        """All rings are there, nobody ships, and time passes: each has what main has, and nothing else is left."""
+        for place in list(self.away):
+            self.find(place)
+        for _ in range(len(self.rings)):
             self.shop.now += 3 * HOUR
             self.sync()
             self.look()
-        served = {ring: self.shop.serves(ring) for ring in AFTER}
-        assert served == dict.fromkeys(AFTER, self.shop.manifest)
+        served = {ring.place: self.serves(ring.place) for ring in self.rings}
+        assert served == dict.fromkeys(served, self.shop.manifest)
+        self.prune()
+        self.look()
+        for place in self.left.keys() - self.touched:
+            assert not (self.shop.root / place / SYNCED).exists(), f"--prune left the fence of {place}"
 
 
 WHAT = {
@@ -194,9 +288,21 @@ WHAT = {
 }
 
 
+OF_RINGS = {
+    Walk.add_ring: 3,
+    Walk.remove_ring: 2,
+    Walk.rename_ring: 2,
+    Walk.narrow_ring: 1,
+    Walk.prune: 2,
+}
+
+
 @pytest.mark.slow
-def test_whatever_happens_each_ring_has_what_it_may_have(tmp_path: Path, dice: random.Random, rounds: int) -> None:
-    moved = 0
+@pytest.mark.parametrize("more", [{}, OF_RINGS], ids=["the same rings", "rings that come and go"])
+def test_whatever_happens_each_ring_has_what_it_may_have(
+    tmp_path: Path, dice: random.Random, rounds: int, more: dict[Any, int]
+) -> None:
+    moved, what = 0, {**WHAT, **more}
     for number in range(max(rounds, 1)):
         rings = {name: f'after = "{after}s"' if after else "" for name, after in AFTER.items()}
         walk = Walk(RingShop(tmp_path / str(number), rings=rings), dice)
@@ -205,13 +311,13 @@ def test_whatever_happens_each_ring_has_what_it_may_have(tmp_path: Path, dice: r
         walk.look()
         try:
             for _ in range(STEPS):
-                step = dice.choices(list(WHAT), list(WHAT.values()))[0]
+                step = dice.choices(list(what), list(what.values()))[0]
                 walk.steps.append(step.__name__)
                 step(walk)
                 walk.look()
             walk.end()
         except AssertionError as error:
-            error.add_note(f"after {' '.join(walk.steps)}")
+            error.add_note(f"after {' '.join(walk.steps)}, rings {walk.rings}")
             raise
-        moved += walk.moved["prod"]
+        moved += walk.moved.total()
     assert moved > 1

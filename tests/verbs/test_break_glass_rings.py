@@ -79,6 +79,22 @@ def test_a_ring_that_never_had_what_is_taken_out_keeps_what_it_has_and_is_held(s
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("synced", [True, False])
+def test_when_a_claim_ends_what_it_took_out_begins_anew(shop: RingShop, synced: bool) -> None:
+    ship(shop, 3)
+    shop.pass_over(later=HOUR)
+    breaks(shop)
+    if synced:
+        shop.pass_over(later=HOUR)
+    shop.pass_over(later=25 * HOUR)
+    assert shows(shop) == (3, 2), "main decides again, and the third ship was an hour in the first ring"
+    shop.pass_over(later=2 * HOUR - 1)
+    assert shows(shop) == (3, 2)
+    shop.pass_over(later=1)
+    assert shows(shop) == (3, 3)
+
+
+@pytest.mark.slow
 def test_a_ring_that_has_it_goes_back_with_the_first(shop: RingShop) -> None:
     ship(shop, 3)
     shop.pass_over(later=2 * HOUR)

@@ -73,8 +73,9 @@ def test_log_tells_when_a_ring_was_due_each_state_and_given_it(shop: RingShop) -
     assert times(shop, "canary")[0] == ("ship", made[0], after(HOUR), "")
     outcome = asked(shop)
     text = log_words.render(outcome.value)
-    line = f"    prod: due {after(3 * HOUR)} (2.0 hours after canary), given {after(4 * HOUR)}\n"
+    line = f"    prod: due {after(3 * HOUR)}, given {after(4 * HOUR)} (2.0 hours after canary)\n"
     assert line in text
+    assert f"    prod: given {ZERO} (the ring had nothing, so it got what the others had)" in text
     rows = list(csv.DictReader(io.StringIO(log_words.render_csv(outcome.value))))
     assert [(row["ring"], row["due_at"], row["given_at"]) for row in rows] == [
         ("prod", after(3 * HOUR), after(4 * HOUR)),
@@ -121,7 +122,7 @@ def test_a_hold_that_stops_a_rollout_and_its_release_are_counted(shop: RingShop)
     shop.push("stop")
     shop.pass_over(later=9 * HOUR)
     assert times(shop)[0] == ("ship", None, None, "a hold stops it")
-    assert "prod: not due: a hold stops it, not given, as far as is known" in log_words.render(asked(shop).value)
+    assert "prod: never due (a hold stops it)" in log_words.render(asked(shop).value)
     hold.unlink()
     released = shop.push("release")
     at = git(shop.origin, "show", "-s", "--format=%ct", released)

@@ -24,7 +24,7 @@ from pointsman.serving.given import GIVING
 from pointsman.serving.seen import Seen
 from pointsman.state.ring import given_key
 from pointsman.store import file_tags
-from pointsman.verbs import at
+from pointsman.verbs import at, site
 from pointsman.verbs.sync_target import Targets
 
 
@@ -290,6 +290,23 @@ def test_status_tells_what_each_ring_has_and_waits_for(shop: RingShop) -> None:
     away(shop, "canary")
     (target,) = shop.look(GROCER).document["targets"]
     assert [each["serving"] for each in target["places"]] == ["unknown", "in-sync"]
+
+
+@pytest.mark.slow
+def test_the_page_of_a_target_on_a_site_tells_what_each_ring_has_and_waits_for(shop: RingShop) -> None:
+    first, _ = shop.main, ship(shop, 11)
+    shop.pass_over()
+
+    def page() -> str:
+        with shop.open() as repo:
+            site.site(shop.workspace(repo), str(shop.root / "site"))
+        return (shop.root / "site" / "targets" / f"{GROCER}.html").read_text()
+
+    assert f"in-sync; it has {shop.main[:12]}</td>" in page()
+    waits = f"{shop.main[:12]} waits until 2030-03-17T19:46:40Z"
+    assert f"in-sync; it has {first[:12]}, since 2030-03-17T17:46:40Z; {waits}" in page()
+    shop.pass_over(later=2 * HOUR)
+    assert f"in-sync; it has {first[:12]}" not in page()
 
 
 @pytest.mark.slow

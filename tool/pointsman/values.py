@@ -100,8 +100,12 @@ class RingTimes:
     says: Annotated[str, "what its turn came by, or why it did not, and what is not known"]
 
     def __str__(self) -> str:
-        due = f"due {self.due_at}{f' ({self.says})' if self.says else ''}" if self.due_at else f"not due: {self.says}"
-        return f"{self.ring}: {due}, {f'given {self.given_at}' if self.given_at else 'not given, as far as is known'}"
+        says = f" ({self.says})" if self.says else ""
+        if self.due_at is None and self.given_at is None:
+            return f"{self.ring}: never due{says}"
+        due = f"due {self.due_at}, " if self.due_at else ""
+        given = f"given {self.given_at}" if self.given_at else "not given as far as is known"
+        return f"{self.ring}: {due}{given}{says}"
 
 
 @struct(frozen=True)

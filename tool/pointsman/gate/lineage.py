@@ -162,6 +162,14 @@ class Lineage:
             pass
         return self._read[self._places[commit]]
 
+    def has(self, commit: Oid) -> bool:
+        """Whether a commit changed the manifest."""
+        try:
+            self.of(commit)
+        except KeyError:
+            return False
+        return True
+
     def having(self, data: bytes) -> Step | None:
         """The newest step that left these bytes; None if main never had them."""
         oid = object_id("blob", data, len(self.tip or ""))

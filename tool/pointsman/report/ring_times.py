@@ -154,7 +154,7 @@ class RingHistory:
     def _had(self, lineage: Lineage, step: Step, given: Mapping[Oid, int]) -> Step | None:
         """What a ring was given last before it could be given a state; None if nobody wrote that down."""
         had: Step | None = None
-        for each in (lineage.of(commit) for commit in given if _is_in(lineage, commit)):
+        for each in (lineage.of(commit) for commit in given if lineage.has(commit)):
             if each.place <= step.place:
                 break
             had = each
@@ -206,7 +206,7 @@ class RingHistory:
             return None
         hold = holds[lineage.target.hold_path]
         if hold is not None:
-            return lineage.of(Oid(hold.rollout)).place if hold.rollout and _is_in(lineage, Oid(hold.rollout)) else None
+            return lineage.of(Oid(hold.rollout)).place if hold.rollout and lineage.has(Oid(hold.rollout)) else None
         height = self._moments.place(commit) or 0  # nobody can read it, so it stops all that there was
         return next((step.place for step in lineage if (self._moments.place(step.oid) or 0) <= height), None)
 
@@ -227,16 +227,8 @@ def _takes(restore: _Restore, step: Step) -> bool:
     return any(each.takes(step) for each in restore.takes)
 
 
-def _is_in(lineage: Lineage, commit: Oid) -> bool:
-    try:
-        lineage.of(commit)
-    except KeyError:
-        return False
-    return True
-
-
 def _is_newer(lineage: Lineage, commit: Oid, step: Step) -> bool:
-    return _is_in(lineage, commit) and lineage.of(commit).place < step.place
+    return lineage.has(commit) and lineage.of(commit).place < step.place
 
 
 def _told(seconds: float | None) -> str | None:

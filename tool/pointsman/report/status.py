@@ -99,11 +99,16 @@ def _at_place(at: ServedAt, each: TargetState) -> Iterator[str]:
     if at.drift:
         yield from (f"    {line}" for line in _drifted(at.drift, each))
     yield from (f"    waits: {fault.says}" for fault in at.lacks or ())
+    yield from (f"    {line}" for line in in_ring(at, each))
+
+
+def in_ring(at: ServedAt, each: TargetState) -> Iterator[str]:
+    """What a place that is a ring has, and waits for; nothing of another place."""
     ring = next((ring for ring in each.rings or () if ring.ring == at.place), None)
     if ring is not None and ring.commit is not None:
-        yield f"    it has {ring.commit[:_SHOWN]}{f', since {ring.given_at}' if ring.given_at else ''}"
+        yield f"it has {ring.commit[:_SHOWN]}{f', since {ring.given_at}' if ring.given_at else ''}"
     if ring is not None and ring.due is not None and ring.waits_for != "nothing":
-        yield f"    {waiting(Waiting(ring.waits_for, ring.due.commit, ring.due.at))}"
+        yield waiting(Waiting(ring.waits_for, ring.due.commit, ring.due.at))
 
 
 def _drifted(drift: ServedDrift, each: TargetState) -> Iterator[str]:

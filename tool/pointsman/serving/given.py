@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pointsman.errors import MovedFirst, Problem
 from pointsman.state.documents import rfc3339
@@ -64,6 +64,18 @@ def note_given(store: Store, ring: str, target: Target, commit: Oid, now: int, l
         except MovedFirst:
             if again == _TRIES - 1:
                 raise
+
+
+def forget_given(store: Store, ring: str, target: Target, gone: Callable[[Oid], bool]) -> None:
+    """Break-glass took states out of a ring: if one comes back, its time begins then. The store is locked.
+
+    `gone`: whether a commit's state is one of these. MovedFirst if somebody else writes there.
+    """
+    key = given_key(ring, target)
+    held = store.read(key)
+    given = read_given(held.data) if held is not None else {}
+    if held is not None and any(map(gone, given)):
+        store.replace(key, _render(target, {each: at for each, at in given.items() if not gone(each)}), was=held.tag)
 
 
 class Giving:

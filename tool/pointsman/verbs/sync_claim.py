@@ -38,6 +38,8 @@ class ClaimedTargets:
         if standing is None:
             says = "a claim stands there, and nobody can tell whether it holds: install OpenSSH 8.9 or newer"
             return Did("refused", (Fault(claim_key(target), "claim", says),))
+        if standing.claim is not None and (standing.holds or standing.is_over):
+            self._targets.took_out(target, standing.claim)
         if standing.holds:
             return self._keep(target, held, standing, same=same)
         did = Did("unchanged") if same else self._targets.settle(target, held)

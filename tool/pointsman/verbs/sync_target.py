@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from pointsman.errors import Fault, Problem
 from pointsman.gate.gate import Gate
@@ -15,12 +16,13 @@ from pointsman.retention.trash import put_back_missing
 from pointsman.rollout.due import Due
 from pointsman.serving.claims import Claims, Standing, end_claim, told_claim
 from pointsman.serving.drift import drift, ever_had
-from pointsman.serving.given import Giving, note_given
+from pointsman.serving.given import Giving, forget_given, note_given
 from pointsman.serving.outcomes import Committer, SyncedTarget, SyncOutcome
 from pointsman.serving.replica import Replica
 from pointsman.serving.states import Left, leave_settings, leave_states
 from pointsman.serving.turns import told_wait
 from pointsman.settings import Settings
+from pointsman.state.claim import Claim
 from pointsman.state.documents import Manifest
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Oid
@@ -138,6 +140,13 @@ class Targets:
         """Say of a claim that it has ended."""
         if not self._orders.dry_run:
             end_claim(self._store, target, claim, says, self._gate.now())
+
+    def took_out(self, target: Target, claim: Claim) -> None:
+        """What break-glass took out of a ring was not served since: nothing of its time counts if it comes back."""
+        lineage = self._gate.lineage(self._main, target)
+        if self._ring is not None and not self._orders.dry_run and lineage.has(claim.state):
+            newer = {step.oid for step in islice(lineage, lineage.of(claim.state).place)}
+            forget_given(self._store, self._place.name, target, newer.__contains__)
 
     def judge(self, target: Target, claim: Held) -> Standing:
         """What a claim means."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pointsman.report import served_drift
 from pointsman.report.site.value import Fact, Place, TargetNow, Waiting
-from pointsman.report.status import claimed, having, summary
+from pointsman.report.status import claimed, having, in_ring, summary
 from pointsman.report.status_table import mood, to_know
 from pointsman.report.target_state import ServedAt, TargetState
 
@@ -62,7 +62,7 @@ def _facts(place: Place, each: TargetState) -> Iterator[Fact]:
     if each.window is not None:
         yield Fact("window", f"{each.window.start} to {each.window.end}")
     if each.places is not None:
-        yield from (Fact(at.place, at.serving) for at in each.places)
+        yield from (Fact(at.place, "; ".join((at.serving, *in_ring(at, each)))) for at in each.places)
     if each.instances is not None:
         yield Fact("instances", having(each.instances))
 
