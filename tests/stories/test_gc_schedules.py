@@ -120,8 +120,7 @@ class Stage:
             commit = repo.commit(tree, [repo.main], "land")
             repo.move([Move(MAIN, commit, repo.main)])
 
-        assert Run.current is not None
-        Run.current.step("land", lambda: until_settled(repo, push))
+        until_settled(repo, push)
 
     def _point(self, version: str) -> None:
         def point() -> None:

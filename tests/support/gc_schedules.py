@@ -6,6 +6,7 @@ cannot rely on: who comes first, who dies, whose answer gets lost, and how long 
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import queue
@@ -20,17 +21,24 @@ from typing import Any
 import pytest
 
 from pointsman.errors import Problem, Unreachable
+from pointsman.repo import retry
+from pointsman.repo.origin import Origin
 from pointsman.repo.repository import Repository
+from pointsman.repo.turns import Turns
 from pointsman.retention import collect, markers
 from pointsman.store.directory import FileStore
 
 GOES, DIES, LOSES = "goes", "dies", "loses the answer"
 SLEEP = "all sleep"
+PURGES = "remove .pointsman/trash/"
 TAKES = "takes"  # of gc: its marker was alive a moment ago, and the blob goes next
 Turn = tuple[str, str]  # an actor's name, and how the step begins before which it stops; (SLEEP, "")
 Decision = tuple[int, str]  # an actor, or the clock that comes after them, and how its next step goes
-_CALLS = ("create", "remove", "move", "read", "digest", "size", "keys", "objects", "folders", "tags")
-_WRITES = ("create", "remove", "move", "land")
+_CALLS = (
+    "create", "remove", "move", "read", "digest", "size", "keys", "objects", "folders", "tags", "keep", "replace",
+    "delete",
+)  # fmt: skip
+_WRITES = ("create", "remove", "move", "land", "replace", "delete")
 
 
 class Killed(BaseException):
@@ -45,7 +53,8 @@ class Actor:
     work: Callable[[], Any]
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     waits: str = ""
-    since: tuple[float, frozenset[str]] | None = None  # a waiter: what it saw when it began to wait
+    since: tuple[float, int, frozenset[str]] | None = None  # a waiter: what it saw when it began to wait
+    lock: str = ""  # what it wants to have alone
     answer: str = GOES
     ended: str = ""
     result: Any = None
@@ -66,16 +75,19 @@ class Run:
         self.harm = harm
         self.clock = 0.0
         self.overslept = False  # a gc slept right before it took: only the trash helps then
+        self.purged_late = False  # or right before it purged: then nothing helps
+        self.landed = 0  # how often refs were moved
+        self.locked: set[str] = set()
         self.said: list[str] = []
         self._local = threading.local()
         self._arrived: queue.Queue[Actor] = queue.Queue()
 
-    def step(self, label: str, act: Callable[[], Any], *, waits: bool = False) -> Any:
+    def step(self, label: str, act: Callable[[], Any], *, waits: bool = False, lock: str = "") -> Any:
         """Wait to be let go on, then act: nobody else does anything meanwhile."""
         actor: Actor | None = getattr(self._local, "actor", None)
         if actor is None:
             return act()
-        actor.waits, actor.since = label, self._seen() if waits else None
+        actor.waits, actor.lock, actor.since = label, lock, self._seen() if waits else None
         self._arrived.put(actor)
         actor.go.acquire()
         self.said.append(f"{actor.name} {label}{'' if actor.answer == GOES else f', {actor.answer}'}")
@@ -86,15 +98,22 @@ class Run:
             raise Unreachable(f"the answer to {label} was lost")
         return found
 
-    def _seen(self) -> tuple[float, frozenset[str]]:
+    def wait(self, seconds: float) -> None:
+        """Let time pass for one actor."""
+        until = self.clock + seconds
+        while self.clock < until:
+            self.step("lets time pass", lambda: None, waits=True)
+
+    def _seen(self) -> tuple[float, int, frozenset[str]]:
         there = self.store / ".pointsman/gc"
-        return self.clock, frozenset(path.name for path in there.iterdir()) if there.is_dir() else frozenset()
+        names = frozenset(path.name for path in there.iterdir()) if there.is_dir() else frozenset()
+        return self.clock, self.landed, names
 
     def ways(self) -> list[Decision]:
         """Every way in which it can go on now. Who waits for a marker only looks again if something has changed."""
         found: list[Decision] = []
         for place, actor in enumerate(self.actors):
-            if actor.ended or (actor.since is not None and actor.since == self._seen()):
+            if actor.ended or (actor.since is not None and actor.since == self._seen()) or actor.lock in self.locked:
                 continue
             found.append((place, GOES))
             if self.harm:
@@ -142,6 +161,7 @@ class Run:
                 self.clock += markers.LIFE + markers.LONGEST + 1
                 self.naps -= self.naps > 0
                 self.overslept |= any(not each.ended and each.waits.startswith(TAKES) for each in self.actors)
+                self.purged_late |= any(not each.ended and each.waits.startswith(PURGES) for each in self.actors)
                 self.said.append(SLEEP)
                 continue
             self.harm -= way[1] != GOES
@@ -199,6 +219,8 @@ def take_over(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in _CALLS:
         monkeypatch.setattr(FileStore, name, stepping(name))
+    _take_over_locks(monkeypatch)
+    _take_over_refs(monkeypatch)
     refresh = Repository.refresh
     monkeypatch.setattr(
         Repository,
@@ -217,6 +239,57 @@ def take_over(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(markers.wait_for_markers, "__kwdefaults__", {"clock": elapsed, "pause": pause})
 
+    def stand(_: float) -> None:
+        if Run.current:
+            Run.current.step("waits for its turn", lambda: None, waits=True)
+
+    monkeypatch.setattr(Turns.__init__, "__defaults__", (elapsed, stand, random.Random(0)))
+    monkeypatch.setattr(retry, "pause", lambda _: None)
+
+
+def _take_over_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = FileStore.locked
+
+    @contextlib.contextmanager
+    def locked(store: FileStore, directory: str) -> Iterator[None]:
+        run, name = Run.current, f"{store.url}/{directory}"
+        if run is None:
+            with plain(store, directory):
+                yield
+            return
+        run.step(f"lock {name}", lambda: run.locked.add(name), lock=name)
+        try:
+            with plain(store, directory):
+                yield
+        finally:
+            run.locked.discard(name)
+
+    monkeypatch.setattr(FileStore, "locked", locked)
+
+
+def _take_over_refs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pushes are steps; tickets come and go unseen, and whoever waits for a turn looks again after each."""
+    move, change_ref = Repository.move, Origin.change_ref
+
+    def moved(repo: Repository, *words: Any, **more: Any) -> None:
+        def act() -> None:
+            move(repo, *words, **more)
+            if Run.current is not None:
+                Run.current.landed += 1
+
+        if Run.current is None:
+            act()
+        else:
+            Run.current.step("land", act)
+
+    def changed(origin: Origin, *words: Any) -> None:
+        change_ref(origin, *words)
+        if Run.current is not None:
+            Run.current.landed += 1
+
+    monkeypatch.setattr(Repository, "move", moved)
+    monkeypatch.setattr(Origin, "change_ref", changed)
+
 
 @dataclass(frozen=True)
 class Explored:
@@ -225,6 +298,7 @@ class Explored:
     runs: int
     wrong: str
     said: Sequence[str] = ()
+    turns: int = 0  # every schedule that leaves the beaten track less often than this was played
 
 
 def explore(build: Callable[[], Run], wrong: Callable[[Run], str], *, runs: int, dice: random.Random) -> Explored:
@@ -232,6 +306,7 @@ def explore(build: Callable[[], Run], wrong: Callable[[Run], str], *, runs: int,
     counter = itertools.count()
     ahead: list[tuple[int, float, int, list[Decision]]] = [(0, 0.0, 0, [])]
     done = 0
+    turns = 0
     while ahead and done < runs:
         done += 1
         turns, _, _, prefix = heapq.heappop(ahead)
@@ -253,7 +328,22 @@ def explore(build: Callable[[], Run], wrong: Callable[[Run], str], *, runs: int,
 
         if says := _judged(run, lambda run: run.play(decide), wrong):
             return Explored(done, says, run.said)
-    return Explored(done, "")
+    return Explored(done, "", turns=min((each[0] for each in ahead), default=turns + 1))
+
+
+def wander(build: Callable[[], Run], wrong: Callable[[Run], str], *, runs: int, dice: random.Random) -> Explored:
+    """Play so many schedules in which anybody may be next at any step; how restless, is drawn for each."""
+    for done in range(runs):
+        restless = dice.choice((0.02, 0.1, 0.3))
+
+        def decide(_: list[Decision], ways: list[Decision], usual: Decision, restless: float = restless) -> Decision:
+            others = [way for way in ways if way != usual]
+            return dice.choice(others) if others and dice.random() < restless else usual
+
+        run = build()
+        if says := _judged(run, lambda run: run.play(decide), wrong):
+            return Explored(done + 1, says, run.said)
+    return Explored(runs, "")
 
 
 def direct(run: Run, turns: Sequence[Turn], wrong: Callable[[Run], str]) -> Explored:

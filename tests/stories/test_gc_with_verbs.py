@@ -1,0 +1,78 @@
+"""gc beside every verb that points to a version, and beside a second repository: nothing is lost, nothing foreign goes.
+
+Every external step of the real verbs is one of a schedule. Of two actors all schedules are played that leave the beaten
+track once, if there are rounds enough (POINTSMAN_ROUNDS=60); of more some.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from gc_depot import Depot
+from gc_schedules import explore, take_over, wander
+
+
+@pytest.fixture(scope="module")
+def depot(tmp_path_factory: pytest.TempPathFactory) -> Depot:
+    return Depot.make(tmp_path_factory.mktemp("depot"))
+
+
+CASES = [
+    pytest.param(("publish", "collect"), {"harm": 1}, id="publish", marks=pytest.mark.slow),
+    pytest.param(
+        ("ship", "retire", "collect"),
+        {"harm": 1},
+        id="a ship and the retirement of what it ships",
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        ("roll_back", "retire", "collect"),
+        {"naps": 1},
+        id="a rollback and the retirement of its goal",
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        ("merge", "bury_offered", "collect"), {}, id="a tombstone that was green before a merge", marks=pytest.mark.slow
+    ),
+    pytest.param(
+        ("merge", "retire_offered", "collect"), {"harm": 1}, id="a retirement beside a merge", marks=pytest.mark.slow
+    ),
+    pytest.param(("sync", "merge", "collect"), {"naps": 1}, id="sync and a merge", marks=pytest.mark.slow),
+    pytest.param(("revert", "collect"), {"naps": 1}, id="a revert and a purge", marks=pytest.mark.slow),
+    pytest.param(("retire", "revert_old", "collect"), {"naps": 1}, id="a tombstone, its revert and a ship"),
+    pytest.param(("publish_fork", "collect"), {"naps": 1}, id="a fork that nobody knows of", marks=pytest.mark.slow),
+    pytest.param(
+        ("publish_fork", "collect_both", "collect_late"), {"harm": 1}, id="a fork, and two gcs", marks=pytest.mark.slow
+    ),
+]
+CROWDS = [
+    ("publish", "merge", "sync", "collect"),
+    ("retire", "revert_old", "roll_back", "collect"),
+    ("publish_fork", "publish", "collect_both", "collect_late"),
+    ("revert", "sync", "sync_fork", "collect_both"),
+]
+
+
+@pytest.mark.parametrize("works,more", CASES)
+def test_whatever_comes_first_nothing_is_lost(
+    depot: Depot,
+    monkeypatch: pytest.MonkeyPatch,
+    dice: random.Random,
+    rounds: int,
+    works: tuple[str, ...],
+    more: dict[str, int],
+) -> None:
+    take_over(monkeypatch)
+    found = explore(lambda: depot.run(*works, **more), depot.wrong, runs=rounds, dice=dice)
+    assert found.wrong == "", found.said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("works", CROWDS, ids=" ".join)
+def test_in_a_crowd_nothing_is_lost(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch, dice: random.Random, rounds: int, works: tuple[str, ...]
+) -> None:
+    take_over(monkeypatch)
+    found = wander(lambda: depot.run(*works, naps=2, harm=1), depot.wrong, runs=rounds, dice=dice)
+    assert found.wrong == "", found.said
