@@ -78,12 +78,13 @@ CALLS: dict[str, tuple[str, Callable[[Bucket, str], Any], Any]] = {  # name → 
     "create": ("PUT", lambda bucket, was: bucket.create(NEW, IS), True),
     "replace": ("PUT", lambda bucket, was: bucket.replace(OLD, IS, was=was), None),
     "delete": ("DELETE", lambda bucket, was: bucket.delete(OLD, was=was), None),
+    "remove": ("DELETE", lambda bucket, was: bucket.remove(OLD), None),
     "read": ("GET", lambda bucket, was: bucket.read(OLD).data, WAS),  # type: ignore[union-attr]
     "digest": ("GET", lambda bucket, was: bucket.digest(OLD), (len(WAS), hashlib.sha256(WAS).hexdigest())),
     "size": ("HEAD", lambda bucket, was: bucket.size(OLD), len(WAS)),
     "keys": ("GET", lambda bucket, was: list(bucket.keys("", 3)), [OLD]),
 }
-AFTER = {"create": {OLD: WAS, NEW: IS}, "replace": {OLD: IS}, "delete": {}}
+AFTER = {"create": {OLD: WAS, NEW: IS}, "replace": {OLD: IS}, "delete": {}, "remove": {}}
 
 
 @pytest.fixture
@@ -146,6 +147,29 @@ def test_a_fault_that_lasts_is_a_problem_in_the_end_and_nothing_is_done_by_halve
         was = tag(direct, OLD)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["500", "lost answer"])
+def test_a_move_rides_out_a_fault_that_passes_and_leaves_everything_where_it_is_if_one_lasts(
+    s3: Server, url: str, between: Proxy, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    direct, spoilt = at(s3, url), at(s3, url, between.endpoint)
+    direct.create(OLD, WAS)
+    between.forget(lambda each: fault if each.method == "PUT" and not between.spoilt else None)
+    assert spoilt.move(OLD, NEW, len(WAS), lambda: True) is True
+    assert contents(s3, url) == {NEW: WAS}
+    monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "0.3")
+    between.forget(lambda each: fault if each.method == "PUT" else None)
+    with pytest.raises(Unreachable, match=f"cannot copy {re.escape(url)}/{NEW}"):
+        at(s3, url, between.endpoint).move(NEW, OLD, len(WAS), lambda: True)
+    assert contents(s3, url)[NEW] == WAS
+    between.forget()
+    with pytest.raises(Unreachable, match="is not the copy that was asked for"):
+        spoilt.move(NEW, OLD, len(WAS) + 1, lambda: True)
+    assert spoilt.move(NEW, OLD, len(WAS), lambda: False) is False
+    assert contents(s3, url) == {OLD: WAS, NEW: WAS}
+    assert spoilt.move("t/s/none.json", OLD, 1, lambda: True) is False
+
+
 def test_a_create_that_finds_other_bytes_after_a_lost_answer_says_that_something_is_there(
     s3: Server, url: str, between: Proxy
 ) -> None:
@@ -204,7 +228,11 @@ def test_every_trouble_has_its_own_sentence_that_says_what_to_check(
     for name, value in (("AWS_SECRET_ACCESS_KEY", "wrong-and-secret"), ("AWS_ACCESS_KEY_ID", "AKIDWRONG")):
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
-            for call in (lambda bucket: bucket.size(NEW), lambda bucket: bucket.create(NEW, IS)):
+            for call in (
+                lambda bucket: bucket.size(NEW),
+                lambda bucket: bucket.create(NEW, IS),
+                lambda bucket: bucket.remove(NEW),
+            ):
                 sentence = says(at(s3, url), call)
                 assert "the credentials are wrong or have expired" in sentence
                 assert "check AWS_ACCESS_KEY_ID" in sentence
@@ -218,7 +246,9 @@ def test_every_trouble_has_its_own_sentence_that_says_what_to_check(
     with socket.create_server(("127.0.0.1", 0)) as listening:
         nobody = f"http://127.0.0.1:{listening.getsockname()[1]}"
         assert "no answer: check [store] endpoint" in says(at(s3, url, nobody))
-    assert f"{nobody}: nothing answers there: check [store] endpoint" in says(at(s3, url, nobody))
+    nothing = f"{nobody}: nothing answers there: check [store] endpoint"
+    assert nothing in says(at(s3, url, nobody))
+    assert nothing in says(at(s3, url, nobody), lambda bucket: bucket.remove(NEW))
 
 
 @pytest.mark.slow

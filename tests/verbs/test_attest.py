@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from output_schemas import validate
-from shop import GROCER, Kept, Shop, git
+from shop import GROCER, Kept, Shop, git, only
 from signers import ATTESTS, key_of, signer
 
 from pointsman.cli.attest import render
@@ -114,6 +114,24 @@ def test_a_ship_waits_for_evidence_that_speaks_for_it(shop: Shop) -> None:
     shown = run(shop, show.show, version)
     assert [each.predicate["decision"] for each in shown.value.evidence].count("ship") == 1
     assert "offline-eval by eval@example.org" in render_shown(shown.value)
+
+
+@pytest.mark.slow
+def test_how_old_evidence_is_counts_at_the_time_of_the_merge(shop: Shop) -> None:
+    shop.pull()
+    settings = shop.desk / "pointsman.toml"
+    settings.write_text(settings.read_text().replace("where = {", 'max_age = "30d"\nwhere = {'))
+    shop.push("evidence that is fresh")
+    found(shop, "ship")
+    landed, day = int(git(shop.origin, "log", "-1", "--format=%ct", "main")), 86400
+    branch = run(shop, pr.show, "grocer/home").document["branch"]
+
+    def stops(clock: int) -> set[str]:
+        with shop.open() as repo:
+            base, gate = repo.refresh(), Workspace(repo).gate
+            return only(list(gate.judge_change(base, repo.heads[f"refs/heads/{branch}"], clock=clock).faults))
+
+    assert [stops(landed + 30 * day), stops(landed + 30 * day + 1)] == [set(), {"evidence-missing"}]
 
 
 def test_a_dry_run_checks_and_signs_and_lands_nothing(shop: Shop) -> None:

@@ -133,10 +133,13 @@ def test_former_stores_are_read_too(shop: Shop, tmp_path: Path) -> None:
     assert found(run(shop, USER)) == {(version_of(file), "recorded", True)}
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_found(shop: Shop, tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_named_and_the_rest_is_found(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     good, bad, odd = (implicit(tmp_path / f"{day}.json", f"u{day}", USER, day=day) for day in (1, 2, 3))
-    for file in (good, bad, odd):
-        shop.publish(file, record_only=True)
+    huge = implicit(tmp_path / "4.json", USER, *(f"user-{number}" for number in range(99)), day=4)
+    shop.publish(good, bad, odd, huge, record_only=True)
+    monkeypatch.setattr(finding, "_MOST", 2000)
     blobs = shop.store / "grocer" / "home" / "implicit"
     (blobs / f"{version_of(bad)}.json").unlink()
     (blobs / f"{version_of(bad)}.json").write_bytes(b"\x1f\x8b\x08")
@@ -146,10 +149,11 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_found(shop: Shop, tmp_path
     assert made.exit_code == 5
     assert found(made) == {(version_of(good), "recorded", False)}
     why = {each["uri"].rpartition("/")[2][:-5]: each["why"] for each in made.document["unread"]}
-    assert why.keys() == {version_of(bad), version_of(odd)}
+    assert why.keys() == {version_of(bad), version_of(odd), version_of(huge)}
+    assert why[version_of(huge)] == "it has more than 2,000 bytes, and no more are read"
     assert why[version_of(bad)] == "it is no JSON document"
     assert "a named pipe stands there" in why[version_of(odd)]
-    assert "2 could not be read, so this is not all" in command.render(made.value)
+    assert "3 could not be read, so this is not all" in command.render(made.value)
 
 
 def test_a_store_that_does_not_answer_ends_with_3(shop: Shop, tmp_path: Path) -> None:
