@@ -388,6 +388,17 @@ def test_a_version_that_the_other_repository_records_stays(shop: Shop) -> None:
 
 
 @pytest.mark.slow
+def test_a_store_of_nobody_is_that_of_the_first_gc_that_deletes_and_a_look_leaves_it_nobody_s(shop: Shop) -> None:
+    owners = shop.store / ".pointsman/owners"
+    for path in owners.iterdir():
+        path.unlink()
+    collected(shop)
+    assert list(owners.iterdir()) == []
+    collected(shop, delete=True)
+    assert len(list(owners.iterdir())) == 1
+
+
+@pytest.mark.slow
 def test_the_first_publish_says_whose_the_store_is_and_all_clones_have_one_name(shop: Shop) -> None:
     owners = list((shop.store / ".pointsman/owners").iterdir())
     root = git(shop.origin, "rev-list", "--max-parents=0", "main")
@@ -579,6 +590,9 @@ def test_a_version_is_restored_byte_for_byte(shop: Shop) -> None:
     assert old.read_bytes() == b"orphan"
     assert restored(shop, old.stem[:8]) == 0
     assert restored(shop, versions(shop)[1]) == 0, "it is in its place and never was in the trash"
+    with shop.open() as repo:
+        told = gc.restore(Workspace(repo), (old.stem,)).document
+    assert {name for name, count in told.items() if count} == {"trash"}, "nothing was surveyed, nothing was taken"
 
 
 @pytest.mark.slow
