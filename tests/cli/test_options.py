@@ -115,6 +115,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--now", None, {"now": True}),
         Row("--dry-run", None, {"dry_run": True}),
     )),
+    "hold of many": Of("grocer/* --until 2h --reason why", "holds.change_holds", (Row("--yes", None, {}),)),
     "init": Of("there", "init.init", (
         Row("--store", "file:///s", {"store": "file:///s"}),
         Row("--serving", "file:///v/{tenant}/{surface}", {"serving": "file:///v/{tenant}/{surface}"}),
@@ -139,6 +140,7 @@ COMMANDS: Mapping[str, Of] = {
     )),
     "pr close": Of("grocer/home", "pr.close", (Row("--dry-run", None, {"dry_run": True}),)),
     "pr merge": Of("grocer/home", "pr.merge", (Row("--dry-run", None, {"dry_run": True}),)),
+    "pr merge of many": Of("grocer/*", "pr.merge_many", (Row("--yes", None, {}),)),
     "publish": Of("file.json", "publish.publish", (
         *SHIPS,
         Row("--window", "all", {"windows": ("all",)}),
@@ -150,6 +152,10 @@ COMMANDS: Mapping[str, Of] = {
         Row("--reason", "because", {"reason": "because"}),
         Row("--now", None, {"now": True}),
         Row("--dry-run", None, {"dry_run": True}),
+    )),
+    "release of many": Of("grocer/*", "holds.change_holds", (
+        Row("--run", RUN, {"3": RUN}),
+        Row("--yes", None, {}),
     )),
     "retire": Of(VERSION, "retire.retire", (
         Row("--erase", None, {"erase": True}),

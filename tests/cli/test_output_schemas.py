@@ -47,7 +47,7 @@ def names(group: click.Group, prefix: str = "") -> set[str]:
 
 def test_there_is_a_schema_for_each_command_and_for_each_kind_of_trouble() -> None:
     files = {file.name.removesuffix(".schema.json") for file in SCHEMAS.iterdir()}
-    assert files == names(cli) | {"approve-list", "problem", "refused"}
+    assert files == names(cli) | {"approve-list", "hold-many", "pr-merge-many", "problem", "refused", "release-many"}
 
 
 @pytest.mark.parametrize("file", sorted(SCHEMAS.iterdir()), ids=lambda file: str(file.name).partition(".")[0])
@@ -124,6 +124,11 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     assert say("hold", *shop, *held, "--now")["outcome"] == "merged"
     assert say("release", *shop, "release", "grocer/home", "--now", "--reason", "over")["outcome"] == "merged"
     assert say("release", *shop, "release", "all")["outcome"] == "unchanged"
+    assert say("hold-many", *shop, "hold", "grocer/*", *held[2:])["targets"][0]["outcome"] == "opened"
+    assert say("release-many", *shop, "release", "grocer/home", "all")["targets"][0]["outcome"] == "unchanged"
+    assert say("pr-merge-many", *shop, "pr", "merge", "grocer/*", "none/home", ends=5)["pull_requests"][0]["commit"]
+    over = say("release-many", *shop, "release", "*/*", "--now", "--reason", "over")
+    assert over["targets"][0]["outcome"] == "merged"
     say("rollback", *shop, "rollback", "grocer/home", "--to", "main", "--now", "--reason", "no change")
     say("check", *shop, "check")
     say("check", *shop, "check", "--base", "main~1", "--head", "main")

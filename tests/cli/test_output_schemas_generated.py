@@ -71,15 +71,18 @@ VALUES: dict[str, type] = {
     "get": get.Fetched,
     "hash": hashing.Hashes,
     "hold": hold.HoldChange,
+    "hold-many": hold.HoldChanges,
     "init": init.Made,
     "log": log.Log,
     "pr-close": pr.Closed,
     "pr-list": pr.Listed,
     "pr-merge": pr.Merged,
+    "pr-merge-many": pr.MergedMany,
     "pr-refresh": refresh.Refreshed,
     "pr-show": pr.Shown,
     "publish": publish.Published,
     "release": hold.HoldChange,
+    "release-many": hold.HoldChanges,
     "review": Review,
     "retire": retire.Retired,
     "rollback": rollback.RolledBack,
@@ -182,7 +185,11 @@ class Schemas:
 def generated(name: str) -> str:
     """The text of the schema of one command's value."""
     schemas = Schemas()
-    schema = {"$schema": DRAFT, "title": f"pointsman {name.replace('pr-', 'pr ')}", **schemas.object(VALUES[name])}
+    schema = {
+        "$schema": DRAFT,
+        "title": f"pointsman {name.replace('pr-', 'pr ').replace('-many', ' of many')}",
+        **schemas.object(VALUES[name]),
+    }
     named = {"$defs": dict(sorted(schemas.named.items()))} if schemas.named else {}
     return json.dumps(schema | named, indent=2, ensure_ascii=False) + "\n"
 

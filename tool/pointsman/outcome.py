@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -25,6 +25,12 @@ class Outcome(Generic[Value_co]):
         """The value as `--json` prints it; its shape: `schemas/output/<command>.schema.json`."""
         document: Mapping[str, Any] = as_document(self.value)
         return document
+
+
+def exit_of_many(codes: Iterable[int]) -> int:
+    """The exit code of a command that went on after the trouble of one, from the code of each: 5 if some are done."""
+    found = set(codes)
+    return found.pop() if len(found) == 1 else 5 if 0 in found else max(found, default=0)
 
 
 def as_document(value: object) -> Any:

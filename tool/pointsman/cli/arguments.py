@@ -98,13 +98,21 @@ class _Targets(_Target):
             self.fail(str(problem), param, ctx)
 
 
-class _Holdable(_Target):
-    """A target, or everything."""
+class _Holdable(_Targets):
+    """A target, a pattern of targets, or everything."""
 
     offers = "holdable"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # type: ignore[override]
-        return "all" if value == "all" else str(super().convert(value, param, ctx))
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return "all" if value == "all" else super().convert(value, param, ctx)
+
+
+class _Pulls(_Text):
+    """A pull request by its id, branch or target, or a pattern of targets."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = super().convert(value, param, ctx)
+        return TARGETS.convert(text, param, ctx) if "*" in text or "?" in text else text
 
 
 class _Drop(_Named):
@@ -290,6 +298,6 @@ class _Field(_Setting):
 TEXT, URL, ADDRESS, TARGET, TARGETS, HOLDABLE, DROP, VERSION_OF, RULE, SETTING, FAIL_ON = (
     _Text(), _Url(), _Address(), _Target(), _Targets(), _Holdable(), _Drop(), _Version(), _Rule(), _Setting(), _FailOn()
 )  # fmt: skip
-ANY_VERSION, PULL, SLOT = _Text("versions"), _Text("pulls"), _Text("types")
+ANY_VERSION, PULL, PULLS, SLOT = _Text("versions"), _Text("pulls"), _Pulls("pulls"), _Text("types")
 DEADLINE, PERIOD, COUNT, COUNT_OR_NONE, FIELD = _Seconds(zero=True), _Seconds(zero=False), _Count(), _Count(0), _Field()
 VERSION_OR_TARGET, SHARE = _VersionOrTarget(), _Share()

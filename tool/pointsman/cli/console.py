@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pointsman.errors import lines, without_secrets
+from pointsman.errors import Problem, lines, without_secrets
 from pointsman.state.suggest import ask, did_you_mean
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pointsman.workspace import Workspace
 
 _KEPT = "\t" + "".join(map(chr, range(0xDCA0, 0xDD00)))  # bytes of file names that no terminal obeys
+_SHOWN = 3  # names in a question
 _advice: tuple[re.Pattern[str], str] | None = None  # the commands that are advised, and the repository they are for
 _Any = TypeVar("_Any", bound=Callable[..., Any])
 _Value = TypeVar("_Value")
@@ -204,6 +205,18 @@ def json_option(function: _Any) -> _Any:
     says = "Print one JSON document on stdout."
     function = click.help_option("-h", "--help")(function)
     return click.option("--json", is_flag=True, expose_value=False, callback=_want_json, help=says)(function)
+
+
+def sure(question: str, names: Sequence[str], refusal: str) -> None:
+    """Ask on a terminal before many change at once that nobody named one by one; Problem if the answer is no.
+
+    `question` has `{}` where their number stands. One, or a script, is not asked.
+    """
+    if len(names) < 2 or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    some = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+    if not click.confirm(f"{question.format(len(names))} ({some})?", err=True):
+        raise Problem(f"{refusal}: you did not say yes")
 
 
 def example(text: str) -> str:

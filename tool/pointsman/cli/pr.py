@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.arguments import PULL
-from pointsman.cli.console import Answer, Call, Commands, example, json_option
+from pointsman.cli.arguments import PULL, PULLS
+from pointsman.cli.console import Answer, Call, Commands, example, json_option, sure
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
-    from pointsman.verbs.pr import Closed, Listed, ListedPullRequest, Merged, Shown
+    from pointsman.state.names import Pattern
+    from pointsman.verbs.pr import Closed, Listed, ListedPullRequest, Merged, MergedMany, Shown
     from pointsman.verbs.refresh import Refreshed
 
 
@@ -48,17 +50,28 @@ def pr_show(call: Call, pull: str) -> Answer:
 
 
 @pr.command("merge", epilog=example("pointsman pr merge grocer/home"))
-@click.argument("pull", metavar="ID", type=PULL)
+@click.argument("pulls", metavar="ID|PATTERN...", nargs=-1, required=True, type=PULLS)
 @click.option("--dry-run", is_flag=True, help="Judge it, merge nothing.")
+@click.option("-y", "--yes", is_flag=True, help="With a pattern: do not ask on a terminal.")
 @json_option
 @click.pass_obj
-def pr_merge(call: Call, pull: str, dry_run: bool) -> Answer:
-    """Judge one pull request again, then squash it onto main."""
-    from pointsman.verbs import pr as pulls
+def pr_merge(call: Call, pulls: tuple[str | Pattern, ...], dry_run: bool, yes: bool) -> Answer:
+    """Judge pull requests again, then squash each onto main.
+
+    'bookshop/*' means every target of bookshop that has one open. A refused
+    one stops no other.
+    """
+    from pointsman.verbs import pr as verb
 
     call.refusal = "nothing was merged"
     with call.workspace() as workspace:
-        return Answer(pulls.merge(workspace, pull, dry_run=dry_run), render_merged)
+        if len(pulls) == 1 and isinstance(pulls[0], str):
+            return Answer(verb.merge(workspace, pulls[0], dry_run=dry_run), render_merged)
+        patterns = not all(isinstance(each, str) for each in pulls)
+        if patterns and not (dry_run or yes) and sys.stdin.isatty():
+            told = verb.merge_many(workspace, pulls, dry_run=True).value.pull_requests
+            sure("merge {} pull requests", [each.id for each in told if each.outcome == "dry-run"], call.refusal)
+        return Answer(verb.merge_many(workspace, pulls, dry_run=dry_run), render_merged_many)
 
 
 @pr.command("close", epilog=example("pointsman pr close grocer/home"))
@@ -125,12 +138,27 @@ def render_shown(pull: Shown) -> str:
 
 def render_merged(merged: Merged) -> str:
     """What was merged, and as which commit."""
-    what = ", ".join(merged.targets) or "the pull request"
-    if merged.outcome == "unchanged":
-        return f"unchanged, nothing of {what} is open, and main has it as {short(merged.commit)}"
-    if merged.outcome == "dry-run":
-        return f"{what} can be merged onto {short(merged.commit)}; nothing was written"
-    return f"merged {what} as {short(merged.commit)}"
+    return _merged(merged.outcome, merged.commit, ", ".join(merged.targets) or "the pull request")
+
+
+def _merged(outcome: str, commit: str, what: str) -> str:
+    if outcome == "unchanged":
+        return f"unchanged, nothing of {what} is open, and main has it as {short(commit)}"
+    if outcome == "dry-run":
+        return f"{what} can be merged onto {short(commit)}; nothing was written"
+    return f"merged {what} as {short(commit)}"
+
+
+def render_merged_many(merged: MergedMany) -> str:
+    """One line for each, and what stops those that were refused."""
+    lines = []
+    for each in merged.pull_requests:
+        if each.commit is not None:
+            lines.append(_merged(each.outcome, each.commit, ", ".join(each.targets) or each.id))
+        else:
+            lines.append(f"{each.id}: {each.outcome}{f': {each.says}' if each.says else ''}")
+            lines += [f"  {fault}" for fault in each.faults]
+    return "\n".join(lines)
 
 
 def render_closed(closed: Closed) -> str:

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from pointsman.cli.arguments import RULE, SLOT, TARGETS, TEXT
-from pointsman.cli.console import Answer, Call, example, json_option, say
-from pointsman.errors import OriginAway, Problem
+from pointsman.cli.console import Answer, Call, example, json_option, say, sure
+from pointsman.errors import OriginAway
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
     from pointsman.state.names import Pattern, Target
     from pointsman.verbs.rollback import Request, Restored, RolledBack
     from pointsman.workspace import Workspace
-
-_SHOWN = 3  # targets
 
 
 @click.command(epilog=example('pointsman rollback grocer/home --now --reason "half the items are gone"'))
@@ -118,14 +116,10 @@ def _ask(workspace: Workspace, request: Request) -> None:
     from pointsman.verbs.rollback import roll_back
 
     many = request.run is not None or any(isinstance(each, Pattern) for each in request.targets)
-    if not many or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return
-    told = roll_back(workspace, replace(request, dry_run=True)).value.targets
-    changed = [each.target for each in told if each.outcome == "dry-run"]
-    if len(changed) > 1:
-        some = ", ".join(changed[:_SHOWN]) + (" …" if len(changed) > _SHOWN else "")
-        if not click.confirm(f"roll back {len(changed)} targets on main at once ({some})?", err=True):
-            raise Problem("nothing was rolled back: you did not say yes")
+    if many and sys.stdin.isatty():
+        told = roll_back(workspace, replace(request, dry_run=True)).value.targets
+        changed = [each.target for each in told if each.outcome == "dry-run"]
+        sure("roll back {} targets on main at once", changed, "nothing was rolled back")
 
 
 def _break_glass(

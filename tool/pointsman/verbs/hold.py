@@ -6,6 +6,7 @@ what is asked last takes its place.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Literal
@@ -25,9 +26,10 @@ from pointsman.state.documents import HOLD_ON_ALL, Hold, read_hold, rfc3339
 from pointsman.state.message import check_value, compose
 from pointsman.state.names import NAME, Target, short
 from pointsman.state.objects import PLAIN_FILE, Entry, Oid
+from pointsman.state.paths import is_target
 from pointsman.state.times import duration
 from pointsman.struct import struct
-from pointsman.values import CommitId, HoldTerms, PullRequest, Shape
+from pointsman.values import CommitId, HoldTerms, PullRequest, Shape, ToldFault
 from pointsman.workspace import Workspace
 
 _SHOWN = 3  # targets
@@ -52,8 +54,9 @@ class Request:
 
 
 Became = Annotated[
-    Literal["opened", "updated", "merged", "unchanged", "dry-run"],
-    "it binds, or is released, once it is on main: with merged, or with unchanged where pull_request is null",
+    Literal["opened", "updated", "merged", "unchanged", "dry-run", "refused", "failed"],
+    "it binds, or is released, once it is on main: with merged, or with unchanged where pull_request is null; "
+    "of many: refused: the gate refuses it, failed: says tells why",
 ]
 
 
@@ -67,9 +70,19 @@ class HoldChange:
     pull_request: PullRequest | None
     commit: CommitId | None
     says: Annotated[
-        str | None, "of a release: what else stops ships of the target; of all, which targets have a hold of their own"
+        str | None,
+        "of a release: what else stops ships of the target; of all, which targets have a hold of their own; "
+        "of one that failed: why",
     ] = None
     outcome: Became
+    faults: Annotated[Sequence[ToldFault] | None, "of a refused one"] = None
+
+
+@struct(frozen=True)
+class HoldChanges:
+    """What became of the hold on each of many targets."""
+
+    targets: Sequence[HoldChange]
 
 
 def read_until(text: str, clock: int) -> str:
@@ -118,16 +131,27 @@ def standing(repo: Repository, entry: Entry | None, path: str) -> Hold | None:
 
 def change_hold(workspace: Workspace, request: Request) -> Outcome[HoldChange]:
     """Set or release a hold. Main, or its pull request, that says so already stays as it is."""
-    wanted: Hold | None = None
-    if request.until is not None:
-        wanted = hold_on(request.target, request.until, request.reason, workspace.now)
-    elif request.rollout:
-        wanted = Hold(request.target, "", check_value(request.reason, "--reason"), request.rollout)
+    wanted = wanted_of(request, workspace.now)
     repo = workspace.repo
     repo.skips_tables = True
     repo.refresh()
+    return Outcome(settled(workspace, request, wanted))
+
+
+def wanted_of(request: Request, clock: int) -> Hold | None:
+    """The hold that a request asks for; None: none."""
+    if request.until is not None:
+        return hold_on(request.target, request.until, request.reason, clock)
+    if request.rollout:
+        return Hold(request.target, "", check_value(request.reason, "--reason"), request.rollout)
+    return None
+
+
+def settled(workspace: Workspace, request: Request, wanted: Hold | None) -> HoldChange:
+    """What became of one hold; tried again while only other things of main move."""
+    repo = workspace.repo
     offer = (lambda: repo.main) if request.now and not request.dry_run else None
-    return Outcome(until_settled(repo, lambda: _change(workspace, request, wanted), offer=offer, urgent=True))
+    return until_settled(repo, lambda: _change(workspace, request, wanted), offer=offer, urgent=True)
 
 
 def _change(workspace: Workspace, request: Request, wanted: Hold | None) -> HoldChange:
@@ -206,13 +230,20 @@ def _others(repo: Repository, base: Snapshot, target: str, clock: int) -> str:
         return (
             f"everything is on hold until {hold.until} ({hold.reason}): pointsman release all" if held and hold else ""
         )
-    paths = (f"holds/{tenant}/{name}" for tenant in base.names("holds") for name in base.files(f"holds/{tenant}"))
+    paths = (Target.parse(each).hold_path for each in held_targets(base))
     found = (standing(repo, base.entry(path), path) for path in paths)
     own = sorted(hold.target for hold in found if hold is not None and hold.binds(clock))
     if not own:
         return ""
     some = ", ".join(own[:_SHOWN]) + (" …" if len(own) > _SHOWN else "")
     return f"{len(own)} {'target has a hold of its' if len(own) == 1 else 'targets have holds of their'} own: {some}"
+
+
+def held_targets(base: Snapshot) -> Iterator[str]:
+    """The targets that have the file of a hold, whether it binds or is over."""
+    for tenant in base.names("holds"):
+        names = (name.removesuffix(".json") for name in base.files(f"holds/{tenant}") if name.endswith(".json"))
+        yield from (f"{tenant}/{name}" for name in names if is_target(tenant, name))
 
 
 def _known(repo: Repository, base: Snapshot, text: str) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+from pointsman.errors import OriginAway, Problem, Refused, trouble_of
+from pointsman.forge.base import Silent
 from pointsman.gate.documents import retired_by
 from pointsman.gate.gate import Gate
-from pointsman.outcome import Outcome
+from pointsman.history.targets import current_targets
+from pointsman.outcome import Outcome, exit_of_many
 from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.report.approvals import approvals_of
 from pointsman.shipping.merge import merge_pull
 from pointsman.shipping.merged import merged_before
 from pointsman.shipping.pulls import NoneOpen, Pull, close_pull, find, is_stale, open_pulls, reference
+from pointsman.state.names import Pattern, branch_place
 from pointsman.state.objects import Oid
 from pointsman.state.paths import path_kind
+from pointsman.state.suggest import did_you_mean
 from pointsman.struct import struct
 from pointsman.values import (
     Approvals,
@@ -78,6 +84,28 @@ class Merged:
     commit: CommitId
     targets: Sequence[TargetName]
     outcome: Annotated[Literal["merged", "unchanged", "dry-run"], "unchanged: merged before; dry-run: main as it is"]
+
+
+@struct(frozen=True)
+class MergedOne:
+    """What became of one of many."""
+
+    id: Annotated[str, "as it was named; of a pattern, the target"]
+    commit: CommitId | None
+    targets: Sequence[TargetName]
+    outcome: Annotated[
+        Literal["merged", "unchanged", "dry-run", "refused", "failed"],
+        "refused: the gate refuses it, failed: says tells why; both stay open",
+    ]
+    says: Annotated[str, "why it failed"]
+    faults: Annotated[Sequence[ToldFault], "of a refused one"]
+
+
+@struct(frozen=True)
+class MergedMany:
+    """What became of each."""
+
+    pull_requests: Sequence[MergedOne]
 
 
 @struct(frozen=True)
@@ -154,15 +182,77 @@ def merge(workspace: Workspace, text: str, *, dry_run: bool = False) -> Outcome[
     With `dry_run` it is judged alone.
     """
     workspace.repo.refresh()
+    return Outcome(_merge(workspace, text, dry_run=dry_run))
+
+
+def merge_many(workspace: Workspace, named: Sequence[str | Pattern], *, dry_run: bool = False) -> Outcome[MergedMany]:
+    """Merge several, one after the other. One that is refused, or fails, stops no other.
+
+    A pattern means the targets that have an open pull request; one that changes other targets, too, is not merged by
+    it. Exit 5 if some were not merged. Problem for a pattern that means none.
+    """
+    workspace.repo.refresh()
+    done: list[MergedOne] = []
+    codes: list[int] = []
+    away: OriginAway | Silent | None = None
+    for text, pattern in _meant(workspace, named):
+        try:
+            if away is not None:
+                raise type(away)(f"not tried: {away}")
+            if codes:
+                workspace.repo.refresh()
+            merged = _merge(workspace, text, within=pattern, dry_run=dry_run)
+            told_of = MergedOne(text, merged.commit, merged.targets, merged.outcome, "", ())
+            codes.append(0)
+        except Exception as error:  # noqa: BLE001 - whoever may push a branch can show us a bug, and the others wait
+            trouble = trouble_of(error)
+            away = away or (trouble if isinstance(trouble, OriginAway | Silent) else None)
+            faults = list(map(told, trouble.faults)) if isinstance(trouble, Refused) else []
+            outcome: Literal["refused", "failed"] = "refused" if faults else "failed"
+            told_of = MergedOne(text, None, [], outcome, "" if faults else str(trouble), faults)
+            codes.append(trouble.exit_code)
+        done.append(told_of)
+        workspace.progress(f"{told_of.outcome} {text}")
+    return Outcome(MergedMany(done), exit_of_many(codes))
+
+
+def _meant(workspace: Workspace, named: Sequence[str | Pattern]) -> list[tuple[str, Pattern | None]]:
+    """What is to be merged, each once, with the pattern that means it."""
+    every = open_pulls(workspace)
+    branches = {pull.branch.rpartition("/")[0] for pull in every}
+    base = Snapshot(workspace.repo, workspace.repo.main)
+    held = [each for each in current_targets(base) if f"hold/{branch_place(str(each))}" in branches]
+    known = sorted({*held, *(target for pull in every for target in pull.targets)})
+    found: dict[str, Pattern | None] = {}
+    for each in named:
+        if not isinstance(each, Pattern):
+            found[each] = None
+            continue
+        matching: dict[str, str] = {}  # one target of each joint pull request is enough
+        for target in filter(each.matches, known):
+            theirs = [pull.branch for pull in every if target in pull.targets]
+            matching.setdefault(theirs[0] if len(theirs) == 1 else str(target), str(target))
+        if not matching:
+            raise Problem(f"no target that {each} matches has an open pull request{did_you_mean(str(each), known)}")
+        for name in matching.values():
+            found.setdefault(name, each)
+    return list(found.items())
+
+
+def _merge(workspace: Workspace, text: str, *, within: Pattern | None = None, dry_run: bool) -> Merged:
     try:
         pull = find(workspace, text)
     except NoneOpen:
         if (before := merged_before(workspace, text)) is None:
             raise
         commit, targets = before
-        return Outcome(Merged(commit, list(map(str, targets)), "unchanged"))
+        return Merged(commit, list(map(str, targets)), "unchanged")
+    beyond = [str(target) for target in pull.targets if within is not None and not within.matches(target)]
+    if beyond:
+        says = f"{pull.branch} changes {beyond[0]}, too, which {within} does not match"
+        raise Problem(f"{says}: name it by its id {pull.id}")
     commit = merge_pull(workspace, pull, dry_run=dry_run)
-    return Outcome(Merged(commit, _targets(pull), "dry-run" if dry_run else "merged"))
+    return Merged(commit, _targets(pull), "dry-run" if dry_run else "merged")
 
 
 def close(workspace: Workspace, text: str, *, dry_run: bool = False) -> Outcome[Closed]:

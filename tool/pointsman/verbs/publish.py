@@ -16,7 +16,7 @@ from pointsman.gate.unmounted import require_mounted
 from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.times import clock_ahead
 from pointsman.intake.staging import Source, load_types, read_sources, unlike_main
-from pointsman.outcome import Outcome
+from pointsman.outcome import Outcome, exit_of_many
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
@@ -175,8 +175,7 @@ _SOME = 5  # what waits for people alone is no fault of the one who publishes
 
 def exit_code(outcomes: Sequence[ShippedTarget]) -> int:
     """What a command ends with that shipped: 0 all, 1 refused, 3 no answer, 4 overtaken, 5 some of several."""
-    codes = set(map(_code, outcomes))
-    return codes.pop() if len(codes) == 1 else 5 if 0 in codes else max(codes)
+    return exit_of_many(map(_code, outcomes))
 
 
 def _code(each: ShippedTarget) -> int:

@@ -24,6 +24,7 @@ from pointsman.state.objects import Entry, Oid
 from pointsman.struct import struct
 from pointsman.values import CommitId, HoldTerms, PullRequest, Sha256, TargetName
 from pointsman.verbs import rollback_plan
+from pointsman.verbs.holds import undoing
 from pointsman.verbs.rollback_plan import Plan, Request
 from pointsman.workspace import Workspace
 
@@ -147,7 +148,7 @@ def _subject(plans: Sequence[Plan]) -> str:
 
 def _note(request: Request, plans: Sequence[Plan]) -> str:
     moving = [plan for plan in plans if plan.moves]
-    lines = [f"Back to what stood before the run {request.run}"] if request.run is not None and moving else []
+    lines = [undoing(request.run)] if request.run is not None else []
     lines += [f"{plan.target} to {plan.to}" for plan in moving[:_LINES] if len(moving) > 1]
     lines += [f"… and {len(moving) - _LINES} more"] if len(moving) > _LINES else []
     held = [plan.target for plan in plans if plan.hold is not None]
