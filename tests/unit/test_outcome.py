@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import pytest
+
+from pointsman.cli.console import say_document, say_members
 from pointsman.outcome import Outcome
 from pointsman.struct import struct
 
@@ -30,3 +35,30 @@ def test_a_value_is_an_object_with_its_members_in_their_order() -> None:
 
 def test_a_member_that_is_none_by_default_is_left_out_where_it_is_none_and_no_other_is() -> None:
     assert Outcome(Told((), {})).document == {"steps": [], "changes": {}, "kind": ""}
+
+
+class Made(Sequence[Step]):
+    """So many steps, each made when it is looked at."""
+
+    def __init__(self, many: int) -> None:
+        self._many = many
+
+    def __len__(self) -> int:
+        return self._many
+
+    def __iter__(self) -> Iterator[Step]:
+        return (Step(f"https://user:secret{place}@x/\n", None) for place in range(self._many))
+
+    def __getitem__(self, place: Any) -> Any:
+        return list(self)[place]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 5_000])
+def test_a_document_that_is_printed_piece_by_piece_is_the_same(count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    made = Outcome(Told(Made(count), {"x": (None, 1.5), "y": (1, 2.5)}, "two\nlines"))
+    say_document(made.document)
+    whole = capsys.readouterr().out
+    say_members(made.members())
+    assert capsys.readouterr().out == whole
+    assert len(json.loads(whole)["steps"]) == count
+    assert "secret" not in whole

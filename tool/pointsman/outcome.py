@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from pointsman.struct import members
+from pointsman import struct
 
 Value_co = TypeVar("Value_co", covariant=True)
 _PLAIN, _LISTS = (str, int, float, type(None)), (list, tuple)
@@ -25,6 +25,12 @@ class Outcome(Generic[Value_co]):
         """The value as `--json` prints it; its shape: `schemas/output/<command>.schema.json`."""
         document: Mapping[str, Any] = as_document(self.value)
         return document
+
+    def members(self) -> Iterator[tuple[str, Any]]:
+        """The members of that document; a sequence that makes its own when they are looked at is an iterator."""
+        for name, each in _members(self.value):
+            is_made = isinstance(each, Sequence) and not isinstance(each, (*_LISTS, str))
+            yield name, map(as_document, each) if is_made else as_document(each)
 
 
 def exit_of_many(codes: Iterable[int]) -> int:
@@ -47,9 +53,9 @@ def as_document(value: object) -> Any:
         return {key: as_document(each) for key, each in value.items()}
     if isinstance(value, Sequence):  # one that makes its members when they are looked at
         return [as_document(each) for each in value]
-    found = ((name, getattr(value, name), default) for name, default in members(type(value)).items())
-    return {
-        name.removesuffix("_"): as_document(each)
-        for name, each, default in found
-        if each is not None or default is not None
-    }
+    return {name: as_document(each) for name, each in _members(value)}
+
+
+def _members(value: object) -> Iterator[tuple[str, Any]]:
+    found = ((name, getattr(value, name), default) for name, default in struct.members(type(value)).items())
+    return ((name.removesuffix("_"), each) for name, each, default in found if each is not None or default is not None)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _KEPT = "\t" + "".join(map(chr, range(0xDCA0, 0xDD00)))  # bytes of file names that no terminal obeys
 _SHOWN = 3  # names in a question
+_BLOCK = 1 << 16  # characters that are printed at once
 _advice: tuple[re.Pattern[str], str] | None = None  # the commands that are advised, and the repository they are for
 _Any = TypeVar("_Any", bound=Callable[..., Any])
 _Value = TypeVar("_Value")
@@ -165,6 +166,38 @@ def say_document(document: Mapping[str, Any], *, line: bool = False) -> None:
     import json
 
     click.echo(without_secrets(json.dumps(document, indent=None if line else 2)))
+
+
+def say_members(members: Iterable[tuple[str, Any]]) -> None:
+    """Print a document as `say_document` does, without having it as a whole: what is an iterator may be very long."""
+    block: list[str] = []
+    size = 0
+    for piece in _pieces(members):
+        block.append(piece)
+        size += len(piece)
+        if size >= _BLOCK:
+            click.echo(without_secrets("".join(block)), nl=False)
+            block, size = [], 0
+    click.echo(without_secrets("".join(block)))
+
+
+def _pieces(members: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """A document as json writes it with an indent of 2. No text of JSON has a line feed in it."""
+    import json
+
+    comma = ""
+    for name, value in members:
+        yield f"{comma or '{'}\n  {json.dumps(name)}: "
+        comma = ","
+        if not isinstance(value, Iterator):
+            yield json.dumps(value, indent=2).replace("\n", "\n  ")
+            continue
+        between = "["
+        for each in value:
+            yield f"{between}\n    " + json.dumps(each, indent=2).replace("\n", "\n    ")
+            between = ","
+        yield "\n  ]" if between == "," else "[]"
+    yield "\n}" if comma else "{}"
 
 
 def say_bytes(data: bytes) -> None:

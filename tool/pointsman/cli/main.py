@@ -14,7 +14,18 @@ from importlib import import_module
 import click
 
 from pointsman import __version__
-from pointsman.cli.console import Answer, Call, Commands, advice, advise_for, json_option, page, say, say_document
+from pointsman.cli.console import (
+    Answer,
+    Call,
+    Commands,
+    advice,
+    advise_for,
+    json_option,
+    page,
+    say,
+    say_document,
+    say_members,
+)
 from pointsman.errors import Bug, Problem, Refused, Unreachable, trouble_of, without_secrets
 
 COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
@@ -225,7 +236,7 @@ def _answer(call: Call, answer: Answer) -> int:
     for note in answer.outcome.notes:
         say(note, err=True)
     if call.json:
-        say_document(answer.outcome.document)
+        say_members(answer.outcome.members())
     elif text := answer.text():
         if answer.paged:
             page(text)
