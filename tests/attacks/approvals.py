@@ -86,6 +86,26 @@ def _let_in_properly(state: State) -> None:
     state.commit("eve", "one more signer", {"allowed_signers": after})
 
 
+def _say_more_properly(state: State, files: Mapping[str, bytes]) -> None:
+    """Other settings that both approved, with `files` in the same commit."""
+    before = {path: state.read(path) for path in files}
+    was = {path: f"sha256:{digest(data)}" if data is not None else "none" for path, data in before.items()}
+    lines = [f"Changes: {path} {was[path]} sha256:{digest(data)}" for path, data in files.items()]
+    state.commit("settings-approved", "approve", dict(approval(lines, who) for who in ("ann", "ben")))
+    state.commit("settings", "more settings", {**files})
+
+
+def _let_in_before_settings(state: State) -> None:
+    _let_in(state)
+    _say_more_properly(state, {"pointsman.toml": (state.read("pointsman.toml") or b"") + b"kept_low = false\n"})
+
+
+def _move(state: State) -> None:
+    """Another file of signers, with eve in it, whom the old one has not."""
+    settings = (state.read("pointsman.toml") or b"").replace(b'= "allowed_signers"', b'= "people"')
+    _say_more_properly(state, {"pointsman.toml": settings, "people": signers() + signer("eve").encode()})
+
+
 def _take_ben_out(state: State) -> None:
     before = state.read("allowed_signers") or b""
     after = b"".join(line for line in before.splitlines(keepends=True) if not line.startswith(b"ben@"))
@@ -107,6 +127,8 @@ _BEFORE: Mapping[str, Callable[[State], object]] = {
     "one was enough for a while": _lower_and_mend,
     "eve let in": _let_in,
     "eve let in by both": _let_in_properly,
+    "eve let in before settings of both": _let_in_before_settings,
+    "the file moved by both": _move,
     "slipped in": _slip_in,
     "rolled back": lambda state: state.restore("rollback", HOME, "first-ship"),
 }
