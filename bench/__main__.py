@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import collecting, crowd, group, history, levers, people, scale
+from bench import collecting, crowd, group, history, levers, people, scale, waiting
 from bench.measure import Figure, Job, beyond, interleave, pairwise, table
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ SMALL, LARGE = 1, 1_000  # targets
 TOGETHER = 100  # targets of one publish
 _ON_THEIR_OWN = (
     "an idle watch",
+    "what waits in a ring",
     "what gc costs",
     "a night of many pipelines",
     "cold start",
@@ -273,16 +274,13 @@ class Bench:
             path = store / history.key(target, 0)
             path.parent.mkdir(parents=True)
             path.write_bytes(history.blob(target, 0))
-        serving = f"file://{self.root}/idle-canary/{{tenant}}/{{surface}}/manifest.json"
-        prod = serving.replace("canary", "prod")  # not where the other one's fence is
-        rings = f'[serving]\nmanifest = "{prod}"\n[[ring]]\nname = "canary"\nserving = "{serving}"\n'
-        rings += '[[ring]]\nname = "prod"\nafter = "2h"\n'
+        rings = waiting.rings_of(self.root)
         each, two = (self._idle_pass(name, store, count, more) for name, more in (("idle", ""), ("rings", rings)))
         group = f"sync --watch of {count:,} targets with nothing new"
         return [
             Figure(group, "processor time of a pass, its children's too", each * 1000, "ms"),
             Figure(group, "the same in a minute, at a pass every 5 s", each * 12, "s"),
-            Figure(group, "two rings against one place", two / each, "x"),
+            Figure(group, "two rings against one place", two / each, "x", 1.3),
         ]
 
     def _idle_pass(self, name: str, store: Path, count: int, more: str) -> float:
@@ -292,6 +290,9 @@ class Bench:
         _git("clone", "--quiet", "--no-checkout", origin, clone)
         command = [sys.executable, HERE / "idle.py", clone, "20"]
         return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    def waiting(self) -> list[Figure]:
+        return waiting.waiting(_pointsman(), self.root, 500 if self.quick else 5_000, 3)
 
     def one_small(self) -> list[Figure]:
         return scale.one_small(_pointsman(), self.root, 3 if self.quick else 15)
@@ -473,6 +474,7 @@ def _main() -> int:
             ("the store", bench.verify),
             ("what gc costs", partial(bench.collect, asked.blobs)),
             ("an idle watch", bench.idle),
+            ("what waits in a ring", bench.waiting),
             ("one small publish", bench.one_small),
             ("a night of many pipelines", bench.crowd),
             ("very many targets in one pull request", partial(bench.group, asked.targets)),

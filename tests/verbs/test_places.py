@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pointsman.serving.fence import SYNCED
 from pointsman.serving.pointers import every_pointer
 from pointsman.serving.seen import Seen
 from pointsman.store import file_tags
+from pointsman.store.directory import FileStore
 from pointsman.verbs import audit, doctor, status, sync, watch
 from pointsman.verbs.sync_place import PlaceSync
 from pointsman.workspace import Workspace
@@ -271,7 +273,7 @@ def test_one_place_without_a_name_is_told_as_ever(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_watch_with_nothing_new_lists_each_place_and_looks_at_main_once(
+def test_a_watch_with_nothing_new_lists_one_place_in_its_turn_and_looks_at_main_once(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_tags, "RACY", -(10**18))  # nothing here is written twice within a tick of the clock
@@ -288,10 +290,21 @@ def test_a_watch_with_nothing_new_lists_each_place_and_looks_at_main_once(
         for _ in range(3):
             sync.sync(workspace.again(), seen=seen)
         repo.git.run = told  # type: ignore[method-assign]
-        sync.sync(workspace.again(), seen=seen)
-        assert asked == ["ls-remote"]
+        listed: list[str] = []
+        tags = FileStore.tags
+
+        def listing(store: FileStore, depth: int, others: Collection[str]) -> Mapping[str, str | None]:
+            listed.append(store.root.name)
+            return tags(store, depth, others)
+
+        monkeypatch.setattr(FileStore, "tags", listing)
+        for _ in range(4):
+            sync.sync(workspace.again(), seen=seen)
+        assert asked == ["ls-remote"] * 4
+        assert sorted(listed[:2]) == sorted(listed[2:]) == ["eu", "us"]
         (shop.root / "eu" / "grocer" / "home" / "manifest.json").write_text("{}")
-        assert by_place(sync.sync(workspace.again(), seen=seen)) == {"us": "unchanged", "eu": "healed"}
+        found = [by_place(sync.sync(workspace.again(), seen=seen)) for _ in range(2)]
+        assert {"us": "unchanged", "eu": "healed"} in found
 
 
 @pytest.mark.slow

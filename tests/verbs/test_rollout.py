@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from metrics import Metrics, metrics
 from output_schemas import validate
 from rings import RingShop
-from shop import git
+from shop import git, popularity
 
 from pointsman.cli.main import main
 from pointsman.errors import Problem
@@ -236,3 +237,37 @@ def test_what_is_wrongly_asked_is_one_sentence(shop: Rolling, capsys: pytest.Cap
     shop.set_rings("")
     with pytest.raises(Problem, match=r"pointsman\.toml has no \[\[ring\]\]"):
         shop.roll()
+
+
+@pytest.mark.slow
+def test_of_many_a_fifth_goes_back_in_one_run_and_where_more_fail_at_once_none_does(
+    tmp_path: Path, server: Metrics
+) -> None:
+    server.always(0.0)
+    shop = Rolling(tmp_path / "shop", server, 'on_failure = "rollback"')
+
+    def day(number: int) -> None:
+        files = [
+            popularity(tmp_path / str(number) / f"{each}.json", 5, surface=f"s{each}", day=number) for each in range(15)
+        ]
+        shop.publish(*files, merge=True)
+        shop.pass_over()
+
+    def failing(count: int) -> dict[str, int]:
+        bad, given = [f'surface="s{each}"' for each in range(count)], shop.now
+        server.value = lambda query, at: 0.4 if at > given and any(each in query for each in bad) else 0.01
+        found = shop.roll(later=16 * MINUTE)
+        assert found.exit_code == 1
+        acted = Counter(each["outcome"] for target in found.document["targets"] for each in target.get("acted") or ())
+        several = "fail a check at once, so it may be none of them"
+        assert any(several in note for note in found.notes) is (count > 3)
+        return dict(acted)
+
+    day(1)
+    shop.now += 3600
+    day(2)
+    assert failing(3) == {"rolled-back": 3}
+    shop.now += 7200
+    server.always(0.01)
+    day(3)
+    assert failing(4) == {"stopped": 4}

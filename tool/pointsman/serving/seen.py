@@ -1,9 +1,10 @@
 """What a watching sync knows of serving from its earlier passes, so that a pass with nothing new costs nearly nothing.
 
 Tags are compared with those that a pass saw, never with those that it should have left. A pass is left out only if all
-tags and main are as in a pass that found nothing to do and left nothing for later: it would do nothing again. In any
-other pass, pointers whose tag is as it was are not read again. Now and then everything is read all the same (`every`),
-in case a store gives an old tag to new bytes.
+tags and main are as in a pass that found nothing to do and left nothing for later: it would do nothing again. Of
+several places one is listed in such a pass, the next one in the next: an edit by hand is found when its turn comes. In
+any other pass, all are listed, and pointers whose tag is as it was are not read again. Now and then everything is read
+all the same (`every`), in case a store gives an old tag to new bytes.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Seen:
         self._places: dict[Place, SeenPlace] = {}
         self._failed: set[Place] = set()
         self._idle: Outcome[Synced] | None = None  # what the last pass found, if it had nothing to do
+        self._turn = 0  # of the places, in their order, the one that is listed next
         self._due = inf  # seconds since 1970: when a ring is given something, whatever main and serving have
 
     def failed(self, place: Place) -> bool:
@@ -46,12 +48,16 @@ class Seen:
         return self._places.setdefault(place, SeenPlace(self._every, self._clock))
 
     def again(self, repo: History, now: int) -> Outcome[Synced] | None:
-        """What the last pass found, if another would find the same: one listing of each place, one look at main.
+        """What the last pass found, if another would find the same: one listing, where its turn is, one look at main.
 
         `now`: seconds since 1970, for rings that are given something at a time.
         """
         idle, self._idle = self._idle, None
-        if idle is None or now >= self._due or not all(each.is_same() for each in self._places.values()):
+        places = list(self._places.values())
+        if idle is None or now >= self._due or any(each.is_over for each in places):
+            return None
+        self._turn += 1
+        if not places[self._turn % len(places)].is_same():
             return None
         if repo.refresh() != idle.value.commit:
             return None
@@ -86,10 +92,14 @@ class SeenPlace:
         self._tags: Mapping[str, str | None] = {}
         self._fence: Fence | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time to read everything again."""
+        return self._store is None or self._clock() >= self._until
+
     def is_same(self) -> bool:
-        """Whether all tags are as they were, by one listing, and it is not time to read everything again."""
-        if self._store is None or self._clock() >= self._until:
-            return False
+        """Whether all tags are as they were, by one listing."""
+        assert self._store is not None
         tags = self._store.tags(self._depth, _BESIDE)
         return tags == self._tags and None not in tags.values()
 
@@ -100,7 +110,7 @@ class SeenPlace:
 
     def pointers(self, store: Store, place: Place, fence: Fence) -> Iterator[tuple[str, Held | None]]:
         """Every key of a pointer, and what is known of it; None: read it. The fence was read before."""
-        if self._clock() >= self._until or self._store is None:
+        if self.is_over:
             self._held = {}
             self._until = self._clock() + self._every
         self._store, self._depth, self._fence = store, place.depth, fence

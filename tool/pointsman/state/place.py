@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from pointsman.errors import Problem
 from pointsman.state.names import NAME, Target
@@ -38,8 +39,7 @@ class Place:
 
     def target(self, key: str) -> Target | None:
         """The target whose pointer has this key below `root`; None if no target has it."""
-        pattern = re.escape(self._rest).replace(r"\{tenant\}", f"(?P<tenant>{NAME})")
-        found = re.fullmatch(pattern.replace(r"\{surface\}", f"(?P<surface>{NAME})"), key)
+        found = _pattern(self._rest).fullmatch(key)
         try:
             return Target(found["tenant"], found["surface"]) if found else None
         except Problem:
@@ -54,3 +54,10 @@ class Place:
     @property
     def _rest(self) -> str:
         return self.manifest[len(self.root) + 1 :]
+
+
+@cache
+def _pattern(rest: str) -> re.Pattern[str]:
+    """What matches the key of a pointer."""
+    pattern = re.escape(rest).replace(r"\{tenant\}", f"(?P<tenant>{NAME})")
+    return re.compile(pattern.replace(r"\{surface\}", f"(?P<surface>{NAME})"))

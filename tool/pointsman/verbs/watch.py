@@ -128,7 +128,8 @@ def keep_syncing(
 ) -> None:
     """Sync every so many seconds, a tenth more or less, until `stop` is set: several of these soon are out of step.
 
-    A pass that has nothing to do reads one listing and the heads of the origin; every `verify_every` seconds all.
+    A pass that has nothing to do reads one listing and the heads of the origin; every `verify_every` seconds all. Of
+    several places it lists one, the next pass the next one.
 
     Whatever goes wrong is told and tried again at the next pass: a store that is away, a main that was rewritten.
     """
