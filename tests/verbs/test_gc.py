@@ -346,8 +346,9 @@ def test_a_fork_that_uses_the_store_stops_gc_of_the_first(shop: Shop, verb: Call
     verb(fork)
     for path in shop.store.glob("grocer/home/popularity/*.json"):
         os.utime(path, (1, 1))
-    with pytest.raises(Problem, match="another repository keeps its blobs in this store"):
-        collected(shop, delete=True)
+    for delete in (False, True):
+        with pytest.raises(Problem, match="another repository keeps its blobs in this store"):
+            collected(shop, delete=delete)
     assert orphan.exists()
     verb(fork)
     assert len(list((shop.store / ".pointsman/owners").iterdir())) == 2
@@ -482,6 +483,7 @@ def test_without_the_right_to_delete_it_ends_in_a_sentence(shop: Shop, monkeypat
     with pytest.raises(Unreachable, match="no permission"):
         collected(shop, delete=True)
     assert orphan.exists()
+    assert list((shop.store / ".pointsman/gc").iterdir()), "the store may still do what it was asked: others wait"
 
 
 @pytest.mark.slow
@@ -515,6 +517,97 @@ def test_a_marker_of_a_gc_that_died_a_day_ago_is_taken_away(shop: Shop) -> None:
         os.utime(directory / f"{name}-0.json", (time.time() - age,) * 2)
     collected(shop, delete=True)
     assert [path.name for path in directory.iterdir()] == ["new-0.json"]
+
+
+@pytest.mark.slow
+def test_a_retired_blob_that_was_just_put_stays(shop: Shop) -> None:
+    old, _ = versions(shop)
+    retire(shop, old)
+    os.utime(place(shop, old), (NOW - 60, NOW - 60))
+    document = collected(shop, delete=True).document
+    assert (document["live"], document["taken"]) == (2, 0)
+
+
+@pytest.mark.slow
+def test_a_tombstone_that_went_after_the_survey_takes_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, _ = versions(shop)
+    tombstone = retire(shop, old)
+    plain = look.Party.look
+
+    def late(party: look.Party, *, sure: bool = False) -> look.View:
+        if sure:
+            tombstone.unlink()
+            commit(shop, NOW)
+        return plain(party, sure=sure)
+
+    monkeypatch.setattr(look.Party, "look", late)
+    document = collected(shop, delete=True).document
+    assert (document["taken"], document["kept"][0]["says"]) == (0, "it has no tombstone any more")
+
+
+@pytest.mark.slow
+def test_settings_that_move_the_store_meanwhile_stop_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphan = blob(shop, b"orphan")
+    plain = look.Party.look
+
+    def late(party: look.Party, *, sure: bool = False) -> look.View:
+        if sure:
+            path = shop.desk / "pointsman.toml"
+            path.write_text(
+                f'{path.read_text()}[[serving]]\nname = "b"\nmanifest = "file:///b/{{tenant}}/{{surface}}"\n'
+            )
+            commit(shop, NOW)
+        return plain(party, sure=sure)
+
+    monkeypatch.setattr(look.Party, "look", late)
+    with pytest.raises(Problem, match="moved the store or serving meanwhile") as caught:
+        collected(shop, delete=True)
+    assert (caught.value.exit_code, orphan.exists()) == (4, True)
+
+
+@pytest.mark.slow
+def test_a_version_that_a_claim_names_stays(shop: Shop) -> None:
+    orphan = blob(shop, b"orphan")
+    claim = shop.store / "registry/current/.pointsman/claims/grocer/home.json"
+    claim.parent.mkdir(parents=True)
+    claim.write_text(f'{{"says": "{orphan.stem}"}}')
+    assert collected(shop, delete=True).document["kept"][0]["says"] == "serving names it"
+
+
+def test_requests_that_may_last_longer_than_others_wait_stop_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphan = blob(shop, b"orphan")
+    monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "61")
+    with pytest.raises(Problem, match="POINTSMAN_STORE_TIMEOUT of at most 60"):
+        collected(shop, delete=True)
+    assert orphan.exists()
+
+
+@pytest.mark.parametrize(
+    "text,names_all",
+    [
+        (f'{{"v": 1, "versions": ["{"a" * 64}"]}}', False),
+        ("{not JSON", True),
+        ('{"versions": [7]}', True),
+        (f'{{"versions": "{"a" * 64}"}}', True),
+    ],
+)
+def test_a_waiter_waits_as_long_as_a_marker_and_its_last_request_may_live(
+    tmp_path: Path, text: str, *, names_all: bool
+) -> None:
+    """Whether the marker names its version, or nobody can tell what it names."""
+    marker = tmp_path / ".pointsman/gc/of-a-gc-that-died.json"
+    marker.parent.mkdir(parents=True)
+    marker.write_text(text)
+    now = [1000.0]
+
+    def pause(seconds: float) -> None:
+        now[0] += seconds
+
+    store = FileStore(tmp_path, f"file://{tmp_path}")
+    for version, waits in (("a" * 64, True), ("b" * 64, names_all)):
+        began = now[0]
+        markers.wait_for_markers(store, {version}, clock=lambda: now[0], pause=pause)
+        assert now[0] - began == (markers.LIFE + markers.LONGEST) * waits
 
 
 # what comes back
