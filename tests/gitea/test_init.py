@@ -23,13 +23,15 @@ from pointsman.verbs.check import check
 from pointsman.verbs.init import init
 from pointsman.workspace import Workspace
 
-NAMES = ("audit", "check", "drift", "gc", "publish", "refresh", "revert", "rollback", "ship")
+NAMES = ("audit", "check", "drift", "gc", "hold", "publish", "refresh", "revert", "rollback", "ship", "ship-version")
 WRITES = {"contents": "write", "pull-requests": "write", "issues": "write"}
 GRANTS = {
     "gc": {"contents": "write"},
+    "hold": WRITES,
     "publish": WRITES,
     "refresh": WRITES,
     "rollback": WRITES,
+    "ship-version": WRITES,
     "revert": {**WRITES, "contents": "read"},
 }
 
@@ -162,7 +164,7 @@ def test_workflows_use_nothing_of_others_and_no_value_from_outside_becomes_part_
         assert ".venv/bin/pointsman " in work["run"]
         assert {brand.tokens[0], brand.address} <= {*work["env"]}
         secret = "secrets.POINTSMAN_TOKEN" in work["env"][brand.tokens[0]]
-        assert secret == (name in ("publish", "refresh", "rollback"))
+        assert secret == (name in ("hold", "publish", "refresh", "rollback", "ship-version"))
     assert len(kept) == 1, "all check out main in the same way"
 
 

@@ -25,7 +25,7 @@ from pointsman.verbs.check import check
 from pointsman.verbs.init import init
 from pointsman.workspace import Workspace
 
-JOBS = ("check", "ship", "publish", "rollback", "drift", "audit", "refresh", "gc", "pages")
+JOBS = ("check", "ship", "publish", "ship-version", "rollback", "hold", "drift", "audit", "refresh", "gc", "pages")
 
 
 def pipeline() -> dict[str, Any]:
@@ -69,7 +69,7 @@ def test_every_job_is_there_and_takes_the_tool_from_main_alone() -> None:
     assert (shared["image"], shared["variables"]["GIT_STRATEGY"]) == ("$POINTSMAN_IMAGE", "none")
     assert shared["id_tokens"]["POINTSMAN_ID_TOKEN"]["aud"] == "$POINTSMAN_AUDIENCE"
     assert any("--branch main" in line for line in shared["before_script"])
-    for name in ("publish", "rollback"):
+    for name in ("publish", "ship-version", "rollback", "hold"):
         assert all('$CI_COMMIT_BRANCH == "main"' in rule["if"] for rule in jobs[name]["rules"])
 
 
@@ -132,6 +132,17 @@ def test_the_jobs_judge_publish_ship_and_refresh_for_real(team: Team, hub: Hub) 
     hub.approve(number)
     hub.button(number)
     assert run(team, hub, "ship").returncode == 0
+    held = {"POINTSMAN_TARGET": "grocer/* nobody/home", "POINTSMAN_UNTIL": "2h", "POINTSMAN_REASON": "$(touch gone)"}
+    stopped = run(team, hub, "hold", POINTSMAN_JOB="hold", **held)
+    assert stopped.returncode == 5, stopped.stderr
+    assert len(hub.numbers("hold/", "open")) == 1
+    released = run(team, hub, "hold", POINTSMAN_JOB="release", POINTSMAN_TARGET="grocer/home", POINTSMAN_REASON="over")
+    assert "unchanged, no hold on main" in released.stdout, released.stderr
+    again = run(team, hub, "ship-version", POINTSMAN_TARGET="grocer/home")
+    assert again.returncode == 0, again.stderr
+    assert len(hub.numbers("ship/", "open")) == 1
+    many = {"POINTSMAN_DROP": "grocer/home:* grocer/home:cooc; --help", "POINTSMAN_ACCEPT": "* $(touch gone)"}
+    assert run(team, hub, "publish", POINTSMAN_PATH=str(team.day(1)), **many).returncode == 2
     for name in ("drift", "refresh", "audit"):
         ran = run(team, hub, name)
         assert ran.returncode == 0, f"{name}: {ran.stderr}"

@@ -28,11 +28,13 @@ SERVER = {"GITHUB_SERVER_URL": "https://github.example"}
 PULLS = {"pull-requests": "write", "issues": "write"}
 GRANTS = {
     "gc.yml": {"contents": "write"},
+    "hold.yml": {"contents": "write", **PULLS},
     "publish.yml": {"contents": "write", **PULLS},
     "refresh.yml": {"contents": "write", **PULLS},
     "release.yml/publish": {"contents": "write", "id-token": "write", "attestations": "write"},
     "revert.yml": {"contents": "read", **PULLS},
     "rollback.yml": {"contents": "write", **PULLS},
+    "ship-version.yml": {"contents": "write", **PULLS},
 }
 
 
@@ -128,7 +130,8 @@ def test_what_runs_is_the_tool_of_the_checkout_and_the_token_is_there_for_one_st
 
 def test_a_waiting_run_that_github_drops_for_a_newer_one_is_never_missed() -> None:
     groups = {path.name: load(path).get("concurrency") for path in OURS}
-    assert groups["publish.yml"] is groups["rollback.yml"] is None  # each is another wish
+    for lever in ("hold.yml", "publish.yml", "rollback.yml", "ship-version.yml"):
+        assert groups[lever] is None  # each is another wish
     shared = [group for group in groups.values() if group and "${{" not in group["group"]]
     assert len({group["group"] for group in shared}) == len(shared) == 5
     assert not any(group["cancel-in-progress"] for group in shared)  # nothing is torn out of the middle of a sync
@@ -245,6 +248,43 @@ def test_a_pipeline_in_the_same_run_hands_its_artifact_over(forge: Forge) -> Non
     job = forge.runner.run("publish.yml", inputs=wish)
     assert job.code == 2, job.out
     assert not (job.workspace / "gone").exists()
+
+
+@pytest.mark.slow
+def test_ships_are_stopped_and_let_pass_again_and_a_recorded_version_is_shipped(forge: Forge) -> None:
+    forge.published(1)
+    forge.merge()
+    forge.published(2)
+    forge.merge()
+    first = json.loads(git(forge.origin, "show", f"main~1:{GROCER.manifest_path}"))["current"]["popularity"][-69:-5]
+    hold = {"action": "hold", "targets": "grocer/* nobody/home", "until": "2h", "reason": "$(touch gone)", "now": True}
+    assert forge.runner.run("hold.yml", inputs={**hold, "action": "gc"}).code == 2
+    assert forge.runner.run("hold.yml", inputs={**hold, "targets": "--help"}).code == 2
+    held = forge.runner.run("hold.yml", inputs=hold)
+    assert held.code == 5, held.out
+    assert "nobody/home: failed: nobody/home was never shipped here" in held.out
+    wish = {
+        "target": "grocer/home",
+        "versions": f"popularity@{first[:12]}",
+        "merge": True,
+        "reship": True,
+        "reason": "x",
+    }
+    stopped = forge.runner.run("ship-version.yml", inputs=wish)
+    assert stopped.code == 1
+    assert "on-hold" in stopped.out
+    release = {"action": "release", "targets": "grocer/home", "reason": "over"}
+    assert forge.runner.run("hold.yml", inputs={**release, "run": "https://ci.example/8"}).code == 2
+    assert forge.runner.run("hold.yml", inputs=release).code == 0
+    (waiting,) = forge.pulls()
+    forge.merge(waiting["id"])
+    shipped = forge.runner.run("ship-version.yml", inputs={**wish, "accept": "window-regressed  window-stale"})
+    assert shipped.code == 0, shipped.out
+    assert first in str(forge.serving)
+    again = forge.runner.run("ship-version.yml", inputs={"target": "grocer/home"})
+    assert again.code == 0, again.out
+    assert forge.pulls()[0]["targets"] == ["grocer/home"]
+    assert not (held.workspace / "gone").exists()
 
 
 @pytest.mark.slow

@@ -75,11 +75,13 @@ _GITHUB_FILES = {
     ".github/workflows/check.yml": "github/workflows/check.yml",
     ".github/workflows/drift.yml": "github/workflows/drift.yml",
     ".github/workflows/gc.yml": "github/workflows/gc.yml",
+    ".github/workflows/hold.yml": "github/workflows/hold.yml",
     ".github/workflows/publish.yml": "github/workflows/publish.yml",
     ".github/workflows/refresh.yml": "github/workflows/refresh.yml",
     ".github/workflows/revert.yml": "github/workflows/revert.yml",
     ".github/workflows/rollback.yml": "github/workflows/rollback.yml",
     ".github/workflows/ship.yml": "github/workflows/ship.yml",
+    ".github/workflows/ship-version.yml": "github/workflows/ship-version.yml",
     "docs/github.md": "github.md",
 }
 
@@ -106,11 +108,13 @@ _GITEA_FILES = {
     ".gitea/workflows/check.yml": "gitea/workflows/check.yml",
     ".gitea/workflows/drift.yml": "gitea/workflows/drift.yml",
     ".gitea/workflows/gc.yml": "gitea/workflows/gc.yml",
+    ".gitea/workflows/hold.yml": "gitea/workflows/hold.yml",
     ".gitea/workflows/publish.yml": "gitea/workflows/publish.yml",
     ".gitea/workflows/refresh.yml": "gitea/workflows/refresh.yml",
     ".gitea/workflows/revert.yml": "gitea/workflows/revert.yml",
     ".gitea/workflows/rollback.yml": "gitea/workflows/rollback.yml",
     ".gitea/workflows/ship.yml": "gitea/workflows/ship.yml",
+    ".gitea/workflows/ship-version.yml": "gitea/workflows/ship-version.yml",
     "docs/gitea.md": "gitea.md",
 }
 _GITEA_STEPS = (
