@@ -123,6 +123,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--set", "forge.group=run", {"sets": (("forge.group", "run"),)}),
         Row("--with", "systemd", {"extras": ("systemd",)}),
         Row("--ring", "canary", {"rings": ("canary",)}),
+        Row("--cloud", "aws", {"cloud": "aws"}),
     )),
     "log": Of("", "log.log", (
         Row("--records", None, {"records": True}),

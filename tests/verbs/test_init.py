@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import lint
+from runner import lint, load
 
 from pointsman.cli import init as module
 from pointsman.errors import Problem
-from pointsman.forge.generated import templates
+from pointsman.forge.cloud import steps_of
+from pointsman.forge.generated import generated, templates
 from pointsman.forge.open import KINDS, open_forge
 from pointsman.guardrails.table import DEFAULTS
 from pointsman.outcome import Outcome
@@ -116,6 +117,90 @@ def test_where_rings_are_their_checks_are_asked_by_a_workflow_of_the_forge_alone
     assert found.parts[-3] == f".{forge}"
     assert "rollout --check" in found.read_text()
     assert "github" not in forge or "GITEA" not in found.read_text()
+
+
+STORES = {"aws": "s3://b/p", "azure": "az://b/p", "gcp": "gs://b/p"}
+# What each job logs in with. A workflow that is not here must not reach the store.
+READERS = {"audit", "check", "drift", "refresh", "revert", "site"}
+WRITERS = {"gc", "publish", "rollback", "rollout", "ship"}
+
+
+@pytest.mark.parametrize("cloud", ["aws", *(pytest.param(each, marks=pytest.mark.slow) for each in ("azure", "gcp"))])
+def test_every_job_that_reaches_the_store_logs_in_before_the_tool_runs_and_no_other_asks_for_a_token(
+    tmp_path: Path, cloud: str
+) -> None:
+    plain = generated("github", ["site", "rollout"])
+    made = generated("github", ["site", "rollout"], cloud)
+    names = {path.rpartition("/")[2][: -len(".yml")]: path for path in made if "/workflows/" in path and path[0] == "."}
+    assert {path for path in made if made[path] != plain.get(path)} == {
+        "docs/cloud.md", *(names[name] for name in READERS | WRITERS)
+    }  # fmt: skip
+    for name, path in names.items():
+        file = tmp_path / f"{name}.yml"
+        file.write_bytes(made[path])
+        (job,) = load(file)["jobs"].values()
+        logins = [at for at, step in enumerate(job["steps"]) if step.get("id") == "cloud"]
+        assert len(logins) == int(name in READERS | WRITERS) == int(job["permissions"].get("id-token") == "write")
+        if not logins:
+            continue
+        login = job["steps"][logins[0]]
+        assert re.search(r"@[0-9a-f]{40}$", login["uses"])
+        assert re.search(r" # v\d+\.\d+\.\d+$", made[path].decode().split(login["uses"])[1].split("\n")[0])
+        identity = "READER" if name in READERS else "WRITER"
+        assert [value for value in login["with"].values() if f"vars.POINTSMAN_{cloud.upper()}_{identity}" in str(value)]
+        assert name != "check" or "head.repo.full_name" in login["if"]
+        tools = [at for at, step in enumerate(job["steps"]) if ".venv/bin/pointsman" in step.get("run", "")]
+        assert logins[0] < min(tools)
+        for step in (job["steps"][at] for at in tools):
+            assert {"azure": "AZURE_USE_AZURE_CLI", "gcp": "GOOGLE_BEARER_TOKEN"}.get(cloud, "GITHUB_TOKEN") in step[
+                "env"
+            ] or (cloud, name) == ("aws", "check")
+        before = load_bytes(plain[path], tmp_path)["permissions"]
+        assert job["permissions"] == {**before, "id-token": "write"}
+
+
+def load_bytes(data: bytes, scratch: Path) -> dict[str, Any]:
+    (scratch / "plain.yml").write_bytes(data)
+    (job,) = load(scratch / "plain.yml")["jobs"].values()
+    found: dict[str, Any] = job
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cloud", [*STORES])
+def test_workflows_that_log_in_lint_clean(tmp_path: Path, cloud: str) -> None:
+    outcome = make(tmp_path / "shop", forge="github", store=STORES[cloud], cloud=cloud, extras=("site", "rollout"))
+    said = module.render(outcome.value, cloud)
+    workflow = (tmp_path / "shop/.github/workflows/ship.yml").read_text()
+    for name in re.findall(r"vars\.(POINTSMAN_[A-Z]+_[A-Z]+)", workflow):
+        assert name in said
+    assert (tmp_path / "shop/docs/cloud.md").read_bytes() == (ROOT / "docs/cloud.md").read_bytes()
+    lint(tmp_path / "shop")
+
+
+def test_on_gitlab_the_variables_are_told() -> None:
+    assert "POINTSMAN_WRITER" in " ".join(steps_of("aws", "gitlab"))
+    assert "AZURE_FEDERATED_TOKEN_FILE" in " ".join(steps_of("azure", "gitlab"))
+
+
+@pytest.mark.parametrize(
+    "forge, cloud, store, says",
+    [
+        ("gitea", "aws", "s3://b/p", "Gitea gives its jobs no OIDC token"),
+        ("forgejo", "aws", "s3://b/p", "Forgejo gives its jobs no OIDC token"),
+        ("gitlab", "gcp", "gs://b/p", "no form for GitLab"),
+        ("local", "aws", "s3://b/p", "add --forge github"),
+        ("github", "ibm", "s3://b/p", "there are aws, azure, gcp"),
+        ("github", "aws", None, "add --store s3://"),
+        ("github", "gcp", "s3://b/p", "add --store gs://"),
+    ],
+)
+def test_a_login_that_cannot_be_is_refused_before_anything_is_written(
+    tmp_path: Path, forge: str, cloud: str, store: str | None, says: str
+) -> None:
+    with pytest.raises(Problem, match=re.escape(says)):
+        make(tmp_path / "shop", forge=forge, cloud=cloud, store=store)
+    assert not (tmp_path / "shop").exists()
 
 
 def test_a_workflow_for_github_pages_is_for_github_alone(tmp_path: Path) -> None:

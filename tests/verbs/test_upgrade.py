@@ -82,6 +82,19 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return Place(tmp_path, files)
 
 
+@pytest.mark.parametrize("locked", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_the_login_to_a_cloud_stays(tmp_path: Path, locked: bool) -> None:
+    files = generated("github", (), "gcp")
+    files[CHECK] = b"# as it was\n" + files[CHECK]
+    if locked:
+        files[LOCK_PATH] = Lock.of(files, cloud="gcp").render()
+    place = Place(tmp_path, files)
+    assert place.outcomes() == {CHECK: "replaced", LOCK_PATH: "replaced" if locked else "added"}
+    assert b"GOOGLE_BEARER_TOKEN" in git(place.origin, "show", f"{BRANCH}:{CHECK}").encode()
+    place.merged()
+    assert place.outcomes() == {}
+
+
 @pytest.mark.slow
 def test_files_that_nobody_changed_are_replaced_added_and_deleted_on_a_branch_and_main_stays(place: Place) -> None:
     main_before, ours = git(place.origin, "rev-parse", "main"), git(place.desk, "status", "--porcelain")

@@ -52,6 +52,12 @@ if TYPE_CHECKING:
     multiple=True,
     help="A ring, such as canary, then prod:2h; the last reads --serving.",
 )
+@click.option(
+    "--cloud",
+    metavar="CLOUD",
+    type=TEXT,
+    help="Let the workflows log in to aws, azure or gcp by OIDC, on GitHub; on GitLab, aws or azure.",
+)
 @json_option
 def init(
     directory: str,
@@ -61,23 +67,29 @@ def init(
     sets: tuple[tuple[str, str], ...],
     extras: tuple[str, ...],
     rings: tuple[str, ...],
+    cloud: str | None,
 ) -> Answer:
     """Make a manifest repository in DIR, ready to push."""
     from pointsman.verbs import init as verb
 
-    outcome = verb.init(directory, store=store, serving=serving, forge=forge, sets=sets, extras=extras, rings=rings)
-    return Answer(outcome, render)
+    outcome = verb.init(
+        directory, store=store, serving=serving, forge=forge, sets=sets, extras=extras, rings=rings, cloud=cloud
+    )
+    return Answer(outcome, lambda made: render(made, cloud))
 
 
-def render(made: Made) -> str:
+def render(made: Made, cloud: str | None = None) -> str:
     """Where it is and what to do next."""
+    from pointsman.forge.cloud import steps_of
     from pointsman.forge.open import KINDS
 
+    forge = made.settings["forge"]["kind"]
     there = shlex.quote(made.directory)
     return "\n".join(
         [
             f"made a manifest repository in {made.directory}; blobs will stand in {made.settings['store']['url']}",
             f"next: git -C {there} remote add origin URL && git -C {there} push -u origin main",
-            *KINDS[made.settings["forge"]["kind"]].steps,
+            *KINDS[forge].steps,
+            *(steps_of(cloud, forge) if cloud is not None else ()),
         ]
     )

@@ -11,6 +11,7 @@ from importlib.resources.abc import Traversable
 
 from pointsman import __version__
 from pointsman.errors import Fault, Problem
+from pointsman.forge.cloud import CLOUDS, with_login
 from pointsman.forge.open import KINDS
 from pointsman.settings import SETTINGS_PATH
 from pointsman.state import strict_json
@@ -51,6 +52,7 @@ EXTRAS: Mapping[str, Sequence[str]] = {
         *(f"deploy/systemd/pointsman-{name}.timer" for name in ("gc", "publish")),
     ),
 }
+_CLOUD_PAGE = "docs/cloud.md"
 _EXTRA_FILES = {  # whose file under templates/ is called otherwise
     ".github/workflows/site.yml": "pages/site.yml",
     ".github/workflows/rollout.yml": "rollout/github.yml",
@@ -63,19 +65,21 @@ _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Which version wrote the generated files last, and the blob of each as that version wrote it."""
+    """Which version wrote the generated files last, the blob of each as that version wrote it, and for which cloud."""
 
     version: str
     files: Mapping[str, Oid]
+    cloud: str | None = None
 
     @classmethod
-    def of(cls, files: Mapping[str, bytes], length: int = 40) -> Lock:
+    def of(cls, files: Mapping[str, bytes], length: int = 40, cloud: str | None = None) -> Lock:
         """The lock of files that this version writes, in a repository with ids of `length` digits."""
-        return cls(__version__, {path: object_id("blob", data, length) for path, data in files.items()})
+        return cls(__version__, {path: object_id("blob", data, length) for path, data in files.items()}, cloud)
 
     def render(self) -> bytes:
         """The file."""
-        document = {"v": 1, "version": self.version, "files": dict(sorted(self.files.items()))}
+        chosen = {} if self.cloud is None else {"cloud": self.cloud}
+        document = {"v": 1, "version": self.version, **chosen, "files": dict(sorted(self.files.items()))}
         return (json.dumps(document, indent=2) + "\n").encode()
 
 
@@ -94,19 +98,26 @@ def read_lock(data: bytes) -> Lock:
             raise Problem(f"{LOCK_PATH} on main names {path}, which no version generates: {_MEND}")
         if not isinstance(oid, str) or not _ID.fullmatch(oid):
             raise Problem(f"{LOCK_PATH} on main has no blob id for {path}: {_MEND}")
-    return Lock(version, files)
+    cloud = document.get("cloud")
+    if cloud is not None and cloud not in CLOUDS:
+        raise Problem(f"{LOCK_PATH} on main names a cloud that this version does not know: install a newer one")
+    return Lock(version, files, cloud)
 
 
 _MEND = "put back the one of an earlier commit, or delete it"
 
 
-def generated(forge: str, extras: Iterable[str] = ()) -> dict[str, bytes]:
+def generated(forge: str, extras: Iterable[str] = (), cloud: str | None = None) -> dict[str, bytes]:
     """Every file that this version writes into a repository with one kind of forge, but for settings and lock.
 
-    The gate runs the tool of the base of a change, so the repository holds its own.
+    The gate runs the tool of the base of a change, so the repository holds its own. `cloud`: one of CLOUDS, to
+    which the workflows log in.
     """
     files = {f"{TOOL}{path}": data for path, data in _files(resources.files("pointsman"))}
-    return files | {path: template(forge, name) for path, name in templates(forge, extras).items()}
+    written = {path: template(forge, name) for path, name in templates(forge, extras).items()}
+    if cloud is not None:
+        written[_CLOUD_PAGE] = template(forge, "cloud.md")
+    return files | {path: with_login(path, data, cloud) for path, data in written.items()}
 
 
 def templates(forge: str, extras: Iterable[str] = ()) -> Mapping[str, str]:

@@ -255,8 +255,19 @@ def _look_back(story: Story) -> None:
     story.run("pointsman", "log", "grocer/home")
     story.tell(
         f"""That is all of it. To go on: cd {shlex.quote(str(story.directory))}, look around with git log and
-        pointsman --help; your own repository starts with pointsman init DIR."""
+        {_program()} --help; your own repository starts with {_program()} init DIR."""
     )
+
+
+def _program() -> str:
+    """What to type to run this very program, wherever one stands."""
+    called = os.path.abspath(sys.argv[0])
+    if os.path.basename(called) != "pointsman" or not os.access(called, os.X_OK):
+        return f"{shlex.quote(sys.executable)} -m pointsman"
+    on_path = shutil.which("pointsman")
+    if on_path is not None and os.path.samefile(on_path, called):
+        return "pointsman"
+    return shlex.quote(called)
 
 
 def root_for(directory: str | None) -> Path:

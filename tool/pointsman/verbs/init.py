@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict, cast
 
 from pointsman.errors import Problem
+from pointsman.forge.cloud import check_cloud
 from pointsman.forge.generated import EXTRAS, FIRST_MESSAGE, LOCK_PATH, Lock, generated
 from pointsman.forge.open import KINDS
 from pointsman.outcome import Outcome
@@ -71,11 +72,12 @@ def init(
     sets: Sequence[tuple[str, str]],
     extras: Sequence[str] = (),
     rings: Sequence[str] = (),
+    cloud: str | None = None,
 ) -> Outcome[Made]:
     """Make a manifest repository in a new or empty directory, its first commit on main; nothing is left if it fails.
 
     `extras`: names of EXTRAS. Problem for one that is not there. `rings`: NAME or NAME:AFTER, in their order; the last
-    one reads the pointers of [serving].
+    one reads the pointers of [serving]. `cloud`: to which the workflows log in, one of CLOUDS.
     """
     for name in extras:
         if name not in EXTRAS:
@@ -85,6 +87,8 @@ def init(
     if "site" in extras and KINDS[forge].files is not KINDS["github"].files:
         how = "set the variable POINTSMAN_SITE to pages" if forge == "gitlab" else "run pointsman site"
         raise Problem(f"--with site writes a workflow for GitHub Pages; with --forge {forge} {how}")
+    if cloud is not None:
+        check_cloud(cloud, forge, store)
     root = Path(os.path.abspath(directory))
     tables = _tables(root, store, serving, forge, sets)
     if rings:
@@ -98,8 +102,8 @@ def init(
             f"{directory!r} is not UTF-8: keep the blobs elsewhere, with --store file:///absolute/path"
         ) from error
     read_settings(text, "the settings to write")
-    files = generated(forge, [*extras, "rollout"] if rings else extras)
-    files[LOCK_PATH] = Lock.of(files).render()
+    files = generated(forge, [*extras, "rollout"] if rings else extras, cloud)
+    files[LOCK_PATH] = Lock.of(files, cloud=cloud).render()
     made = _claim(root, directory)
     try:
         commit = _first_commit(str(root), {**files, SETTINGS_PATH: text})

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pointsman import __version__
 from pointsman.errors import Problem
+from pointsman.forge.cloud import cloud_in
 from pointsman.forge.generated import EXTRAS, FIRST_MESSAGE, LOCK_PATH, TOOL, Lock, extras_among, generated, read_lock
 from pointsman.outcome import Outcome
 from pointsman.repo.origin import UPGRADE_BRANCHES, Move
@@ -27,6 +28,7 @@ from pointsman.workspace import Workspace
 
 _INSTEAD = "workflows are among its files: push as one who may change them"
 _VERSION_FILE = f"{TOOL}__init__.py"
+_SHIP_FILE = ".github/workflows/ship.yml"
 _VERSION = re.compile(rb'^__version__ = "([0-9][0-9A-Za-z.+-]{0,40})"$', re.MULTILINE)
 _LONGEST = 2000  # lines of a file that are compared
 
@@ -132,7 +134,8 @@ def _plan(repo: Repository, main: Oid) -> _Plan:
     if before is not None and _number(before.version) > _number(__version__):
         raise Problem(f"pointsman {before.version} wrote these files, and this is {__version__}: install a newer one")
     old = before.files if before is not None else {}
-    new = generated(head.settings().forge, extras_among(old))
+    cloud = before.cloud if before is not None else None
+    new = generated(head.settings().forge, extras_among(old), cloud)
     files: dict[str, bytes | Entry | None] = {}
     told = []
     for path in sorted({*new, *old}):
@@ -146,7 +149,7 @@ def _plan(repo: Repository, main: Oid) -> _Plan:
             told.append(UpgradedFile(path, _outcome_of(here, now)))
         elif now != wrote:
             told.append(_kept(repo, path, here, wrote, want))
-    locked = Lock.of(new, len(main)).render()
+    locked = Lock.of(new, len(main), cloud).render()
     if locked != lock:
         files[LOCK_PATH] = locked
         told.append(UpgradedFile(LOCK_PATH, "replaced" if lock is not None else "added"))
@@ -169,7 +172,8 @@ def _first(repo: Repository, main: Oid) -> Lock | None:
     if found is None or found.message != FIRST_MESSAGE:
         return None
     head = Snapshot(repo, root)
-    known = generated(Snapshot(repo, main).settings().forge, EXTRAS)
+    cloud = cloud_in(head.read(_SHIP_FILE) or b"")
+    known = generated(Snapshot(repo, main).settings().forge, EXTRAS, cloud)
     empty = object_id("tree", b"", len(main))
     files = {
         change.path: change.new.oid
@@ -177,7 +181,7 @@ def _first(repo: Repository, main: Oid) -> Lock | None:
         if change.new is not None and (change.path in known or change.path.startswith(TOOL))
     }
     version = _VERSION.search(head.read(_VERSION_FILE) or b"")
-    return Lock(version[1].decode() if version is not None else "0", files)
+    return Lock(version[1].decode() if version is not None else "0", files, cloud)
 
 
 def _number(version: str) -> tuple[int, ...]:
