@@ -75,6 +75,20 @@ def test_whoever_may_read_the_store_may_read_what_is_in_it_whatever_the_umask(
     assert set(locks.values()) == {directories & 0o660 | files}
 
 
+def test_what_leaves_the_trash_takes_its_empty_directories_with_it_and_no_others(store: FileStore) -> None:
+    one, two, later = (
+        f".pointsman/trash/{rest}.json" for rest in ("2026-03-01/t/s/p/1", "2026-03-01/t/s/p/2", "2026-03-02/t/s/p/1")
+    )
+    for key in (one, two, later):
+        store.create(key, b"x")
+    store.remove(one)
+    assert store.read(two) is not None
+    store.remove(two)
+    assert [path.name for path in (store.root / ".pointsman/trash").iterdir()] == ["2026-03-02"]
+    store.remove(later)
+    assert list((store.root / ".pointsman/trash").iterdir()) == []
+
+
 @pytest.mark.slow
 def test_a_disk_that_is_full_is_said_leaves_no_half_a_blob_and_running_again_finishes(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")

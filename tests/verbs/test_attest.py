@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from output_schemas import validate
-from shop import GROCER, Kept, Shop, git, only
+from shop import GROCER, Kept, Shop, git, only, popularity
 from signers import ATTESTS, key_of, signer
 
 from pointsman.cli.attest import render
@@ -132,6 +132,14 @@ def test_how_old_evidence_is_counts_at_the_time_of_the_merge(shop: Shop) -> None
             return only(list(gate.judge_change(base, repo.heads[f"refs/heads/{branch}"], clock=clock).faults))
 
     assert [stops(landed + 30 * day), stops(landed + 30 * day + 1)] == [set(), {"evidence-missing"}]
+
+
+@pytest.mark.slow
+def test_of_a_target_with_an_open_ship_its_versions_are_meant_whatever_else_is_open(shop: Shop) -> None:
+    shop.publish(popularity(shop.root / "cart.json", 9, surface="cart"))
+    wanted = versions(shop)
+    told = found(shop, "ship").document["evidence"]
+    assert {(each["target"], each["type"]) for each in told} == {("grocer/home", slot) for slot in wanted}
 
 
 def test_a_dry_run_checks_and_signs_and_lands_nothing(shop: Shop) -> None:
