@@ -122,7 +122,7 @@ def test_where_rings_are_their_checks_are_asked_by_a_workflow_of_the_forge_alone
 STORES = {"aws": "s3://b/p", "azure": "az://b/p", "gcp": "gs://b/p"}
 # What each job logs in with. A workflow that is not here must not reach the store.
 READERS = {"audit", "check", "drift", "refresh", "revert", "site"}
-WRITERS = {"gc", "publish", "rollback", "rollout", "ship"}
+WRITERS = {"gc", "publish", "rollback", "rollout", "ship", "ship-version"}
 
 
 @pytest.mark.parametrize("cloud", ["aws", *(pytest.param(each, marks=pytest.mark.slow) for each in ("azure", "gcp"))])

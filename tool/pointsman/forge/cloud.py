@@ -11,9 +11,9 @@ from pointsman.errors import Problem
 # Which identity the job of each workflow of ours logs in with. One that is not here does not reach the store.
 _IDENTITIES = {
     **dict.fromkeys(("audit", "check", "drift", "refresh", "revert", "site"), "READER"),
-    **dict.fromkeys(("gc", "publish", "rollback", "rollout", "ship"), "WRITER"),
+    **dict.fromkeys(("gc", "publish", "rollback", "rollout", "ship", "ship-version"), "WRITER"),
 }
-_WORKFLOW = re.compile(r"\.github/workflows/([a-z]+)\.yml")
+_WORKFLOW = re.compile(r"\.github/workflows/([a-z-]+)\.yml")
 _INSTALL = "        run: bash .github/install.sh\n"
 _PERMISSION = "      id-token: write # the cloud asks who this is\n"
 # A change from a fork gets no ID token: it is judged without the store, so that no ship of a fork passes.
