@@ -257,9 +257,12 @@ class Bench:
 
     # one target, however much stands beside it
 
-    def growth(self, records: int, commits: int) -> list[Figure]:
-        grown = scale.Growth(_pointsman(), self.root, 3 if self.quick else 7)
-        return [*grown.records(records), *grown.commits(commits)]
+    def growth(self, records: int, commits: int, keep: Path | None) -> list[Figure]:
+        """Nothing of a size that is 0."""
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
+        grown = scale.Growth(_pointsman(), self.root, 3 if self.quick else 7, keep and keep.resolve())
+        return [*(grown.records(records) if records else ()), *(grown.commits(commits) if commits else ())]
 
     def collect(self, blobs: int) -> list[Figure]:
         """Dry runs of gc, over ten times as many blobs as over few, in a directory and on SeaweedFS."""
@@ -455,6 +458,7 @@ def _main() -> int:
     parser.add_argument("--targets", metavar="N", type=int, default=1_000, help="targets of the largest pull request")
     parser.add_argument("--commits", metavar="N", type=int, default=10_000, help="commits of the longest history")
     parser.add_argument("--blobs", metavar="N", type=int, default=100_000, help="blobs of the largest store for gc")
+    parser.add_argument("--keep", metavar="DIR", type=Path, help="leave the repositories of growth there")
     asked = parser.parse_args()
     began = time.perf_counter()
     figures: list[Figure] = []
@@ -478,7 +482,7 @@ def _main() -> int:
             ("one small publish", bench.one_small),
             ("a night of many pipelines", bench.crowd),
             ("very many targets in one pull request", partial(bench.group, asked.targets)),
-            ("growth", partial(bench.growth, asked.records, asked.commits)),
+            ("growth", partial(bench.growth, asked.records, asked.commits, asked.keep)),
         ]
         steps = [(says, step) for says, step in steps if asked.only in says]
         if any(says not in _ON_THEIR_OWN for says, _ in steps):

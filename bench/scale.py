@@ -35,26 +35,42 @@ class Place:
 class Growth:
     """The same commands on one target of a small and of a large repository, in turn."""
 
-    def __init__(self, pointsman: Sequence[str], root: Path, rounds: int) -> None:
+    def __init__(self, pointsman: Sequence[str], root: Path, rounds: int, keep: Path | None = None) -> None:
+        """`keep`: where repositories stay for the next run, because the largest take minutes to build."""
         self.pointsman = pointsman
-        self.root = root
+        self.root = keep or root
         self.rounds = rounds
 
     def records(self, most: int) -> list[Figure]:
         """`most` records against 100, two ships a target."""
         few = self._place("few-records", targets=1, each=_RECORDS_EACH, ships=2)
-        many = self._place("many-records", targets=max(most // _RECORDS_EACH, 1), each=_RECORDS_EACH, ships=2)
-        return self._grown(f"{most:,} records against {_RECORDS_EACH:,}", few, many, sync=most <= 100_000)
+        targets = max(most // _RECORDS_EACH, 1)
+        many = self._place(f"many-records-{most}", targets=targets, each=_RECORDS_EACH, ships=2)
+        return self._grown(f"{most:,} records against {_RECORDS_EACH:,}", few, many)
 
     def commits(self, most: int) -> list[Figure]:
         """`most` commits against 100, every version of a target shipped."""
         few = self._place("few-commits", targets=1, each=50, ships=50)
-        many = self._place("many-commits", targets=max(most // 50, 1), each=50, ships=50)
-        return self._grown(f"{most:,} commits against 100", few, many)
+        many = self._place(f"many-commits-{most}", targets=max(most // 50, 1), each=50, ships=50)
+        group = f"{most:,} commits against 100"
+        return [*self._grown(group, few, many), *self._against_git(group, many)]
+
+    def _against_git(self, group: str, place: Place) -> list[Figure]:
+        """`log TARGET`, with what an earlier command left, against git's own log of the same manifest."""
+        path = f"manifests/{place.target}/manifest.json"
+        ours = self._jobs(place, fresh=False)["log"]
+        theirs = Job("git log", ["git", "-C", str(place.repository), "log", "--format=%h", "main", "--", path])
+        interleave([ours, theirs], self.rounds)
+        cpu = median(ours.runs[each].cpu / theirs.runs[each].cpu for each in ours.runs)
+        return [Figure(group, "log, index, processor", cpu, "x git log -- path")]
 
     def _place(self, name: str, *, targets: int, each: int, ships: int) -> Place:
         repository, store = self.root / f"{name}.git", self.root / f"{name}-store"
-        history.build(repository, f"file://{store}", of=targets, each=each, ships=ships, artifact_bytes=1_000_000)
+        if not repository.is_dir():
+            unfinished = repository.with_suffix(".part")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            history.build(unfinished, f"file://{store}", of=targets, each=each, ships=ships, artifact_bytes=1_000_000)
+            unfinished.rename(repository)
         target = list(history.targets(targets))[targets // 2]
         for night in (each - 2, each - 1):
             path = store / history.key(target, night)
@@ -66,17 +82,18 @@ class Growth:
         subprocess.run([sys.executable, HERE / "artifacts.py", *words], check=True)
         return Place(repository, store, target, artifact)
 
-    def _grown(self, group: str, few: Place, many: Place, *, sync: bool = True) -> list[Figure]:
+    def _grown(self, group: str, few: Place, many: Place) -> list[Figure]:
         figures: list[Figure] = []
         for said, fresh in (("index", False), ("no index", True)):
             jobs = {place: self._jobs(place, fresh=fresh) for place in (few, many)}
-            for name in [name for name in jobs[few] if sync or name != "sync"]:
+            for name in jobs[few]:
                 small, large = jobs[few][name], jobs[many][name]
                 interleave([small, large], self.rounds)
                 cpu = median(large.runs[each].cpu / small.runs[each].cpu for each in large.runs)
                 figures += [
                     Figure(group, f"{name}, {said}, small", small.seconds() * 1000, "ms"),
                     Figure(group, f"{name}, {said}, processor", cpu, "x", None if fresh else _MOST),
+                    Figure(group, f"{name}, {said}, peak memory", large.peak() / 1e6, "MB"),
                 ]
         return figures
 
@@ -93,6 +110,7 @@ class Growth:
             back()
             subprocess.run([*words, "log", place.target], check=True, capture_output=True)
             kept = place.repository.with_suffix(".kept")
+            shutil.rmtree(kept, ignore_errors=True)
             (place.repository / _OWN).rename(kept)
             back = _back(place, main, kept)
         commands = {
