@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pointsman.artifact.user_type import UserType
 
 _LARGEST_READ = 1 << 24  # bytes; no setting raises it. The rule too-large has its own limit, in [limits]
-_DOCUMENTS_CACHED = 4096
+_DOCUMENTS_CACHED = 1 << 15  # five for each of 5,000 targets that are published together: some 30 MB
 _READERS: Mapping[str, Any] = {
     "manifest": read_manifest,
     "record": read_record,

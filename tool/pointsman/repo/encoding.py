@@ -172,6 +172,21 @@ def commits_of(tokens: Iterator[bytes], most: int, raw: Callable[[Oid], bytes]) 
             yield replace(commit, changes=tuple(changes))
 
 
+def bare_commits_of(tokens: Iterator[bytes]) -> Iterator[Commit]:
+    """Commits with all their changes and without names and messages, from tokens "<id> <time> <parents>".
+
+    Apart from `commits_of`, because it reads whole histories: a hundred thousand commits in half the time.
+    """
+    token = next(tokens, None)
+    while token is not None:
+        oid, time, *parents = token.split(b" ")
+        ids = tuple(Oid(parent.decode()) for parent in parents if parent)
+        changes: list[Change] = []
+        while (token := next(tokens, None)) is not None and (meta := token.lstrip(b"\n")).startswith(b":"):
+            changes.append(_change(meta, next(tokens)))
+        yield Commit(Oid(oid.decode()), ids, clock(time), "", "", "", tuple(changes))
+
+
 def changes_of(tokens: Iterator[bytes]) -> list[Change]:
     return [_change(token, next(tokens)) for token in tokens]
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pointsman.errors import Problem, Unreachable
 from pointsman.repo.encoding import (
     COMMIT_FORMAT,
+    bare_commits_of,
     changes_of,
     clock,
     commits_of,
@@ -158,24 +159,27 @@ class Git(Runner):
             words[:0] = ["--fixed-strings", f"--grep={saying}"]
         # A commit changes each file once: when all are seen we can yield without reading the next commit.
         most = len(paths) if all(path.endswith(".json") for path in paths) else 0
-        return self._log([*words, "--", *(f":(literal){path}" for path in paths)], most)
+        words += ["--", *(f":(literal){path}" for path in paths)]
+        return self._log(words, lambda tokens: commits_of(tokens, most, self.commit))
 
     def chain(self, tip: Oid, *, without: str, above: Oid | None = None) -> Generator[Commit, None, None]:
         """All first-parent commits from `tip` down to above `above`, with all changes but those below `without`.
 
         Without messages and names. Streamed, as `first_parents` is.
         """
-        words = ["--sparse", "--format=%H%x00%P%x00%x00%ct%x00%x00%x00", tip]
+        words = ["--sparse", "--format=%H %ct %P", tip]
         if above is not None:
             words.append(f"^{above}")
-        return self._log([*words, "--", ":/", f":(top,exclude,literal){without}"], 0)
+        return self._log([*words, "--", ":/", f":(top,exclude,literal){without}"], bare_commits_of)
 
-    def _log(self, words: Sequence[str], most: int) -> Generator[Commit, None, None]:
-        """Commits as git log tells them, with at most `most` changes each (0: any number)."""
+    def _log(
+        self, words: Sequence[str], read: Callable[[Iterator[bytes]], Iterator[Commit]]
+    ) -> Generator[Commit, None, None]:
+        """Commits as git log tells them."""
         process = self.start("log", *_FIRST_PARENT, *words)
         blocks = _to_its_end(process)
         try:
-            yield from commits_of(nul_separated(blocks), most, self.commit)
+            yield from read(nul_separated(blocks))
         finally:
             _stop(process, blocks)
 
