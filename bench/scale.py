@@ -105,6 +105,7 @@ class Growth:
             _git(place.repository, "for-each-ref", "--format=%(objectname)", ref)
             for ref in ("refs/heads/main", "refs/heads/ship")
         )
+        kept = None
         back = _back(place, main, None)
         if not fresh:
             back()
@@ -122,7 +123,9 @@ class Growth:
             "at": ["at", "main", place.target],
             "rollback": ["rollback", place.target, "--reason=bench"],
         }
-        return {name: Job(name, [*words, *command], back) for name, command in commands.items()}
+        jobs = {name: Job(name, [*words, *command], back) for name, command in commands.items()}
+        jobs["check"].ready = _back(place, base, kept)  # main has the record when a gate judges the ship
+        return jobs
 
 
 def _back(place: Place, main: str, kept: Path | None) -> Callable[[], None]:

@@ -12,8 +12,7 @@ NONE = "0" * 40
 
 
 def commits(*tokens: str) -> list[Commit]:
-    block = b"".join(token.encode() + b"\0" for token in tokens)
-    return list(bare_commits_of(nul_separated(iter([block[:50], block[50:]]))))
+    return list(bare_commits_of(nul_separated(token.encode() + b"\0" for token in tokens)))
 
 
 def bare(oid: Oid, *parents: Oid, time: int = 0, changes: tuple[Change, ...] = ()) -> Commit:
