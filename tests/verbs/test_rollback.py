@@ -405,7 +405,7 @@ def test_a_hold_that_moves_no_manifest_is_told_as_that_and_no_more(
         for target in (BOOKS, KIDS, GROCER)
     ]
     assert text.startswith("hold: 3 targets, bookshop/home, bookshop/kids, grocer/home\n")
-    assert "Back to" not in text
+    assert text.count("\nBack to what stood before the run ") == 1  # `release --run` finds the hold by it
     assert "Rollback-Now: " not in text
     assert text.count("\nHold-Now: ") == 3
     assert main(["-C", str(shop.origin), "log", "--explain", "main"]) == 0
