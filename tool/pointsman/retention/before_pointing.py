@@ -18,6 +18,7 @@ from pointsman.retention.markers import wait_for_markers
 from pointsman.retention.trash import put_back_missing
 from pointsman.state.documents import version_in
 from pointsman.store.open import open_store
+from pointsman.store.vacant import is_vacant
 
 
 def make_sure(gate: Gate, head: Snapshot, uris: Iterable[str], progress: Progress = SILENCE) -> None:
@@ -28,7 +29,8 @@ def make_sure(gate: Gate, head: Snapshot, uris: Iterable[str], progress: Progres
     if not versions or gate.blobs.offline:
         return
     store = open_store(settings.store, settings.access)
-    with contextlib.suppress(Problem):  # a rollback must not wait for this; what stops it, stops the next step, too
-        owners.own_unless_known(store, gate.repo)
+    if not is_vacant(settings.store):  # nothing is made where a store is not mounted
+        with contextlib.suppress(Problem):  # a rollback must not wait for this; what stops it, stops the next step, too
+            owners.own_unless_known(store, gate.repo)
     wait_for_markers(store, versions, progress)
     put_back_missing(gate.blobs, head, settings, mine, progress)
