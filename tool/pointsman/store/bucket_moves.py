@@ -73,3 +73,5 @@ class Moves(Requests):
                 return
             if trouble.kind == "lasting" or not patience.again():
                 self._fail("delete", key, trouble)
+            if self._ask("delete", key, lambda: self._head(key), patience) is None:
+                return  # it is gone: the answer alone was lost
