@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from shop import GROCER, Shop
+from shop import GROCER, Shop, popularity
 
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
@@ -63,3 +63,11 @@ class RingShop(Shop):
         policy = rest[rest.index("[policy") :] if "[policy" in rest else ""
         path.write_text(f"{store}{settings}{policy}")
         self.push("rings")
+
+
+def shipped(root: Path) -> RingShop:
+    """A shop whose rings both have its one ship."""
+    shop = RingShop(root)
+    shop.publish(popularity(root / "p1.json", 10), merge=True)
+    shop.pass_over()
+    return shop

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from rings import START, RingShop, rings_of
-from shop import GROCER, Kept, Shop, popularity
+from rings import START, RingShop, rings_of, shipped
+from shop import GROCER, Kept
 
 from pointsman.cli import sync as sync_words
 from pointsman.errors import MovedFirst
@@ -20,13 +19,6 @@ from pointsman.serving.instances import Instance, key_of
 from pointsman.store.directory import FileStore
 
 CLAIM = ".pointsman/claims/grocer/home.json"
-
-
-def shipped(root: Path) -> Shop:
-    shop = RingShop(root)
-    shop.publish(popularity(root / "p1.json", 10), merge=True)
-    shop.pass_over()
-    return shop
 
 
 @pytest.fixture(scope="module")

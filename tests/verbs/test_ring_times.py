@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
-from rings import HOUR, START, RingShop, rings_of
-from shop import GROCER, Kept, Shop, git, popularity
+from rings import HOUR, START, RingShop, rings_of, shipped
+from shop import GROCER, Kept, git, popularity
 
 from pointsman.cli import log as log_words
 from pointsman.errors import Problem
@@ -19,13 +18,6 @@ from pointsman.state.ring import given_key
 from pointsman.verbs import audit, log
 
 ZERO = "2030-03-17T17:46:40Z"  # START
-
-
-def shipped(root: Path) -> Shop:
-    shop = RingShop(root)
-    shop.publish(popularity(root / "p1.json", 10), merge=True)
-    shop.pass_over()
-    return shop
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rings import HOUR, START, RingShop
-from shop import GROCER, Kept, Shop, git, popularity
+from rings import HOUR, START, RingShop, shipped
+from shop import GROCER, Kept, git, popularity
 
 from pointsman.cli import at as at_words
 from pointsman.cli import sync as sync_words
@@ -26,13 +26,6 @@ from pointsman.state.ring import given_key
 from pointsman.store import file_tags
 from pointsman.verbs import at, site
 from pointsman.verbs.sync_target import Targets
-
-
-def shipped(root: Path) -> Shop:
-    shop = RingShop(root)
-    shop.publish(popularity(root / "p1.json", 10), merge=True)
-    shop.pass_over()
-    return shop
 
 
 @pytest.fixture(scope="module")
