@@ -41,7 +41,7 @@ define make_venv
 	@pwd -P >$(VENV)/made-in
 endef
 
-.PHONY: help demo test test-github lint docs bench clean requirements remake
+.PHONY: help demo test test-github lint docs docs-site bench clean requirements remake
 .DEFAULT_GOAL := help
 
 help: ## say what there is
@@ -75,6 +75,16 @@ docs: $(VENV)/dev ## write the parts of the docs that come from the code
 	@$(BIN)/python tests/project/test_rules_doc.py
 	@$(BIN)/python tests/cli/test_output_schemas_generated.py
 
+# Apart from .venv, which stays as small as it is.
+SITE := build/docs-site-venv
+$(SITE)/installed: .ci/requirements-docs.txt
+	@"$(PYTHON)" -m venv --clear $(SITE)
+	@$(SITE)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+	@touch $@
+
+docs-site: $(SITE)/installed ## the documentation as a site, in build/docs-site; a broken link stops it
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs build --strict
+
 bench: $(VENV)/dev ## measure, as ratios within one run
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m bench $(ARGS)
 
@@ -87,6 +97,7 @@ requirements: ## pin again what pyproject.toml asks for (needs uv)
 	cp requirements.txt tool/pointsman/templates/
 	uv pip compile pyproject.toml --group dev $(COMPILE) --constraints requirements.txt --output-file requirements-dev.txt
 	uv pip compile --group release $(COMPILE) --constraints requirements.txt --output-file .ci/requirements-release.txt
+	uv pip compile --group docs $(COMPILE) --constraints requirements.txt --output-file .ci/requirements-docs.txt
 
 COMPILE := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command 'make requirements'

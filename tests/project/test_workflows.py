@@ -31,6 +31,7 @@ GRANTS = {
     "hold.yml": {"contents": "write", **PULLS},
     "publish.yml": {"contents": "write", **PULLS},
     "refresh.yml": {"contents": "write", **PULLS},
+    "release.yml/docs": {"contents": "read", "pages": "write", "id-token": "write"},
     "release.yml/publish": {"contents": "write", "id-token": "write", "attestations": "write"},
     "revert.yml": {"contents": "read", **PULLS},
     "rollback.yml": {"contents": "write", **PULLS},
