@@ -165,7 +165,7 @@ def test_a_move_rides_out_a_fault_that_passes_and_leaves_everything_where_it_is_
     between.forget()
     with pytest.raises(Unreachable, match="is not the copy that was asked for"):
         spoilt.move(NEW, OLD, len(WAS) + 1, lambda: True)
-    assert spoilt.move(NEW, OLD, len(WAS), lambda: False) is False
+    assert spoilt.move(NEW, OLD, len(WAS), iter([True, False]).__next__) is False
     assert contents(s3, url) == {OLD: WAS, NEW: WAS}
     assert spoilt.move("t/s/none.json", OLD, 1, lambda: True) is False
 

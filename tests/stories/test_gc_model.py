@@ -1,4 +1,4 @@
-"""The protocol between publishers, collectors and break-glass as a model: every interleaving, every death, every pause.
+"""The protocol of gc with publishers, break-glass and reverts as a model: every interleaving, every death, every pause.
 
 One version, whose blob stood in the store for long before anybody began. What goes wrong: a pointer names the version,
 its blob is gone, and nobody who is still at work is due to put it back. Each safeguard that is left out is seen to let
@@ -29,6 +29,12 @@ class Safeguards:
     glass_waits: bool = True  # break-glass waits for markers
     glass_proves_last: bool = True  # and proves the blob after that, not before its claim
     gc_reads_claims: bool = True
+    sets_aside: bool = True  # a purge takes it out of the trash before it looks
+    purge_looks: bool = True
+    branch_first: bool = True  # the flag of a revert, before it looks whether there are bytes
+    other_place: bool = True  # what comes back is not where a purge that is paused still deletes
+    aside_is_away: bool = True  # and what is set aside is not there, for it
+    aside_comes_back: bool = True  # what a purge that died set aside is found by the next gc
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,9 @@ class World:
     record: bool = False
     tombstone: bool = False  # ripe: the version was recorded, and its blob may go
     claim: bool = False
+    aside: frozenset[str] = frozenset()  # by which purges the bytes are set aside
+    returned: bool = False  # from there to the trash, under another day
+    branch: bool = False  # that takes the tombstone back
     pointer: bool = False
     actors: tuple[tuple[str, str], ...] = ()
     healed: bool = True  # a run of gc has begun since anything was taken
@@ -113,6 +122,43 @@ def glass(world: World, name: str, step: str, how: Safeguards) -> Moves:
         yield "begins", world.at(name, after[step])
 
 
+def reverter(world: World, name: str, step: str, how: Safeguards) -> Moves:
+    """Branch, look for the bytes, merge."""
+    there = bool(world.blob) or world.trash or world.returned or bool(world.aside and not how.aside_is_away)
+    if step == "begin" and how.branch_first:
+        yield "shows its branch", world.at(name, "may look", branch=True)
+    elif step == ("may look" if how.branch_first else "begin"):
+        yield "looks for the bytes", world.at(name, "may merge" if there else DONE)
+    elif step == "may merge":
+        yield "merges", world.at(name, DONE, branch=False, tombstone=False, healed=False)
+
+
+def purger(world: World, name: str, step: str, how: Safeguards) -> Moves:
+    """Set aside, look, delete or bring back. No clock counts: each of them may be paused at any step for ever."""
+    needed = not world.tombstone or world.branch or not how.purge_looks
+    if step == "begin" and how.sets_aside and (world.trash or world.aside):  # what others had set aside is due, too
+        sources = [*(["trash"] if world.trash else []), *sorted(world.aside)]
+        yield f"copies what is in {sources}", world.at(name, " ".join(sources), aside=world.aside | {name})
+    elif step == "begin" and world.trash:
+        yield "looks", world.at(name, DONE if needed else "deletes")
+    elif copied := set(step.split(" ")) & {"trash", "q1", "q2"}:
+        trash = world.trash and "trash" not in copied
+        yield "deletes what it copied", world.at(name, "set aside", trash=trash, aside=world.aside - copied)
+    elif step == "set aside":
+        keeps = needed and how.purge_looks
+        yield (
+            f"looks, and {'brings it back' if keeps else 'deletes it'}",
+            world.at(name, "back" if keeps else "deletes"),
+        )
+    elif step == "back":
+        trash, returned = world.trash or not how.other_place, world.returned or how.other_place
+        after = world.at(name, DONE, trash=trash, returned=returned) if name in world.aside else world.at(name, DONE)
+        yield "brings it back", replace(after, aside=world.aside - {name})
+    elif step == "deletes":
+        trash = world.trash and how.sets_aside
+        yield "deletes", world.at(name, DONE, trash=trash, aside=world.aside - {name})
+
+
 def moves(world: World, how: Safeguards, *, pauses: bool) -> Moves:
     """Every step that anybody may take now."""
     for name, step in world.actors:
@@ -120,6 +166,8 @@ def moves(world: World, how: Safeguards, *, pauses: bool) -> Moves:
             "p": lambda n=name, s=step: publisher(world, n, s, how),
             "g": lambda n=name, s=step: collector(world, n, s, how, pauses=pauses),
             "b": lambda n=name, s=step: glass(world, n, s, how),
+            "r": lambda n=name, s=step: reverter(world, n, s, how),
+            "q": lambda n=name, s=step: purger(world, n, s, how),
         }[name[0]]()
         for says, after in found:
             yield f"{name} {says}", after
@@ -127,13 +175,15 @@ def moves(world: World, how: Safeguards, *, pauses: bool) -> Moves:
             yield f"{name} dies", world.at(name, DEAD)
     if how.next_run and pauses and world.rests and not world.healed:
         needed = world.pointer or (world.record and not world.tombstone)
-        back = "young" if needed and world.trash and not world.blob else world.blob
+        bytes_left = world.trash or world.returned or bool(world.aside and how.aside_comes_back)
+        back = "young" if needed and bytes_left and not world.blob else world.blob
         yield "the next gc puts back what is needed", replace(world, blob=back, healed=True)
 
 
 def lost(world: World, how: Safeguards, *, pauses: bool) -> bool:
     """Whether a pointer names what is gone. Of paused collectors only at rest: the trash is what counts."""
-    gone = world.pointer and not world.blob
+    reverted = any(name[0] == "r" for name, _ in world.actors) and not world.tombstone
+    gone = (world.pointer or reverted) and not world.blob
     if not pauses:
         return gone
     return gone and world.rests and (world.healed or not how.next_run)
@@ -164,6 +214,8 @@ def together(*names: str, record: bool = False, tombstone: bool = False) -> Worl
 
 PUBLISHING = ("p1", "p2", "g1", "g2")
 RETIRED = {"record": True, "tombstone": True}
+REVERT = replace(together("r1", "q1", **RETIRED), blob="", trash=True)
+REVERTS = replace(together("r1", "r2", "q1", "q2", **RETIRED), blob="", trash=True)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +228,8 @@ RETIRED = {"record": True, "tombstone": True}
         pytest.param(together("p1", "g1"), False, id="a publisher and a collector"),
         pytest.param(together("p1", "g1"), True, id="a publisher and a collector that is paused"),
         pytest.param(together("b1", "g1", "g2", **RETIRED), False, id="break-glass of a retired version"),
+        pytest.param(REVERT, True, id="a revert and a purge that is paused"),
+        pytest.param(REVERTS, True, id="two reverts, two purges that are paused", marks=pytest.mark.slow),
     ],
 )
 def test_nothing_is_lost_in_any_interleaving(start: World, *, pauses: bool) -> None:
@@ -196,6 +250,12 @@ def test_nothing_is_lost_in_any_interleaving(start: World, *, pauses: bool) -> N
         ("glass_waits", together("b1", "g1", **RETIRED), False),
         ("glass_proves_last", together("b1", "g1", **RETIRED), False),
         ("gc_reads_claims", together("b1", "g1", **RETIRED), False),
+        ("sets_aside", REVERT, True),
+        ("purge_looks", REVERT, True),
+        ("branch_first", REVERT, True),
+        ("other_place", REVERTS, True),
+        ("aside_is_away", REVERT, True),
+        ("aside_comes_back", REVERT, True),
     ],
 )
 def test_without_one_of_its_safeguards_something_is_lost(without: str, start: World, *, pauses: bool) -> None:

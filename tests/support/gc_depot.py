@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ from pointsman.repo.open import open_repository
 from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
-from pointsman.retention import markers
 from pointsman.state.documents import Tombstone
 from pointsman.verbs import gc, pr, publish, retire, rollback, ship, sync
 from pointsman.verbs.retire_plan import Request as Retirement
@@ -182,8 +182,7 @@ class Depot:
             commit = repo.commit(repo.tree_with(repo.tree_of(repo.main), {path: None}), [repo.main], "take it back")
             repo.move([Move(f"refs/heads/back-{version[:8]}", commit, None)])
         assert Run.current is not None
-        Run.current.wait(markers.LIFE + markers.LONGEST)
-        found = Run.current.step("look for bytes", self._anywhere)
+        found = Run.current.step("look for bytes", partial(self._anywhere, "[0-9]*"))
         return version in found and self._land({path: None})
 
     def _land(self, files: dict[str, bytes | None], *, judges: bool = True) -> bool:
@@ -216,8 +215,6 @@ class Depot:
             return f"touched: {touched}"
         if not run.overslept and (gone := [each for each in self._served() if not self._has(each)]):
             return f"pointed to and gone: {gone}"
-        if run.purged_late:
-            return ""
         if nowhere := self._needed() - self._anywhere():
             return f"nowhere: {nowhere}"
         collect = self.collect_both if self.shared else self.collect
@@ -236,8 +233,9 @@ class Depot:
         path = self.store / BLOBS / f"{version}.json"
         return path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == version
 
-    def _anywhere(self) -> set[str]:
-        found = [*self.store.glob(f"{BLOBS}/*.json"), *(self.store / ".pointsman/trash").rglob(f"{BLOBS}/*.json")]
+    def _anywhere(self, days: str = "*") -> set[str]:
+        """What is in its place, or in the trash below such directories."""
+        found = [*self.store.glob(f"{BLOBS}/*.json"), *self.store.glob(f".pointsman/trash/{days}/{BLOBS}/*.json")]
         return {path.stem for path in found if hashlib.sha256(path.read_bytes()).hexdigest() == path.stem}
 
     def _served(self) -> set[str]:

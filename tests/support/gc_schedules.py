@@ -26,11 +26,11 @@ from pointsman.repo.origin import Origin
 from pointsman.repo.repository import Repository
 from pointsman.repo.turns import Turns
 from pointsman.retention import collect, markers
+from pointsman.retention.trash import TRASH
 from pointsman.store.directory import FileStore
 
 GOES, DIES, LOSES = "goes", "dies", "loses the answer"
 SLEEP = "all sleep"
-PURGES = "remove .pointsman/trash/"
 TAKES = "takes"  # of gc: its marker was alive a moment ago, and the blob goes next
 Turn = tuple[str, str]  # an actor's name, and how the step begins before which it stops; (SLEEP, "")
 Decision = tuple[int, str]  # an actor, or the clock that comes after them, and how its next step goes
@@ -75,7 +75,6 @@ class Run:
         self.harm = harm
         self.clock = 0.0
         self.overslept = False  # a gc slept right before it took: only the trash helps then
-        self.purged_late = False  # or right before it purged: then nothing helps
         self.landed = 0  # how often refs were moved
         self.locked: set[str] = set()
         self.said: list[str] = []
@@ -97,12 +96,6 @@ class Run:
         if actor.answer == LOSES:
             raise Unreachable(f"the answer to {label} was lost")
         return found
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass for one actor."""
-        until = self.clock + seconds
-        while self.clock < until:
-            self.step("lets time pass", lambda: None, waits=True)
 
     def _seen(self) -> tuple[float, int, frozenset[str]]:
         there = self.store / ".pointsman/gc"
@@ -161,7 +154,6 @@ class Run:
                 self.clock += markers.LIFE + markers.LONGEST + 1
                 self.naps -= self.naps > 0
                 self.overslept |= any(not each.ended and each.waits.startswith(TAKES) for each in self.actors)
-                self.purged_late |= any(not each.ended and each.waits.startswith(PURGES) for each in self.actors)
                 self.said.append(SLEEP)
                 continue
             self.harm -= way[1] != GOES
@@ -191,6 +183,8 @@ def take_over(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def pausing(key: str, _: str, __: int, still: Callable[[], bool]) -> Callable[[], bool]:
         """`still`, and after a yes a moment in which whoever asked may be held up."""
+        if key.startswith(TRASH):
+            return still
 
         def asked() -> bool:
             found = still()

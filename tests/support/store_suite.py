@@ -17,6 +17,7 @@ from pointsman.store.parallel import ask_all
 
 Opens = Callable[[], Store]  # opens one and the same store, empty at first, as another process would open it
 KEY = "tenant/surface/manifest.json"
+GOAL = ".pointsman/trash/2026-01-01/tenant/surface/manifest.json"
 # The grammar of names lets these pass (`pointsman.state.names`). Two of them differ in their case alone.
 NAMES = ("a..b", "x..", "dot.", "0", "a-", "A_b-c.d", "a_b-c.d", "HEAD", "con", "n" * 128, "a.json", "2E")
 
@@ -191,21 +192,20 @@ class StoreSuite:
         assert store.folders("nowhere/") == []
 
     def test_what_is_moved_is_there_and_no_more_here(self, store: Store) -> None:
-        goal = ".pointsman/trash/2026-01-01/tenant/surface/manifest.json"
         store.create(KEY, b"one")
-        assert store.move(KEY, goal, 3, lambda: True) is True
+        assert store.move(KEY, GOAL, 3, lambda: True) is True
         assert store.read(KEY) is None
-        assert held(store, goal).data == b"one"
-        assert store.move(KEY, goal, 3, lambda: True) is False
-        assert held(store, goal).data == b"one"
+        assert held(store, GOAL).data == b"one"
+        assert store.move(KEY, GOAL, 3, lambda: True) is False
+        assert held(store, GOAL).data == b"one"
         store.create(KEY, b"two")
-        assert store.move(KEY, goal, 3, lambda: True) is True
-        assert held(store, goal).data == b"two"
+        assert store.move(KEY, GOAL, 3, lambda: True) is True
+        assert held(store, GOAL).data == b"two"
 
     def test_what_may_not_go_any_more_stays(self, store: Store) -> None:
         store.create(KEY, b"one")
-        assert store.move(KEY, ".pointsman/trash/2026-01-01/one", 3, lambda: False) is False
-        assert held(store, KEY).data == b"one"
+        assert store.move(KEY, GOAL, 3, lambda: False) is False
+        assert (held(store, KEY).data, store.read(GOAL)) == (b"one", None)
 
     def test_whether_versions_are_kept_is_told_in_one_of_three_words(self, store: Store) -> None:
         store.create(KEY, b"one")

@@ -710,7 +710,9 @@ def test_an_erased_version_goes_for_good_also_from_the_trash(shop: Shop) -> None
     old, _ = versions(shop)
     retire(shop, old, erase=True)
     document = collected(shop, delete=True, no_trash=(old[:12],)).document
-    assert (document["taken"], document["versions"], trash(shop)) == (1, "no", [])
+    assert [document[name] for name in ("taken", "purged", "trash", "versions")] == [1, 1, 0, "no"]
+    assert trash(shop) == []
+    assert json.loads((shop.store / SUMMARY).read_text())["trash"] == 0
     assert not place(shop, old).exists()
     orphan = blob(shop, b"orphan")
     collected(shop, delete=True)
@@ -719,9 +721,30 @@ def test_an_erased_version_goes_for_good_also_from_the_trash(shop: Shop) -> None
 
 
 @pytest.mark.slow
-def test_a_version_that_is_recorded_cannot_go_for_good(shop: Shop) -> None:
-    with pytest.raises(Problem, match="is recorded and has no tombstone"):
-        collected(shop, delete=True, no_trash=(versions(shop)[1],))
+def test_a_recorded_version_cannot_go_for_good_unless_its_tombstone_erases(shop: Shop) -> None:
+    old, _ = versions(shop)
+    with pytest.raises(Problem, match=f"recorded, and it has no tombstone: .* pointsman retire {old[:12]} --erase"):
+        collected(shop, delete=True, no_trash=(old,))
+    retire(shop, old)
+    with pytest.raises(Problem, match="recorded, and its tombstone can be taken back: first merge what"):
+        collected(shop, delete=True, no_trash=(old,))
+    retire(shop, old).write_bytes(b"odd")
+    commit(shop, NOW - 8 * DAY)
+    with pytest.raises(Problem, match="its tombstone can be taken back"):
+        collected(shop, delete=True, no_trash=(old,))
+    assert place(shop, old).exists()
+    retire(shop, old, erase=True)
+    assert collected(shop, delete=True, no_trash=(old,)).document["purged"] == 1
+
+
+@pytest.mark.slow
+def test_what_was_to_go_for_good_and_has_only_left_the_trash_is_a_fault(shop: Shop) -> None:
+    orphan = blob(shop, b"orphan")
+    collected(shop, delete=True)
+    blob(shop, b"orphan", age=60)
+    outcome = collected(shop, delete=True, no_trash=(orphan.stem,))
+    assert (outcome.document["purged"], outcome.exit_code) == (1, 1)
+    assert "is still there: its blob is younger" in outcome.document["faults"][0]["says"]
 
 
 # what others owe it
@@ -881,6 +904,90 @@ def test_a_branch_that_takes_a_tombstone_back_keeps_its_bytes_but_for_an_erasure
     assert collected(shop, delete=True).document["purged"] == (not erase)
 
 
+def in_old_trash(shop: Shop) -> tuple[str, Path, Path]:
+    """A version whose blob is due to be purged, its tombstone, and where it is."""
+    old, _ = versions(shop)
+    tombstone = retire(shop, old)
+    collected(shop, delete=True)
+    age_trash(shop, 8)
+    (there,) = trash(shop)
+    return old, tombstone, there
+
+
+@pytest.mark.parametrize("lands", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_who_takes_a_tombstone_back_while_a_purge_looks_finds_no_bytes_and_has_them_afterwards(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, *, lands: bool
+) -> None:
+    """What may be deleted is not in its place any more when the look begins that decides."""
+    old, tombstone, there = in_old_trash(shop)
+    plain = look.Party.look
+
+    def late(party: look.Party, *, sure: bool = False) -> look.View:
+        if sure and tombstone.exists():
+            assert [path.relative_to(shop.store).parts[2][:6] for path in trash(shop)] == ["going-"]
+            git(shop.desk, "rm", "-q", str(tombstone))
+            git(shop.desk, "commit", "-q", "-m", "it is needed after all")
+            git(shop.desk, "push", "-q", "origin", "HEAD:main" if lands else "HEAD:refs/heads/back")
+        return plain(party, sure=sure)
+
+    monkeypatch.setattr(look.Party, "look", late)
+    document = collected(shop, delete=True).document
+    assert (document["purged"], document["restored"], place(shop, old).exists()) == (0, lands, lands)
+    (back,) = trash(shop)
+    assert back == shop.store / ".pointsman/trash/2030-03-17" / "/".join(there.parts[-4:])
+
+
+@pytest.mark.slow
+def test_a_purge_that_cannot_look_puts_back_what_it_set_aside(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, _, there = in_old_trash(shop)
+    look_only = collected(shop)
+    assert (look_only.document["purged"], there.exists()) == (1, True)
+    assert "into the trash and purge 1 blobs from the trash." in command.render(look_only.value)
+    plain = look.Party.look
+
+    def fails(party: look.Party, *, sure: bool = False) -> look.View:
+        if sure:
+            raise Unreachable("cannot fetch")
+        return plain(party, sure=sure)
+
+    monkeypatch.setattr(look.Party, "look", fails)
+    with pytest.raises(Unreachable, match="cannot fetch"):
+        collected(shop, delete=True)
+    assert [path.parts[-5:] for path in trash(shop)] == [("2030-03-17", *there.parts[-4:])]
+    assert not place(shop, old).exists()
+
+
+@pytest.mark.slow
+def test_what_a_gc_had_set_aside_when_it_died_comes_back_or_goes_with_the_next(shop: Shop) -> None:
+    old, tombstone, there = in_old_trash(shop)
+    aside = shop.store / ".pointsman/trash/going-0123456789abcdef-2030-03-09" / "/".join(there.parts[-4:])
+    aside.parent.mkdir(parents=True)
+    there.rename(aside)
+    git(shop.desk, "rm", "-q", str(tombstone))
+    commit(shop, NOW)
+    document = collected(shop, delete=True).document
+    assert (document["restored"], document["purged"], place(shop, old).exists()) == (1, 0, True)
+    place(shop, old).unlink()
+    by_rollback(shop)
+    assert place(shop, old).exists(), "whoever misses it finds it there"
+    shop.publish(popularity(shop.root / "9.json", 12, day=9), merge=True)
+    shop.sync()
+    place(shop, old).unlink()
+    shop.pull()
+    retire(shop, old)
+    assert collected(shop, delete=True).document["purged"] == 1
+    assert trash(shop) == []
+
+
+@pytest.mark.slow
+def test_a_link_in_the_trash_stays(shop: Shop) -> None:
+    _, _, there = in_old_trash(shop)
+    there.unlink()
+    there.symlink_to("/etc/passwd")
+    assert collected(shop, delete=True).document["purged"] == 0
+    assert there.is_symlink()
+
+
 def test_a_purge_that_lasts_looks_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the machine sleeps in the middle of it: what became needed meanwhile comes back."""
     blob(shop, b"orphan")
@@ -898,7 +1005,7 @@ def test_a_purge_that_lasts_looks_again(shop: Shop, monkeypatch: pytest.MonkeyPa
     def slow(store: FileStore, key: str) -> None:
         plain(store, key)
         if key.startswith(".pointsman/trash/") and tombstone.exists():
-            clock[0] += markers.LIFE + 1
+            clock[0] += collect.FRESH + 1
             tombstone.unlink()
             commit(shop, NOW)
 

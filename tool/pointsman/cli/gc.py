@@ -102,8 +102,10 @@ def _paragraph(found: Collected) -> Iterator[str]:
         f"({found.trash_bytes} bytes). {found.unknown} objects are not of this repository and are never touched."
     )
     if found.dry_run:
-        back = f", and would put {found.restored} back" if found.restored else ""
-        yield f"A dry run, nothing was changed: --delete would free {freed(found)} bytes{back}."
+        more = [f"purge {found.purged} blobs from the trash"] if found.purged else []
+        more += [f"put {found.restored} back"] if found.restored else []
+        would = " and ".join([f"move {freed(found)} bytes into the trash", *more])
+        yield f"A dry run, nothing was changed: --delete would {would}."
     else:
         yield f"{found.taken} taken, {found.purged} purged from the trash, {found.restored} put back."
     if found.versions is not None and found.versions != "no":

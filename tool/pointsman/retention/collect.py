@@ -10,25 +10,28 @@ import contextlib
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count, islice
+from functools import partial
+from itertools import chain, compress, count, islice
+from operator import not_
 
 from pointsman.errors import Problem
 from pointsman.progress import Progress
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention.clocks import elapsed
 from pointsman.retention.look import Party, View
-from pointsman.retention.markers import LIFE, LONGEST, MOST, Marker, left_over
+from pointsman.retention.markers import LONGEST, MOST, Marker, left_over
 from pointsman.retention.owners import require_sole_owner
 from pointsman.retention.recorded import Recorded
 from pointsman.retention.served import recorded_by_pipelines
 from pointsman.retention.stored import Blobs, Stored
 from pointsman.retention.survey import Survey, survey
-from pointsman.retention.trash import is_over, place_in_trash, put_back, read_place, slot_of
+from pointsman.retention.trash import is_over, place_in_trash, place_of_going, put_back, read_place, slot_of
 from pointsman.store.base import Listed, Store
 from pointsman.store.parallel import ask_all
 from pointsman.timeouts import store_timeout
 
 FEWEST = 20  # blobs from which on a share means something
+FRESH = 60.0  # seconds for which a look is good enough to delete what nothing brings back
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Run:
     taken: Blobs = field(default_factory=Blobs)
     restored: list[str] = field(default_factory=list)
     purged: list[Listed] = field(default_factory=list)
+    for_good: list[Listed] = field(default_factory=list)  # what it took that is to be purged at once
     unfinished: str = ""  # why some are left
 
     @property
@@ -59,6 +63,12 @@ class Run:
     @property
     def retired(self) -> Blobs:
         return self.found.retired.without(self.spared)
+
+    @property
+    def not_purged(self) -> list[Listed]:
+        """What was in the trash, or was to go for good, and is in it now. The rest of what was taken is in it, too."""
+        purged = {each.key for each in self.purged}
+        return [each for each in (*self.found.trash, *self.for_good) if each.key not in purged]
 
     def too_many(self, max_share: float) -> bool:
         """Whether more than this share of the blobs are orphans: then something else is wrong than a few leftovers."""
@@ -93,20 +103,24 @@ class Collector:
         with self._recorded() as recorded:
             run = Run(survey(self.store, recorded, targets, self.now - self.orders.grace, self.progress))
         run.found.pipelines.update(*(recorded_by_pipelines(party.settings) for party in self.parties))
-        self._put_back(run, views)
+        self._put_back(run, run.found.trash, views)
         self._spare(run, run.found.orphans, run.found.retired, views)
         if not self.orders.delete:
+            run.purged = self._due(run, views)
             return run
         if not run.too_many(self.orders.max_share):
             self._take_all(run)
-        self._purge(run)
+        self._purge(run, views)
         return run
 
     # what is needed comes back
 
-    def _put_back(self, run: Run, views: Sequence[View]) -> None:
-        """What is in the trash and has a pointer, or a record without a tombstone, is put back where it is missing."""
-        needed = set(self._needed(run.found.trash, views))
+    def _put_back(self, run: Run, trash: Sequence[Listed], views: Sequence[View]) -> set[str]:
+        """What is in the trash and has a pointer, or a record without a tombstone, is put back where it is missing.
+
+        The keys of what is needed.
+        """
+        needed = set(self._needed(trash, views))
         run.found.trash = [each for each in run.found.trash if _key(each) not in needed]
         for key in sorted(needed):
             if self.store.size(key) is not None:
@@ -114,6 +128,7 @@ class Collector:
             if not self.orders.delete or put_back(self.store, key):
                 run.restored.append(key)
                 self.progress(f"put back from the trash: {self.store.url}/{key}")
+        return needed
 
     def _needed(self, trash: Sequence[Listed], views: Sequence[View]) -> Iterator[str]:
         if not trash:
@@ -173,17 +188,14 @@ class Collector:
 
     def _take(self, run: Run, blobs: Sequence[Stored], marker: Marker) -> None:
         def take(blob: Stored) -> Stored | None:
-            if not marker.lives:
-                return None
-            if blob.version in self.orders.no_trash:
-                self.store.remove(blob.key)
-                return blob
             place = place_in_trash(blob.key, self.now)
             return blob if self.store.move(blob.key, place, blob.size, lambda: marker.lives) else None
 
         for blob in ask_all(take, blobs, at_once=self.store.at_once):
             if blob is not None:
                 run.taken.add(blob.key, blob.size, blob.written)
+                if blob.version in self.orders.no_trash:
+                    run.for_good.append(Listed(place_in_trash(blob.key, self.now), blob.size, self.now))
                 self.progress(f"took {self.store.url}/{blob.key}")
                 self.progress.counted("blobs taken", len(run.taken), None)
         if not marker.lives:
@@ -196,31 +208,66 @@ class Collector:
 
     # what was taken long ago
 
-    def _purge(self, run: Run) -> None:
-        """Delete what has been in the trash for long enough, and what was to go for good.
-
-        Taking may have taken long, and nothing brings back what is purged: so what is needed is looked for once more,
-        and again when that look is as old as a marker gets.
-        """
-        until, there, views = 0.0, set[str](), list[View]()
+    def _purge(self, run: Run, views: Sequence[View]) -> None:
+        """Delete what has been in the trash for long enough, and what was to go for good."""
+        due = [*self._due(run, views), *run.for_good]
         try:
-            for each in list(filter(self._may_be_purged, run.found.trash)):
-                if elapsed() >= until:
-                    until = elapsed() + LIFE
-                    views = self._look_again()
-                    self._put_back(run, views)
-                    there = {left.key for left in run.found.trash}
-                slot = slot_of(_key(each))
-                assert slot is not None
-                if each.key in there and not any(view.may_come_back(slot) for view in views):
-                    self.store.remove(each.key)
-                    run.purged.append(each)
+            for start in range(0, len(due), MOST):
+                self._purge_some(run, due[start : start + MOST])
         except Problem as problem:
             raise Unfinished(run, problem) from problem
 
-    def _may_be_purged(self, each: Listed) -> bool:
+    def _purge_some(self, run: Run, due: Sequence[Listed]) -> None:
+        """Set aside, look, delete: nothing brings back what is deleted.
+
+        Whoever takes a tombstone back shows a branch, and then looks whether the bytes are there. Those that are set
+        aside are not, for them. So either this look sees the branch, or theirs sees that it is too late, however long
+        anybody sleeps. A revert that shows no branch is seen as far as the look is not old.
+        """
+        aside = [(each, place_of_going(each.key, self._name)) for each in due]
+        aside = list(compress(aside, self._move([(each.key, place, each.size) for each, place in aside])))
+        while aside:
+            try:
+                views = self._look_again()
+            except Problem:
+                with contextlib.suppress(Problem):
+                    self._move_back(aside)
+                raise
+            until = elapsed() + FRESH
+            needed = self._put_back(run, [each for each, _ in aside], views)
+            stays = [_key(each) in needed or _may_come_back(each, views) for each, _ in aside]
+            self._move_back(compress(aside, stays))
+            aside = list(compress(aside, map(not_, stays)))
+            gone = list(ask_all(partial(self._remove_before, until), aside, at_once=self.store.at_once))
+            run.purged += (each for each, _ in compress(aside, gone))
+            aside = list(compress(aside, map(not_, gone)))
+
+    def _remove_before(self, until: float, aside: tuple[Listed, str]) -> bool:
+        if elapsed() >= until:
+            return False
+        self.store.remove(aside[1])
+        return True
+
+    def _move_back(self, aside: Iterable[tuple[Listed, str]]) -> None:
+        """It is in the trash from today on."""
+        self._move([(place, place_in_trash(_key(each), self.now), each.size) for each, place in aside])
+
+    def _move(self, moves: Sequence[tuple[str, str, int | None]]) -> list[bool]:
+        """Move objects from a key to another. Whether each was there."""
+
+        def move(each: tuple[str, str, int | None]) -> bool:
+            return self.store.move(each[0], each[1], each[2] or 0, lambda: True)
+
+        return list(ask_all(move, moves, at_once=self.store.at_once))
+
+    def _due(self, run: Run, views: Sequence[View]) -> list[Listed]:
+        return [each for each in run.found.trash if self._is_due(each) and not _may_come_back(each, views)]
+
+    def _is_due(self, each: Listed) -> bool:
         place = read_place(each.key)
         assert place is not None
+        if each.size is None:
+            return False  # it is no file: whoever put it there takes it away
         days = self.parties[0].settings.trash_days
         return place[1][-69:-5] in self.orders.no_trash or is_over(place[0], each.written, days, self.now)
 
@@ -237,5 +284,10 @@ class Unfinished(Exception):
 def _key(each: Listed) -> str:
     place = read_place(each.key)
     assert place is not None
-    assert slot_of(place[1]) is not None
     return place[1]
+
+
+def _may_come_back(each: Listed, views: Iterable[View]) -> bool:
+    slot = slot_of(_key(each))
+    assert slot is not None
+    return any(view.may_come_back(slot) for view in views)

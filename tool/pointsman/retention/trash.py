@@ -2,6 +2,8 @@
 
 A gc that was paused between its look and its delete may take what became live meanwhile. So whoever misses a blob looks
 here: gc itself, publish, ship, rollback and sync.
+
+What is purged goes to `.pointsman/trash/going-…/<key>` first: whoever takes a tombstone back does not count on that.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from pointsman.store.open import open_store
 
 TRASH = ".pointsman/trash/"
 _KEY = re.compile(rf"({NAME})/({NAME})/({NAME})/({VERSION})\.json")
-_PLACE = re.compile(rf"{re.escape(TRASH)}(\d{{4}}-\d\d-\d\d)/(.+)", re.DOTALL)
+_GOING = "going-"
+_PLACE = re.compile(rf"{re.escape(TRASH)}(?:(\d{{4}}-\d\d-\d\d)|{_GOING}[^/]+)/(.+)", re.DOTALL)
 _DAY = 86400
 Slot = tuple[Target, str, str]  # target, type, version
 
@@ -42,17 +45,28 @@ def place_in_trash(key: str, now: float) -> str:
     return f"{TRASH}{datetime.fromtimestamp(now, UTC):%Y-%m-%d}/{key}"
 
 
-def read_place(place: str) -> tuple[date, str] | None:
-    """The day on which a blob was taken, and the key that it had; None for what is no blob of the trash."""
+def place_of_going(place: str, run: str) -> str:
+    """Where a blob that has this place in the trash is while a run of gc looks whether it may be purged."""
+    return f"{TRASH}{_GOING}{run}-{place.removeprefix(TRASH)}"
+
+
+def read_place(place: str) -> tuple[date | None, str] | None:
+    """The day on which a blob was taken, and the key that it had; None for what is no blob of the trash.
+
+    The day is None where a gc that purged it has died, or is at work still.
+    """
     found = _PLACE.fullmatch(place)
     try:
-        return (date.fromisoformat(found[1]), found[2]) if found and slot_of(found[2]) else None
+        day = date.fromisoformat(found[1]) if found and found[1] else None
     except ValueError:
         return None
+    return (day, found[2]) if found and slot_of(found[2]) else None
 
 
-def is_over(day: date, written: float, days: int, now: float) -> bool:
+def is_over(day: date | None, written: float, days: int, now: float) -> bool:
     """Whether so many days have passed since a blob was taken, by its directory's date and by the store's clock."""
+    if day is None:
+        return True  # as whoever began to purge it saw
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
     return min(now - midnight, now - written) >= days * _DAY
 

@@ -39,9 +39,11 @@ class Moves(Requests):
         return sorted(each.rstrip("/").rpartition("/")[2] for each in found["common_prefixes"]) if found else []
 
     def move(self, key: str, to: str, size: int, still: Callable[[], bool]) -> bool:
-        """Copy in the store, look at the copy, delete if `still` says so. False if nothing was deleted."""
+        """Copy in the store, look at the copy, delete; each only if `still` says so. False if nothing was deleted."""
         patience = Patience(self._timeout)
         while True:
+            if not still():
+                return False
             copied = self._try(lambda: self._obstore.copy(self._client(), self._path(key), self._path(to)))
             if not isinstance(copied, Trouble):
                 break

@@ -146,16 +146,22 @@ def _move(root: Path, key: str, to: str) -> bool:
     os.utime(goal)
     sync_directory(goal.parent)
     sync_directory(path.parent)
+    _tidy(root, key)
     return True
 
 
 def _remove(root: Path, key: str) -> None:
-    """Delete a file, and those directories of the trash that are empty then. It may be gone. Raises OSError."""
+    """Delete a file. It may be gone. Raises OSError."""
     path = root / key
     with contextlib.suppress(*_GONE):
         path.unlink()
         sync_directory(path.parent)
-    for parent in path.parents if key.startswith(_TRASH) else ():
+    _tidy(root, key)
+
+
+def _tidy(root: Path, key: str) -> None:
+    """Take away those directories of the trash that an object was in and that are empty now. Raises OSError."""
+    for parent in (root / key).parents if key.startswith(_TRASH) else ():
         if parent == root / _TRASH:
             return
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Literal, overload
@@ -20,7 +20,7 @@ from pointsman.retention.markers import wait_for_markers
 from pointsman.retention.stored import Blobs, Stored
 from pointsman.retention.summary import Summary, write_summary
 from pointsman.retention.trash import TRASH, put_back, read_place, slot_of
-from pointsman.state.documents import rfc3339
+from pointsman.state.documents import Tombstone, read_tombstone, rfc3339
 from pointsman.state.names import short
 from pointsman.store.base import Store, listed
 from pointsman.store.open import open_store
@@ -121,9 +121,9 @@ class Collected:
     trash_bytes: Count
     unknown: Annotated[Count, "objects that gc never touches: their keys are no blobs', or their target has no record"]
     deleted: Annotated[Count, "blobs that are gone from their place"]
-    taken: Annotated[Count, "the same: they are in the trash, but for those of --no-trash"]
-    purged: Annotated[Count, "blobs that are gone from the trash, for good"]
-    restored: Annotated[Count, "blobs that were put back from the trash"]
+    taken: Annotated[Count, "the same: they went into the trash"]
+    purged: Annotated[Count, "blobs that are gone from the trash, for good; in a dry run, that would go"]
+    restored: Annotated[Count, "blobs that were put back from the trash; in a dry run, that would be"]
     dry_run: bool
     versions: Annotated[
         Literal["yes", "no", "unknown"] | None, "whether the store keeps earlier versions of what is erased"
@@ -165,21 +165,27 @@ def gc(workspace: Workspace, request: Request, also: Sequence[Workspace] = ()) -
     return _outcome(store, parties[0], run, request, now, no_trash)
 
 
-def _goes_for_good(store: Store, party: Party, wanted: Collection[str]) -> frozenset[str]:
-    """The whole versions of --no-trash. Problem for one that main has without a tombstone, or that nobody knows."""
-    if not wanted:
-        return frozenset()
+def _goes_for_good(store: Store, party: Party, wanted: Collection[str]) -> dict[str, str]:
+    """The whole versions of --no-trash, and the keys of their blobs.
+
+    Problem for one that nobody knows, or that main has without a tombstone that erases: it could be taken back.
+    """
     head = Snapshot(party.workspace.repo, party.main)
-    found = set()
+    found = {}
     for text in wanted:
         key = _only(text, _in_store(store, text))
         slot = slot_of(key)
         assert slot is not None
         target, *version = slot
-        if head.entry(target.record_path(*version)) and not head.entry(target.tombstone_path(*version)):
-            raise Problem(f"{short(version[1])} is recorded and has no tombstone: retire it first, with erase")
-        found.add(version[1])
-    return frozenset(found)
+        if head.entry(target.record_path(*version)) is not None:
+            path = target.tombstone_path(*version)
+            stone = read_tombstone(data, path) if (data := head.read(path)) is not None else None
+            if not isinstance(stone, Tombstone) or not stone.erase:
+                says = "its tombstone can be taken back" if data is not None else "it has no tombstone"
+                way = f"pointsman retire {short(version[1])} --erase --reason TEXT"
+                raise Problem(f"{short(version[1])} is recorded, and {says}: first merge what {way} opens")
+        found[version[1]] = key
+    return found
 
 
 def _in_store(store: Store, text: str) -> Iterator[str]:
@@ -257,8 +263,7 @@ def freed(found: Collected) -> int:
 def _summary(run: Run, at: str) -> Summary:
     taken = {blob.key for blob in run.taken}
     orphans, retired = run.orphans.without(taken), run.retired.without(taken)
-    purged = {each.key for each in run.purged}
-    trash = [each.size or 0 for each in run.found.trash if each.key not in purged]
+    for_good, trash = (sum(each.size or 0 for each in some) for some in (run.for_good, run.not_purged))
     return Summary(
         at=at,
         live=run.found.live,
@@ -267,8 +272,8 @@ def _summary(run: Run, at: str) -> Summary:
         orphan_bytes=orphans.size,
         retired=len(retired),
         retired_bytes=retired.size,
-        trash=len(trash) + len(run.taken),
-        trash_bytes=sum(trash) + run.taken.size,
+        trash=len(run.not_purged) + len(run.taken) - len(run.for_good),
+        trash_bytes=trash + run.taken.size - for_good,
         unknown=run.found.unknown,
         taken=len(run.taken),
         purged=len(run.purged),
@@ -276,17 +281,18 @@ def _summary(run: Run, at: str) -> Summary:
     )
 
 
-def _left(store: Store, run: Run, request: Request, no_trash: Collection[str]) -> Iterator[Broken]:
+def _left(store: Store, run: Run, request: Request, no_trash: Mapping[str, str]) -> Iterator[Broken]:
     """What was to go for good and is still there: whoever erases must not take silence for done."""
-    gone = {blob.version for blob in run.taken} | {each.key[-69:-5] for each in run.purged}
+    trash = {each.key[-69:-5] for each in run.not_purged}
     why = {key[-69:-5]: says for key, says in run.spared.items()}
     other = f"its blob is younger than --grace {request.grace}, its target has no record, or the run took nothing"
-    for version in sorted(set(no_trash) - gone if request.delete else ()):
-        yield Broken(store.url, "no-trash", f"{short(version)} is still there: {why.get(version, other)}")
+    for version, key in sorted(no_trash.items() if request.delete else ()):
+        if version in trash or store.size(key) is not None:
+            yield Broken(store.url, "no-trash", f"{short(version)} is still there: {why.get(version, other)}")
 
 
 def _outcome(
-    store: Store, party: Party, run: Run, request: Request, now: float, no_trash: Collection[str]
+    store: Store, party: Party, run: Run, request: Request, now: float, no_trash: Mapping[str, str]
 ) -> Outcome[Collected]:
     gone = None if not request.delete else {blob.key for blob in run.taken}
     retired = [_told_retired(blob, party.erases(blob), _left_by(gone, blob)) for blob in run.retired]
