@@ -12,16 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 from forge_server import ForgeServer
+from pages import require_command_line
 from runner import registry_answers
 from shop import Shop, git, popularity
 from world import own_mounts, tracer
 
-from pointsman.cli.console import Call
-from pointsman.cli.main import cli, main
+from pointsman.cli.main import main
 from pointsman.forge.generated import EXTRAS
 from pointsman.verbs.init import init
 
@@ -34,21 +33,6 @@ RESOURCES = [path for path in KUBERNETES if path.stem != "kustomization"]
 OLDEST = "1.31"  # of Kubernetes; podFailurePolicy is there for good since then
 WORD = "secret"
 TOOL = "/opt/pointsman/bin/pointsman"
-
-
-def is_a_command_line(words: list[str]) -> None:
-    """Fails for words that the command line does not take."""
-    with cli.make_context("pointsman", list(words), obj=Call()) as context:
-        name, command, rest = cli.resolve_command(context, [*context._protected_args, *context.args])
-        assert command is not None
-        command.make_context(name or "", rest, parent=context).close()
-
-
-def test_words_that_are_no_command_line_are_found() -> None:
-    is_a_command_line(["gc", "--delete"])
-    for words in (["gc", "--remove"], ["collect"], ["sync", "--watch", "often"]):
-        with pytest.raises(click.ClickException):
-            is_a_command_line(words)
 
 
 # init
@@ -214,7 +198,7 @@ def test_each_container_is_locked_up_and_runs_a_command_that_there_is(path: Path
     for pod in pods(path):
         volumes = {each["name"] for each in pod["volumes"]}
         for container in (each for each in pod["containers"] if each.get("image") == "pointsman"):
-            is_a_command_line(container["args"])
+            require_command_line(container["args"])
             locked = container["securityContext"]
             assert locked["readOnlyRootFilesystem"] is True
             assert locked["allowPrivilegeEscalation"] is False
@@ -305,7 +289,7 @@ def test_each_unit_runs_a_command_that_there_is_as_a_user_of_its_own(path: Path)
     words = shlex.split(line)
     words = shlex.split(words[2].rpartition("exec ")[2]) if words[0] == "/bin/sh" else words
     assert words[0] == TOOL
-    is_a_command_line(words[1:])
+    require_command_line(words[1:])
     for setting in ("User=pointsman", "NoNewPrivileges=yes", "ProtectSystem=strict", "PrivateTmp=yes"):
         assert f"\n{setting}\n" in text
 

@@ -6,6 +6,7 @@ Each question has a limit of time. What git does not answer is read from the fil
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,9 +52,10 @@ class LastKnown:
 
     def identity(self) -> Iterator[str]:
         """The name and the e-mail of this user, as far as git knows them."""
-        for name in ("user.name", "user.email"):
-            if found := self.setting(name):
-                yield found if name == "user.name" else f"<{found}>"
+        if name := os.environ.get("GIT_COMMITTER_NAME") or self.setting("user.name"):
+            yield name
+        if email := os.environ.get("GIT_COMMITTER_EMAIL") or self.setting("user.email"):
+            yield f"<{email}>"
 
     def _ask(self, *words: str) -> bytes | None:
         """What git prints; None if it fails. One that does not answer in time is not asked again."""

@@ -21,7 +21,8 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
             says = (
                 "this manifest was not made by pointsman: no Manifest: line names it, and it is no earlier good state "
                 "(an edit by hand, a squash that lost the message, or two ships that git merged into one): "
-                f"pointsman rollback {change.target} puts back what was good, pointsman publish --reship ships anew"
+                f"pointsman rollback {change.target} puts back what was good; if nothing was, use pointsman publish "
+                "--reship"
             )
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
         elif (
