@@ -21,6 +21,7 @@ from shop import GROCER, Kept, Shop, git, popularity
 from pointsman.cli.main import main as command_line
 from pointsman.errors import Problem, Refused
 from pointsman.report import status as status_text
+from pointsman.retention import markers
 from pointsman.serving.claims import claim_key, open_claims
 from pointsman.serving.states import LEFT_KEY, read_states, state_key
 from pointsman.state.claim import NAMESPACE, has_ended
@@ -255,6 +256,30 @@ def test_a_blob_that_is_missing_or_altered_is_not_pointed_to(shop: Shop) -> None
     assert shop.sync().exit_code == 0
     blob.write_bytes(data)
     assert outcome_of(break_it(shop)) == "claimed"
+
+
+@pytest.mark.slow
+def test_it_waits_for_gc_after_its_claim_and_then_looks_into_the_trash(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third, second, _ = manifests(shop)
+    blob = Path(json.loads(second)["current"]["popularity"].removeprefix("file://"))
+    marker = shop.store / ".pointsman/gc/other-0.json"
+    marker.parent.mkdir(parents=True)
+    marker.write_text(json.dumps({"v": 1, "versions": [blob.stem]}))
+    trash = shop.store / ".pointsman/trash/2030-01-01" / blob.relative_to(shop.store)
+
+    def pause(_: float) -> None:
+        assert claim_of(shop) is not None
+        assert shop.serving == third
+        trash.parent.mkdir(parents=True)
+        blob.rename(trash)
+        marker.unlink()
+
+    defaults = {**(markers.wait_for_markers.__kwdefaults__ or {}), "pause": pause}
+    monkeypatch.setattr(markers.wait_for_markers, "__kwdefaults__", defaults)
+    assert outcome_of(break_it(shop)) == "claimed"
+    assert (shop.serving, blob.exists(), marker.exists()) == (second, True, False)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ from pointsman import artifact
 from pointsman.cli import gc as command
 from pointsman.errors import Problem, Refused, Unreachable
 from pointsman.outcome import Outcome
+from pointsman.repo import present
+from pointsman.repo.repository import Repository
 from pointsman.retention import collect, look, markers
 from pointsman.retention.summary import SUMMARY
 from pointsman.state.documents import Tombstone
+from pointsman.state.objects import Oid
 from pointsman.store.directory import FileStore
 from pointsman.verbs import gc
 from pointsman.workspace import Workspace
@@ -222,17 +226,19 @@ def test_a_claim_keeps_what_is_retired_of_its_target(shop: Shop) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_record_of_an_open_branch_names_stays(shop: Shop) -> None:
+@pytest.mark.parametrize("name", ["registry/grocer/home/popularity/{}.json", "manifests/grocer/home/manifest.json"])
+def test_what_a_file_of_a_branch_or_of_a_ticket_to_land_names_stays(shop: Shop, name: str) -> None:
     orphan = blob(shop, b"orphan")
     git(shop.desk, "checkout", "-q", "-b", "records/somebody")
-    path = shop.desk / f"registry/grocer/home/popularity/{orphan.stem}.json"
-    path.write_text("{}")
+    path = shop.desk / name.format(orphan.stem)
+    path.write_text(f'{{"current": "{orphan.stem}"}}')
     git(shop.desk, "add", "-A")
     git(shop.desk, "commit", "-q", "-m", "a record")
-    git(shop.desk, "push", "-q", "origin", "HEAD:any/name/at-all")
+    ref = "refs/pointsman/landing/0" if name.startswith("registry") else "refs/heads/any/name/at-all"
+    git(shop.desk, "push", "-q", "origin", f"HEAD:{ref}")
     document = collected(shop, delete=True).document
     assert document["kept"] == [{"uri": f"file://{orphan}", "says": "a branch names it"}]
-    git(shop.origin, "update-ref", "-d", "refs/heads/any/name/at-all")
+    git(shop.origin, "update-ref", "-d", ref)
     assert collected(shop, delete=True).document["taken"] == 1
 
 
@@ -246,6 +252,28 @@ def test_what_no_document_of_a_branch_says_plainly_counts_by_its_digits(shop: Sh
     git(shop.desk, "commit", "-q", "-m", "a merge gone wrong")
     git(shop.desk, "push", "-q", "origin", "HEAD:odd")
     assert collected(shop, delete=True).document["kept"][0]["says"] == "a branch names it"
+
+
+@pytest.mark.slow
+def test_what_recsys_pipelines_has_beside_serving_elsewhere_and_beside_the_blobs_stays(shop: Shop) -> None:
+    with (shop.desk / "pointsman.toml").open("a") as settings:
+        settings.write(
+            f'[serving]\nmanifest = "file://{shop.root}/recsys/current/{{tenant}}/{{surface}}/manifest.json"\n'
+        )
+    commit(shop, NOW - 30 * DAY)
+    recorded, current, other = blob(shop, b"recorded"), blob(shop, b"current"), blob(shop, b"nobody's")
+    record = shop.root / f"recsys/records/grocer/home/popularity/{recorded.stem}.json"
+    pointer = shop.store / "registry/current/grocer/web/manifest.json"
+    for path in (record, pointer):
+        path.parent.mkdir(parents=True)
+        path.write_text(f'{{"version": "{current.stem}"}}')
+    (shop.root / "recsys/current").mkdir()
+    document = collected(shop, delete=True, max_share=1).document
+    assert {each["uri"]: each["says"] for each in document["kept"]} == {
+        f"file://{recorded}": "a record of recsys-pipelines names it",
+        f"file://{current}": "serving names it",
+    }
+    assert not other.exists()
 
 
 @pytest.mark.slow
@@ -303,6 +331,7 @@ def test_a_clone_with_its_own_serving_on_the_same_store_is_told_whose_the_store_
         assert (orphan.exists(), theirs.exists()) == (True, True)
     document = collected(shop, clone.desk, delete=True).document
     assert (document["taken"], orphan.exists(), theirs.exists()) == (1, False, True)
+    assert (document["live"], document["unknown"]) == (2, 2), "it has no record of grocer/web"
 
 
 def forked(shop: Shop) -> Shop:
@@ -499,6 +528,20 @@ def test_nothing_is_taken_past_the_life_of_a_marker(shop: Shop, monkeypatch: pyt
 
 
 @pytest.mark.slow
+def test_the_life_of_a_marker_begins_before_the_store_has_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphan = blob(shop, b"orphan")
+    clock, plain = [0.0], FileStore.create
+
+    def slow(store: FileStore, key: str, data: bytes) -> bool:
+        clock[0] += markers.LIFE + 1 if key.startswith(markers.MARKERS) else 0
+        return plain(store, key, data)
+
+    monkeypatch.setattr(FileStore, "create", slow)
+    monkeypatch.setattr(collect, "elapsed", lambda: clock[0])
+    assert (collected(shop, delete=True).exit_code, orphan.exists()) == (4, True)
+
+
+@pytest.mark.slow
 def test_many_go_in_batches_of_their_own_markers(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     orphans = [blob(shop, b"%d" % number) for number in range(5)]
     monkeypatch.setattr(collect, "MOST", 2)
@@ -543,6 +586,61 @@ def test_a_tombstone_that_went_after_the_survey_takes_nothing(shop: Shop, monkey
     monkeypatch.setattr(look.Party, "look", late)
     document = collected(shop, delete=True).document
     assert (document["taken"], document["kept"][0]["says"]) == (0, "it has no tombstone any more")
+
+
+def branch_of(shop: Shop, path: str, text: str) -> None:
+    """Push a branch that has a file."""
+    git(shop.desk, "checkout", "-q", "-B", "somebody")
+    (shop.desk / path).write_text(text)
+    git(shop.desk, "add", "-A")
+    git(shop.desk, "commit", "-q", "-m", "a branch")
+    git(shop.desk, "push", "-q", "origin", "HEAD:somebody")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moves", ["branch", "main"])
+def test_what_a_branch_names_after_the_survey_stays(shop: Shop, monkeypatch: pytest.MonkeyPatch, moves: str) -> None:
+    """A branch that comes, or one that had what main had, and main moved away from it."""
+    orphan = blob(shop, b"orphan")
+    manifest, plain = "manifests/grocer/home/manifest.json", look.Party.look
+    was = (shop.desk / manifest).read_text()
+    if moves == "main":
+        branch_of(shop, manifest, orphan.stem)
+        git(shop.desk, "push", "-q", "origin", "HEAD:main")
+
+    def late(party: look.Party, *, sure: bool = False) -> look.View:
+        if sure and moves == "branch":
+            branch_of(shop, f"registry/grocer/home/popularity/{orphan.stem}.json", "{}")
+        elif sure:
+            (shop.desk / manifest).write_text(was)
+            commit(shop, NOW)
+        return plain(party, sure=sure)
+
+    monkeypatch.setattr(look.Party, "look", late)
+    assert [each["says"] for each in collected(shop, delete=True).document["kept"]] == ["a branch names it"]
+    assert orphan.exists()
+
+
+@pytest.mark.slow
+def test_a_branch_that_is_merged_between_the_looks_at_main_and_at_branches_is_seen(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orphan = blob(shop, b"orphan")
+    plain, asked = present._every, [0]
+
+    def merged(repo: Repository) -> dict[str, Oid]:
+        asked[0] += 1
+        if asked[0] == 2:
+            git(shop.origin, "update-ref", "refs/heads/main", "somebody")
+            git(shop.origin, "update-ref", "-d", "refs/heads/somebody")
+        found = plain(repo)
+        if asked[0] == 1:  # that look is before the survey
+            branch_of(shop, f"registry/grocer/home/popularity/{orphan.stem}.json", "{}")
+        return found
+
+    monkeypatch.setattr(present, "_every", merged)
+    assert collected(shop, delete=True).document["kept"][0]["says"] == "it was recorded meanwhile"
+    assert (orphan.exists(), asked[0] > 2) == (True, True)
 
 
 @pytest.mark.slow
@@ -696,6 +794,25 @@ def test_what_is_not_in_the_trash_is_told(shop: Shop, text: str, says: str) -> N
 
 
 @pytest.mark.slow
+def test_digits_with_which_several_versions_begin_name_none(shop: Shop) -> None:
+    seen: dict[str, bytes] = {}
+    for number in count():
+        data = str(number).encode()
+        digits = hashlib.sha256(data).hexdigest()[:4]
+        if digits in seen:
+            break
+        seen[digits] = data
+    for each in (seen[digits], data):
+        blob(shop, each)
+    collected(shop, delete=True, max_share=1)
+    with pytest.raises(Problem, match=f"several versions begin with {digits} .*: give more digits"):
+        restored(shop, digits)
+    with pytest.raises(Problem, match="several versions begin"):
+        collected(shop, delete=True, no_trash=(digits,))
+    assert len(trash(shop)) == 2
+
+
+@pytest.mark.slow
 def test_a_retired_version_is_not_restored(shop: Shop) -> None:
     old, _ = versions(shop)
     retire(shop, old)
@@ -820,6 +937,23 @@ def test_whoever_points_to_a_version_waits_while_a_marker_names_it(
     monkeypatch.setattr(markers.wait_for_markers, "__kwdefaults__", defaults)
     verb(shop)
     assert waited == [1.0]
+
+
+@pytest.mark.slow
+def test_restoring_waits_while_a_marker_names_the_version(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphan = blob(shop, b"orphan")
+    collected(shop, delete=True)
+    marker = shop.store / ".pointsman/gc/other-0.json"
+    marker.write_text(json.dumps({"v": 1, "versions": [orphan.stem]}))
+
+    def pause(_: float) -> None:
+        assert not orphan.exists()
+        marker.unlink()
+
+    defaults = {**(markers.wait_for_markers.__kwdefaults__ or {}), "pause": pause}
+    monkeypatch.setattr(markers.wait_for_markers, "__kwdefaults__", defaults)
+    assert restored(shop, orphan.stem) == 1
+    assert not marker.exists()
 
 
 @pytest.mark.slow

@@ -75,6 +75,19 @@ def test_a_ship_of_a_retired_version_whose_bytes_are_gone_has_one_reason(shop: S
 
 
 @pytest.mark.slow
+def test_sync_does_not_put_back_from_the_trash_what_was_retired(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)
+    (version,) = versions(shop)
+    bury(shop, version)
+    blob = shop.store / f"grocer/home/popularity/{version}.json"
+    trash = shop.store / f".pointsman/trash/2030-01-01/grocer/home/popularity/{version}.json"
+    trash.parent.mkdir(parents=True)
+    blob.rename(trash)
+    assert [each.outcome for each in shop.sync().value.targets] == ["refused"]
+    assert not blob.exists()
+
+
+@pytest.mark.slow
 def test_a_retired_version_stops_its_own_target_alone(shop: Shop, tmp_path: Path) -> None:
     old = popularity(tmp_path / "p1.json", 10)
     shop.publish(old, record_only=True)

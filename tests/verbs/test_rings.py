@@ -22,9 +22,10 @@ from pointsman.retention.served import versions_named, waiting
 from pointsman.serving.fence import SYNCED
 from pointsman.serving.given import GIVING
 from pointsman.serving.seen import Seen
+from pointsman.state.documents import Tombstone
 from pointsman.state.ring import given_key
 from pointsman.store import file_tags
-from pointsman.verbs import at, site
+from pointsman.verbs import at, gc, site
 from pointsman.verbs.sync_target import Targets
 
 
@@ -315,6 +316,17 @@ def test_gc_leaves_what_a_ring_may_still_be_given(shop: RingShop) -> None:
         assert found == {path.stem for path in shop.store.rglob("popularity/*.json")} - versions_named(
             shop.serves("prod") or b""
         )
+    shop.pull()
+    with (shop.desk / "pointsman.toml").open("a") as text:
+        text.write("[retention]\nkeep_days = 0\nkeep_ships = 0\nwait_days = 0\n")
+    middle = sorted(shop.store.rglob("popularity/*.json"), key=lambda path: path.stat().st_mtime_ns)[2]
+    stone = Tombstone("grocer", "home", "popularity", middle.stem, "it is not needed")
+    (shop.desk / stone.path).write_bytes(stone.render())
+    shop.push("retire it")
+    with shop.open() as repo:
+        run = gc.gc(shop.workspace(repo), gc.Request(delete=True)).value
+    assert [each.says for each in run.kept] == ["serving still points to it"]
+    assert middle.exists()
     shop.pass_over(later=2 * HOUR)
     with shop.open() as repo:
         assert waiting(shop.workspace(repo).gate, settings, repo.refresh()) == set()
