@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,15 +90,6 @@ def test_help_is_what_a_terminal_gets(capsys: pytest.CaptureFixture[str], monkey
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["pr", "merge", "--help"]) == 0
     assert capsys.readouterr().out == (FACE / "pointsman-pr-merge.txt").read_text()
-
-
-def test_the_library_of_the_readme_is_there() -> None:
-    text = (ROOT / "README.md").read_text()
-    (program,) = re.findall(r"## As a library\n\n```python\n(.*?)```", text, re.DOTALL)
-    artifact = next((ROOT / "tests" / "samples").rglob("popularity/*/*.json"))
-    program = program.replace('"popularity.json"', repr(str(artifact)))
-    out = subprocess.check_output([sys.executable, "-c", f"{program}\nprint(artifact.Reference)"], text=True)
-    assert re.match(r"[0-9a-f]{64} \{'items': \d+\}\n<class", out)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pointsman import __version__
 
 ROOT = Path(__file__).parents[2]
 BUILD = "import sys, setuptools.build_meta as backend; print(getattr(backend, sys.argv[1])(sys.argv[2]))"
+SOURCES = ("tool", "share", "pyproject.toml", "README.md", "LICENSE")
 SHARED = ("share/man/man1/pointsman.1", "share/bash-completion/completions/pointsman")
 
 
@@ -27,6 +28,14 @@ def tracked(*places: str) -> list[str]:
     words = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", *places]
     found = subprocess.check_output(words, text=True).split("\0")
     return sorted({name for name in found if name and (ROOT / name).is_file()})
+
+
+def copy(source: Path, *places: str) -> Path:
+    """What a checkout has of these places, at `source`."""
+    for name in tracked(*places):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, source / name)
+    return source
 
 
 def build(source: Path, kind: str, out: Path) -> Path:
@@ -41,10 +50,7 @@ def build(source: Path, kind: str, out: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_wheel_of_the_sdist_is_whole_and_plays_the_demo_away_from_the_repository(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    for name in tracked("tool", "share", "pyproject.toml", "README.md", "LICENSE"):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, source / name)
+    source = copy(tmp_path / "source", *SOURCES)
     sdist = build(source, "sdist", tmp_path / "dist")
     assert sdist.name == f"pointsman-{__version__}.tar.gz"
     with tarfile.open(sdist) as archive:
@@ -79,12 +85,7 @@ def test_the_action_puts_the_tool_of_its_commit_on_the_path(tmp_path: Path) -> N
     action = yaml.safe_load((ROOT / "action.yml").read_text())
     python, install = action["runs"]["steps"]
     assert re.fullmatch(r"actions/setup-python@[0-9a-f]{40}", python["uses"])
-    source = tmp_path / "action"
-    for name in tracked(
-        "tool", "share", "pyproject.toml", "README.md", "LICENSE", "requirements.txt", ".ci/install-action.sh"
-    ):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, source / name)
+    source = copy(tmp_path / "action", *SOURCES, "requirements.txt", ".ci/install-action.sh")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
     environment = {

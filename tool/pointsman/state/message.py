@@ -36,7 +36,9 @@ _LINES = {
 }
 _EXACT = {kind: re.compile(line) for kind, line in _LINES.items()}
 _KINDS = {line.partition(":")[0]: kind for kind, line in _LINES.items()}
+_RUN = re.compile(r"https?://(?P<user>[^/?#@]*@)?[^\s/?#@:]+(:\d+)?([/?#]\S*)?", re.IGNORECASE)
 _CONTROL = re.compile(f"[{_CONTROLS}]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ENDS_IN_TEXT = ("accept", "broke_glass", "run", "reason")
 _BEGINNING = re.compile(
     rf"(?:^|\s)({'|'.join(_KINDS)}):(?=\s|$)"
@@ -254,6 +256,8 @@ def _versions(said: Said, slot: str) -> tuple[str | None, str | None]:
 
 def check_value(text: str, what: str) -> str:
     """`text` if it fits into one line of a message; Problem if not, because it could forge a line."""
+    if _SURROGATE.search(text):
+        raise Problem(f"{what} is not UTF-8: {text!r}")
     if _CONTROL.search(text):
         raise Problem(f"{what} has a line break or another control character: write it as one line of text")
     if not text.strip() or text != text.strip():
@@ -263,6 +267,16 @@ def check_value(text: str, what: str) -> str:
         raise Problem(f"{what} has the word {found[1]}:, {says}")
     if len(text) > 1000:
         raise Problem(f"{what} has {len(text)} characters: write at most 1000")
+    return text
+
+
+def check_run(text: str) -> str:
+    """`text` if it is the URL of a pipeline run, which is stored for ever; Problem if not, or if it has a password."""
+    found = _RUN.fullmatch(text)
+    if found is None:
+        raise Problem(f"{text!r} is not a URL, such as https://ci.example/runs/7")
+    if found["user"] is not None:
+        raise Problem("a URL here is stored for ever: leave out the user and the password")
     return text
 
 

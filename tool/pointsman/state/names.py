@@ -117,6 +117,19 @@ class Pattern:
         return f"{self.tenant}/{self.surface}"
 
 
+def target_or_pattern(text: str) -> Target | Pattern:
+    """The target written as tenant/surface, or the pattern if it has a `*` or a `?`; Problem for another form."""
+    return (Pattern if "*" in text or "?" in text else Target).parse(text)
+
+
+def slot_of(text: str) -> tuple[Target, str]:
+    """The target and the artifact type written as tenant/surface:type; Problem for another form."""
+    target, colon, slot = text.partition(":")
+    if not colon:
+        raise Problem(f"{text!r} is not TARGET:TYPE, such as grocer/home:cooc")
+    return Target.parse(target), check_name(slot, "type")
+
+
 def short(name: str) -> str:
     """The first 12 digits of a version, a commit id or a hash: what messages show of it."""
     return name[:12]
