@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -31,6 +32,20 @@ def test_every_name_of_the_library_is_there_has_words_and_is_on_a_page() -> None
     assert sorted(name for names in eval(listed).values() for name in names) == list(api.__all__)  # noqa: S307
 
 
+def test_the_pages_use_no_name_that_is_not_of_the_library() -> None:
+    for page in ("../README.md", "library.md", "orchestrators.md"):
+        for block in blocks(page, "python"):
+            tree = ast.parse(block)
+            used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _is_api(node.value)}
+            assert used <= {*api.__all__}, page
+            imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+            assert not [name for name in imported if name and name.startswith("pointsman.")], page
+
+
+def _is_api(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "api"
+
+
 @pytest.mark.slow
 def test_what_the_page_shows_ships_and_goes_back(tmp_path: Path) -> None:
     (tmp_path / "pointsman").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pointsman "$@"\n')
@@ -41,15 +56,18 @@ def test_what_the_page_shows_ships_and_goes_back(tmp_path: Path) -> None:
     environment = {**os.environ, **identity, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     prepared = ["bash", "-euo", "pipefail", "-c", "\n".join(blocks("library.md", "sh"))]
     subprocess.run(prepared, check=True, cwd=place, env=environment, stdout=subprocess.DEVNULL)
-    program = [sys.executable, "-c", "\n".join(blocks("library.md", "python"))]
+    once_more = 'print(publish_run("origin.git", ["monday.json"], "https://ci.example/runs/3"))'
+    shown = [*blocks("library.md", "python"), blocks("orchestrators.md", "python")[0], once_more]
+    program = [sys.executable, "-c", "\n".join(shown)]
     told = subprocess.check_output(program, cwd=place, env=environment, text=True).splitlines()
     assert re.fullmatch("grocer/home merged [0-9a-f]{40}", told[0])
     assert re.fullmatch("grocer/home [0-9a-f]{64} in-sync", told[1])
     assert [line.split()[1] for line in told[2:4]] == ["ship", "ship"]
-    assert told[-2] == "merged"
-    assert re.fullmatch(r"[0-9a-f]{64} \{'items': 2\}", told[-1])
+    assert told[-3] == "merged"
+    assert re.fullmatch(r"[0-9a-f]{64} \{'items': 2\}", told[-2])
+    assert told[-1] == "['grocer/home: unchanged']"
     served = (place / "store/registry/current/grocer/home/manifest.json").read_text()
-    assert told[-1].split()[0] in served  # Monday's again
+    assert told[-2].split()[0] in served  # Monday's again
 
 
 @pytest.mark.slow

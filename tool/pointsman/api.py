@@ -70,7 +70,7 @@ _AGAIN = {kind.exit_code: kind for kind in (Unreachable, MovedFirst)}
 
 @contextlib.contextmanager
 def open_repository(spec: str | os.PathLike[str] = ".") -> Iterator[Repository]:
-    """Open a manifest repository, as `pointsman -C` does.
+    """Open a manifest repository, as `pointsman -C` does. It is for a `with` statement.
 
     Of a URL, a partial clone is made in a temporary directory, which goes when the context ends. Tokens of a forge
     and credentials of a store come from the environment, as for the commands.
@@ -94,7 +94,7 @@ class Repository:
     Each method looks at the origin anew. Targets are texts such as `grocer/home`; several take patterns such as
     `grocer/*`, too. Times are texts: `now`, `2h` (ago), `2026-03-02`, or RFC 3339.
 
-    Every method raises `Problem` for what its caller must mend, such as a target or a time that is none. It raises
+    Every method raises `Problem` for what its caller must fix, such as a target or a time that is none. It raises
     `Unreachable` if the origin, the store or the disk gave no answer or said no, and `MovedFirst` if someone else
     moved first: then calling again is right.
     """
