@@ -57,7 +57,7 @@ class Stage:
     def run(self, *works: str, **more: int) -> Run:
         fresh(self.template, self.root)
         found = [(f"{name} {place}", getattr(self, name)) for place, name in enumerate(works)]
-        return Run(self.store, found, naps=more.get("naps", 0), harm=more.get("harm", 0))
+        return Run(found, naps=more.get("naps", 0), harm=more.get("harm", 0))
 
     # what each of them does
 

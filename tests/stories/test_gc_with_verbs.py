@@ -11,11 +11,20 @@ import random
 import pytest
 from gc_depot import Depot
 from gc_schedules import explore, take_over, wander
+from seaweed import Server
 
 
 @pytest.fixture(scope="module")
 def depot(tmp_path_factory: pytest.TempPathFactory) -> Depot:
     return Depot.make(tmp_path_factory.mktemp("depot"))
+
+
+@pytest.fixture(scope="module")
+def in_bucket(tmp_path_factory: pytest.TempPathFactory, _server: Server) -> Depot:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in _server.environment.items():
+            patch.setenv(name, value)
+        return Depot.make(tmp_path_factory.mktemp("depot"), _server)
 
 
 CASES = [
@@ -40,6 +49,12 @@ CASES = [
     ),
     pytest.param(("sync", "merge", "collect"), {"naps": 1}, id="sync and a merge", marks=pytest.mark.slow),
     pytest.param(("revert", "collect"), {"naps": 1}, id="a revert and a purge", marks=pytest.mark.slow),
+    pytest.param(
+        ("break_glass", "retire", "collect"),
+        {"harm": 1},
+        id="break-glass and the retirement of its goal",
+        marks=pytest.mark.slow,
+    ),
     pytest.param(("retire", "revert_old", "collect"), {"naps": 1}, id="a tombstone, its revert and a ship"),
     pytest.param(("publish_fork", "collect"), {"naps": 1}, id="a fork that nobody knows of", marks=pytest.mark.slow),
     pytest.param(
@@ -51,6 +66,14 @@ CROWDS = [
     ("retire", "revert_old", "roll_back", "collect"),
     ("publish_fork", "publish", "collect_both", "collect_late"),
     ("revert", "sync", "sync_fork", "collect_both"),
+    ("break_glass", "retire", "sync", "collect", "collect_late"),
+]
+IN_BUCKET = [
+    ("publish", "collect"),
+    ("revert", "collect", "collect_late"),
+    ("break_glass", "retire", "collect"),
+    ("retire", "revert_old", "sync", "collect"),
+    ("publish_fork", "merge", "collect_both", "collect_late"),
 ]
 
 
@@ -75,4 +98,15 @@ def test_in_a_crowd_nothing_is_lost(
 ) -> None:
     take_over(monkeypatch)
     found = wander(lambda: depot.run(*works, naps=2, harm=1), depot.wrong, runs=rounds, dice=dice)
+    assert found.wrong == "", found.said
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize("works", IN_BUCKET, ids=" ".join)
+def test_in_a_bucket_nothing_is_lost(
+    in_bucket: Depot, monkeypatch: pytest.MonkeyPatch, dice: random.Random, rounds: int, works: tuple[str, ...]
+) -> None:
+    take_over(monkeypatch)
+    found = wander(lambda: in_bucket.run(*works, naps=1, harm=2), in_bucket.wrong, runs=rounds, dice=dice)
     assert found.wrong == "", found.said

@@ -1,5 +1,7 @@
 """A store that two repositories may share, everybody who works at it with the real verbs, and what must be true of it.
 
+It is a directory or a bucket. Of a bucket the directory is a copy, made before a run and again before it is judged.
+
 The first repository has four versions: one that is current, one before it, one that an open ship waits to point to,
 and one whose blob gc took long ago, with a tombstone. There is an orphan that a publish is about to want, and much that
 is somebody else's. All blobs are old. The second repository is a fork, which nobody knows of before it does something.
@@ -11,14 +13,20 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
+import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import obstore
 from clocks import clock_at
 from gc_schedules import Run, fresh
+from obstore.store import S3Store
+from seaweed import BUCKET, Server
 from shop import CALM, GROCER, Shop, git, popularity
 
 from pointsman.artifact import Artifact
@@ -29,15 +37,22 @@ from pointsman.repo.open import open_repository
 from pointsman.repo.origin import MAIN, Move
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
+from pointsman.state.claim import NAMESPACE
 from pointsman.state.documents import Tombstone
-from pointsman.verbs import gc, pr, publish, retire, rollback, ship, sync
+from pointsman.verbs import break_glass, gc, pr, publish, retire, rollback, ship, sync
 from pointsman.verbs.retire_plan import Request as Retirement
 from pointsman.workspace import Workspace
 
 NOW = 1_900_000_000
 SKEW = 300  # seconds by which the clock of one machine is ahead, and that of another behind
 DAY = 86400
-SETTINGS = "[retention]\nwait_days = 0\nkeep_days = 0\nkeep_ships = 0\n"
+SETTINGS = """[retention]
+wait_days = 0
+keep_days = 0
+keep_ships = 0
+[audit]
+allowed_signers = "allowed_signers"
+"""
 BLOBS = "grocer/home/popularity"
 FOREIGN = (
     "notes.txt", f"{BLOBS}/latest.json", f"{BLOBS}/{'A' * 64}.json", f"sandbox/web/popularity/{'b' * 64}.json",
@@ -58,12 +73,22 @@ class Depot:
     offered: str  # its ship is open
     gone: str  # retired, and in the trash since long ago
     wanted: Path  # the file of an artifact whose blob is there without a record
+    bucket: S3Store | None
     shared: bool = False  # the other repository is at work, too
 
     @classmethod
-    def make(cls, base: Path) -> Depot:
-        """Publish, ship, retire and collect, until all of that is there."""
-        shop = Shop(base / "world", SETTINGS)
+    def make(cls, base: Path, server: Server | None = None) -> Depot:
+        """Publish, ship, retire and collect, until all of that is there; in a bucket of a server, if there is one."""
+        prefix = f"depot-{uuid.uuid4().hex}"
+        bucket = server.client(prefix) if server is not None else None
+        place = f'endpoint = "{server.endpoint}"\nallow_http = true\n' if server is not None else ""
+        url = f"s3://{BUCKET}/{prefix}" if server is not None else f"file://{base}/world/store"
+        shop = Shop(base / "world", place + SETTINGS, url)
+        make_key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ann", "-f", str(shop.root / "ann")]
+        subprocess.run(make_key, check=True)
+        kind, key, _ = (shop.root / "ann.pub").read_text().split()
+        (shop.desk / "allowed_signers").write_text(f'ann@example.org namespaces="{NAMESPACE}" {kind} {key}\n')
+        shop.push("a signer")
         files = [popularity(shop.root / f"{day}.json", 10 + day, day=day) for day in range(1, 6)]
         versions = [_version(file) for file in files]
         shop.publish(files[0], merge=True)
@@ -71,11 +96,13 @@ class Depot:
         shop.publish(files[1], merge=True)
         shop.sync()
         shop.publish(files[2])
-        depot = cls(base / "world", base / "template", versions[0], versions[1], versions[2], versions[3], files[4])
+        old, current, offered, gone = versions[:4]
+        depot = cls(base / "world", base / "template", old, current, offered, gone, files[4], bucket)
         with depot.workspace() as there:
             retire.retire(there, Retirement(versions=(depot.gone,), reason="old", merge=True))
             _age(shop.store)
             gc.gc(there, gc.Request(delete=True))
+        depot.look()
         (taken,) = (shop.store / ".pointsman/trash").rglob("*.json")
         grave = shop.store / f".pointsman/trash/2026-01-01/{BLOBS}/{taken.name}"
         grave.parent.mkdir(parents=True)
@@ -87,7 +114,7 @@ class Depot:
             path = shop.store / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"theirs")
-        _fork(shop)
+        _fork(shop, f'[store]\nurl = "{url}"\n{place}')
         _age(shop.store)
         shop.root.rename(depot.template)
         return depot
@@ -96,12 +123,35 @@ class Depot:
     def store(self) -> Path:
         return self.root / "store"
 
+    def look(self) -> None:
+        """Copy what is in the bucket, if it is one."""
+        if self.bucket is None:
+            return
+        shutil.rmtree(self.store, ignore_errors=True)
+        for key in self._keys():
+            path = self.store / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(obstore.get(self.bucket, key).bytes())
+
+    def _keys(self) -> set[str]:
+        return {meta["path"] for page in obstore.list(self.bucket) for meta in page} if self.bucket else set()
+
+    def _fill(self) -> None:
+        if self.bucket is None:
+            return
+        files = {str(path.relative_to(self.store)): path for path in self.store.rglob("*") if path.is_file()}
+        for key in self._keys() - files.keys():
+            obstore.delete(self.bucket, key)
+        for key, path in files.items():
+            obstore.put(self.bucket, key, path.read_bytes())
+
     def run(self, *works: str, **more: int) -> Run:
         """A run of these from the beginning. A name is that of a method."""
         fresh(self.template, self.root)
+        self._fill()
         self.shared = any("fork" in name or "both" in name for name in works)
         found = [(f"{name} {place}", getattr(self, name)) for place, name in enumerate(works)]
-        return Run(self.store, found, naps=more.get("naps", 0), harm=more.get("harm", 0))
+        return Run(found, naps=more.get("naps", 0), harm=more.get("harm", 0))
 
     @contextlib.contextmanager
     def workspace(self, name: str = "origin.git", *, skew: int = 0) -> Iterator[Workspace]:
@@ -146,6 +196,11 @@ class Depot:
 
     def roll_back(self) -> Any:
         return self._does(rollback.roll_back, rollback.Request((GROCER,), now=True, reason="broken"))
+
+    def break_glass(self) -> Any:
+        """To what was current before, with a claim that holds."""
+        request = break_glass.Request(GROCER, "broken", key=str(self.root / "ann"))
+        return break_glass.break_glass(self.root / "desk", request, lambda _: None, clock=clock_at(NOW))
 
     def retire(self) -> Any:
         """Of what was current before."""
@@ -211,6 +266,7 @@ class Depot:
 
         What serving points to is there at any rest, but where a gc slept right before it took.
         """
+        self.look()
         if touched := [name for name in FOREIGN if not _is(self.store / name, b"theirs")]:
             return f"touched: {touched}"
         if not run.overslept and (gone := [each for each in self._served() if not self._has(each)]):
@@ -220,11 +276,13 @@ class Depot:
         collect = self.collect_both if self.shared else self.collect
         for verb in (collect, self.sync, *([self.sync_fork] if self.shared else [])):
             verb()
+        self.look()
         if lacking := [each for each in sorted(self._needed() | self._served()) if not self._has(each)]:
             return f"not back after the next run: {lacking}"
         again = collect().document
         if again["taken"] or again["restored"] or again["purged"]:
             return f"does not converge: {again}"
+        self.look()
         if touched := [name for name in FOREIGN if not _is(self.store / name, b"theirs")]:
             return f"touched: {touched}"
         return ""
@@ -235,6 +293,7 @@ class Depot:
 
     def _anywhere(self, days: str = "*") -> set[str]:
         """What is in its place, or in the trash below such directories."""
+        self.look()
         found = [*self.store.glob(f"{BLOBS}/*.json"), *self.store.glob(f".pointsman/trash/{days}/{BLOBS}/*.json")]
         return {path.stem for path in found if hashlib.sha256(path.read_bytes()).hexdigest() == path.stem}
 
@@ -252,14 +311,14 @@ class Depot:
         return found
 
 
-def _fork(shop: Shop) -> None:
+def _fork(shop: Shop, store: str) -> None:
     """Another repository with the same records and store, and a serving of its own. It has not published yet."""
     origin, desk = shop.root / "fork.git", shop.root / "fork"
     git(shop.root, "clone", "-q", "--bare", str(shop.origin), str(origin))
     git(origin, "remote", "remove", "origin")
     git(shop.root, "clone", "-q", str(origin), str(desk))
     served = f'[serving]\nmanifest = "file://{shop.root}/served/{{tenant}}/{{surface}}.json"\n'
-    (desk / "pointsman.toml").write_text(f'[store]\nurl = "file://{shop.store}"\n{SETTINGS}{served}{CALM}')
+    (desk / "pointsman.toml").write_text(f"{store}{SETTINGS}{served}{CALM}")
     git(desk, "commit", "-qam", "its own serving")
     git(desk, "push", "-q", "origin", "HEAD:main")
     for ref in git(origin, "for-each-ref", "--format=%(refname)").splitlines():

@@ -1,7 +1,7 @@
 """gc, publishers and people, driven step by step: every call to the store and to the origin waits until it is let go.
 
-The code is the real one, on a real directory and a real repository that is its own origin. What is modelled is what it
-cannot rely on: who comes first, who dies, whose answer gets lost, and how long a machine sleeps.
+The code is the real one, on a real directory or bucket and a real repository that is its own origin. What is modelled
+is what it cannot rely on: who comes first, who dies, whose answer gets lost, and how long a machine sleeps.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.turns import Turns
 from pointsman.retention import collect, markers
 from pointsman.retention.trash import TRASH
+from pointsman.store.base import Store
+from pointsman.store.bucket import Bucket
 from pointsman.store.directory import FileStore
 
 GOES, DIES, LOSES = "goes", "dies", "loses the answer"
@@ -53,7 +55,7 @@ class Actor:
     work: Callable[[], Any]
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     waits: str = ""
-    since: tuple[float, int, frozenset[str]] | None = None  # a waiter: what it saw when it began to wait
+    since: tuple[float, int, int] | None = None  # a waiter: what it saw when it began to wait
     lock: str = ""  # what it wants to have alone
     answer: str = GOES
     ended: str = ""
@@ -68,14 +70,14 @@ class Run:
 
     current: Run | None = None
 
-    def __init__(self, store: Path, works: Sequence[tuple[str, Callable[[], Any]]], *, naps: int, harm: int) -> None:
-        self.store = store
+    def __init__(self, works: Sequence[tuple[str, Callable[[], Any]]], *, naps: int, harm: int) -> None:
         self.actors = [Actor(*each) for each in works]
         self.naps = naps
         self.harm = harm
         self.clock = 0.0
         self.overslept = False  # a gc slept right before it took: only the trash helps then
         self.landed = 0  # how often refs were moved
+        self.marked = 0  # how often markers came or went
         self.locked: set[str] = set()
         self.said: list[str] = []
         self._local = threading.local()
@@ -97,10 +99,8 @@ class Run:
             raise Unreachable(f"the answer to {label} was lost")
         return found
 
-    def _seen(self) -> tuple[float, int, frozenset[str]]:
-        there = self.store / ".pointsman/gc"
-        names = frozenset(path.name for path in there.iterdir()) if there.is_dir() else frozenset()
-        return self.clock, self.landed, names
+    def _seen(self) -> tuple[float, int, int]:
+        return self.clock, self.landed, self.marked
 
     def ways(self) -> list[Decision]:
         """Every way in which it can go on now. Who waits for a marker only looks again if something has changed."""
@@ -194,15 +194,17 @@ def take_over(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return asked
 
-    def stepping(name: str) -> Callable[..., Any]:
-        plain = getattr(FileStore, name)
+    def stepping(kind: type[FileStore] | type[Bucket], name: str) -> Callable[..., Any]:
+        plain = getattr(kind, name)
 
-        def call(store: FileStore, *words: Any, **more: Any) -> Any:
+        def call(store: Store, *words: Any, **more: Any) -> Any:
             if name == "move":
                 words = (*words[:-1], pausing(*words))
 
             def act() -> Any:
                 found = plain(store, *words, **more)
+                if Run.current is not None and words and str(words[0]).startswith(markers.MARKERS):
+                    Run.current.marked += name in _WRITES
                 return list(found) if name in ("keys", "objects") else found
 
             run = Run.current
@@ -211,8 +213,11 @@ def take_over(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return call
 
-    for name in _CALLS:
-        monkeypatch.setattr(FileStore, name, stepping(name))
+    for kind in (FileStore, Bucket):
+        for name in _CALLS:
+            monkeypatch.setattr(kind, name, stepping(kind, name))
+    for name in ("at_once", "reads_at_once"):  # other threads are nobody's steps
+        monkeypatch.setattr(Bucket, name, 1)
     _take_over_locks(monkeypatch)
     _take_over_refs(monkeypatch)
     refresh = Repository.refresh
