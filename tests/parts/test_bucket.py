@@ -170,6 +170,28 @@ def test_a_move_rides_out_a_fault_that_passes_and_leaves_everything_where_it_is_
     assert spoilt.move("t/s/none.json", OLD, 1, lambda: True) is False
 
 
+@pytest.mark.slow
+def test_a_copy_that_is_not_there_although_the_store_says_so_costs_nothing(
+    s3: Server, url: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.create(OLD, WAS)
+    monkeypatch.setattr(obstore, "copy", lambda *_: None)
+    with pytest.raises(Unreachable, match="is not the copy that was asked for"):
+        bucket.move(OLD, NEW, len(WAS), lambda: True)
+    assert contents(s3, url) == {OLD: WAS}
+
+
+@pytest.mark.slow
+def test_a_listing_that_breaks_off_does_not_end(
+    s3: Server, url: str, between: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(s3, url).create(OLD, WAS)
+    monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "0.3")
+    between.forget(lambda each: "500" if each.method == "GET" else None)
+    with pytest.raises(Unreachable, match="cannot list"):
+        list(at(s3, url, between.endpoint).objects(""))
+
+
 def test_a_create_that_finds_other_bytes_after_a_lost_answer_says_that_something_is_there(
     s3: Server, url: str, between: Proxy
 ) -> None:

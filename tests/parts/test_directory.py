@@ -10,6 +10,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Timer
@@ -90,6 +91,13 @@ def test_what_leaves_the_trash_takes_its_empty_directories_with_it_and_no_others
 
 
 @pytest.mark.slow
+def test_what_is_moved_counts_as_written_then(store: FileStore) -> None:
+    store.create("t/s/old.json", b"x")
+    os.utime(store.root / "t/s/old.json", (1, 1))
+    assert store.move("t/s/old.json", "t/s/new.json", 1, lambda: True)
+    assert (store.written("t/s/new.json") or 0) > time.time() - 3600
+
+
 def test_a_disk_that_is_full_is_said_leaves_no_half_a_blob_and_running_again_finishes(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     shop.store.mkdir()

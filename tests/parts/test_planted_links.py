@@ -91,9 +91,11 @@ def test_what_is_no_file_is_no_object_and_whoever_needs_one_there_is_told(
         lambda: store.create(KEY, b"ours"),
         lambda: store.replace(KEY, b"ours", was=None),
         lambda: store.delete(KEY, was="1-1-1"),
+        lambda: store.move(KEY, ".pointsman/trash/2026-01-01/x", 0, lambda: True),
     ):
         with pytest.raises(Blocked, match="stands there, not a file: take it away"), store.locked(""):
             call()
+    assert os.path.lexists(store.root / KEY)
 
 
 def test_a_create_where_a_link_leads_nowhere_says_so(store: FileStore, victim: Path) -> None:

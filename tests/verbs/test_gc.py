@@ -622,6 +622,22 @@ def test_what_a_branch_names_after_the_survey_stays(shop: Shop, monkeypatch: pyt
 
 
 @pytest.mark.slow
+def test_a_pointer_that_is_written_after_the_survey_is_read_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphan, plain = blob(shop, b"orphan"), look.Party.look
+    pointer = shop.store / "registry/current/grocer/home/manifest.json"
+    os.utime(pointer, (1, 1))
+
+    def late(party: look.Party, *, sure: bool = False) -> look.View:
+        if sure:
+            pointer.write_text(orphan.stem)
+        return plain(party, sure=sure)
+
+    monkeypatch.setattr(look.Party, "look", late)
+    assert collected(shop, delete=True).document["kept"][0]["says"] == "serving names it"
+    assert orphan.exists()
+
+
+@pytest.mark.slow
 def test_a_branch_that_is_merged_between_the_looks_at_main_and_at_branches_is_seen(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
