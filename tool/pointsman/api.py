@@ -155,7 +155,7 @@ class Repository:
                 all_or_nothing=all_or_nothing,
                 dry_run=dry_run,
             )
-            return self._noted(publish_verb.publish(self._workspace.again(), request))
+            return self._noted(publish_verb.publish(self._anew, request))
 
     def sync(self, *, dry_run: bool = False, heal: bool = True, prune: bool = False) -> Outcome[Synced]:
         """Make serving equal to main.
@@ -166,12 +166,12 @@ class Repository:
             prune: delete pointers whose manifest is gone from main.
 
         Returns:
-            What became of each pointer; times are in seconds. Exit code 5, or 1 if it is so of all, if a target was
-                refused and keeps its last good manifest; 3 if one of several places could not be reached.
+            What became of each pointer; times are in seconds. Exit code 5 if a target was refused and keeps its last
+                good manifest, 3 if one of several places could not be reached.
         """
         orders = sync_verb.Orders(dry_run=dry_run, heal=heal, prune=prune)
         with _told():
-            return self._noted(sync_verb.sync(self._workspace.again(), orders))
+            return self._noted(sync_verb.sync(self._anew, orders))
 
     def roll_back(
         self,
@@ -220,7 +220,7 @@ class Repository:
                 accept=_texts(accept),
                 dry_run=dry_run,
             )
-            return self._noted(rollback_verb.roll_back(self._workspace.again(), request))
+            return self._noted(rollback_verb.roll_back(self._anew, request))
 
     def status(self, targets: Sequence[str] = ()) -> Status:
         """What is current, since when, by whom, and whether serving has it.
@@ -229,7 +229,7 @@ class Repository:
             targets: targets and patterns; default: all.
         """
         with _told():
-            return status_verb.status(self._workspace.again(), tuple(map(target_or_pattern, _texts(targets)))).value
+            return status_verb.status(self._anew, tuple(map(target_or_pattern, _texts(targets)))).value
 
     def at(self, when: str, target: str, *, ring: str = "") -> InForce:
         """What was current at a time, and by whose commit.
@@ -243,7 +243,7 @@ class Repository:
             Problem: there was nothing then.
         """
         with _told():
-            return at_verb.at(self._workspace.again(), when, Target.parse(target), ring).value
+            return at_verb.at(self._anew, when, Target.parse(target), ring).value
 
     def log(
         self,
@@ -266,7 +266,12 @@ class Repository:
         with _told():
             chosen = tuple(map(target_or_pattern, _texts(targets)))
             query = log_verb.Query(targets=chosen, since=since, until=until, run=run, most=most)
-            return log_verb.log(self._workspace.again(), query).value.events
+            return log_verb.log(self._anew, query).value.events
+
+    @property
+    def _anew(self) -> Workspace:
+        """With nothing remembered of the store from an earlier call."""
+        return self._workspace.again()
 
     def _noted(self, outcome: Outcome[_Value]) -> Outcome[_Value]:
         """With what the repository has to note of itself."""
