@@ -97,7 +97,7 @@ requirements: ## pin again what pyproject.toml asks for (needs uv)
 	cp requirements.txt tool/pointsman/templates/
 	uv pip compile pyproject.toml --group dev $(COMPILE) --constraints requirements.txt --output-file requirements-dev.txt
 	uv pip compile --group release $(COMPILE) --constraints requirements.txt --output-file .ci/requirements-release.txt
-	uv pip compile --group docs $(COMPILE) --constraints requirements.txt --output-file .ci/requirements-docs.txt
+	uv pip compile --group docs $(COMPILE) --constraints requirements-dev.txt --output-file .ci/requirements-docs.txt
 
 COMPILE := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command 'make requirements'

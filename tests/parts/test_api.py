@@ -66,19 +66,6 @@ def test_one_bad_artifact_is_told_and_the_other_goes_on_once(shop: Shop, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_second_call_believes_nothing_that_the_first_saw_in_the_store(shop: Shop, tmp_path: Path) -> None:
-    with api.open_repository(shop.origin) as repository:
-        repository.publish([popularity(tmp_path / "good.json", 3)], merge=True)
-        assert repository.sync().exit_code == 0
-        (blob,) = (shop.store / "grocer" / "home" / "popularity").iterdir()
-        blob.unlink()
-        (pointer,) = (shop.store / "registry" / "current").rglob("manifest.json")
-        pointer.unlink()
-        synced = repository.sync()
-        assert (synced.exit_code, synced.value.targets[0].faults[0].rule) == (5, "blob-missing")
-
-
-@pytest.mark.slow
 def test_the_methods_do_what_the_commands_do(shop: Shop) -> None:
     with api.open_repository(shop.desk) as repository:
         for day in (1, 2):
