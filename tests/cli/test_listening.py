@@ -68,7 +68,8 @@ def test_there_are_two_paths_and_head_and_nothing_else(capsys: pytest.CaptureFix
         registry = CollectorRegistry()
         Gauge("pointsman_some", "Some.", registry=registry).set(3)
         watched.metrics = lambda: registry
-        assert "pointsman_some 3.0\n" in httpx.get(f"{url}/metrics?x=1", timeout=60).text
+        metrics = httpx.get(f"{url}/metrics?x=1", timeout=60)
+        assert (metrics.status_code, "pointsman_some 3.0\n" in metrics.text) == (200, True)
         assert httpx.get(f"{url}/", timeout=60).status_code == 404
         head = httpx.head(f"{url}/healthz", timeout=60)
         assert (head.status_code, head.content) == (200, b"")

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from shop import git
 
+from pointsman.errors import Problem
 from pointsman.repo.open import open_repository
+from pointsman.state.objects import Oid
 
 NAMES = ("Ann Ops", "Änn 日本", "O'Brien", "Ann Jr.", '"Ann"', "A", "Ann, Ops", "a@example.org", "-", "Ann  Ops")
 MESSAGES = ("one line\n", "no end", "", "subject\n\nbody, ünï\n\n\n", "\n\nlater\n", "carriage\r\nreturn\n")
@@ -47,3 +49,9 @@ def test_many_objects_are_one_pack_and_few_are_none(tmp_path: Path) -> None:
             files: dict[str, bytes] = {f"dir/{count}-{place}.json": b"%d %d" % (count, place) for place in range(count)}
             repo.commit(repo.tree_with(repo.tree_of(main), dict(files)), [main], "many\n")
             assert len(list((desk / ".git" / "objects" / "pack").glob("*.pack"))) == packs
+
+
+def test_a_history_that_git_cannot_read_is_a_problem_with_its_words(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main", "desk")
+    with open_repository(str(tmp_path / "desk")) as repo, pytest.raises(Problem, match=r"git rev-list failed: .*1111"):
+        list(repo.git.clocks(Oid("1" * 40)))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pointsman.cli.console import say_document, say_members
-from pointsman.outcome import Outcome
+from pointsman.outcome import Outcome, exit_of_many
 from pointsman.struct import struct
 
 
@@ -62,3 +62,10 @@ def test_a_document_that_is_printed_piece_by_piece_is_the_same(count: int, capsy
     assert capsys.readouterr().out == whole
     assert len(json.loads(whole)["steps"]) == count
     assert "secret" not in whole
+
+
+@pytest.mark.parametrize(
+    "codes, code", [([], 0), ([0, 0], 0), ([3, 3], 3), ([0, 3], 5), ([0, 1, 4], 5), ([1, 4], 4), ([1, 5], 5)]
+)
+def test_of_many_all_have_one_code_or_some_are_done(codes: list[int], code: int) -> None:
+    assert exit_of_many(codes) == code

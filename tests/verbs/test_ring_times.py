@@ -103,14 +103,15 @@ def test_what_was_taken_out_before_its_turn_is_told_as_such_and_a_restore_is_due
 
 
 @pytest.mark.slow
-def test_a_hold_that_stops_a_rollout_and_its_release_are_counted(shop: RingShop) -> None:
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_hold_that_stops_a_rollout_and_its_release_are_counted(shop: RingShop, readable: bool) -> None:
     ship(shop, 11)
     oid = shop.main
     shop.pass_over()
     shop.pull()
     hold = shop.desk / GROCER.hold_path
     hold.parent.mkdir(parents=True)
-    hold.write_bytes(Hold(str(GROCER), "", "looks bad", oid).render())
+    hold.write_bytes(Hold(str(GROCER), "", "looks bad", oid).render() if readable else b"no hold\n")
     shop.push("stop")
     shop.pass_over(later=9 * HOUR)
     assert times(shop)[0] == ("ship", None, None, "a hold stops it")

@@ -136,7 +136,6 @@ def _watch(
             say_document(as_document(found), line=True)
         elif news:
             say("\n".join(f"{found.at}  {target}: {now.get(target, 'gone')}" for target in news))
-        sys.stdout.flush()
         told.clear()
         told.update(now)
 
