@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from pointsman.store.processes import cores
-
 # In a process of their own: a test runner has threads, and a process with threads is not to be copied.
 _PROGRAM = """
 import os, signal, sys, time
@@ -48,45 +46,3 @@ def test_what_goes_wrong_in_one_ends_all() -> None:
     assert said("if number == 2: raise Unreachable('away')") == "Unreachable away"
     assert said("if number: os.kill(os.getpid(), signal.SIGKILL)").startswith("RuntimeError a process")
     assert said(f"if number == 0: raise KeyboardInterrupt\n    {wait}") == "KeyboardInterrupt"
-
-
-_AHEAD = """
-import os, signal, time
-from pointsman.store.processes import ahead
-
-def items():
-    yield os.getpid()
-    yield "x" * 200_000
-    {body}
-
-got = []
-try:
-    for each in ahead(items()):
-        got.append(each)
-        {use}
-except BaseException as error:
-    print(type(error).__name__, error)
-print(len(got), got[0] != os.getpid(), got[-1] if got[2:] else "")
-try:
-    os.waitpid(-1, os.WNOHANG)
-    print("a child is left")
-except ChildProcessError:
-    pass
-"""
-
-
-def told(body: str, use: str = "pass") -> list[str]:
-    program = _AHEAD.format(body=body, use=use)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stderr == ""
-    return done.stdout.splitlines()
-
-
-def test_what_a_copy_makes_ahead_comes_whole_or_ends_in_what_went_wrong() -> None:
-    many = str(cores() > 1)
-    assert told("yield 3") == [f"3 {many} 3"]
-    assert told("raise OSError(5, 'broken')") == ["OSError [Errno 5] broken", f"2 {many} "]
-    assert told("yield from ()", use="break") == [f"1 {many} "]
-    if cores() > 1:
-        killed = told("os.kill(os.getpid(), signal.SIGKILL)")
-        assert killed == ["RuntimeError a process that read a part of the blobs was killed", "2 True "]

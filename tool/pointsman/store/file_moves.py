@@ -8,7 +8,6 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -16,12 +15,10 @@ from pointsman.durable import sync_directory
 from pointsman.files import NoPlainFile
 from pointsman.store.base import Page
 from pointsman.store.own import make_like_parent
-from pointsman.store.processes import ahead
 
 _TRIES = 8
 _PAGE = 1024  # files that are looked at together
 _LEAST = 256  # files of a page: small directories come together
-_FEW = 16  # pages: from so many on a second process lists what follows
 _TRASH = ".pointsman/trash/"
 _GONE = (FileNotFoundError, NotADirectoryError)
 
@@ -34,9 +31,7 @@ class FileMoves(ABC):
     def objects(self, prefix: str) -> Iterator[Page]:
         """Every file below the directory `prefix` ("": all), in the order of the bytes of their keys."""
         with self._trouble("list", prefix):
-            pages = _pages(self.root, prefix)
-            yield from islice(pages, _FEW)
-            yield from ahead(pages)
+            yield from _pages(self.root, prefix)
 
     def folders(self, prefix: str) -> list[str]:
         """The names of the directories directly in the directory `prefix`, sorted."""

@@ -6,16 +6,12 @@ import contextlib
 import os
 import pickle
 import signal
-import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import IO, Any, NoReturn, TypeVar
 
 _Found = TypeVar("_Found")
 _MOST = 8  # processes
-_TWO = 2
-_FIRST, _LAST = 3, 1 << 16  # descriptors of files that are not the standard ones
 
 
 def cores() -> int:
@@ -36,32 +32,13 @@ def in_processes(work: Callable[[int], _Found], count: int) -> list[_Found]:
         return [mine, *(found for answer in answers for found in answer)]
 
 
-def ahead(items: Iterator[_Found]) -> Iterator[_Found]:
-    """The same items, made by a copy of this process while this one uses those that came before.
-
-    `items` has no file open between two items. Where a second process does not help, or this one has threads, which no
-    copy would have, they are made here.
-    """
-    if cores() < _TWO or threading.active_count() > 1 or "obstore" in sys.modules:
-        yield from items
-        return
-    with _child(lambda: items, alone=True) as found:
-        yield from found
-
-
 @contextlib.contextmanager
-def _child(make: Callable[[], Iterable[_Found]], *, alone: bool = False) -> Iterator[Iterator[_Found]]:
-    """What a copy of this process makes, as it comes; the copy is ended with the context.
-
-    `alone`: it uses no file that is open here, so it keeps none open for longer than this process does.
-    """
+def _child(make: Callable[[], Iterable[_Found]]) -> Iterator[Iterator[_Found]]:
+    """What a copy of this process makes, as it comes; the copy is ended with the context."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        if alone:
-            os.closerange(_FIRST, writing)
-            os.closerange(writing + 1, _LAST)
         _be_child(make, writing)
     os.close(writing)
     with open(reading, "rb") as answer:
