@@ -122,7 +122,7 @@ def one_by_one(shop: Shop, store: FileStore) -> tuple[Any, ...]:
         slot, record = slot_of(each.key), f"registry/{each.key}"
         if slot is None or each.size is None:
             if each.key.startswith(".pointsman/trash/"):
-                found.trash.append(each)
+                found.trash.add(each.key, each.size or 0, each.written)
             elif each.key.startswith("registry/records/"):
                 found.pipelines.add(each.key[-69:-5])
             elif not each.key.startswith(".pointsman/"):

@@ -747,8 +747,8 @@ def test_what_became_needed_is_put_back_first_and_never_purged(shop: Shop) -> No
     """A gc that was paused took a blob whose record had landed."""
     old, new = versions(shop)
     data = place(shop, new).read_bytes()
-    for version in (old, new):
-        goal = shop.store / f".pointsman/trash/2026-01-01/grocer/home/popularity/{version}.json"
+    for day, version in enumerate(sorted((old, new), reverse=True)):  # keys begin anew with each day
+        goal = shop.store / f".pointsman/trash/2026-01-0{day + 1}/grocer/home/popularity/{version}.json"
         goal.parent.mkdir(parents=True, exist_ok=True)
         place(shop, version).rename(goal)
         os.utime(goal, (1, 1))

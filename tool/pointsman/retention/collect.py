@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from heapq import merge
 from itertools import chain, compress, count, islice
 from operator import not_
 
@@ -25,12 +26,13 @@ from pointsman.retention.recorded import Recorded
 from pointsman.retention.served import recorded_by_pipelines
 from pointsman.retention.stored import Blobs, Stored
 from pointsman.retention.survey import Survey, survey
-from pointsman.retention.trash import is_over, place_in_trash, place_of_going, put_back, read_place, slot_of
-from pointsman.store.base import Listed, Store
+from pointsman.retention.trash import TRASH, is_over, place_in_trash, place_of_going, put_back, read_place, slot_of
+from pointsman.store.base import Store
 from pointsman.store.parallel import ask_all
 from pointsman.timeouts import store_timeout
 
 FEWEST = 20  # blobs from which on a share means something
+_DEPTH = TRASH.count("/") + 1  # names of a key up to the day
 FRESH = 60.0  # seconds for which a look is good enough to delete what nothing brings back
 
 
@@ -52,8 +54,8 @@ class Run:
     spared: dict[str, str] = field(default_factory=dict)
     taken: Blobs = field(default_factory=Blobs)
     restored: list[str] = field(default_factory=list)
-    purged: list[Listed] = field(default_factory=list)
-    for_good: list[Listed] = field(default_factory=list)  # what it took that is to be purged at once
+    purged: Blobs = field(default_factory=Blobs)
+    for_good: list[Stored] = field(default_factory=list)  # what it took that is to be purged at once
     unfinished: str = ""  # why some are left
 
     @property
@@ -64,11 +66,11 @@ class Run:
     def retired(self) -> Blobs:
         return self.found.retired.without(self.spared)
 
-    @property
-    def not_purged(self) -> list[Listed]:
-        """What was in the trash, or was to go for good, and is in it now. The rest of what was taken is in it, too."""
-        purged = {each.key for each in self.purged}
-        return [each for each in (*self.found.trash, *self.for_good) if each.key not in purged]
+    def in_trash(self, versions: Collection[str]) -> set[str]:
+        """Those of the versions that are still in the trash, of what was there or was to go for good."""
+        purged = {each.key for each in self.purged.of(versions)}
+        there = chain(self.found.trash.of(versions), self.for_good)
+        return {each.version for each in there if each.key not in purged}
 
     def too_many(self, max_share: float) -> bool:
         """Whether more than this share of the blobs are orphans: then something else is wrong than a few leftovers."""
@@ -103,10 +105,11 @@ class Collector:
         with self._recorded() as recorded:
             run = Run(survey(self.store, recorded, targets, self.now - self.orders.grace, self.progress))
         run.found.pipelines.update(*(recorded_by_pipelines(party.settings) for party in self.parties))
-        self._put_back(run, run.found.trash, views)
+        if needed := self._put_back(run, run.found.trash, views):
+            run.found.trash = Blobs.of_those(each for each in run.found.trash if _key(each) not in needed)
         self._spare(run, run.found.orphans, run.found.retired, views)
         if not self.orders.delete:
-            run.purged = self._due(run, views)
+            run.purged = Blobs.of_those(self._due(run, views))
             return run
         if not run.too_many(self.orders.max_share):
             self._take_all(run)
@@ -115,13 +118,12 @@ class Collector:
 
     # what is needed comes back
 
-    def _put_back(self, run: Run, trash: Sequence[Listed], views: Sequence[View]) -> set[str]:
+    def _put_back(self, run: Run, trash: Blobs, views: Sequence[View]) -> set[str]:
         """What is in the trash and has a pointer, or a record without a tombstone, is put back where it is missing.
 
         The keys of what is needed.
         """
         needed = set(self._needed(trash, views))
-        run.found.trash = [each for each in run.found.trash if _key(each) not in needed]
         for key in sorted(needed):
             if self.store.size(key) is not None:
                 continue
@@ -130,11 +132,13 @@ class Collector:
                 self.progress(f"put back from the trash: {self.store.url}/{key}")
         return needed
 
-    def _needed(self, trash: Sequence[Listed], views: Sequence[View]) -> Iterator[str]:
+    def _needed(self, trash: Blobs, views: Sequence[View]) -> Iterator[str]:
         if not trash:
             return
         with self._recorded(latest=True) as recorded:
-            for key in sorted(dict.fromkeys(map(_key, trash)), key=lambda key: key.encode()):
+            # Records are read in the order of keys, which each day has.
+            days = (map(_key, day) for day in trash.below(_DEPTH))
+            for key in merge(*days, key=lambda key: key.encode()):
                 states = [every.ask(key) for every in recorded]
                 live = any(state.record and not state.tombstone for state in states)
                 if live or any(key[-69:-5] in view.served for view in views):
@@ -195,7 +199,7 @@ class Collector:
             if blob is not None:
                 run.taken.add(blob.key, blob.size, blob.written)
                 if blob.version in self.orders.no_trash:
-                    run.for_good.append(Listed(place_in_trash(blob.key, self.now), blob.size, self.now))
+                    run.for_good.append(Stored(place_in_trash(blob.key, self.now), blob.size, self.now))
                 self.progress(f"took {self.store.url}/{blob.key}")
                 self.progress.counted("blobs taken", len(run.taken), None)
         if not marker.lives:
@@ -210,14 +214,14 @@ class Collector:
 
     def _purge(self, run: Run, views: Sequence[View]) -> None:
         """Delete what has been in the trash for long enough, and what was to go for good."""
-        due = [*self._due(run, views), *run.for_good]
+        due = chain(self._due(run, views), run.for_good)
         try:
-            for start in range(0, len(due), MOST):
-                self._purge_some(run, due[start : start + MOST])
+            while some := list(islice(due, MOST)):
+                self._purge_some(run, some)
         except Problem as problem:
             raise Unfinished(run, problem) from problem
 
-    def _purge_some(self, run: Run, due: Sequence[Listed]) -> None:
+    def _purge_some(self, run: Run, due: Sequence[Stored]) -> None:
         """Set aside, look, delete: nothing brings back what is deleted.
 
         Whoever takes a tombstone back shows a branch, and then looks whether the bytes are there. Those that are set
@@ -234,40 +238,39 @@ class Collector:
                     self._move_back(aside)
                 raise
             until = elapsed() + FRESH
-            needed = self._put_back(run, [each for each, _ in aside], views)
+            needed = self._put_back(run, Blobs.of_those(each for each, _ in aside), views)
             stays = [_key(each) in needed or _may_come_back(each, views) for each, _ in aside]
             self._move_back(compress(aside, stays))
             aside = list(compress(aside, map(not_, stays)))
             gone = list(ask_all(partial(self._remove_before, until), aside, at_once=self.store.at_once))
-            run.purged += (each for each, _ in compress(aside, gone))
+            for each, _ in compress(aside, gone):
+                run.purged.add(each.key, each.size, each.written)
             aside = list(compress(aside, map(not_, gone)))
 
-    def _remove_before(self, until: float, aside: tuple[Listed, str]) -> bool:
+    def _remove_before(self, until: float, aside: tuple[Stored, str]) -> bool:
         if elapsed() >= until:
             return False
         self.store.remove(aside[1])
         return True
 
-    def _move_back(self, aside: Iterable[tuple[Listed, str]]) -> None:
+    def _move_back(self, aside: Iterable[tuple[Stored, str]]) -> None:
         """It is in the trash from today on."""
         self._move([(place, place_in_trash(_key(each), self.now), each.size) for each, place in aside])
 
-    def _move(self, moves: Sequence[tuple[str, str, int | None]]) -> list[bool]:
+    def _move(self, moves: Sequence[tuple[str, str, int]]) -> list[bool]:
         """Move objects from a key to another. Whether each was there."""
 
-        def move(each: tuple[str, str, int | None]) -> bool:
-            return self.store.move(each[0], each[1], each[2] or 0, lambda: True)
+        def move(each: tuple[str, str, int]) -> bool:
+            return self.store.move(*each, lambda: True)
 
         return list(ask_all(move, moves, at_once=self.store.at_once))
 
-    def _due(self, run: Run, views: Sequence[View]) -> list[Listed]:
-        return [each for each in run.found.trash if self._is_due(each) and not _may_come_back(each, views)]
+    def _due(self, run: Run, views: Sequence[View]) -> Iterator[Stored]:
+        return (each for each in run.found.trash if self._is_due(each) and not _may_come_back(each, views))
 
-    def _is_due(self, each: Listed) -> bool:
+    def _is_due(self, each: Stored) -> bool:
         place = read_place(each.key)
         assert place is not None
-        if each.size is None:
-            return False  # it is no file: whoever put it there takes it away
         days = self.parties[0].settings.trash_days
         return place[1][-69:-5] in self.orders.no_trash or is_over(place[0], each.written, days, self.now)
 
@@ -281,13 +284,11 @@ class Unfinished(Exception):
         self.problem = problem
 
 
-def _key(each: Listed) -> str:
-    place = read_place(each.key)
-    assert place is not None
-    return place[1]
+def _key(each: Stored) -> str:
+    return each.key.split("/", _DEPTH)[_DEPTH]
 
 
-def _may_come_back(each: Listed, views: Iterable[View]) -> bool:
+def _may_come_back(each: Stored, views: Iterable[View]) -> bool:
     slot = slot_of(_key(each))
     assert slot is not None
     return any(view.may_come_back(slot) for view in views)

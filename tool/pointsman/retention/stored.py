@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -73,7 +73,7 @@ class Blobs:
         return len(self._sizes)
 
     def __iter__(self) -> Iterator[Stored]:
-        return self._those(lambda _: True)
+        return self._those()
 
     @property
     def size(self) -> int:
@@ -83,15 +83,29 @@ class Blobs:
     def of(self, versions: Collection[str]) -> Iterator[Stored]:
         """Those whose versions are among these, in which anything else may be, too."""
         wanted = {bytes.fromhex(version) for version in versions if is_version(version)} if self._sizes else set()
-        return self._those(wanted.__contains__) if wanted else iter(())
+        return self._those(wanted) if wanted else iter(())
+
+    def below(self, depth: int) -> list[Iterator[Stored]]:
+        """All of them, those apart that are below different directories so many names deep."""
+        found: dict[str, list[tuple[str, int, int]]] = {}
+        for each in self._runs():
+            found.setdefault("/".join(each[0].split("/", depth)[:depth]), []).append(each)
+        return [self._those(runs=runs) for runs in found.values()]
 
     def without(self, keys: Collection[str]) -> Blobs:
         """Those whose keys are not among these."""
         return self.of_those(blob for blob in self if blob.key not in keys) if keys else self
 
-    def _those(self, wanted: Callable[[bytes], bool]) -> Iterator[Stored]:
+    def _runs(self) -> Iterator[tuple[str, int, int]]:
+        """Directories, and the places of those in them from one on and before another."""
         for (directory, start), (_, end) in pairwise([*self._directories, ("", len(self._sizes))]):
+            yield directory, start, end
+
+    def _those(
+        self, wanted: Collection[bytes] | None = None, runs: Iterable[tuple[str, int, int]] | None = None
+    ) -> Iterator[Stored]:
+        for directory, start, end in self._runs() if runs is None else runs:
             for place in range(start, end):
                 digest = bytes(self._digests[place * _DIGEST : (place + 1) * _DIGEST])
-                if wanted(digest):
+                if wanted is None or digest in wanted:
                     yield Stored(f"{directory}/{digest.hex()}.json", self._sizes[place], self._written[place])

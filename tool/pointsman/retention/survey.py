@@ -10,7 +10,7 @@ from itertools import groupby
 from pointsman.progress import Progress
 from pointsman.retention.recorded import LIVE, Recorded, State
 from pointsman.retention.stored import Blobs
-from pointsman.retention.trash import TRASH, read_place, slot_of
+from pointsman.retention.trash import read_place, slot_of
 from pointsman.state.names import NAME, VERSION
 from pointsman.store.base import Listed, Page, Store
 
@@ -34,7 +34,7 @@ class Survey:
     unknown: int = 0  # objects that are never touched, because nothing tells whose they are
     orphans: Blobs = field(default_factory=Blobs)
     retired: Blobs = field(default_factory=Blobs)
-    trash: list[Listed] = field(default_factory=list)
+    trash: Blobs = field(default_factory=Blobs)
     pipelines: set[str] = field(default_factory=set)  # versions that records of recsys-pipelines name
     of_unknown_targets: int = 0  # blobs among the unknown
 
@@ -64,13 +64,16 @@ class _Surveyor:
         self._waiting: dict[str, Blobs] = {}  # target → orphans, while nobody knows yet whether it has a record
         self._known: dict[str, int] = {}
         self._directory, self._target = "", ""  # the last one; "" is the target of one in which no blob can be
+        self._in_trash = False  # whether the last one is in the trash, and a blob can be in it
 
     def add(self, page: Page) -> None:
         """Count what a page has."""
         for directory, run in _runs(page):
             if directory != self._directory:
-                slot = slot_of(f"{directory}/{'0' * 64}.json")
+                some = f"{directory}/{'0' * 64}.json"
+                slot = slot_of(some)
                 self._directory, self._target = directory, f"{slot[0]}" if slot is not None else ""
+                self._in_trash = read_place(some) is not None
             if self._are_blobs(run):
                 self._add_blobs(run)
                 continue
@@ -83,12 +86,16 @@ class _Surveyor:
 
     def _are_blobs(self, run: Page) -> bool:
         """Whether objects of one directory are all blobs by their keys."""
-        if not self._target or None in run.sizes:
+        if not (self._target or self._in_trash) or None in run.sizes:
             return False
         return _are_blobs(run.keys, self._directory)
 
     def _add_blobs(self, run: Page) -> None:
         found, count = self._found, len(run.keys)
+        if self._in_trash:
+            for each in run.objects():
+                found.trash.add(each.key, each.size or 0, each.written)
+            return
         found.listed += count
         if self._target not in self._may_have:
             found.unknown += count
@@ -168,8 +175,6 @@ def _runs(page: Page) -> Iterator[tuple[str, Page]]:
 def _no_blob(found: Survey, each: Listed) -> None:
     """Count what is ours and no blob, and what is somebody else's."""
     if each.key.startswith(_OURS):
-        if each.key.startswith(TRASH) and read_place(each.key) is not None:
-            found.trash.append(each)
         return
     pipelines = _PIPELINES.fullmatch(each.key)
     if pipelines is None:

@@ -263,7 +263,6 @@ def freed(found: Collected) -> int:
 def _summary(run: Run, at: str) -> Summary:
     taken = {blob.key for blob in run.taken}
     orphans, retired = run.orphans.without(taken), run.retired.without(taken)
-    for_good, trash = (sum(each.size or 0 for each in some) for some in (run.for_good, run.not_purged))
     return Summary(
         at=at,
         live=run.found.live,
@@ -272,8 +271,8 @@ def _summary(run: Run, at: str) -> Summary:
         orphan_bytes=orphans.size,
         retired=len(retired),
         retired_bytes=retired.size,
-        trash=len(run.not_purged) + len(run.taken) - len(run.for_good),
-        trash_bytes=trash + run.taken.size - for_good,
+        trash=len(run.found.trash) + len(run.taken) - len(run.purged),
+        trash_bytes=run.found.trash.size + run.taken.size - run.purged.size,
         unknown=run.found.unknown,
         taken=len(run.taken),
         purged=len(run.purged),
@@ -283,7 +282,7 @@ def _summary(run: Run, at: str) -> Summary:
 
 def _left(store: Store, run: Run, request: Request, no_trash: Mapping[str, str]) -> Iterator[Broken]:
     """What was to go for good and is still there: whoever erases must not take silence for done."""
-    trash = {each.key[-69:-5] for each in run.not_purged}
+    trash = run.in_trash(no_trash)
     why = {key[-69:-5]: says for key, says in run.spared.items()}
     other = f"its blob is younger than --grace {request.grace}, its target has no record, or the run took nothing"
     for version, key in sorted(no_trash.items() if request.delete else ()):
@@ -320,7 +319,7 @@ def _outcome(
         retired=retired,
         kept=[Kept(f"{store.url}/{key}", why) for key, why in sorted(run.spared.items())],
         trash=len(run.found.trash),
-        trash_bytes=sum(each.size or 0 for each in run.found.trash),
+        trash_bytes=run.found.trash.size,
         unknown=run.found.unknown,
         deleted=len(run.taken),
         taken=len(run.taken),
