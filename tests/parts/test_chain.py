@@ -134,6 +134,23 @@ def test_what_is_kept_is_read_and_no_history_is_walked(desk: Path, monkeypatch: 
         assert started == ["cat-file"]
 
 
+def test_a_file_of_clocks_alone_is_filled_by_the_next_command(desk: Path) -> None:
+    for first in (True, False):
+        with open_repository(str(desk)) as repo:
+            repo.refresh()
+            assert repo.is_fresh == first
+            assert repo.clocks(repo.main)
+        commit(desk, random.Random(7), "since then")
+    file = chain_file.read(kept(desk), 20)
+    assert file is not None
+    assert file.known <= 2  # what came since, and no older commit's changes
+    for _ in range(2):
+        opened(desk, [*PATHS])
+    file = chain_file.read(kept(desk), 20)
+    assert file is not None
+    assert file.known == len(file.commits)
+
+
 def _rewritten(desk: Path, file: Path) -> None:
     git(desk, "reset", "-q", "--hard", "main~20")
     commit(desk, random.Random(5), "another way")

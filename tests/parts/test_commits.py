@@ -54,4 +54,4 @@ def test_many_objects_are_one_pack_and_few_are_none(tmp_path: Path) -> None:
 def test_a_history_that_git_cannot_read_is_a_problem_with_its_words(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "main", "desk")
     with open_repository(str(tmp_path / "desk")) as repo, pytest.raises(Problem, match=r"git rev-list failed: .*1111"):
-        list(repo.git.clocks(Oid("1" * 40)))
+        repo.git.clocks(Oid("1" * 40))

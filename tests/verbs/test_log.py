@@ -18,6 +18,7 @@ from shop import GROCER, Shop, cooc, git, popularity
 
 from pointsman.cli import log as log_command
 from pointsman.errors import Problem
+from pointsman.repo import chain, chain_file
 from pointsman.repo.commit_graph import WRITE, has_path_filters
 from pointsman.state.documents import Tombstone
 from pointsman.state.names import Pattern, Target
@@ -245,6 +246,24 @@ def test_a_commit_is_explained_in_one_paragraph_that_says_what_became_of_it(shop
     assert "It came from the run https://ci.example/1." in said_of(shop, first)
     assert "recorded versions of grocer/home" in said_of(shop, f"{first}~1")
     assert "changes no manifest, hold or record" in said_of(shop, f"{first}~2")
+
+
+@pytest.mark.slow
+def test_in_a_fresh_clone_git_walks_for_the_named_target_and_the_second_log_reads_all(
+    dated: tuple[Shop, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, _ = dated
+    monkeypatch.setattr(chain, "_WORTH_KEEPING", 1)
+    told, read, commits = [], [], 0
+    for _ in range(3):
+        told.append(events(shop, GROCER))
+        file = chain_file.read(shop.desk / ".git" / chain.KEPT, 20)
+        assert file is not None
+        read.append(file.known)
+        commits = len(file.commits)
+    assert told[0] == told[1] == told[2]
+    assert told[0]
+    assert read == [0, commits, commits]
 
 
 def test_the_same_history_is_told_with_and_without_the_filters_of_a_commit_graph(

@@ -145,10 +145,11 @@ def _commits_and_times(repo: Repository, paths: Sequence[str], *, below: bool) -
     """The commits of main that changed one of the paths, oldest first, and the times of main.
 
     `below`: some of the paths are directories. Git's path filters work for one path at a time. If there are any, one
-    walk for each path is faster than one walk.
+    walk for each path is faster than one walk. In a fresh clone git walks, too: at half the cost of reading what main
+    did to all other paths, which the second command reads and keeps.
     """
     repo.deepen_to_first()
-    if not below:
+    if not below and not repo.is_fresh:
         found = list(repo.history(repo.main, *paths))
         return CommitTimes(repo, repo.main), reversed(found)
     from concurrent.futures import ThreadPoolExecutor  # costs 6 ms, and who only asks for names needs none

@@ -73,15 +73,16 @@ class Ancestry:
             self._chain = Chain(self.git, self.git_dir, main, self._shallow, self._deepen_more, kept=first)
         return self._chain if all(self._chain.height(commit) is not None for commit in commits) else None
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether no command has read main here before: then reading it for one question alone costs the least."""
+        chain = self._chain_of(self.main)
+        return chain is None or not chain.was_kept
+
     def clocks(self, tip: Oid) -> Commits:
         """Ids and clocks of all first-parent commits from `tip`. Call `deepen_to_first` before."""
         chain = self._chain_of(tip)
-        if chain is not None:
-            return chain.clocks(tip)
-        found = Commits(len(tip) // 2)
-        for each in self.git.clocks(tip):
-            found.add(*each)
-        return found
+        return chain.clocks(tip) if chain is not None else self.git.clocks(tip)
 
     # what descends from what
 

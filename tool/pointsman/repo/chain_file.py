@@ -24,6 +24,7 @@ from pointsman.state.objects import Entry, Oid
 _MAGIC = b"PMCHAIN1" if sys.byteorder == "little" else b"PMCHAINB"
 _HEADER = struct.Struct("<8sIIqQQQQ")  # magic, bytes of an id, complete, height, commits, known, items, bytes of paths
 _CHECKSUM = struct.Struct("<I")
+MOST_PARENTS = 255  # of a commit, in a byte: more are told as so many
 _BEFORE = -(1 << 31)  # the height of an item that says what a path was before all that is known
 
 # One change of a path: at which height, and what it was and became there.
@@ -38,19 +39,28 @@ class Commits:
     height: int = 0
     ids: bytes | bytearray = b""
     clocks: array[int] = field(default_factory=lambda: array("q"))
-    parents: bytes | bytearray = b""  # at most 255
+    parents: bytes | bytearray = b""  # at most MOST_PARENTS
 
     def __len__(self) -> int:
         return len(self.clocks)
 
     def add(self, oid: Oid, clock: int, parents: int) -> None:
         """One older commit."""
-        if isinstance(self.ids, bytes):
-            self.ids, self.parents = bytearray(self.ids), bytearray(self.parents)
-        assert isinstance(self.parents, bytearray)
+        self._let_grow()
         self.ids += bytes.fromhex(oid)
         self.clocks.append(clock)
-        self.parents.append(min(parents, 255))
+        self.parents += bytes((min(parents, MOST_PARENTS),))
+
+    def add_all(self, older: Commits) -> None:
+        """Commits that are older than all these."""
+        self._let_grow()
+        self.ids += older.ids
+        self.clocks += older.clocks
+        self.parents += older.parents
+
+    def _let_grow(self) -> None:
+        if isinstance(self.ids, bytes):
+            self.ids, self.parents = bytearray(self.ids), bytearray(self.parents)
 
     def at(self, height: int) -> Oid:
         """The commit at a height."""
@@ -124,7 +134,7 @@ def read(path: Path, size: int) -> ChainFile | None:
         return None
     _, bytes_of_id, complete, height, count, known, items, paths = _HEADER.unpack_from(data)
     lengths = (bytes_of_id * count, 8 * count, count, (8 + bytes_of_id) * items, paths)
-    if bytes_of_id != size or not 0 < known <= count or _HEADER.size + sum(lengths) != len(body):
+    if bytes_of_id != size or not 0 <= known <= count or not count or _HEADER.size + sum(lengths) != len(body):
         return None
     parts, place = [], _HEADER.size
     for length in lengths:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import struct
 import subprocess
+from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 from pointsman.errors import Problem, Unreachable
+from pointsman.repo.chain_file import MOST_PARENTS, Commits
 from pointsman.repo.encoding import (
     COMMIT_FORMAT,
     bare_commits_of,
@@ -28,6 +30,7 @@ from pointsman.repo.process import Runner
 from pointsman.state.objects import PLAIN_FILE, Change, Commit, Entry, Oid, hasher, object_id
 
 _MANY = 100  # objects: as for git itself (fetch.unpackLimit)
+_LINES = 1 << 12  # of git's answer, at once
 _MOST_COMMITS = 1 << 12  # in the cache
 _MOST_TREES = 1 << 16  # in the cache; a watch runs for days
 _MOST_KNOWN = 1 << 25  # bytes of files in the cache
@@ -197,14 +200,18 @@ class Git(Runner):
             for line in self.ask("rev-list", "--encoding=none", "--fixed-strings", f"--grep={text}", tip).split()
         ]
 
-    def clocks(self, tip: Oid) -> Iterator[tuple[Oid, int, int]]:
+    def clocks(self, tip: Oid) -> Commits:
         """Id, committer's clock and number of parents of each commit of the first-parent chain from `tip`."""
         ran = self.run("rev-list", "--first-parent", "--timestamp", "--parents", tip, env={"GIT_FLUSH": "0"})
         if ran.code != 0:
             raise Problem(f"git rev-list failed: {ran.reason}")
-        for line in ran.out.decode().splitlines():
-            digits, oid, *parents = line.split(" ")
-            yield Oid(oid), clock(int(digits)), len(parents)
+        lines, found = ran.out.decode().splitlines(), Commits(len(tip) // 2)
+        for start in range(0, len(lines), _LINES):  # there may be a million
+            rows = [line.split(" ") for line in lines[start : start + _LINES]]
+            ids, parents = "".join([row[1] for row in rows]), bytes([min(len(row) - 2, MOST_PARENTS) for row in rows])
+            clocks = array("q", [clock(int(row[0])) for row in rows])
+            found.add_all(Commits(found.size, 0, bytes.fromhex(ids), clocks, parents))
+        return found
 
     def paths(self, commit: Oid, directory: str) -> Generator[bytes, None, None]:
         """The path of each file below a directory of a commit, in the order of their bytes, each with a NUL.
