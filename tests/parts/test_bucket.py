@@ -119,6 +119,14 @@ def test_a_fault_that_passes_is_ridden_out_and_everything_is_done_once(
         assert contents(s3, url) == AFTER.get(name, {OLD: WAS}), name
 
 
+def test_what_a_store_does_not_allow_is_asked_for_once(s3: Server, url: str, between: Proxy) -> None:
+    between.forget(lambda each: "403" if each.method == "PUT" else None)
+    with pytest.raises(Unreachable, match="AccessDenied"):
+        at(s3, url, between.endpoint).create("new", b"bytes")
+    assert [each.method for each in between.spoilt] == ["PUT"]
+    assert contents(s3, url) == {}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_that_lasts_is_a_problem_in_the_end_and_nothing_is_done_by_halves(
