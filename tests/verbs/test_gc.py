@@ -607,6 +607,8 @@ def test_what_a_branch_names_after_the_survey_stays(shop: Shop, monkeypatch: pyt
     if moves == "main":
         branch_of(shop, manifest, orphan.stem)
         git(shop.desk, "push", "-q", "origin", "HEAD:main")
+        git(shop.desk, "commit", "-q", "--allow-empty", "-m", "more of the branch")
+        git(shop.desk, "push", "-q", "origin", "HEAD:somebody")
 
     def late(party: look.Party, *, sure: bool = False) -> look.View:
         if sure and moves == "branch":

@@ -85,6 +85,13 @@ def test_sync_does_not_put_back_from_the_trash_what_was_retired(shop: Shop, tmp_
     blob.rename(trash)
     assert [each.outcome for each in shop.sync().value.targets] == ["refused"]
     assert not blob.exists()
+    told = shown(shop, version)
+    assert told.document["trash"] == f"file://{trash}"
+    assert f"\n  in the trash: file://{trash}\n" in show_command.render(told.value)
+    aside = shop.store / f".pointsman/trash/going-1-2030-01-01/grocer/home/popularity/{version}.json"
+    aside.parent.mkdir(parents=True)
+    trash.rename(aside)
+    assert "trash" not in shown(shop, version).document, "it may be deleted at any moment"
 
 
 @pytest.mark.slow
@@ -124,7 +131,7 @@ def test_show_tells_who_retired_a_version_and_when(shop: Shop, tmp_path: Path) -
     (shop.store / "grocer" / "home" / "popularity" / f"{version}.json").unlink()
     told = shown(shop, version)
     assert told.document["retired"]["erase"] is True
-    assert told.document["blob"] == "missing"
+    assert (told.document["blob"], "trash" in told.document) == ("missing", False)
     at = git(shop.desk, "log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%S", env={"TZ": "UTC0"})
     assert told.document["retired_by"]["commit"] == commit
     assert told.document["retired_by"]["at"].startswith(at)

@@ -54,7 +54,7 @@ def gc(
         raise click.UsageError("--restore puts versions back and collects nothing: leave the other options out")
     from pointsman.verbs import gc as verb
 
-    call.refusal = "nothing was taken"
+    call.refusal = "nothing was put back" if restore else "nothing was taken"
     with call.workspace() as workspace, contextlib.ExitStack() as stack:
         if restore:
             return Answer(verb.restore(workspace, restore), render_restored)
@@ -102,10 +102,10 @@ def _paragraph(found: Collected) -> Iterator[str]:
         f"({found.trash_bytes} bytes). {found.unknown} objects are not of this repository and are never touched."
     )
     if found.dry_run:
-        more = [f"purge {found.purged} blobs from the trash"] if found.purged else []
-        more += [f"put {found.restored} back"] if found.restored else []
-        would = " and ".join([f"move {freed(found)} bytes into the trash", *more])
-        yield f"A dry run, nothing was changed: --delete would {would}."
+        does = [f"move {freed(found)} bytes into the trash"] if freed(found) else []
+        does += [f"purge {found.purged} blobs from the trash"] if found.purged else []
+        does += [f"put {found.restored} back"] if found.restored else []
+        yield f"A dry run, nothing was changed: --delete would {' and '.join(does) or 'change nothing'}."
     else:
         yield f"{found.taken} taken, {found.purged} purged from the trash, {found.restored} put back."
     if found.versions is not None and found.versions != "no":

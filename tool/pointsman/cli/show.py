@@ -39,6 +39,7 @@ def render(shown: Shown) -> str:
         f"  window {record['window']['start']} to {record['window']['end']}, segment {record['segment']}",
         f"  {', '.join(f'{name} {figure}' for name, figure in record['summary'].items())}; {record['size']} bytes",
         f"  blob {shown.blob}: {record['uri']}",
+        *([f"  in the trash: {shown.trash}"] if shown.trash else []),
         f"  recorded {recorded.at if recorded else 'at no known moment'}{by}",
         *([f"  run {record['producer']['run']}"] if record["producer"]["run"] else []),
         *_retired(shown),

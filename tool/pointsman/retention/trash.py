@@ -71,6 +71,16 @@ def is_over(day: date | None, written: float, days: int, now: float) -> bool:
     return min(now - midnight, now - written) >= days * _DAY
 
 
+def counted_on(store: Store, key: str) -> str | None:
+    """Where in the trash the blob of `key` is for whoever takes its tombstone back: not where a purge looks at it."""
+    for day in reversed(store.folders(TRASH)):
+        place = f"{TRASH}{day}/{key}"
+        found = read_place(place)
+        if found is not None and found[0] is not None and store.size(place) is not None:
+            return place
+    return None
+
+
 def put_back(store: Store, key: str) -> bool:
     """Put the blob of `key` back from the trash, create-only. Whether its bytes are there now."""
     version = key[-69:-5]

@@ -13,7 +13,10 @@ from pointsman.history.times import CommitTimes
 from pointsman.history.versions import Recorded, find_version
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
+from pointsman.retention.trash import counted_on
+from pointsman.settings import Settings
 from pointsman.state.documents import rfc3339
+from pointsman.store.open import open_store
 from pointsman.struct import struct
 from pointsman.values import ArtifactType, Moment, Step, TargetName, Version
 from pointsman.workspace import Workspace
@@ -54,6 +57,7 @@ class Shown:
     retired_by: Annotated[Step | None, "by which commit; null: it is not retired"]
     blob: Annotated[Blob, "by its size; pointsman verify hashes it"]
     evidence: Annotated[Sequence[ShownEvidence], "what was found out about it, in the order of their files"]
+    trash: Annotated[str | None, "of a missing blob: where gc's trash has it, until it is purged"] = None
 
 
 def show(workspace: Workspace, text: str) -> Outcome[Shown]:
@@ -67,6 +71,7 @@ def show(workspace: Workspace, text: str) -> Outcome[Shown]:
     grave = found.target.tombstone_path(found.slot, found.version)
     tombstone = head.read(grave)
     landed, buried = (next(iter(repo.history(main, each)), None) for each in (path, grave))
+    blob: Blob = "not asked" if workspace.offline else _blob(gate, head, found)
     shown = Shown(
         version=found.version,
         target=str(found.target),
@@ -76,8 +81,9 @@ def show(workspace: Workspace, text: str) -> Outcome[Shown]:
         current=_periods(gate.lineage(main, found.target), moments, found),
         retired=_read(tombstone, grave) if tombstone is not None else None,
         retired_by=moments.step(buried) if buried is not None and tombstone is not None else None,
-        blob="not asked" if workspace.offline else _blob(gate, head, found),
+        blob=blob,
         evidence=_evidence(gate, head, found),
+        trash=_in_trash(gate.documents.settings(head), found) if blob == "missing" else None,
     )
     return Outcome(shown)
 
@@ -124,3 +130,12 @@ def _blob(gate: Gate, head: Snapshot, found: Recorded) -> Blob:
         return "unknown"
     size = stands[record.uri].size
     return "missing" if size is None else "present" if size == record.size else "altered"
+
+
+def _in_trash(settings: Settings, found: Recorded) -> str | None:
+    try:
+        store = open_store(settings.store, settings.access)
+        place = counted_on(store, found.target.blob_key(found.slot, found.version))
+    except Problem:
+        return None
+    return f"{store.url}/{place}" if place is not None else None
