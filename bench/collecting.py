@@ -106,8 +106,8 @@ def _build(repository: Path, blobs: int, url: str, endpoint: str) -> None:
     lines = ["blob", "mark :1", "data 3", "{}", "", "commit refs/heads/main"]
     lines += ["committer Bench <bench@example.org> 1740000000 +0000", "data 5", "begin"]
     lines += ["M 100644 inline pointsman.toml", f"data {len(settings)}", settings]
-    lines += [f"M 100644 :1 registry/{key}" for key, _, recorded in _keys(blobs) if recorded]
     process.stdin.write("\n".join([*lines, ""]).encode())
+    process.stdin.writelines(f"M 100644 :1 registry/{key}\n".encode() for key, _, recorded in _keys(blobs) if recorded)
     process.stdin.close()
     if process.wait() != 0:
         raise SystemExit("git fast-import failed")

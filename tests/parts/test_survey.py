@@ -11,6 +11,7 @@ import subprocess
 import time
 import tracemalloc
 from collections.abc import Iterator
+from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -246,3 +247,20 @@ def test_what_a_run_holds_does_not_grow_with_the_store_and_each_file_is_looked_a
     peak(few)
     names = [name for name in looked if re.fullmatch(r"(?:.*/)?[0-9a-f]{64}\.json", name)]
     assert len(names) == len(set(names)) == sum(1 for _ in store.rglob("*.json"))
+
+
+@pytest.mark.slow
+def test_what_a_run_holds_does_not_grow_with_the_trash(tmp_path: Path) -> None:
+    held = []
+    for count in (100, 500, 4_500):  # what is imported with the first is imported
+        root = tmp_path / str(count)
+        repository, store = many(root, 1, 10)
+        for number in range(count):
+            key = f"shop0/home/popularity/{version(1_000 + number)}.json"
+            path = store / f".pointsman/trash/{date(2026, 1, 1) + timedelta(number // 50)}/{key}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        most, found = peak(repository)
+        assert (found.trash, found.listed, found.purged) == (count, 10, 0)
+        held.append(most)
+    assert held[2] - held[1] < 4_000 * 70  # bytes for each more; a key alone takes 160
