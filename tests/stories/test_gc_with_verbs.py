@@ -92,6 +92,17 @@ def test_whatever_comes_first_nothing_is_lost(
 
 
 @pytest.mark.slow
+def test_a_gc_that_is_killed_or_loses_an_answer_at_any_step_is_finished_by_the_next(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch, dice: random.Random
+) -> None:
+    """All of them are played, whatever the rounds."""
+    take_over(monkeypatch)
+    found = explore(lambda: depot.run("collect", harm=1), depot.wrong, runs=1_000, dice=dice)
+    assert found.wrong == "", found.said
+    assert 20 < found.runs < 1_000
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("works", CROWDS, ids=" ".join)
 def test_in_a_crowd_nothing_is_lost(
     depot: Depot, monkeypatch: pytest.MonkeyPatch, dice: random.Random, rounds: int, works: tuple[str, ...]

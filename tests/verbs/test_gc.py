@@ -1094,7 +1094,7 @@ def test_a_purge_that_cannot_look_puts_back_what_it_set_aside(shop: Shop, monkey
     old, _, there = in_old_trash(shop)
     look_only = collected(shop)
     assert (look_only.document["purged"], there.exists()) == (1, True)
-    assert "into the trash and purge 1 blobs from the trash." in command.render(look_only.value)
+    assert "nothing was changed: --delete would purge 1 blobs from the trash." in command.render(look_only.value)
     plain = look.Party.look
 
     def fails(party: look.Party, *, sure: bool = False) -> look.View:
