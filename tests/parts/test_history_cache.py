@@ -11,7 +11,7 @@ from world import how_many
 
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
-from pointsman.state.objects import Oid
+from pointsman.state.objects import Change, Oid
 
 PATHS = ("a/one", "a/two", "b/one", "c")
 
@@ -87,3 +87,29 @@ def test_what_main_gains_while_it_is_asked_again_and_again_is_told(desk: Path, t
                 assert by_us(repo, tip, [path], None) == by_git(desk, tip, [path], None)
         assert repo.history_index is index, "it was never read again"
         assert repo.read_history(Oid(tip)).commits[0].oid == tip
+
+
+@pytest.mark.slow
+def test_what_a_commit_did_to_many_paths_is_read_once_and_not_once_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, count = tmp_path / "desk", 100
+    git(tmp_path, "init", "-q", "-b", "main", str(desk))
+    git(desk, "commit", "-q", "--allow-empty", "-m", "first")
+    for place in range(count):
+        (desk / f"{place}.json").write_text(str(place))
+    git(desk, "add", "-A")
+    git(desk, "commit", "-q", "-m", "many")
+    member, reads = Change.__dict__["path"], [0]
+
+    def read(change: Change) -> str:
+        reads[0] += 1
+        return str(member.__get__(change))
+
+    with open_repository(str(desk)) as repo:
+        tip = repo.refresh()
+        repo.read_history(Oid(git(desk, "rev-parse", "main~1")))
+        monkeypatch.setattr(Change, "path", property(read, member.__set__))
+        for place in range(count):
+            assert [each.oid for each in repo.history(tip, f"{place}.json")] == [tip]
+    assert reads[0] < 10 * count

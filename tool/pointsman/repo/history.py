@@ -32,7 +32,7 @@ class History(Ancestry):
         self._written: set[Oid] = set()
         self._fetched: set[Oid] = set()  # by `fetch_ahead`
         self.history_index: HistoryIndex | None = None
-        self._newer: dict[Oid, list[Commit] | None] = {}  # tip → its commits that are newer than the index
+        self._newer: dict[Oid, HistoryIndex | None] = {}  # tip → its commits that are newer than the index
         self._walks: dict[str, PathWalk] = {}
         self._open_walks: deque[PathWalk] = deque()
         self._messages: dict[Oid, str] = {}
@@ -72,7 +72,7 @@ class History(Ancestry):
         only the new commits are walked.
         """
         if paths and self.history_index is not None and (newer := self._beyond(tip)) is not None:
-            return _from_both(newer, self.history_index, tip, frozenset(paths), no_older_than)
+            return _from_both(newer, self.history_index, tip, paths, no_older_than)
         if paths and not any(path == WITHOUT or path.startswith(f"{WITHOUT}/") for path in paths):
             chain = self._chain_of(tip, *([no_older_than] if no_older_than is not None else []))
             if chain is not None:
@@ -103,23 +103,25 @@ class History(Ancestry):
         if self.history_index is None or tip not in self.history_index:
             newer = self._beyond(tip)
             known = self.history_index.commits if self.history_index is not None and newer is not None else []
-            self.history_index = HistoryIndex([*(newer or ()), *known] if known else self._history(tip))
+            later = newer.commits if newer is not None else ()
+            self.history_index = HistoryIndex([*later, *known] if known else self._history(tip))
             self._newer.clear()
             self.fetch_ahead(_recent(self.history_index))
         return self.history_index
 
-    def _beyond(self, tip: Oid) -> list[Commit] | None:
-        """The commits from `tip` that are newer than the index, newest first; None if `tip` did not grow from it."""
+    def _beyond(self, tip: Oid) -> HistoryIndex | None:
+        """The commits from `tip` that are newer than the index; None if `tip` did not grow from it."""
         if self.history_index is None or tip in self.history_index:
-            return None if self.history_index is None else []
+            return None if self.history_index is None else HistoryIndex(())
         if tip not in self._newer:
             top = self.history_index.commits[0].oid
             last = next((each for each in reversed(self._newer) if self._newer[each] is not None), top)
-            known = self._newer.get(last) or []
+            between = self._newer.get(last)
+            known = between.commits if between is not None else []
             newer = list(self._history(tip, no_older_than=last))
             if len(self._newer) > _OPEN_WALKS:
                 self._newer.clear()
-            self._newer[tip] = [*newer, *known] if _grew(newer, last) else None
+            self._newer[tip] = HistoryIndex([*newer, *known]) if _grew(newer, last) else None
         return self._newer[tip]
 
     def expect(self, paths: int, tip: Oid | None = None) -> None:
@@ -129,7 +131,7 @@ class History(Ancestry):
         """
         if paths > _MANY and not self._shallow():
             newer = self._beyond(tip or self.main)
-            if newer is None or len(newer) > _MOST_BEYOND:
+            if newer is None or len(newer.commits) > _MOST_BEYOND:
                 self.read_history(tip)
 
     def forget(self) -> None:
@@ -185,12 +187,12 @@ def _grew(newer: Sequence[Commit], old: Oid) -> bool:
 
 
 def _from_both(
-    newer: Sequence[Commit], index: HistoryIndex, tip: Oid, paths: frozenset[str], no_older_than: Oid | None
+    newer: HistoryIndex, index: HistoryIndex, tip: Oid, paths: Sequence[str], no_older_than: Oid | None
 ) -> Iterator[Commit]:
     """The commits that changed one of `paths`: first those newer than the index, then those in it."""
-    for commit in newer:
-        if commit.oid == no_older_than:
+    if newer.commits:
+        yield from newer.history(tip, *paths, no_older_than=no_older_than)
+        if no_older_than in newer:
             return
-        if changes := tuple(change for change in commit.changes if change.path in paths):
-            yield replace(commit, changes=changes)
-    yield from index.history(index.commits[0].oid if newer else tip, *paths, no_older_than=no_older_than)
+        tip = index.commits[0].oid
+    yield from index.history(tip, *paths, no_older_than=no_older_than)
