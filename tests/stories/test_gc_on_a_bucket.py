@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from seaweed import Server
 from shop import GROCER
 
 from pointsman.state.documents import Tombstone
+from pointsman.store import bucket, bucket_listing, bucket_moves
 from pointsman.verbs import gc
 from pointsman.workspace import Workspace
 
@@ -80,3 +81,30 @@ def test_what_is_orphaned_or_retired_goes_by_way_of_the_trash_and_nothing_else_d
     kept = {name: data for name, data in before.items() if not name.startswith(".pointsman/")}
     assert after == {name: data for name, data in kept.items() if name not in (LEFT_KEY, key)}
     assert POINTER in after
+
+
+@pytest.mark.slow
+def test_each_key_is_listed_once(tmp_path: Path, s3: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = BucketShop(tmp_path / "shop", s3, settings=RETENTION)
+    shop.publish(day=1, merge=True)
+    shop.sync()
+    shop.put(LEFT_KEY, LEFT)
+    listed: list[str] = []
+    paged, read = bucket_listing.pages_of, bucket_listing.read_listing
+
+    def in_pages(*words: Any) -> Iterator[Any]:
+        for page in paged(*words):
+            listed.extend(meta["path"] for meta in page)
+            yield page
+
+    def at_once(*words: Any) -> Any:
+        found = read(*words)
+        listed.extend(meta["path"] for meta in found)
+        return found
+
+    monkeypatch.setattr(bucket_moves, "pages_of", in_pages)
+    monkeypatch.setattr(bucket, "read_listing", at_once)
+    assert collected(shop, 2)["taken"] == 1
+    blobs = [key for key in listed if key.removeprefix(f"{shop.prefix}/").startswith("grocer/home/")]
+    assert sorted(blobs) == sorted(set(blobs))
+    assert f"{shop.prefix}/{LEFT_KEY}" in blobs
