@@ -207,6 +207,23 @@ def test_what_a_pointer_of_any_form_names_stays(shop: Shop, text: str) -> None:
 
 
 @pytest.mark.slow
+def test_what_a_pointer_or_a_claim_at_any_of_several_places_names_stays(shop: Shop) -> None:
+    with (shop.desk / "pointsman.toml").open("a") as settings:
+        for name in ("east", "west"):
+            template = f"file://{shop.root}/{name}/{{tenant}}/{{surface}}/manifest.json"
+            settings.write(f'[[serving]]\nname = "{name}"\nmanifest = "{template}"\n')
+    commit(shop, NOW - 30 * DAY)
+    served, claimed = blob(shop, b"served"), blob(shop, b"claimed")
+    for name, version in (("grocer/home/manifest", served.stem), (".pointsman/claims/grocer/home", claimed.stem)):
+        path = shop.root / f"west/{name}.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(version)
+    (shop.root / "east").mkdir()
+    document = collected(shop, delete=True, max_share=1).document
+    assert [each["says"] for each in document["kept"]] == ["serving names it"] * 2
+
+
+@pytest.mark.slow
 def test_a_version_that_json_writes_in_another_way_is_read_all_the_same(shop: Shop) -> None:
     orphan = blob(shop, b"orphan")
     path = shop.store / "registry/current/other/web/manifest.json"
