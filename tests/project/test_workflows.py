@@ -233,6 +233,9 @@ def test_a_day_from_publish_over_check_and_ship_to_drift_and_rollback(forge: For
     collected = forge.runner.run("gc.yml")
     assert collected.code == 0, collected.out
     assert "A dry run" in collected.summary
+    collected = forge.runner.run("gc.yml", variables={"POINTSMAN_GC": "delete"})
+    assert collected.code == 0, collected.out
+    assert "0 taken, 0 purged from the trash" in collected.summary
 
 
 @pytest.mark.slow

@@ -115,6 +115,7 @@ class Runner:
         *,
         inputs: Mapping[str, Any] | None = None,
         artifacts: Mapping[str, Path] | None = None,
+        variables: Mapping[str, str] | None = None,
         install: bool = False,
     ) -> Job:
         """The only job of a workflow of main, until a step fails. Only with `install` is the tool really installed."""
@@ -140,7 +141,7 @@ class Runner:
             "inputs": inputs or {},
             "runner": {"temp": str(temp)},
             "secrets": {},
-            "vars": {},
+            "vars": variables or {},
         }
         env = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "GITHUB_", "PYTHON"))}
         env |= {
