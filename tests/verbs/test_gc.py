@@ -568,6 +568,24 @@ def test_many_go_in_batches_of_their_own_markers(shop: Shop, monkeypatch: pytest
 
 
 @pytest.mark.slow
+def test_a_marker_that_dies_ends_its_batch_and_no_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        blob(shop, b"%d" % number)
+    clock, plain = [0.0], FileStore.move
+
+    def slow(store: FileStore, *words: Any) -> bool:
+        moved = plain(store, *words)
+        clock[0] = markers.LIFE + 1  # once
+        return moved
+
+    monkeypatch.setattr(FileStore, "move", slow)
+    monkeypatch.setattr(collect, "elapsed", lambda: clock[0])
+    monkeypatch.setattr(collect, "MOST", 2)
+    outcome = collected(shop, delete=True)
+    assert (outcome.document["taken"], outcome.exit_code) == (4, 4)
+
+
+@pytest.mark.slow
 def test_a_marker_of_a_gc_that_died_a_day_ago_is_taken_away(shop: Shop) -> None:
     blob(shop, b"orphan")
     directory = shop.store / ".pointsman/gc"

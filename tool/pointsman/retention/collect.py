@@ -187,8 +187,6 @@ class Collector:
                 marker.take_away()
             except Problem as problem:
                 raise Unfinished(run, problem) from problem
-            if run.unfinished:
-                return
 
     def _take(self, run: Run, blobs: Sequence[Stored], marker: Marker) -> None:
         def take(blob: Stored) -> Stored | None:
