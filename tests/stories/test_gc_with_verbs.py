@@ -10,8 +10,10 @@ import random
 
 import pytest
 from gc_depot import Depot
-from gc_schedules import explore, take_over, wander
+from gc_schedules import SLEEP, direct, explore, take_over, wander
 from seaweed import Server
+
+from pointsman.retention import collect
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +102,22 @@ def test_a_gc_that_is_killed_or_loses_an_answer_at_any_step_is_finished_by_the_n
     found = explore(lambda: depot.run("collect", harm=1), depot.wrong, runs=1_000, dice=dice)
     assert found.wrong == "", found.said
     assert 20 < found.runs < 1_000
+
+
+@pytest.mark.slow
+def test_a_revert_that_lands_while_gc_sleeps_in_a_purge_loses_nothing_because_that_was_set_aside(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_over(monkeypatch)
+
+    def played(step: str) -> str:
+        """gc stops before this step, the revert comes, all sleep, gc goes on."""
+        turns = [("collect", f"{step} .pointsman/trash/"), ("revert", ""), (SLEEP, ""), ("collect", "")]
+        return direct(depot.run("revert", "collect", naps=1), turns, depot.wrong).wrong
+
+    assert (played("move"), played("remove")) == ("", "")
+    monkeypatch.setattr(collect, "place_of_going", lambda place, _: place)
+    assert played("remove").startswith("nowhere")
 
 
 @pytest.mark.slow
