@@ -435,6 +435,28 @@ def test_a_version_that_the_other_repository_records_stays(shop: Shop) -> None:
 
 
 @pytest.mark.slow
+def test_what_the_other_repository_records_or_serves_stays_or_comes_back(shop: Shop) -> None:
+    old, _ = versions(shop)
+    retire(shop, old)
+    fork = forked(shop)  # where it has no tombstone
+    git(fork.desk, "rm", "-q", GROCER.tombstone_path("popularity", old))
+    fork.push("it is needed here")
+    served, orphan = blob(shop, b"served there"), blob(shop, b"orphan")
+    pointer = fork.root / "serving/grocer/home/manifest.json"
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text(served.stem)
+    document = collected(shop, fork.desk, delete=True, max_share=1).document
+    assert [each["says"] for each in document["kept"]] == ["serving names it"]
+    assert (document["retired"], orphan.exists(), place(shop, old).exists()) == ([], False, True)
+    for version in (served.stem, old):
+        take_into_trash(shop, version)
+    age_trash(shop, 8)
+    document = collected(shop, fork.desk, delete=True).document
+    assert (document["restored"], document["purged"]) == (2, 1)
+    assert (served.exists(), place(shop, old).exists()) == (True, True)
+
+
+@pytest.mark.slow
 def test_a_store_of_nobody_is_that_of_the_first_gc_that_deletes_and_a_look_leaves_it_nobody_s(shop: Shop) -> None:
     owners = shop.store / ".pointsman/owners"
     for path in owners.iterdir():
