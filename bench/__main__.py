@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import collecting, crowd, group, history, levers, people, scale, waiting
+from bench import collecting, crowd, group, history, levers, people, scale, waiting, watching
 from bench.measure import Figure, Job, beyond, interleave, pairwise, table
 
 if TYPE_CHECKING:
@@ -270,29 +270,7 @@ class Bench:
         return collecting.collections(_pointsman(), self.root, (most // 10, most), 3 if self.quick else 5)
 
     def idle(self) -> list[Figure]:
-        """`sync --watch` with nothing new, in a clone of a repository of many targets, the store a directory."""
-        count = 500 if self.quick else 5_000
-        store = self.root / "idle-store"
-        for target in history.targets(count):
-            path = store / history.key(target, 0)
-            path.parent.mkdir(parents=True)
-            path.write_bytes(history.blob(target, 0))
-        rings = waiting.rings_of(self.root)
-        each, two = (self._idle_pass(name, store, count, more) for name, more in (("idle", ""), ("rings", rings)))
-        group = f"sync --watch of {count:,} targets with nothing new"
-        return [
-            Figure(group, "processor time of a pass, its children's too", each * 1000, "ms"),
-            Figure(group, "the same in a minute, at a pass every 5 s", each * 12, "s"),
-            Figure(group, "two rings against one place", two / each, "x", 1.3),
-        ]
-
-    def _idle_pass(self, name: str, store: Path, count: int, more: str) -> float:
-        """Seconds of processor time."""
-        origin, clone = self.root / f"{name}.git", self.root / name
-        history.build(origin, f"file://{store}", of=count, each=1, ships=1, artifact_bytes=MB, more=more)
-        _git("clone", "--quiet", "--no-checkout", origin, clone)
-        command = [sys.executable, HERE / "idle.py", clone, "20"]
-        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        return watching.idle(self.root, 500 if self.quick else 5_000)
 
     def waiting(self) -> list[Figure]:
         return waiting.waiting(_pointsman(), self.root, 500 if self.quick else 5_000, 3)

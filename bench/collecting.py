@@ -13,13 +13,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bench import bucket
 from bench.measure import Figure, Job, interleave, pairwise
 
 TARGETS = 50
 MB = 1_000_000
 LARGE = 100_000  # blobs from which on the ratio is judged: below, it is that of starting a process
 _HERE = Path(__file__).parent
-_SEAWEED = _HERE.parent / "tests" / "support" / "seaweed.py"
 
 
 def collections(pointsman: Sequence[str], root: Path, sizes: Sequence[int], rounds: int) -> list[Figure]:
@@ -29,14 +29,9 @@ def collections(pointsman: Sequence[str], root: Path, sizes: Sequence[int], roun
         store = root / f"gc-{size}"
         _fill(store, size)
         figures += _collection(pointsman, root, size, "a directory", f"file://{store}", "", rounds)
-    keeper = [sys.executable, str(_SEAWEED), str(root / "weed"), str(os.getpid())]
-    with subprocess.Popen(keeper, stdout=subprocess.PIPE, start_new_session=True) as started:
-        assert started.stdout is not None
-        server = json.loads(started.stdout.readline())
-    os.environ |= {"AWS_ACCESS_KEY_ID": server["key"], "AWS_SECRET_ACCESS_KEY": server["secret"]}
-    os.environ["AWS_REGION"] = "us-east-1"
+    host = bucket.start(root / "weed")
     for size in sizes:
-        url, endpoint = f"s3://blobs/gc-{size}", f"http://{server['host']}"
+        url, endpoint = f"s3://{bucket.NAME}/gc-{size}", f"http://{host}"
         uploading = [sys.executable, str(_HERE / "uploading.py"), url, endpoint, str(root / f"gc-{size}")]
         subprocess.run(uploading, check=True)
         figures += _collection(pointsman, root, size, "SeaweedFS", url, endpoint, rounds)

@@ -19,7 +19,7 @@ from bench.measure import Figure, Job, interleave, pairwise
 HERE = Path(__file__).parent
 _OWN = "pointsman"  # the directory in a git directory where Pointsman keeps what it derived
 _RECORDS_EACH = 100
-_MOST = 1.3  # times what it costs in a small repository, with what an earlier command left
+_MOST = 1.2  # times what it costs in a small repository, with what an earlier command left
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Growth:
         theirs = Job("git log", ["git", "-C", str(place.repository), "log", "--format=%h", "main", "--", path])
         interleave([ours, theirs], self.rounds)
         cpu = median(ours.runs[each].cpu / theirs.runs[each].cpu for each in ours.runs)
-        return [Figure(group, "log, index, processor", cpu, "x git log -- path")]
+        return [Figure(group, "log, index, processor", cpu, "x git log -- path", 0.3)]
 
     def _place(self, name: str, *, targets: int, each: int, ships: int) -> Place:
         repository, store = self.root / f"{name}.git", self.root / f"{name}-store"
@@ -109,7 +109,8 @@ class Growth:
         back = _back(place, main, None)
         if not fresh:
             back()
-            subprocess.run([*words, "log", place.target], check=True, capture_output=True)
+            for _ in range(2):  # the first reads for itself, the second for all
+                subprocess.run([*words, "log", place.target], check=True, capture_output=True)
             kept = place.repository.with_suffix(".kept")
             shutil.rmtree(kept, ignore_errors=True)
             (place.repository / _OWN).rename(kept)

@@ -13,6 +13,7 @@ from shop import git
 from world import how_many
 
 from pointsman.repo import chain, chain_file
+from pointsman.repo.git import Git
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
@@ -149,6 +150,36 @@ def test_a_file_of_clocks_alone_is_filled_by_the_next_command(desk: Path) -> Non
     file = chain_file.read(kept(desk), 20)
     assert file is not None
     assert file.known == len(file.commits)
+
+
+@pytest.mark.parametrize("paths", [1, 4])
+def test_a_first_command_walks_for_one_path_alone_and_the_second_for_all(
+    made: Path, tmp_path: Path, paths: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what is worth keeping as it is: this history is too short for that."""
+    desk = Path(shutil.copytree(made, tmp_path / "desk"))
+    walked: list[str] = []
+    monkeypatch.setattr(Git, "chain", _told(Git.chain, walked, "all"))
+    monkeypatch.setattr(Git, "first_parents", _told(Git.first_parents, walked, "path"))
+    for expected in (["path"] if paths == 1 else ["path", "path", "all"], ["all"] if paths == 1 else []):
+        walked.clear()
+        with open_repository(str(desk)) as repo:
+            tip = repo.refresh()
+            for path in PATHS[:paths]:
+                found = list(repo.history(tip, path))
+                assert [each.oid for each in found] == by_git(desk, "main", path)
+                for each in found:
+                    older = each.parents[0]
+                    assert [one.oid for one in repo.history(older, path)] == by_git(desk, older, path)
+        assert walked == expected
+
+
+def _told(method: Callable[..., Any], walked: list[str], what: str) -> Callable[..., Any]:
+    def told(*words: Any, **more: Any) -> Any:
+        walked.append(what)
+        return method(*words, **more)
+
+    return told
 
 
 def _rewritten(desk: Path, file: Path) -> None:

@@ -254,6 +254,7 @@ def test_in_a_fresh_clone_git_walks_for_the_named_target_and_the_second_log_read
 ) -> None:
     shop, _ = dated
     monkeypatch.setattr(chain, "_WORTH_KEEPING", 1)
+    (shop.desk / ".git" / chain.KEPT).unlink(missing_ok=True)
     told, read, commits = [], [], 0
     for _ in range(3):
         told.append(events(shop, GROCER))

@@ -14,10 +14,12 @@ from pointsman.repo.ancestry import Ancestry
 from pointsman.repo.chain import WITHOUT
 from pointsman.repo.git import Git
 from pointsman.repo.history_cache import HistoryIndex, PathWalk
+from pointsman.repo.origin import MAIN
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 
 _MANY = 16  # from more paths or contents than this on, reading all at once is cheaper
 _OPEN_WALKS = 16  # each is a git process with three pipes
+_ALONE = 2  # paths for which git walks in a fresh clone: from more on, one walk for all of them is cheaper
 LATELY = 4  # the newest changes of a path, read ahead when many paths are judged
 _MOST_BEYOND = 256  # commits newer than the index; with more of them all is read again
 _LONG_MESSAGE = 4096  # characters
@@ -36,6 +38,7 @@ class History(Ancestry):
         self._walks: dict[str, PathWalk] = {}
         self._open_walks: deque[PathWalk] = deque()
         self._messages: dict[Oid, str] = {}
+        self._alone = False  # git walked for a path alone
 
     # now
 
@@ -73,19 +76,28 @@ class History(Ancestry):
         """
         if paths and self.history_index is not None and (newer := self._beyond(tip)) is not None:
             return _from_both(newer, self.history_index, tip, paths, no_older_than)
-        if paths and not any(path == WITHOUT or path.startswith(f"{WITHOUT}/") for path in paths):
+        if paths and not (_is_record(paths) or (no_older_than is None and self._walks_alone(paths))):
             chain = self._chain_of(tip, *([no_older_than] if no_older_than is not None else []))
             if chain is not None:
                 return chain.history(tip, paths, no_older_than)
         if len(paths) != 1 or no_older_than is not None:
             return self._history(tip, *paths, no_older_than=no_older_than)
         known = self._walks.get(paths[0])
-        if known is None or known.tip != tip:
-            known = self._walks[paths[0]] = self._walk_from(tip, paths[0], known)
-            self._open_walks.append(known)
-            if len(self._open_walks) > _OPEN_WALKS:
-                self._open_walks.popleft().pause()
+        if known is not None and (found := known.since(tip)) is not None:
+            return found
+        known = self._walks[paths[0]] = self._walk_from(tip, paths[0], known)
+        self._open_walks.append(known)
+        if len(self._open_walks) > _OPEN_WALKS:
+            self._open_walks.popleft().pause()
         return iter(known)
+
+    def _walks_alone(self, paths: Sequence[str]) -> bool:
+        """Whether git walks for one path, where no command has read main before and few paths were asked for."""
+        if len(paths) != 1 or MAIN not in self.heads or not self.is_fresh:
+            return False
+        alone = len(self._walks.keys() | {paths[0]}) <= _ALONE
+        self._alone |= alone
+        return alone
 
     def _walk_from(self, tip: Oid, path: str, known: PathWalk | None) -> PathWalk:
         newer = list(self._history(tip, no_older_than=known.tip)) if known is not None else []
@@ -138,7 +150,7 @@ class History(Ancestry):
         """Drop cached history; what is worth it stays in the git directory. Long-running watches call this."""
         if self._chain is not None:
             self._chain.close()
-            self._chain.keep()
+            self._chain.keep(mark=self._alone)
             self._chain = None
         self.history_index = None
         self._newer.clear()
@@ -168,6 +180,10 @@ class History(Ancestry):
                     return
             self._deepen_by(depth)
             depth *= 4
+
+
+def _is_record(paths: Sequence[str]) -> bool:
+    return any(path == WITHOUT or path.startswith(f"{WITHOUT}/") for path in paths)
 
 
 def _recent(index: HistoryIndex) -> Iterator[Entry | None]:

@@ -23,7 +23,21 @@ class PathWalk:
         self._unread = start(tip)
 
     def __iter__(self) -> Iterator[Commit]:
-        for place in itertools.count():
+        return self._from(0)
+
+    def since(self, tip: Oid) -> Iterator[Commit] | None:
+        """The walk from `tip`, if that is one of the commits that were read, or the parent of one; else None."""
+        if tip == self.tip:
+            return iter(self)
+        for place, commit in enumerate(self._read):
+            if commit.oid == tip:
+                return self._from(place)
+            if commit.parents[:1] == (tip,):
+                return self._from(place + 1)
+        return None
+
+    def _from(self, first: int) -> Iterator[Commit]:
+        for place in itertools.count(first):
             while len(self._read) <= place:
                 commit = next(self._unread, None)
                 if commit is None:
