@@ -135,6 +135,20 @@ def test_a_version_that_was_shipped_again_after_its_tombstone_is_needed(shop: Sh
     assert why(shop, old) == "the manifest on main points to this version: ship another version first"
 
 
+@pytest.mark.parametrize("erase", [False, True])
+def test_a_version_that_was_current_again_of_late_is_needed_for_a_rollback_but_for_an_erasure(
+    shop: Shop, *, erase: bool
+) -> None:
+    old, new = versions(shop)
+    retire(shop, old, NOW - 30 * DAY, erase=erase)
+    manifest = shop.desk / GROCER.manifest_path
+    for before, after, hours in ((new, old, 48), (old, new, 12)):
+        manifest.write_text(manifest.read_text().replace(before, after))
+        commit(shop, NOW - hours * 3600)
+    assert judged(shop, old).is_ripe is erase
+    assert erase or "a rollback may need it" in why(shop, old)
+
+
 def test_a_tombstone_with_erase_waits_too_but_for_no_rollback(shop: Shop) -> None:
     old, new = versions(shop)
     for version in (old, new):

@@ -22,7 +22,7 @@ from pointsman.errors import Problem, Refused, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.repo import present
 from pointsman.repo.repository import Repository
-from pointsman.retention import collect, look, markers
+from pointsman.retention import collect, look, markers, owners
 from pointsman.retention.summary import SUMMARY
 from pointsman.state.documents import Tombstone
 from pointsman.state.objects import Oid
@@ -501,6 +501,16 @@ def test_a_share_that_is_allowed_is_taken(shop: Shop) -> None:
 
 
 @pytest.mark.slow
+def test_orphans_that_something_speaks_for_are_no_share(shop: Shop) -> None:
+    orphans = [blob(shop, b"%d" % number) for number in range(20)]
+    path = shop.store / "registry/current/grocer/web/manifest.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(" ".join(each.stem for each in orphans[2:]))
+    outcome = collected(shop, delete=True)
+    assert (outcome.document["taken"], outcome.exit_code) == (2, 0)
+
+
+@pytest.mark.slow
 def test_an_origin_whose_pushes_meet_another_main_stops_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lagging replica answers fetches; pushes go to where main has moved."""
     orphan = blob(shop, b"orphan")
@@ -972,6 +982,18 @@ def test_whoever_points_to_a_blob_that_went_puts_it_back(shop: Shop, verb: Calla
     take_into_trash(shop, old)
     verb(shop)
     assert hashlib.sha256(place(shop, old).read_bytes()).hexdigest() == old
+
+
+@pytest.mark.slow
+def test_a_rollback_goes_on_where_the_owner_cannot_be_written_down(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, _ = versions(shop)
+
+    def refused(*_: object) -> None:
+        raise Unreachable("cannot write there")
+
+    monkeypatch.setattr(owners, "own_unless_known", refused)
+    by_rollback(shop)
+    assert old in shop.manifest.decode()
 
 
 @pytest.mark.slow
