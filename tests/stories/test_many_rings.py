@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from rings import HOUR, RingShop
+from rings import HOUR, RingShop, rings_of
 from shop import git, popularity
+
+from pointsman.serving.seen import Seen
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +45,34 @@ def test_of_dozens_of_rings_a_broken_one_in_the_middle_holds_back_only_what_come
     for _ in range(MANY // 2 + 1):
         assert shop.pass_over(later=MINUTE).exit_code == 0
     assert [shop.serves(name) for name in names] == [second] * MANY
+
+
+def test_a_ring_whose_store_takes_calls_and_never_answers_costs_the_others_its_limit_once_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "0.3")
+    silent = socket.create_server(("127.0.0.1", 0), backlog=64)
+    hangs = f'region = "us-east-1"\nendpoint = "http://127.0.0.1:{silent.getsockname()[1]}"\nallow_http = true'
+    places = {"canary": "", "middle": hangs, "prod": 'after = "1h"'}
+    with silent:
+        shop = RingShop(tmp_path / "shop", rings=dict.fromkeys(("canary", "prod"), ""))
+        first = ship(shop, 10)
+        shop.pass_over()
+        settings = rings_of(shop.root, **places).replace(f"file://{shop.root}/middle", "s3://blobs/middle")
+        shop.set_rings(settings)
+        second = ship(shop, 11)
+        seen = Seen(HOUR)
+        outcome = shop.pass_over(seen=seen)
+        assert outcome.exit_code == 3
+        assert [each["place"] for each in outcome.document["places"] if each["says"]] == ["middle"]
+        assert (shop.serves("canary"), shop.serves("prod")) == (second, first)
+        assert shop.pass_over(seen=seen, later=9 * HOUR).exit_code == 3
+        assert shop.serves("prod") == first, "nobody knows how long the ring before had it"
+        shop.roll_back(now=True, reason="bad")
+        assert shop.pass_over(seen=seen, later=HOUR).exit_code == 3
+        assert (shop.serves("canary"), shop.serves("prod")) == (first, first)
 
 
 def test_two_syncs_whose_clocks_are_ten_minutes_apart_agree_and_move_no_ring_backwards(
