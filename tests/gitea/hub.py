@@ -293,6 +293,9 @@ class Hub(ForgeServer):
         if path == "/branch_protections":
             self.protection = {"status_check_contexts": [], "enable_status_check": False, **body}
             return 201, self.protection
+        if path == "/branch_protections/main" and method == "PATCH" and self.protection is not None:
+            self.protection |= body
+            return 200, self.protection
         if path == "/branch_protections/main":
             return (200, self.protection) if self.protection is not None else _missing()
         if path == "/labels":

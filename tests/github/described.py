@@ -42,6 +42,13 @@ PATHS = (
     f"{_REPO}/issues/{{issue_number}}/comments",
     f"{_REPO}/issues/comments/{{comment_id}}",
     f"{_REPO}/installation",
+    f"{_REPO}/rulesets",
+    f"{_REPO}/rulesets/{{ruleset_id}}",
+    f"{_REPO}/actions/permissions/workflow",
+    f"{_REPO}/actions/permissions/fork-pr-contributor-approval",
+    f"{_REPO}/environments/{{environment_name}}",
+    f"{_REPO}/environments/{{environment_name}}/deployment-branch-policies",
+    f"{_REPO}/labels",
     "/app/installations/{installation_id}/access_tokens",
     "/user",
 )

@@ -91,11 +91,21 @@ class Hub(ForgeServer):
             "allow_squash_merge": True,
             "allow_merge_commit": False,
             "allow_rebase_merge": False,
+            "squash_merge_commit_title": "PR_TITLE",
             "squash_merge_commit_message": "COMMIT_MESSAGES",
             "allow_auto_merge": True,
             "delete_branch_on_merge": True,
         }
-        self.rules: list[dict[str, Any]] = []
+        self.rules: list[dict[str, Any]] = []  # of the organisation
+        self.keeps: set[str] = set()  # settings that no call changes, although it says 200
+        self.rulesets: list[dict[str, Any]] = []
+        self.actions: dict[str, dict[str, Any]] = {
+            "workflow": {"default_workflow_permissions": "write", "can_approve_pull_request_reviews": False},
+            "fork-pr-contributor-approval": {"approval_policy": "first_time_contributors"},
+        }
+        self.environment: dict[str, Any] | None = None
+        self.branch_policies: list[dict[str, Any]] = []
+        self.labels: list[dict[str, Any]] = []
         self.app: Callable[[str], bool] | None = None  # whether a JSON Web Token is that of the App
         self.minted = 0
         self._lock = threading.RLock()
@@ -313,9 +323,14 @@ class Hub(ForgeServer):
         return 201, {"token": self.token, "expires_at": "2100-01-01T00:00:00Z"}
 
     def _rest(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Told:
-        fixed = {"": self.settings, "/rules/branches/main": self.rules, "/branches/main": {"protected": False}}
-        if path in fixed:
-            return 200, _page(self.rules, query) if path.startswith("/rules") else fixed[path]
+        if path == "/rules/branches/main":
+            active = [each["rules"] for each in self.rulesets if each["enforcement"] == "active"]
+            return 200, _page([*self.rules, *(rule for rules in active for rule in rules)], query)
+        fixed = {"": self.settings, "/branches/main": {"protected": False}}
+        if path in fixed and method == "GET":
+            return 200, fixed[path]
+        if (told := self._administered(method, path, query, body)) is not None:
+            return told
         if path == "/codeowners/errors":
             return 200, {"errors": []}
         if path == "/pulls":
@@ -350,6 +365,43 @@ class Hub(ForgeServer):
                 each["body"] = body["body"]
                 return 200, each
         return 404, {"message": "Not Found"}
+
+    def _administered(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Told | None:
+        """What only an administrator may call; None for the other calls."""
+        ruleset = re.fullmatch(r"/rulesets/(\d+)", path)
+        match method, path:
+            case "PATCH", "":
+                self.settings |= {key: value for key, value in body.items() if key not in self.keeps}
+                return 200, self.settings
+            case "GET", "/rulesets":
+                return 200, _page([{**each, "rules": []} for each in self.rulesets], query)
+            case "POST", "/rulesets":
+                self.rulesets.append({**body, "id": len(self.rulesets) + 1, "source": "o/r"})
+                return 201, self.rulesets[-1]
+            case "GET" | "PUT", _ if ruleset is not None:
+                there = self.rulesets[int(ruleset[1]) - 1]
+                there |= body
+                return 200, there
+            case "GET" | "PUT", _ if path.startswith("/actions/permissions/"):
+                there = self.actions[path.rpartition("/")[2]]
+                there |= body
+                return (200, there) if method == "GET" else (204, None)
+            case "GET", "/environments/pointsman":
+                return (200, self.environment) if self.environment else (404, {"message": "Not Found"})
+            case "PUT", "/environments/pointsman":
+                self.environment = {"name": "pointsman", **body}
+                return 200, self.environment
+            case "GET", "/environments/pointsman/deployment-branch-policies":
+                return 200, {"total_count": len(self.branch_policies), "branch_policies": self.branch_policies}
+            case "POST", "/environments/pointsman/deployment-branch-policies":
+                self.branch_policies.append({"name": body["name"]})
+                return 200, self.branch_policies[-1]
+            case "GET", "/labels":
+                return 200, _page(self.labels, query)
+            case "POST", "/labels":
+                self.labels.append(body)
+                return 201, body
+        return None
 
     def _list(self, query: dict[str, str]) -> Told:
         chosen = [

@@ -59,6 +59,8 @@ _PROJECT: Mapping[str, Type] = {
     "remove_source_branch_after_merge": (bool, _NONE),
 }
 _VERSION: Mapping[str, Type] = {"id": int, "head_commit_sha": str, "created_at": str, "patch_id_sha": _TEXT}
+_APPROVALS: Mapping[str, Type] = {"reset_approvals_on_push": bool, "merge_requests_author_approval": bool}
+_LABEL: Mapping[str, Type] = {"id": int, "name": str, "color": str}
 _PAGE = {"page", "per_page"}
 _MERGE = {
     "auto_merge", "merge_commit_message", "merge_when_pipeline_succeeds", "sha", "should_remove_source_branch",
@@ -91,7 +93,37 @@ CALLS: Mapping[tuple[str, str], Call] = {
     ("GET", f"{_P}/protected_branches/{{name}}"): Call(
         shows={"name": str, "push_access_levels": list, "merge_access_levels": list, "allow_force_push": bool}
     ),
-    ("GET", f"{_P}/approvals"): Call(shows={"reset_approvals_on_push": bool, "merge_requests_author_approval": bool}),
+    ("GET", f"{_P}/approvals"): Call(shows=_APPROVALS),
+    # "Edit a project", "Protect repository branches", "Update a protected branch" (a level with an id is changed, one
+    # with _destroy goes), "Change configuration" of approvals, "Create a new label".
+    ("PUT", _P): Call(
+        {
+            "merge_method",
+            "squash_option",
+            "squash_commit_template",
+            "only_allow_merge_if_pipeline_succeeds",
+            "allow_merge_on_skipped_pipeline",
+            "remove_source_branch_after_merge",
+        },
+        shows=_PROJECT,
+    ),
+    ("POST", f"{_P}/protected_branches"): Call(
+        {"name", "push_access_level", "merge_access_level", "allow_force_push", "code_owner_approval_required"},
+        {"name"},
+        (201,),
+        {"name": str, "push_access_levels": list, "merge_access_levels": list, "allow_force_push": bool},
+        refusals=(400, 401, 403, 404, 409, 422),
+    ),
+    ("PATCH", f"{_P}/protected_branches/{{name}}"): Call(
+        {"allow_force_push", "allowed_to_push", "code_owner_approval_required"},
+        shows={"name": str, "push_access_levels": list, "merge_access_levels": list, "allow_force_push": bool},
+        refusals=(400, 401, 403, 404, 422),
+    ),
+    ("POST", f"{_P}/approvals"): Call({*_APPROVALS}, codes=(201,), shows=_APPROVALS),
+    ("GET", f"{_P}/labels"): Call(_PAGE, shows=_LABEL, many=True),
+    ("POST", f"{_P}/labels"): Call(
+        {"name", "color", "description"}, {"name", "color"}, (201,), _LABEL, refusals=(400, 401, 403, 404, 409)
+    ),
     ("GET", _M): Call(_LISTED, shows=MERGE_REQUEST, many=True),
     ("POST", _M): Call({*_CREATE, *_WRITTEN}, _CREATE, (201,), _ONE, refusals=(400, 401, 403, 404, 405, 409, 422)),
     ("GET", _N): Call({"include_rebase_in_progress"}, shows=_ONE),

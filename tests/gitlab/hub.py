@@ -92,6 +92,8 @@ class Hub(ForgeServer):
             "allow_force_push": False,
             "code_owner_approval_required": False,
         }
+        self.approvals: dict[str, Any] = {"reset_approvals_on_push": True, "merge_requests_author_approval": False}
+        self.labels: list[dict[str, Any]] = []
         self._tick = 0
         self._lock = threading.RLock()
         self.api = f"{below}/api/v4/projects/{quote(SLUG, safe='')}"
@@ -324,11 +326,29 @@ class Hub(ForgeServer):
 
     def _rest(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
         if path == "":
+            self.settings |= body
             return 200, self.settings
+        if path == "/protected_branches":
+            self.main_protection = {
+                "name": body["name"],
+                "push_access_levels": [{"id": 1, "access_level": body["push_access_level"]}],
+                "merge_access_levels": [{"id": 2, "access_level": body["merge_access_level"]}],
+                "allow_force_push": body["allow_force_push"],
+                "code_owner_approval_required": body.get("code_owner_approval_required", False),
+            }
+            return 201, self.main_protection
+        if path == "/protected_branches/main" and method == "PATCH" and self.main_protection:
+            return self._protect(self.main_protection, body)
+        if path == "/labels":
+            if method == "POST":
+                self.labels.append({"id": self._now(), **body})
+                return 201, self.labels[-1]
+            return 200, _page(self.labels, query)
         if path == "/protected_branches/main":
             return (200, self.main_protection) if self.main_protection else (404, {"message": "404 Not found"})
         if path == "/approvals" and self.premium:
-            return 200, {"reset_approvals_on_push": True, "merge_requests_author_approval": False}
+            self.approvals |= body
+            return (200 if method == "GET" else 201), self.approvals
         if path == "/merge_requests":
             return self._open(body) if method == "POST" else self._list(query)
         if found := re.fullmatch(r"/repository/commits/(\w+)/merge_requests", path):
@@ -340,6 +360,19 @@ class Hub(ForgeServer):
         if found is None or int(found[1]) not in self.pulls:
             return 404, {"message": "404 Not found"}
         return self._of(self.pulls[int(found[1])], method, found[2] or "", found[3] or "", query, body)
+
+    def _protect(self, rule: dict[str, Any], body: dict[str, Any]) -> tuple[int, Any]:
+        """A level with an id is changed, or goes; one without is one more."""
+        levels = {each["id"]: each for each in rule["push_access_levels"]}
+        for said in body.get("allowed_to_push", ()):
+            number = said.get("id") or self._now()
+            if said.get("_destroy"):
+                del levels[number]
+            else:
+                levels[number] = {**levels.get(number, {"id": number}), "access_level": said["access_level"]}
+        rule |= {key: value for key, value in body.items() if key != "allowed_to_push"}
+        rule["push_access_levels"] = [*levels.values()]
+        return 200, rule
 
     def _is_of(self, pull: dict[str, Any], commit: str) -> bool:
         return commit in (pull["merge_commit_sha"], pull["squash_commit_sha"], pull["sha"])

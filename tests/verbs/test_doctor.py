@@ -130,7 +130,7 @@ def test_a_clock_that_is_off_and_an_origin_that_is_gone_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = Shop(tmp_path / "shop")
-    monkeypatch.setattr("pointsman.verbs.doctor.time", lambda: time.time() - 4000)
+    monkeypatch.setattr("pointsman.store.trial.time", lambda: time.time() - 4000)
     outcome = examine(shop)
     assert outcome.exit_code == 1
     assert re.search(r"the store's clock is 4000 s ahead of this machine's", bad(outcome)["store clock"])

@@ -6,12 +6,15 @@ number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pointsman.errors import Unreachable
 from pointsman.state.objects import Oid
+
+if TYPE_CHECKING:
+    from pointsman.forge.setting import Setting
 
 BODY_LIMIT = 65536  # characters of a pull request's body or of a comment: GitHub's limit, the smallest
 
@@ -117,3 +120,6 @@ class Forge(Protocol):
 
     def protection(self) -> list[tuple[str, str]]:
         """Each setting that the forge should have, and what is wrong with it; "" if nothing is."""
+
+    def settable(self) -> Iterable[Setting]:
+        """What its API can set of that, in the order in which it is to be set."""

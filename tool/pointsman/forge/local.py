@@ -6,9 +6,10 @@ without the other.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from pointsman.forge.base import Opened, Page
+from pointsman.forge.setting import Setting
 from pointsman.repo.origin import MAIN, PULL_BRANCHES, Move
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
@@ -87,3 +88,6 @@ class LocalForge:
 
     def protection(self) -> list[tuple[str, str]]:
         return []
+
+    def settable(self) -> Iterable[Setting]:
+        return ()

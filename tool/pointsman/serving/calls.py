@@ -123,6 +123,22 @@ class Calls:
         return f"exit code {process.returncode}: {says}".rstrip(": ")
 
 
+def answers(url: str) -> str:
+    """Why a server gives no answer; "" if it gives one, whatever it says. Only headers are asked for, of its root.
+
+    No credential is sent, so a server that wants one answers, too.
+    """
+    import httpx
+
+    root = "/".join(url.split("/")[:3])
+    try:
+        with httpx.Client(timeout=_CALL_SECONDS) as client:
+            Line(client).ask(client.build_request("HEAD", f"{root}/"), _CALL_SECONDS, _MOST_OF_AN_ANSWER)
+    except (httpx.HTTPError, httpx.InvalidURL, Unfinished) as error:
+        return trouble(error, root)
+    return ""
+
+
 def _talk(process: subprocess.Popen[bytes], given: bytes, until: float, clock: Callable[[], float]) -> bytes | None:
     """Give a process its stdin and wait for its end; the first bytes of its stderr. None if it takes too long.
 

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
@@ -40,10 +40,12 @@ from pointsman.forge.gitea.auto_merge import AutoMerge
 from pointsman.forge.gitea.brand import Brand
 from pointsman.forge.gitea.client import Client
 from pointsman.forge.gitea.labels import Labels
+from pointsman.forge.gitea.mending import settable
 from pointsman.forge.gitea.merging import NotYet, is_busy, merge_commit, not_merged, squash, unexplained
 from pointsman.forge.gitea.place import place_of, token_source
 from pointsman.forge.gitea.setup import protection
 from pointsman.forge.http import Denied, Lost
+from pointsman.forge.setting import Setting
 from pointsman.forge.writes import Comments, look_then_act, title_within
 from pointsman.repo.encoding import read_commit
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
@@ -292,6 +294,9 @@ class Gitea:
 
     def protection(self) -> list[tuple[str, str]]:
         return protection(self.brand, self.client, self._root)
+
+    def settable(self) -> Iterable[Setting]:
+        return settable(self.brand, self.client, self._root, self.repo)
 
 
 def _branch(head: Mapping[str, Any]) -> str:

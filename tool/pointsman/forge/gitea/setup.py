@@ -10,6 +10,7 @@ from urllib.parse import quote
 from pointsman.forge.gitea.brand import Brand
 from pointsman.forge.gitea.client import Client
 from pointsman.forge.http import Denied
+from pointsman.forge.setting import each_part
 
 _MERGES = "Settings → Repository → Pull Requests"
 _RULE = "Settings → Branches → main"
@@ -21,7 +22,7 @@ _OTHERS = {
     "allow_fast_forward_only_merge": "fast-forward only",
     "allow_manual_merge": "manual merge",
 }
-_CHECK = "check / check (pull_request)"  # the status of the workflow `check`
+REQUIRED_CHECK = "check / check (pull_request)"  # the status of the workflow `check`
 # What a push may never change without a pull request.
 _REVIEWED = ("manifests/t/s/manifest.json", "holds/t/s.json", "pointsman.toml", ".gitea/workflows/check.yml")
 _TOMBSTONE = f"registry/t/s/popularity/{'0' * 64}.retired.json"
@@ -29,7 +30,9 @@ _TOMBSTONE = f"registry/t/s/popularity/{'0' * 64}.retired.json"
 
 def protection(brand: Brand, client: Client, root: str) -> list[tuple[str, str]]:
     """Each setting, and what is wrong with it; "" if nothing is. `root`: the repository's path in the API."""
-    return [*_merge_settings(client, root), *_rules(brand, client, root)]
+    return [
+        *each_part({"merges": lambda: _merge_settings(client, root), "protection": lambda: _rules(brand, client, root)})
+    ]
 
 
 def _merge_settings(client: Client, root: str) -> Iterator[tuple[str, str]]:
@@ -74,7 +77,7 @@ def _rule(brand: Brand, rule: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     says = f"whoever may write can approve: {_RULE}, restrict approvals to your reviewers ({brand.name} asks no owner)"
     yield "reviewers", "" if rule.get("enable_approvals_whitelist") else says
     contexts = rule.get("status_check_contexts") or () if rule.get("enable_status_check") else ()
-    named = any(_matches(str(pattern), _CHECK, "") for pattern in contexts)
+    named = any(matches(str(pattern), REQUIRED_CHECK, "") for pattern in contexts)
     yield "gate", "" if named else f"the workflow check is not required: {_RULE}, status checks: check / check*"
     yield "pushes", _pushes(rule)
     bound = rule.get(brand.binds_admins, True)  # older ones do not have it
@@ -89,11 +92,16 @@ def _pushes(rule: Mapping[str, Any]) -> str:
     if rule.get("enable_push"):
         who = "those on its list" if rule.get("enable_push_whitelist") else "everybody who may write"
         return f"{who} may push anything to main: {_RULE}, disable push; unprotected files are enough for records"
-    patterns = [each.strip() for each in str(rule.get("unprotected_file_patterns") or "").split(";") if each.strip()]
+    return pushed_unreviewed(str(rule.get("unprotected_file_patterns") or ""))
+
+
+def pushed_unreviewed(unprotected: str) -> str:
+    """What the patterns of unprotected files let a push change although it needs a review; "" if nothing."""
+    patterns = [each.strip() for each in unprotected.split(";") if each.strip()]
     for path in _REVIEWED:
-        if any(_matches(pattern, path, "./") for pattern in patterns):
+        if any(matches(pattern, path, "./") for pattern in patterns):
             return f"{path} may be pushed without a review: {_RULE}, unprotected files: registry/*/*/*/*.json"
-    if any(_matches(pattern, _TOMBSTONE, "./") for pattern in patterns):
+    if any(matches(pattern, _TOMBSTONE, "./") for pattern in patterns):
         return (
             "tombstones may be pushed without a review: "
             f"{_RULE}, unprotected files: registry/*/*/*/*.json, where * stands for no dot"
@@ -101,7 +109,7 @@ def _pushes(rule: Mapping[str, Any]) -> str:
     return ""
 
 
-def _matches(pattern: str, text: str, separators: str) -> bool:
+def matches(pattern: str, text: str, separators: str) -> bool:
     """Whether a pattern of Gitea's (gobwas/glob) matches. `*` and `?` stand for no separator, `**` for anything."""
     one = f"[^{re.escape(separators)}]" if separators else "."
     signs = {"**": ".*", "*": f"{one}*", "?": one}

@@ -30,12 +30,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
 from pointsman.forge.base import BODY_LIMIT, Opened, Page
 from pointsman.forge.github.client import Client
+from pointsman.forge.github.mending import settable
 from pointsman.forge.github.merging import (
     AUTO_MERGE,
     NOTHING_TO_WAIT_FOR,
@@ -49,6 +50,7 @@ from pointsman.forge.github.place import TOKENS, Place, place_of, server
 from pointsman.forge.github.setup import protection
 from pointsman.forge.github.token import token_source
 from pointsman.forge.http import Denied
+from pointsman.forge.setting import Setting
 from pointsman.forge.writes import Comments, look_then_act, title_within
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
 from pointsman.repo.repository import Repository
@@ -304,6 +306,9 @@ class GitHub:
 
     def protection(self) -> list[tuple[str, str]]:
         return protection(self.client, self._root)
+
+    def settable(self) -> Iterable[Setting]:
+        return settable(self.client, self._root, self.repo)
 
 
 def _merged(client: Client, path: str) -> Oid | None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from pointsman.errors import one_line
 from pointsman.forge.github.client import Client
 from pointsman.forge.http import Denied
+from pointsman.forge.setting import each_part
 
 
 def protection(client: Client, root: str) -> list[tuple[str, str]]:
     """Each setting, and what is wrong with it; "" if nothing is. `root`: the repository's path in the API."""
-    return [*_merge_settings(client, root), *_rules(client, root), *_owners(client, root)]
+    parts = {"merges": _merge_settings, "ruleset": _rules, "CODEOWNERS": _owners}
+    return [*each_part({name: partial(part, client, root) for name, part in parts.items()})]
 
 
 def _merge_settings(client: Client, root: str) -> Iterator[tuple[str, str]]:

@@ -30,19 +30,21 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, one_line
 from pointsman.forge.base import BODY_LIMIT, Opened, Page
 from pointsman.forge.credentials import token_in
 from pointsman.forge.gitlab.client import Client
+from pointsman.forge.gitlab.mending import settable
 from pointsman.forge.gitlab.merges import Merges
 from pointsman.forge.gitlab.merging import commit_of
 from pointsman.forge.gitlab.place import TOKEN, place_of, server
 from pointsman.forge.gitlab.setup import protection
 from pointsman.forge.gitlab.sight import Sight
 from pointsman.forge.http import Denied
+from pointsman.forge.setting import Setting
 from pointsman.forge.writes import Comments, look_then_act, title_within
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
 from pointsman.repo.repository import Repository
@@ -230,6 +232,9 @@ class GitLab:
 
     def protection(self) -> list[tuple[str, str]]:
         return protection(self.client, self._sight.root)
+
+    def settable(self) -> Iterable[Setting]:
+        return settable(self.client, self._sight.root)
 
 
 def _ours(pull: Mapping[str, Any]) -> bool:

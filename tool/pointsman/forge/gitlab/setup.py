@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from pointsman.forge.gitlab.client import Client
 from pointsman.forge.gitlab.merging import KEEPS_LINES
 from pointsman.forge.http import Denied
+from pointsman.forge.setting import each_part
 
 _MERGE_REQUESTS = "Settings → Merge requests"
-_NO_ONE, _MAINTAINER = 0, 40  # access levels (docs.gitlab.com, "Protected branches API")
+NO_ONE, MAINTAINER = 0, 40  # access levels (docs.gitlab.com, "Protected branches API")
 _ABSENT = (403, 404)  # of a call that this GitLab, or this token, has not
 
 
 def protection(client: Client, root: str) -> list[tuple[str, str]]:
     """Each setting, and what is wrong with it; "" if nothing is. `root`: the project's path in the API."""
+    parts = {"merges": _merges, "main": _main}
+    return [*each_part({name: partial(part, client, root) for name, part in parts.items()})]
+
+
+def _merges(client: Client, root: str) -> Iterator[tuple[str, str]]:
     project = client.get(root)
     if "merge_method" not in project:
         says = "this token cannot see how the project merges: run doctor with one that has the role of a reporter"
-        return [("merges", says)]
-    return [*_merges(project), *_main(client, root)]
-
-
-def _merges(project: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        yield "merges", says
+        return
     linear = project["merge_method"] in ("ff", "rebase_merge")
     says = "a merge commit stands above each squash, so main is not linear"
     yield "merge method", "" if linear else f"{says}: {_MERGE_REQUESTS} → Merge method → Fast-forward merge"
@@ -47,7 +51,7 @@ def _main(client: Client, root: str) -> Iterator[tuple[str, str]]:
     if main is None:
         yield "main", f"main is not protected, or this token cannot see how: {where} (it takes a maintainer to look)"
         return
-    pushed = any(level.get("access_level") != _NO_ONE for level in main.get("push_access_levels", ()))
+    pushed = any(level.get("access_level") != NO_ONE for level in main.get("push_access_levels", ()))
     says = "main accepts pushes without a merge request"
     yield "main", f"{says}: {where} → main, Allowed to push and merge: No one" if pushed else ""
     forced = f"main may be rewritten: {where} → main, Allowed to force push: off"
@@ -60,7 +64,7 @@ def _approvals(client: Client, root: str, main: Mapping[str, Any]) -> str:
     rules = _there(client, f"{root}/approvals")
     if rules is None:
         levels = [level.get("access_level") or 0 for level in main.get("merge_access_levels", ())]
-        if all(level >= _MAINTAINER for level in levels):
+        if all(level >= MAINTAINER for level in levels):
             return ""
         return (
             "nobody has to approve what is served, and developers may merge it (this GitLab has no approval rules): "
