@@ -24,7 +24,10 @@ VERSION = "f" * 64
 TERMS = {"targets": ("grocer/home",)}
 FORMS = ("--json", "--format", "--output", "--oneline", "--help")  # how an answer is told: the verb knows nothing of it
 # Their own tests start them.
-ELSEWHERE = {"status --watch", "status --listen", "sync --listen", "gc --also", "approve --list", "demo --rings"}
+ELSEWHERE = {
+    "status --watch", "status --listen", "sync --listen", "gc --also", "approve --list", "demo --rings", "doctor --fix",
+    "doctor --dry-run", "doctor --yes",
+}  # fmt: skip
 
 
 class Row(NamedTuple):

@@ -9,9 +9,9 @@ import pytest
 
 from gitea.hub import Hub
 from gitea.team import Team
+from pointsman.forge.fix import Fix
 from pointsman.forge.gitea.brand import Brand
 from pointsman.verbs import doctor
-from pointsman.verbs.doctor_fix import Fix
 from pointsman.workspace import Workspace
 
 

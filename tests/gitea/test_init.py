@@ -59,7 +59,7 @@ def test_a_new_repository_is_whole_and_names_its_own_forge_alone(tmp_path: Path,
     assert not (made / ".github").exists()
     assert f'kind = "{kind}"\nrecords = "push"' in (made / "pointsman.toml").read_text()
     said = render(outcome.value)
-    assert f"on {brand.name}: put your teams into CODEOWNERS" in said
+    assert f"on {brand.name}; then" in said
     assert f"docs/{kind}.md" in said
     with open_repository(str(made)) as repo:
         assert check(Workspace(repo)).exit_code == 0

@@ -11,8 +11,9 @@ import pytest
 
 from github.hub import Hub
 from github.team import Team
+from pointsman.cli.main import main
+from pointsman.forge.fix import Fix
 from pointsman.verbs import doctor
-from pointsman.verbs.doctor_fix import Fix
 from pointsman.workspace import Workspace
 
 RULESET = json.loads((Path(__file__).parents[2] / ".github" / "ruleset.json").read_text())
@@ -161,3 +162,22 @@ def test_a_ruleset_that_somebody_spoiled_is_named_and_the_rest_is_set(team: Team
     assert code == 1
     assert "ruleset.json" in told["ruleset"].says
     assert told["labels"].done
+
+
+def test_without_a_terminal_nothing_is_changed_until_it_is_told_to(
+    team: Team, hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    untouched(hub)
+    there = ["-C", f"{hub.url}/o/r.git", "doctor", "--fix"]
+    assert main([*there, "--dry-run"]) == 0
+    dry = capsys.readouterr().out
+    assert "fix merges: allow_merge_commit is true, should be false" in dry
+    assert main(there) == 2
+    assert capsys.readouterr().out == dry
+    assert "nothing was changed; pointsman -C" in dry
+    assert writes(hub) == []
+    assert main([*there, "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert "set ruleset: the rule pull_request of main is not there" in said
+    assert "ok  forge ruleset: set up as it should be" in said
+    assert main(["doctor", "--yes"]) == 2

@@ -6,8 +6,8 @@ import pytest
 
 from gitlab.hub import Hub
 from gitlab.team import Team
+from pointsman.forge.fix import Fix
 from pointsman.verbs import doctor
-from pointsman.verbs.doctor_fix import Fix
 from pointsman.workspace import Workspace
 
 

@@ -214,3 +214,70 @@ def test_it_says_whether_break_glass_is_ready(tmp_path: Path) -> None:
     assert found["break-glass key"][1].startswith("0 keys may sign claims; the one that git names here cannot")
     broken_glass.below(shop, SYNCED).unlink()
     assert told() == {}
+
+
+def test_everything_that_is_away_at_once_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GH_TOKEN", "GITHUB_TOKEN", "POINTSMAN_APP_ID"):
+        monkeypatch.delenv(name, raising=False)
+    gone = f"http://127.0.0.1:{free_ports(1)[0]}"
+    (tmp_path / "file").touch()
+    settings = f"""
+[forge]
+kind = "github"
+[serving]
+manifest = "file://{tmp_path}/file/main/{{tenant}}/{{surface}}.json"
+invalidate = "{gone}/purge/{{tenant}}"
+[[ring]]
+name = "canary"
+serving = "file://{tmp_path}/file/canary/{{tenant}}/{{surface}}.json"
+[[ring]]
+name = "prod"
+after = "1m"
+checks = ["empty"]
+[notify]
+webhook = "{gone}/hook"
+command = "no-such-program --loud"
+[check.empty]
+prometheus = "{gone}"
+query = 'up{{tenant="{{tenant}}"}}'
+below = 1
+for = "1m"
+[audit]
+allowed_signers = "signers"
+[policy]
+approvals = 2
+"""
+    shop = Shop(tmp_path / "shop", settings, f"file://{tmp_path}/file/store")
+    (shop.desk / "signers").write_text("# nobody yet\n")
+    shop.push("nobody may approve")
+    examine(shop)
+    shop.origin.rename(tmp_path / "elsewhere")
+    outcome = examine(shop)
+    found = bad(outcome)
+    assert outcome.exit_code == 3
+    assert {*found} == {
+        "origin", "approvals", "store reached", "serving canary reached", "serving prod reached", "forge reached",
+        "notify webhook", "notify command", "invalidate prod", "check empty",
+    }  # fmt: skip
+    assert "install it where sync runs" in found["notify command"]
+    assert f"{gone}/hook does not answer" in found["notify webhook"]
+
+
+def test_settings_that_cannot_be_read_are_a_check(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    (shop.desk / "pointsman.toml").write_text("[store]\nurl = 7\n")
+    shop.push("spoil the settings")
+    outcome = examine(shop)
+    assert outcome.exit_code == 1
+    assert "url" in bad(outcome)["settings"]
+
+
+def test_who_is_called_is_asked_for_headers_alone_and_any_answer_will_do(tmp_path: Path) -> None:
+    with answering(plain(405, b"")) as (url, asked):
+        shop = Shop(tmp_path / "shop", f'[notify]\nwebhook = "{url}/hook?a=b"\ncommand = "git --version"\n')
+        outcome = examine(shop)
+    told = {each["name"]: each["says"] for each in outcome.document["checks"]}
+    assert outcome.exit_code == 0
+    assert "nothing was sent" in told["notify webhook"]
+    assert "it was not run" in told["notify command"]
+    assert len(asked) == 1

@@ -354,7 +354,7 @@ def test_the_text_for_people_names_the_next_step(tmp_path: Path) -> None:
     assert "push -u origin main" in said
     assert "docs/github.md" in said
     assert "ruleset" not in said  # nothing of a forge that was not asked for
-    assert ".github/ruleset.json" in module.render(make(tmp_path / "other", forge="github").value)
+    assert "doctor --fix" in module.render(make(tmp_path / "other", forge="github").value)
 
 
 def test_the_settings_name_every_default_as_a_comment(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from pointsman.cli.console import Answer, Call, example, json_option, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pointsman.forge.fix import Fix
     from pointsman.verbs.doctor import Examined
-    from pointsman.verbs.doctor_fix import Fix
 
 _CHANGED_NOTHING = "nothing was changed; pointsman doctor --fix --yes makes these changes"
 
@@ -25,7 +25,7 @@ _CHANGED_NOTHING = "nothing was changed; pointsman doctor --fix --yes makes thes
 @json_option
 @click.pass_obj
 def doctor(call: Call, fix: bool, dry_run: bool, yes: bool) -> Answer:
-    """Test whether the stores, the forge and all that is called work.
+    """Test whether stores, forge and all that is called work.
 
     Each is tried, whatever is wrong with the others. Writes and deletes below
     .pointsman/doctor, and lets several writers race for one key: exactly one

@@ -88,8 +88,7 @@ def render(made: Made, cloud: str | None = None) -> str:
     return "\n".join(
         [
             f"made a manifest repository in {made.directory}; blobs will stand in {made.settings['store']['url']}",
-            f"next: git -C {there} remote add origin URL && git -C {there} push -u origin main",
-            *KINDS[forge].steps,
-            *(steps_of(cloud, forge) if cloud is not None else ()),
+            *(step.replace("{there}", there) for step in KINDS[forge].steps),
+            *(steps_of(cloud, forge) if cloud is not None else KINDS[forge].runner),
         ]
     )

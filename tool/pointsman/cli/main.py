@@ -48,7 +48,7 @@ _COMMANDS = {
     "completion": ("pointsman.cli.completion:completion", "Print what makes a shell complete commands and names."),
     "config": ("pointsman.cli.config:config", "Show every setting in force, and where it comes from."),
     "demo": ("pointsman.cli.demo:demo", "Play the whole story on real artifacts."),
-    "doctor": ("pointsman.cli.doctor:doctor", "Test whether the stores and the forge work as required."),
+    "doctor": ("pointsman.cli.doctor:doctor", "Test whether stores, forge and all that is called work."),
     "find": ("pointsman.cli.find:find", "Find the stored versions that hold an id."),
     "gc": ("pointsman.cli.gc:gc", "Collect blobs that no record names, and retired ones."),
     "get": ("pointsman.cli.get:get", "Fetch one artifact version and check its hash."),
@@ -80,13 +80,18 @@ _ELSEWHERE = ("completion", "demo", "init")  # commands that need no repository
 
 # What other tools call it → what it is called here.
 _MEANT = {
-    "apply": "sync", "blame": "log", "cat": "get", "deploy": "ship", "describe": "show", "diff": "review",
-    "download": "get", "fetch": "get", "freeze": "hold", "fsck": "verify", "history": "log", "import": "adopt",
-    "info": "show", "lint": "check", "list": "status", "lock": "hold", "ls": "status", "merge": "pr merge",
-    "pause": "hold", "plan": "review", "promote": "ship", "push": "publish", "restore": "rollback",
-    "resume": "release", "revert": "rollback", "settings": "config", "thaw": "release", "undo": "rollback",
-    "unfreeze": "release", "unhold": "release", "unlock": "release", "update": "upgrade", "upload": "publish",
-    "validate": "check",
+    "apply": "sync", "blame": "log", "canary": "rollout", "cat": "get", "clean": "gc", "cleanup": "gc",
+    "compare": "review", "create": "init", "delete": "retire", "deploy": "ship", "describe": "show", "diff": "review",
+    "download": "get", "fetch": "get", "freeze": "hold", "fsck": "verify", "grep": "find", "health": "doctor",
+    "history": "log", "import": "adopt", "info": "show", "lint": "check", "list": "status", "lock": "hold",
+    "ls": "status", "merge": "pr merge", "new": "init", "open": "pr show", "pause": "hold", "plan": "review",
+    "preview": "review", "promote": "ship", "prs": "pr list", "prune": "gc", "pull": "sync", "purge": "gc",
+    "push": "publish", "reconcile": "sync", "remove": "retire", "reset": "rollback", "restore": "rollback",
+    "resume": "release", "revert": "rollback", "rings": "rollout", "rm": "retire", "search": "find",
+    "settings": "config", "setup": "init", "sign": "approve", "start": "release", "stat": "status", "stop": "hold",
+    "switch": "ship", "test": "check", "thaw": "release", "undo": "rollback", "unfreeze": "release",
+    "unhold": "release", "unlock": "release", "update": "upgrade", "upload": "publish", "validate": "check",
+    "watch": "status --watch",
 }  # fmt: skip
 _REPOSITORY = "POINTSMAN_REPO"
 _FROM_GIT = ("GIT_DIR", "GIT_INDEX_FILE")  # git sets them for its hooks: what a hook judges is where git runs it

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from pointsman.errors import Unreachable
 from pointsman.state.objects import Oid
-
-if TYPE_CHECKING:
-    from pointsman.forge.setting import Setting
 
 BODY_LIMIT = 65536  # characters of a pull request's body or of a comment: GitHub's limit, the smallest
 
@@ -57,6 +54,20 @@ class Page:
     title: str
     body: Callable[[], str]
     labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One part of how a forge is set up.
+
+    `look`: each difference, in words; none if it is as it should be. `send`: asks for what should be, and may be called
+    again. Both raise Unreachable. `needs`: which token may set it.
+    """
+
+    name: str
+    needs: str
+    look: Callable[[], list[str]]
+    send: Callable[[], object]
 
 
 class Forge(Protocol):

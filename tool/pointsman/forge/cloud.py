@@ -29,14 +29,14 @@ class Cloud:
 
     `store`: how the URL of a store there begins. `uses` and `given`: the action that logs in on GitHub, and what it is
     given. `env`: what each step of the tool needs besides. `{identity}` stands for READER or WRITER. `variables`: on
-    GitHub, and on GitLab (none: it cannot).
+    GitHub, each with what it says, and `on_gitlab` there (none: it cannot).
     """
 
     store: str
     uses: str
     given: Sequence[str]
     env: Sequence[str]
-    variables: Sequence[str]
+    variables: Sequence[tuple[str, str]]
     on_gitlab: Sequence[str]
 
 
@@ -50,8 +50,9 @@ CLOUDS: Mapping[str, Cloud] = {
         ),
         env=(),
         variables=(
-            "POINTSMAN_AWS_REGION: the bucket's region",
-            "POINTSMAN_AWS_READER, POINTSMAN_AWS_WRITER: the ARNs of two roles",
+            ("POINTSMAN_AWS_REGION", "region of the bucket"),
+            ("POINTSMAN_AWS_READER", "ARN of a role that reads"),
+            ("POINTSMAN_AWS_WRITER", "ARN of a role that also writes"),
         ),
         on_gitlab=(
             "POINTSMAN_AUDIENCE: sts.amazonaws.com; AWS_WEB_IDENTITY_TOKEN_FILE: /tmp/pointsman-token",
@@ -71,8 +72,10 @@ CLOUDS: Mapping[str, Cloud] = {
             "AZURE_STORAGE_ACCOUNT_NAME: ${{ vars.POINTSMAN_AZURE_ACCOUNT }}",
         ),
         variables=(
-            "POINTSMAN_AZURE_TENANT: the tenant's id; POINTSMAN_AZURE_ACCOUNT: the storage account",
-            "POINTSMAN_AZURE_READER, POINTSMAN_AZURE_WRITER: the client ids of two identities",
+            ("POINTSMAN_AZURE_TENANT", "id of the tenant"),
+            ("POINTSMAN_AZURE_ACCOUNT", "name of the storage account"),
+            ("POINTSMAN_AZURE_READER", "client id of an identity that reads"),
+            ("POINTSMAN_AZURE_WRITER", "client id of one that also writes"),
         ),
         on_gitlab=(
             "POINTSMAN_AUDIENCE: api://AzureADTokenExchange; AZURE_FEDERATED_TOKEN_FILE: /tmp/pointsman-token",
@@ -92,8 +95,9 @@ CLOUDS: Mapping[str, Cloud] = {
         ),
         env=("GOOGLE_BEARER_TOKEN: ${{ steps.cloud.outputs.access_token }}",),
         variables=(
-            "POINTSMAN_GCP_PROVIDER: projects/…/locations/global/workloadIdentityPools/…/providers/…",
-            "POINTSMAN_GCP_READER, POINTSMAN_GCP_WRITER: the addresses of two service accounts",
+            ("POINTSMAN_GCP_PROVIDER", "full name of the identity provider, projects/…/providers/…"),
+            ("POINTSMAN_GCP_READER", "address of a service account that reads"),
+            ("POINTSMAN_GCP_WRITER", "address of one that also writes"),
         ),
         on_gitlab=(),
     ),
@@ -120,8 +124,8 @@ def steps_of(cloud: str, forge: str) -> list[str]:
     entry = CLOUDS[cloud]
     if forge == "gitlab":
         return [f"for {cloud}, in Settings > CI/CD > Variables:", *(f"  {each}" for each in entry.on_gitlab), _READ]
-    where = f"for {cloud}, in Settings > Secrets and variables > Actions > Variables:"
-    return [where, *(f"  {each}" for each in entry.variables), _READ]
+    said = (f"  gh variable set {name} --repo OWNER/REPO --body '{says}'" for name, says in entry.variables)
+    return [f"for {cloud}, with yours in place of what stands in quotes:", *said, _READ]
 
 
 _READ = "  whom the cloud must trust, and with which rights: docs/cloud.md"

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from pointsman.forge.base import Opened, Page
-from pointsman.forge.setting import Setting
+from pointsman.forge.base import Opened, Page, Setting
 from pointsman.repo.origin import MAIN, PULL_BRANCHES, Move
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid

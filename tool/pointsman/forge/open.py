@@ -51,22 +51,34 @@ class Kind:
     open: Callable[[Repository], Forge]
     pulls: str  # its pull requests, in words for a sentence
     files: Mapping[str, str]  # what `init` writes for it: path in the new repository → its file under templates/
-    steps: Sequence[str]  # what is left to do after `init`
+    steps: Sequence[str]  # what is left to do after `init`, in its order; {there}: the new repository, for a shell
+    runner: Sequence[str] = ()  # besides, where nothing logs in to a cloud
     words: Sequence[tuple[str, str]] = ()
     records: str = "pull-request"
     owners: Sequence[str] = CODEOWNERS_PATHS
     read_owners: Callable[[str], CodeOwners] = CodeOwners
 
 
+_PUSHED = "  git -C {there} remote add origin %s && git -C {there} push -u origin main"
 _LOCAL_STEPS = (
+    "next: git -C {there} remote add origin URL && git -C {there} push -u origin main",
     "then, in it: pointsman publish PATH…, pointsman pr merge ID, pointsman sync",
     "a pull request is a branch of the origin; to have GitHub's: docs/github.md",
 )
 _GITHUB_STEPS = (
-    "on GitHub: put your teams into CODEOWNERS, then in Settings",
-    "  Rules > Rulesets > Import a ruleset: .github/ruleset.json, which protects main",
-    '  General > Pull Requests: squash merging alone, its message "Pull request title and commit details"',
-    "  the runner, and who may push main: docs/github.md",
+    "next, in this order, with your own OWNER/REPO (docs/github.md says more):",
+    "  put your teams into CODEOWNERS, and commit that; then make an empty repository on GitHub, and push",
+    "  gh repo create OWNER/REPO --private",
+    _PUSHED % "https://github.com/OWNER/REPO.git",
+    '  GITHUB_TOKEN="$(gh auth token)" pointsman -C {there} doctor --fix',
+    "    sets how it merges, the rules of main, Actions, the environment of the secrets, and labels",
+    "  make a GitHub App that may write Contents, Pull requests and Issues, and install it there; then",
+    "  gh variable set POINTSMAN_APP_ID --repo OWNER/REPO --body 'its id'",
+    "  gh secret set POINTSMAN_APP_KEY --repo OWNER/REPO --env pointsman < KEY.pem",
+)
+_GITHUB_RUNNER = (
+    "  a runner that reaches the store, named with",
+    "  gh variable set POINTSMAN_RUNNER --repo OWNER/REPO --body 'its label'",
 )
 _GITHUB_FILES = {
     ".github/install.sh": "github/install.sh",
@@ -92,12 +104,16 @@ _GITLAB_FILES = {
     "docs/gitlab.md": "gitlab.md",
 }
 _GITLAB_STEPS = (
-    "on GitLab: put your groups into CODEOWNERS, then in Settings",
-    "  Merge requests: fast-forward merge, squash required, with the message %{first_multiline_commit};",
-    "    pipelines must succeed",
-    "  Repository > Protected branches: main, which nobody may push; Access tokens: the bot's",
-    "  CI/CD > Variables: POINTSMAN_IMAGE, an image with git and Python 3.11 or newer, and GITLAB_TOKEN, protected",
-    "  the schedules, and a runner that reaches the store: docs/gitlab.md",
+    "next, in this order, with your own GROUP/PROJECT (docs/gitlab.md says more):",
+    "  put your groups into CODEOWNERS, commit that, and make an empty project on GitLab; then",
+    _PUSHED % "https://gitlab.com/GROUP/PROJECT.git",
+    "  GITLAB_TOKEN=MAINTAINER pointsman -C {there} doctor --fix",
+    "    sets how it merges, that nobody pushes to main, and labels",
+    "  Settings > Access tokens: the bot's, a developer with the scope api",
+    "  Settings > CI/CD > Variables: GITLAB_TOKEN, the bot's, masked and protected; POINTSMAN_IMAGE, an image with git",
+    "    and Python 3.11 or newer",
+    "  Build > Pipeline schedules, for main: three, with the variable POINTSMAN_WHEN: hourly, daily and weekly",
+    "  a runner that reaches the store",
 )
 _GITEA_FILES = {
     "CODEOWNERS": "gitea/CODEOWNERS",
@@ -118,9 +134,15 @@ _GITEA_FILES = {
     "docs/gitea.md": "gitea.md",
 }
 _GITEA_STEPS = (
-    "on Gitea: put your teams into CODEOWNERS and your reviewers into .gitea/main.json, then as docs/gitea.md shows",
-    "  send .gitea/merging.json, which makes squashes the one way to merge, and .gitea/main.json, which protects main",
-    "  make a bot and its token, and a runner",
+    "next, in this order, with your own OWNER/REPO and server (docs/gitea.md says more):",
+    "  put your teams into CODEOWNERS and your reviewers into .gitea/main.json, and commit that",
+    "  make an empty repository on Gitea; then",
+    "  export GITEA_SERVER_URL=https://git.example.com",
+    _PUSHED % '"$GITEA_SERVER_URL/OWNER/REPO.git"',
+    "  GITEA_TOKEN=ADMINISTRATOR pointsman -C {there} doctor --fix",
+    "    sets squashes as the one way to merge, main's rule, and labels",
+    "  make a user for the bot that may write; its token is the secret POINTSMAN_TOKEN (Settings > Actions > Secrets)",
+    "  a runner that reaches the store, with the label pointsman",
 )
 _FORGEJO_WORDS = (
     ("gitea", "forgejo"),
@@ -139,7 +161,7 @@ def _in_forgejo(text: str) -> str:
 # By the name in `[forge] kind`; `settings.FORGES` lists them. A local repository may be pushed to GitHub later.
 KINDS: Mapping[str, Kind] = {
     "local": Kind(LocalForge, "its branches", _GITHUB_FILES, _LOCAL_STEPS, records="push"),
-    "github": Kind(_github, "those of GitHub", _GITHUB_FILES, _GITHUB_STEPS),
+    "github": Kind(_github, "those of GitHub", _GITHUB_FILES, _GITHUB_STEPS, runner=_GITHUB_RUNNER),
     "gitlab": Kind(
         _gitlab,
         "those of GitLab",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 from pointsman.errors import Fault, Problem, one_line
+from pointsman.forge.base import Setting
 from pointsman.forge.http import Denied, HttpClient
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -23,20 +23,6 @@ _LABELS = {
 _LABEL_COLOR = "70c24a"
 _ABSENT: Any = object()
 _SHOWN = 80  # characters of a value
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One part of how a forge is set up.
-
-    `look`: each difference, in words; none if it is as it should be. `send`: asks for what should be, and may be called
-    again. Both raise Unreachable. `needs`: which token may set it.
-    """
-
-    name: str
-    needs: str
-    look: Callable[[], list[str]]
-    send: Callable[[], object]
 
 
 def each_part(

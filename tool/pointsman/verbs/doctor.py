@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
 from pointsman.errors import Blocked, Problem, Unreachable
+from pointsman.forge.fix import Fix, fix
 from pointsman.forge.open import KINDS
 from pointsman.gate.unmounted import serves_from_store, unmounted
 from pointsman.history.targets import current_targets
@@ -35,7 +36,6 @@ from pointsman.store.trial import examine
 from pointsman.struct import struct
 from pointsman.trust.allowed_signers import persons, read_signers
 from pointsman.trust.keygen import is_installed
-from pointsman.verbs.doctor_fix import Fix, fix
 from pointsman.workspace import Workspace
 
 _LONG = 10_000  # commits: below, git log of one path takes less than 0.1 s anyway
@@ -105,7 +105,7 @@ def mend(workspace: Workspace, agreed: Agreed, *, examines: bool = True) -> Outc
         workspace.repo.refresh()
     except Unreachable:  # what is wrong is told by the check of the origin
         return _examined(workspace, ())
-    fixes, silent = fix(workspace, once)
+    fixes, silent = fix(workspace.forge, workspace.progress, once)
     if asked == [False] or not examines:
         code = 2 if examines else 3 if silent else 1 if any(each.says for each in fixes) else 0
         return Outcome(Examined((), fixes), code)

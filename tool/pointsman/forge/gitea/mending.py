@@ -13,10 +13,11 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote
 
+from pointsman.forge.base import Setting
 from pointsman.forge.gitea.brand import GITEA, Brand
 from pointsman.forge.gitea.client import Client
 from pointsman.forge.gitea.setup import REQUIRED_CHECK, matches, pushed_unreviewed
-from pointsman.forge.setting import Setting, differences, differs, file_of_main, labels
+from pointsman.forge.setting import differences, differs, file_of_main, labels
 from pointsman.repo.repository import Repository
 
 _ADMINISTRATOR = "a token of an administrator of the repository with write:repository"

@@ -35,7 +35,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.forge.base import BODY_LIMIT, Opened, Page
+from pointsman.forge.base import BODY_LIMIT, Opened, Page, Setting
 from pointsman.forge.gitea.auto_merge import AutoMerge
 from pointsman.forge.gitea.brand import Brand
 from pointsman.forge.gitea.client import Client
@@ -45,7 +45,6 @@ from pointsman.forge.gitea.merging import NotYet, is_busy, merge_commit, not_mer
 from pointsman.forge.gitea.place import place_of, token_source
 from pointsman.forge.gitea.setup import protection
 from pointsman.forge.http import Denied, Lost
-from pointsman.forge.setting import Setting
 from pointsman.forge.writes import Comments, look_then_act, title_within
 from pointsman.repo.encoding import read_commit
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move

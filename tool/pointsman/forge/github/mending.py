@@ -20,8 +20,9 @@ from functools import cache
 from typing import Any
 
 from pointsman.errors import Problem
+from pointsman.forge.base import Setting
 from pointsman.forge.github.client import Client
-from pointsman.forge.setting import Setting, absent_or, differences, differs, file_of_main, labels
+from pointsman.forge.setting import absent_or, differences, differs, file_of_main, labels
 from pointsman.repo.repository import Repository
 
 RULESET = ".github/ruleset.json"

@@ -34,7 +34,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
-from pointsman.forge.base import BODY_LIMIT, Opened, Page
+from pointsman.forge.base import BODY_LIMIT, Opened, Page, Setting
 from pointsman.forge.github.client import Client
 from pointsman.forge.github.mending import settable
 from pointsman.forge.github.merging import (
@@ -50,7 +50,6 @@ from pointsman.forge.github.place import TOKENS, Place, place_of, server
 from pointsman.forge.github.setup import protection
 from pointsman.forge.github.token import token_source
 from pointsman.forge.http import Denied
-from pointsman.forge.setting import Setting
 from pointsman.forge.writes import Comments, look_then_act, title_within
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
 from pointsman.repo.repository import Repository

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pointsman.errors import Problem
+from pointsman.forge.base import Setting
 from pointsman.forge.gitlab.client import Client
 from pointsman.forge.gitlab.merging import KEEPS_LINES
 from pointsman.forge.gitlab.setup import MAINTAINER, NO_ONE
-from pointsman.forge.setting import Setting, absent_or, differences, differs, labels
+from pointsman.forge.setting import absent_or, differences, differs, labels
 
 _MAINTAINER = "a token with the scope api of a maintainer of the project"
 _MERGES = {

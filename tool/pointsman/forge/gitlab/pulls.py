@@ -34,7 +34,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, one_line
-from pointsman.forge.base import BODY_LIMIT, Opened, Page
+from pointsman.forge.base import BODY_LIMIT, Opened, Page, Setting
 from pointsman.forge.credentials import token_in
 from pointsman.forge.gitlab.client import Client
 from pointsman.forge.gitlab.mending import settable
@@ -44,7 +44,6 @@ from pointsman.forge.gitlab.place import TOKEN, place_of, server
 from pointsman.forge.gitlab.setup import protection
 from pointsman.forge.gitlab.sight import Sight
 from pointsman.forge.http import Denied
-from pointsman.forge.setting import Setting
 from pointsman.forge.writes import Comments, look_then_act, title_within
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
 from pointsman.repo.repository import Repository

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from pointsman.errors import Problem
-from pointsman.forge.base import Silent
+from pointsman.forge.base import Forge, Setting, Silent
 from pointsman.forge.http import Denied, Lost
-from pointsman.forge.setting import Setting
+from pointsman.progress import Progress
 from pointsman.struct import replace, struct
-from pointsman.workspace import Workspace
 
 _TRIES = 4  # of a write whose answer was lost
 
@@ -25,14 +24,14 @@ class Fix:
     says: Annotated[str, "why it could not be looked at or changed; empty if nothing was in the way"] = ""
 
 
-def fix(workspace: Workspace, agreed: Callable[[Sequence[Fix]], bool]) -> tuple[Sequence[Fix], bool]:
+def fix(forge: Forge, progress: Progress, agreed: Callable[[Sequence[Fix]], bool]) -> tuple[Sequence[Fix], bool]:
     """Each part of how the forge is set up, and whether the forge gave no answer to a call.
 
     `agreed`: whether what it is given may be changed. What the forge refuses stops nothing else. Problem if the forge
     cannot be used at all.
     """
-    workspace.progress("asking the forge what is to be set")
-    settings = list(workspace.forge.settable())
+    progress("asking the forge what is to be set")
+    settings = list(forge.settable())
     found: list[Fix] = []
     silent = ""
     for setting in settings:
@@ -47,7 +46,7 @@ def fix(workspace: Workspace, agreed: Callable[[Sequence[Fix]], bool]) -> tuple[
     for place, setting in enumerate(settings):
         if not found[place].differences:
             continue
-        workspace.progress(f"setting {setting.name}")
+        progress(f"setting {setting.name}")
         if silent:
             found[place] = replace(found[place], says=_not_tried(silent))
             continue
