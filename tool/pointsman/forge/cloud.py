@@ -95,7 +95,7 @@ CLOUDS: Mapping[str, Cloud] = {
         ),
         env=("GOOGLE_BEARER_TOKEN: ${{ steps.cloud.outputs.access_token }}",),
         variables=(
-            ("POINTSMAN_GCP_PROVIDER", "full name of the identity provider, projects/…/providers/…"),
+            ("POINTSMAN_GCP_PROVIDER", "full name of the identity provider"),
             ("POINTSMAN_GCP_READER", "address of a service account that reads"),
             ("POINTSMAN_GCP_WRITER", "address of one that also writes"),
         ),
