@@ -179,8 +179,9 @@ class Documents:
             for entry in (each.new, each.old)
             if entry is not None and entry.mode == PLAIN_FILE
         )
-        manifests = ((target, versions_in(self.repo, snapshot.entry(target.manifest_path))) for target in targets)
-        self.read_ahead(snapshot, (target.record_path(*slot) for target, each in manifests for slot in each.items()))
+        manifests = ((target, self.manifest(snapshot, target)) for target in targets)
+        slots = ((target, slot) for target, each in manifests if each is not None for slot in each.versions.items())
+        self.read_ahead(snapshot, (target.record_path(*slot) for target, slot in slots))
 
     def _lately(self, snapshot: Snapshot, target: Target) -> set[tuple[str, str]]:
         """The slots and versions of a manifest, and of its last states if the history was read."""

@@ -81,7 +81,9 @@ class Step:
     @property
     def is_ship(self) -> bool:
         """Whether it vouches for new bytes and is no restore."""
-        return self.said is not None and not is_restore(self.said, self.versions_before, self.versions)
+        said = self.said
+        # Without a Restores: line nothing has to be compared, and no manifest to be read.
+        return said is not None and not (said.restores and is_restore(said, self.versions_before, self.versions))
 
     @property
     def kind(self) -> Literal["ship", "restore", "removal", "edit"]:
