@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -531,6 +532,21 @@ def test_an_origin_whose_pushes_meet_another_main_stops_it(shop: Shop, monkeypat
     assert caught.value.exit_code == 4
     assert orphan.exists()
     assert not list((shop.store / ".pointsman/gc").iterdir()), "nothing was taken under its marker, so it is gone"
+
+
+@pytest.mark.slow
+def test_an_origin_that_takes_pushes_without_a_word_stops_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As behind a wrapper of git that swallows what it says."""
+    orphan = blob(shop, b"orphan")
+    wrapper, real = tmp_path / "git", shutil.which("git")
+    wrapper.write_text(f'#!/bin/sh\ncase " $* " in *" push "*) exec {real} "$@" > /dev/null;; esac\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(Unreachable, match="did not tell what its main is to pushes"):
+        collected(shop, delete=True)
+    assert orphan.exists()
 
 
 @pytest.mark.slow
