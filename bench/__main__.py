@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from bench import collecting, crowd, group, history, levers, people, scale, waiting, watching
@@ -356,12 +357,17 @@ class Bench:
         words = [url, endpoint, str(listed), str(threads)]
         read = Job(f"read {name}", [sys.executable, str(HERE / "reading.py"), *words])
         few = Job(f"verify few {name}", [*_pointsman(), "-C", str(repository), "verify", "--all", "--shard", "1/20"])
-        interleave([verify, read, few], 3)
+        start = Job("python -c pass", [sys.executable, "-c", "pass"])
+        interleave([verify, read, few, start], 3 if self.quick else 7)
+        slope = beyond(verify, few) * 20 / 19 / beyond(read, start)  # few: a twentieth
+        cpu = median(verify.runs[each].cpu / read.runs[each].cpu for each in verify.runs)
         group = f"verify --all of {nights * LARGE // 10:,} blobs of 4 KB in {name}"
         return [
             Figure(group, "reading and hashing", read.seconds() * 1000, "ms"),
             Figure(group, "whole process", verify.seconds() * 1000, "ms"),
             Figure(group, "whole processes", pairwise(verify, read), "x reading and hashing", 3),
+            Figure(group, "the same, processor", cpu, "x reading and hashing"),
+            Figure(group, "less what a twentieth of them costs", slope, "x reading and hashing", 1.3),
             Figure(group, "peak memory", verify.peak() / few.peak(), "x a twentieth of them", 1.3),
         ]
 
