@@ -11,6 +11,7 @@ import click
 from pointsman.errors import Problem
 from pointsman.state.ring import NOT_SOAKED
 from pointsman.state.suggest import did_you_mean
+from pointsman.state.times import duration
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -22,6 +23,7 @@ else:
     _ParamType = click.ParamType
 
 _DIGITS = re.compile(r"[0-9a-f]{4,64}")
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _LONGEST = 366 * 86400  # seconds
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -162,7 +164,8 @@ class _Rule(_ParamType):
         from pointsman.cli.complete import choose
         from pointsman.guardrails.table import GUARDRAILS
 
-        return choose((*GUARDRAILS, NOT_SOAKED), incomplete)
+        where, colon, _ = incomplete.rpartition(":")
+        return choose((f"{where}{colon}{rule}" for rule in (*GUARDRAILS, NOT_SOAKED)), incomplete)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from pointsman.guardrails.table import GUARDRAILS
@@ -212,7 +215,7 @@ class _Address(_ParamType):
 
 
 class _Seconds(_ParamType):
-    """A number of seconds, of which none is too many to wait for."""
+    """A number of seconds, or a length of time with its unit, of which none is too long to wait for."""
 
     name = "seconds"
 
@@ -220,13 +223,12 @@ class _Seconds(_ParamType):
         self._zero = zero
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = math.nan
+        text = str(value)
+        length = duration(text, zero=True)
+        seconds = float(text) if _NUMBER.fullmatch(text) else math.nan if length is None else float(length)
         if not (0 <= seconds <= _LONGEST) or (seconds == 0 and not self._zero):
             some = f"0 to {_LONGEST}" if self._zero else f"above 0, at most {_LONGEST}"
-            self.fail(f"{value!r} is not a number of seconds ({some})", param, ctx)
+            self.fail(f"{value!r} is not a number of seconds ({some}), such as 30, 30s or 5m", param, ctx)
         return seconds
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import click
+from click.shell_completion import CompletionItem, FishComplete, ShellComplete, ZshComplete, add_completion_class
 
 from pointsman.cli.console import Answer, example, json_option
 from pointsman.outcome import Outcome
@@ -17,6 +18,29 @@ class Completion:
 
     shell: Literal["bash", "zsh", "fish"]
     script: Annotated[str, "in the shell's own language"]
+
+
+class _Whole(ShellComplete):
+    """A shell that compares what is offered with the whole word, so that --type=co needs --type= before each name."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        name, equals, _ = incomplete.partition("=")
+        found = super().get_completions(args, incomplete)
+        if not (equals and name.startswith("--")):
+            return found
+        return [CompletionItem(f"{name}={each.value}", each.type, each.help) for each in found]
+
+
+@add_completion_class
+class Fish(_Whole, FishComplete):
+    """As click's, which cuts what it offers, and what it says of that, at a comma."""
+
+    source_template = FishComplete.source_template.replace('string split ","', 'string split --max 1 ","')
+
+
+@add_completion_class
+class Zsh(_Whole, ZshComplete):
+    """As click's."""
 
 
 @click.command(epilog=example("pointsman completion bash"))

@@ -148,6 +148,7 @@ def cli(call: Call, spec: str | None, verbose: bool) -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: the one place that turns trouble into exits."""
     if COMPLETE in os.environ:
+        import_module("pointsman.cli.completion")  # it says how each shell is answered
         cli.main(prog_name="pointsman")
     words = list(sys.argv[1:] if args is None else args)
     words = _with_json(words)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.arguments import RULE, SLOT, TARGETS, TEXT
+from pointsman.cli.arguments import ANY_VERSION, RULE, SLOT, TARGETS, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option, say, sure
 from pointsman.errors import OriginAway
 from pointsman.state.names import short
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 @click.command(epilog=example('pointsman rollback grocer/home --now --reason "half the items are gone"'))
 @click.argument("targets", metavar="[TARGET|PATTERN]...", nargs=-1, type=TARGETS)
 @click.option(
-    "--to", metavar="COMMIT|VERSION|TIME", type=TEXT, help="Put back this state; default: the one before the last ship."
+    "--to",
+    metavar="COMMIT|VERSION|TIME",
+    type=ANY_VERSION,
+    help="Put back this state; default: the one before the last ship.",
 )
 @click.option("--type", "slot", metavar="TYPE", type=SLOT, help="Put back only this artifact type.")
 @click.option("--run", metavar="URL", type=TEXT, help="Undo everything that this pipeline run shipped.")

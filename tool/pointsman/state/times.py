@@ -12,7 +12,7 @@ _RFC3339 = re.compile(
 )
 
 _1970 = (date(1970, 1, 1).toordinal() - 1) * 86400  # seconds since year 1
-_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
+_DURATION = re.compile(r"(0|[1-9][0-9]{0,5})([smhdw])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}  # seconds
 
 Instant: TypeAlias = tuple[int, int]  # seconds since year 1 (UTC), nanoseconds
@@ -52,7 +52,8 @@ def unix(text: str) -> int | None:
     return instant[0] - _1970 if instant is not None and instant[0] >= _1970 else None
 
 
-def duration(text: str) -> int | None:
-    """Seconds of a length of time such as 30s, 90m, 36h, 3d or 2w; None for any other text."""
+def duration(text: str, *, zero: bool = False) -> int | None:
+    """Seconds of a length of time such as 30s, 90m, 36h, 3d or 2w, with `zero` also 0s; None for any other text."""
     found = _DURATION.fullmatch(text)
-    return int(found[1]) * _UNITS[found[2]] if found else None
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    return seconds if seconds or (found and zero) else None

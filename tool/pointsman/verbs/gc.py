@@ -22,13 +22,13 @@ from pointsman.retention.summary import Summary, write_summary
 from pointsman.retention.trash import TRASH, put_back, read_place, slot_of
 from pointsman.state.documents import Tombstone, read_tombstone, rfc3339
 from pointsman.state.names import short
+from pointsman.state.times import duration
 from pointsman.store.base import Store, listed
 from pointsman.store.open import open_store
 from pointsman.struct import struct
 from pointsman.values import ArtifactType, Count, TargetName, ToldFault, Version, told
 from pointsman.workspace import Workspace
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DIGITS = re.compile(r"[0-9a-f]{4,64}")
 _SHOWN = 3
 Left = Annotated[Literal[True] | None, "with --delete: this run did not take it"]
@@ -133,10 +133,10 @@ class Collected:
 
 def seconds(text: str) -> int:
     """The seconds of a time such as 24h; Problem for one without a unit."""
-    found = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
+    found = duration(text, zero=True)
     if found is None:
         raise Problem(f"--grace {text} is no time: write a number and its unit, such as 24h, 30m, 90s or 2d")
-    return int(found[1]) * _UNITS[found[2]]
+    return found
 
 
 def gc(workspace: Workspace, request: Request, also: Sequence[Workspace] = ()) -> Outcome[Collected]:

@@ -1,0 +1,43 @@
+"""A program on a terminal of its own, typed at and read as a person does."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+PATIENCE = 60.0  # seconds, for a machine under load
+
+
+class Terminal:
+    """A shell on a terminal of its own."""
+
+    def __init__(self, command: Sequence[str], where: Path, environment: Mapping[str, str]) -> None:
+        self.pid, self.fd = pty.fork()
+        if not self.pid:
+            os.chdir(where)
+            os.execvpe(command[0], [*command], dict(environment))  # noqa: S606
+        self.seen = ""
+
+    def type(self, text: str) -> None:
+        os.write(self.fd, text.encode())
+
+    def until(self, pattern: str) -> str:
+        """What it showed since the last time, up to this. It fails if that does not come."""
+        ends = time.monotonic() + PATIENCE
+        while (found := re.search(pattern, self.seen)) is None:
+            ready, _, _ = select.select([self.fd], [], [], max(ends - time.monotonic(), 0))
+            assert ready, f"{pattern!r} did not come after {self.seen!r}"
+            self.seen += os.read(self.fd, 4096).decode(errors="replace")
+        shown, self.seen = self.seen[: found.end()], self.seen[found.end() :]
+        return shown
+
+    def close(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.fd)
