@@ -20,6 +20,7 @@ class Terminal:
     def __init__(self, command: Sequence[str], where: Path, environment: Mapping[str, str]) -> None:
         self.pid, self.fd = pty.fork()
         if not self.pid:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever started the tests may have had it ignored
             os.chdir(where)
             os.execvpe(command[0], [*command], dict(environment))  # noqa: S606
         self.seen = ""
@@ -36,6 +37,24 @@ class Terminal:
             self.seen += os.read(self.fd, 4096).decode(errors="replace")
         shown, self.seen = self.seen[: found.end()], self.seen[found.end() :]
         return shown
+
+    def ends(self) -> int:
+        """Its exit code, once it has shown all it has to show. It fails, and ends it, if that takes too long."""
+        ends = time.monotonic() + PATIENCE
+        while select.select([self.fd], [], [], max(ends - time.monotonic(), 0))[0]:
+            try:
+                data = os.read(self.fd, 4096)
+            except OSError:  # Linux says so where nobody holds the other side any more
+                break
+            if not data:
+                break
+            self.seen += data.decode(errors="replace")
+        else:
+            os.kill(self.pid, signal.SIGKILL)
+            self.seen += " (it did not end)"
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(status)
 
     def close(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
