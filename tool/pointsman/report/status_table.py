@@ -16,7 +16,8 @@ from pointsman.state.names import short
 _HEADINGS = ("TARGET", "SERVING", "SHIPPED", "BY", "WINDOW", "TO KNOW")
 _WIDE = (*_HEADINGS[:-1], "COMMIT", "RUN", _HEADINGS[-1])
 _LONGEST_NAME = 24  # characters of who shipped it
-_FEWEST = 20  # columns that the last cell keeps, however narrow the terminal is
+_FEWEST = 20  # columns that the last cell needs to stand in its row
+_GIVE_WAY = ("BY", "WINDOW", "SHIPPED")  # in this order, where a terminal is narrow
 _GAP = "  "
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60))
 
@@ -34,29 +35,44 @@ def plain(cell: str, mood: str) -> str:
 
 
 def render(status: Status, *, wide: bool = False, width: int | None = None, style: Style = plain) -> str:
-    """The table. `width`: columns of the terminal, where what stands last is cut; None: nothing is."""
+    """The table. `width`: columns of the terminal; None: any.
+
+    Where it is narrow, what identifies a line stays whole: other columns are left out, and what stands last is cut. If
+    that has no place, it stands below its line.
+    """
     seen = [*map(main_seen, status.main_seen), *map(left_ring, status.left or ())]
     if not status.targets:
         return "\n".join(["nothing was shipped yet", *seen])
-    rows = [_row(each, status.at, wide=wide) for each in status.targets]
     headings = _WIDE if wide else _HEADINGS
-    across = list(zip(headings, *(row.cells for row in rows), strict=True))[:-1]
-    widths = [max(map(columns, cells)) for cells in across]
-    left = max(width - sum(widths) - len(_GAP) * len(widths), _FEWEST) if width is not None and not wide else None
-    lines = [
-        _line(headings, widths, left, "head", style),
-        *(_line(*row[:1], widths, left, row.mood, style) for row in rows),
-    ]
+    rows = [_Row(headings, "head"), *(_row(each, status.at, wide=wide) for each in status.targets)]
+    widths = [max(map(columns, cells)) for cells in zip(*(row.cells for row in rows), strict=True)]
+    shown = [*range(len(headings) - 1)]
+    left = None
+    if width is not None and not wide:
+        gives_way = iter(_GIVE_WAY)
+        while (left := width - sum(widths[each] + len(_GAP) for each in shown)) < _FEWEST:
+            if (heading := next(gives_way, None)) is None:
+                break
+            shown.remove(headings.index(heading))
+    lines = [line for row in rows for line in _lines(row, [(each, widths[each]) for each in shown], left, width, style)]
     return "\n".join([*lines, *summary(status), *seen])
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], left: int | None, mood: str, style: Style) -> str:
-    last = cells[-1] if left is None else fitted(cells[-1], left)
-    row = [*(padded(cell, width) for cell, width in zip(cells, widths, strict=False)), last]
-    if mood == "head":
-        return style(_GAP.join(row), mood)
-    row[1] = style(row[1], mood)
-    return _GAP.join(row).rstrip()
+def _lines(
+    row: _Row, shown: Sequence[tuple[int, int]], left: int | None, width: int | None, style: Style
+) -> Iterator[str]:
+    """A row, and what has no place in it. `shown`: the columns before the last, and how wide they are."""
+    last, cells = row.cells[-1], [padded(row.cells[place], size) for place, size in shown]
+    below = left is not None and left < _FEWEST
+    if not below:
+        cells.append(last if left is None else fitted(last, left))
+    if row.mood == "head":
+        yield style(_GAP.join(cells).rstrip(), row.mood)
+        return
+    cells[1] = style(cells[1], row.mood)
+    yield _GAP.join(cells).rstrip()
+    if below and last and width is not None:
+        yield f"{_GAP}{fitted(last, max(width - len(_GAP), _FEWEST))}"
 
 
 def _row(each: TargetState, now: str, *, wide: bool) -> _Row:
