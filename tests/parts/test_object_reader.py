@@ -49,6 +49,23 @@ def test_a_reader_that_was_killed_is_told_of_once_and_made_anew(shop: Shop, numb
         assert set(children()) - {*others, reader}
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_reader_that_was_killed_before_the_end_costs_only_what_would_have_been_kept(
+    shop: Shop, tmp_path: Path, number: int
+) -> None:
+    git(tmp_path, "clone", "-q", str(shop.origin), "fresh")
+    with shop.open(tmp_path / "fresh") as repo:
+        main, others = repo.refresh(), children()
+        assert list(repo.history(main, "pointsman.toml"))  # git walks alone, so a mark is to be kept
+        repo.git.object(Oid(git(shop.origin, "rev-parse", "main:pointsman.toml")))
+        for reader in set(children()) - set(others):
+            os.kill(reader, number)
+            os.waitid(os.P_PID, reader, os.WEXITED | os.WNOWAIT)
+    with shop.open(tmp_path / "fresh") as repo:
+        assert repo.refresh() == main
+        assert repo.is_fresh
+
+
 def test_more_than_a_pipe_holds_is_told_in_the_same_way(shop: Shop) -> None:
     with shop.open() as repo:
         main, others = repo.refresh(), children()

@@ -275,11 +275,15 @@ class Chain:
         """Write what was read into the git directory, if it is worth it.
 
         `mark`: if there is no file yet, write one all the same, so that the next command does not walk for one path.
+        What is kept can be read again, so nothing fails because it could not be: git may have been ended by now.
         """
         if self._unread + len(self._newer) < _WORTH_KEEPING and not (mark and self._file is None):
             return
-        if not self._commits and (tip := self._next and self._git.commit_at(self._next)):
-            self._commits.add(tip.oid, tip.time, len(tip.parents))
+        try:
+            if not self._commits and (tip := self._next and self._git.commit_at(self._next)):
+                self._commits.add(tip.oid, tip.time, len(tip.parents))
+        except Problem:
+            return
         known = self._known + len(self._newer)
         chain_file.write(
             self._file_path,
