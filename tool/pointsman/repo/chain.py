@@ -275,14 +275,10 @@ class Chain:
         """Write what was read into the git directory, if it is worth it.
 
         `mark`: if there is no file yet, write one all the same, so that the next command does not walk for one path.
-        What is kept can be read again, so nothing fails because it could not be: git may have been ended by now.
         """
         if self._unread + len(self._newer) < _WORTH_KEEPING and not (mark and self._file is None):
             return
-        try:
-            if not self._commits and (tip := self._next and self._git.commit_at(self._next)):
-                self._commits.add(tip.oid, tip.time, len(tip.parents))
-        except Problem:
+        if not self._commits and not _begin(self._commits, self._git, self._next):
             return
         known = self._known + len(self._newer)
         chain_file.write(
@@ -292,6 +288,16 @@ class Chain:
             complete=self._complete,
             touched=_every(self._of_newer, self._file, self._of_older),
         )
+
+
+def _begin(commits: Commits, git: Git, tip: Oid | None) -> bool:
+    """Add the first of the commits. What is kept can be read again, so nothing fails where git was ended by now."""
+    try:
+        if tip is not None and (found := git.commit_at(tip)) is not None:
+            commits.add(found.oid, found.time, len(found.parents))
+    except Problem:
+        return False
+    return True
 
 
 def fork(chain: Chain, git: Git, one: Oid, other: Oid) -> Fork | None:
