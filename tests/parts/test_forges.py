@@ -16,7 +16,7 @@ from shop import Shop
 from pointsman.errors import MovedFirst
 from pointsman.forge.base import Opened
 from pointsman.forge.local import LocalForge
-from pointsman.repo.origin import Move
+from pointsman.repo.moves import Move
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from shop import GROCER, Shop, git, popularity
 from pointsman.errors import MovedFirst
 from pointsman.forge.base import Opened
 from pointsman.intake.staging import read_sources
-from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.moves import Move
+from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.repo.turns import TICKETS

@@ -13,8 +13,8 @@ from shop import Shop, git
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.repo import git as git_module
+from pointsman.repo.moves import Move
 from pointsman.repo.object_reader import AT_ONCE
-from pointsman.repo.origin import Move
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Commit, Oid
 

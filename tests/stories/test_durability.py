@@ -272,7 +272,7 @@ def test_a_branch_that_was_made_in_passing_is_durable_once_it_is_settled(tmp_pat
     there = World(tmp_path / "world", SHAPES[0])
     there.make()
     program = (
-        "import sys; from pointsman.repo.open import open_repository; from pointsman.repo.origin import Move\n"
+        "import sys; from pointsman.repo.open import open_repository; from pointsman.repo.moves import Move\n"
         "with open_repository(sys.argv[1]) as repo:\n"
         "    main = repo.refresh()\n"
         "    commit = repo.commit(repo.tree_with(repo.tree_of(main), {'a/b': b'c'}), [main], 'a ship')\n"

@@ -17,8 +17,9 @@ from gc_schedules import SLEEP, TAKES, Explored, Run, Turn, direct, explore, fre
 from shop import GROCER, Shop, git, popularity
 
 from pointsman.intake.staging import Source, read_sources
+from pointsman.repo.moves import Move
 from pointsman.repo.open import open_repository
-from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot

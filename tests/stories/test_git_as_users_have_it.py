@@ -13,8 +13,8 @@ from shop import GROCER, Shop, git, popularity
 
 from pointsman.cli.main import main
 from pointsman.errors import Problem
+from pointsman.repo.moves import Move, sync_refs
 from pointsman.repo.open import open_repository
-from pointsman.repo.origin import Move, _sync_refs
 from pointsman.state.objects import Oid
 
 
@@ -148,4 +148,4 @@ def test_refs_that_stand_in_tables_are_made_durable_in_their_own_directory(tmp_p
     (tmp_path / "refs").mkdir()
     (tmp_path / "refs" / "heads").write_text("this repository uses the reftable format\n")
     move = Move("refs/heads/ship/grocer/home/3f2a91c0d4e5", None, Oid("0" * 40))
-    _sync_refs(tmp_path, [move], set())
+    sync_refs(tmp_path, [move], set())

@@ -17,8 +17,9 @@ from shop import DAYS, GROCER, STAGING, Kept, Shop, cooc, git, popularity, refus
 from pointsman.cli.main import main
 from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
 from pointsman.repo.git import Git
+from pointsman.repo.moves import Move
 from pointsman.repo.open import open_repository
-from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping.supersede import Superseding

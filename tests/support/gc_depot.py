@@ -33,8 +33,9 @@ from pointsman.artifact import Artifact
 from pointsman.artifact import read as read_artifact
 from pointsman.errors import Refused
 from pointsman.outcome import Outcome
+from pointsman.repo.moves import Move
 from pointsman.repo.open import open_repository
-from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.origin import MAIN
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.claim import NAMESPACE

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from pointsman.forge.base import Opened, Page, Setting
-from pointsman.repo.origin import MAIN, PULL_BRANCHES, Move
+from pointsman.repo.moves import Move
+from pointsman.repo.origin import MAIN, PULL_BRANCHES
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
 

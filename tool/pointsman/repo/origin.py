@@ -11,13 +11,12 @@ import random
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from pointsman.durable import sync_directories
 from pointsman.errors import MovedFirst, NotAllowed, OriginAway, Problem, Unreachable
 from pointsman.repo.git import Git
+from pointsman.repo.moves import Move, existing_directories, rest_of, sync_objects, sync_refs
 from pointsman.repo.object_reader import Ran, said
 from pointsman.repo.process import LOCK_PATIENCE
 from pointsman.repo.turns import TICKETS
@@ -41,15 +40,6 @@ _FAILED = re.compile(r"unpack|failed to|cannot |missing|unable|atomic|checked ou
 # What is left of "unexpected line: 'filter blob:none'", which the server keeps to itself over HTTP.
 _REFUSES_FILTER = re.compile(r"expected 'packfile'|'filter |filtering capability|hung up unexpectedly")
 _LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """The move of one ref from `was` to `new`. None: the ref does not exist."""
-
-    ref: str
-    new: Oid | None
-    was: Oid | None
 
 
 class Origin:
@@ -149,26 +139,26 @@ class Origin:
         not allow it, which is then Unreachable. `passing`: the refs themselves need not outlast a crash.
         """
         if self.url is None:
-            _sync_objects(self.git_dir, written)
-            clean, before = self._has_clean_main(moves), _existing_directories(self.git_dir, moves)
+            sync_objects(self.git_dir, written)
+            clean, before = self._has_clean_main(moves), existing_directories(self.git_dir, moves)
             self._move_here(moves)
             if not passing:
-                _sync_refs(self.git_dir, moves, before)
+                sync_refs(self.git_dir, moves, before)
             self._update_checkout(moves, clean)
         else:
             local = self._remote_directory()
-            before = _existing_directories(local, moves) if local is not None else set()
+            before = existing_directories(local, moves) if local is not None else set()
             self._push(moves, instead)
             if local is not None:
-                _sync_objects(local, written)
+                sync_objects(local, written)
                 if not passing:
-                    _sync_refs(local, moves, before)
+                    sync_refs(local, moves, before)
 
     def sync(self, refs: Iterable[str]) -> None:
         """Make refs durable that were moved in passing."""
         git_dir = self.git_dir if self.url is None else self._remote_directory()
         if git_dir is not None:
-            _sync_refs(git_dir, [Move(ref, Oid(""), None) for ref in refs], set())
+            sync_refs(git_dir, [Move(ref, Oid(""), None) for ref in refs], set())
 
     def _move_here(self, moves: Sequence[Move]) -> None:
         nothing = "0" * max(len(oid) for move in moves for oid in (move.new, move.was) if oid is not None)
@@ -179,7 +169,10 @@ class Origin:
         ran = self._moving("update-ref", "--no-deref", "-z", "--stdin", given=script)
         if ran.code != 0:
             now = self._refs(*(move.ref for move in moves))
-            if all(now.get(move.ref) == move.new for move in moves):
+            rest = rest_of(moves, now)
+            if rest is not None:
+                if rest:
+                    self._move_here(rest)
                 return
             if any(now.get(move.ref) != move.was for move in moves) or re.search(
                 r"but expected|already exists", ran.err
@@ -214,7 +207,10 @@ class Origin:
         if ran.code != 0:
             # The push may have happened although its answer was lost, so the refs are read back.
             now = self._ls_remote(*(move.ref for move in moves))
-            if not all(now.get(move.ref) == move.new for move in moves):
+            rest = rest_of(moves, now)
+            if rest:
+                self._push(rest, instead)
+            elif rest is None:
                 lines = [line for line in ran.out.decode(errors="replace").split("\n") if line.startswith("!")]
                 rejected = said("; ".join(lines))
                 if any(now.get(move.ref) != move.was for move in moves) or re.search(
@@ -277,42 +273,6 @@ class Origin:
                     "stays old; discard them with git restore --source=HEAD --staged --worktree manifests registry"
                 )
                 self.notes[:] = [note]
-
-
-# Durability: git fsyncs files (core.fsync), we fsync the directories that name them.
-
-
-def _sync_objects(git_dir: Path, written: set[Oid]) -> None:
-    """Make the names of the objects durable, and empty the set."""
-    objects = git_dir / "objects"
-    if written:
-        alone = [objects / oid[:2] for oid in written if (objects / oid[:2] / oid[2:]).exists()]
-        sync_directories([*alone, *([objects / "pack"] if len(alone) < len(written) else [])])
-        sync_directories([objects])
-        written.clear()
-
-
-def _directories(git_dir: Path, moves: Sequence[Move]) -> set[Path]:
-    """All directories of the moved refs, up to the git directory."""
-    return {git_dir / parent for move in moves for parent in Path(move.ref).parents}
-
-
-def _existing_directories(git_dir: Path, moves: Sequence[Move]) -> set[Path]:
-    """Those of them that exist now."""
-    return {directory for directory in _directories(git_dir, moves) if directory.is_dir()}
-
-
-def _sync_refs(git_dir: Path, moves: Sequence[Move], before: set[Path]) -> None:
-    """Make the moved refs durable: their names, and the directories made or removed since `before`."""
-    tables = git_dir / "reftable"
-    if tables.is_dir():  # then refs/heads is a file; git fsyncs the tables, as it does files of refs
-        sync_directories([tables])
-        return
-    changed = {git_dir / os.path.dirname(move.ref) for move in moves}
-    changed |= {directory.parent for directory in before ^ _existing_directories(git_dir, moves)}
-    if any(move.new is None for move in moves):
-        changed.add(git_dir)  # packed-refs is rewritten
-    sync_directories(changed)
 
 
 def _tracking(ref: str) -> str:

@@ -15,7 +15,8 @@ from pointsman.errors import Problem
 from pointsman.repo.encoding import encode_commit, encode_tree
 from pointsman.repo.git import Git
 from pointsman.repo.history import TRUE, History
-from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.moves import Move
+from pointsman.repo.origin import MAIN
 from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, TREE, Change, Entry, Oid, object_id
 from pointsman.timeouts import remote_timeout

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pointsman.forge.base import Opened
-from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.moves import Move
+from pointsman.repo.origin import MAIN
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.repo.turns import Ticket

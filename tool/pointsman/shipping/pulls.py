@@ -13,7 +13,8 @@ from pointsman.forge.base import Opened
 from pointsman.forge.local import LocalForge
 from pointsman.gate.gate import Gate
 from pointsman.repo.encoding import read_commit
-from pointsman.repo.origin import REVERT_BRANCHES, Move
+from pointsman.repo.moves import Move
+from pointsman.repo.origin import REVERT_BRANCHES
 from pointsman.repo.repository import Repository
 from pointsman.shipping.changed_targets import changed_targets
 from pointsman.shipping.page import page_of

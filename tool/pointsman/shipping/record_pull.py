@@ -12,7 +12,7 @@ from itertools import count
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.base import Opened, Page
-from pointsman.repo.origin import Move
+from pointsman.repo.moves import Move
 from pointsman.repo.retry import TRIES, pause
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.markdown import fenced

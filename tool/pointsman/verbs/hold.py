@@ -14,7 +14,8 @@ from typing import Annotated, Literal
 from pointsman.errors import Problem, Refused
 from pointsman.history.times import read_time
 from pointsman.outcome import Outcome
-from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.moves import Move
+from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot

@@ -18,8 +18,9 @@ from pointsman.forge.generated import EXTRAS, FIRST_MESSAGE, LOCK_PATH, Lock, ge
 from pointsman.forge.open import KINDS
 from pointsman.outcome import Outcome
 from pointsman.repo.git import Git
+from pointsman.repo.moves import Move
 from pointsman.repo.open import open_repository
-from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.origin import MAIN
 from pointsman.settings import SETTINGS_PATH, read_settings
 from pointsman.state.objects import Oid
 from pointsman.state.toml_text import table_text, value_text

@@ -17,7 +17,8 @@ from pointsman.forge.base import BODY_LIMIT, Opened, Page
 from pointsman.gate import blob_cache
 from pointsman.history.versions import Recorded
 from pointsman.outcome import Outcome
-from pointsman.repo.origin import RETIRE_BRANCHES, Move
+from pointsman.repo.moves import Move
+from pointsman.repo.origin import RETIRE_BRANCHES
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.markdown import fenced, plain

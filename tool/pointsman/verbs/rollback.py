@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
-from pointsman.repo.origin import MAIN, Move
+from pointsman.repo.moves import Move
+from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.serving.outcomes import ToldClaim

@@ -16,7 +16,8 @@ from pointsman.errors import Problem
 from pointsman.forge.cloud import cloud_in
 from pointsman.forge.generated import EXTRAS, FIRST_MESSAGE, LOCK_PATH, TOOL, Lock, extras_among, generated, read_lock
 from pointsman.outcome import Outcome
-from pointsman.repo.origin import UPGRADE_BRANCHES, Move
+from pointsman.repo.moves import Move
+from pointsman.repo.origin import UPGRADE_BRANCHES
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot

@@ -47,7 +47,8 @@ from pointsman.forge.gitea.setup import protection
 from pointsman.forge.http import Denied, Lost
 from pointsman.forge.writes import Comments, look_then_act, title_within
 from pointsman.repo.encoding import read_commit
-from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
+from pointsman.repo.moves import Move
+from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
 

@@ -51,7 +51,8 @@ from pointsman.forge.github.setup import protection
 from pointsman.forge.github.token import token_source
 from pointsman.forge.http import Denied
 from pointsman.forge.writes import Comments, look_then_act, title_within
-from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
+from pointsman.repo.moves import Move
+from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
 

@@ -12,7 +12,7 @@ from pointsman.forge.gitlab.merging import AWAITED, KEEPS_LINES, MERGEABLE, NEED
 from pointsman.forge.gitlab.sight import SEEN_TRIES, Sight
 from pointsman.forge.http import Denied, Lost
 from pointsman.forge.writes import look_then_act
-from pointsman.repo.origin import Move
+from pointsman.repo.moves import Move
 from pointsman.state.objects import Oid
 
 

@@ -45,7 +45,8 @@ from pointsman.forge.gitlab.setup import protection
 from pointsman.forge.gitlab.sight import Sight
 from pointsman.forge.http import Denied
 from pointsman.forge.writes import Comments, look_then_act, title_within
-from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES, Move
+from pointsman.repo.moves import Move
+from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
 
