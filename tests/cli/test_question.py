@@ -50,7 +50,7 @@ def test_only_a_yes_changes_anything(command: str, answer: str, shop: Shop) -> N
     shown = terminal.until(r"\[y/N\]: ")
     assert question in shown
     assert "grocer/cart, grocer/home" in shown
-    terminal.type(keys)
+    terminal.answer(keys)
     assert terminal.ends() == code, terminal.seen
     assert "Traceback" not in terminal.seen
     assert (shop.everything() == before) == (answer != "yes")

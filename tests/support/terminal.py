@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PATIENCE = 60.0  # seconds, for a machine under load
+_READ = "0" if os.uname().machine == "x86_64" else "63"  # Linux's number of read(), here and on every newer machine
 
 
 class Terminal:
@@ -27,6 +28,17 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self.fd, text.encode())
+
+    def answer(self, keys: str) -> None:
+        """Type once the program waits for it. It fails if the program does not come to read.
+
+        Python shows a prompt first and reads then. A Ctrl-C in between is only noted, and heeded after the next key.
+        """
+        waits, ends = Path(f"/proc/{self.pid}/syscall"), time.monotonic() + PATIENCE
+        while waits.exists() and waits.read_text().split()[:2] != [_READ, "0x0"]:  # read() of stdin
+            assert time.monotonic() < ends, f"it does not read after {self.seen!r}"
+            os.sched_yield()
+        self.type(keys)
 
     def until(self, pattern: str) -> str:
         """What it showed since the last time, up to this. It fails if that does not come."""
