@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -556,6 +556,71 @@ def test_an_origin_that_does_not_answer_stops_it(shop: Shop) -> None:
     with pytest.raises(Unreachable):
         collected(shop, delete=True)
     assert orphan.exists()
+
+
+def damaged_branch(shop: Shop, path: str, text: str) -> Path:
+    """Push a branch with a file from elsewhere, and lose its root tree in the origin. The file of its commit there."""
+    elsewhere = shop.root / "elsewhere"
+    git(shop.root, "clone", "-q", str(shop.origin), str(elsewhere))
+    (elsewhere / path).write_text(text)
+    git(elsewhere, "add", "-A")
+    git(elsewhere, "commit", "-q", "-m", "a branch")
+    git(elsewhere, "push", "-q", "origin", "HEAD:somebody")
+    ids = git(elsewhere, "rev-parse", "HEAD", "HEAD^{tree}").split()
+    held, lost = (shop.origin / "objects" / oid[:2] / oid[2:] for oid in ids)
+    lost.unlink()
+    return held
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("begun", [False, True], ids=["not at all", "but for its commit"])
+def test_a_branch_that_cannot_be_fetched_stops_it(shop: Shop, *, begun: bool) -> None:
+    """A fetch that was killed may have left the commit alone: git then takes a missing tree for an empty one."""
+    orphan = blob(shop, b"orphan")
+    held = damaged_branch(shop, f"registry/grocer/home/popularity/{orphan.stem}.json", "{}")
+    if begun:
+        place = shop.desk / ".git/objects" / held.parent.name / held.name
+        place.parent.mkdir(exist_ok=True)
+        shutil.copy(held, place)
+    with pytest.raises(Unreachable, match="a branch of the origin could not be fetched, so gc takes nothing"):
+        collected(shop, delete=True)
+    assert orphan.exists()
+
+
+@pytest.mark.slow
+def test_a_damaged_branch_of_an_origin_that_gc_runs_in_stops_it(shop: Shop) -> None:
+    orphan = blob(shop, b"orphan")
+    damaged_branch(shop, f"registry/grocer/home/popularity/{orphan.stem}.json", "{}")
+    with pytest.raises(Problem, match=r"git cannot read a tree .*: the repository is damaged"):
+        collected(shop, delete=True, where=shop.origin)
+    assert orphan.exists()
+
+
+@pytest.mark.slow
+def test_a_branch_that_is_no_commit_stops_it_by_its_name(shop: Shop) -> None:
+    orphan = blob(shop, b"orphan")
+    tree = git(shop.origin, "rev-parse", "main^{tree}")
+    (shop.origin / "refs/heads/odd").write_text(f"{tree}\n")
+    with pytest.raises(Unreachable, match=f"refs/heads/odd of the origin is {tree}, which is no commit, so gc takes n"):
+        collected(shop, delete=True)
+    assert orphan.exists()
+
+
+@pytest.mark.slow
+def test_a_branch_that_goes_while_gc_fetches_it_is_no_trouble(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphan = blob(shop, b"orphan")
+    damaged_branch(shop, "anything", "")
+    plain = Repository.fetch_commits
+
+    def fetch(repo: Repository, commits: Sequence[Oid]) -> str | None:
+        why = plain(repo, commits)
+        if why is not None:
+            git(shop.origin, "update-ref", "-d", "refs/heads/somebody")
+        return why
+
+    monkeypatch.setattr(Repository, "fetch_commits", fetch)
+    assert collected(shop, delete=True).document["taken"] == 1
+    assert not orphan.exists()
 
 
 @pytest.mark.slow

@@ -234,12 +234,16 @@ class Git(Runner):
         if ran.code != 0:
             raise Problem(f"git diff-tree failed: {ran.reason}")
         found: dict[bytes, set[Oid]] = {}
+        read = 0
         # The line that names the two trees ends with a line feed, in the same token as the first change.
         tokens = iter(ran.out.split(b"\0"))
         for token in tokens:
-            _, colon, told = token.rpartition(b":")
+            lines, colon, told = token.rpartition(b":")
+            read += (lines or told).count(b"\n")
             if colon:
                 found.setdefault(next(tokens), set()).add(Oid(told.split(b" ")[3].decode()))
+        if read != len(heads):  # git passes over a tree that is missing
+            raise Problem(f"git cannot read a tree ({ran.reason}): the repository is damaged")
         return found
 
     def differences(self, old: Oid, new: Oid) -> list[Change]:

@@ -57,10 +57,14 @@ class History(Ancestry):
             self._origin.fetch_objects(sorted(oids))
             self._fetched |= oids
 
-    def fetch_commits(self, commits: Sequence[Oid]) -> None:
-        """Fetch commits of the origin by their ids, with all that they need. What fails is missing when it is read."""
-        if self.remote is not None and commits:
-            self._origin.fetch_objects(commits, whole=True)
+    def fetch_commits(self, commits: Sequence[Oid]) -> str | None:
+        """Fetch commits of the origin by their ids, with all that they need. Git's error if that failed.
+
+        Then any part of them may be missing, also where the commit itself is there.
+        """
+        if self.remote is None or not commits:
+            return None
+        return self._origin.fetch_objects(commits, whole=True)
 
     def content(self, entry: Entry | None) -> bytes | None:
         """The bytes of a plain file; None for anything else (a symlink's target is not content)."""

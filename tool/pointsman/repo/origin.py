@@ -110,8 +110,8 @@ class Origin:
         if error is not None:
             raise self._unreachable(f"cannot deepen this shallow clone from origin ({self.url}): {error}")
 
-    def fetch_objects(self, oids: Sequence[Oid], *, whole: bool = False) -> None:
-        """Fetch objects in one request: contents into a partial clone, or `whole` commits. A failure is not told.
+    def fetch_objects(self, oids: Sequence[Oid], *, whole: bool = False) -> str | None:
+        """Fetch objects in one request: contents into a partial clone, or `whole` commits. Git's error if it failed.
 
         In a partial clone git fetches each again when it is read.
         """
@@ -119,7 +119,8 @@ class Origin:
         words += ["--no-recurse-submodules", "--no-auto-maintenance", "--stdin", "origin"]
         if not whole:
             words = ["-c", "fetch.negotiationAlgorithm=noop", *words, "--filter=blob:none"]
-        self.git.run(*words, given="".join(f"{oid}\n" for oid in oids).encode(), timeout=remote_timeout())
+        ran = self.git.run(*words, given="".join(f"{oid}\n" for oid in oids).encode(), timeout=remote_timeout())
+        return ran.reason if ran.code != 0 else None
 
     def _fetch(self, *words: str) -> str | None:
         """Fetch the origin's heads into the tracking refs. Git's error if it failed, else None."""

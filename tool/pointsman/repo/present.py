@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 
-from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.errors import MovedFirst, Unreachable
 from pointsman.repo.open import place_of
 from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import Repository
@@ -26,21 +26,24 @@ def present(repo: Repository, *, sure: bool) -> tuple[Oid, list[Oid]]:
 
     `sure`: the side of the origin that takes pushes is asked, too, which needs the right to push.
 
-    Unreachable if the origin does not tell or does not give them. MovedFirst if main moved meanwhile.
+    Unreachable if the origin does not tell or does not give them. MovedFirst if they moved meanwhile.
     """
     main = repo.refresh()
     if sure:
         _require_main(repo, main)
-    found = _every(repo)
-    if found.pop(MAIN, None) != main:
+    every = _every(repo)
+    if every.get(MAIN) != main:
         raise MovedFirst("main moved while gc looked at it: run pointsman gc again")
-    heads = sorted(set(found.values()) - {main})
-    repo.fetch_commits([oid for oid in heads if oid not in repo.heads.values()])
-    try:
-        for oid in heads:
-            repo.tree_of(oid)
-    except Problem as problem:
-        raise Unreachable(f"a branch of the origin could not be fetched, so gc takes nothing: {problem}") from problem
+    branches = {ref: oid for ref, oid in every.items() if oid != main}
+    heads = sorted(set(branches.values()))
+    why = repo.fetch_commits([oid for oid in heads if oid not in repo.heads.values()])
+    if why is not None:
+        if _every(repo) != every:
+            raise MovedFirst("branches moved while gc looked at them: run pointsman gc again")
+        raise Unreachable(f"a branch of the origin could not be fetched, so gc takes nothing: {why}")
+    for ref, oid in branches.items():
+        if repo.git.commit_at(oid) is None:
+            raise Unreachable(f"{ref} of the origin is {oid}, which is no commit, so gc takes nothing: delete that ref")
     return main, heads
 
 
