@@ -174,3 +174,74 @@ def test_with_wait_days_0_a_tombstone_is_ripe_at_once(shop: Shop) -> None:
     settings.write_text(settings.read_text().replace("[retention]", "[retention]\nwait_days = 0"))
     retire(shop, old, NOW)
     assert judged(shop, old).is_ripe
+
+
+def settings(shop: Shop, retention: str, when: int) -> None:
+    path = shop.desk / "pointsman.toml"
+    path.write_text(path.read_text().replace(RETENTION, retention))
+    commit(shop, when, "settings")
+
+
+def may_be_gone(shop: Shop, version: str, now: int = NOW) -> bool:
+    with shop.open() as repo:
+        return Tombstones(Gate(repo), repo.refresh(), now).may_be_gone(GROCER, "popularity", version)
+
+
+LONGER = [
+    RETENTION + "wait_days = 60\n",
+    RETENTION.replace("days = 1", "days = 3000"),
+    RETENTION.replace("ships = 1", "ships = 10"),
+]
+
+
+@pytest.mark.parametrize("longer", LONGER, ids=["wait_days", "keep_days", "keep_ships"])
+def test_what_may_have_gone_by_earlier_settings_may_be_gone_by_longer_ones(shop: Shop, longer: str) -> None:
+    old, current = versions(shop)
+    retire(shop, old, NOW - 20 * DAY)
+    settings(shop, longer, NOW - 13 * DAY + 1)
+    assert may_be_gone(shop, old), "for a second it was ripe"
+    assert not judged(shop, old).is_ripe
+    assert not may_be_gone(shop, current), "it has no tombstone"
+
+
+@pytest.mark.slow
+def test_what_was_never_ripe_by_any_settings_is_not_gone(shop: Shop) -> None:
+    old, _ = versions(shop)
+    retire(shop, old, NOW - 20 * DAY)
+    settings(shop, RETENTION + "wait_days = 60\n", NOW - 13 * DAY - 1)
+    assert not may_be_gone(shop, old)
+    assert may_be_gone(shop, old, NOW + 40 * DAY)
+
+
+@pytest.mark.slow
+def test_settings_dated_2100_make_nothing_gone(shop: Shop) -> None:
+    old, _ = versions(shop)
+    retire(shop, old, NOW - DAY)
+    settings(shop, RETENTION + "wait_days = 60\n", 4_102_444_800)
+    assert not may_be_gone(shop, old)
+
+
+@pytest.mark.slow
+def test_settings_from_before_a_tombstone_landed_last_and_such_as_cannot_be_read_tell_nothing(shop: Shop) -> None:
+    old, _ = versions(shop)
+    path = retire(shop, old, NOW - 40 * DAY)
+    path.unlink()
+    (shop.desk / "pointsman.toml").write_text("[store")
+    commit(shop, NOW - 30 * DAY)
+    retire(shop, old, NOW - 29 * DAY)
+    git(shop.desk, "checkout", "-q", "HEAD~2", "--", "pointsman.toml")
+    settings(shop, RETENTION + "wait_days = 60\n", NOW - 10 * DAY)
+    assert not may_be_gone(shop, old)
+
+
+@pytest.mark.slow
+def test_what_is_current_again_is_not_gone(shop: Shop) -> None:
+    """By a push past the checks: then serving needs it, whatever its tombstone said before."""
+    old, current = versions(shop)
+    retire(shop, old, NOW - 20 * DAY)
+    settings(shop, RETENTION + "wait_days = 1\n", NOW - 5 * DAY)
+    assert may_be_gone(shop, old)
+    manifest = shop.desk / GROCER.manifest_path
+    manifest.write_text(manifest.read_text().replace(current, old))
+    commit(shop, NOW - DAY)
+    assert not may_be_gone(shop, old)

@@ -15,6 +15,7 @@ from shop import Kept, Shop
 
 from pointsman.cli.main import main
 from pointsman.errors import Problem
+from pointsman.state.documents import Tombstone
 from pointsman.verbs import get
 from pointsman.workspace import Workspace
 
@@ -60,6 +61,22 @@ def test_get_hands_out_the_bytes_of_a_version(
     assert main(["-C", str(shop.desk), "get", version]) == 3
     assert b"do not hash to their version" in capsysbinary.readouterr().err
     assert sorted(os.listdir(tmp_path)) == sorted({*os.listdir(tmp_path)} - {".got.json"})
+
+
+@pytest.mark.slow
+def test_get_says_of_a_blob_that_is_not_there_whether_its_version_was_retired(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.pull()
+    before, current = target(reviewed(shop))["changes"]["popularity"]
+    for version in (before, current):
+        (shop.store / f"grocer/home/popularity/{version}.json").unlink()
+    stone = Tombstone("grocer", "home", "popularity", before, "old")
+    (shop.desk / stone.path).write_bytes(stone.render())
+    shop.push()
+    for version in (before, current):
+        assert main(["-C", str(shop.desk), "get", version]) == 3
+        assert ("; it was retired, so its bytes may be gone" in capsys.readouterr().err) == (version == before)
 
 
 @pytest.mark.slow

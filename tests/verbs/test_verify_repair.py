@@ -72,7 +72,8 @@ def test_missing_bytes_are_a_loss_until_a_tombstone_that_allows_them_to_be_missi
     assert (early.exit_code, early.document["retired"]) == (1, [])
     assert "its tombstone does not allow that yet" in early.document["faults"][0]["says"]
     ripe = verified(shop, 7.1)
-    assert (ripe.exit_code, ripe.document["faults"]) == (0, [])
+    assert (ripe.exit_code, ripe.document["faults"], ripe.document["blobs"]) == (0, [], 1)
+    assert (lost.document["blobs"], early.document["blobs"]) == (2, 2)
     (gone,) = ripe.document["retired"]
     assert (gone["target"], gone["type"], gone["version"]) == ("grocer/home", "popularity", first)
     assert f"{first[:12]} was retired on {gone['retired_at']}, its bytes are gone" in command.render(ripe.value)

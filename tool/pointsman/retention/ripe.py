@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from pointsman.errors import Problem
 from pointsman.gate.gate import Gate
 from pointsman.gate.retention import Retention
 from pointsman.repo.snapshot import Snapshot
+from pointsman.settings import SETTINGS_PATH
 from pointsman.state.documents import Tombstone, read_tombstone, rfc3339
 from pointsman.state.names import Target
-from pointsman.state.objects import Oid
+from pointsman.state.objects import Commit, Oid
 
 _DAY = 86400  # seconds
 
@@ -38,12 +40,14 @@ class Tombstones:
     """
 
     def __init__(self, gate: Gate, main: Oid, now: int) -> None:
+        self._gate = gate
         self._repo = gate.repo
         self._head = Snapshot(gate.repo, main)
         self._main = main
         self._now = now
         self._settings = gate.documents.settings(self._head)
         self._retention = Retention(gate.past)
+        self._earlier: dict[Oid, Tombstones | None] = {}  # of mains before their settings changed; None: unreadable
 
     def verdict(self, target: Target, slot: str, version: str) -> Verdict | None:
         """What the tombstone of a version says; None if there is none."""
@@ -58,10 +62,37 @@ class Tombstones:
         if self._fresh is None or path in self._fresh:
             says = f"it was retired less than {self._settings.wait_days} days ago ([retention] wait_days)"
             return Verdict(read, says)
-        needed = self._retention.why_needed(
-            self._main, self._main, target, (slot, version), self._settings, self._now, erase=bool(read.erase)
-        )
-        return Verdict(read, needed)
+        return Verdict(read, self._why_needed(target, slot, version, erase=bool(read.erase)))
+
+    def _why_needed(self, target: Target, slot: str, version: str, *, erase: bool) -> str:
+        main, asked = self._main, (slot, version)
+        return self._retention.why_needed(main, main, target, asked, self._settings, self._now, erase=erase)
+
+    def may_be_gone(self, target: Target, slot: str, version: str) -> bool:
+        """Whether gc may have taken the bytes of a version: its tombstone is ripe, or was by settings that main had.
+
+        Longer times in the settings bring nothing back that went by shorter ones. What is current is never gone.
+        """
+        verdict = self.verdict(target, slot, version)
+        if verdict is None or verdict.tombstone is None or verdict.is_ripe:
+            return verdict is not None and verdict.is_ripe
+        if self._why_needed(target, slot, version, erase=True):
+            return False
+        landed = next(self._repo.history(self._main, target.tombstone_path(slot, version))).oid
+        changes = self._repo.history(self._main, SETTINGS_PATH, no_older_than=landed)
+        earlier = filter(None, map(self._before, changes))
+        verdicts = (each.verdict(target, slot, version) for each in earlier)
+        return any(verdict is not None and verdict.is_ripe for verdict in verdicts)
+
+    def _before(self, change: Commit) -> Tombstones | None:
+        """The tombstones of main as it was right before a change of the settings, judged at its time."""
+        main = change.parents[0]
+        if main not in self._earlier:
+            try:
+                self._earlier[main] = Tombstones(self._gate, main, min(change.time, self._now))
+            except Problem:  # gc did nothing by settings that cannot be read
+                self._earlier[main] = None
+        return self._earlier[main]
 
     def retired_at(self, target: Target, slot: str, version: str) -> str:
         """When the tombstone landed last, RFC 3339, by the clock of its commit."""

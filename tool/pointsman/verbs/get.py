@@ -45,7 +45,9 @@ def get(workspace: Workspace, text: str, file: str | None) -> tuple[Outcome[Fetc
     gate.blobs.contents.drop_erased([record])
     data = gate.blobs.contents.payload(gate.documents.settings(head), record)
     if isinstance(data, Missing):
-        raise Unreachable(f"{found.target} {found.slot} {short(found.version)} is not available: {data.why}")
+        retired = head.entry(found.target.tombstone_path(found.slot, found.version)) is not None
+        why = f"{data.why}; it was retired, so its bytes may be gone" if retired else data.why
+        raise Unreachable(f"{found.target} {found.slot} {short(found.version)} is not available: {why}")
     if file is not None:
         _write(Path(file), data)
     fetched = Fetched(found.version, str(found.target), found.slot, record.uri, len(data), file or "")

@@ -67,10 +67,10 @@ class RepairedVersion:
 class Verified:
     """What was read again, and what of it is not as it should be."""
 
-    blobs: Annotated[Count, "how many were read"]
+    blobs: Annotated[Count, "how many were read or should have been; not those that are `retired`"]
     bytes: Annotated[Count, "of all that were read"]
     faults: Sequence[ToldFault]
-    retired: Annotated[Sequence[GoneVersion], "whose bytes are gone, as a ripe tombstone allows: no fault"] = ()
+    retired: Annotated[Sequence[GoneVersion], "whose bytes are gone, as their tombstones allow: no fault"] = ()
     repaired: Annotated[Sequence[RepairedVersion], "what --repair-from put back"] = ()
 
 
@@ -139,7 +139,10 @@ def _repaired(workspace: Workspace, source: str, lost: Sequence[Lost]) -> tuple[
 def _mend(tried: str | None, *, retired: bool) -> str:
     """What to do about a blob that is missing."""
     if retired:
-        return "its tombstone does not allow that yet: find out who deleted it; gc --restore looks into the trash"
+        return (
+            "its tombstone does not allow that yet: find out who deleted it. To have it back, revert its tombstone by "
+            "a pull request; then pointsman gc --restore puts it back from the trash"
+        )
     if tried:
         return f"{tried}: publish its artifact again"
     return "publish its artifact again, or name a place that has it with --repair-from"
@@ -202,12 +205,13 @@ def _look(workspace: Workspace, head: Snapshot, settings: Settings, slots: Itera
             if isinstance(blob, Blocked):
                 blocked.append(Fault(slot[0].record_path(*slot[1:]), "blocked", str(blob)))
                 continue
+            missing = record.uri if record is not None and blob is not None and blob.size is None else None
+            if missing is not None and (at := _retired_at(tombstones, slot)) is not None:
+                gone.append(GoneVersion(str(slot[0]), slot[1], slot[2], at))
+                continue
             blobs, size = blobs + 1, size + ((blob.size if blob is not None else 0) or 0)
-            if record is not None and blob is not None and blob.size is None:
-                if (at := _retired_at(tombstones, slot)) is not None:
-                    gone.append(GoneVersion(str(slot[0]), slot[1], slot[2], at))
-                else:
-                    lost.append(Lost(*slot, record.uri))
+            if missing is not None:
+                lost.append(Lost(*slot, missing))
                 continue
             faults += _judge(slot, record, (blob.size, blob.sha256) if blob is not None else None)
         progress.counted("blobs read", blobs, None)
@@ -216,8 +220,7 @@ def _look(workspace: Workspace, head: Snapshot, settings: Settings, slots: Itera
 
 def _retired_at(tombstones: Tombstones, slot: _Slot) -> str | None:
     """When a version was retired that has no bytes any more; None unless its tombstone allows that."""
-    verdict = tombstones.verdict(*slot)
-    return tombstones.retired_at(*slot) if verdict is not None and verdict.is_ripe else None
+    return tombstones.retired_at(*slot) if tombstones.may_be_gone(*slot) else None
 
 
 def _said(head: Snapshot, slot: _Slot) -> _Said | None:

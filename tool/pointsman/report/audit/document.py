@@ -108,7 +108,7 @@ class Report:
             type=slot,
             version=version,
             erase=tombstone is not None and bool(tombstone.erase),
-            gone=verdict is not None and verdict.is_ripe,
+            gone=tombstones.may_be_gone(target, slot, version),
             reason=tombstone.reason if tombstone is not None else None,
             commit=commit.oid,
             at=rfc3339(self._moments.of(commit.oid)),

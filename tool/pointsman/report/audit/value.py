@@ -115,7 +115,7 @@ class RetiredVersion:
     type: ArtifactType
     version: Version
     erase: bool
-    gone: Annotated[bool, "its bytes may be gone: the tombstone is ripe"]
+    gone: Annotated[bool, "its bytes may be gone: the tombstone is ripe, or was by earlier settings"]
     reason: Annotated[str | None, "null: the tombstone cannot be read"]
     commit: CommitId
     at: Moment
