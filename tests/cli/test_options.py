@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any, NamedTuple
 
 import click
 import pytest
+from msgspec.inspect import is_struct
+from msgspec.structs import asdict
 from shop import STAGING, Kept, Shop, git, popularity, twice_shipped
 
 from pointsman.cli.main import cli, main
@@ -283,8 +284,8 @@ def flat(arguments: Mapping[str, object]) -> dict[str, object]:
     for name, value in arguments.items():
         if isinstance(value, Workspace):
             found["offline"] = value.gate.blobs.offline
-        elif dataclasses.is_dataclass(value) and not isinstance(value, Target):
-            found |= flat({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+        elif is_struct(value) and not isinstance(value, Target):
+            found |= flat(asdict(value))
         elif (type(value).__module__ == "builtins" and not callable(value)) or isinstance(value, Target):
             found[name] = plain(value)
     return found

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
+from msgspec.inspect import is_struct_type
 
 from pointsman.cli.completion import Completion
+from pointsman.outcome import members
 from pointsman.report import target_state
 from pointsman.report.audit.value import Audit
 from pointsman.report.review.value import Review
 from pointsman.serving.outcomes import Synced
-from pointsman.struct import members
 from pointsman.values import Shape
 from pointsman.verbs import (
     adopt,
@@ -124,7 +125,7 @@ class Schemas:
             return self._mapping(*parts)
         if isinstance(kind, NewType):
             return self.of(kind.__supertype__)
-        if hasattr(kind, "_members"):
+        if is_struct_type(kind):
             return self._reference(re.sub(r"(?<!^)([A-Z])", r"_\1", kind.__name__).lower(), self.object(kind))
         if is_typeddict(kind):
             tables = {name: self.of(hint) for name, hint in get_type_hints(kind).items()}

@@ -10,13 +10,13 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import obstore
 import proxy
 import pytest
 from bucketshop import BucketShop
+from msgspec.structs import replace
 from proxy import Proxy
 from seaweed import BUCKET, Server
 from shop import STAGING, git, popularity

@@ -6,7 +6,9 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from pointsman.struct import members
+from msgspec.inspect import is_struct_type
+
+from pointsman.outcome import members
 
 
 def value_of(kind: Any, document: Any) -> Any:
@@ -16,7 +18,7 @@ def value_of(kind: Any, document: Any) -> Any:
         return value_of(parts[0], document)
     if origin in (Union, types.UnionType):
         return value_of(_fitting(parts, document), document)
-    if hasattr(kind, "_members"):
+    if is_struct_type(kind):
         hints = get_type_hints(kind, include_extras=True)
         there = {name: document.get(name.removesuffix("_")) for name in members(kind)}
         return kind(**{name: value_of(hints[name], inner) for name, inner in there.items()})
@@ -33,7 +35,7 @@ def _fitting(parts: Sequence[Any], document: Any) -> Any:
     """The part of a union that a document is of."""
     for part in parts:
         bare = get_args(part)[0] if get_origin(part) is Annotated else part
-        if isinstance(document, dict) and (hasattr(bare, "_members") or get_origin(bare) is Mapping):
+        if isinstance(document, dict) and (is_struct_type(bare) or get_origin(bare) is Mapping):
             return part
         if isinstance(document, list) and get_origin(bare) in (tuple, Sequence):
             return part

@@ -7,20 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
+from msgspec import NODEFAULT, Struct
 
 from pointsman.cli.console import say_document, say_members
-from pointsman.outcome import Outcome, exit_of_many
-from pointsman.struct import struct
+from pointsman.outcome import Outcome, exit_of_many, members
 
 
-@struct(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     from_: str
     to: str | None
 
 
-@struct(frozen=True)
-class Told:
+class Told(Struct, frozen=True):
     steps: Sequence[Step]
     changes: Mapping[str, tuple[int | None, float]]
     says: str | None = None
@@ -31,6 +29,19 @@ def test_a_value_is_an_object_with_its_members_in_their_order() -> None:
     document = Outcome(Told((Step("a", None),), {"x": (None, 1.5)}, "why")).document
     assert document == {"steps": [{"from": "a", "to": None}], "changes": {"x": [None, 1.5]}, "says": "why", "kind": ""}
     assert list(document) == ["steps", "changes", "says", "kind"]
+
+
+class Dated(Told, frozen=True, kw_only=True):
+    kind: str = "dated"
+    at: str
+    by: str | None = None
+
+
+def test_members_of_a_base_come_first_and_keep_their_place() -> None:
+    assert list(members(Dated)) == ["steps", "changes", "says", "kind", "at", "by"]
+    assert members(Dated)["kind"] == "dated"
+    assert members(Dated)["at"] is NODEFAULT
+    assert list(Outcome(Dated((), {}, at="now")).document) == ["steps", "changes", "kind", "at"]
 
 
 def test_a_member_that_is_none_by_default_is_left_out_where_it_is_none_and_no_other_is() -> None:

@@ -10,11 +10,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from output_schemas import validate
 from shop import GROCER, Kept, Shop, git, only, popularity
 from signers import ATTESTS, key_of, signer

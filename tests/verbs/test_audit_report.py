@@ -12,17 +12,18 @@ from typing import Any
 import browsing
 import pytest
 from markdown_it import MarkdownIt
+from msgspec.inspect import is_struct
+from msgspec.structs import replace
 from playwright.sync_api import Browser
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.cli.main import main
 from pointsman.errors import Problem
 from pointsman.history.signatures import Signature
-from pointsman.outcome import as_document
+from pointsman.outcome import as_document, members
 from pointsman.report.audit import html as audit_html
 from pointsman.report.audit import markdown, terminal
 from pointsman.report.audit.value import Audit, Signed, Signer, Told
-from pointsman.struct import members, replace
 from pointsman.verbs import audit, log
 from pointsman.workspace import Workspace
 
@@ -174,7 +175,7 @@ def hostile(found: Audit) -> Audit:
     free = ("by", "author", "committer", "reason", "subject", "run", "who", "path", "says", "signer")
 
     def spoilt(value: Any) -> Any:
-        if hasattr(value, "_members"):
+        if is_struct(value):
             inner = {name: getattr(value, name) for name in members(type(value))}
             return replace(
                 value,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 from broken_glass import below, break_it, claim_of, manifests, outcome_of, shipped
+from msgspec.structs import replace
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.cli.main import main as command_line
@@ -49,7 +49,7 @@ def forge(shop: Shop, key: str = "ann", **changes: Any) -> None:
     """A claim as somebody might write it past the command, signed by a key."""
     claim = claim_of(shop)
     assert claim is not None
-    claim = dataclasses.replace(claim, **{"signature": "", **changes})
+    claim = replace(claim, **{"signature": "", **changes})
     if key:
         claim = claim.sign(keygen.sign(claim.signed, NAMESPACE, str(shop.root / key)))
     below(shop, claim_key(GROCER)).write_bytes(claim.render())

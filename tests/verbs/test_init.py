@@ -8,12 +8,12 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from runner import lint, load
 
 from pointsman.cli import init as module

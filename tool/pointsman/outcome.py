@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from inspect import get_annotations
 from typing import Any, Generic, TypeVar
 
-from pointsman import struct
+from msgspec import NODEFAULT
 
 Value_co = TypeVar("Value_co", covariant=True)
 _PLAIN, _LISTS = (str, int, float, type(None)), (list, tuple)
@@ -33,6 +35,15 @@ class Outcome(Generic[Value_co]):
             yield name, map(as_document, each) if is_made else as_document(each)
 
 
+@cache
+def members(kind: Any) -> Mapping[str, Any]:
+    """The members of a kind of struct in their order, its base's first, each with its default, or NODEFAULT."""
+    fields, defaults = kind.__struct_fields__, kind.__struct_defaults__
+    found = dict.fromkeys(fields, NODEFAULT) | dict(zip(fields[len(fields) - len(defaults) :], defaults, strict=True))
+    names = (name for base in reversed(kind.__mro__) for name in get_annotations(base))
+    return {name: found[name] for name in dict.fromkeys(names) if name in found}
+
+
 def exit_of_many(codes: Iterable[int]) -> int:
     """The exit code of a command that went on after the trouble of one, from the code of each: 5 if some are done."""
     found = set(codes)
@@ -57,5 +68,6 @@ def as_document(value: object) -> Any:
 
 
 def _members(value: object) -> Iterator[tuple[str, Any]]:
-    found = ((name, getattr(value, name), default) for name, default in struct.members(type(value)).items())
+    kind: Any = type(value)
+    found = ((name, getattr(value, name), default) for name, default in members(kind).items())
     return ((name.removesuffix("_"), each) for name, each, default in found if each is not None or default is not None)

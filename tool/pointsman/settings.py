@@ -6,8 +6,9 @@ import re
 import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from pointsman.errors import Problem
 from pointsman.guardrails.limits import Limit
@@ -64,12 +65,11 @@ FORGES = ("local", "github", "gitlab", "gitea", "forgejo")  # forge.open describ
 _LOCAL = "local"  # the forge where only commands merge, and nothing is merged by itself
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """The settings of one manifest repository. URLs have no trailing slash."""
 
     store: str
-    access: Access = Access()  # noqa: RUF009 - frozen
+    access: Access = Access()
     former: tuple[str, ...] = ()
     serving: tuple[Place, ...] = ()  # in their order, those of rings, too; the one of [serving] has no name
     rings: tuple[Ring, ...] = ()  # in their order; none: every place follows main
@@ -92,7 +92,7 @@ class Settings:
     notify_command: str = ""
     notify_webhook: str = ""
     notify_format: str = "pointsman"
-    policy: Policy = Policy()  # noqa: RUF009 - frozen
+    policy: Policy = Policy()
 
     def limit(self, target: Target, name: str, slot: str | None = None) -> Limit:
         """The limit of the guardrail `name` for a type of a target; without `slot`, for the target as a whole."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
+from msgspec import Struct
+
 from pointsman.errors import Fault
 from pointsman.state.documents import Hold
 from pointsman.state.names import NAME, VERSION, short
 from pointsman.state.objects import Oid
-from pointsman.struct import struct
 
 
 class Shape(NamedTuple):
@@ -41,8 +42,7 @@ ShipOutcome = Literal[
 Version = Annotated[str, Shape("version", "the SHA-256 of an artifact's blob", f"^{VERSION}$")]
 
 
-@struct(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """A commit of main, when it came into force, and its author."""
 
     commit: CommitId
@@ -50,8 +50,7 @@ class Step:
     by: str
 
 
-@struct(frozen=True)
-class PullRequest:
+class PullRequest(Struct, frozen=True):
     """An open pull request as other documents refer to it."""
 
     id: Annotated[str, "what pr merge takes"]
@@ -59,8 +58,7 @@ class PullRequest:
     branch: str
 
 
-@struct(frozen=True)
-class HoldTerms:
+class HoldTerms(Struct, frozen=True):
     """Until when a hold stops ships, which ship it keeps from further rings, and why."""
 
     until: Annotated[Annotated[str, Shape(format="date-time")] | None, "null: ships pass"]
@@ -78,8 +76,7 @@ class HoldTerms:
         return " ".join(filter(None, (f"until {self.until}" if self.until else "", stops)))
 
 
-@struct(frozen=True)
-class ToldFault:
+class ToldFault(Struct, frozen=True):
     """A fault as documents have it."""
 
     rule: str
@@ -90,8 +87,7 @@ class ToldFault:
         return str(Fault(self.path, self.rule, self.says))
 
 
-@struct(frozen=True)
-class RingTimes:
+class RingTimes(Struct, frozen=True):
     """When a ring was due what a commit made of a target, and when it was given it."""
 
     ring: str
@@ -108,8 +104,7 @@ class RingTimes:
         return f"{self.ring}: {due}{given}{says}"
 
 
-@struct(frozen=True)
-class DemandedEvidence:
+class DemandedEvidence(Struct, frozen=True):
     """Evidence that was demanded about a version that a commit ships: what was there, or that there was none."""
 
     type: SlotName
@@ -123,16 +118,14 @@ class DemandedEvidence:
         return f"{self.name} of {self.type}{by}{'' if self.meets else f': {self.says}'}"
 
 
-@struct(frozen=True)
-class ApprovedBy:
+class ApprovedBy(Struct, frozen=True):
     """One person who approved."""
 
     by: Annotated[str, "as the file of signers names the owner of the key"]
     at: Annotated[Moment, "when it landed on main"]
 
 
-@struct(frozen=True)
-class Approvals:
+class Approvals(Struct, frozen=True):
     """Who has approved a change, and who else may."""
 
     subject: Annotated[Sha256, "what is approved: the SHA-256 over the lines of the change"]
@@ -142,8 +135,7 @@ class Approvals:
     void: Annotated[Sequence[str], "why other signatures do not count"]
 
 
-@struct(frozen=True)
-class ShippedTarget:
+class ShippedTarget(Struct, frozen=True):
     """What a ship made of one target."""
 
     target: TargetName
@@ -155,8 +147,7 @@ class ShippedTarget:
     says: Annotated[str | None, "why it is not done, if no rule says so"] = None
 
 
-@struct(frozen=True)
-class JudgedFault(ToldFault):
+class JudgedFault(ToldFault, frozen=True):
     """A fault of a change that may accept it."""
 
     accepted: Annotated[bool, "the change accepts this fault by name"]

@@ -10,7 +10,6 @@ import random
 import re
 import tracemalloc
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pointsman import artifact
 from pointsman.artifact import Artifact, Reference, built_in, go_json

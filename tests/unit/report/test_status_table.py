@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pointsman.report import status_table
 from pointsman.report.target_state import (
@@ -25,7 +26,6 @@ from pointsman.report.target_state import (
 from pointsman.report.words import columns, fitted
 from pointsman.serving.outcomes import ToldClaim
 from pointsman.state.objects import Oid
-from pointsman.struct import replace
 from pointsman.values import PullRequest, ToldFault
 
 COMMIT = Oid("3f2a91c0" * 5)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from pointsman.rules.evidence import Approval, Checkpoint, Consent, Evidence
 from pointsman.rules.unapproved import RULE, missing
@@ -61,4 +60,4 @@ def test_what_to_do_fits_the_checkpoint_and_what_was_changed(
     ],
 )
 def test_who_has_approved_and_who_still_may(more: dict[str, tuple[str, ...]], says: str) -> None:
-    assert missing(replace(NONE, **more)) == says  # type: ignore[arg-type]
+    assert missing(replace(NONE, **more)) == says

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import re
 import textwrap
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pointsman.errors import Problem
 from pointsman.state.message import Message, Said, check_value, compose, parse, unsaid

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Annotated, TypeAlias
 
@@ -96,8 +95,7 @@ class ContentSim(_Envelope, kw_only=True):
 Document: TypeAlias = Popularity | Cooc | Users | ContentSim
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Where a built-in type has its rows, and what a row has."""
 
     document: type[Document]

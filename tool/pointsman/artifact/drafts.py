@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 
 class Kind(Enum):
@@ -21,8 +22,7 @@ class Kind(Enum):
     NAME = "a name of this schema"
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """One draft. Drafts are ordered by `age`."""
 
     name: str
@@ -46,8 +46,7 @@ DRAFTS = (
 LATEST = DRAFTS[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Keyword:
+class Keyword(Struct, frozen=True):
     """A keyword, the ages of the drafts that have it, and what to write in the others."""
 
     kind: Kind

@@ -6,10 +6,10 @@ A `Refusal` ends the walk. `claims` and `body` turn it into the fault that they 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from pointsman.artifact import go_json
 from pointsman.artifact.built_in import Layout
@@ -32,8 +32,7 @@ class Refusal(Exception):
         return Fault(path, self.rule, f"{place(self.trail)}: {self.says}")
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Struct, frozen=True):
     """What an artifact says about itself outside its body. The types are right; the values are not checked yet."""
 
     v: int
@@ -48,8 +47,7 @@ class Claims:
     source_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """The rows of a built-in type, ready to be encoded, and the number of leaves of each.
 
     `broken`: the first value that has the right type but is not allowed, such as a negative count.

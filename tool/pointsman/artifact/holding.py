@@ -7,7 +7,6 @@ says is searched whole, names of members included. Tags of a built-in type are n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -65,8 +64,7 @@ class NotRead(Exception):
     """The bytes are no JSON document, so nobody can say what is in them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """The ids that a document has, sorted, and its window, if it has one."""
 
     ids: tuple[str, ...]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from pointsman.artifact.drafts import LATEST
 from pointsman.artifact.exact import ENVELOPE
@@ -17,8 +18,7 @@ _MOST_MEMBERS = 10  # of one kind, before they are taken for the keys of a map
 _NAMES = {str: "string", bool: "boolean", type(None): "null", list: "array", dict: "object"}
 
 
-@dataclass(slots=True)
-class Shape:
+class Shape(Struct):
     """What was seen at one place of all examples."""
 
     kinds: set[str] = field(default_factory=set)
@@ -74,8 +74,7 @@ class Shape:
             self.element.add(other.element)
 
 
-@dataclass(slots=True)
-class Inferred:
+class Inferred(Struct):
     """The schema, and what a person has to look at, each as a place such as $.users.*[].score."""
 
     schema: dict[str, Any]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from pointsman.artifact.schema_places import Place, Places
 
@@ -18,8 +19,7 @@ _MOST_COUNTS = 100  # of a summary, which stands in a record
 ENTRIES = "entries"  # the name of a document that is a map itself
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(Struct, frozen=True):
     """The content of one artifact. Every mapping is by the name of a place."""
 
     type: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.artifact import built_in, exact
 from pointsman.artifact.built_in import LAYOUTS, Document
@@ -23,8 +24,7 @@ _control = re.compile("[\x00-\x1f\x7f-\x9f]")
 _limit_names = tuple(f"max_{name}_{what}" for name, layout in LAYOUTS.items() for what in layout.counted)
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Struct, frozen=True):
     """A document that was read. Every value has the right type, and `version` is the SHA-256 of `canonical`.
 
     Its names may break the grammar of names: check them before publishing it.
@@ -44,8 +44,7 @@ class Artifact:
     summary: Mapping[str, int]  # rows, then leaves over all rows: {"users": 10, "items": 200}; lists and maps by name
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """The place of an artifact, from a staged path or a record. Windows are RFC 3339 times."""
 
     tenant: str
@@ -151,8 +150,7 @@ def _summary(artifact_type: str, leaves: Sequence[int]) -> dict[str, int]:
     return dict(zip(LAYOUTS[artifact_type].counted, (len(leaves), sum(leaves)), strict=False))
 
 
-@dataclass(frozen=True, slots=True)
-class _Judge:
+class _Judge(Struct, frozen=True):
     """The checks of a document, in the order of recsys-pipelines: reference, v, type, version, key, window."""
 
     path: str

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pointsman.artifact.schema_reading import Node
 
@@ -33,8 +35,7 @@ class Matches(Protocol):
     def __call__(self, pattern: str, name: str) -> bool: ...
 
 
-@dataclass(slots=True, eq=False)
-class Place:
+class Place(Struct, eq=False):
     """The schemas of a value: pointer → how often it is evaluated. `tests` declare nothing, such as those in `not`."""
 
     schemas: Mapping[str, int]

@@ -7,9 +7,11 @@ another file, and a schema means the same whatever it is called.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote, urldefrag, urljoin
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pointsman.artifact.drafts import KEYWORDS, Draft, Kind, objection
 from pointsman.state.strict_json import shown
@@ -20,8 +22,7 @@ _MOST_SCHEMAS = 20_000  # of one file
 _Copy = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One schema of a file. Schemas inside it are given by their JSON pointers."""
 
     anything: bool = False  # it is `true`
@@ -43,8 +44,7 @@ class Node:
     unique: bool = False
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct):
     """What was read of a file."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -67,8 +67,7 @@ def read(document: Mapping[str, object], draft: Draft, wrong_pattern: Callable[[
     return Reading(walk.nodes, walk.copy, walk.faults)
 
 
-@dataclass(slots=True)
-class _Reference:
+class _Reference(Struct):
     """A reference that is looked up when the whole file has been read."""
 
     holder: str

@@ -10,9 +10,10 @@ import contextlib
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from pointsman.artifact import schema_reading
 from pointsman.artifact.drafts import DRAFTS, LATEST, Draft, draft_of
@@ -43,13 +44,12 @@ _VALIDATORS = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class UserType:
+class UserType(Struct, frozen=True, eq=False):
     """One type that a schema declares. `load` makes it."""
 
     name: str
-    _places: Places = field(repr=False)
-    _validator: Validator = field(repr=False)
+    _places: Places
+    _validator: Validator
 
     def body(self, tree: Mapping[str, object], path: str) -> Mapping[str, object] | Fault:
         """The type's own members of the document `tree`, sorted and ready to be encoded; a fault if they are not valid.

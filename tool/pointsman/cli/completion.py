@@ -6,14 +6,13 @@ from typing import Annotated, Literal
 
 import click
 from click.shell_completion import CompletionItem, FishComplete, ShellComplete, ZshComplete, add_completion_class
+from msgspec import Struct
 
 from pointsman.cli.console import Answer, example, json_option
 from pointsman.outcome import Outcome
-from pointsman.struct import struct
 
 
-@struct(frozen=True)
-class Completion:
+class Completion(Struct, frozen=True):
     """What a shell has to read."""
 
     shell: Literal["bash", "zsh", "fish"]

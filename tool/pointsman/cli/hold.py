@@ -96,8 +96,9 @@ def _answer(
     yes: bool,
 ) -> Answer:
     """Of one that is named the document of one; else one of many."""
+    from msgspec.structs import replace
+
     from pointsman.state.names import Pattern
-    from pointsman.struct import replace
     from pointsman.verbs.hold import change_hold
     from pointsman.verbs.holds import change_holds
 

@@ -114,8 +114,9 @@ def rollback(
 
 def _ask(workspace: Workspace, request: Request) -> None:
     """Ask on a terminal before many targets change at once that nobody named one by one; Abort if not."""
+    from msgspec.structs import replace
+
     from pointsman.state.names import Pattern
-    from pointsman.struct import replace
     from pointsman.verbs.rollback import roll_back
 
     many = request.run is not None or any(isinstance(each, Pattern) for each in request.targets)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec import Struct
+
 from pointsman.errors import Unreachable
 from pointsman.state.objects import Oid
 
@@ -47,8 +49,7 @@ class Opened:
         return f"refs/heads/{self.branch}"
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """What people see of a pull request. `body` is Markdown, and is made only when it is needed."""
 
     title: str
@@ -56,8 +57,7 @@ class Page:
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One part of how a forge is set up.
 
     `look`: each difference, in words; none if it is as it should be. `send`: asks for what should be, and may be called

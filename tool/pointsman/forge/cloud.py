@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 
@@ -23,8 +24,7 @@ _NO_FORK = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Cloud:
+class Cloud(Struct, frozen=True):
     """One cloud.
 
     `store`: how the URL of a store there begins. `uses` and `given`: the action that logs in on GitHub, and what it is

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from pointsman.errors import Problem
 from pointsman.forge.base import Forge, Setting, Silent
 from pointsman.forge.http import Denied, Lost
 from pointsman.progress import Progress
-from pointsman.struct import replace, struct
 
 _TRIES = 4  # of a write whose answer was lost
 
 
-@struct(frozen=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """One part of how the forge is set up."""
 
     name: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
+
+from msgspec import Struct
 
 from pointsman import __version__
 from pointsman.errors import Fault, Problem
@@ -63,8 +64,7 @@ _VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){0,3}[0-9A-Za-z.+-]{0,40}")
 _ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """Which version wrote the generated files last, the blob of each as that version wrote it, and for which cloud."""
 
     version: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.forge.base import Forge
@@ -39,8 +40,7 @@ def _forgejo(repo: Repository) -> Forge:
     return open_pulls(FORGEJO, repo)
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """One kind of forge.
 
     `words`: what `init` writes in the place of other words, in the files that a new repository gets. `records`: how

@@ -6,8 +6,9 @@ So a write that may have happened is never sent twice, and a second run finds ev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from pointsman.errors import MovedFirst
 from pointsman.forge.base import BODY_LIMIT, Opened, Page
@@ -35,8 +36,7 @@ def look_then_act(client: HttpClient, look: Callable[[], _Any | None], act: Call
     raise MovedFirst(f"{client.forge}'s answers contradict each other: run the command again")
 
 
-@dataclass(frozen=True, slots=True)
-class Comments:
+class Comments(Struct, frozen=True):
     """The comments of one pull request. `edits`: the method that changes one, and the path before its id."""
 
     path: str

@@ -7,8 +7,9 @@ it, and years later. How main got the change, by squash, rebase or merge commit,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import accumulate
+
+from msgspec.structs import replace
 
 from pointsman.errors import Problem
 from pointsman.gate.documents import Documents

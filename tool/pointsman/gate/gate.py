@@ -6,9 +6,12 @@ a worktree. Its cost depends on the size of the change, not of the repository.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from pointsman.errors import Fault
 from pointsman.gate.blobs import Blobs
@@ -103,7 +106,7 @@ class Gate:
         at = min(self.repo.time_of(head) or now, now) if clock is None else clock
         evidence = self._gathering.evidence(Checkpoint.CHANGE, before, after, changes, message, at, notes=notes)
         verdict = self._verdict(evidence, message, notes=notes)
-        return replace(verdict, notes=(*verdict.notes, *_squashed(evidence, commits))) if notes else verdict
+        return dataclasses.replace(verdict, notes=(*verdict.notes, *_squashed(evidence, commits))) if notes else verdict
 
     def consent(self, base: Oid, head: Oid) -> Consent | None:
         """Who has approved the change from the merge base to `head`; None if it needs no approval. Reads no blob."""
@@ -147,7 +150,7 @@ class Gate:
         targets = [target_of(change.path) for change in changes if path_kind(change.path) == "manifest"]
         self.repo.expect(len(targets), head)
         of_commits = [fault for target in targets for fault in self.faults_of_current(head, target)]
-        return replace(verdict, faults=tuple(sorted({*verdict.faults, *of_commits})))
+        return dataclasses.replace(verdict, faults=tuple(sorted({*verdict.faults, *of_commits})))
 
     def faults_of_current(
         self, tip: Oid, target: Target, *, store: bool = False, blobs: Mapping[str, Blob] | None = None

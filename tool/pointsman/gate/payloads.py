@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from pointsman.errors import Blocked, Problem
 from pointsman.gate import blob_cache
@@ -32,15 +33,13 @@ if TYPE_CHECKING:
     from pointsman.gate.proof import Difference
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """Why the content of a version is not available."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """Two versions to compare. With `tops`, their top entries too, which needs all of both blobs."""
 
     before: Record

@@ -8,7 +8,9 @@ file that goes back to the bytes that count needs no approval.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import Problem
 from pointsman.gate.documents import Documents
@@ -18,8 +20,7 @@ from pointsman.state.consent import changed
 from pointsman.state.objects import Change, Commit, Oid
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """The settings and the file of signers that count. `commit`: which made them so; None: none had to be approved."""
 
     settings: Settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from pointsman.artifact.built_in import LAYOUTS
 from pointsman.artifact.reader import Artifact, read
@@ -13,8 +13,7 @@ from pointsman.state.strict_json import shown
 from pointsman.state.times import rfc3339_instant
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A rule, and what in a blob is not as its record says."""
 
     rule: str

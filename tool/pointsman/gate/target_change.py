@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from pointsman.errors import Fault
 from pointsman.gate.documents import Documents
@@ -148,4 +150,4 @@ def inherited(fault: Fault, built_on: Oid) -> Fault:
         f"the manifest on main already breaks this rule (since {short(built_on)}): run pointsman rollback "
         f"{target_of(fault.path)} first (the fault there: {fault.says})"
     )
-    return replace(fault, says=says)
+    return dataclasses.replace(fault, says=says)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from msgspec import Struct, field
 
 from pointsman.state.documents import Record
 from pointsman.state.times import window_instant
@@ -20,8 +21,7 @@ MEASURES = {
 _YEAR_ONE = int(datetime(1, 1, 1, tzinfo=UTC).timestamp())  # the zero of window_instant, in seconds since 1970
 
 
-@dataclass(frozen=True, slots=True)
-class Likeness:
+class Likeness(Struct, frozen=True):
     """How alike two versions of a type are. `why` is the reason for a figure that is not known."""
 
     kept: float | None = None  # share of the earlier ids that are still there
@@ -29,8 +29,7 @@ class Likeness:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """A ship, compared with one earlier state of its target. `before` and `after` are slot → record."""
 
     before: Mapping[str, Record]
@@ -49,8 +48,7 @@ class Step:
                 yield slot, self.before[slot], self.after[slot]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What a guardrail found in one slot, or in the whole manifest (`slot` is None).
 
     `says` is what is wrong, "" if nothing is. If the figure is None, `says` is why it is not known. `says` begins with

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from pointsman.guardrails.comparison import Finding, Step
 from pointsman.guardrails.limits import Limit
@@ -17,8 +18,7 @@ class Compares(Enum):
     TOP = "top"
 
 
-@dataclass(frozen=True, slots=True)
-class Guardrail:
+class Guardrail(Struct, frozen=True):
     """One guardrail. Its name never changes: faults, `Accept:` lines, settings and pages show it.
 
     `judge` yields one finding for each thing that it looked at, also if nothing is wrong, so that a review can show the

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.state.names import is_name
 from pointsman.state.times import duration
 
 
-@dataclass(frozen=True, slots=True)
-class Jump:
+class Jump(Struct, frozen=True):
     """The factors by which a size may shrink and grow."""
 
     shrink: float
@@ -22,8 +22,7 @@ class Jump:
         return f"{self.shrink:g} times smaller, {self.grow:g} times larger"
 
 
-@dataclass(frozen=True, slots=True)
-class Age:
+class Age(Struct, frozen=True):
     """The greatest age allowed: in seconds, and as the settings write it."""
 
     seconds: int

@@ -7,8 +7,9 @@ The narrowest table that names a guardrail decides: `[policy."grocer/home".cooc]
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from pointsman.errors import Problem
 from pointsman.guardrails.limits import Limit
@@ -21,8 +22,7 @@ _OF_MANIFEST = tuple(each.setting for each in GUARDRAILS.values() if each.of_man
 _OF_TYPES = tuple(name for name in DEFAULTS if name not in _OF_MANIFEST)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """Every limit that the settings name, by the table that names it."""
 
     tables: Mapping[str, Mapping[str, Limit]] = field(default_factory=dict)  # "" is [policy] itself

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from msgspec import Struct
+
 from pointsman.errors import Problem
 from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Lineage, Step
@@ -25,8 +27,7 @@ _COMMIT_DIGITS = 40
 _NAMES_SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class EarlierState:
+class EarlierState(Struct, frozen=True):
     """An earlier state of a manifest: its tree entry and the commit that made it.
 
     `slots`: the types to take from it; the other types stay as they are now. Empty: all of it.

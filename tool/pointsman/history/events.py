@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pointsman.errors import Problem
 from pointsman.history.times import CommitTimes
@@ -19,7 +21,6 @@ from pointsman.state.names import Target
 from pointsman.state.objects import Change, Commit, Entry, Oid
 from pointsman.state.paths import path_kind, target_of
 from pointsman.state.suggest import did_you_mean
-from pointsman.struct import struct
 from pointsman.values import CommitId, DemandedEvidence, Moment, RingTimes, SlotName, TargetName, Version
 
 _FEW_PATHS = 16
@@ -31,8 +32,7 @@ Changes = Mapping[SlotName, Versions]
 Now = Annotated[Literal[True] | None, "a rollback or a hold that went straight to main"]
 
 
-@struct(frozen=True)
-class ToldEvent:
+class ToldEvent(Struct, frozen=True):
     """The fields of an event in every document."""
 
     commit: CommitId
@@ -57,8 +57,7 @@ class ToldEvent:
     ] = None
 
 
-@struct(frozen=True)
-class LoggedEvent(ToldEvent):
+class LoggedEvent(ToldEvent, frozen=True):
     """An event in the document of log."""
 
     approved_by: Annotated[
@@ -67,8 +66,7 @@ class LoggedEvent(ToldEvent):
     now: Now = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """What one commit did to one target. `target` is "tenant/surface", or "all" for a hold on everything."""
 
     commit: Commit

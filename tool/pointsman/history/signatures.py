@@ -16,9 +16,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.gate.documents import Documents
@@ -26,7 +27,6 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
-from pointsman.struct import struct
 
 _SSH, _ENDS = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _SIGNER = re.compile(r'\S.*\s(sk-)?(ssh|ecdsa)-[\w@.-]+\s+"?AAAA[A-Za-z0-9+/]+={0,3}(\s.*)?')
@@ -34,8 +34,7 @@ _REPORTED_KINDS = ("manifest", "hold")
 _SECONDS = 60  # for one question to ssh-keygen
 
 
-@struct(frozen=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """The signer of a commit, or why it has no good signature."""
 
     signer: Annotated[str, "whom the file of allowed signers names; empty: nobody who may has signed"] = ""
@@ -46,8 +45,7 @@ class Signature:
 _UNSIGNED = Signature(says="the commit has no signature")
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(Struct, frozen=True):
     """One commit for ssh-keygen to verify. `before`: the file before it, if the commit changes who may sign."""
 
     commit: Oid

@@ -6,8 +6,9 @@ import itertools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.repo.repository import Repository
@@ -24,8 +25,7 @@ HOW_TO_WRITE = "a time is written 2h (ago), 2026-03-01 or 2026-03-01T05:10:00Z"
 _AHEAD = 3600  # seconds: clocks that somebody sets do not differ so much
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """A part of the past, both ends included, in seconds since 1970. None: without an end."""
 
     since: int | None = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.repo.snapshot import Snapshot
@@ -16,8 +17,7 @@ _FEWEST_DIGITS = 4
 _NAMES_SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Recorded:
+class Recorded(Struct, frozen=True, order=True):
     """One recorded version. It has one place only, because it is a hash of bytes that name its target and type."""
 
     version: str

@@ -10,11 +10,14 @@ a fault of one target or one version. A store that cannot be reached is a proble
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pointsman import artifact
 from pointsman.artifact import Artifact
@@ -37,8 +40,7 @@ _DOCUMENT_BYTES = 1 << 20  # the most of a manifest or a record
 MOST_TIMES_LARGER = 16  # a blob is indented, and may be that many times as large as its canonical payload
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Slot:
+class Slot(Struct, frozen=True, order=True):
     """One version of one type of one target."""
 
     target: Target
@@ -50,8 +52,7 @@ class Slot:
         return self.target.blob_key(self.type, self.version)
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """The segment and the window that a record names. Times are RFC 3339."""
 
     segment: str
@@ -59,8 +60,7 @@ class Note:
     window_end: str
 
 
-@dataclass(slots=True)
-class Registry:
+class Registry(Struct):
     """The documents of a registry, checked without its blobs."""
 
     current: dict[Target, tuple[Slot, ...]] = field(default_factory=dict)
@@ -71,8 +71,7 @@ class Registry:
     faults: list[Fault] = field(default_factory=list)  # of files with names that are not allowed
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """A blob that fits its name. `sha256` is the hash of its bytes as stored, indented or not."""
 
     source: Source
@@ -166,7 +165,9 @@ def _current(content: bytes | Fault, path: str, target: Target) -> Mapping[str, 
     """Type → URI of a manifest, as recsys-service reads it."""
     read = content if isinstance(content, Fault) else observed.read_pointer(content, target, path)
     if isinstance(read, Fault):
-        return replace(read, says=f"{read.says}, so recsys-service loads nothing here: write it again, or delete it")
+        return dataclasses.replace(
+            read, says=f"{read.says}, so recsys-service loads nothing here: write it again, or delete it"
+        )
     if not read.current:
         return Fault(path, "schema", "current must name a URI for at least one type: there is nothing to adopt")
     return read.current

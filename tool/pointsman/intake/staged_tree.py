@@ -13,8 +13,9 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.files import NoPlainFile, TooLong, open_file, read_file, read_upto
@@ -30,8 +31,7 @@ _LONGEST_BEGINNING = 2048  # bytes of an artifact
 _BEGINNING = re.compile(rb'"tenant":\s*"([ -!#-\[\]-~]*)",\s*"surface":\s*"([ -!#-\[\]-~]*)"')
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Struct, frozen=True):
     """The names in a staged path."""
 
     tenant: str
@@ -46,8 +46,7 @@ class Staged:
         return Target(self.tenant, self.surface) if is_target(self.tenant, self.surface) else None
 
 
-@dataclass(slots=True)
-class Found:
+class Found(Struct):
     """The files, each with all its paths, and what cannot be read, with the target that its place names."""
 
     files: list[tuple[str, ...]] = field(default_factory=list)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pointsman import artifact
 from pointsman.artifact import Artifact, user_type
@@ -23,8 +25,7 @@ from pointsman.state.times import window_instant
 _BYTES_IN_MEMORY = 256_000_000  # of payloads; a file beyond that is read again when its blob is written
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One artifact and where it came from."""
 
     path: str
@@ -53,8 +54,7 @@ class Source:
         return again.canonical
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct):
     """The artifacts that were read, and what is wrong with the others. Faults under None name no target."""
 
     sources: list[Source] = field(default_factory=list)

@@ -11,9 +11,11 @@ import heapq
 import itertools
 from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import Problem
 from pointsman.repo import chain_file
@@ -30,8 +32,7 @@ _WORTH_KEEPING = 64  # commits
 _NEVER = -(1 << 31)  # below every height
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
+class Fork(Struct, frozen=True):
     """Where a branch left the chain, and its commits since, newest first; None if these were not read."""
 
     oid: Oid

@@ -15,9 +15,10 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from pointsman.state.objects import Entry, Oid
 
@@ -31,8 +32,7 @@ _BEFORE = -(1 << 31)  # the height of an item that says what a path was before a
 Touch = tuple[int, Entry | None, Entry | None]
 
 
-@dataclass(slots=True)
-class Commits:
+class Commits(Struct):
     """Ids, clocks and numbers of parents of commits in a row, newest first. `height`: of the first."""
 
     size: int  # bytes of an id

@@ -7,9 +7,10 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import chain
 from typing import IO
+
+from msgspec.structs import replace
 
 from pointsman.state.objects import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
 

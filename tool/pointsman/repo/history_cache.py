@@ -6,8 +6,9 @@ import heapq
 import itertools
 from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import replace
 from operator import itemgetter
+
+from msgspec.structs import replace
 
 from pointsman.state.objects import Change, Commit, Entry, Oid
 from pointsman.state.paths import STATE_ROOTS, folded, prefixes

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from pointsman.durable import sync_directories
 from pointsman.state.objects import Oid
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """The move of one ref from `was` to `new`. None: the ref does not exist."""
 
     ref: str

@@ -9,8 +9,9 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import IO
+
+from msgspec import Struct
 
 from pointsman.errors import Unreachable, one_line
 from pointsman.repo.pipes import Patient, kill, last_words
@@ -23,8 +24,7 @@ _CARRIER = 3  # lines of ssh
 _INTERRUPT = 0.2  # seconds: a Ctrl-C ends git, and may reach this process a moment later
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """The result of one run of git."""
 
     code: int

@@ -17,8 +17,9 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from pointsman.errors import MovedFirst, Unreachable
 from pointsman.state.objects import Oid
@@ -31,8 +32,7 @@ _SHORTEST_LOOK, _LONGEST_LOOK = 0.05, 5.0  # seconds between two looks at the li
 _FIRST_PACE = 0.1  # seconds that one turn takes, until it is seen
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ticket:
+class Ticket(Struct, frozen=True, order=True):
     """A place in the line. Whoever holds it wants to land the commit `oid`, or something else if main has that."""
 
     number: int

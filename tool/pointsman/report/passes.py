@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
+
+from msgspec import Struct
 
 from pointsman.serving.outcomes import Synced, SyncOutcome
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 
-@dataclass(slots=True)
-class Passes:
+class Passes(Struct):
     """What became of the passes so far. Times are in seconds since 1970; 0: there was none."""
 
     ended: float = 0  # the last one, however it went

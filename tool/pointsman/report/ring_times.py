@@ -7,9 +7,10 @@ given it long enough ago, by the settings that stood on main then. Where nobody 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from math import inf
+
+from msgspec import Struct
 
 from pointsman.errors import Blocked, Problem, Unreachable
 from pointsman.gate.gate import Gate
@@ -32,8 +33,7 @@ from pointsman.values import RingTimes
 STATES = ("ship", "restore", "edit")  # kinds of commits that leave a state which a ring may have
 
 
-@dataclass(frozen=True, slots=True)
-class _Period:
+class _Period(Struct, frozen=True):
     """What the rings were, or what a hold kept back, for some time. In seconds since 1970."""
 
     since: float
@@ -42,8 +42,7 @@ class _Period:
     stops: int | None = None  # the place of the newest state that goes to no further ring; None: all go
 
 
-@dataclass(frozen=True, slots=True)
-class _Restore:
+class _Restore(Struct, frozen=True):
     """A restore, and what it took out of every ring at once."""
 
     place: int

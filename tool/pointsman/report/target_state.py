@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
+from msgspec import Struct
+
 from pointsman.retention.summary import Summary
 from pointsman.serving.outcomes import LeftRing, ToldClaim
 from pointsman.serving.ring_state import RingState
-from pointsman.struct import struct
 from pointsman.values import (
     CommitId,
     Count,
@@ -25,15 +26,13 @@ from pointsman.values import (
 Serving = Literal["in-sync", "behind", "drifted", "absent", "unknown"]
 
 
-@struct(frozen=True)
-class CommittedStep(Step):
+class CommittedStep(Step, frozen=True):
     """A commit of main, and who committed it."""
 
     committer: Annotated[str, "who merged it, where that is not the author"]
 
 
-@struct(frozen=True)
-class ShippedStep(CommittedStep):
+class ShippedStep(CommittedStep, frozen=True):
     """The commit that made main's manifest what it is."""
 
     run: Annotated[str, 'the run that shipped it, "" for none']
@@ -41,8 +40,7 @@ class ShippedStep(CommittedStep):
     reason: Annotated[str, 'why, "" for none']
 
 
-@struct(frozen=True)
-class Window:
+class Window(Struct, frozen=True):
     """From the earliest start to the latest end of what is current, and the types that are older than allowed."""
 
     start: str
@@ -52,8 +50,7 @@ class Window:
     stale: Annotated[Sequence[str], "the types that are older"]
 
 
-@struct(frozen=True)
-class Behind:
+class Behind(Struct, frozen=True):
     """How long serving has been without a commit, the first of so many that it lacks."""
 
     since: Annotated[CommittedStep, "the first commit that serving lacks"]
@@ -61,8 +58,7 @@ class Behind:
     commits: int
 
 
-@struct(frozen=True)
-class ServedDrift:
+class ServedDrift(Struct, frozen=True):
     """What is served that main never had, who wrote it and when, as far as the store tells."""
 
     by: Annotated[str | None, "who wrote it, where the store tells"]
@@ -75,8 +71,7 @@ class ServedDrift:
     ]
 
 
-@struct(frozen=True)
-class ServedAt:
+class ServedAt(Struct, frozen=True):
     """What serving has of a target at one of several places."""
 
     place: str
@@ -88,8 +83,7 @@ class ServedAt:
     claim: Annotated[ToldClaim | None, "what break-glass said of it there"] = None
 
 
-@struct(frozen=True)
-class Late:
+class Late(Struct, frozen=True):
     """An instance that has another manifest than main, for so many seconds since main had it."""
 
     instance: str
@@ -97,8 +91,7 @@ class Late:
     seconds: int
 
 
-@struct(frozen=True)
-class Instances:
+class Instances(Struct, frozen=True):
     """How the instances of recsys-service stand to main's manifest, as their logs told."""
 
     current: Annotated[Count, "that loaded it"]
@@ -107,8 +100,7 @@ class Instances:
     late: Annotated[Sequence[Late], "those behind, twenty at most"]
 
 
-@struct(frozen=True)
-class BindingHold:
+class BindingHold(Struct, frozen=True):
     """A hold that stops ships of a target now; `target` is what it is on."""
 
     target: str
@@ -116,8 +108,7 @@ class BindingHold:
     reason: str
 
 
-@struct(frozen=True)
-class TargetState:
+class TargetState(Struct, frozen=True):
     """Everything about one target."""
 
     target: TargetName
@@ -140,8 +131,7 @@ class TargetState:
     rings: Annotated[Sequence[RingState] | None, "of rings: each; one that has what it is due is in-sync"] = None
 
 
-@struct(frozen=True)
-class MainSeen:
+class MainSeen(Struct, frozen=True):
     """How long the syncs of a place with `frozen_after`, and this look, were given no new commit of main."""
 
     place: Annotated[str, '"" for the one of [serving]']
@@ -153,8 +143,7 @@ class MainSeen:
     unread: Annotated[str | None, "why nobody knows"] = None
 
 
-@struct(frozen=True)
-class Status:
+class Status(Struct, frozen=True):
     """The state of some targets at a moment."""
 
     commit: CommitId

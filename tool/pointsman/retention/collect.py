@@ -15,6 +15,8 @@ from heapq import merge
 from itertools import chain, compress, count, islice
 from operator import not_
 
+from msgspec import Struct
+
 from pointsman.errors import Problem
 from pointsman.progress import Progress
 from pointsman.repo.snapshot import Snapshot
@@ -36,8 +38,7 @@ _DEPTH = TRASH.count("/") + 1  # names of a key up to the day
 FRESH = 60.0  # seconds for which a look is good enough to delete what nothing brings back
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(Struct, frozen=True):
     """What a run may do. `grace`: seconds. `no_trash`: versions that go for good."""
 
     delete: bool = False

@@ -7,9 +7,10 @@ Memory follows the size of the blobs that are read at once, not their number.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+
+from msgspec import Struct, field
 
 from pointsman.artifact.holding import Held, NotRead, Search
 from pointsman.artifact.user_type import UserType
@@ -28,8 +29,7 @@ _BATCH = 256  # blobs that are given to the threads at once
 _MOST = 1 << 28  # bytes of one blob: it is in memory as a whole. Serving loads 10 MB
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """One blob that holds ids, and where it is."""
 
     held: Held
@@ -40,16 +40,14 @@ class Found:
     in_trash: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(Struct, frozen=True):
     """A blob, or a whole store, that could not be read."""
 
     uri: str
     why: str
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(Struct):
     """What was read, what was found in it, and what could not be read. `others`: objects that are no blobs."""
 
     read: int = 0
@@ -67,8 +65,7 @@ class Findings:
         self.unread += more.unread
 
 
-@dataclass(frozen=True, slots=True)
-class _Blob:
+class _Blob(Struct, frozen=True):
     key: str
     target: Target
     type: str

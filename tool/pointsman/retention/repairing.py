@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from pointsman.errors import Blocked
 from pointsman.settings import Settings
@@ -16,8 +17,7 @@ from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """A version without a blob, and the URI that its record says, in one of the repository's stores."""
 
     target: Target
@@ -26,8 +26,7 @@ class Lost:
     uri: str
 
 
-@dataclass(frozen=True, slots=True)
-class Repaired:
+class Repaired(Struct, frozen=True):
     """What became of it: `why` its blob is not back, or "" if it is."""
 
     lost: Lost

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from pointsman.retention.trash import Slot, slot_of
 from pointsman.state.names import is_version
@@ -14,8 +15,7 @@ _DIGEST = 32  # bytes
 _REST = 70  # characters of a key after its directory: a slash, the version, an ending
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """A blob as it was listed."""
 
     key: str

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
+from msgspec import Struct
+
 from pointsman.errors import Problem
 from pointsman.outcome import as_document
 from pointsman.store.base import Store
-from pointsman.struct import members, struct
 from pointsman.values import Count, Moment
 
 SUMMARY = ".pointsman/gc.json"
 _MOST = 1 << 16  # bytes
 
 
-@struct(frozen=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """Counts and bytes of the store after a run of gc that deleted."""
 
     at: Moment
@@ -45,7 +45,7 @@ def read_summary(store: Store) -> Summary | None:
     try:
         held = store.read(SUMMARY, _MOST)
         document = json.loads(held.data) if held is not None else {}
-        found = {name: document[name] for name in members(Summary)}
+        found = {name: document[name] for name in Summary.__struct_fields__}
     except (Problem, ValueError, TypeError, KeyError, RecursionError):
         return None
     at, *counts = found.values()

@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
+from msgspec import Struct
+
 from pointsman.state.objects import Oid
 
 Waits = Literal["nothing", "time", "check", "stop"]
@@ -144,8 +146,7 @@ def _with_next(state: _State | None, waiting: Collection[Due[_State]]) -> Due[_S
     return Due(state, first.waits_for, first.coming, first.at)
 
 
-@dataclass(frozen=True, slots=True)
-class TakenOut:
+class TakenOut(Struct, frozen=True):
     """What a restore takes out of one type: every version but its own, back to where the target had that."""
 
     slot: str

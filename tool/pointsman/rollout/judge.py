@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from pointsman.state.check import Check
 from pointsman.state.documents import rfc3339
@@ -13,8 +14,7 @@ from pointsman.state.documents import rfc3339
 Verdict = Literal["pass", "fail", "undecided"]
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """What a check says. `value`: the last one, None if there is none. `says`: why, in words."""
 
     verdict: Verdict

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from pointsman.errors import Fault
 from pointsman.guardrails.comparison import Likeness
@@ -34,8 +35,7 @@ class Kind(Enum):
     EDIT = "edit"
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(Struct, frozen=True):
     """One person's consent: all names that their key has, and the file that says so."""
 
     names: tuple[str, ...]
@@ -45,8 +45,7 @@ class Approval:
         return " = ".join(self.names)
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(Struct, frozen=True):
     """Who has approved a change, of those who may by the settings and the file of signers before it."""
 
     subject: str  # the SHA-256 over `lines`
@@ -64,8 +63,7 @@ class Consent:
         return len(self.by) >= self.needed
 
 
-@dataclass(frozen=True, slots=True)
-class Attested:
+class Attested(Struct, frozen=True):
     """Evidence that is demanded about one version that a ship brings: what is there, or that there is none."""
 
     name: str
@@ -80,8 +78,7 @@ class Attested:
 State = Manifest | Record | Tombstone | Hold | Signed
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """One changed path; `kind` is that of `path_kind`."""
 
     path: str
@@ -94,8 +91,7 @@ class Document:
     was: State | None = None  # of a tombstone: what it was before
 
 
-@dataclass(frozen=True, slots=True)
-class TargetChange:
+class TargetChange(Struct, frozen=True):
     """What the change does to one target's manifest, and all that the rules compare it with on the base."""
 
     target: Target
@@ -128,16 +124,14 @@ class TargetChange:
         return ", ".join(f"{slot} {short(versions[slot])}" for slot in sorted(slots) if slot in versions)
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """What the store has under one URI: its size in bytes, None if nothing, and its SHA-256 if it was read."""
 
     size: int | None
     sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """All facts of one change. `blobs` is empty offline, and has only URIs of this repository's stores."""
 
     checkpoint: Checkpoint

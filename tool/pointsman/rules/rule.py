@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.errors import Fault
 from pointsman.rules.evidence import Checkpoint, Evidence
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One rule. Its name never changes: faults, `Accept:` lines and pages show it."""
 
     name: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from pointsman.gate.lineage import Lineage, Step
 from pointsman.rollout.due import Due
@@ -21,8 +22,7 @@ from pointsman.state.objects import Oid
 from pointsman.state.ring import Ring
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A check that a state has failed."""
 
     check: Check
@@ -30,8 +30,7 @@ class Failure:
     says: str
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(Struct):
     """What the checks of a ring said of what waits for it. `trouble`: some check was asked and decided nothing."""
 
     said: list[CheckSaid] = field(default_factory=list)
@@ -40,8 +39,7 @@ class Asked:
     trouble: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """What waits for a ring: its pointer's state, what it is due, when the ring before was given what."""
 
     ring: Ring

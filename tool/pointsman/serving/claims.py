@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.errors import Blocked, Problem
 from pointsman.gate.gate import Gate
@@ -33,8 +34,7 @@ DIRECTORY = ".pointsman/claims/"
 _IS_MAIN = "main has its state now"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """What a claim means now. `says`: why it holds nothing; "" if it holds. `data`: what it put in front of serving."""
 
     claim: Claim | None  # None: nobody can read it

@@ -11,7 +11,8 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.errors import Fault, Problem
 from pointsman.gate.gate import Gate
@@ -27,8 +28,7 @@ SYNCED = ".pointsman/sync.json"  # the last commit that sync began to work on
 AUDITED = ".pointsman/audit.json"  # the last commit that audit has read
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Fence(Struct, frozen=True):
     """A fence as it was read: its commit, None if there is no fence yet, and the tag of the object."""
 
     key: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
+
+from msgspec import Struct, field
 
 from pointsman.errors import Blocked, MovedFirst, Problem
 from pointsman.state.documents import rfc3339
@@ -27,8 +28,7 @@ _MOST_BYTES = 2 << 20
 _TRIES = 5
 
 
-@dataclass(slots=True)
-class Load:
+class Load(Struct):
     """The manifest that an instance loaded last, and the first and the last time; seconds since 1970."""
 
     sha256: str
@@ -36,8 +36,7 @@ class Load:
     last: int
 
 
-@dataclass(slots=True)
-class Instance:
+class Instance(Struct):
     """What one instance said, and the first and the last time that it was heard; seconds since 1970."""
 
     name: str
@@ -183,8 +182,7 @@ def _is_ours(data: bytes, name: str) -> bool:
     return isinstance(document, dict) and document.get("instance") == name and "targets" in document
 
 
-@dataclass(frozen=True, slots=True)
-class Having:
+class Having(Struct, frozen=True):
     """How the instances of a place stand to one manifest: names, and of those that have another, what they have."""
 
     current: tuple[str, ...]

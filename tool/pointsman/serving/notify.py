@@ -11,8 +11,9 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias, get_args
+
+from msgspec import Struct, field
 
 from pointsman.errors import MovedFirst
 from pointsman.gate.gate import Gate
@@ -48,8 +49,7 @@ Difference: TypeAlias = tuple[Target, Held | None, int]  # the pointer that serv
 Owed: TypeAlias = Mapping[str, Sequence[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(Struct, frozen=True):
     """The object as it was read."""
 
     tag: str | None = None
@@ -57,8 +57,7 @@ class _State:
     reported: dict[str, str] = field(default_factory=dict)  # "<channel> <target>" → hash of its trouble
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(Struct, frozen=True):
     """One call that is due. `what`: the URL to invalidate, or the event to tell. `trouble`: the hash it reports."""
 
     channel: Called

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pointsman.struct import struct
+from msgspec import Struct
+
 from pointsman.values import CommitId, Count, Moment, TargetName, ToldFault
 
 SyncOutcome = Literal["written", "unchanged", "healed", "refused", "kept", "pruned", "claimed"]
 Called = Literal["invalidate", "webhook", "command"]
 
 
-@struct(frozen=True)
-class Drift:
+class Drift(Struct, frozen=True):
     """How a pointer that someone wrote by hand differs from main, read as recsys-service reads it."""
 
     readable: Annotated[bool, "whether recsys-service loads it"]
@@ -24,16 +24,14 @@ class Drift:
     ]
 
 
-@struct(frozen=True)
-class Committer:
+class Committer(Struct, frozen=True):
     """A commit of main, and its committer."""
 
     commit: CommitId
     by: str
 
 
-@struct(frozen=True)
-class ToldClaim:
+class ToldClaim(Struct, frozen=True):
     """What break-glass said of a target, and whether it holds."""
 
     holds: bool
@@ -47,8 +45,7 @@ class ToldClaim:
     ended: Annotated[bool, "whether it held until its time was up or main moved on"] = False
 
 
-@struct(frozen=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """What a ring does not have yet, and what stands in the way."""
 
     waits_for: Annotated[Literal["time", "check", "stop"], "what is missing: time, a pass of its checks, a release"]
@@ -56,8 +53,7 @@ class Waiting:
     at: Annotated[Moment | None, "when it is due, if only time is missing; null: nobody can tell yet"]
 
 
-@struct(frozen=True)
-class SyncedAt:
+class SyncedAt(Struct, frozen=True):
     """What sync did, or would do, for one target at one of several places."""
 
     place: str
@@ -74,8 +70,7 @@ class SyncedAt:
     waits: Annotated[Waiting | None, "of a ring: what it does not have yet"] = None
 
 
-@struct(frozen=True)
-class SyncedTarget:
+class SyncedTarget(Struct, frozen=True):
     """What sync did, or would do, for one target; at several places: the one where most is to be done."""
 
     target: TargetName
@@ -101,8 +96,7 @@ class SyncedTarget:
         return self.outcome == "kept" and any(fault.rule == "drifted" for fault in self.faults)
 
 
-@struct(frozen=True)
-class CallResult:
+class CallResult(Struct, frozen=True):
     """One call that the settings ask for."""
 
     what: Called
@@ -113,8 +107,7 @@ class CallResult:
     place: Annotated[str | None, "of several places: whose pointer it is about"] = None
 
 
-@struct(frozen=True)
-class SyncedPlace:
+class SyncedPlace(Struct, frozen=True):
     """How a pass over one of several places ended."""
 
     place: str
@@ -122,8 +115,7 @@ class SyncedPlace:
     says: Annotated[str, "what went wrong; its pointers are as they were"]
 
 
-@struct(frozen=True)
-class LeftRing:
+class LeftRing(Struct, frozen=True):
     """A ring that the settings have no more, and what is left of it."""
 
     ring: Annotated[str, "its last name"]
@@ -133,8 +125,7 @@ class LeftRing:
     says: Annotated[str, "of what is kept: why, and what takes it away"]
 
 
-@struct(frozen=True)
-class Synced:
+class Synced(Struct, frozen=True):
     """What became of the pointers, and who was called."""
 
     commit: CommitId

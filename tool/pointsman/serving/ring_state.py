@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+from msgspec import Struct
+
 from pointsman.gate.lineage import Step
 from pointsman.rollout.due import Due
 from pointsman.serving.verdicts import Verdicts
 from pointsman.state.check import Check
 from pointsman.state.documents import rfc3339
-from pointsman.struct import struct
 from pointsman.values import CommitId, Moment
 
 
-@struct(frozen=True)
-class CheckSaid:
+class CheckSaid(Struct, frozen=True):
     """What a check says of the state that comes next."""
 
     name: str
@@ -24,16 +24,14 @@ class CheckSaid:
     says: str
 
 
-@struct(frozen=True)
-class DueState:
+class DueState(Struct, frozen=True):
     """The state that comes next."""
 
     commit: CommitId
     at: Annotated[Moment | None, "when its time has come, if nothing else happens; null: only time decides nothing"]
 
 
-@struct(frozen=True)
-class RingState:
+class RingState(Struct, frozen=True):
     """One ring of a target."""
 
     ring: str

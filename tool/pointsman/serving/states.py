@@ -9,7 +9,9 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from pointsman.gate.lineage import Lineage, Step
 from pointsman.state.documents import Manifest, read_manifest, rfc3339
@@ -22,8 +24,7 @@ _LEAST, _MOST = 2, 100  # states of a target, whatever [retention] keep_ships sa
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """A manifest that main had in good order, the commit that made it, and its time (RFC 3339, UTC)."""
 
     commit: Oid
@@ -111,8 +112,7 @@ def _render(target: Target, states: Sequence[State]) -> bytes:
     return json.dumps({"v": 1, "target": str(target), "states": told}, indent=1).encode() + b"\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """What sync leaves of the settings, for commands that have no checkout. No secret, and no word of it is trusted."""
 
     place: str

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from pointsman.errors import MovedFirst
 from pointsman.state.check import Check
 from pointsman.state.documents import rfc3339
@@ -43,8 +45,7 @@ class Verdict:
     value: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(Struct, frozen=True):
     """All that is known of what waits for one ring, the last ones last."""
 
     every: tuple[Verdict, ...] = ()

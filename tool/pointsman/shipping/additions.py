@@ -6,8 +6,9 @@ They are pushed to main, or merged by a pull request of their own, as `[forge] r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct
 
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
@@ -27,19 +28,17 @@ class Addition(Protocol):
         """Its bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class AddedFile:
+class AddedFile(Struct, frozen=True):
     """An addition whose bytes are known."""
 
     path: str
-    data: bytes = field(repr=False)
+    data: bytes
 
     def render(self) -> bytes:
         return self.data
 
 
-@dataclass(frozen=True, slots=True)
-class Additions:
+class Additions(Struct, frozen=True):
     """Some additions, and how to tell of them. `subject`: the first line of a commit that adds some of them."""
 
     every: Sequence[Addition]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from pointsman.errors import Fault, Problem, Refused, trouble_of
 from pointsman.repo.snapshot import Snapshot
@@ -27,8 +28,7 @@ from pointsman.workspace import Workspace
 Waiting = dict[Target, list[Fault]]  # why each of these targets may not become current
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """How to ship: the options, and words for the message and for the user."""
 
     command: str  # the command to run again after a lost race
@@ -37,8 +37,7 @@ class Terms:
     note: str = ""  # free text for the commit message
 
 
-@dataclass(slots=True)
-class Want:
+class Want(Struct):
     """The wish for one target: type → record, the types to drop, and what is recorded without being shipped."""
 
     target: Target
@@ -58,8 +57,7 @@ class Want:
         return bool(self.records or self.drops or self.again)
 
 
-@dataclass(frozen=True, slots=True)
-class Ship:
+class Ship(Struct, frozen=True):
     """The next manifests of one pull request, built on `main`, with the message that vouches for them."""
 
     main: Oid

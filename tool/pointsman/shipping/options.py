@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.errors import Fault, Problem
 from pointsman.guardrails.table import GUARDRAILS
@@ -17,8 +18,7 @@ _TARGETS_SHOWN = 3
 _ACCEPTABLE = (*GUARDRAILS, "evidence-missing", NOT_SOAKED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShipOptions:
+class ShipOptions(Struct, frozen=True, kw_only=True):
     """The options of a ship. Problem, when it is made, if they do not fit together or into a commit message."""
 
     run: str = ""  # the pipeline run, a URL

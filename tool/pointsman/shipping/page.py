@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from pointsman.errors import one_line
 from pointsman.forge.base import BODY_LIMIT, Page
 from pointsman.report.markdown import fenced
 from pointsman.state.message import parse
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
-from pointsman.struct import replace
 from pointsman.values import PullRequest
 from pointsman.workspace import Workspace
 

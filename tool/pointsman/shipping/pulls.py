@@ -5,8 +5,11 @@ The targets of a pull request are those that its diff changes. The message of it
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import MovedFirst, Problem, one_line
 from pointsman.forge.base import Opened
@@ -29,8 +32,7 @@ _PULLS_SHOWN = 10
 OLD_MESSAGE = "auto-merge keeps the message of what it was before; turn it on again there"
 
 
-@dataclass(frozen=True, slots=True)
-class Pull:
+class Pull(Struct, frozen=True):
     """One open pull request, with the message of its commit.
 
     `targets`: those that its diff changes, first what its message names.
@@ -189,7 +191,7 @@ def renew(workspace: Workspace, pull: Pull, head: Oid) -> Pull:
 
     Where the page changes, and its branch has not moved, what main has of it did: its checks run again, too.
     """
-    new = read_pull(workspace.repo, replace(pull.opened, head=head))
+    new = read_pull(workspace.repo, dataclasses.replace(pull.opened, head=head))
     try:
         page = page_of(workspace, new.branch, head, new.text, new.targets)
         workspace.forge.update(new.opened, page, recheck=head == pull.head)

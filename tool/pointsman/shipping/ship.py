@@ -9,6 +9,8 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from msgspec.structs import replace
+
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, trouble_of
 from pointsman.forge.base import Opened
 from pointsman.repo.retry import until_settled
@@ -20,7 +22,6 @@ from pointsman.shipping.pulls import Pull
 from pointsman.shipping.supersede import Superseding, reason
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
-from pointsman.struct import replace
 from pointsman.values import ShipOutcome, ShippedTarget, told
 from pointsman.workspace import Workspace
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.state.names import Target
@@ -24,8 +25,7 @@ _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400,
 _POINTS = 60  # that one answer has, less one
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One question. Every value of the last `lasts` seconds must be below, or above, a limit."""
 
     name: str

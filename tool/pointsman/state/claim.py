@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from pointsman.state.names import VERSION, Target, is_name, is_version
 from pointsman.state.objects import Oid
@@ -24,8 +26,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _UNIX = 62135596800  # seconds from year 1 to 1970
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """What break-glass put in front of serving, and why. Times are RFC 3339 in UTC."""
 
     target: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from pointsman.errors import Problem
 from pointsman.state.names import is_name
@@ -17,8 +18,7 @@ _KEYS = ("types", "signers", "where", "max_age")
 _SIGNER = re.compile(r"[^\s\",*?!\x00-\x1f\x7f-\x9f]+")
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceDemand:
+class EvidenceDemand(Struct, frozen=True):
     """Evidence that a ship needs about each version that it brings. An empty tuple: all of them."""
 
     name: str

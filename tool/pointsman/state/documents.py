@@ -8,11 +8,13 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import Fault
 from pointsman.state import strict_json
@@ -30,8 +32,7 @@ _APPROVED = re.compile(r"(?:[A-Z][A-Za-z-]+: [^\x00-\x1f\x7f-\x9f\u2028\u2029]+\
 _VERSION_IN_URI = re.compile(r"/([0-9a-f]{64})\.json\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """What one target serves: artifact type → absolute URI of a blob."""
 
     tenant: str
@@ -57,8 +58,7 @@ class Manifest:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One artifact version: where its blob is, and what readers need to know without fetching it."""
 
     tenant: str
@@ -107,8 +107,7 @@ class Record:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Tombstone:
+class Tombstone(Struct, frozen=True):
     """One artifact version taken out of use: no manifest may point to it while main has this. To erase is for good."""
 
     tenant: str
@@ -136,8 +135,7 @@ class Tombstone:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """No ships of `target` ("tenant/surface", or "all") before `until`, and no ring more for the ship `rollout`."""
 
     target: str
@@ -160,8 +158,7 @@ class Hold:
         return _render({"v": 1, "target": self.target, **until, "reason": self.reason, **rollout})
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(Struct, frozen=True):
     """What somebody signed, evidence or an approval. Whose signature it is, and whether it is right, is not said."""
 
     payload: bytes

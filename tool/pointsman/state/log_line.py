@@ -13,8 +13,9 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from pointsman.errors import Problem
 from pointsman.state.names import Target, is_name, is_version
@@ -30,8 +31,7 @@ _FROM_KUBECTL = re.compile(rb"\[pod/([A-Za-z0-9.-]{1,253})/[A-Za-z0-9.-]{1,253}\
 _LATEST = 1e11  # seconds since 1970; a larger number has a smaller unit
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """What one line tells. `at`: seconds since 1970, by the clock of whoever wrote it; None: it has no time."""
 
     instance: str | None
@@ -39,8 +39,7 @@ class Heard:
     load: tuple[Target, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """Where in a line its parts are: paths of names with dots."""
 
     paths: Mapping[str, str] = field(default_factory=lambda: dict(FIELDS))

@@ -13,6 +13,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+from msgspec import Struct
+
 from pointsman.errors import Problem
 from pointsman.state.names import NAME, VERSION, Target, short
 
@@ -48,18 +51,17 @@ _MOST_PIECES = 8  # of one wrapped line: a word each, and a word that is cut
 _MOST_PIECES_OF_TEXT = 64
 
 
-@dataclass(slots=True)
-class Said:
+class Said(Struct):
     """One block: what a message says about one target. `manifest`: SHA-256 of the manifest it vouches for, or ""."""
 
     target: Target
     manifest: str = ""
     supersedes: str | None = None
-    records: dict[str, str] = field(default_factory=dict)
-    drops: set[str] = field(default_factory=set)
-    accepts: dict[str, str] = field(default_factory=dict)
-    reships: set[tuple[str, str]] = field(default_factory=set)
-    restores: dict[str, str] = field(default_factory=dict)
+    records: dict[str, str] = msgspec.field(default_factory=dict)
+    drops: set[str] = msgspec.field(default_factory=set)
+    accepts: dict[str, str] = msgspec.field(default_factory=dict)
+    reships: set[tuple[str, str]] = msgspec.field(default_factory=set)
+    restores: dict[str, str] = msgspec.field(default_factory=dict)
     now: bool = False
 
     @property

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 
@@ -45,8 +46,7 @@ def branch_place(name: str) -> str:
     return name.replace("..", ".%2E")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Target:
+class Target(Struct, frozen=True, order=True):
     """One tenant and one surface. Each target has one manifest."""
 
     tenant: str
@@ -93,8 +93,7 @@ class Target:
         return f"{self.tenant}/{self.surface}/{artifact_type}/{version}.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True):
     """A pattern of targets, such as bookshop/*. `*` is any characters, `?` is one; neither is a slash."""
 
     tenant: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NewType
+
+from msgspec import Struct
 
 Oid = NewType("Oid", str)
 
@@ -14,16 +15,14 @@ PLAIN_FILE = "100644"
 TREE = "40000"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One entry of a tree: mode as git writes it ("100644", "40000", …) and object id."""
 
     mode: str
     oid: Oid
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One path that differs between two trees. None: the path is not in that tree."""
 
     path: str
@@ -31,8 +30,7 @@ class Change:
     new: Entry | None
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """One commit of a first-parent walk. `changes`: compared with its first parent, only the paths of the walk."""
 
     oid: Oid

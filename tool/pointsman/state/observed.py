@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
+from msgspec import Struct
+
 from pointsman.errors import Fault
 from pointsman.state.documents import version_in
 from pointsman.state.names import Target
@@ -38,8 +40,7 @@ class Unread(Exception):
         self.rule = rule
 
 
-@dataclass(frozen=True, slots=True)
-class _Number:
+class _Number(Struct, frozen=True):
     token: str
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.state.names import NAME, Target
 from pointsman.state.store_url import Access
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """One prefix that serving reads. URLs have no trailing slash."""
 
     name: str  # "" for the one of [serving]
     manifest: str  # the URL of a pointer, with {tenant} and {surface}
-    access: Access = Access()  # noqa: RUF009 - frozen
+    access: Access = Access()
     store: str = ""  # the URL of its own replica of the blobs; "": those of [store] are for all
     instance_ttl: int = 900  # seconds: an instance that was not heard for so long is gone
     frozen_after: int | None = None  # seconds without a new commit of main that are too long; None: no time is

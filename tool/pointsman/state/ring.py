@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.state.names import Pattern, Target
 from pointsman.state.place import Place
@@ -11,8 +12,7 @@ from pointsman.state.place import Place
 NOT_SOAKED = "not-soaked"  # what an Accept: line names that sends a ship to every ring at once
 
 
-@dataclass(frozen=True, slots=True)
-class Ring:
+class Ring(Struct, frozen=True):
     """One ring. `after`: seconds that the ring before must have had a state. `checks`: names of `[check.*]`."""
 
     place: Place

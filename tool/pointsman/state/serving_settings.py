@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import Problem
 from pointsman.state.hook_url import check_invalidate
@@ -20,8 +22,7 @@ ONE_KEYS = ("manifest", "invalidate", "instance_ttl", "frozen_after")
 EACH_KEYS = ("name", *ONE_KEYS, "store", *ACCESS_KEYS)
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """How several places are written: the table of each, and its key for the pointers."""
 
     table: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pointsman.errors import Fault, Problem
 from pointsman.state import strict_json
@@ -23,8 +24,7 @@ PREDICATE_TYPE = "urn:pointsman:evidence:"  # and its name
 Subject = tuple[Target, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """What somebody found out about some versions. `name`: of the evidence, such as offline-eval."""
 
     name: str

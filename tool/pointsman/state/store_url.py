@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 
@@ -25,8 +26,7 @@ def split_url(url: str) -> tuple[str, str]:
     return scheme, rest
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """How to reach buckets of `s3://` URLs. Empty values: the platform's defaults. Never credentials."""
 
     endpoint: str = ""

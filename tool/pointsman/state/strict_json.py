@@ -11,9 +11,10 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from pointsman.errors import Fault
 from pointsman.state.other_forms import recognised
@@ -36,8 +37,7 @@ class MinusZero(int):
     """The token `-0` as `read_exactly` returns it. An integer takes it as 0, a double keeps the sign."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Flaw:
+class _Flaw(Struct, frozen=True):
     """Replaces a refused value in the parsed tree. A later walk of the tree finds its place."""
 
     says: str

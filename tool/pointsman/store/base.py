@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from pointsman.errors import Unreachable
 
@@ -20,8 +21,7 @@ class NoConditions(Unreachable):
     """The store cannot do conditional writes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """The object under a key when it was read: its bytes, and a tag that any write of other bytes changes."""
 
     data: bytes

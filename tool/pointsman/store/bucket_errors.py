@@ -7,9 +7,10 @@ get into a log.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from pointsman.errors import Blocked, Unreachable
 from pointsman.store.base import NoConditions
@@ -32,8 +33,7 @@ _REGION = "the bucket is in another region"
 _WRONG_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """What went wrong with one request.
 
     `absent`: there is no such object. `occupied`: the store says that a condition did not hold. `passing`: asking again

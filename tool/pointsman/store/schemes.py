@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.files import read_file
@@ -19,8 +20,7 @@ _MOST_OF_A_BUNDLE = 10_000_000  # bytes
 Open = Callable[[str, Access, "ClientConfig", "RetryConfig"], "ObjectStore"]
 
 
-@dataclass(frozen=True, slots=True)
-class Scheme:
+class Scheme(Struct, frozen=True):
     """One kind of bucket."""
 
     credentials: str  # what to check if they are wrong, as the end of a sentence

@@ -12,7 +12,8 @@ import calendar
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _MOST_BYTES = 1 << 20
 _NAME = r"[^\s\",*?!#\x00-\x1f\x7f-\x9f][^\s\",*?!\x00-\x1f\x7f-\x9f]*"  # of one person: no pattern, no list
@@ -25,8 +26,7 @@ _TIME = re.compile(r"\d{8}(?:\d{4}(?:\d\d)?)?Z?")
 _FORMS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Struct, frozen=True):
     """One key, whose it is, and when its signatures count: seconds since 1970, both ends included; None: no limit."""
 
     names: tuple[str, ...]

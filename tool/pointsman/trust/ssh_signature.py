@@ -6,7 +6,8 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _ARMOR = re.compile(
     r"-----BEGIN SSH SIGNATURE-----\n((?:[A-Za-z0-9+/]{1,76}={0,2}\n){1,200})-----END SSH SIGNATURE-----\n"
@@ -15,8 +16,7 @@ _TYPE = re.compile(rb"(?:sk-)?(?:ssh|ecdsa)-[a-z0-9.@-]{1,60}")
 MOST_BYTES = 16384  # of an armored signature; one by RSA with 16,384 bits has 5,700
 
 
-@dataclass(frozen=True, slots=True)
-class SshSignature:
+class SshSignature(Struct, frozen=True):
     """What a signature says of itself. Nothing of it is proven yet."""
 
     key: bytes

@@ -7,9 +7,11 @@ A target is taken over whole or not at all. Running it again finishes what a cra
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
+
+from msgspec import Struct
 
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.gate.lineage import Lineage
@@ -28,7 +30,6 @@ from pointsman.state.documents import Record, moment, read_record
 from pointsman.state.message import check_value
 from pointsman.state.names import Target
 from pointsman.state.paths import folded
-from pointsman.struct import replace, struct
 from pointsman.values import (
     ArtifactType,
     BlobOutcome,
@@ -43,8 +44,7 @@ from pointsman.values import (
 from pointsman.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What to take over. `registry`: the URL that has `current/` and `records/`; default: that of the serving
     template. `blobs`: where the blobs stand, whatever the URIs in the registry say."""
 
@@ -55,8 +55,7 @@ class Request:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """One version that can be taken over: its blob, its record, and what stands where the blob is to be put."""
 
     verified: Verified
@@ -67,8 +66,7 @@ class Taken:
 AdoptOutcome = Literal["opened", "updated", "unchanged", "merged", "superseded", "dry-run", "moved-first", "left"]
 
 
-@struct(frozen=True)
-class AdoptedTarget:
+class AdoptedTarget(Struct, frozen=True):
     """What became of one target."""
 
     target: TargetName
@@ -79,8 +77,7 @@ class AdoptedTarget:
     says: Annotated[str | None, "of targets whose pull request lost every race"] = None
 
 
-@struct(frozen=True)
-class AdoptedArtifact:
+class AdoptedArtifact(Struct, frozen=True):
     """One version that was verified."""
 
     uri: Annotated[str, "where the canonical blob belongs"]
@@ -92,8 +89,7 @@ class AdoptedArtifact:
     recorded: Annotated[bool, "whether main has its record now"]
 
 
-@struct(frozen=True)
-class Adopted:
+class Adopted(Struct, frozen=True):
     """What was taken over of a registry, and what was left."""
 
     from_: Annotated[str, "the URL of the registry"]
@@ -194,7 +190,7 @@ def _once_each(faults: Iterable[Fault]) -> list[Fault]:
         same.setdefault((fault.rule, fault.says if fault.rule == "bad-path" else fault.path + fault.says), []).append(
             fault
         )
-    return [replace(first, says=f"{first.says}{_more(len(rest))}") for first, *rest in same.values()]
+    return [dataclasses.replace(first, says=f"{first.says}{_more(len(rest))}") for first, *rest in same.values()]
 
 
 def _more(count: int) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
+from msgspec import Struct
+
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
@@ -16,15 +18,13 @@ from pointsman.shipping.signing import signed_by
 from pointsman.state.consent import NAMESPACE, payload_of
 from pointsman.state.names import short
 from pointsman.state.objects import Oid
-from pointsman.struct import struct
 from pointsman.values import Approvals, ApprovedBy, PullRequest, Sha256, TargetName
 from pointsman.workspace import Workspace
 
 _ASIDE = ("unapproved", "evidence-missing", "on-hold")  # what may still come, or pass by itself
 
 
-@struct(frozen=True)
-class OneApproval:
+class OneApproval(Struct, frozen=True):
     """What was signed, by whom, and where the signature is."""
 
     subject: Annotated[Sha256, "the SHA-256 over the lines"]
@@ -33,8 +33,7 @@ class OneApproval:
     path: Annotated[str, "the file on main"]
 
 
-@struct(frozen=True)
-class Approved:
+class Approved(Struct, frozen=True):
     """One approval, and all that the change has now."""
 
     approval: OneApproval
@@ -44,8 +43,7 @@ class Approved:
     dry_run: Annotated[bool, "nothing landed, and approvals lack this one"] = False
 
 
-@struct(frozen=True)
-class Waiting(PullRequest):
+class Waiting(PullRequest, frozen=True):
     """An open pull request that needs approvals."""
 
     targets: Sequence[TargetName]
@@ -53,8 +51,7 @@ class Waiting(PullRequest):
     approvals: Approvals
 
 
-@struct(frozen=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """All open pull requests that need approvals, approved or not."""
 
     pull_requests: Sequence[Waiting]

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from msgspec import Struct
+
 from pointsman.errors import Problem
 from pointsman.gate.documents import Documents
 from pointsman.gate.lineage import Past
@@ -22,13 +24,11 @@ from pointsman.state.names import Target, short
 from pointsman.state.objects import Oid
 from pointsman.state.ring import Ring
 from pointsman.state.suggest import did_you_mean
-from pointsman.struct import struct
 from pointsman.values import CommitId, Moment, Step, TargetName
 from pointsman.workspace import Workspace
 
 
-@struct(frozen=True)
-class InForce:
+class InForce(Struct, frozen=True):
     """What a target had at a moment, by whose commit, and until when."""
 
     target: TargetName

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
+
+from msgspec import Struct
 
 from pointsman.errors import Fault, Problem
 from pointsman.files import read_file
@@ -19,7 +20,6 @@ from pointsman.shipping.signing import signed_by
 from pointsman.state import recsys_eval, strict_json
 from pointsman.state.names import Target, check_name, short
 from pointsman.state.statement import Statement, Subject
-from pointsman.struct import struct
 from pointsman.values import SlotName, TargetName, Version
 from pointsman.workspace import Workspace
 
@@ -27,8 +27,7 @@ _MOST_BYTES = 16_000_000  # of a report
 _MOST_SUBJECTS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """About what, and what was found. `predicate` and `report` with `decision` are files, one or the other."""
 
     subjects: tuple[str, ...] = ()
@@ -52,8 +51,7 @@ class Request:
             check_name(self.name, "--name")
 
 
-@struct(frozen=True)
-class OneAttested:
+class OneAttested(Struct, frozen=True):
     """Evidence about one version, and the file that has it."""
 
     target: TargetName
@@ -63,8 +61,7 @@ class OneAttested:
     path: str
 
 
-@struct(frozen=True)
-class AttestedVersions:
+class AttestedVersions(Struct, frozen=True):
     """All that was attested, and by whom."""
 
     evidence: Sequence[OneAttested]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.links import called, commit_page
 from pointsman.gate.gate import Gate
@@ -34,7 +36,6 @@ from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
 from pointsman.state.paths import DOCUMENTS, path_kind
 from pointsman.state.place import Place
-from pointsman.struct import replace
 from pointsman.trust.bundle import open_bundle, require_free, write_bundle
 from pointsman.trust.keygen import NoKeygen
 from pointsman.workspace import Workspace

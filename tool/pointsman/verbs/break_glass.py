@@ -11,10 +11,12 @@ import hashlib
 import os
 import socket
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, Unreachable
 from pointsman.outcome import Outcome
@@ -35,7 +37,6 @@ from pointsman.state.names import Target, short
 from pointsman.state.place import Place
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
-from pointsman.struct import replace
 from pointsman.trust import keygen
 from pointsman.trust.allowed_signers import Signer, read_signers
 from pointsman.trust.ssh_signature import read_signature
@@ -47,8 +48,7 @@ from pointsman.workspace import system_clock
 _TRIES = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What to put back, and why. `store`, `serving`: where no checkout is at hand."""
 
     target: Target
@@ -64,8 +64,7 @@ class Request:
         check_value(self.reason, "--reason")
 
 
-@dataclass(frozen=True, slots=True)
-class _Who:
+class _Who(Struct, frozen=True):
     """Who acts, and with which key."""
 
     name: str

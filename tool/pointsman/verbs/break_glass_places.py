@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pointsman.errors import Problem
 from pointsman.repo.last_known import LastKnown
@@ -19,8 +21,7 @@ from pointsman.state.store_url import Access
 from pointsman.state.url_settings import read_url
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(Struct, frozen=True):
     """A place. `is_ring`: it is one of the rings. `notes`: what went wrong there after the pointer."""
 
     place: Place

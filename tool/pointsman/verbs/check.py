@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
+from msgspec import Struct
+
 from pointsman.errors import Fault, Problem
 from pointsman.outcome import Outcome
 from pointsman.repo.git import OddTree
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import short
 from pointsman.state.objects import Oid
-from pointsman.struct import struct
 from pointsman.values import CommitId, Shape, ToldFault
 from pointsman.workspace import Workspace
 
 Line = Annotated[int, Shape(says="where the file begins to differ from the base", minimum=1)]
 
 
-@struct(frozen=True)
-class JudgedFault(ToldFault):
+class JudgedFault(ToldFault, frozen=True):
     """A fault, where it is, and why it is accepted if it is."""
 
     accepted: Annotated[bool, "the change accepts this fault by name"]
@@ -27,15 +27,13 @@ class JudgedFault(ToldFault):
     reason: Annotated[str | None, "why it is accepted"] = None
 
 
-@struct(frozen=True)
-class Note(ToldFault):
+class Note(ToldFault, frozen=True):
     """What a guardrail says that stops nothing, and where."""
 
     line: Line
 
 
-@struct(frozen=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """What the gate says of the index, a change or a tree."""
 
     base: CommitId | None

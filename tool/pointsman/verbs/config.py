@@ -7,6 +7,8 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
+from msgspec import Struct
+
 from pointsman.errors import Problem
 from pointsman.files import read_file
 from pointsman.guardrails.limits import Age, Jump, Limit
@@ -18,7 +20,6 @@ from pointsman.repo.snapshot import Snapshot, versions_in
 from pointsman.settings import KNOWN, SETTINGS_PATH, Settings
 from pointsman.state.names import Target
 from pointsman.state.toml_text import Path, key_text, lines_of, value_text
-from pointsman.struct import struct
 from pointsman.values import ArtifactType, CommitId, TargetName
 from pointsman.workspace import Workspace
 
@@ -63,8 +64,7 @@ _HEADERS = (
 Origin = Annotated[Literal["default", "file", "environment"], "file: pointsman.toml on main"]
 
 
-@struct(frozen=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One setting in force."""
 
     key: Annotated[str, "the table and the key, such as policy.items_drop"]
@@ -75,8 +75,7 @@ class Setting:
     line: Annotated[int | None, "its line there"]
 
 
-@struct(frozen=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """One environment variable that decides something here."""
 
     name: str
@@ -86,8 +85,7 @@ class Variable:
     default: Annotated[str | None, "what holds if it is not set"]
 
 
-@struct(frozen=True)
-class Config:
+class Config(Struct, frozen=True):
     """All that is in force."""
 
     commit: Annotated[CommitId, "main, from which the settings are read"]

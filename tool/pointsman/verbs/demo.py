@@ -14,10 +14,11 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
+
+from msgspec import Struct
 
 import pointsman
 from pointsman.errors import Problem
@@ -25,7 +26,6 @@ from pointsman.outcome import Outcome
 from pointsman.repo.process import require_git
 from pointsman.state.store_url import Access, split_url
 from pointsman.store.open import open_store
-from pointsman.struct import struct
 from pointsman.values import Sha256
 
 DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04")
@@ -37,24 +37,21 @@ _PAUSE = 0.5  # seconds between two runs
 ACCEPT = ("--accept", "items-drop", "--accept", "kept-low", "--accept", "size-jump")  # what 3 March breaks
 
 
-@struct(frozen=True)
-class DemoStep:
+class DemoStep(Struct, frozen=True):
     """A command that was run, and how it ended."""
 
     command: str
     exit_code: int
 
 
-@struct(frozen=True)
-class Served:
+class Served(Struct, frozen=True):
     """The file that serving reads in the end."""
 
     path: str
     sha256: Sha256
 
 
-@struct(frozen=True)
-class Told:
+class Told(Struct, frozen=True):
     """Where the story happened, and what was run."""
 
     directory: Annotated[str, "absolute path"]
@@ -62,8 +59,7 @@ class Told:
     serving: Served
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
+class Serving(Struct, frozen=True):
     """What a recommender sees: the pointer in the store, and the blobs that it names."""
 
     url: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome

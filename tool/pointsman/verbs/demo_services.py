@@ -11,10 +11,11 @@ import time
 import urllib.request
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
+
+from msgspec import Struct, field
 
 from pointsman.errors import Problem
 from pointsman.verbs.demo import Serving
@@ -29,8 +30,7 @@ _MOST = 1 << 16  # bytes of a question
 _MOST_VALUES = 1000  # of an answer
 
 
-@dataclass(slots=True)
-class Service:
+class Service(Struct):
     """A service of one ring. It reads its pointer at each tick, as recsys-service does, and recommends what it names.
 
     A recommendation is empty if the visitor has seen all that there is.

@@ -12,6 +12,8 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
+from msgspec import Struct
+
 from pointsman.errors import Blocked, Problem, Unreachable
 from pointsman.forge.fix import Fix, fix
 from pointsman.forge.open import KINDS
@@ -33,7 +35,6 @@ from pointsman.state.names import short
 from pointsman.state.store_url import Access
 from pointsman.store.open import open_store
 from pointsman.store.trial import examine
-from pointsman.struct import struct
 from pointsman.trust.allowed_signers import persons, read_signers
 from pointsman.trust.keygen import is_installed
 from pointsman.workspace import Workspace
@@ -43,8 +44,7 @@ _NOTHING_WRITTEN = "nothing was sent, only its headers were asked for"
 Agreed = Callable[[Sequence[Fix]], bool]
 
 
-@struct(frozen=True)
-class Check:
+class Check(Struct, frozen=True):
     """One thing that was tried."""
 
     name: str
@@ -52,8 +52,7 @@ class Check:
     says: Annotated[str, "what is wrong and what to do, or that it works"]
 
 
-@struct(frozen=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """All that was tried, and with --fix what was set."""
 
     checks: Sequence[Check]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Annotated, Literal
+
+from msgspec import Struct
 
 from pointsman.artifact.holding import place_of
 from pointsman.errors import Problem, Unreachable
@@ -23,7 +24,6 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.retention import finding
 from pointsman.state.names import Target, is_name
 from pointsman.state.paths import is_target
-from pointsman.struct import struct
 from pointsman.values import ArtifactType, Count, TargetName, Version
 from pointsman.workspace import Workspace
 
@@ -37,8 +37,7 @@ State = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What to look for: ids, and files with one id a line ("-" is standard input); in one shard (i, n)."""
 
     ids: tuple[str, ...] = ()
@@ -46,16 +45,14 @@ class Request:
     shard: tuple[int, int] = (1, 1)
 
 
-@struct(frozen=True)
-class FoundWindow:
+class FoundWindow(Struct, frozen=True):
     """The window of an artifact, as its blob says it."""
 
     start: str
     end: str
 
 
-@struct(frozen=True)
-class FoundVersion:
+class FoundVersion(Struct, frozen=True):
     """One blob that holds an id."""
 
     id: str
@@ -68,16 +65,14 @@ class FoundVersion:
     uri: Annotated[str, "where its bytes are"]
 
 
-@struct(frozen=True)
-class NotRead:
+class NotRead(Struct, frozen=True):
     """A blob, or a whole store, of which nobody knows what is in it."""
 
     uri: str
     why: str
 
 
-@struct(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What was found, and what could not be looked into."""
 
     read: Annotated[Count, "blobs that were read"]

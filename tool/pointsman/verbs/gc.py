@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Literal, overload
+
+from msgspec import Struct
 
 from pointsman.errors import Fault as Broken
 from pointsman.errors import Problem, Refused
@@ -25,7 +26,6 @@ from pointsman.state.names import short
 from pointsman.state.times import duration
 from pointsman.store.base import Store, listed
 from pointsman.store.open import open_store
-from pointsman.struct import struct
 from pointsman.values import ArtifactType, Count, TargetName, ToldFault, Version, told
 from pointsman.workspace import Workspace
 
@@ -34,8 +34,7 @@ _SHOWN = 3
 Left = Annotated[Literal[True] | None, "with --delete: this run did not take it"]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """How to collect. `grace`: a time with its unit. `no_trash`: the first digits of versions."""
 
     delete: bool = False
@@ -44,8 +43,7 @@ class Request:
     no_trash: tuple[str, ...] = ()
 
 
-@struct(frozen=True)
-class Orphan:
+class Orphan(Struct, frozen=True):
     """A blob that no record names."""
 
     uri: str
@@ -86,8 +84,7 @@ class Orphans(Sequence[Orphan]):
         return self._blobs.size
 
 
-@struct(frozen=True)
-class Retired:
+class Retired(Struct, frozen=True):
     """A blob whose version has a ripe tombstone."""
 
     target: TargetName
@@ -98,16 +95,14 @@ class Retired:
     left: Left = None
 
 
-@struct(frozen=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A blob that could go, and why it stays."""
 
     uri: str
     says: str
 
 
-@struct(frozen=True)
-class Collected:
+class Collected(Struct, frozen=True):
     """What is in the store, and what gc did or, in a dry run, would do."""
 
     listed: Annotated[Count, "blobs"]

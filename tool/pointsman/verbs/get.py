@@ -7,6 +7,8 @@ import os
 import secrets
 from pathlib import Path
 
+from msgspec import Struct
+
 from pointsman.errors import Problem, Unreachable
 from pointsman.files import write_new
 from pointsman.gate.payloads import Missing
@@ -14,13 +16,11 @@ from pointsman.history.versions import find_version
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import short
-from pointsman.struct import struct
 from pointsman.values import ArtifactType, Count, TargetName, Version
 from pointsman.workspace import Workspace
 
 
-@struct(frozen=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """One artifact version; `file` is "" where its bytes went to stdout."""
 
     version: Version

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
+from msgspec import Struct
+
 from pointsman import artifact
 from pointsman.artifact import user_type
 from pointsman.artifact.user_type import UserType
@@ -17,14 +19,12 @@ from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
-from pointsman.struct import struct
 from pointsman.values import ToldFault, Version, told
 
 _LARGEST_SETTINGS = 1 << 20  # bytes
 
 
-@struct(frozen=True)
-class Hashed:
+class Hashed(Struct, frozen=True):
     """The version of one artifact."""
 
     path: str
@@ -33,8 +33,7 @@ class Hashed:
     version: Version
 
 
-@struct(frozen=True)
-class Hashes:
+class Hashes(Struct, frozen=True):
     """The artifacts that have a version, and what is wrong with the other files."""
 
     artifacts: Sequence[Hashed]

@@ -7,9 +7,11 @@ what is asked last takes its place.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import Problem, Refused
 from pointsman.history.times import read_time
@@ -29,7 +31,6 @@ from pointsman.state.names import NAME, Target, short
 from pointsman.state.objects import PLAIN_FILE, Entry, Oid
 from pointsman.state.paths import is_target
 from pointsman.state.times import duration
-from pointsman.struct import struct
 from pointsman.values import CommitId, HoldTerms, PullRequest, Shape, ToldFault
 from pointsman.workspace import Workspace
 
@@ -38,8 +39,7 @@ _LONGEST_REASON = 1000  # characters
 _MINUTE = 60  # what "2h" means is rounded up to it, so that asking again is asking for the same
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """Which hold: `target` "tenant/surface" or "all", and how. Without `until` and `rollout` it is released."""
 
     target: str
@@ -61,8 +61,7 @@ Became = Annotated[
 ]
 
 
-@struct(frozen=True, kw_only=True)
-class HoldChange:
+class HoldChange(Struct, frozen=True, kw_only=True):
     """What became of the hold on a target, or on all."""
 
     target: Annotated[str, Shape("", "tenant/surface, or all", f"^(all|{NAME}/{NAME})$")]
@@ -79,8 +78,7 @@ class HoldChange:
     faults: Annotated[Sequence[ToldFault] | None, "of a refused one"] = None
 
 
-@struct(frozen=True)
-class HoldChanges:
+class HoldChanges(Struct, frozen=True):
     """What became of the hold on each of many targets."""
 
     targets: Sequence[HoldChange]

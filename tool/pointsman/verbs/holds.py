@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from pointsman.errors import OriginAway, Problem, Refused, trouble_of
 from pointsman.forge.base import Silent

@@ -12,6 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypedDict, cast
 
+from msgspec import Struct
+
 from pointsman.errors import Problem
 from pointsman.forge.cloud import check_cloud
 from pointsman.forge.generated import EXTRAS, FIRST_MESSAGE, LOCK_PATH, Lock, generated
@@ -24,7 +26,6 @@ from pointsman.repo.origin import MAIN
 from pointsman.settings import SETTINGS_PATH, read_settings
 from pointsman.state.objects import Oid
 from pointsman.state.toml_text import table_text, value_text
-from pointsman.struct import struct
 from pointsman.values import CommitId
 
 _OWN_STORE = ".pointsman/store"
@@ -55,8 +56,7 @@ class Tables(TypedDict):
     forge: ForgeTable
 
 
-@struct(frozen=True)
-class Made:
+class Made(Struct, frozen=True):
     """The repository that was made."""
 
     directory: Annotated[str, "absolute path"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import Problem
 from pointsman.history.events import Event, LoggedEvent, events, shipped_ever
@@ -15,7 +17,6 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Pattern, Target
 from pointsman.state.objects import Oid
-from pointsman.struct import struct
 from pointsman.verbs.at import ring_of
 from pointsman.workspace import Workspace
 
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from pointsman.forge.base import Forge
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """Which events to tell. None: all."""
 
     targets: tuple[Target | Pattern, ...] = ()
@@ -38,8 +38,7 @@ class Query:
     ring: str | None = None  # also when this ring was due each state, and given it
 
 
-@struct(frozen=True)
-class Log:
+class Log(Struct, frozen=True):
     """Events, and what was made of them in words if one commit was to be explained."""
 
     events: Annotated[Sequence[LoggedEvent], "newest first, one event per commit and target"]

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from msgspec import Struct
+
 from pointsman import artifact
 from pointsman.artifact import inferring, user_type
 from pointsman.artifact.stamping import with_build
@@ -22,14 +24,12 @@ from pointsman.settings import Settings
 from pointsman.state import strict_json
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import BUILT_IN_TYPES, check_name
-from pointsman.struct import struct
 from pointsman.values import ArtifactType, ToldFault, Version, told
 from pointsman.verbs.hash import types_at_hand
 from pointsman.workspace import system_clock
 
 
-@struct(frozen=True)
-class NewType:
+class NewType(Struct, frozen=True):
     """A schema that fits its examples, and what in it only a person knows."""
 
     type: ArtifactType
@@ -42,8 +42,7 @@ class NewType:
     written: bool
 
 
-@struct(frozen=True)
-class Stamped:
+class Stamped(Struct, frozen=True):
     """What became of one file."""
 
     path: str
@@ -53,8 +52,7 @@ class Stamped:
     outcome: Literal["stamped", "unchanged"]
 
 
-@struct(frozen=True)
-class Stamps:
+class Stamps(Struct, frozen=True):
     """The files that have their version, and what is wrong with the others."""
 
     files: Sequence[Stamped]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+from msgspec import Struct
+
 from pointsman.errors import OriginAway, Problem, Refused, trouble_of
 from pointsman.forge.base import Silent
 from pointsman.gate.documents import retired_by
@@ -21,7 +23,6 @@ from pointsman.state.names import Pattern, branch_place
 from pointsman.state.objects import Oid
 from pointsman.state.paths import path_kind
 from pointsman.state.suggest import did_you_mean
-from pointsman.struct import struct
 from pointsman.values import (
     Approvals,
     ArtifactType,
@@ -38,8 +39,7 @@ from pointsman.values import (
 from pointsman.workspace import Workspace
 
 
-@struct(frozen=True, kw_only=True)
-class ListedPullRequest(PullRequest):
+class ListedPullRequest(PullRequest, frozen=True, kw_only=True):
     """An open pull request, by whom it is, and whether main has overtaken it."""
 
     targets: Sequence[TargetName]
@@ -50,15 +50,13 @@ class ListedPullRequest(PullRequest):
     approvals: Annotated[Approvals | None, "left out if it needs none"] = None
 
 
-@struct(frozen=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """All that are open."""
 
     pull_requests: Sequence[ListedPullRequest]
 
 
-@struct(frozen=True)
-class RetiredSlot:
+class RetiredSlot(Struct, frozen=True):
     """A version that a tombstone of a pull request takes out of use."""
 
     target: TargetName
@@ -66,8 +64,7 @@ class RetiredSlot:
     version: Version
 
 
-@struct(frozen=True, kw_only=True)
-class Shown(ListedPullRequest):
+class Shown(ListedPullRequest, frozen=True, kw_only=True):
     """One of them, what it changes, and what the gate says of it."""
 
     head: CommitId
@@ -77,8 +74,7 @@ class Shown(ListedPullRequest):
     retires: Annotated[Sequence[RetiredSlot] | None, "left out if it has no tombstones"] = None
 
 
-@struct(frozen=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """What became of it on main; without targets it was that of a hold or of tombstones."""
 
     commit: CommitId
@@ -86,8 +82,7 @@ class Merged:
     outcome: Annotated[Literal["merged", "unchanged", "dry-run"], "unchanged: merged before; dry-run: main as it is"]
 
 
-@struct(frozen=True)
-class MergedOne:
+class MergedOne(Struct, frozen=True):
     """What became of one of many."""
 
     id: Annotated[str, "as it was named; of a pattern, the target"]
@@ -101,15 +96,13 @@ class MergedOne:
     faults: Annotated[Sequence[ToldFault], "of a refused one"]
 
 
-@struct(frozen=True)
-class MergedMany:
+class MergedMany(Struct, frozen=True):
     """What became of each."""
 
     pull_requests: Sequence[MergedOne]
 
 
-@struct(frozen=True)
-class Closed:
+class Closed(Struct, frozen=True):
     """Which one was closed."""
 
     closed: PullRequest

@@ -8,8 +8,9 @@ finishes the job.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Annotated
+
+from msgspec import Struct
 
 from pointsman.errors import Fault, MovedFirst, Problem, Refused, Unreachable
 from pointsman.gate.unmounted import require_mounted
@@ -30,13 +31,11 @@ from pointsman.state.message import parse
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
 from pointsman.state.suggest import did_you_mean
-from pointsman.struct import struct
 from pointsman.values import ArtifactType, BlobOutcome, ShippedTarget, TargetName, ToldFault, Version, told
 from pointsman.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Request(ShipOptions):
+class Request(ShipOptions, frozen=True):
     """What to publish: files and directories, and slots to take out."""
 
     paths: tuple[str, ...] = ()
@@ -45,8 +44,7 @@ class Request(ShipOptions):
     record_only: bool = False
 
 
-@struct(frozen=True)
-class PublishedArtifact:
+class PublishedArtifact(Struct, frozen=True):
     """One artifact, and whether its blob was stored now."""
 
     path: str
@@ -59,8 +57,7 @@ class PublishedArtifact:
     stored: Annotated[bool | None, "of a dry run: whether its blob is in the store"] = None
 
 
-@struct(frozen=True)
-class Published:
+class Published(Struct, frozen=True):
     """What became of each artifact and of each target. The artifacts of a target that waits are left out."""
 
     artifacts: Sequence[PublishedArtifact]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.errors import NotAllowed, Problem
 from pointsman.history.targets import choose
@@ -19,8 +20,7 @@ from pointsman.verbs.rollback_plan import Request
 from pointsman.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(Struct, frozen=True):
     """The open claims: the newest of a target that holds, those whose state main has, what is wrong with the others."""
 
     holding: dict[Target, Claim]

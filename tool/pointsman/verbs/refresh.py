@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Annotated, Literal
 
+from msgspec import Struct
+
 from pointsman.errors import Fault, Problem, Refused, one_line, trouble_of
 from pointsman.forge.base import Silent
 from pointsman.gate.gate import Gate
@@ -26,15 +28,13 @@ from pointsman.shipping.pulls import Pull
 from pointsman.shipping.ship import Shipping
 from pointsman.state.message import parse
 from pointsman.state.names import short
-from pointsman.struct import struct
 from pointsman.values import PullRequest, TargetName, ToldFault, told
 from pointsman.workspace import Workspace
 
 Became = Literal["fresh", "rebuilt", "merged", "closed", "left", "refused", "failed"]
 
 
-@struct(frozen=True)
-class RefreshedPullRequest(PullRequest):
+class RefreshedPullRequest(PullRequest, frozen=True):
     """What became of one pull request, and why."""
 
     targets: Sequence[TargetName]
@@ -43,8 +43,7 @@ class RefreshedPullRequest(PullRequest):
     faults: Annotated[Sequence[ToldFault], "of a refused one"]
 
 
-@struct(frozen=True)
-class Refreshed:
+class Refreshed(Struct, frozen=True):
     """What became of each."""
 
     pull_requests: Sequence[RefreshedPullRequest]

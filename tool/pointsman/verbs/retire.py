@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.forge.base import BODY_LIMIT, Opened, Page
@@ -28,7 +30,6 @@ from pointsman.state.documents import Tombstone, read_tombstone
 from pointsman.state.message import compose
 from pointsman.state.names import Target, short
 from pointsman.state.objects import Oid
-from pointsman.struct import replace, struct
 from pointsman.values import ArtifactType, Count, PullRequest, TargetName, ToldFault, Version, told
 from pointsman.verbs.find import FoundVersion, NotRead
 from pointsman.verbs.retire_plan import Chosen, Request, choose
@@ -44,16 +45,14 @@ RetireOutcome = Annotated[
 ]
 
 
-@struct(frozen=True)
-class RetiredVersion:
+class RetiredVersion(Struct, frozen=True):
     """One version."""
 
     type: ArtifactType
     version: Version
 
 
-@struct(frozen=True, kw_only=True)
-class RetiredTarget:
+class RetiredTarget(Struct, frozen=True, kw_only=True):
     """What became of some versions of one target. A target is there once for each pull request and outcome."""
 
     target: TargetName
@@ -64,8 +63,7 @@ class RetiredTarget:
     instead: Annotated[Sequence[str], "of what is current: the commands that make something else current"] = ()
 
 
-@struct(frozen=True)
-class Retired:
+class Retired(Struct, frozen=True):
     """What was retired, and what of a finding cannot be retired."""
 
     targets: Sequence[RetiredTarget]
@@ -75,8 +73,7 @@ class Retired:
     unread: Annotated[Sequence[NotRead], "what could not be looked into"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(Struct, frozen=True):
     """An open pull request that has a tombstone."""
 
     branch: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+
+from msgspec import Struct, field
 
 from pointsman.errors import Problem
 from pointsman.history.events import unknown
@@ -21,8 +22,7 @@ from pointsman.workspace import Workspace
 _BATCH = 1024  # records that are read together
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """What to retire: `versions` by their first digits, or of `targets` what is `older_than`, or what holds ids of the
     file `holding`. Problem, when it is made, if these do not fit together.
 
@@ -63,8 +63,7 @@ class Request:
         return f"older than {self.older_than}{kept}" if self.targets else "it is of no use any more"
 
 
-@dataclass(slots=True)
-class Chosen:
+class Chosen(Struct):
     """The versions to retire, and what of the finding no tombstone can be of."""
 
     slots: list[Recorded] = field(default_factory=list)

@@ -6,7 +6,8 @@ review says so instead of failing. How a review reads is for `review_terminal`, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import Problem
 from pointsman.forge.links import called, commit_page
@@ -23,12 +24,10 @@ from pointsman.shipping.pulls import Pull
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
-from pointsman.struct import replace
 from pointsman.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What is reviewed: a change from a commit to another, or what one target has at each."""
 
     base: Oid

@@ -9,6 +9,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
+from msgspec import Struct
+
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
 from pointsman.repo.moves import Move
@@ -22,7 +24,6 @@ from pointsman.shipping.merge import waits_for_people
 from pointsman.shipping.options import NOT_NOW
 from pointsman.state.message import compose
 from pointsman.state.objects import Entry, Oid
-from pointsman.struct import struct
 from pointsman.values import CommitId, HoldTerms, PullRequest, Sha256, TargetName
 from pointsman.verbs import rollback_plan
 from pointsman.verbs.holds import undoing
@@ -36,16 +37,14 @@ _SHOWN = 3  # targets
 Became = Literal["opened", "merged", "unchanged", "left", "claimed", "dry-run"]
 
 
-@struct(frozen=True)
-class PlaceRestored:
+class PlaceRestored(Struct, frozen=True):
     """What break-glass did at one of several places."""
 
     place: str
     outcome: Became
 
 
-@struct(frozen=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """What became of one target."""
 
     target: TargetName
@@ -63,8 +62,7 @@ class Restored:
     places: Annotated[Sequence[PlaceRestored] | None, "with --break-glass: each of several places"] = None
 
 
-@struct(frozen=True)
-class RolledBack:
+class RolledBack(Struct, frozen=True):
     """What became of all targets of a rollback."""
 
     targets: Sequence[Restored]

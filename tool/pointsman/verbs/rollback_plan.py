@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
@@ -27,8 +31,7 @@ _HELD_FOR = "1d"  # long enough to stop the next night's run
 _SHOWN = 3  # targets
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """Which targets to put back, to what, and how. Problem, when it is made, for words that cannot stand together."""
 
     targets: tuple[Target | Pattern, ...] = ()
@@ -171,8 +174,8 @@ def _held(repo: Repository, base: Snapshot, plan: Plan, hold: Hold) -> Plan:
     there = holds.standing(repo, base.entry(hold.path), hold.path)
     hold = replace(hold, rollout=there.rollout if there is not None else "")
     if there is not None and (there.until >= hold.until or holds.is_same(there, hold)):
-        return replace(plan, stands=there)
-    return replace(plan, hold=hold, key=held_key(plan.key if plan.moves else "", hold))
+        return dataclasses.replace(plan, stands=there)
+    return dataclasses.replace(plan, hold=hold, key=held_key(plan.key if plan.moves else "", hold))
 
 
 def _manifest(repo: Repository, target: Target, entry: Entry, commit: Oid) -> Manifest:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pointsman.errors import Blocked, MovedFirst, NotAllowed, Problem, Refused, Unreachable, trouble_of
 from pointsman.gate.lineage import Step
@@ -29,7 +31,6 @@ from pointsman.state.objects import Oid
 from pointsman.state.ring import Ring, ring_before
 from pointsman.store.base import Held, Store
 from pointsman.store.parallel import ask_all
-from pointsman.struct import struct
 from pointsman.values import CommitId, PullRequest, TargetName
 from pointsman.verbs import hold, rollback
 from pointsman.workspace import Workspace
@@ -38,16 +39,14 @@ _SHARE = 5  # at most one in so many of the targets that wait goes back in one r
 _LONGEST = 900  # characters of a reason
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """Which targets, all by default; `check`: ask the checks, and act on what they say."""
 
     targets: tuple[Target | Pattern, ...] = ()
     check: bool = False
 
 
-@struct(frozen=True)
-class Acted:
+class Acted(Struct, frozen=True):
     """What followed from a check that fails."""
 
     outcome: Annotated[
@@ -60,8 +59,7 @@ class Acted:
     says: str
 
 
-@struct(frozen=True)
-class RolledTarget:
+class RolledTarget(Struct, frozen=True):
     """The rings of one target, in their order."""
 
     target: TargetName
@@ -70,8 +68,7 @@ class RolledTarget:
     says: Annotated[str | None, "what could not be done or told"] = None
 
 
-@struct(frozen=True)
-class RolledOut:
+class RolledOut(Struct, frozen=True):
     """What every ring has of the targets."""
 
     commit: CommitId
@@ -103,8 +100,7 @@ def rollout(workspace: Workspace, request: Request) -> Outcome[RolledOut]:
     return Outcome(value, _exit_code(looked, run.away.values()), tuple(run.notes))
 
 
-@dataclass(slots=True)
-class _Looked:
+class _Looked(Struct):
     """What was seen of one target, and done about it."""
 
     target: Target

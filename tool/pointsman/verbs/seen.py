@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated
+
+from msgspec import Struct
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
@@ -20,7 +21,6 @@ from pointsman.state.log_line import MOST, Form
 from pointsman.state.names import check_name
 from pointsman.state.place import Place
 from pointsman.store.base import Store
-from pointsman.struct import struct
 from pointsman.values import Count, Moment, Sha256, TargetName
 from pointsman.verbs.log_lines import LONG, Sources
 from pointsman.workspace import Workspace
@@ -28,8 +28,7 @@ from pointsman.workspace import Workspace
 EVERY = 60.0  # seconds between two writes
 
 
-@struct(frozen=True)
-class SeenLoad:
+class SeenLoad(Struct, frozen=True):
     """The manifest that an instance loaded last, and when it was first and last told so."""
 
     sha256: Sha256
@@ -37,8 +36,7 @@ class SeenLoad:
     last: Moment
 
 
-@struct(frozen=True)
-class SeenInstance:
+class SeenInstance(Struct, frozen=True):
     """What is known of one instance."""
 
     instance: str
@@ -48,8 +46,7 @@ class SeenInstance:
     targets: Mapping[TargetName, SeenLoad]
 
 
-@struct(frozen=True)
-class SeenInstances:
+class SeenInstances(Struct, frozen=True):
     """What lines told."""
 
     instances: Sequence[SeenInstance]
@@ -57,13 +54,12 @@ class SeenInstances:
     skipped: Annotated[Mapping[str, Count], "how many told nothing, by the reason"]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What to read. `instance`: whose lines they are that name none. `place`: where the instances read pointers."""
 
     files: tuple[str, ...]
     follow: bool = False
-    form: Form = Form()  # noqa: RUF009 - frozen
+    form: Form = Form()
     instance: str = ""
     place: str = ""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated
+
+from msgspec import Struct
 
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
@@ -17,14 +18,12 @@ from pointsman.shipping.options import ShipOptions
 from pointsman.shipping.ship import Shipping
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.names import Target
-from pointsman.struct import struct
 from pointsman.values import ShippedTarget, Version
 from pointsman.verbs import publish
 from pointsman.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Request(ShipOptions):
+class Request(ShipOptions, frozen=True):
     """What to make current: types and the first digits of one version of each, or again what main has."""
 
     target: Target
@@ -32,8 +31,7 @@ class Request(ShipOptions):
     again: bool = False
 
 
-@struct(frozen=True)
-class Shipped:
+class Shipped(Struct, frozen=True):
     """What was named, and what became of its target."""
 
     versions: Annotated[Mapping[str, Version], "artifact type → the whole version that was named"]

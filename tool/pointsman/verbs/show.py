@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
+from msgspec import Struct
+
 from pointsman.errors import Problem, Unreachable
 from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Lineage
@@ -17,23 +19,20 @@ from pointsman.retention.trash import counted_on
 from pointsman.settings import Settings
 from pointsman.state.documents import rfc3339
 from pointsman.store.open import open_store
-from pointsman.struct import struct
 from pointsman.values import ArtifactType, Moment, Step, TargetName, Version
 from pointsman.workspace import Workspace
 
 Blob = Literal["present", "missing", "altered", "unknown", "not asked"]
 
 
-@struct(frozen=True)
-class Period:
+class Period(Struct, frozen=True):
     """A time that main pointed to a version; `to` is None for now."""
 
     from_: Step
     to: Step | None
 
 
-@struct(frozen=True)
-class ShownEvidence:
+class ShownEvidence(Struct, frozen=True):
     """What somebody found out about a version."""
 
     name: str
@@ -43,8 +42,7 @@ class ShownEvidence:
     path: str
 
 
-@struct(frozen=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """One recorded version, and what became of it."""
 
     version: Version

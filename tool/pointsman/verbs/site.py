@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Annotated, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman import __version__
 from pointsman.errors import Fault, Problem
@@ -35,7 +37,6 @@ from pointsman.shipping.pulls import Pull, is_stale, reference, seen_pulls
 from pointsman.state.names import Target
 from pointsman.state.objects import Change, Commit, Oid
 from pointsman.state.paths import path_kind, target_of
-from pointsman.struct import struct
 from pointsman.values import Count
 from pointsman.verbs import status as status_verb
 from pointsman.verbs.audit import in_batches
@@ -49,8 +50,7 @@ _TEMPLATES = ("page.html", "site.html", "site_overview.html", "site_target.html"
 _PARTS = ("page.css", "site.css", "site.js")
 
 
-@struct(frozen=True)
-class Site:
+class Site(Struct, frozen=True):
     """What a site has become."""
 
     directory: str

@@ -9,6 +9,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
@@ -17,7 +19,6 @@ from pointsman.serving.outcomes import CallResult, LeftRing, Synced, SyncedAt, S
 from pointsman.serving.seen import Seen
 from pointsman.state.names import Target
 from pointsman.state.place import Place
-from pointsman.struct import members, replace
 from pointsman.verbs.sync_place import DID
 from pointsman.verbs.sync_target import Orders
 from pointsman.verbs.sync_together import Together, Try
@@ -113,7 +114,7 @@ def _at_all(tries: Sequence[Try], target: Target) -> SyncedTarget:
 
 
 def _at(place: Place, each: SyncedTarget) -> SyncedAt:
-    same: Mapping[str, Any] = {name: getattr(each, name) for name in members(SyncedAt) if name != "place"}
+    same: Mapping[str, Any] = {name: getattr(each, name) for name in SyncedAt.__struct_fields__ if name != "place"}
     return SyncedAt(place.name, **same)
 
 

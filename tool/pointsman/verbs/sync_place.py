@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from pointsman.errors import Blocked, Bug, Fault, MovedFirst, Problem, Refused, Unreachable
 from pointsman.gate.lineage import Step
 from pointsman.gate.unmounted import serves_from_store, unmounted
@@ -30,7 +32,6 @@ from pointsman.state.objects import Entry, Oid
 from pointsman.state.place import Place
 from pointsman.store.base import Held
 from pointsman.store.vacant import is_bare
-from pointsman.struct import replace
 from pointsman.verbs.sync_claim import ClaimedTargets
 from pointsman.verbs.sync_target import Did, Orders, Targets
 from pointsman.workspace import Workspace

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from pointsman.errors import Fault, Problem
 from pointsman.gate.gate import Gate
@@ -32,8 +33,7 @@ from pointsman.store.open import open_store
 from pointsman.values import told
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(Struct, frozen=True):
     """What sync may do."""
 
     dry_run: bool = False
@@ -43,8 +43,7 @@ class Orders:
     stopped: Callable[[], bool] = lambda: False  # asked between two pointers
 
 
-@dataclass(frozen=True, slots=True)
-class Did:
+class Did(Struct, frozen=True):
     """What was done, or found, for one target."""
 
     outcome: SyncOutcome

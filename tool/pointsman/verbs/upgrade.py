@@ -8,8 +8,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Literal
+
+from msgspec import Struct
 
 from pointsman import __version__
 from pointsman.errors import Problem
@@ -23,7 +24,6 @@ from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, Entry, Oid, object_id
-from pointsman.struct import struct
 from pointsman.values import CommitId
 from pointsman.workspace import Workspace
 
@@ -36,8 +36,7 @@ _LONGEST = 2000  # lines of a file that are compared
 Outcomes = Literal["replaced", "added", "deleted", "kept"]
 
 
-@struct(frozen=True)
-class UpgradedFile:
+class UpgradedFile(Struct, frozen=True):
     """What became of one generated file."""
 
     path: str
@@ -46,8 +45,7 @@ class UpgradedFile:
     changed_there: Annotated[str | None, "of a kept file: what the new version changes, as a diff"] = None
 
 
-@struct(frozen=True)
-class Upgraded:
+class Upgraded(Struct, frozen=True):
     """What an upgrade changes. Nothing to do: no file and no commit."""
 
     from_: Annotated[str | None, "the version before; null: not known"]
@@ -58,8 +56,7 @@ class Upgraded:
     next: Annotated[str | None, "what to do with the branch"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(Struct, frozen=True):
     """What a commit of main needs: `files` are the paths to write or to delete."""
 
     before: str | None

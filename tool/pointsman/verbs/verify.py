@@ -6,11 +6,11 @@ import os
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from pointsman.errors import Blocked, Fault, Problem, Unreachable
 from pointsman.gate.documents import Documents
@@ -24,7 +24,6 @@ from pointsman.retention.ripe import Tombstones
 from pointsman.settings import Settings
 from pointsman.state.names import Pattern, Target, is_name, is_version
 from pointsman.store.processes import cores, in_processes
-from pointsman.struct import struct
 from pointsman.values import ArtifactType, Count, Moment, TargetName, ToldFault, Version, told
 from pointsman.workspace import Workspace
 
@@ -33,8 +32,7 @@ _MANY = 2048  # from so many blobs on, reading them is shared by several process
 _Slot = tuple[Target, str, str]  # target, type, version
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """Which blobs: those that are current, or `every` recorded one; of these one shard (i, n), of that a sample."""
 
     every: bool = False
@@ -43,8 +41,7 @@ class Choice:
     repair_from: str = ""  # a directory or a URL that may have what is missing
 
 
-@struct(frozen=True)
-class GoneVersion:
+class GoneVersion(Struct, frozen=True):
     """A version without bytes, as its tombstone allows."""
 
     target: TargetName
@@ -53,8 +50,7 @@ class GoneVersion:
     retired_at: Moment
 
 
-@struct(frozen=True)
-class RepairedVersion:
+class RepairedVersion(Struct, frozen=True):
     """A version whose blob was missing and is back."""
 
     target: TargetName
@@ -63,8 +59,7 @@ class RepairedVersion:
     uri: str
 
 
-@struct(frozen=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """What was read again, and what of it is not as it should be."""
 
     blobs: Annotated[Count, "how many were read or should have been; not those that are `retired`"]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import random
 import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Generator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from pointsman.errors import Bug, MovedFirst, Problem, Unreachable
 from pointsman.outcome import Outcome
@@ -86,7 +88,7 @@ def wait(
             states = ", ".join(f"{each.target} ({_standing(each, instances)})" for each in lacking)
             code = 3 if any(each.serving == "unknown" for each in lacking) else MovedFirst.exit_code
             says = f"after {seconds:g} s serving does not have what main has: {states}"
-            return replace(outcome, exit_code=code, notes=(*outcome.notes, says))
+            return dataclasses.replace(outcome, exit_code=code, notes=(*outcome.notes, says))
         pause(min(rest, left))
         rest = min(2 * rest, EVERY)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Brand:
+class Brand(Struct, frozen=True):
     """One of the two.
 
     `binds_admins`: the member of a branch protection that holds administrators to it. `folder`: that of its workflows.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from pointsman.forge.address import LOOPBACK, checked, path_on
 from pointsman.forge.credentials import git_environment, token_in
@@ -19,8 +20,7 @@ from pointsman.forge.gitea.brand import Brand
 _NAMED = re.compile(r"/?(?P<owner>[A-Za-z0-9._-]+)/(?P<name>[A-Za-z0-9._-]+?)(\.git)?/?")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """One repository on one server. `server` is its web address, with no trailing slash."""
 
     server: str

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.forge.address import checked, path_on
 
@@ -15,8 +16,7 @@ TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")  # the first one that is set is used, as i
 _NAME = r"[A-Za-z0-9._-]+"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """One repository on one GitHub. `server` is its web address, with no trailing slash."""
 
     server: str

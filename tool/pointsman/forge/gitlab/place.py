@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
 
 from pointsman.forge import credentials
 from pointsman.forge.address import checked, path_on
@@ -21,8 +22,7 @@ _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _PATH = re.compile(rf"{_NAME}(?:/{_NAME})+")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """One project on one GitLab. `server` is its web address, `path` the project's with all its groups."""
 
     server: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import get_args
+
+from msgspec.structs import replace
 
 from pointsman.errors import Fault
 from pointsman.gate.documents import retired_by
@@ -35,7 +36,6 @@ from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
-from pointsman.struct import replace as with_fields
 
 
 class Report:
@@ -84,7 +84,7 @@ class Report:
             states = [(each, Target.parse(each.target)) for each in self._events if each.kind in STATES]
             times.look_ahead(sorted({target for _, target in states}))
             known = {id(each): times.of(each.commit, target) for each, target in states}
-            self._events = [with_fields(each, rings=known.get(id(each))) for each in self._events]
+            self._events = [replace(each, rings=known.get(id(each))) for each in self._events]
         return Audit(
             main=self._main,
             since=self._since,

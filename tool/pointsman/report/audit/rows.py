@@ -6,7 +6,8 @@ Names, subjects and reasons come from outside: `shown` makes what a screen would
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.history.signatures import Signature
 from pointsman.report.audit.value import Audit, AuditedEvent, LandedFault, RetiredVersion, Told
@@ -21,8 +22,7 @@ SIGNERS = ("signer", "key", "commits")
 _LONG = 400  # characters of a reason or of what is wrong
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """One part of the report: its heading, what its columns are, and its rows; what is `usual` may be folded away."""
 
     title: str

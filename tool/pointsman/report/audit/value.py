@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
 from typing import Annotated, Literal
+
+from msgspec import Struct
 
 from pointsman.history.events import Now, ToldEvent
 from pointsman.history.signatures import Signature
 from pointsman.serving.outcomes import ToldClaim
-from pointsman.struct import struct
 from pointsman.values import ArtifactType, CommitId, Count, Moment, TargetName, ToldFault, Version
 
 AuditedKind = Literal["ship", "restore", "removal", "edit", "hold", "release"]
 
 
-@struct(frozen=True)
-class DatedCommit:
+class DatedCommit(Struct, frozen=True):
     """A commit of main, and when it came into force."""
 
     commit: CommitId
     at: Moment
 
 
-@struct(frozen=True)
-class Period:
+class Period(Struct, frozen=True):
     """The first and the last commit judged."""
 
     first: DatedCommit
     last: DatedCommit
 
 
-@struct(frozen=True)
-class Told:
+class Told(Struct, frozen=True):
     """The part of the history that a report tells, both ends included; null: without an end."""
 
     since: Moment | None
@@ -40,8 +37,7 @@ class Told:
     outside: Annotated[Count, "faults of commits outside of it that no commit accepts, and that are not told"]
 
 
-@struct(frozen=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """How many events of each kind there were, and what was unusual."""
 
     ship: Count
@@ -55,18 +51,16 @@ class Counts:
     broken: Annotated[Count, "faults that no commit accepts"]
 
 
-@struct(frozen=True)
-class AuditedEvent(ToldEvent):
+class AuditedEvent(ToldEvent, frozen=True, kw_only=True):
     """An event as an audit tells it."""
 
     kind: AuditedKind
     now: Now = None
-    subject: Annotated[str, "the first line of the commit's message"] = field(kw_only=True)
+    subject: Annotated[str, "the first line of the commit's message"]
     signature: Annotated[Signature | None, "of the commit, where [audit] asks for signatures"] = None
 
 
-@struct(frozen=True)
-class LandedFault(ToldFault):
+class LandedFault(ToldFault, frozen=True):
     """A fault of a commit of main, or of main as a whole, of which no commit is told."""
 
     accepted: Annotated[bool, "the commit accepts this fault by name"]
@@ -78,8 +72,7 @@ class LandedFault(ToldFault):
     reason: Annotated[str | None, "why it is accepted"] = None
 
 
-@struct(frozen=True)
-class Person:
+class Person(Struct, frozen=True):
     """How many commits someone made, and how many were committed or merged by the same."""
 
     who: str
@@ -87,8 +80,7 @@ class Person:
     committed: Annotated[Count, "commits; after a squash, merged"]
 
 
-@struct(frozen=True)
-class Signer:
+class Signer(Struct, frozen=True):
     """Who signed so many commits, with which key."""
 
     signer: str
@@ -96,8 +88,7 @@ class Signer:
     commits: Count
 
 
-@struct(frozen=True)
-class Signed:
+class Signed(Struct, frozen=True):
     """What had to be signed, and what of it is."""
 
     allowed_signers: Annotated[str, "the file on main"]
@@ -107,8 +98,7 @@ class Signed:
     signers: Sequence[Signer]
 
 
-@struct(frozen=True)
-class RetiredVersion:
+class RetiredVersion(Struct, frozen=True):
     """A version that has a tombstone on main, by whom and since when."""
 
     target: TargetName
@@ -123,8 +113,7 @@ class RetiredVersion:
     committer: str
 
 
-@struct(frozen=True)
-class OpenClaim:
+class OpenClaim(Struct, frozen=True):
     """A claim of break-glass that has not ended, and where it stands."""
 
     target: TargetName
@@ -132,8 +121,7 @@ class OpenClaim:
     claim: ToldClaim
 
 
-@struct(frozen=True)
-class Audit:
+class Audit(Struct, frozen=True):
     """Everything that an audit found."""
 
     main: CommitId

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from pointsman.artifact import metrics
 from pointsman.artifact.content import Content, Rows
 from pointsman.artifact.own_content import Own
@@ -12,7 +14,6 @@ from pointsman.guardrails.comparison import MEASURES
 from pointsman.report.review.value import ChangedValue, Figures, Pair, Ranked, RankedBefore, ReviewedType
 from pointsman.state.documents import Record
 from pointsman.state.strict_json import shown
-from pointsman.struct import replace
 
 SHOWN = 20  # ids of a list
 

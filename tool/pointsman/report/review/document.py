@@ -6,8 +6,10 @@ Its shape: `schemas/output/review.schema.json`; the metrics: docs/review.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.artifact.content import Content
 from pointsman.errors import Fault
@@ -42,7 +44,6 @@ from pointsman.state.documents import HOLD_ON_ALL, Hold, Manifest, Record, read_
 from pointsman.state.names import Target, short
 from pointsman.state.objects import Oid
 from pointsman.state.ring import NOT_SOAKED
-from pointsman.struct import replace
 from pointsman.values import HoldTerms, JudgedFault, judged
 
 _PAST = 12  # ships of a target whose counts are shown
@@ -107,8 +108,7 @@ def _unusual(target: ReviewedTarget) -> int:
     return 3 if target.is_stopped else 2 if target.faults else 1 if target.kind not in ("ship", "unchanged") else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Describing:
+class _Describing(Struct, frozen=True):
     """What every target's description needs."""
 
     gate: Gate

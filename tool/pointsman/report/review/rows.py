@@ -6,7 +6,8 @@ Ids, reasons and titles come from outside: `shown` makes what a screen would obe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.guardrails.comparison import MEASURES
 from pointsman.report.review.value import Figures, Pair, Review, ReviewedHold, ReviewedTarget, Side, Undoes
@@ -20,8 +21,7 @@ NOTHING = "nothing"
 _OVERLAPS = ("jaccard_20", "neighbor_overlap", "overlap_20", "tag_overlap")  # what stands for "the same at the top"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One changed slot of one target, as the table of targets has it."""
 
     target: str
@@ -116,8 +116,7 @@ def facts(target: ReviewedTarget, slot: str) -> Iterator[tuple[str, str]]:
         yield "contents", f"not available: {shown(about.not_available, 300)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Trend:
+class Trend(Struct, frozen=True):
     """What one slot had in the last ships, and what this change makes of it."""
 
     counts: tuple[float, ...]  # oldest first, this change last

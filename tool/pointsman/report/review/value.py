@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Annotated, Literal
 
+from msgspec import Struct
+
 from pointsman.serving.ring_state import RingState
-from pointsman.struct import struct
 from pointsman.values import (
     Approvals,
     CommitId,
@@ -30,16 +31,14 @@ Place = Annotated[int, Shape(minimum=1)]
 Ids = Annotated[Sequence[str] | None, Shape(most=20)]
 
 
-@struct(frozen=True)
-class Window:
+class Window(Struct, frozen=True):
     """The days that a version was built from."""
 
     start: str
     end: str
 
 
-@struct(frozen=True)
-class Side:
+class Side(Struct, frozen=True):
     """What is recorded of a version before or after the change."""
 
     version: Version
@@ -52,8 +51,7 @@ class Side:
     summary: Mapping[str, int]
 
 
-@struct(frozen=True)
-class Ranked:
+class Ranked(Struct, frozen=True):
     """An item at the top now, and the place that it had."""
 
     id: str
@@ -62,8 +60,7 @@ class Ranked:
     was_rank: Count | None
 
 
-@struct(frozen=True)
-class RankedBefore:
+class RankedBefore(Struct, frozen=True):
     """An item at the top before, and the place that it has now."""
 
     id: str
@@ -72,8 +69,7 @@ class RankedBefore:
     is_rank: Count | None
 
 
-@struct(frozen=True)
-class ChangedValue:
+class ChangedValue(Struct, frozen=True):
     """A single value of a user's own type, such as a dimension, before and after, as JSON text, cut if long."""
 
     place: str
@@ -81,8 +77,7 @@ class ChangedValue:
     is_: Annotated[str | None, "null: it is not there"]
 
 
-@struct(frozen=True)
-class ReviewedType:
+class ReviewedType(Struct, frozen=True):
     """One artifact type before and after; lists are of its contents, each as long as it is worth showing."""
 
     was: Side | None
@@ -125,8 +120,7 @@ class ReviewedType:
                 yield name, shown, max(0, (count or 0) - len(shown))
 
 
-@struct(frozen=True)
-class GuardrailFigure:
+class GuardrailFigure(Struct, frozen=True):
     """What a guardrail measured of a type, or of the whole manifest."""
 
     rule: str
@@ -137,8 +131,7 @@ class GuardrailFigure:
     says: str
 
 
-@struct(frozen=True)
-class Undoes:
+class Undoes(Struct, frozen=True):
     """What a restore undoes, the state that it goes back to, and the versions that it takes out."""
 
     commit: CommitId | None
@@ -149,8 +142,7 @@ class Undoes:
     lost: Mapping[str, Version]
 
 
-@struct(frozen=True)
-class PastShip:
+class PastShip(Struct, frozen=True):
     """What an earlier ship had of a type."""
 
     commit: CommitId
@@ -158,8 +150,7 @@ class PastShip:
     items: Count
 
 
-@struct(frozen=True)
-class ReviewedTarget:
+class ReviewedTarget(Struct, frozen=True):
     """What the change means for one target."""
 
     target: TargetName
@@ -183,8 +174,7 @@ class ReviewedTarget:
         return any(not fault.accepted for fault in self.faults)
 
 
-@struct(frozen=True)
-class ReviewedHold:
+class ReviewedHold(Struct, frozen=True):
     """What the change does to one hold; None for none, or for one that cannot be read."""
 
     target: Annotated[str, "tenant/surface, or all"]
@@ -192,8 +182,7 @@ class ReviewedHold:
     is_: HoldTerms | None
 
 
-@struct(frozen=True)
-class ReviewedEvidence:
+class ReviewedEvidence(Struct, frozen=True):
     """Evidence that is demanded about one version: what is there, or that there is none."""
 
     target: TargetName
@@ -204,8 +193,7 @@ class ReviewedEvidence:
     says: Annotated[str, "why it does not do"]
 
 
-@struct(frozen=True)
-class ReviewedRing:
+class ReviewedRing(Struct, frozen=True):
     """What a ring shows of a target, before the change."""
 
     target: TargetName
@@ -216,8 +204,7 @@ class ReviewedRing:
     says: Annotated[str | None, "why it cannot be read"] = None
 
 
-@struct(frozen=True, kw_only=True)
-class Review:
+class Review(Struct, frozen=True, kw_only=True):
     """What a change means for those who get the recommendations."""
 
     verdict: Annotated[str, "one line: what this is, or what stops it"]

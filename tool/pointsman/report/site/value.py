@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pointsman.report.audit.value import LandedFault
 from pointsman.values import PullRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """What all pages have in common: the repository, and where its forge shows a commit ("" where nobody can tell)."""
 
     name: str
@@ -18,8 +18,7 @@ class Place:
     tool: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """A label and what is told under it, with the page that it leads to, or ""."""
 
     label: str
@@ -27,8 +26,7 @@ class Fact:
     leads: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """An open pull request, and why it is not merged."""
 
     reference: PullRequest
@@ -39,8 +37,7 @@ class Waiting:
     why: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """One event of a target. `back`: the command that goes back to it, "" where there is none, as `stands` says."""
 
     at: str
@@ -53,8 +50,7 @@ class Moment:
     stands: str
 
 
-@dataclass(frozen=True, slots=True)
-class TargetNow:
+class TargetNow(Struct, frozen=True):
     """What a target's page says of now. It changes only where something has happened."""
 
     target: str
@@ -66,8 +62,7 @@ class TargetNow:
     pulls: Sequence[Waiting]
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """What audit finds in the commits of main, up to one of them. `by`: the settings, signers and tool that judged."""
 
     by: str
