@@ -1276,6 +1276,12 @@ def test_what_a_gc_had_set_aside_when_it_died_comes_back_or_goes_with_the_next(s
     aside.parent.mkdir(parents=True)
     there.rename(aside)
     git(shop.desk, "rm", "-q", str(tombstone))
+    git(shop.desk, "commit", "-q", "-m", "it is needed after all")
+    git(shop.desk, "push", "-q", "origin", "HEAD:refs/heads/back")
+    assert collected(shop, delete=True).document["purged"] == 0
+    assert [path.parts[-5] for path in trash(shop)] == ["2030-03-17"], "whoever takes it back may count on it again"
+    aside.parent.mkdir(parents=True)
+    trash(shop)[0].rename(aside)
     commit(shop, NOW)
     document = collected(shop, delete=True).document
     assert (document["restored"], document["purged"], place(shop, old).exists()) == (1, 0, True)

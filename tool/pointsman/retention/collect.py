@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from heapq import merge
-from itertools import chain, compress, count, islice
+from itertools import chain, compress, count, filterfalse, islice
 from operator import not_
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -28,13 +29,24 @@ from pointsman.retention.recorded import Recorded
 from pointsman.retention.served import recorded_by_pipelines
 from pointsman.retention.stored import Blobs, Stored
 from pointsman.retention.survey import Survey, survey
-from pointsman.retention.trash import TRASH, is_over, place_in_trash, place_of_going, put_back, read_place, slot_of
+from pointsman.retention.trash import (
+    TRASH,
+    is_over,
+    is_set_aside,
+    place_in_trash,
+    place_of_going,
+    put_back,
+    read_place,
+    slot_of,
+)
 from pointsman.store.base import Store
 from pointsman.store.parallel import ask_all
 from pointsman.timeouts import store_timeout
 
 FEWEST = 20  # blobs from which on a share means something
 _DEPTH = TRASH.count("/") + 1  # names of a key up to the day
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 FRESH = 60.0  # seconds for which a look is good enough to delete what nothing brings back
 
 
@@ -194,7 +206,7 @@ class Collector:
             place = place_in_trash(blob.key, self.now)
             return blob if self.store.move(blob.key, place, blob.size, lambda: marker.lives) else None
 
-        for blob in ask_all(take, blobs, at_once=self.store.at_once):
+        for blob in self._each(take, blobs):
             if blob is not None:
                 run.taken.add(blob.key, blob.size, blob.written)
                 if blob.version in self.orders.no_trash:
@@ -213,10 +225,12 @@ class Collector:
 
     def _purge(self, run: Run, views: Sequence[View]) -> None:
         """Delete what has been in the trash for long enough, and what was to go for good."""
-        due = chain(self._due(run, views), run.for_good)
+        aside = filter(_was_set_aside, run.found.trash)
+        due = chain(filterfalse(_was_set_aside, self._due(run, views)), run.for_good)
         try:
-            while some := list(islice(due, MOST)):
-                self._purge_some(run, some)
+            for each in (aside, due):  # nothing more is set aside where what is cannot be deleted
+                while some := list(islice(each, MOST)):
+                    self._purge_some(run, some)
         except Problem as problem:
             raise Unfinished(run, problem) from problem
 
@@ -260,9 +274,14 @@ class Collector:
         """Move objects from a key to another. Whether each was there."""
 
         def move(each: tuple[str, str, int]) -> bool:
-            return self.store.move(*each, lambda: True)
+            return each[0] == each[1] or self.store.move(*each, lambda: True)
 
-        return list(ask_all(move, moves, at_once=self.store.at_once))
+        return list(self._each(move, moves))
+
+    def _each(self, move: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
+        """Many moves at once, after the first alone: a store that refuses deletes keeps one copy and not eight."""
+        yield from map(move, items[:1])
+        yield from ask_all(move, items[1:], at_once=self.store.at_once)
 
     def _due(self, run: Run, views: Sequence[View]) -> Iterator[Stored]:
         return (each for each in run.found.trash if self._is_due(each) and not _may_come_back(each, views))
@@ -281,6 +300,10 @@ class Unfinished(Exception):
         super().__init__(str(problem))
         self.run = run
         self.problem = problem
+
+
+def _was_set_aside(each: Stored) -> bool:
+    return is_set_aside(each.key)
 
 
 def _key(each: Stored) -> str:

@@ -46,8 +46,16 @@ def place_in_trash(key: str, now: float) -> str:
 
 
 def place_of_going(place: str, run: str) -> str:
-    """Where a blob that has this place in the trash is while a run of gc looks whether it may be purged."""
-    return f"{TRASH}{_GOING}{run}-{place.removeprefix(TRASH)}"
+    """Where a blob that has this place in the trash is while a run of gc looks whether it may be purged.
+
+    What another run has set aside stays where it is: nobody counts on that any more.
+    """
+    return place if is_set_aside(place) else f"{TRASH}{_GOING}{run}-{place.removeprefix(TRASH)}"
+
+
+def is_set_aside(place: str) -> bool:
+    """Whether a run of gc that was to purge it has moved a blob here."""
+    return place.startswith(f"{TRASH}{_GOING}")
 
 
 def read_place(place: str) -> tuple[date | None, str] | None:

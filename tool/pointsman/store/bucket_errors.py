@@ -82,7 +82,8 @@ def _refused(status: int, code: str, scheme: Scheme, bucket: str) -> tuple[str, 
     if code in _ARCHIVED:
         return f"it is archived ({answer}): restore it, or move it to a class of storage that can be read", "lasting"
     if status == 403:
-        return f"no permission ({answer}): the credentials must allow to read, list and write objects there", "lasting"
+        may = "read, list and write objects there, and to delete them where gc or sync --prune does"
+        return f"no permission ({answer}): the credentials must allow to {may}", "lasting"
     if status in (409, 412):
         return f"the store reports a conflict ({answer}) and nothing shows who won: run the command again", "occupied"
     if status == 501 or code == "NotImplemented":

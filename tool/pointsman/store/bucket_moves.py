@@ -56,7 +56,10 @@ class Moves(Requests):
             raise Unreachable(f"{self.url}/{to} is not the copy that was asked for: {self.url}/{key} stays where it is")
         if not still():
             return False
-        self.remove(key)
+        try:
+            self.remove(key)
+        except Unreachable as trouble:
+            raise type(trouble)(f"{trouble}. A copy of it is at {self.url}/{to} by now") from trouble
         return True
 
     def keeps_versions(self, key: str) -> Literal["yes", "no", "unknown"]:
