@@ -296,7 +296,7 @@ def test_the_page_of_a_target_on_a_site_tells_what_each_ring_has_and_waits_for(s
             site.site(shop.workspace(repo), str(shop.root / "site"))
         return (shop.root / "site" / "targets" / f"{GROCER}.html").read_text()
 
-    assert f"in-sync; it has {shop.main[:12]}</td>" in page()
+    assert f"in-sync; it has {shop.main[:12]}, since 2030-03-17T17:46:40Z</td>" in page()
     waits = f"{shop.main[:12]} waits until 2030-03-17T19:46:40Z"
     assert f"in-sync; it has {first[:12]}, since 2030-03-17T17:46:40Z; {waits}" in page()
     shop.pass_over(later=2 * HOUR)

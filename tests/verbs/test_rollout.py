@@ -229,7 +229,7 @@ def test_what_was_wrong_before_it_is_no_reason_to_go_back(tmp_path: Path, server
 @pytest.mark.slow
 def test_what_is_wrongly_asked_is_one_sentence(shop: Rolling, capsys: pytest.CaptureFixture[str]) -> None:
     for words, says in (
-        (["grocer/hoem"], "main never had a manifest of grocer/hoem"),
+        (["grocer/hoem"], "grocer/hoem was never shipped here: did you mean grocer/home?"),
         (["nobody/*"], "no target on main matches nobody/*"),
     ):
         assert main(["-C", str(shop.desk), "rollout", *words]) == 2

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pointsman.verbs.hold import HoldChange, HoldChanges, Request
     from pointsman.workspace import Workspace
 
+_SHOWN = 3  # rings that are still given something
 _YES = "With a pattern and --now: do not ask on a terminal."
 
 
@@ -46,8 +47,9 @@ def hold(
 ) -> Answer:
     """Stop ships of a target, or of all targets, for some time.
 
-    Restores still pass. The hold works as soon as it is on main. 'bookshop/*' means every target of bookshop, each with
-    a hold of its own; 'all' is one hold on everything, also on targets that come later.
+    Restores still pass. The hold works as soon as it is on main. What is on main already still goes on from ring to
+    ring: rollback stops that. 'bookshop/*' means every target of bookshop, each with a hold of its own; 'all' is one
+    hold on everything, also on targets that come later.
     """
     from pointsman.verbs import hold as verb
 
@@ -119,7 +121,22 @@ def render_many(told: HoldChanges) -> str:
 
 
 def render(told: HoldChange) -> str:
-    """What became of the hold, whether it binds already, and what to do next."""
+    """What became of the hold, whether it binds already, what to do next, and what no hold stops."""
+    rings: dict[tuple[str, str, str | None], list[str]] = {}
+    for each in told.goes_on or ():
+        rings.setdefault((each.target, each.ring, each.has), []).append(f"{short(each.commit)} {each.says}")
+    left = len(rings) - _SHOWN
+    more = [f"  … and {left} more: pointsman rollout"] if left > 0 else []
+    return "\n".join([_line(told), *(_still(*of, gets) for of, gets in list(rings.items())[:_SHOWN]), *more])
+
+
+def _still(target: str, ring: str, has: str | None, gets: Sequence[str]) -> str:
+    to = f" --to {short(has)}" if has else ""
+    stop = f"pointsman rollback {target}{to} --now --reason TEXT"
+    return f"  {target}: {ring} still gets what is on main: {', '.join(gets)}; only this stops it: {stop}"
+
+
+def _line(told: HoldChange) -> str:
     if told.outcome in ("refused", "failed"):
         why = [told.says or "", *(f"\n  {fault}" for fault in told.faults or ())]
         return f"{'everything' if told.target == 'all' else told.target}: {told.outcome}: {''.join(why).lstrip()}"

@@ -177,7 +177,8 @@ def standing(each: TargetState) -> str:
     late = each.instances.behind if each.instances is not None else 0
     more += [f"{late} instances behind"] if late else []
     more += [f"{at.place} is {at.serving}" for at in each.places or ()]
-    more += [f"{ring.ring} waits with {ring.due.commit[:_SHOWN]}" for ring in each.rings or () if ring.due]
+    waiting = [ring for ring in each.rings or () if ring.waits_for != "nothing"]
+    more += [f"{ring.ring} waits with {ring.due.commit[:_SHOWN]}" for ring in waiting if ring.due]
     return "; ".join([f"serving is {each.serving}{commit}", *more])
 
 

@@ -7,8 +7,8 @@ A restore is due at once where the ring has what it takes out. Nothing else ever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
@@ -66,13 +66,15 @@ class Due(Generic[_State]):
     """What a ring is due now, and what comes next.
 
     `state`: None if it is due nothing. `waits_for`: why `coming` is not due yet; "nothing" if nothing is to come.
-    `at`: when it is, in seconds since 1970, if only time is missing and nothing else happens.
+    `at`: when it is, in seconds since 1970, if only time is missing and nothing else happens. `then`: what waits and is
+    newer than `coming`, oldest first, each as its own `coming`.
     """
 
     state: _State | None
     waits_for: Waits = "nothing"
     coming: _State | None = None
     at: int | None = None
+    then: tuple[Due[_State], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +140,13 @@ def _waits(
     return ("nothing", None) if ring.passes(step) else ("check", None)
 
 
-def _with_next(state: _State | None, waiting: Collection[Due[_State]]) -> Due[_State]:
+def _with_next(state: _State | None, waiting: Sequence[Due[_State]]) -> Due[_State]:
     """`state` now, and of those that wait the one whose time comes first; else the newest."""
     if not waiting:
         return Due(state)
     first = min(waiting, key=lambda each: (each.at is None, each.at or 0))
-    return Due(state, first.waits_for, first.coming, first.at)
+    newer = [each for each in waiting if each.coming and first.coming and each.coming.place < first.coming.place]
+    return Due(state, first.waits_for, first.coming, first.at, tuple(newer[::-1]))
 
 
 class TakenOut(Struct, frozen=True):

@@ -36,27 +36,33 @@ class RingState(Struct, frozen=True):
 
     ring: str
     commit: Annotated[CommitId | None, "the commit whose state it has; null: none that main ever had"]
-    given_at: Annotated[Moment | None, "when sync gave it that; null: nobody wrote that down"]
-    due: DueState | None
+    given_at: Annotated[
+        Moment | None, "when sync gave it that; null: nobody wrote that down, or of very many targets nobody looked"
+    ]
+    due: Annotated[DueState | None, "what comes next; with waits_for nothing the next sync gives it"]
     waits_for: Literal["time", "check", "stop", "nothing"]
     checks: Sequence[CheckSaid]
+    then: Annotated[Sequence[DueState] | None, "newer ones that wait, oldest first; left out if none"] = None
 
 
 def ring_state(
     name: str, has: Step | None, given_at: int | None, due: Due[Step] | None, checks: Sequence[CheckSaid] = ()
 ) -> RingState:
-    """The same as a value. `due`: None if the ring follows main. `given_at`: seconds since 1970."""
-    coming, waits = (due.coming, due.waits_for) if due is not None else (None, "nothing")
+    """The same as a value. `due`: None if it is due nothing. `given_at`: seconds since 1970."""
+    coming, waits, newer = (due.coming, due.waits_for, due.then) if due is not None else (None, "nothing", ())
     if due is not None and due.state is not None and (has is None or due.state.place < has.place):
+        newer = (due, *newer) if coming is not None else ()
         coming, waits = due.state, "nothing"  # sync gives it
     at = due.at if due is not None and coming is due.coming else None
+    then = [DueState(each.coming.oid, _moment(each.at)) for each in newer if each.coming is not None]
     return RingState(
         name,
         has.oid if has is not None else None,
-        rfc3339(given_at) if given_at is not None else None,
-        DueState(coming.oid, rfc3339(at) if at is not None else None) if coming is not None else None,
+        _moment(given_at),
+        DueState(coming.oid, _moment(at)) if coming is not None else None,
         "nothing" if coming is None else waits,
         list(checks),
+        then or None,
     )
 
 
@@ -76,3 +82,7 @@ def _known(check: Check, verdicts: Verdicts, step: Step, now: int) -> CheckSaid:
     return CheckSaid(
         check.name, found.verdict, found.value, f"it {verb} at {rfc3339(found.at)}, {check.wants} demanded"
     )
+
+
+def _moment(seconds: int | None) -> str | None:
+    return rfc3339(seconds) if seconds is not None else None

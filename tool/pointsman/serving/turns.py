@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from msgspec.structs import replace
+
 from pointsman.errors import Blocked, MovedFirst, Unreachable
 from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Lineage, Step
@@ -15,7 +17,7 @@ from pointsman.rollout.due import Due
 from pointsman.serving.given import given_states, note_given
 from pointsman.serving.outcomes import Waiting
 from pointsman.serving.pointers import open_place
-from pointsman.serving.ring_state import RingState, known_checks, ring_state
+from pointsman.serving.ring_state import CheckSaid, RingState, known_checks, ring_state
 from pointsman.serving.verdicts import Verdicts, verdicts_of
 from pointsman.settings import Settings
 from pointsman.state.documents import rfc3339
@@ -31,6 +33,14 @@ def told_wait(due: Due[Step]) -> Waiting | None:
     if due.waits_for == "nothing" or due.coming is None:
         return None
     return Waiting(due.waits_for, due.coming.oid, rfc3339(due.at) if due.at is not None else None)
+
+
+def _of_first(lineage: Lineage, has: Step | None) -> Due[Step] | None:
+    """What a ring that follows main is due: main's state, if sync may give it; None if it has that."""
+    last = lineage.last
+    if last is None or last.after is None or (has is not None and has.after == last.after) or not last.is_good:
+        return None
+    return Due(last)
 
 
 class Turns:
@@ -96,15 +106,40 @@ class Turns:
                 self._given[key] = self._read(ring, target)
         return self._given[key]
 
-    def state(self, target: Target, held: Held | None, due: Due[Step] | None, *, look: bool) -> RingState:
-        """What the ring has and waits for, as documents tell it. `look`: when it was given that is read, too."""
+    def state(
+        self,
+        target: Target,
+        held: Held | None,
+        due: Due[Step] | None,
+        *,
+        look: bool,
+        kept: bool = False,
+        said: Sequence[CheckSaid] | None = None,
+    ) -> RingState:
+        """What the ring has and waits for, as documents tell it. `look`: when it was given that is read, too.
+
+        `kept`: break-glass holds the target there, so it is due nothing. `said`: what its checks say; None: it is read.
+        """
         ring = next(ring for ring in self._rings if ring.name == self._name)
-        has = self._gate.lineage(self._main, target).having(held.data) if held is not None else None
-        given_at = self.given(ring, target).get(has.oid) if has is not None and look else None
+        lineage = self._gate.lineage(self._main, target)
+        has = lineage.having(held.data) if held is not None else None
+        if due is None and not self.waits(target):
+            due = _of_first(lineage, has)
         coming = due.coming if due is not None else None
-        checks = [self._checks[name] for name in ring.checks] if coming is not None else []
-        said = known_checks(checks, self.verdicts(ring, target), coming, self._now) if checks and coming else ()
-        return ring_state(self._name, has, given_at, due, said)
+        checks = [self._checks[name] for name in ring.checks] if coming is not None and said is None else []
+        if checks and coming:
+            said = known_checks(checks, self.verdicts(ring, target), coming, self._now)
+        found = ring_state(self._name, has, None, None if kept else due, said or ())
+        given = self._given_as(ring, lineage, has) if has is not None and look else None
+        return replace(found, commit=given[0], given_at=rfc3339(given[1])) if given is not None else found
+
+    def _given_as(self, ring: Ring, lineage: Lineage, has: Step) -> tuple[Oid, int] | None:
+        """As what a ring was given the bytes that it has, and when: a restore has those of an earlier commit."""
+        given = self.given(ring, lineage.target)
+        if has.oid in given:
+            return has.oid, given[has.oid]
+        same = (each for each in reversed(list(given)) if lineage.has(each) and lineage.of(each).after == has.after)
+        return next(((each, given[each]) for each in same), None)
 
     def _read(self, ring: Ring, target: Target) -> dict[Oid, int]:
         try:

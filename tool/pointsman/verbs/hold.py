@@ -21,6 +21,7 @@ from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
+from pointsman.report.going_on import GoesOn, going_on
 from pointsman.shipping import pulls
 from pointsman.shipping.branches import hold_branch
 from pointsman.shipping.options import NOT_NOW, check_now, check_words
@@ -76,6 +77,9 @@ class HoldChange(Struct, frozen=True, kw_only=True):
     ] = None
     outcome: Became
     faults: Annotated[Sequence[ToldFault] | None, "of a refused one"] = None
+    goes_on: Annotated[
+        Sequence[GoesOn] | None, "with rings: what is on main already and still reaches one; left out if nothing does"
+    ] = None
 
 
 class HoldChanges(Struct, frozen=True):
@@ -134,7 +138,19 @@ def change_hold(workspace: Workspace, request: Request) -> Outcome[HoldChange]:
     repo = workspace.repo
     repo.skips_tables = True
     repo.refresh()
-    return Outcome(settled(workspace, request, wanted))
+    (done,), notes = with_rings(workspace, request, [settled(workspace, request, wanted)])
+    return Outcome(done, notes=notes)
+
+
+def with_rings(
+    workspace: Workspace, request: Request, done: Sequence[HoldChange]
+) -> tuple[Sequence[HoldChange], tuple[str, ...]]:
+    """The same holds, each with what rings are still given, and notes: what is on main already goes on."""
+    if request.until is None:
+        return done, ()
+    found, notes = going_on(workspace, [each.target for each in done])
+    still = {each.target: [it for it in found if each.target in ("all", it.target)] for each in done}
+    return [replace(each, goes_on=still[each.target] or None) for each in done], notes
 
 
 def wanted_of(request: Request, clock: int) -> Hold | None:

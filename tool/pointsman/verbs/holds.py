@@ -17,7 +17,16 @@ from pointsman.state.documents import HOLD_ON_ALL
 from pointsman.state.names import Pattern, Target
 from pointsman.state.suggest import did_you_mean
 from pointsman.values import HoldTerms, told
-from pointsman.verbs.hold import HoldChange, HoldChanges, Request, held_targets, settled, standing, wanted_of
+from pointsman.verbs.hold import (
+    HoldChange,
+    HoldChanges,
+    Request,
+    held_targets,
+    settled,
+    standing,
+    wanted_of,
+    with_rings,
+)
 from pointsman.workspace import Workspace
 
 _SHOWN = 3  # targets
@@ -53,7 +62,8 @@ def change_holds(
             done.append(_troubled(repo, target, trouble))
             codes.append(trouble.exit_code)
         workspace.progress(f"{done[-1].outcome} {target}")
-    return Outcome(HoldChanges(done), exit_of_many(codes))
+    every, notes = with_rings(workspace, request, done)
+    return Outcome(HoldChanges(every), exit_of_many(codes), notes)
 
 
 def _troubled(repo: Repository, target: str, trouble: Problem) -> HoldChange:

@@ -7,7 +7,7 @@ gets the hold that says so, or goes back to the state before. Of many targets th
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 from msgspec import Struct, field
@@ -15,13 +15,15 @@ from msgspec.structs import replace
 
 from pointsman.errors import Blocked, MovedFirst, NotAllowed, Problem, Refused, Unreachable, trouble_of
 from pointsman.gate.lineage import Step
+from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.targets import choose, current_targets
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.asking import Failure, Waiting, ask, passed_before
+from pointsman.serving.claims import Claims, claims_at
 from pointsman.serving.pointers import open_place
 from pointsman.serving.prometheus import Prometheus
-from pointsman.serving.ring_state import RingState, known_checks, ring_state
+from pointsman.serving.ring_state import RingState, known_checks
 from pointsman.serving.turns import Turns, stopped_by_hold
 from pointsman.serving.verdicts import Verdict, Verdicts, note_verdicts
 from pointsman.settings import SETTINGS_PATH
@@ -31,6 +33,7 @@ from pointsman.state.objects import Oid
 from pointsman.state.ring import Ring, ring_before
 from pointsman.store.base import Held, Store
 from pointsman.store.parallel import ask_all
+from pointsman.trust.keygen import NoKeygen
 from pointsman.values import CommitId, PullRequest, TargetName
 from pointsman.verbs import hold, rollback
 from pointsman.workspace import Workspace
@@ -86,6 +89,9 @@ def rollout(workspace: Workspace, request: Request) -> Outcome[RolledOut]:
     if not settings.rings:
         raise Problem(f"{SETTINGS_PATH} has no [[ring]], so every ship is everywhere at once: docs/rings.md says more")
     targets = choose(head, request.targets) if request.targets else current_targets(head)
+    for target in targets:
+        if head.entry(target.manifest_path) is None and str(target) not in (known := shipped_ever(repo, repo.main)):
+            raise Problem(unknown(target, known))
     repo.expect(len(targets))
     workspace.gate.documents.fetch_ahead(head, targets)
     run = _Run(workspace, targets)
@@ -145,6 +151,7 @@ class _Run:
         self._stores: dict[str, Store] = {}
         self._turns: dict[str, Turns] = {}
         self._held: dict[tuple[str, Target], Held | Blocked | None] = {}
+        self._claims: dict[str, Mapping[Target, Held]] = {}
         for ring in self._settings.rings:
             self._stores[ring.name] = open_place(ring.place)
             self._turns[ring.name] = Turns(self._gate, self._settings, self.main, ring.name, self._now)
@@ -167,6 +174,8 @@ class _Run:
             return
         self._held |= {(ring.name, target): held for target, held in zip(targets, found, strict=True)}
         self._turns[ring.name].look_ahead(targets)
+        with contextlib.suppress(Unreachable):
+            self._claims[ring.name] = claims_at(store)
 
     # looking
 
@@ -174,7 +183,6 @@ class _Run:
         """The rings of a target; with `prometheus`, after asking about what waits."""
         looked = _Looked(target)
         if self._gate.lineage(self.main, target).last is None:
-            looked.problems.append(Problem(f"main never had a manifest of {target}: pointsman log shows what it had"))
             return looked
         for ring in self._settings.rings:
             try:
@@ -190,10 +198,10 @@ class _Run:
             raise held
         lineage = self._gate.lineage(self.main, target)
         has = lineage.having(held.data) if held is not None else None
-        given_at = turns.given(ring, target).get(has.oid) if has is not None else None
+        kept = self._is_kept(ring, target)
         found, due = ring_before(self._settings.rings, ring.name, target), turns.of(target, held)
         if found is None or due is None or due.coming is None:
-            return ring_state(ring.name, has, given_at, due)
+            return turns.state(target, held, due, look=True, kept=kept)
         looked.waits = looked.waits or due.waits_for != "stop"
         checks = [self._settings.checks[name] for name in ring.checks]
         known = turns.verdicts(ring, target)
@@ -210,7 +218,15 @@ class _Run:
             looked.failed += [
                 (waiting, each) for each in known.every if each.verdict == "fail" and each.check in ring.checks
             ]
-        return ring_state(ring.name, has, given_at, due, said)
+        return turns.state(target, held, due, look=True, kept=kept, said=said)
+
+    def _is_kept(self, ring: Ring, target: Target) -> bool:
+        """Whether break-glass holds a target in a ring, so that sync gives it nothing."""
+        claim = self._claims.get(ring.name, {}).get(target)
+        claims = Claims(self._gate, self.main, self._now)
+        with contextlib.suppress(NoKeygen):
+            return claim is not None and claims.judge(ring.place, target, claim.data).holds
+        return False
 
     def _note(self, ring: Ring, target: Target, said: Sequence[Verdict], settled: Sequence[Oid] = ()) -> Verdicts:
         store = self._stores[ring.name]

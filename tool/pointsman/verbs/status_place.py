@@ -33,6 +33,8 @@ from pointsman.store.parallel import ask_all
 from pointsman.trust.keygen import NoKeygen
 from pointsman.values import told
 
+_FEW = 20  # targets; of more that nobody named, when a ring was given what main has is not read
+
 
 class Look(Protocol):
     """One look at main."""
@@ -129,8 +131,9 @@ class PlaceLook:
 
     def at(self, lineage: Lineage) -> Served:
         """What serving has, what is behind it where that is not what main has, and what break-glass says of it."""
-        claim = self._claims.get(lineage.target)
-        return self._at(lineage)._replace(claim=self._standing(lineage.target, claim) if claim is not None else None)
+        there = self._claims.get(lineage.target)
+        claim = self._standing(lineage.target, there) if there is not None else None
+        return self._at(lineage, kept=claim is not None and claim.holds)._replace(claim=claim)
 
     def _standing(self, target: Target, claim: Held) -> Standing:
         look = self._look
@@ -139,7 +142,7 @@ class PlaceLook:
         except NoKeygen as problem:
             return Standing(None, says=str(problem))
 
-    def _at(self, lineage: Lineage) -> Served:
+    def _at(self, lineage: Lineage, *, kept: bool) -> Served:
         look, target = self._look, lineage.target
         if self._store is None:
             return Served("unknown", unread=self._unread)
@@ -150,7 +153,7 @@ class PlaceLook:
             return Served("unknown", unread=str(problem))
         is_main = held is not None and held.data == (look.head.read(target.manifest_path) or b"")
         due = self._due(lineage, held) if not is_main else None
-        ring = self._ring(lineage, held, due)
+        ring = self._ring(lineage, held, due, kept=kept)
         state = due.state if due is not None else lineage.last
         if is_main or (due is not None and held is not None and state is not None and is_manifest(state.after, held)):
             return Served("in-sync", ring=ring)
@@ -186,11 +189,12 @@ class PlaceLook:
         """What a ring is due; None for a place that follows main."""
         return self._turns.of(lineage.target, held) if self._turns is not None and lineage.last is not None else None
 
-    def _ring(self, lineage: Lineage, held: Held | None, due: Due[Step] | None) -> RingState | None:
+    def _ring(self, lineage: Lineage, held: Held | None, due: Due[Step] | None, *, kept: bool) -> RingState | None:
         """What a ring has and waits for; None for a place that is none."""
         if self._turns is None:
             return None
-        return self._turns.state(lineage.target, held, due, look=self._named or due is not None)
+        look = due is not None or self._named or len(self.served) <= _FEW
+        return self._turns.state(lineage.target, held, due, look=look, kept=kept)
 
     def told(self, served: Served) -> ServedAt:
         """The same as documents have it."""

@@ -19,7 +19,7 @@ from pointsman.state.names import Target
 from pointsman.state.ring import Ring, ring_before
 from pointsman.workspace import Workspace
 
-_MOST = 10  # targets; the rings of more would cost more than they tell
+MOST = 10  # targets; the rings of more would cost more than they tell
 _LAST = 3  # ships
 
 
@@ -30,7 +30,7 @@ def in_rings(workspace: Workspace, targets: Sequence[str]) -> list[ReviewedRing]
     if not settings.rings or workspace.offline:
         return None
     rings = [_Ring(workspace, settings, ring) for ring in settings.rings]
-    lineages = (gate.lineage(repo.main, Target.parse(each)) for each in targets[:_MOST])
+    lineages = (gate.lineage(repo.main, Target.parse(each)) for each in targets[:MOST])
     return [each.of(lineage) for lineage in lineages if lineage.last is not None for each in rings] or None
 
 
