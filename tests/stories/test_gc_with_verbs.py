@@ -10,7 +10,7 @@ import random
 
 import pytest
 from gc_depot import Depot
-from gc_schedules import SLEEP, direct, explore, take_over, wander
+from gc_schedules import DIES, SLEEP, direct, explore, take_over, wander
 from seaweed import Server
 
 from pointsman.retention import collect
@@ -27,6 +27,14 @@ def in_bucket(tmp_path_factory: pytest.TempPathFactory, _server: Server) -> Depo
         for name, value in _server.environment.items():
             patch.setenv(name, value)
         return Depot.make(tmp_path_factory.mktemp("depot"), _server)
+
+
+@pytest.fixture(scope="module")
+def without_trash(tmp_path_factory: pytest.TempPathFactory) -> Depot:
+    """What one gc takes the next may purge, at once."""
+    depot = Depot.make(tmp_path_factory.mktemp("depot"), more="trash_days = 0\n")
+    depot.grace = "0s"
+    return depot
 
 
 CASES = [
@@ -68,6 +76,12 @@ CROWDS = [
     ("retire", "revert_old", "roll_back", "collect"),
     ("publish_fork", "publish", "collect_both", "collect_late"),
     ("revert", "sync", "sync_fork", "collect_both"),
+    ("break_glass", "retire", "sync", "collect", "collect_late"),
+]
+WITHOUT_TRASH = [
+    ("publish", "collect", "collect_late"),
+    ("revert", "collect", "collect_late"),
+    ("retire", "revert_old", "collect", "collect_late"),
     ("break_glass", "retire", "sync", "collect", "collect_late"),
 ]
 IN_BUCKET = [
@@ -128,6 +142,34 @@ def test_in_a_crowd_nothing_is_lost(
     take_over(monkeypatch)
     found = wander(lambda: depot.run(*works, naps=2, harm=1), depot.wrong, runs=rounds, dice=dice)
     assert found.wrong == "", found.said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("works", WITHOUT_TRASH, ids=" ".join)
+def test_without_days_in_the_trash_two_gcs_lose_nothing(
+    without_trash: Depot, monkeypatch: pytest.MonkeyPatch, dice: random.Random, rounds: int, works: tuple[str, ...]
+) -> None:
+    take_over(monkeypatch)
+    found = wander(lambda: without_trash.run(*works, naps=1), without_trash.wrong, runs=rounds, dice=dice)
+    assert found.wrong == "", found.said
+
+
+@pytest.mark.slow
+def test_without_days_in_the_trash_a_publisher_that_dies_has_the_grace(
+    without_trash: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It found the blob in its place, one gc took it, another looked, and then it recorded the version, and died."""
+    take_over(monkeypatch)
+    markers, aside = "keys .pointsman/gc/", "remove .pointsman/trash/going"
+    turns = [("publish", "land"), ("collect ", ""), ("collect_late", aside), ("publish", markers), ("publish", DIES)]
+
+    def played(grace: str) -> str:
+        monkeypatch.setattr(without_trash, "grace", grace)
+        run = without_trash.run("publish", "collect", "collect_late", harm=1)
+        return direct(run, turns, without_trash.wrong).wrong
+
+    assert played("24h") == ""
+    assert played("0s").startswith("nowhere"), "by --grace 0s nobody publishes"
 
 
 @pytest.mark.slow

@@ -47,12 +47,12 @@ from pointsman.workspace import Workspace
 NOW = 1_900_000_000
 SKEW = 300  # seconds by which the clock of one machine is ahead, and that of another behind
 DAY = 86400
-SETTINGS = """[retention]
+SETTINGS = """[audit]
+allowed_signers = "allowed_signers"
+[retention]
 wait_days = 0
 keep_days = 0
 keep_ships = 0
-[audit]
-allowed_signers = "allowed_signers"
 """
 BLOBS = "grocer/home/popularity"
 FOREIGN = (
@@ -75,16 +75,20 @@ class Depot:
     gone: str  # retired, and in the trash since long ago
     wanted: Path  # the file of an artifact whose blob is there without a record
     bucket: S3Store | None
+    grace: str = "24h"
     shared: bool = False  # the other repository is at work, too
 
     @classmethod
-    def make(cls, base: Path, server: Server | None = None) -> Depot:
-        """Publish, ship, retire and collect, until all of that is there; in a bucket of a server, if there is one."""
+    def make(cls, base: Path, server: Server | None = None, more: str = "") -> Depot:
+        """Publish, ship, retire and collect, until all of that is there; in a bucket of a server, if there is one.
+
+        `more`: settings of [retention].
+        """
         prefix = f"depot-{uuid.uuid4().hex}"
         bucket = server.client(prefix) if server is not None else None
         place = f'endpoint = "{server.endpoint}"\nallow_http = true\n' if server is not None else ""
         url = f"s3://{BUCKET}/{prefix}" if server is not None else f"file://{base}/world/store"
-        shop = Shop(base / "world", place + SETTINGS, url)
+        shop = Shop(base / "world", place + SETTINGS + more, url)
         make_key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ann", "-f", str(shop.root / "ann")]
         subprocess.run(make_key, check=True)
         kind, key, _ = (shop.root / "ann.pub").read_text().split()
@@ -167,11 +171,11 @@ class Depot:
     # what each of them does
 
     def collect(self) -> Any:
-        return self._does(gc.gc, gc.Request(delete=True), skew=SKEW)
+        return self._does(gc.gc, gc.Request(delete=True, grace=self.grace), skew=SKEW)
 
     def collect_late(self) -> Any:
         """The same by a clock that is behind."""
-        return self._does(gc.gc, gc.Request(delete=True), skew=-SKEW)
+        return self._does(gc.gc, gc.Request(delete=True, grace=self.grace), skew=-SKEW)
 
     def collect_both(self) -> Any:
         with self.workspace("fork.git") as fork, self.workspace() as workspace:
@@ -281,6 +285,8 @@ class Depot:
         if lacking := [each for each in sorted(self._needed() | self._served()) if not self._has(each)]:
             return f"not back after the next run: {lacking}"
         again = collect().document
+        if self.grace == "0s":  # that was the run which purges what the one before took
+            again = collect().document
         if again["taken"] or again["restored"] or again["purged"]:
             return f"does not converge: {again}"
         self.look()

@@ -34,7 +34,7 @@ from pointsman.store.directory import FileStore
 GOES, DIES, LOSES = "goes", "dies", "loses the answer"
 SLEEP = "all sleep"
 TAKES = "takes"  # of gc: its marker was alive a moment ago, and the blob goes next
-Turn = tuple[str, str]  # an actor's name, and how the step begins before which it stops; (SLEEP, "")
+Turn = tuple[str, str]  # an actor's name, and how the step begins before which it stops, or DIES; (SLEEP, "")
 Decision = tuple[int, str]  # an actor, or the clock that comes after them, and how its next step goes
 _CALLS = (
     "create", "remove", "move", "read", "digest", "size", "keys", "objects", "folders", "tags", "keep", "replace",
@@ -129,6 +129,9 @@ class Run:
                     ahead.pop(0)
                     return len(self.actors), GOES
                 place = next(place for place, actor in enumerate(self.actors) if actor.name.startswith(name))
+                if until == DIES:
+                    ahead.pop(0)
+                    return place, DIES
                 stops = until and self.actors[place].waits.startswith(until)
                 if (place, GOES) in ways and not stops:
                     return place, GOES

@@ -44,6 +44,7 @@ from pointsman.store.parallel import ask_all
 from pointsman.timeouts import store_timeout
 
 FEWEST = 20  # blobs from which on a share means something
+_DAY = 86400  # seconds
 _DEPTH = TRASH.count("/") + 1  # names of a key up to the day
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -289,7 +290,8 @@ class Collector:
     def _is_due(self, each: Stored) -> bool:
         place = read_place(each.key)
         assert place is not None
-        days = self.parties[0].settings.trash_days
+        # A publish that found a blob before it was taken may record it for as long as --grace says.
+        days = max(self.parties[0].settings.trash_days, self.orders.grace / _DAY)
         return place[1][-69:-5] in self.orders.no_trash or is_over(place[0], each.written, days, self.now)
 
 

@@ -71,7 +71,7 @@ def read_place(place: str) -> tuple[date | None, str] | None:
     return (day, found[2]) if found and slot_of(found[2]) else None
 
 
-def is_over(day: date | None, written: float, days: int, now: float) -> bool:
+def is_over(day: date | None, written: float, days: float, now: float) -> bool:
     """Whether so many days have passed since a blob was taken, by its directory's date and by the store's clock."""
     if day is None:
         return True  # as whoever began to purge it saw
