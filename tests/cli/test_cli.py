@@ -391,6 +391,7 @@ def test_hash_says_every_fault_and_still_prints_the_others(run: Run, tmp_path: P
     assert len(faults) == 6  # an envelope has so many members that must be there
 
 
+@pytest.mark.slow
 def test_hash_knows_the_types_of_the_manifest_repository_around_it(
     shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
@@ -477,6 +478,7 @@ def test_publishing_a_directory_without_artifacts_is_an_error(run: Run, shop: st
     assert "no staged artifacts" in err
 
 
+@pytest.mark.slow
 def test_drop_takes_a_type_out(run: Run, shop: str) -> None:
     assert run("-C", shop, "publish", str(STAGING), "--window", DAY_1, "--merge")[0] == 0
     assert run("-C", shop, "publish", "--drop", "grocer/home:cooc", "--merge")[0] == 0

@@ -161,6 +161,7 @@ def test_a_bug_that_one_ticket_brings_out_stops_nobody_behind_it(shop: Shop, mon
     assert left(shop) == 1
 
 
+@pytest.mark.slow
 def test_without_a_turn_nothing_of_others_is_landed(shop: Shop) -> None:
     with shop.open() as repo:
         main = repo.refresh()

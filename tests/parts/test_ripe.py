@@ -135,6 +135,7 @@ def test_a_version_that_was_shipped_again_after_its_tombstone_is_needed(shop: Sh
     assert why(shop, old) == "the manifest on main points to this version: ship another version first"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("erase", [False, True])
 def test_a_version_that_was_current_again_of_late_is_needed_for_a_rollback_but_for_an_erasure(
     shop: Shop, *, erase: bool
@@ -149,6 +150,7 @@ def test_a_version_that_was_current_again_of_late_is_needed_for_a_rollback_but_f
     assert erase or "a rollback may need it" in why(shop, old)
 
 
+@pytest.mark.slow
 def test_a_tombstone_with_erase_waits_too_but_for_no_rollback(shop: Shop) -> None:
     old, new = versions(shop)
     for version in (old, new):
@@ -194,6 +196,7 @@ LONGER = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("longer", LONGER, ids=["wait_days", "keep_days", "keep_ships"])
 def test_what_may_have_gone_by_earlier_settings_may_be_gone_by_longer_ones(shop: Shop, longer: str) -> None:
     old, current = versions(shop)

@@ -45,6 +45,7 @@ def test_no_module_and_no_class_is_too_long() -> None:
     assert long == {}
 
 
+@pytest.mark.slow
 def test_a_command_has_one_clock_and_whoever_else_asks_for_the_time_says_why() -> None:
     """So that a test, and two parts of one command, never see two times."""
     may = {

@@ -97,6 +97,7 @@ def test_a_submodule_that_gitmodules_hides_is_seen(shop: Shop) -> None:
     assert shop.check("origin/main", "HEAD") == ["not-a-plain-file"]
 
 
+@pytest.mark.slow
 def test_settings_that_cannot_be_read_are_refused_and_the_past_of_others_does_not_stop_sync(shop: Shop) -> None:
     good = (shop.desk / "pointsman.toml").read_text()
     (shop.desk / "pointsman.toml").write_text(good + "[polcy]\n")
@@ -127,6 +128,7 @@ def test_a_commit_from_beyond_the_calendar_breaks_no_listing(shop: Shop) -> None
     assert [pull["opened_at"][:4] for pull in shop.pulls()] == ["1970"]
 
 
+@pytest.mark.slow
 def test_sync_from_a_shallow_clone_finds_the_fence(shop: Shop) -> None:
     shop.publish(day=1, merge=True, reship=True)
     git(shop.root, "clone", "-q", "--depth=1", f"file://{shop.origin}", str(shop.root / "thin"))
@@ -134,6 +136,7 @@ def test_sync_from_a_shallow_clone_finds_the_fence(shop: Shop) -> None:
     assert shop.serving == shop.manifest
 
 
+@pytest.mark.slow
 def test_rollback_over_a_hand_edit_restores_what_the_edit_covered(shop: Shop) -> None:
     good = shop.manifest
     path = shop.desk / GROCER.manifest_path
@@ -170,6 +173,7 @@ def test_a_stale_pull_request_is_stale_and_nothing_else(tmp_path: Path) -> None:
     assert shop.check("origin/main", f"origin/{branch}") == ["stale-base"]
 
 
+@pytest.mark.slow
 def test_a_ship_does_not_supersede_the_drop_of_the_same_type(shop: Shop) -> None:
     shop.publish(drops=((GROCER, "cooc"),))
     shop.publish(day=1, reship=True)

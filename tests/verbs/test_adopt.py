@@ -478,6 +478,7 @@ def test_killed_before_any_step_serving_is_as_it_was_and_adopting_again_finishes
 # where it is, and where it goes
 
 
+@pytest.mark.slow
 def test_the_canonical_blobs_need_a_place_of_their_own(tmp_path: Path) -> None:
     root = tmp_path / "shop"
     for url in (f"file://{root}/out/objectstore", f"file://{root}/link"):
@@ -492,6 +493,7 @@ def test_the_canonical_blobs_need_a_place_of_their_own(tmp_path: Path) -> None:
         assert (shop.everything(), files(shop.out)) == (before, old)
 
 
+@pytest.mark.slow
 def test_blobs_whose_uris_are_relative_or_gone_are_read_where_blobs_says(shop: Old, tmp_path: Path) -> None:
     shop.pipelines.blobs = "file://.out/objectstore"
     shop.pipelines.publish(popularity(tmp_path / "1.json", 5))

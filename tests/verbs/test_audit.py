@@ -229,6 +229,7 @@ def test_what_was_rolled_back_before_since_stays_out(shop: Shop) -> None:
     assert refused(error.value) == {"rolled-back"}
 
 
+@pytest.mark.slow
 def test_a_bad_state_that_was_mended_before_since_may_not_come_back(shop: Shop) -> None:
     by_hand(shop)
     git(shop.desk, "revert", "--no-edit", "HEAD")

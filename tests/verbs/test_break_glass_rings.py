@@ -64,6 +64,7 @@ def shown(shop: RingShop, ring: str) -> int:
     return manifests(shop)[::-1].index(shop.serves(ring) or b"") + 1
 
 
+@pytest.mark.slow
 def test_a_ring_that_never_had_what_is_taken_out_keeps_what_it_has_and_is_held(shop: RingShop) -> None:
     ship(shop, 3)
     assert shows(shop) == (3, 2)

@@ -1166,6 +1166,7 @@ def test_a_main_that_records_a_version_after_the_survey_keeps_it(shop: Shop, mon
     assert target.exists()
 
 
+@pytest.mark.slow
 def test_a_tombstone_that_is_reverted_during_a_run_keeps_its_bytes_in_the_trash(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1306,6 +1307,7 @@ def test_a_link_in_the_trash_stays(shop: Shop) -> None:
     assert there.is_symlink()
 
 
+@pytest.mark.slow
 def test_a_purge_that_lasts_looks_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the machine sleeps in the middle of it: what became needed meanwhile comes back."""
     blob(shop, b"orphan")

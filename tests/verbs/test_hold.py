@@ -226,6 +226,7 @@ def test_a_release_says_what_else_holds(shop: Shop, capsys: pytest.CaptureFixtur
     assert "ships pass again" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_hold_that_has_ended_is_not_told_as_one_that_still_stops_ships(shop: Shop) -> None:
     later = NOON + 7200
     hold(shop, "all", until="1h")
@@ -235,6 +236,7 @@ def test_a_hold_that_has_ended_is_not_told_as_one_that_still_stops_ships(shop: S
     assert release(shop, "all", clock=later).get("says") is None
 
 
+@pytest.mark.slow
 def test_a_target_that_is_only_recorded_can_be_held_before_its_first_ship(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 9, surface="search"), record_only=True)
     assert hold(shop, "grocer/search")["outcome"] == "merged"

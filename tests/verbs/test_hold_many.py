@@ -140,6 +140,7 @@ def test_a_main_that_takes_no_push_is_told_of_each_and_ends_with_three(shop: Sho
     assert held(shop) == []
 
 
+@pytest.mark.slow
 def test_a_pattern_merges_what_is_open_and_what_is_refused_stops_no_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -312,6 +312,7 @@ def test_nothing_is_left_behind_when_it_fails_half_way(
     assert left == (["deep", "deep/shop"] if existing else [])
 
 
+@pytest.mark.slow
 def test_whoever_comes_second_to_a_directory_takes_nothing_from_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +337,7 @@ def test_an_identity_is_found_where_git_knows_none(tmp_path: Path) -> None:
     git(tmp_path / "shop", "config", "user.name", "x")
 
 
+@pytest.mark.slow
 def test_no_hook_is_installed_and_the_user_s_templates_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def leave(shop: RingShop, **rings: str) -> None:
     shop.set_rings(rings_of(shop.root, **(rings or {"prod": ""})))
 
 
+@pytest.mark.slow
 def test_a_ring_that_left_is_told_by_sync_once_and_by_status_until_prune_took_it(shop: RingShop) -> None:
     assert (left(shop.pass_over()), left(shop.look())) == ([], [])
     leave(shop)

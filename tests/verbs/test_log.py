@@ -42,6 +42,7 @@ def test_the_records_that_land_in_one_commit_are_one_event_of_their_target(shop:
     assert len(found) == 2
 
 
+@pytest.mark.slow
 def test_what_was_retired_and_taken_back_is_told_with_the_records(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 10), cooc(tmp_path / "c.json", 5), record_only=True)
     shop.pull()
@@ -114,6 +115,7 @@ def dated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, list[str]]:
     return dated_shop(tmp_path_factory.mktemp("dated"))
 
 
+@pytest.mark.slow
 def test_log_is_told_by_time_person_and_run(dated: tuple[Shop, list[str]]) -> None:
     shop, commits = dated
     assert [event["commit"] for event in events(shop, GROCER, since="2051-01-01", until="2051-12-31")] == [
@@ -207,6 +209,7 @@ def test_what_goes_back_to_one_type_put_back_is_a_restore(shop: Shop, tmp_path: 
     assert "put back an earlier state of grocer/home" in said_of(shop, "main")
 
 
+@pytest.mark.slow
 def test_a_ship_that_plain_git_merged_is_a_ship_by_what_the_side_says(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 10))
     (pull,) = shop.pulls()
@@ -217,6 +220,7 @@ def test_a_ship_that_plain_git_merged_is_a_ship_by_what_the_side_says(shop: Shop
     assert [event["kind"] for event in events(shop)] == ["ship"]
 
 
+@pytest.mark.slow
 def test_a_table_has_a_row_for_each_type_and_no_cell_is_a_formula(shop: Shop, tmp_path: Path) -> None:
     files = popularity(tmp_path / "p.json", 10), cooc(tmp_path / "c.json", 5)
     shop.publish(*files, merge=True, run='=HYPERLINK("https://evil.example")')
@@ -308,6 +312,7 @@ def test_log_names_ships_restores_edits_and_removals_newest_first(shipped: Shop,
     assert restore["by"] == "Ann Ops <ann@example.org>"
 
 
+@pytest.mark.slow
 def test_moments_never_run_backwards_although_a_clock_did(shipped: Shop) -> None:
     shipped.pull()
     git(shipped.desk, "rm", "-q", GROCER.manifest_path)
@@ -351,6 +356,7 @@ def test_a_length_of_time_is_ago_and_a_pattern_is_every_target_that_ever_shipped
         targets(since="soon")
 
 
+@pytest.mark.slow
 def test_a_line_for_each_event_in_columns(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
     shop.publish(popularity(tmp_path / "q.json", 11, tenant="a-long-tenant"), merge=True)

@@ -133,6 +133,7 @@ def test_a_store_without_records_is_new_and_so_is_one_that_was_moved_to(shop: Sh
     assert not (tmp_path / "moved").exists()
 
 
+@pytest.mark.slow
 def test_a_serving_root_of_its_own_that_is_made_anew_is_told(tmp_path: Path) -> None:
     served = tmp_path / "mount" / "served"
     template = f'[serving]\nmanifest = "file://{served}/{{tenant}}/{{surface}}.json"\n'

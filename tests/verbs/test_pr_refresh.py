@@ -119,6 +119,7 @@ def test_a_version_that_a_rollback_took_out_meanwhile_is_left_out(shop: Shop) ->
     shop.merge(both["id"])
 
 
+@pytest.mark.slow
 def test_one_whose_every_version_was_taken_out_or_is_on_main_is_closed(shop: Shop) -> None:
     popular, together = shop.root / "popularity.json", shop.root / "cooc.json"
     shop.publish(popular, together)
@@ -156,6 +157,7 @@ def test_a_rollback_is_left_to_whoever_asked_for_it(shop: Shop) -> None:
     assert "run pointsman rollback again" in left
 
 
+@pytest.mark.slow
 def test_whoever_comes_second_finds_it_rebuilt(shop: Shop) -> None:
     merged_popularity(shop)
     with shop.open() as one, shop.open() as other:

@@ -74,6 +74,7 @@ def test_ordinary_days_of_the_bookshop_pass(shop: Shop) -> None:
         assert {each["outcome"] for each in document["targets"]} == {"merged"}
 
 
+@pytest.mark.slow
 def test_the_broken_day_is_stopped_by_three_names_and_its_repair_passes(grocer: Kept, tmp_path: Path) -> None:
     shop = grocer.fresh()
     assert stopped(shop, day=3) == set(BROKEN)

@@ -181,6 +181,7 @@ def test_what_a_killed_sync_did_not_write_down_is_counted_from_the_next_pass(
     assert not (shop.root / "prod" / GIVING).exists()
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_behind_never_moves_a_ring_back(shop: RingShop) -> None:
     second = ship(shop, 11)
     shop.pass_over()
@@ -191,6 +192,7 @@ def test_a_clock_that_is_behind_never_moves_a_ring_back(shop: RingShop) -> None:
         assert shop.serves("prod") == second
 
 
+@pytest.mark.slow
 def test_what_someone_wrote_by_hand_into_a_later_ring_becomes_what_that_ring_was_given(shop: RingShop) -> None:
     first, second = shop.manifest, ship(shop, 11)
     shop.pass_over()
@@ -203,6 +205,7 @@ def test_what_someone_wrote_by_hand_into_a_later_ring_becomes_what_that_ring_was
     assert shop.serves("prod") == first
 
 
+@pytest.mark.slow
 def test_a_watch_gives_a_ring_what_is_due_though_main_and_serving_are_as_they_were(
     shop: RingShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

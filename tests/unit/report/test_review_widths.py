@@ -34,6 +34,7 @@ def test_a_review_looks_as_it_did(width: int) -> None:
     assert rendered(width) == (GOLDEN / f"review-{width}.txt").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["grocer/home", "a-tenant-of-some-length/surface-with-words"])
 def test_no_line_is_wider_than_the_terminal_and_names_stay_whole(target: str) -> None:
     found = document()
