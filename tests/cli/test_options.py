@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 import pytest
+from broken_glass import SETTINGS as SIGNERS
+from broken_glass import break_it, let_ann_sign, outcome_of
 from msgspec.inspect import is_struct
 from msgspec.structs import asdict
-from shop import STAGING, Kept, Shop, git, popularity, twice_shipped
+from shop import STAGING, Kept, Shop, cooc, git, popularity, twice_shipped
 
 from pointsman.cli.main import cli, main
 from pointsman.errors import Problem
@@ -110,8 +114,12 @@ COMMANDS: Mapping[str, Of] = {
         Row("--grace", "2d", {"grace": "2d"}),
         Row("--max-share", "0.5", {"max_share": 0.5}),
         Row("--no-trash", VERSION, {"no_trash": (VERSION,)}),
+        Row("--dry-run", None, {"delete": False}, "--delete"),
     )),
-    "gc --restore": Of("--restore aaaa", "gc.restore", (Row("--restore", VERSION, {"1": (VERSION,)}),)),
+    "gc --restore": Of("--restore aaaa", "gc.restore", (
+        Row("--restore", VERSION, {"1": (VERSION,)}),
+        Row("--dry-run", None, {"dry_run": True}),
+    )),
     "get": Of(VERSION, "get.get", (Row("-o", "file", {"2": "file"}), OFFLINE)),
     "hold": Of("grocer/home --until 2h --reason why", "hold.change_hold", (
         Row("--until", "3d", {"until": "3d"}),
@@ -145,6 +153,7 @@ COMMANDS: Mapping[str, Of] = {
     )),
     "pr close": Of("grocer/home", "pr.close", (Row("--dry-run", None, {"dry_run": True}),)),
     "pr merge": Of("grocer/home", "pr.merge", (Row("--dry-run", None, {"dry_run": True}),)),
+    "pr refresh": Of("", "refresh.refresh", (Row("--dry-run", None, {"dry_run": True}),)),
     "pr merge of many": Of("grocer/*", "pr.merge_many", (Row("--yes", None, {}),)),
     "publish": Of("file.json", "publish.publish", (
         *SHIPS,
@@ -192,13 +201,17 @@ COMMANDS: Mapping[str, Of] = {
     )),
     "rollback --break-glass": Of("grocer/home --reason why --break-glass", "break_glass.break_glass", (
         Row("--break-glass", None, {}),
+        Row("--dry-run", None, {"dry_run": True}),
         Row("--to", "main~1", {"to": "main~1"}),
         Row("--reason", "because", {"reason": "because"}),
         Row("--key", "id", {"key": "id"}),
         Row("--store", "file:///s", {"store": "file:///s"}),
         Row("--serving", "file:///v/{tenant}/{surface}", {"serving": "file:///v/{tenant}/{surface}"}),
     )),
-    "rollback --ratify": Of("--ratify", "ratify.ratify", (Row("--ratify", None, {}),)),
+    "rollback --ratify": Of("--ratify", "ratify.ratify", (
+        Row("--ratify", None, {}),
+        Row("--dry-run", None, {"dry_run": True}),
+    )),
     "ship": Of("grocer/home cooc@0123", "ship.ship", SHIPS),
     "ship --again": Of("grocer/home --again", "ship.ship", (Row("--again", None, {}),)),
     "show": Of(VERSION, "show.show", (OFFLINE,)),
@@ -207,6 +220,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--field", "instance=pod", {"paths": str({**FIELDS, "instance": "pod"})}, "--instance here"),
         Row("--instance", "web-1", {"instance": "web-1"}),
         Row("--place", "eu", {"place": "eu"}),
+        Row("--dry-run", None, {"dry_run": True}),
     )),
     "stamp": Of("there.json", "own_types.stamp", (Row("--dry-run", None, {"dry_run": True}),)),
     "status": Of("", "status.status", (Row("--fail-on", "drift,stale", {"fail_on": ("drift", "stale")}),)),
@@ -215,7 +229,10 @@ COMMANDS: Mapping[str, Of] = {
         Row("--instances", "3", {"instances": 3}),
         Row("--fail-on", "behind", {"fail_on": ("behind",)}),
     )),
-    "rollout": Of("", "rollout.rollout", (Row("--check", None, {"check": True}),)),
+    "rollout": Of("", "rollout.rollout", (
+        Row("--check", None, {"check": True}),
+        Row("--dry-run", None, {"dry_run": True}, "--check"),
+    )),
     "rollout --watch": Of("--watch 5", "watch.keep_rolling_out", (
         Row("--watch", "7", {"2": 7.0}),
         Row("--check", None, {"check": True}),
@@ -242,6 +259,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--sample", "3", {"sample": 3}),
         Row("--shard", "2/4", {"shard": (2, 4)}),
         Row("--repair-from", "backup", {"repair_from": "backup"}),
+        Row("--dry-run", None, {"dry_run": True}, "--repair-from backup"),
     )),
 }  # fmt: skip
 
@@ -336,6 +354,18 @@ def test_an_option_changes_for_its_verb_what_it_says_and_nothing_else(
         assert changed == row.changes, row.option
 
 
+# What these write is a file or a directory that is named for it; audit also keeps how far it came.
+WITHOUT = {"audit", "demo", "get", "init", "site"}
+READ = {
+    *("at", "check", "completion", "config", "find", "hash", "log", "pr list", "pr show", "review", "show", "status"),
+}
+
+
+def test_every_command_that_writes_has_a_dry_run() -> None:
+    every = {" ".join(each.split()[:-1]) for each in options(cli)}
+    assert every - {each.removesuffix(" --dry-run") for each in options(cli)} == WITHOUT | READ
+
+
 DRY: Mapping[str, Callable[[Shop], tuple[str, ...]]] = {
     "hold": lambda shop: ("hold", "grocer/home", "--until", "2h", "--reason", "x"),
     "hold --now": lambda shop: ("hold", "all", "--until", "2h", "--reason", "x", "--now"),
@@ -358,6 +388,63 @@ DRY: Mapping[str, Callable[[Shop], tuple[str, ...]]] = {
     "rollback": lambda shop: ("rollback", "grocer/home", "--now", "--reason", "x"),
     "ship": lambda shop: ("ship", "grocer/home", f"popularity@{first(shop)}", "--reship"),
     "sync": lambda shop: ("sync", "--prune"),
+    "pr refresh": lambda shop: ("pr", "refresh"),
+    "rollback --break-glass": lambda shop: ("rollback", "grocer/home", "--break-glass", "--reason", "x"),
+    "rollback --ratify": lambda shop: ("rollback", "--ratify"),
+    "gc --delete": lambda shop: ("gc", "--delete", "--grace", "0s", "--max-share", "1"),
+    "gc --restore": lambda shop: ("gc", "--restore", first(shop)),
+    "verify --repair-from": lambda shop: ("verify", "--all", "--repair-from", str(shop.root / "backup")),
+    "seen of a log": lambda shop: ("seen", str(shop.root / "web.log"), "--instance", "web"),
+}
+
+
+def one_is_stale(shop: Shop) -> None:
+    shop.publish(cooc(shop.root / "c.json", 44, day=2))
+    shop.publish(popularity(shop.root / "p.json", 45), merge=True)
+
+
+def ann_has_claimed(shop: Shop) -> None:
+    settings = shop.desk / "pointsman.toml"
+    settings.write_text(settings.read_text() + SIGNERS)
+    let_ann_sign(shop)
+    shop.publish(popularity(shop.root / "p.json", 45), merge=True)
+    shop.sync()
+    assert outcome_of(break_it(shop)) == "claimed"
+
+
+def in_the_trash(shop: Shop) -> None:
+    key = f"grocer/home/popularity/{first(shop)}.json"
+    there = shop.store / ".pointsman/trash/2026-03-01" / key
+    there.parent.mkdir(parents=True)
+    (shop.store / key).rename(there)
+
+
+def gone_but_for_a_backup(shop: Shop) -> None:
+    (shop.root / "backup").mkdir()
+    (shop.store / f"grocer/home/popularity/{first(shop)}.json").rename(shop.root / "backup" / f"{first(shop)}.json")
+
+
+def loaded(shop: Shop) -> None:
+    line = {"ts": time.time(), "msg": "artifact manifest loaded", "tenant": "grocer", "surface": "home"}
+    (shop.root / "web.log").write_text(json.dumps({**line, "hash": "ab" * 32}))
+
+
+def held(shop: Shop) -> None:
+    with shop.open() as repo:
+        change_hold(Workspace(repo), Request("grocer/home", "2h", "x", now=True))
+
+
+BEFORE: Mapping[str, Callable[[Shop], object]] = {
+    "sync": lambda shop: (shop.store / "registry/current/grocer/home/manifest.json").unlink(),
+    "release": held,
+    "pr close": lambda shop: shop.publish(popularity(shop.root / "p.json", 45)),
+    "pr merge": lambda shop: shop.publish(popularity(shop.root / "p.json", 45)),
+    "pr refresh": one_is_stale,
+    "rollback --ratify": ann_has_claimed,
+    "gc --delete": lambda shop: (shop.store / f"grocer/home/cooc/{VERSION}.json").write_bytes(b"x"),
+    "gc --restore": in_the_trash,
+    "verify --repair-from": gone_but_for_a_backup,
+    "seen of a log": loaded,
 }
 
 
@@ -375,20 +462,19 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     return Kept(tmp_path_factory.mktemp("kept"), twice_shipped)
 
 
+def checked_out(shop: Shop) -> tuple[str, str]:
+    return git(shop.desk, "rev-parse", "HEAD"), git(shop.desk, "status", "--porcelain")
+
+
 @pytest.mark.parametrize("what", [pytest.param(each, marks=pytest.mark.slow if " " in each else ()) for each in DRY])
 def test_a_dry_run_writes_nothing_where_the_same_without_it_does(what: str, kept: Kept) -> None:
     shop = kept.fresh()
-    pointer = shop.store / "registry/current/grocer/home/manifest.json"
-    if what == "sync":
-        pointer.unlink()
-    if what == "release":
-        with shop.open() as repo:
-            change_hold(Workspace(repo), Request("grocer/home", "2h", "x", now=True))
-    if what in ("pr close", "pr merge"):
-        shop.publish(popularity(shop.root / "p.json", 45))
+    if what in BEFORE:
+        BEFORE[what](shop)
     words = ("-C", str(shop.desk), *DRY[what](shop))
-    before = shop.everything()
+    before, checkout = shop.everything(), checked_out(shop)
     assert main([*words, "--dry-run"]) == 0
     assert shop.everything() == before
+    assert checked_out(shop) == checkout
     assert main(words) == 0
     assert shop.everything() != before

@@ -22,7 +22,7 @@ from pointsman.forge.github.pulls import GitHub, open_github
 from pointsman.forge.open import credentials
 from pointsman.repo.open import open_repository
 from pointsman.shipping import pulls
-from pointsman.verbs import audit, check, doctor, explain, log, publish, sync
+from pointsman.verbs import audit, check, doctor, explain, log, publish, refresh, sync
 from pointsman.workspace import Workspace
 
 
@@ -117,7 +117,8 @@ def test_a_merge_while_a_refresh_runs_wins_and_leaves_no_branch(team: Team, hub:
             return real(self, opened)
 
         patch.setattr(GitHub, "_pull", closed)
-        (told,) = team.refresh()
+        with team.open() as repo:
+            (told,) = refresh.refresh(Workspace(repo)).document["pull_requests"]
     assert (told["outcome"], told["says"]) == ("left", "it was merged or closed meanwhile")
     assert hub.head(branch) == ""
     assert len(hub.numbers("ship/")) == 2

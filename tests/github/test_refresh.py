@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from shop import cooc, popularity
+from shop import cooc, git, popularity
 
 from github.hub import Hub
 from github.team import Team
@@ -69,3 +69,15 @@ def test_a_github_that_gives_no_answer_is_not_asked_for_each(
     code, told = refreshed(team)
     assert (code, {outcome for outcome, _ in told}) == (3, {"failed"})
     assert [says.startswith("not tried") for _, says in told] == [False, True]
+
+
+def test_one_that_the_gate_does_not_pass_any_more_is_told_there_but_not_by_a_dry_run(
+    team: Team, hub: Hub, stale: list[int]
+) -> None:
+    git(team.desk, "pull", "-q", "--rebase", "origin", "main")
+    settings = team.desk / "pointsman.toml"
+    settings.write_text(settings.read_text().replace("[policy]\n", '[policy]\ntype_missing = ["session_seq"]\n'))
+    team.push("a new limit")
+    assert [each["outcome"] for each in team.refresh()] == ["refused", "refused"]  # with a dry run before
+    for number in stale:
+        assert "Main moved, and the gate does not pass this" in str(hub.comments[number])

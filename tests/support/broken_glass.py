@@ -19,15 +19,20 @@ SETTINGS = '[audit]\nallowed_signers = "allowed_signers"\n'
 def shipped(root: Path) -> Shop:
     """Three ships, synced, and a key that may sign claims."""
     shop = Shop(root, SETTINGS)
-    for name in ("ann", "eve"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", root / name], check=True)
-    public = (root / "ann.pub").read_text().split()
-    (shop.desk / "allowed_signers").write_text(f'ann@example.org namespaces="{NAMESPACE}" {public[0]} {public[1]}\n')
-    shop.push("signers")
+    let_ann_sign(shop)
     for day in (1, 2, 3):
         shop.publish(popularity(root / f"p{day}.json", 10 + day, day=day), merge=True)
         shop.sync()
     return shop
+
+
+def let_ann_sign(shop: Shop) -> None:
+    """Two keys, of which one may sign claims."""
+    for name in ("ann", "eve"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", shop.root / name], check=True)
+    public = (shop.root / "ann.pub").read_text().split()
+    (shop.desk / "allowed_signers").write_text(f'ann@example.org namespaces="{NAMESPACE}" {public[0]} {public[1]}\n')
+    shop.push("signers")
 
 
 def manifests(shop: Shop) -> list[bytes]:

@@ -84,9 +84,17 @@ class Team(Generic[_Hub]):
             return pr.merge(Workspace(repo), str(what))
 
     def refresh(self, named: str | None = None) -> list[dict[str, Any]]:
+        """What became of each, after a dry run that wrote nothing and told it."""
+        calls, refs = len(self.hub.calls), self.hub.git("show-ref")
+        with self.open() as repo:
+            dry = refresh.refresh(Workspace(repo), named, dry_run=True).document["pull_requests"]
+        assert {method for method, _ in self.hub.calls[calls:]} <= {"GET"}
+        assert self.hub.git("show-ref") == refs
         with self.open() as repo:
             told: list[dict[str, Any]] = refresh.refresh(Workspace(repo), named).document["pull_requests"]
-            return told
+        for was, became in zip(dry, told, strict=True):
+            assert became["outcome"] in (was["outcome"], "merged", "failed")  # as the forge answers a write
+        return told
 
     def sync(self) -> bytes:
         with self.open() as repo:

@@ -332,6 +332,34 @@ def test_what_the_command_says_beforehand(shop: Shop) -> None:
     assert "/.pointsman/break-glass.json names no allowed signers" in told[3]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "key,says", [("ann", "the claim would hold until "), ("eve", "the next sync that reaches git would undo this: ")]
+)
+def test_a_dry_run_tells_all_that_and_writes_nothing(shop: Shop, key: str, says: str) -> None:
+    _, second, _ = manifests(shop)
+    blob = Path(json.loads(second)["current"]["popularity"].removeprefix("file://"))
+    trash = shop.store / ".pointsman/trash/2030-01-01" / blob.relative_to(shop.store)
+    trash.parent.mkdir(parents=True)
+    blob.rename(trash)
+    told: list[str] = []
+    before = shop.everything()
+    request = break_glass.Request(GROCER, "broken", key=str(shop.root / key), dry_run=True)
+    (done,) = break_glass.break_glass(shop.desk, request, told.append).value.targets
+    assert (done.outcome, done.to) == ("dry-run", hashlib.sha256(second).hexdigest())
+    assert done.claim is not None
+    assert done.claim.holds == (key == "ann")
+    assert "".join(told).startswith(says)
+    assert shop.everything() == before
+    trash.write_bytes(b"altered")
+    with pytest.raises(Refused, match="no blob is there"):
+        break_glass.break_glass(shop.desk, request, told.append)
+    trash.rename(blob)
+    with pytest.raises(Refused, match="it is not what its name says"):
+        break_glass.break_glass(shop.desk, request, told.append)
+    assert claim_of(shop) is None
+
+
 def manifests_commit(shop: Shop, place: int) -> str:
     return git(shop.origin, "log", "--format=%H", "main", "--", GROCER.manifest_path).splitlines()[place]
 
@@ -524,6 +552,10 @@ def test_status_audit_and_gc_see_an_open_claim(shop: Shop) -> None:
 def test_ratify_makes_main_what_is_served_and_ends_the_claim(shop: Shop) -> None:
     second = manifests(shop)[1]
     break_it(shop)
+    before = shop.everything()
+    with shop.open() as repo:
+        told = ratify.ratify(Workspace(repo), dry_run=True)
+    assert (outcome_of(told), shop.everything()) == ("dry-run", before)
     with shop.open() as repo:
         done = ratify.ratify(Workspace(repo))
     assert outcome_of(done) == "merged"
@@ -620,8 +652,13 @@ def test_the_command_line_takes_only_what_goes_together(shop: Shop, capfd: pytes
     ):
         code, output = run(*words)
         assert (code, says in output) == (2, True), output
-    code, output = run("grocer/home", "--break-glass", "--reason", "broken", "--key", str(shop.root / "ann"))
+    broken = ("grocer/home", "--break-glass", "--reason", "broken", "--key", str(shop.root / "ann"))
+    code, output = run(*broken, "--dry-run")
+    assert (code, "grocer/home: serving would have " in output) == (0, True), output
+    code, output = run(*broken)
     assert code == 0, output
     assert "grocer/home: serving has " in output
+    code, output = run("--ratify", "--dry-run")
+    assert (code, output) == (0, "grocer/home: would be rolled back; nothing was written\n")
     code, output = run("--ratify")
     assert (code, "rolled back on main" in output) == (0, True), output

@@ -46,10 +46,11 @@ def ship(shop: RingShop, number: int) -> None:
     shop.pass_over()
 
 
-def breaks(shop: RingShop, to: int | None = None) -> list[str]:
+def breaks(shop: RingShop, to: int | None = None, *, dry_run: bool = False) -> list[str]:
     """Break-glass, to the state of a ship; what it says of each ring."""
     commits = git(shop.origin, "log", "--reverse", "--format=%H", "main", "--", GROCER.manifest_path).split()
-    request = break_glass.Request(GROCER, "broken", to=commits[to - 1] if to else None, key=str(key_of("ann")))
+    to_commit = commits[to - 1] if to else None
+    request = break_glass.Request(GROCER, "broken", to=to_commit, key=str(key_of("ann")), dry_run=dry_run)
     clock = datetime.fromtimestamp(shop.now, UTC)
     (target,) = break_glass.break_glass(shop.desk, request, lambda _: None, clock=lambda: clock).value.targets
     return [each.outcome for each in target.places or ()]
@@ -111,6 +112,8 @@ def test_further_back_a_later_ring_goes_only_as_far_as_it_must(shop: RingShop) -
     ship(shop, 4)
     shop.pass_over(later=2 * HOUR)
     ship(shop, 5)
+    assert shows(shop) == (5, 4)
+    assert breaks(shop, to=3, dry_run=True) == ["dry-run", "dry-run"]
     assert shows(shop) == (5, 4)
     assert breaks(shop, to=3) == ["claimed", "claimed"]
     assert shows(shop) == (3, 2)

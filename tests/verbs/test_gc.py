@@ -943,6 +943,11 @@ def restored(shop: Shop, *wanted: str) -> int:
 def test_a_version_is_restored_byte_for_byte(shop: Shop) -> None:
     old = blob(shop, b"orphan")
     collected(shop, delete=True)
+    before = shop.everything()
+    with shop.open() as repo:
+        told = gc.restore(Workspace(repo), (old.stem[:8],), dry_run=True).document
+    assert (told["restored"], told["dry_run"]) == (1, True)
+    assert shop.everything() == before
     assert restored(shop, old.stem[:8]) == 1
     assert old.read_bytes() == b"orphan"
     assert restored(shop, old.stem[:8]) == 0
@@ -976,6 +981,17 @@ def test_digits_with_which_several_versions_begin_name_none(shop: Shop) -> None:
     with pytest.raises(Problem, match="several versions begin"):
         collected(shop, delete=True, no_trash=(digits,))
     assert len(trash(shop)) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_is_altered_in_the_trash_is_not_restored(shop: Shop, dry_run: bool) -> None:
+    old = blob(shop, b"orphan")
+    collected(shop, delete=True)
+    (there,) = trash(shop)
+    (shop.store / there).write_bytes(b"altered")
+    with shop.open() as repo, pytest.raises(Problem, match="no bytes in the trash hash to this version"):
+        gc.restore(Workspace(repo), (old.stem,), dry_run=dry_run)
 
 
 @pytest.mark.slow

@@ -46,9 +46,17 @@ def merged_popularity(shop: Shop) -> None:
 
 
 def refreshed(shop: Shop, named: str | None = None) -> dict[str, tuple[str, str]]:
-    """Branch → what became of it, and what is said of that."""
+    """Branch → what became of it, and what is said of that. A dry run told it before, and wrote nothing."""
+    before = shop.everything()
+    with shop.open() as repo:
+        dry = refresh.refresh(Workspace(repo), named, dry_run=True).document
+    assert shop.everything() == before
     with shop.open() as repo:
         told = refresh.refresh(Workspace(repo), named).document["pull_requests"]
+    assert dry["dry_run"]
+    assert [(each["branch"], each["outcome"], each["faults"]) for each in dry["pull_requests"]] == [
+        (each["branch"], each["outcome"], each["faults"]) for each in told
+    ]
     return {each["branch"]: (each["outcome"], each["says"]) for each in told}
 
 
@@ -239,11 +247,11 @@ def test_a_main_that_moves_more_often_than_any_count_is_followed_until_the_clock
     merged_popularity(shop)
     real, moves = refresh._one, list(range(30))
 
-    def overtaken(workspace: Workspace, one: Any) -> Any:
-        if moves:
+    def overtaken(workspace: Workspace, one: Any, dry_run: bool) -> Any:
+        if moves and not dry_run:
             git(shop.origin, "update-ref", f"refs/heads/ship/other/{moves.pop()}", shop.main)
             raise MovedFirst("main moved")
-        return real(workspace, one)
+        return real(workspace, one, dry_run)
 
     monkeypatch.setattr(refresh, "_one", overtaken)
     monkeypatch.setattr(retry, "pause", lambda _: None)

@@ -13,6 +13,7 @@ from output_schemas import validate
 from rings import RingShop
 from shop import git, popularity
 
+from pointsman.cli import rollout as command
 from pointsman.cli.main import main
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
@@ -36,12 +37,23 @@ class Rolling(RingShop):
         check = CHECK.format(url=metrics.url, more=more)
         super().__init__(root, rings={"canary": "", "prod": f'after = "{after}"\nchecks = ["empty"]\n{check}'})
 
-    def roll(self, *targets: Any, check: bool = True, later: int = 0) -> Outcome[Any]:
+    def roll(self, *targets: Any, check: bool = True, later: int = 0, dry_run: bool = False) -> Outcome[Any]:
         self.now += later
         with self.open() as repo:
-            found = rollout.rollout(self.workspace(repo), rollout.Request(targets, check))
+            found = rollout.rollout(self.workspace(repo), rollout.Request(targets, check, dry_run))
         validate("rollout", found.document)
         return found
+
+    def told_before(self, *, later: int) -> list[tuple[str, str]]:
+        """What a dry run says would be done, and it writes nothing."""
+        before = self.everything()
+        found = self.roll(later=later, dry_run=True)
+        assert (found.exit_code, found.document["dry_run"]) == (1, True)
+        assert self.everything() == before
+        acted = found.document["targets"][0]["acted"]
+        assert [(each["commit"], each["pull_request"]) for each in acted] == [(None, None)]
+        assert "nothing was written" in command.render(found.value)
+        return [(each["outcome"], each["state"]) for each in acted]
 
     def prod(self, found: Outcome[Any], target: int = 0) -> dict[str, Any]:
         ring: dict[str, Any] = found.document["targets"][target]["rings"][1]
@@ -109,7 +121,8 @@ def test_a_pass_that_is_too_old_lets_nothing_go_on(shop: Rolling) -> None:
 def test_a_bad_day_is_stopped_on_main_and_a_newer_one_starts_anew(shop: Rolling) -> None:
     first, bad = shop.serves("prod"), shop.day(2)
     shop.metrics.always(0.4)
-    found = shop.roll(later=16 * MINUTE)
+    assert shop.told_before(later=16 * MINUTE) == [("stopped", bad)]
+    found = shop.roll()
     assert found.exit_code == 1
     (acted,) = found.document["targets"][0]["acted"]
     assert (acted["outcome"], acted["state"], acted["commit"], acted["pull_request"]) == (
@@ -201,10 +214,10 @@ def test_what_failed_goes_back_where_the_check_passed_before_it(tmp_path: Path, 
     shop.pass_over()
     first = shop.serves("prod")
     shop.now += 3600
-    shop.day(2)
-    given = shop.now
+    bad, given = shop.day(2), shop.now
     server.value = lambda query, at: 0.4 if at > given else 0.01
-    found = shop.roll(later=16 * MINUTE)
+    assert shop.told_before(later=16 * MINUTE) == [("rolled-back", bad)]
+    found = shop.roll()
     assert found.exit_code == 1
     assert [each["outcome"] for each in found.document["targets"][0]["acted"]] == ["rolled-back"]
     assert shop.manifest == first

@@ -120,6 +120,10 @@ def test_a_missing_blob_is_put_back_from_a_place_that_has_its_bytes(shop: Shop, 
     assert len(none.document["faults"]) == 2
     assert "has no bytes of this version" in none.document["faults"][0]["says"]
     (copies / f"{second}.json").write_bytes(data[second][:-1])  # other bytes under its name
+    told = verified(shop, repair_from=f"file://{copies}", dry_run=True)
+    assert (told.exit_code, [each["version"] for each in told.document["repaired"]]) == (1, [first])
+    assert f"{first[:12]} would be put back" in command.render(told.value)
+    assert not any(path.exists() for path in stored.values())
     some = verified(shop, repair_from=f"file://{copies}")
     assert some.exit_code == 1
     assert [each["version"] for each in some.document["repaired"]] == [first]

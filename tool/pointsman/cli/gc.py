@@ -34,6 +34,7 @@ _MOST_SHOWN = 20
 )
 @click.option("--restore", metavar="VERSION", multiple=True, help="Put this version back from the trash.")
 @click.option("--no-trash", metavar="VERSION", multiple=True, help="Delete this version for good, for an erasure.")
+@click.option("--dry-run", is_flag=True, help="Write nothing, also with --delete or --restore.")
 @json_option
 @click.pass_obj
 def gc(
@@ -44,6 +45,7 @@ def gc(
     also: tuple[str, ...],
     restore: tuple[str, ...],
     no_trash: tuple[str, ...],
+    dry_run: bool,
 ) -> Answer:
     """Collect blobs that no record names, and retired ones.
 
@@ -57,9 +59,10 @@ def gc(
     call.refusal = "nothing was put back" if restore else "nothing was taken"
     with call.workspace() as workspace, contextlib.ExitStack() as stack:
         if restore:
-            return Answer(verb.restore(workspace, restore), render_restored)
+            return Answer(verb.restore(workspace, restore, dry_run=dry_run), render_restored)
         others = [stack.enter_context(_other(call, spec, workspace)) for spec in also]
-        return Answer(verb.gc(workspace, verb.Request(delete, grace, max_share, no_trash), others), render)
+        request = verb.Request(delete and not dry_run, grace, max_share, no_trash)
+        return Answer(verb.gc(workspace, request, others), render)
 
 
 @contextlib.contextmanager
@@ -72,7 +75,11 @@ def _other(call: Call, spec: str, workspace: Workspace) -> Iterator[Workspace]:
 
 def render_restored(found: Collected) -> str:
     """How many are back."""
-    return f"{found.restored} put back from the trash" if found.restored else "nothing to put back: it is there"
+    if found.restored == 0:
+        return "nothing to put back: it is there"
+    if found.dry_run:
+        return f"would put {found.restored} back from the trash; nothing was written"
+    return f"{found.restored} put back from the trash"
 
 
 def render(found: Collected) -> str:

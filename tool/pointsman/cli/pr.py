@@ -89,9 +89,10 @@ def pr_close(call: Call, pull: str, dry_run: bool) -> Answer:
 
 @pr.command("refresh", epilog=example("pointsman pr refresh"))
 @click.argument("pull", metavar="[ID]", type=PULL, required=False)
+@click.option("--dry-run", is_flag=True, help="Say what would be rebuilt, and write nothing.")
 @json_option
 @click.pass_obj
-def pr_refresh(call: Call, pull: str | None) -> Answer:
+def pr_refresh(call: Call, pull: str | None, dry_run: bool) -> Answer:
     """Rebuild the pull requests that are out of date with main.
 
     Without ID: all of them. A rebuild voids the approvals given before it.
@@ -99,7 +100,7 @@ def pr_refresh(call: Call, pull: str | None) -> Answer:
     from pointsman.verbs import refresh
 
     with call.workspace() as workspace:
-        return Answer(refresh.refresh(workspace, pull), render_refreshed)
+        return Answer(refresh.refresh(workspace, pull, dry_run=dry_run), render_refreshed)
 
 
 _RETIRED_SHOWN = 20
@@ -187,6 +188,9 @@ def render_refreshed(refreshed: Refreshed) -> str:
     lines = []
     for each in refreshed.pull_requests:
         says = f": {each.says}" if each.says else ""
-        lines.append(f"{each.id}  {', '.join(each.targets)}  {each.outcome}{says}")
+        would = "would be " if refreshed.dry_run and each.outcome in ("rebuilt", "merged", "closed") else ""
+        lines.append(f"{each.id}  {', '.join(each.targets)}  {would}{each.outcome}{says}")
         lines += [f"  {fault}" for fault in each.faults]
+    if lines and refreshed.dry_run:
+        lines.append("a dry run: nothing was written")
     return "\n".join(lines) or "no open pull requests"

@@ -74,19 +74,20 @@ def rollback(
     All targets change in one commit, or none does. 'bookshop/*' means every target of bookshop.
     """
     call.refusal = "nothing was rolled back"
-    beside: dict[str, object] = {"--type": slot, "--run": run, "--now": now, "--dry-run": dry_run, "--yes": yes}
+    beside: dict[str, object] = {"--type": slot, "--run": run, "--now": now, "--yes": yes}
     beside |= {"--hold": hold, "--until": until, "--accept": accept}
     if break_glass or ratify:
         _refuse("--break-glass" if break_glass else "--ratify", {**beside, "--ratify": break_glass and ratify})
     if break_glass:
-        return _break_glass(call, targets, to, reason or "", key=key, store=store, serving=serving)
+        more = {"key": key, "store": store, "serving": serving}
+        return _break_glass(call, targets, to, reason or "", dry_run=dry_run, **more)
     _refuse_without_break_glass({"--key": key, "--store": store, "--serving": serving})
     if ratify:
         from pointsman.verbs.ratify import ratify as make_mains
 
         _refuse("--ratify", {"--to": to, "--reason": reason})
         with call.workspace() as workspace:
-            return Answer(make_mains(workspace, targets), render)
+            return Answer(make_mains(workspace, targets, dry_run=dry_run), render)
     from pointsman.verbs import rollback as verb
 
     request = verb.Request(
@@ -131,6 +132,8 @@ def _break_glass(
     targets: tuple[Target | Pattern, ...],
     to: str | None,
     reason: str,
+    *,
+    dry_run: bool,
     **where: str | None,
 ) -> Answer:
     """Past git: no repository is opened."""
@@ -141,7 +144,7 @@ def _break_glass(
 
     if len(targets) != 1 or not isinstance(targets[0], Target):
         raise click.UsageError("--break-glass is for one target at a time, such as grocer/home")
-    request = verb.Request(targets[0], reason, to, **where)
+    request = verb.Request(targets[0], reason, to, dry_run=dry_run, **where)
     directory = next((each for each in (call.spec, call.usual) if each is not None), ".")
     with call.progress() as progress:
         tell = partial(say, err=True)
@@ -178,8 +181,10 @@ def _line(each: Restored) -> str:
         case "opened" if pull is not None:
             asked += f"; {stays}" if each.from_ == each.to else ""
             return f"opened {pull.branch}{asked}; next: pointsman pr merge {pull.id}"
+        case "dry-run" if each.claim is not None:
+            return f"serving would have {(each.to or '')[:12]}; nothing was written"
         case "dry-run":
-            return f"would be rolled back{asked}"
+            return f"would be rolled back{asked}; nothing was written"
         case "claimed":
             until = f" until {each.claim.until}" if each.claim is not None and each.claim.holds else ""
             return f"serving has {(each.to or '')[:12]} now{until}; once git is back: pointsman rollback --ratify"

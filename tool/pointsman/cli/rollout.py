@@ -23,17 +23,22 @@ if TYPE_CHECKING:
 @click.command(epilog=example("pointsman rollout --check --watch 60"))
 @click.argument("targets", metavar="[TARGET]...", nargs=-1, type=TARGETS)
 @click.option("--check", is_flag=True, help="Ask the checks about what waits, and stop what fails.")
+@click.option("--dry-run", is_flag=True, help="With --check: say what would be stopped, and write nothing.")
 @click.option("--watch", metavar="SECONDS", type=PERIOD, help="Repeat every SECONDS until stopped.")
 @json_option
 @click.pass_obj
-def rollout(call: Call, targets: tuple[Target | Pattern, ...], check: bool, watch: float | None) -> Answer | None:
+def rollout(
+    call: Call, targets: tuple[Target | Pattern, ...], check: bool, dry_run: bool, watch: float | None
+) -> Answer | None:
     """Show what each ring has, and what it waits for.
 
     Sync gives a ring what its time and its checks let through.
     """
     from pointsman.verbs import rollout as verb
 
-    request = verb.Request(targets, check)
+    if dry_run and (watch is not None or not check):
+        raise click.UsageError("--dry-run goes with --check, and not with --watch")
+    request = verb.Request(targets, check, dry_run)
     with call.workspace() as workspace:
         if watch is None:
             return Answer(verb.rollout(workspace, request), render)
@@ -71,10 +76,10 @@ class _Passes:
 
 def render(found: RolledOut) -> str:
     """Each target with its rings below it, and what was done."""
-    return "\n".join(line for each in found.targets for line in _target(each)) or "no target on main yet"
+    return "\n".join(line for each in found.targets for line in _target(each, found.dry_run)) or "no target on main yet"
 
 
-def _target(each: RolledTarget) -> Iterator[str]:
+def _target(each: RolledTarget, dry_run: bool) -> Iterator[str]:
     yield each.target
     width = max((len(ring.ring) for ring in each.rings), default=0)
     for ring in each.rings:
@@ -84,7 +89,7 @@ def _target(each: RolledTarget) -> Iterator[str]:
         for check in ring.checks:
             yield f"  {'':{width}}    {check.name}: {check.verdict}: {check.says}"
     for acted in each.acted or ():
-        yield f"  {_acted(each.target, acted)}"
+        yield f"  {_would(acted) if dry_run else _acted(each.target, acted)}"
     if each.says:
         yield f"  {each.says}"
 
@@ -102,6 +107,11 @@ def _next(ring: RingState) -> str:
             return f"; {name} waits for its checks"
         case _:
             return f"; {name} is stopped"
+
+
+def _would(acted: Acted) -> str:
+    does = "rolled back" if acted.outcome == "rolled-back" else "stopped"
+    return f"{short(acted.state)} would be {does}: {acted.says}; nothing was written"
 
 
 def _acted(target: str, acted: Acted) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--field", "fields", metavar="NAME=PATH", type=FIELD, multiple=True, help="Where a part of a line is.")
 @click.option("--instance", metavar="NAME", type=TEXT, help="Whose lines these are; default: this machine's.")
 @click.option("--place", metavar="NAME", type=TEXT, help="Of several serving places: where these instances read.")
+@click.option("--dry-run", is_flag=True, help="Say what the lines tell, and keep nothing.")
 @json_option
 @click.pass_obj
 def seen(
@@ -30,6 +31,7 @@ def seen(
     fields: tuple[tuple[str, str], ...],
     instance: str | None,
     place: str | None,
+    dry_run: bool,
 ) -> Answer:
     """Read recsys-service's logs for what its instances have.
 
@@ -41,7 +43,7 @@ def seen(
     from pointsman.verbs.watch import stopped
 
     name = instance or socket.gethostname()
-    request = verb.Request(files, follow, read_form(fields), name, place or "")
+    request = verb.Request(files, follow, read_form(fields), name, place or "", dry_run)
     with call.workspace() as workspace, stopped() as stop:
         return Answer(
             verb.seen(workspace, request, stopped=stop.is_set, missed=lambda says: say(f"pointsman: {says}", err=True)),
@@ -55,7 +57,8 @@ def render(found: SeenInstances) -> str:
         f"{one_line(each.instance)}: {_many(len(each.targets), 'target')}, heard at {each.last}"
         for each in found.instances
     ]
-    return "\n".join([*lines, f"{_many(found.lines, 'line')} of {_many(len(found.instances), 'instance')}"])
+    kept = "; nothing was kept" if found.dry_run else ""
+    return "\n".join([*lines, f"{_many(found.lines, 'line')} of {_many(len(found.instances), 'instance')}{kept}"])
 
 
 def _many(count: int, what: str) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--sample", metavar="N", type=COUNT, help="Check only N of them, chosen at random.")
 @click.option("--shard", metavar="I/N", type=TEXT, default="1/1", help="Check only the I-th of N parts of them.")
 @click.option("--repair-from", metavar="DIR|URL", type=TEXT, help="Put a missing blob back from bytes that hash to it.")
+@click.option("--dry-run", is_flag=True, help="With --repair-from: say what would be put back, and write nothing.")
 @json_option
 @click.pass_obj
 def verify(
@@ -30,6 +31,7 @@ def verify(
     sample: int | None,
     shard: str,
     repair_from: str | None,
+    dry_run: bool,
 ) -> Answer:
     """Read stored blobs again and check their hashes.
 
@@ -37,7 +39,9 @@ def verify(
     """
     from pointsman.verbs import verify as verb
 
-    choice = verb.Choice(every, sample, verb.read_shard(shard), repair_from or "")
+    if dry_run and not repair_from:
+        raise click.UsageError("--dry-run goes with --repair-from: without it, nothing is written")
+    choice = verb.Choice(every, sample, verb.read_shard(shard), repair_from or "", dry_run)
     with call.workspace() as workspace:
         return Answer(verb.verify(workspace, targets, choice), render)
 
@@ -45,9 +49,10 @@ def verify(
 def render(found: Verified) -> str:
     """One line per fault, and how much was read."""
     bad = f"{len(found.faults)} of them bad" if found.faults else "all as they should be"
+    is_back = "would be put back" if found.dry_run else "is back"
     lines = [
         f"{each.target} {each.type} {short(each.version)} was retired on {each.retired_at}, its bytes are gone"
         for each in found.retired
     ]
-    lines += [f"{each.target} {each.type} {short(each.version)} is back: {each.uri}" for each in found.repaired]
+    lines += [f"{each.target} {each.type} {short(each.version)} {is_back}: {each.uri}" for each in found.repaired]
     return "\n".join([*lines, *map(str, found.faults), f"{found.blobs} blobs, {found.bytes} bytes: {bad}"])

@@ -33,17 +33,18 @@ class Repaired(Struct, frozen=True):
     why: str
 
 
-def repair(settings: Settings, source: str, lost: Sequence[Lost]) -> list[Repaired]:
+def repair(settings: Settings, source: str, lost: Sequence[Lost], *, dry_run: bool = False) -> list[Repaired]:
     """Put them back from a directory or store `source`. Each stands there under its key, or as `<version>.json`.
 
+    With `dry_run` the source is read, and nothing is written.
     Unreachable if the source does not answer.
     """
     there = open_store(source, settings.access)
     stores = {url: open_store(url, settings.access) for url in (settings.store, *settings.former) if can_be_asked(url)}
-    return list(ask_all(partial(_repair, there, stores), lost, at_once=there.reads_at_once))
+    return list(ask_all(partial(_repair, there, stores, dry_run), lost, at_once=there.reads_at_once))
 
 
-def _repair(source: Store, stores: dict[str, Store], lost: Lost) -> Repaired:
+def _repair(source: Store, stores: dict[str, Store], dry_run: bool, lost: Lost) -> Repaired:
     key = lost.target.blob_key(lost.type, lost.version)
     store = stores.get(lost.uri.removesuffix(f"/{key}"))
     if store is None:
@@ -52,6 +53,8 @@ def _repair(source: Store, stores: dict[str, Store], lost: Lost) -> Repaired:
         data = _bytes(source, lost, key)
         if data is None:
             return Repaired(lost, f"{source.url} has no bytes of this version")
+        if dry_run:
+            return Repaired(lost, "")
         store.create(key, data)
         put = store.digest(key, len(data))
     except Blocked as blocked:

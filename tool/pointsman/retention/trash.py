@@ -89,12 +89,17 @@ def counted_on(store: Store, key: str) -> str | None:
     return None
 
 
-def put_back(store: Store, key: str) -> bool:
-    """Put the blob of `key` back from the trash, create-only. Whether its bytes are there now."""
+def put_back(store: Store, key: str, *, dry_run: bool = False) -> bool:
+    """Put the blob of `key` back from the trash, create-only. Whether its bytes are there now.
+
+    With `dry_run` nothing is written. Whether the trash has its bytes.
+    """
     version = key[-69:-5]
     for day in reversed(store.folders(TRASH)):
         held = store.read(f"{TRASH}{day}/{key}", MOST_OF_A_BLOB)
         if held is not None and hashlib.sha256(held.data).hexdigest() == version:
+            if dry_run:
+                return True
             store.create(key, held.data)
             stored = store.digest(key)
             return stored is not None and stored[1] == version

@@ -33,7 +33,7 @@ from pointsman.serving.states import LEFT_KEY, Left, State, read_left, read_stat
 from pointsman.state.claim import LIFE, NAMESPACE, Claim, has_ended, read_claim
 from pointsman.state.documents import Manifest, rfc3339
 from pointsman.state.message import check_value
-from pointsman.state.names import Target, short
+from pointsman.state.names import Target
 from pointsman.state.place import Place
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
@@ -41,8 +41,8 @@ from pointsman.trust import keygen
 from pointsman.trust.allowed_signers import Signer, read_signers
 from pointsman.trust.ssh_signature import read_signature
 from pointsman.verbs.break_glass_places import Reached, reached
-from pointsman.verbs.break_glass_state import choose, follow, taken_out
-from pointsman.verbs.rollback import PlaceRestored, Restored, RolledBack
+from pointsman.verbs.break_glass_state import choose, follow, manifest_of, taken_out
+from pointsman.verbs.rollback import Became, PlaceRestored, Restored, RolledBack
 from pointsman.workspace import system_clock
 
 _TRIES = 6
@@ -57,6 +57,7 @@ class Request(Struct, frozen=True):
     key: str | None = None  # the file of an SSH key; None: git's user.signingkey
     store: str | None = None
     serving: str | None = None
+    dry_run: bool = False  # try all, the key, too, and write nothing
 
     def __post_init__(self) -> None:
         if not self.reason:
@@ -111,7 +112,7 @@ def _outcome(
     places: Sequence[Reached], done: Sequence[tuple[Reached, Restored]], problems: Sequence[Problem]
 ) -> Outcome[RolledBack]:
     notes = tuple(note for each, _ in done for note in each.notes)
-    first = next((made for _, made in done if made.outcome == "claimed"), done[0][1])
+    first = next((made for _, made in done if made.outcome in ("claimed", "dry-run")), done[0][1])
     if places[0].place.name:
         first = replace(first, places=[PlaceRestored(each.place.name, made.outcome) for each, made in done])
     codes = [problem.exit_code for problem in problems]
@@ -179,6 +180,9 @@ class _Glass:
         keeps = standing is not None and standing.to == state.sha256 and (holds or (mine and not self._who.key))
         claim = standing if keeps and standing is not None else self._claim(fence.commit, states, held, state)
         self._say_beforehand(claim)
+        if self._request.dry_run:
+            self._prove(state)
+            return self._told(held, state, claim, "unchanged" if is_there and keeps else "dry-run")
         with store.locked(""):
             if read_fence(store, SYNCED) != fence:
                 raise MovedFirst("sync began anew meanwhile: run the command again")
@@ -188,15 +192,17 @@ class _Glass:
             if not is_there:
                 store.replace(self._place.key(target), state.manifest, was=held.tag if held is not None else None)
         self._invalidate()
-        stays = "it has this manifest already; --to goes to another" if is_there and keeps else None
+        return self._told(held, state, claim, "unchanged" if is_there and keeps else "claimed")
+
+    def _told(self, held: Held | None, state: State, claim: Claim, outcome: Became) -> Restored:
         return Restored(
-            target=str(target),
+            target=str(self._target),
             from_=hashlib.sha256(held.data).hexdigest() if held is not None else None,
             to=state.sha256,
-            outcome="unchanged" if is_there and keeps else "claimed",
+            outcome=outcome,
             pull_request=None,
             commit=None,
-            says=stays,
+            says="it has this manifest already; --to goes to another" if outcome == "unchanged" else None,
             claim=told_claim(Standing(claim, says="" if self._will_hold(claim) else self._why_not(claim))),
         )
 
@@ -228,7 +234,7 @@ class _Glass:
 
     def _claim(self, main: str, states: Sequence[State], held: Held | None, state: State) -> Claim:
         """The claim, signed if there is a key."""
-        manifest = self._manifest(state)
+        manifest = manifest_of(self._target, state)
         replaced = next((each.commit for each in states if held is not None and each.manifest == held.data), "")
         at = int(self._now.timestamp())
         claim = Claim(
@@ -277,10 +283,13 @@ class _Glass:
         return read_left(self._store)
 
     def _say_beforehand(self, claim: Claim) -> None:
+        dry_run = self._request.dry_run
         if self._will_hold(claim):
-            self._tell(f"the claim holds until {claim.until}, or until main has something newer")
+            holds = "would hold" if dry_run else "holds"
+            self._tell(f"the claim {holds} until {claim.until}, or until main has something newer")
         else:
-            self._tell(f"the next sync that reaches git undoes this: {self._why_not(claim)}")
+            undoes = "would undo" if dry_run else "undoes"
+            self._tell(f"the next sync that reaches git {undoes} this: {self._why_not(claim)}")
 
     def _why_not(self, claim: Claim) -> str:
         """Why a claim holds nothing, as far as the store tells."""
@@ -289,12 +298,6 @@ class _Glass:
         if not self._left.allowed_signers:
             return f"{self._place.root}/{LEFT_KEY} names no allowed signers: [audit] allowed_signers says who may sign"
         return f"main's allowed signers, as sync left them, do not let this key sign for {NAMESPACE}"
-
-    def _manifest(self, state: State) -> Manifest:
-        manifest = state.read(self._target)
-        if manifest is None:
-            raise Problem(f"the state of {short(state.commit)} cannot be read: choose another with --to")
-        return manifest
 
     def _prove_or_end(self, state: State, claim: Claim) -> None:
         """Refused unless every blob is there; the claim then ends, for nothing stands in front of serving."""
@@ -307,28 +310,31 @@ class _Glass:
             raise
 
     def _prove(self, state: State) -> None:
-        """Wait for gc's markers, then Refused unless every blob is there and is what its name says."""
+        """Wait for gc's markers, then Refused unless every blob is there, or back, and is what its name says."""
+        dry_run = self._request.dry_run
         faults = []
-        slots = self._manifest(state).versions.items()
-        blobs = [(slot, version, *self._blob(state, slot, version)) for slot, version in slots]
+        manifest = manifest_of(self._target, state)
+        blobs = [(slot, each, *self._blob(manifest, slot, each)) for slot, each in manifest.versions.items()]
         for url in {url for _, _, url, _ in blobs}:
             self._blobs[url] = open_store(url, self._place.access)
-            wait_for_markers(self._blobs[url], {version for _, version, at, _ in blobs if at == url}, self._progress)
+            if not dry_run:
+                named = {version for _, version, at, _ in blobs if at == url}
+                wait_for_markers(self._blobs[url], named, self._progress)
         for slot, version, url, key in blobs:
             self._progress(f"proving {url}/{key}")
             store = self._blobs[url]
             found = store.digest(key)
-            if found is None and put_back(store, key):
-                found = store.digest(key)
+            if found is None and put_back(store, key, dry_run=dry_run):
+                continue
             if found is None or found[1] != version:
                 what = "no blob is there" if found is None else "it is not what its name says"
                 faults.append(Fault(self._target.manifest_path, "blob-missing", f"{slot}: {url}/{key}: {what}"))
         if faults:
             raise Refused(faults)
 
-    def _blob(self, state: State, slot: str, version: str) -> tuple[str, str]:
+    def _blob(self, manifest: Manifest, slot: str, version: str) -> tuple[str, str]:
         """The store and the key of a blob."""
-        key, uri = self._target.blob_key(slot, version), self._manifest(state).current[slot]
+        key, uri = self._target.blob_key(slot, version), manifest.current[slot]
         if not uri.endswith(f"/{key}"):
             says = f"{slot} points to {uri}, which is no blob of {self._target}: choose another with --to"
             raise Refused([Fault(self._target.manifest_path, "foreign-uri", says)])

@@ -9,6 +9,7 @@ from pointsman.errors import Problem
 from pointsman.history.times import read_time
 from pointsman.serving.states import State
 from pointsman.state.claim import Claim
+from pointsman.state.documents import Manifest
 from pointsman.state.names import Target, short
 from pointsman.store.base import Held
 
@@ -30,6 +31,14 @@ def choose(target: Target, states: Sequence[State], held: Held | None, to: str |
     if here[0] + 1 == len(states):
         raise Problem(f"{target} has no earlier state there than the one that serving has: {_known(states)}")
     return states[here[0] + 1]
+
+
+def manifest_of(target: Target, state: State) -> Manifest:
+    """The manifest of a state; Problem if it cannot be read."""
+    manifest = state.read(target)
+    if manifest is None:
+        raise Problem(f"the state of {short(state.commit)} cannot be read: choose another with --to")
+    return manifest
 
 
 def taken_out(states: Sequence[State], state: State) -> frozenset[bytes]:

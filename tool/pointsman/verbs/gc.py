@@ -204,8 +204,11 @@ def _only(text: str, keys: Iterable[str]) -> str:
     return found[0]
 
 
-def restore(workspace: Workspace, wanted: Sequence[str]) -> Outcome[Collected]:
-    """Put versions back from the trash. Refused for one with a tombstone; Problem for one that is not there."""
+def restore(workspace: Workspace, wanted: Sequence[str], *, dry_run: bool = False) -> Outcome[Collected]:
+    """Put versions back from the trash. Refused for one with a tombstone; Problem for one that is not there.
+
+    With `dry_run` the bytes in the trash are hashed, and nothing is written.
+    """
     head = Snapshot(workspace.repo, workspace.repo.refresh())
     settings = head.settings()
     require_mounted(workspace.gate.documents, head)
@@ -222,19 +225,20 @@ def restore(workspace: Workspace, wanted: Sequence[str]) -> Outcome[Collected]:
             faults.append(Broken(path, "retired", says))
     if faults:
         raise Refused(faults)
-    wait_for_markers(store, {key[-69:-5] for key in keys}, workspace.progress)
+    if not dry_run:
+        wait_for_markers(store, {key[-69:-5] for key in keys}, workspace.progress)
     restored = 0
     for key in sorted(keys):
         if store.size(key) is not None:
             continue
-        if not put_back(store, key):
+        if not put_back(store, key, dry_run=dry_run):
             raise Problem(f"{store.url}/{key}: no bytes in the trash hash to this version; publish its artifact again")
         restored += 1
-        workspace.progress(f"put back from the trash: {store.url}/{key}")
+        workspace.progress(f"{'would be ' if dry_run else ''}put back from the trash: {store.url}/{key}")
     return Outcome(
         Collected(
             listed=0, live=0, live_bytes=0, young=0, orphans=[], retired=[], kept=[], trash=len(set(trash)),
-            trash_bytes=0, unknown=0, deleted=0, taken=0, purged=0, restored=restored, dry_run=False,
+            trash_bytes=0, unknown=0, deleted=0, taken=0, purged=0, restored=restored, dry_run=dry_run,
         )
     )  # fmt: skip
 

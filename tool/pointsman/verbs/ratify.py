@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import NotAllowed, Problem
 from pointsman.history.targets import choose
@@ -28,9 +29,12 @@ class Open(Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-def ratify(workspace: Workspace, named: Sequence[Target | Pattern] = ()) -> Outcome[RolledBack]:
+def ratify(
+    workspace: Workspace, named: Sequence[Target | Pattern] = (), *, dry_run: bool = False
+) -> Outcome[RolledBack]:
     """Restore what each claim that holds stands for: straight on main where that is allowed, else by a pull request.
 
+    With `dry_run` each is judged as for main, and nothing is written.
     Problem if no claim holds, with what is wrong with those that stand there.
     """
     found = _open_claims(workspace)
@@ -43,7 +47,7 @@ def ratify(workspace: Workspace, named: Sequence[Target | Pattern] = ()) -> Outc
     done: list[Restored] = []
     for target, claim in sorted(chosen.items()):
         if target in found.holding:
-            done += _restore(workspace.again(), target, claim).value.targets
+            done += _restore(workspace.again(), target, claim, dry_run=dry_run).value.targets
         else:
             done.append(_unchanged(workspace, target, claim))
     return Outcome(RolledBack(done), 0, found.notes)
@@ -76,11 +80,12 @@ def _unchanged(workspace: Workspace, target: Target, claim: Claim) -> Restored:
     return Restored(str(target), claim.to, claim.to, "unchanged", None, commit)
 
 
-def _restore(workspace: Workspace, target: Target, claim: Claim) -> Outcome[RolledBack]:
+def _restore(workspace: Workspace, target: Target, claim: Claim, *, dry_run: bool) -> Outcome[RolledBack]:
     """On main, or by a pull request where the origin does not let this user push main."""
     line = f"{target} {claim.at} {check_value(claim.by, 'the name in the claim')}"
-    more = {"to": claim.state, "reason": check_value(claim.reason, "the reason of the claim"), "broke_glass": (line,)}
+    reason = check_value(claim.reason, "the reason of the claim")
+    request = Request((target,), to=claim.state, now=True, reason=reason, dry_run=dry_run, broke_glass=(line,))
     try:
-        return roll_back(workspace, Request((target,), now=True, **more))  # type: ignore[arg-type]  # as they are named
+        return roll_back(workspace, request)
     except NotAllowed:
-        return roll_back(workspace.again(), Request((target,), **more))  # type: ignore[arg-type]
+        return roll_back(workspace.again(), replace(request, now=False))

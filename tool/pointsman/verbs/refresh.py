@@ -47,10 +47,13 @@ class Refreshed(Struct, frozen=True):
     """What became of each."""
 
     pull_requests: Sequence[RefreshedPullRequest]
+    dry_run: Annotated[bool, "nothing was written: the outcomes are what would be"] = False
 
 
-def refresh(workspace: Workspace, text: str | None = None) -> Outcome[Refreshed]:
+def refresh(workspace: Workspace, text: str | None = None, *, dry_run: bool = False) -> Outcome[Refreshed]:
     """Rebuild the stale one that is named, or all. One that cannot be rebuilt stops no other, and is told.
+
+    With `dry_run` each is judged on main as it is now, and nothing is written.
 
     Exit 1 if the gate lets none of them be rebuilt, the code of the trouble if there is nothing else, 5 if not all.
     """
@@ -67,7 +70,7 @@ def refresh(workspace: Workspace, text: str | None = None) -> Outcome[Refreshed]
         try:
             if troubles and isinstance(troubles[-1], Silent):
                 raise Silent("not tried: the forge did not answer for the one before")
-            done.append(_refresh(workspace, pull))
+            done.append(_refresh(workspace, pull, dry_run))
         except Exception as error:  # noqa: BLE001 - whoever may push a branch can show us a bug, and the others wait
             troubles.append(trouble_of(error))
             done.append(_told(pull, "failed", str(troubles[-1])))
@@ -75,7 +78,7 @@ def refresh(workspace: Workspace, text: str | None = None) -> Outcome[Refreshed]
         progress(f"{done[-1].outcome} {pull.branch}")
     if text is not None and troubles:
         raise troubles[0]
-    return Outcome(Refreshed(done), _exit_code(done, troubles))
+    return Outcome(Refreshed(done, dry_run), _exit_code(done, troubles))
 
 
 def _exit_code(done: Sequence[RefreshedPullRequest], troubles: Sequence[Problem]) -> int:
@@ -87,7 +90,7 @@ def _exit_code(done: Sequence[RefreshedPullRequest], troubles: Sequence[Problem]
     return troubles[0].exit_code if troubles else Refused.exit_code
 
 
-def _refresh(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
+def _refresh(workspace: Workspace, pull: Pull, dry_run: bool) -> RefreshedPullRequest:
     tries = count()
 
     def attempt() -> RefreshedPullRequest:
@@ -95,22 +98,23 @@ def _refresh(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
         if not now:
             return _told(pull, "left", "it was merged or closed meanwhile")
         try:
-            return _one(workspace, now[0])
+            return _one(workspace, now[0], dry_run)
         except Refused as error:
             says = "Main moved, and the gate does not pass this on main as it is now. Publish again, or close it.\n\n"
-            workspace.forge.comment(now[0].opened, "refresh", says + fenced("\n".join(map(str, error.faults))))
+            if not dry_run:
+                workspace.forge.comment(now[0].opened, "refresh", says + fenced("\n".join(map(str, error.faults))))
             return _told(now[0], "refused", "the gate does not pass it on main as it is now", error.faults)
 
     gave_up = f"main moved at every try to rebuild {pull.branch}: run pointsman pr refresh {pull.id}"
     return until_settled(workspace.repo, attempt, gave_up)
 
 
-def _one(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
+def _one(workspace: Workspace, pull: Pull, dry_run: bool) -> RefreshedPullRequest:
     repo, gate = workspace.repo, workspace.gate
-    if pull.is_revert:
+    if pull.is_revert and not dry_run:
         pulls.describe_revert(workspace, pull)
     if not pulls.is_stale(gate, repo.main, pull):
-        return _fresh(workspace, pull)
+        return _fresh(workspace, pull, dry_run)
     if not pull.branch.startswith("ship/"):
         return _told(pull, "left", "main moved what it restores: run pointsman rollback again, and close this")
     if other := pulls.others_work(repo, pull):
@@ -120,14 +124,19 @@ def _one(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
     ship = shipping.rebuilt(wants) if wants else None
     if ship is None:
         why = "a rollback took out what it ships" if lost else "main has what it ships"
-        pulls.close_pull(workspace, pull, f"Closed: {why}.")
+        if not dry_run:
+            pulls.close_pull(workspace, pull, f"Closed: {why}.")
         return _told(pull, "closed", why)
     approved = workspace.forge.approvals(pull.opened)
     by_a_person = not shipping.settings.auto_merge and pull.opened.merges_with is not None
-    rebuilt = shipping.push(ship, pull)
-    says = f"built anew on main at {short(repo.main)}"
+    says = f"{'on' if dry_run else 'built anew on'} main at {short(repo.main)}"
     says += f"; left out, as a rollback took them out: {', '.join(lost)}" if lost else ""
-    says += f"; approvals for what it was before do not count: {', '.join(map(one_line, approved))}" if approved else ""
+    before = "is now would" if dry_run else "was before do"
+    says += f"; approvals for what it {before} not count: {', '.join(map(one_line, approved))}" if approved else ""
+    if dry_run:
+        says += "; it would not merge by itself any more" if by_a_person else ""
+        return _told(pull, "rebuilt", says)
+    rebuilt = shipping.push(ship, pull)
     workspace.forge.comment(rebuilt.opened, "refresh", fenced(says))
     if shipping.settings.auto_merge and merge.merge_when_ready(workspace, rebuilt) is not None:
         return _told(rebuilt, "merged", says)
@@ -137,11 +146,12 @@ def _one(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
     return _told(rebuilt, "rebuilt", says)
 
 
-def _fresh(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
+def _fresh(workspace: Workspace, pull: Pull, dry_run: bool) -> RefreshedPullRequest:
     """One that main has not overtaken. The forge merges it by itself only with its own message, and past the gate."""
     repo, on = workspace.repo, pull.opened.merges_with
     settings = Snapshot(repo, repo.main).settings()
-    if settings.approvals or settings.evidence:  # the page tells of them, and a forge checks again what is edited
+    if (settings.approvals or settings.evidence) and not dry_run:
+        # The page tells of them, and a forge checks again what is edited.
         pulls.renew(workspace, pull, pull.head)
     wanted = settings.auto_merge and pull.branch.startswith("ship/")
     if not wanted and on is None:
@@ -149,13 +159,17 @@ def _fresh(workspace: Workspace, pull: Pull) -> RefreshedPullRequest:
     stale = on is not None and parse(on).said != pull.message.said
     faults = workspace.gate.judge_change(repo.main, pull.head, clock=workspace.now, notes=False).faults
     if not faults and wanted and (stale or on is None):
+        if dry_run:
+            return _told(pull, "fresh", "the forge would merge it by itself, once it may")
         merged = merge.merge_when_ready(workspace, pull) is not None
         return _told(pull, "merged" if merged else "fresh", "the forge merges it by itself, once it may")
     if on is None or not (faults or stale):
         return _told(pull, "fresh")
-    workspace.forge.stop_auto_merge(pull.opened)
-    says = "it does not merge by itself any more: "
+    says = f"it {'would' if dry_run else 'does'} not merge by itself any more: "
     says += "the gate does not pass it on main as it is now" if faults else pulls.OLD_MESSAGE
+    if dry_run:
+        return _told(pull, "fresh", says, faults)
+    workspace.forge.stop_auto_merge(pull.opened)
     told_there = "\n".join((says, *map(str, faults)))
     workspace.forge.comment(pull.opened, "auto-merge", fenced(told_there))
     return _told(pull, "fresh", says, faults)

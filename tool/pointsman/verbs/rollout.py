@@ -25,7 +25,7 @@ from pointsman.serving.pointers import open_place
 from pointsman.serving.prometheus import Prometheus
 from pointsman.serving.ring_state import RingState, known_checks
 from pointsman.serving.turns import Turns, stopped_by_hold
-from pointsman.serving.verdicts import Verdict, Verdicts, note_verdicts
+from pointsman.serving.verdicts import Verdict, Verdicts, note_verdicts, verdicts_of
 from pointsman.settings import SETTINGS_PATH
 from pointsman.state.documents import Hold, read_hold, rfc3339
 from pointsman.state.names import Pattern, Target, short
@@ -43,21 +43,22 @@ _LONGEST = 900  # characters of a reason
 
 
 class Request(Struct, frozen=True):
-    """Which targets, all by default; `check`: ask the checks, and act on what they say."""
+    """Which targets, all by default; `check`: ask the checks, and act on what they say, or with `dry_run` only tell."""
 
     targets: tuple[Target | Pattern, ...] = ()
     check: bool = False
+    dry_run: bool = False
 
 
 class Acted(Struct, frozen=True):
-    """What followed from a check that fails."""
+    """What followed from a check that fails, or would follow."""
 
     outcome: Annotated[
         Literal["stopped", "rolled-back"], "in force once it is on main; what failed reaches no further ring meanwhile"
     ]
     state: Annotated[CommitId, "the commit whose state failed"]
     check: str
-    commit: Annotated[CommitId | None, "the commit that says so: of main, or of the pull request"]
+    commit: Annotated[CommitId | None, "the commit that says so: of main, or of the pull request; none in a dry run"]
     pull_request: Annotated[PullRequest | None, "where main may not be pushed"]
     says: str
 
@@ -76,11 +77,13 @@ class RolledOut(Struct, frozen=True):
 
     commit: CommitId
     targets: Sequence[RolledTarget]
+    dry_run: Annotated[bool, "nothing was written: what was done is what would be"] = False
 
 
 def rollout(workspace: Workspace, request: Request) -> Outcome[RolledOut]:
     """Show the rings of the targets. With `check`, ask about what waits, write down the verdicts, stop what fails.
 
+    With `dry_run`, too, the checks are asked, and nothing is written.
     Exit 1 if a check failed in this run, 3 if one was asked and decided nothing, or a ring cannot be reached.
     """
     repo = workspace.repo
@@ -94,7 +97,7 @@ def rollout(workspace: Workspace, request: Request) -> Outcome[RolledOut]:
             raise Problem(unknown(target, known))
     repo.expect(len(targets))
     workspace.gate.documents.fetch_ahead(head, targets)
-    run = _Run(workspace, targets)
+    run = _Run(workspace, targets, request.dry_run)
     prometheus = Prometheus()
     try:
         looked = [run.look(target, prometheus if request.check else None) for target in targets]
@@ -102,7 +105,7 @@ def rollout(workspace: Workspace, request: Request) -> Outcome[RolledOut]:
             run.act(looked, prometheus)
     finally:
         prometheus.close()
-    value = RolledOut(run.main, [each.told() for each in looked])
+    value = RolledOut(run.main, [each.told() for each in looked], request.dry_run)
     return Outcome(value, _exit_code(looked, run.away.values()), tuple(run.notes))
 
 
@@ -140,11 +143,12 @@ def _exit_code(looked: Sequence[_Looked], away: Iterable[Problem]) -> int:
 class _Run:
     """One run: what is read once for all targets, and what is told in the end."""
 
-    def __init__(self, workspace: Workspace, targets: Sequence[Target]) -> None:
+    def __init__(self, workspace: Workspace, targets: Sequence[Target], dry_run: bool) -> None:
         self.notes: list[str] = []
         self.away: dict[str, Problem] = {}  # rings that cannot be reached
         self.main = workspace.repo.main
         self._workspace = workspace
+        self._dry_run = dry_run
         self._gate = workspace.gate
         self._settings = workspace.gate.settings(Snapshot(workspace.repo, self.main))
         self._now = workspace.now
@@ -230,6 +234,8 @@ class _Run:
 
     def _note(self, ring: Ring, target: Target, said: Sequence[Verdict], settled: Sequence[Oid] = ()) -> Verdicts:
         store = self._stores[ring.name]
+        if self._dry_run:
+            return verdicts_of(store, ring.name, target).after(said, settled)
         with store.locked(""):
             return note_verdicts(store, ring.name, target, said, settled)
 
@@ -317,7 +323,7 @@ class _Run:
         last = workspace.gate.lineage(workspace.repo.refresh(), target).last
         if earlier is None or last is None or last.oid != step.oid:
             raise MovedFirst(f"{target}: main has a newer state than {short(step.oid)}, so nothing is rolled back")
-        asked = rollback.Request((target,), to=earlier.oid, now=True, reason=why)
+        asked = rollback.Request((target,), to=earlier.oid, now=True, reason=why, dry_run=self._dry_run)
         try:
             found = rollback.roll_back(workspace, asked)
         except NotAllowed:
@@ -327,7 +333,7 @@ class _Run:
 
     def _stop(self, target: Target, step: Step, verdict: Verdict, why: str) -> Acted:
         workspace = self._workspace.again()
-        asked = hold.Request(str(target), rollout=step.oid, reason=why, now=True)
+        asked = hold.Request(str(target), rollout=step.oid, reason=why, now=True, dry_run=self._dry_run)
         try:
             done = hold.change_hold(workspace, asked).value
         except NotAllowed:

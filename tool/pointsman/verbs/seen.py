@@ -52,6 +52,7 @@ class SeenInstances(Struct, frozen=True):
     instances: Sequence[SeenInstance]
     lines: Annotated[Count, "how many were read"]
     skipped: Annotated[Mapping[str, Count], "how many told nothing, by the reason"]
+    dry_run: Annotated[bool, "nothing was kept"] = False
 
 
 class Request(Struct, frozen=True):
@@ -62,6 +63,7 @@ class Request(Struct, frozen=True):
     form: Form = Form()
     instance: str = ""
     place: str = ""
+    dry_run: bool = False  # read the lines, keep nothing
 
 
 def seen(
@@ -146,6 +148,8 @@ class _Ledger:
             if self.store.size(SYNCED) is None:
                 says = "sync has never written there, or it is not mounted: run pointsman sync first"
                 return Unreachable(f"{self.store.url}: {says}")
+            if self._request.dry_run:
+                return None
             with self.store.locked(""):
                 for name in sorted(self._changed):
                     try:
@@ -165,7 +169,10 @@ class _Ledger:
     def told(self) -> SeenInstances:
         """What was heard, as a document has it."""
         return SeenInstances(
-            [_told(each) for _, each in sorted(self._instances.items())], self._lines, dict(self._skipped)
+            [_told(each) for _, each in sorted(self._instances.items())],
+            self._lines,
+            dict(self._skipped),
+            self._request.dry_run,
         )
 
     def notes(self) -> list[str]:

@@ -39,6 +39,7 @@ class Choice(Struct, frozen=True):
     sample: int | None = None
     shard: tuple[int, int] = (1, 1)
     repair_from: str = ""  # a directory or a URL that may have what is missing
+    dry_run: bool = False  # say what it has of that, and put nothing back
 
 
 class GoneVersion(Struct, frozen=True):
@@ -51,7 +52,7 @@ class GoneVersion(Struct, frozen=True):
 
 
 class RepairedVersion(Struct, frozen=True):
-    """A version whose blob was missing and is back."""
+    """A version whose blob was missing and is back, or would be."""
 
     target: TargetName
     type: ArtifactType
@@ -66,7 +67,8 @@ class Verified(Struct, frozen=True):
     bytes: Annotated[Count, "of all that were read"]
     faults: Sequence[ToldFault]
     retired: Annotated[Sequence[GoneVersion], "whose bytes are gone, as their tombstones allow: no fault"] = ()
-    repaired: Annotated[Sequence[RepairedVersion], "what --repair-from put back"] = ()
+    repaired: Annotated[Sequence[RepairedVersion], "what --repair-from put back, or would put back"] = ()
+    dry_run: Annotated[bool, "nothing was put back"] = False
 
 
 def read_shard(text: str) -> tuple[int, int]:
@@ -108,22 +110,27 @@ def verify(workspace: Workspace, targets: Sequence[Target | Pattern], choice: Ch
     if blocked and not blobs:
         raise Unreachable(blocked[0].says)
     progress(f"read {blobs} blobs, {size} bytes")
-    repaired, unrepaired = _repaired(workspace, source, [lost for part in found for lost in part.lost])
+    lost = [lost for part in found for lost in part.lost]
+    repaired, unrepaired = _repaired(workspace, source, lost, dry_run=choice.dry_run)
     faults = sorted([*faults, *unrepaired])
     gone = sorted(
         (gone for part in found for gone in part.gone), key=lambda each: (each.target, each.type, each.version)
     )
-    return Outcome(Verified(blobs, size, list(map(told, faults)), gone, repaired), 1 if faults else 0)
+    value = Verified(blobs, size, list(map(told, faults)), gone, repaired, choice.dry_run)
+    return Outcome(value, 1 if faults else 0)
 
 
-def _repaired(workspace: Workspace, source: str, lost: Sequence[Lost]) -> tuple[list[RepairedVersion], list[Fault]]:
+def _repaired(
+    workspace: Workspace, source: str, lost: Sequence[Lost], *, dry_run: bool
+) -> tuple[list[RepairedVersion], list[Fault]]:
     """What is put back of what is missing, and the faults of the rest."""
     if not lost:
         return [], []
     head = Snapshot(workspace.repo, workspace.repo.refresh())
     retired = {each for each in lost if head.entry(each.target.tombstone_path(each.type, each.version)) is not None}
     wanted = [each for each in lost if source and each not in retired]
-    tried = {each.lost: each.why for each in repair(head.settings(), source, wanted)} if wanted else {}
+    repairs = repair(head.settings(), source, wanted, dry_run=dry_run) if wanted else []
+    tried = {each.lost: each.why for each in repairs}
     back = [RepairedVersion(str(each.target), each.type, each.version, each.uri) for each in tried if not tried[each]]
     left = [each for each in lost if tried.get(each) != ""]
     paths = [each.target.record_path(each.type, each.version) for each in left]
