@@ -1,27 +1,22 @@
-"""Every option of every command reaches its verb as what it says, and a dry run writes nothing."""
+"""Every option of every command reaches its verb as what it says."""
 
 from __future__ import annotations
 
 import importlib
-import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 import pytest
-from broken_glass import SETTINGS as SIGNERS
-from broken_glass import break_it, let_ann_sign, outcome_of
 from msgspec.inspect import is_struct
 from msgspec.structs import asdict
-from shop import STAGING, Kept, Shop, cooc, git, popularity, twice_shipped
+from shop import Shop
 
 from pointsman.cli.main import cli, main
 from pointsman.errors import Problem
 from pointsman.state.log_line import FIELDS
 from pointsman.state.names import Target
-from pointsman.verbs.hold import Request, change_hold
 from pointsman.workspace import Workspace
 
 RUN = "https://ci.example/1"
@@ -352,129 +347,3 @@ def test_an_option_changes_for_its_verb_what_it_says_and_nothing_else(
         with_it = asked(of.verb, *command, *beside, row.option, *value)
         changed = {key: each for key, each in with_it.items() if without.get(key, ...) != each}
         assert changed == row.changes, row.option
-
-
-# What these write is a file or a directory that is named for it; audit also keeps how far it came.
-WITHOUT = {"audit", "demo", "get", "init", "site"}
-READ = {
-    *("at", "check", "completion", "config", "find", "hash", "log", "pr list", "pr show", "review", "show", "status"),
-}
-
-
-def test_every_command_that_writes_has_a_dry_run() -> None:
-    every = {" ".join(each.split()[:-1]) for each in options(cli)}
-    assert every - {each.removesuffix(" --dry-run") for each in options(cli)} == WITHOUT | READ
-
-
-DRY: Mapping[str, Callable[[Shop], tuple[str, ...]]] = {
-    "hold": lambda shop: ("hold", "grocer/home", "--until", "2h", "--reason", "x"),
-    "hold --now": lambda shop: ("hold", "all", "--until", "2h", "--reason", "x", "--now"),
-    "release": lambda shop: ("release", "grocer/home", "--reason", "x", "--now"),
-    "pr merge": lambda shop: ("pr", "merge", "grocer/home"),
-    "pr close": lambda shop: ("pr", "close", "grocer/home"),
-    "publish": lambda shop: ("publish", str(popularity(shop.root / "p.json", 45))),
-    "publish of something new": lambda shop: ("publish", str(STAGING / "bookshop"), "--merge"),
-    "publish --record-only": lambda shop: ("publish", str(popularity(shop.root / "p.json", 45)), "--record-only"),
-    "publish --drop": lambda shop: (
-        "publish",
-        "--drop",
-        "grocer/home:cooc",
-        "--accept",
-        "type-dropped",
-        "--reason",
-        "x",
-    ),
-    "retire": lambda shop: ("retire", "--erase", "--merge", first(shop)),
-    "rollback": lambda shop: ("rollback", "grocer/home", "--now", "--reason", "x"),
-    "ship": lambda shop: ("ship", "grocer/home", f"popularity@{first(shop)}", "--reship"),
-    "sync": lambda shop: ("sync", "--prune"),
-    "pr refresh": lambda shop: ("pr", "refresh"),
-    "rollback --break-glass": lambda shop: ("rollback", "grocer/home", "--break-glass", "--reason", "x"),
-    "rollback --ratify": lambda shop: ("rollback", "--ratify"),
-    "gc --delete": lambda shop: ("gc", "--delete", "--grace", "0s", "--max-share", "1"),
-    "gc --restore": lambda shop: ("gc", "--restore", first(shop)),
-    "verify --repair-from": lambda shop: ("verify", "--all", "--repair-from", str(shop.root / "backup")),
-    "seen of a log": lambda shop: ("seen", str(shop.root / "web.log"), "--instance", "web"),
-}
-
-
-def one_is_stale(shop: Shop) -> None:
-    shop.publish(cooc(shop.root / "c.json", 44, day=2))
-    shop.publish(popularity(shop.root / "p.json", 45), merge=True)
-
-
-def ann_has_claimed(shop: Shop) -> None:
-    settings = shop.desk / "pointsman.toml"
-    settings.write_text(settings.read_text() + SIGNERS)
-    let_ann_sign(shop)
-    shop.publish(popularity(shop.root / "p.json", 45), merge=True)
-    shop.sync()
-    assert outcome_of(break_it(shop)) == "claimed"
-
-
-def in_the_trash(shop: Shop) -> None:
-    key = f"grocer/home/popularity/{first(shop)}.json"
-    there = shop.store / ".pointsman/trash/2026-03-01" / key
-    there.parent.mkdir(parents=True)
-    (shop.store / key).rename(there)
-
-
-def gone_but_for_a_backup(shop: Shop) -> None:
-    (shop.root / "backup").mkdir()
-    (shop.store / f"grocer/home/popularity/{first(shop)}.json").rename(shop.root / "backup" / f"{first(shop)}.json")
-
-
-def loaded(shop: Shop) -> None:
-    line = {"ts": time.time(), "msg": "artifact manifest loaded", "tenant": "grocer", "surface": "home"}
-    (shop.root / "web.log").write_text(json.dumps({**line, "hash": "ab" * 32}))
-
-
-def held(shop: Shop) -> None:
-    with shop.open() as repo:
-        change_hold(Workspace(repo), Request("grocer/home", "2h", "x", now=True))
-
-
-BEFORE: Mapping[str, Callable[[Shop], object]] = {
-    "sync": lambda shop: (shop.store / "registry/current/grocer/home/manifest.json").unlink(),
-    "release": held,
-    "pr close": lambda shop: shop.publish(popularity(shop.root / "p.json", 45)),
-    "pr merge": lambda shop: shop.publish(popularity(shop.root / "p.json", 45)),
-    "pr refresh": one_is_stale,
-    "rollback --ratify": ann_has_claimed,
-    "gc --delete": lambda shop: (shop.store / f"grocer/home/cooc/{VERSION}.json").write_bytes(b"x"),
-    "gc --restore": in_the_trash,
-    "verify --repair-from": gone_but_for_a_backup,
-    "seen of a log": loaded,
-}
-
-
-def first(shop: Shop) -> str:
-    """The version of popularity that was shipped first."""
-
-    path = git(
-        shop.origin, "log", "--reverse", "--format=", "--name-only", "main", "--", "registry/grocer/home/popularity"
-    )
-    return path.split()[0].rpartition("/")[2].removesuffix(".json")
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("kept"), twice_shipped)
-
-
-def checked_out(shop: Shop) -> tuple[str, str]:
-    return git(shop.desk, "rev-parse", "HEAD"), git(shop.desk, "status", "--porcelain")
-
-
-@pytest.mark.parametrize("what", [pytest.param(each, marks=pytest.mark.slow if " " in each else ()) for each in DRY])
-def test_a_dry_run_writes_nothing_where_the_same_without_it_does(what: str, kept: Kept) -> None:
-    shop = kept.fresh()
-    if what in BEFORE:
-        BEFORE[what](shop)
-    words = ("-C", str(shop.desk), *DRY[what](shop))
-    before, checkout = shop.everything(), checked_out(shop)
-    assert main([*words, "--dry-run"]) == 0
-    assert shop.everything() == before
-    assert checked_out(shop) == checkout
-    assert main(words) == 0
-    assert shop.everything() != before
