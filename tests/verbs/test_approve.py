@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 from output_schemas import validate
-from shop import GROCER, Kept, Shop, git
+from shop import DAYS, GROCER, STAGING, Kept, Shop, git
 from signers import approval, key_of, signer
 
 from pointsman.cli.approve import render, render_list
+from pointsman.cli.main import main
 from pointsman.errors import Problem, Refused
 from pointsman.gate.policies import Policies
 from pointsman.repo.process import require_git
@@ -101,6 +103,43 @@ def past_the_gate(shop: Shop) -> None:
     git(shop.desk, "push", "-q", "origin", "HEAD:main")
 
 
+def test_a_publisher_is_told_whose_approval_comes_next_and_by_which_id(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["-C", str(shop.desk), "publish", str(STAGING / "grocer"), "--window", DAYS[2]]
+    who = "ann@example.org, ben@example.org, cat@example.org may approve"
+
+    def told(*more: str) -> str:
+        main([*words, *more])
+        return capsys.readouterr().out.splitlines()[-1]
+
+    digits = shop.pulls()[0]["id"]
+    is_open = f"grocer/home: unchanged, ship/grocer/home/{digits} is open"
+    assert told() == f"{is_open}; 0 of 2 approvals; {who}; next: pointsman -C {shop.desk} approve {digits}"
+    branch = is_open.replace("unchanged, ", "")
+    assert told("--merge") == f"{branch}; 0 of 2 approvals; {who}; next: pointsman -C {shop.desk} approve {digits}"
+    agree(shop, "ann", "ben")
+    assert told() == f"{is_open}; next: pointsman -C {shop.desk} pr merge {digits}"
+
+
+@pytest.mark.slow
+def test_a_rollback_that_needs_approvals_says_whose_come_next(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    agree(shop, "ann", "ben")
+    shop.merge()
+    back(shop)
+    words = ["-C", str(shop.desk), "rollback", "grocer/home", "--to", "main~1"]  # what the rollback took out
+    for outcome in ("opened", "unchanged"):
+        assert main([*words]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith(f"grocer/home: {outcome}")
+        assert "; 0 of 2 approvals; ann@example.org, " in said
+        assert f"next: pointsman -C {shop.desk} approve " in said
+    assert main([*words, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    validate("rollback", document)
+    assert document["targets"][0]["approvals"]["needed"] == 2
+
+
 @pytest.mark.slow
 def test_a_ship_waits_for_two_persons_and_then_goes_its_whole_way(shop: Shop) -> None:
     waits = shop.publish(day=2, merge=True)
@@ -108,6 +147,7 @@ def test_a_ship_waits_for_two_persons_and_then_goes_its_whole_way(shop: Shop) ->
     (target,) = waits.document["targets"]
     assert (target["outcome"], [each["rule"] for each in target["faults"]]) == ("waits", ["unapproved"])
     assert target["pull_request"]["branch"]
+    assert (target["approvals"]["needed"], target["approvals"]["by"]) == (2, [])
     with pytest.raises(Refused, match="0 of 2 approvals"):
         shop.merge()
     one = agree(shop, "ann")

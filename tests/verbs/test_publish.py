@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
-from shop import Shop, popularity
+from shop import Shop, git, popularity
 
 from pointsman.cli.main import main
+from pointsman.shipping import merge
 
 
 @pytest.mark.slow
@@ -51,3 +54,65 @@ def test_a_dry_run_says_which_blobs_are_there(tmp_path: Path, capsys: pytest.Cap
     assert "stored" not in shop.publish(new).document["artifacts"][0]
     assert main(["-C", str(shop.desk), "publish", str(old), str(new), "--dry-run"]) == 0
     assert [line.split("  ")[-1] for line in capsys.readouterr().out.splitlines()[:2]] == ["already stored"] * 2
+
+
+def _sha256_at(shop: Shop, commit: str, target: str = "grocer/home") -> str:
+    data = git(shop.origin, "show", f"{commit}:manifests/{target}/manifest.json") + "\n"
+    return hashlib.sha256(data.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "own",
+        pytest.param("open before", marks=pytest.mark.slow),
+        pytest.param("open and stale", marks=pytest.mark.slow),
+        pytest.param("landed by another", marks=pytest.mark.slow),
+        pytest.param("on main already", marks=pytest.mark.slow),
+    ],
+)
+def test_the_manifest_that_a_merge_tells_is_the_one_that_main_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    shop = Shop(tmp_path / "shop")
+    shop.publish(popularity(tmp_path / "first.json", 5), merge=True)
+    path = popularity(tmp_path / "next.json", 5, salt="n")
+    if way.startswith("open"):
+        shop.publish(path)
+    if way == "open and stale":
+        shop.publish(popularity(tmp_path / "other.json", 5, salt="o", day=2), merge=True)
+    if way == "on main already":
+        shop.publish(path, merge=True)
+    if way == "landed by another":
+        merge_pull = merge.merge_pull
+
+        def late(*words: Any) -> Any:
+            monkeypatch.undo()
+            shop.merge()
+            return merge_pull(*words)
+
+        monkeypatch.setattr(merge, "merge_pull", late)
+    (told,) = shop.publish(path, merge=True).document["targets"]
+    assert told["outcome"] == ("unchanged" if way == "on main already" else "merged")
+    assert told["manifest_sha256"] == _sha256_at(shop, "main") == _sha256_at(shop, told["commit"])
+
+
+@pytest.mark.slow
+def test_the_manifest_that_is_told_stands_in_the_commit_that_is_told_or_on_main(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    shop.publish(popularity(tmp_path / "first.json", 5), merge=True)
+    path = popularity(tmp_path / "next.json", 5, salt="n")
+    (dry,) = shop.publish(path, dry_run=True).document["targets"]
+    assert (dry["commit"], dry["manifest_sha256"]) == (None, _sha256_at(shop, "main"))
+    opened, again = (shop.publish(path).document["targets"][0] for _ in range(2))
+    assert (opened["outcome"], again["outcome"]) == ("opened", "unchanged")
+    for told in (opened, again):
+        assert told["manifest_sha256"] == _sha256_at(shop, told["commit"]) == opened["manifest_sha256"]
+    older = popularity(tmp_path / "older.json", 5, salt="m")
+    shop.publish(popularity(tmp_path / "newer.json", 5, salt="q", day=3))
+    (told,) = shop.publish(older).document["targets"]
+    assert (told["outcome"], told["commit"]) == ("superseded", None)
+    assert told["manifest_sha256"] == _sha256_at(shop, "main")
+    new = popularity(tmp_path / "kids.json", 5, surface="kids")
+    (dry,) = shop.publish(new, dry_run=True).document["targets"]
+    assert dry["manifest_sha256"] is None

@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,11 @@ def shop(kept: Kept) -> Shop:
     return kept.fresh()
 
 
-def back(shop: Shop, *targets: Target | Pattern, where: Path | None = None, **more: Any) -> Outcome[Any]:
+def back(
+    shop: Shop, *targets: Target | Pattern, where: Path | None = None, at: int = NOON, **more: Any
+) -> Outcome[Any]:
     with shop.open(where) as repo:
-        return rollback.roll_back(Workspace(repo, clock=clock_at(NOON)), rollback.Request(targets, **more))
+        return rollback.roll_back(Workspace(repo, clock=clock_at(at)), rollback.Request(targets, **more))
 
 
 def now(shop: Shop, *targets: Target | Pattern, where: Path | None = None, **more: Any) -> Outcome[Any]:
@@ -279,13 +282,15 @@ def test_a_partial_clone_fetches_what_it_needs_together(tmp_path: Path) -> None:
 
 def test_one_type_goes_back_and_the_others_stay(shop: Shop) -> None:
     was, old = versions(shop, GROCER), versions(shop, GROCER, first(shop, GROCER))
-    assert outcomes(back(shop, GROCER, slot="cooc")) == {"grocer/home": "opened"}
-    assert outcomes(back(shop, GROCER, slot="cooc")) == {"grocer/home": "unchanged"}
+    later = int(time.time()) + 60  # than the last ship, so that it would build other bytes
+    opened, again = (back(shop, GROCER, slot="cooc", at=at) for at in (NOON, later))
+    assert [outcomes(each) for each in (opened, again)] == [{"grocer/home": "opened"}, {"grocer/home": "unchanged"}]
     shop.merge("grocer/home")
     assert versions(shop, GROCER) == {"popularity": was["popularity"], "cooc": old["cooc"]}
     text = git(shop.origin, "log", "-1", "--format=%B", "main")
     digest = hashlib.sha256(bytes_of(shop, GROCER).encode() + b"\n").hexdigest()
     assert f"Manifest: grocer/home sha256:{digest}\n" in text
+    assert [each.document["targets"][0]["to"] for each in (opened, again)] == [digest, digest]
     assert f"Restores: grocer/home cooc@{old['cooc']}" in text
     assert shop.sync().document["targets"][2]["outcome"] == "written"
     with pytest.raises(Refused) as error:

@@ -141,10 +141,13 @@ class ShippedTarget(Struct, frozen=True):
     target: TargetName
     outcome: ShipOutcome
     pull_request: PullRequest | None
-    manifest_sha256: Sha256 | None
-    commit: CommitId | None
+    manifest_sha256: Annotated[
+        Sha256 | None, "of the manifest as `commit` has it; where that is null, as main has it; null: it has none"
+    ]
+    commit: Annotated[CommitId | None, "merged or unchanged: of main; else the head of its pull request"]
     faults: Annotated[Sequence[ToldFault] | None, "why it waits, or is not merged"] = None
     says: Annotated[str | None, "why it is not done, if no rule says so"] = None
+    approvals: Annotated[Approvals | None, "of its pull request; left out if it needs none, or is merged"] = None
 
 
 class JudgedFault(ToldFault, frozen=True):

@@ -105,7 +105,10 @@ def _is_stopped(each: ShippedTarget) -> bool:
 def _target_lines(each: ShippedTarget, *, ships: bool) -> list[str]:
     if _is_stopped(each):
         word = each.outcome.replace("-", " ")
-        return [f"{each.target}: {word}: {fault}" for fault in each.faults or (each.says,)]
+        lines = [f"{each.target}: {word}: {fault}" for fault in each.faults or (each.says,)]
+        if each.outcome == "waits" and each.faults and each.pull_request is not None:
+            lines.append(f"{each.target}: {each.pull_request.branch} is open; {_next(each)}")
+        return lines
     return [f"{each.target}: {each.says or (_became(each) if ships else _kept(each))}"]
 
 
@@ -122,7 +125,7 @@ def _became(each: ShippedTarget) -> str:
     pull = each.pull_request
     match each.outcome:
         case "unchanged" if pull is not None:
-            return f"unchanged, {pull.branch} is open; next: pointsman pr merge {pull.id}"
+            return f"unchanged, {pull.branch} is open; {_next(each)}"
         case "unchanged":
             return "unchanged, this is what main has"
         case "merged":
@@ -130,4 +133,11 @@ def _became(each: ShippedTarget) -> str:
         case "dry-run":
             return "would be shipped (dry run, nothing written)"
     assert pull is not None
-    return f"{each.outcome} {pull.branch}; next: pointsman pr merge {pull.id}"
+    return f"{each.outcome} {pull.branch}; {_next(each)}"
+
+
+def _next(each: ShippedTarget) -> str:
+    from pointsman.report.approvals import next_step
+
+    assert each.pull_request is not None
+    return next_step(each.pull_request, each.approvals)

@@ -168,6 +168,8 @@ def render(done: RolledBack) -> str:
 
 
 def _line(each: Restored) -> str:
+    from pointsman.report.approvals import next_step
+
     pull = each.pull_request
     held = f", on hold {each.hold}" if each.hold else ""
     asked = f", with a hold {each.hold}" if each.hold else ""  # in force when it is merged
@@ -180,7 +182,7 @@ def _line(each: Restored) -> str:
             return f"rolled back on main as {short(each.commit or '')}{held}{says}; next: pointsman sync"
         case "opened" if pull is not None:
             asked += f"; {stays}" if each.from_ == each.to else ""
-            return f"opened {pull.branch}{asked}; next: pointsman pr merge {pull.id}"
+            return f"opened {pull.branch}{asked}; {next_step(pull, each.approvals)}"
         case "dry-run" if each.claim is not None:
             return f"serving would have {(each.to or '')[:12]}; nothing was written"
         case "dry-run":
@@ -191,5 +193,5 @@ def _line(each: Restored) -> str:
         case "left":
             return f"left as it is: {each.says}"
         case _ if pull is not None:
-            return f"unchanged, {pull.branch} is open; next: pointsman pr merge {pull.id}"
+            return f"unchanged, {pull.branch} is open; {next_step(pull, each.approvals)}"
     return f"unchanged, {each.says or 'main has this manifest already'}{held}"

@@ -11,7 +11,7 @@ from pointsman.report.words import shown, some
 from pointsman.rules.evidence import Consent
 from pointsman.state.documents import rfc3339
 from pointsman.state.objects import Oid
-from pointsman.values import Approvals, ApprovedBy
+from pointsman.values import Approvals, ApprovedBy, PullRequest
 
 
 def approvals_of(gate: Gate, base: Oid, consent: Consent | None) -> Approvals | None:
@@ -31,6 +31,13 @@ def approvals_line(found: Approvals) -> str:
     if len(found.by) >= found.needed:
         return f"{count}{by}"
     return f"{count}{by}; {some(found.lacking) if found.lacking else 'nobody else'} may approve"
+
+
+def next_step(pull: PullRequest, approvals: Approvals | None) -> str:
+    """What to do with an open pull request: approve it as long as it lacks approvals, else merge it."""
+    if approvals is not None and len(approvals.by) < approvals.needed:
+        return f"{approvals_line(approvals)}; next: pointsman approve {pull.id}"
+    return f"next: pointsman pr merge {pull.id}"
 
 
 def signed_lines(approvals: Approvals | None, evidence: Sequence[ReviewedEvidence] | None) -> Iterator[str]:

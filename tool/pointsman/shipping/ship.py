@@ -15,6 +15,7 @@ from pointsman.errors import Fault, MovedFirst, Problem, Refused, trouble_of
 from pointsman.forge.base import Opened
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
+from pointsman.report.approvals import approvals_of
 from pointsman.settings import Settings
 from pointsman.shipping import merge, pulls
 from pointsman.shipping.draft import Drafts, Ship, Stopped, Terms, Waiting, Want, without
@@ -22,7 +23,7 @@ from pointsman.shipping.pulls import Pull
 from pointsman.shipping.supersede import Superseding, reason
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
-from pointsman.values import ShipOutcome, ShippedTarget, told
+from pointsman.values import Approvals, ShipOutcome, ShippedTarget, told
 from pointsman.workspace import Workspace
 
 _IN_A_ROW = 3  # pull requests that could not be opened or merged; then the others are not tried
@@ -50,6 +51,7 @@ class Shipping:
         self.notes = self.drafts.notes
         self._opened: list[Pull] = []
         self._pull: Pull | None = None  # the one that is being shipped, since it is open
+        self._approved: tuple[tuple[Oid, Oid], Approvals | None] | None = None  # of which main and pull request
         self._superseding = Superseding(workspace, self.notes)
 
     # before anything is written
@@ -175,7 +177,7 @@ class Shipping:
     ) -> list[ShippedTarget]:
         """The outcome of the targets that a ship changes. The others of the group are as main has them."""
         return [
-            self._shipped(want.target, outcome, ship, pull, commit, says=says)
+            self._shipped(want.target, outcome, pull, commit, says=says)
             if want.target in ship.manifests
             else self._shipped(want.target, "unchanged")
             for want in group
@@ -229,27 +231,31 @@ class Shipping:
         self,
         target: Target,
         outcome: ShipOutcome,
-        ship: Ship | None = None,
         pull: Pull | None = None,
         commit: Oid | None = None,
         *,
         faults: Sequence[Fault] = (),
         says: str = "",
     ) -> ShippedTarget:
-        data = ship.manifests[target].render() if ship is not None and target in ship.manifests else None
-        if pull is not None and outcome != "merged":
-            data = Snapshot(self.repo, pull.head).read(target.manifest_path)
-        if data is None:
-            data = Snapshot(self.repo, self.repo.main).read(target.manifest_path)
+        commit = commit or (pull.head if pull is not None else self._had(target) if outcome == "unchanged" else None)
+        data = Snapshot(self.repo, commit or self.repo.main).read(target.manifest_path)
         return ShippedTarget(
             target=str(target),
             outcome=outcome,
             pull_request=pulls.reference(pull) if pull is not None else None,
             manifest_sha256=hashlib.sha256(data).hexdigest() if data is not None else None,
-            commit=commit or (pull.head if pull is not None else self._had(target) if outcome == "unchanged" else None),
+            commit=commit,
+            approvals=self._approvals(pull.head) if pull is not None and outcome != "merged" else None,
             faults=list(map(told, faults)) or None,
             says=says or None,
         )
+
+    def _approvals(self, head: Oid) -> Approvals | None:
+        """Who has approved a pull request, and who may; read once for all targets of it."""
+        gate, main = self.workspace.gate, self.repo.main
+        if self._approved is None or self._approved[0] != (main, head):
+            self._approved = (main, head), approvals_of(gate, main, gate.consent(main, head))
+        return self._approved[1]
 
     def _had(self, target: Target) -> Oid:
         """The commit of main that made what is current; main itself where nothing is, but its records are there."""

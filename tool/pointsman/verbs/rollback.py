@@ -12,11 +12,14 @@ from typing import Annotated, Literal
 from msgspec import Struct
 
 from pointsman.errors import Problem, Refused
+from pointsman.gate.gate import Gate
 from pointsman.outcome import Outcome
 from pointsman.repo.moves import Move
 from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
+from pointsman.repo.snapshot import Snapshot
+from pointsman.report.approvals import approvals_of
 from pointsman.serving.outcomes import ToldClaim
 from pointsman.shipping import pulls
 from pointsman.shipping.branches import digits_of
@@ -24,7 +27,7 @@ from pointsman.shipping.merge import waits_for_people
 from pointsman.shipping.options import NOT_NOW
 from pointsman.state.message import compose
 from pointsman.state.objects import Entry, Oid
-from pointsman.values import CommitId, HoldTerms, PullRequest, Sha256, TargetName
+from pointsman.values import Approvals, CommitId, HoldTerms, PullRequest, Sha256, TargetName
 from pointsman.verbs import rollback_plan
 from pointsman.verbs.holds import undoing
 from pointsman.verbs.rollback_plan import Plan, Request
@@ -56,6 +59,7 @@ class Restored(Struct, frozen=True):
     ]
     pull_request: PullRequest | None
     commit: CommitId | None
+    approvals: Annotated[Approvals | None, "of its pull request; left out if it needs none"] = None
     hold: Annotated[HoldTerms | None, "with --hold: the hold that is set with it, or stands and ends no earlier"] = None
     says: Annotated[str | None, "why it stays as it is"] = None
     claim: Annotated[ToldClaim | None, "with --break-glass: what holds the target there until main decides"] = None
@@ -91,12 +95,12 @@ def _roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
     if plans and all(plan.left for plan in plans):
         raise Problem(plans[0].says)
     if not changed:
-        return _outcome(repo, plans, "unchanged")
+        return _outcome(gate, plans, "unchanged")
     branch = _branch(request, changed)
     ref = f"refs/heads/{branch}"
     if not request.now and not request.dry_run and (there := repo.heads.get(ref)) is not None:
         pull = pulls.reference(pulls.show_on_forge(workspace, branch, there))
-        return _outcome(repo, plans, "unchanged", there, pull)
+        return _outcome(gate, plans, "unchanged", there, pull)
     files: dict[str, bytes | Entry | None] = {plan.target.manifest_path: plan.after for plan in moving}
     files |= {plan.hold.path: plan.hold.render() for plan in plans if plan.hold is not None}
     held_now = [
@@ -115,13 +119,13 @@ def _roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
     if verdict.faults and (request.now or not waits_for_people(verdict.faults)):
         raise Refused(verdict.faults)
     if request.dry_run:
-        return _outcome(repo, plans, "dry-run")
+        return _outcome(gate, plans, "dry-run")
     if request.now:
         repo.move([Move(MAIN, commit, main)], NOT_NOW)
-        return _outcome(repo, plans, "merged", commit)
+        return _outcome(gate, plans, "merged", commit)
     repo.move([Move(ref, commit, None)])
     pull = pulls.reference(pulls.show_on_forge(workspace, branch, commit))
-    return _outcome(repo, plans, "opened", commit, pull)
+    return _outcome(gate, plans, "opened", commit, pull)
 
 
 # what is said of it
@@ -158,28 +162,38 @@ def _note(request: Request, plans: Sequence[Plan]) -> str:
 
 
 def _outcome(
-    repo: Repository,
+    gate: Gate,
     plans: Sequence[Plan],
     outcome: Became,
     commit: Oid | None = None,
     pull: PullRequest | None = None,
 ) -> Outcome[RolledBack]:
     """What became of each target; `commit` and `pull` are of those that changed."""
+    repo, main = gate.repo, gate.repo.main
+    approvals = approvals_of(gate, main, gate.consent(main, commit)) if pull and commit else None
 
     def told(plan: Plan) -> Restored:
         mine = (commit is not None or outcome == "dry-run") and (plan.moves or plan.hold is not None)
         return Restored(
             target=str(plan.target),
             from_=_sha256(repo, plan.before),
-            to=_sha256(repo, plan.before if plan.after is None and not plan.removes else plan.after),
+            to=_sha256(repo, _after(repo, plan, commit if mine else None)),
             outcome="left" if plan.left else outcome if mine else "unchanged",
             pull_request=pull if mine else None,
             commit=commit if mine else None,
+            approvals=approvals if mine else None,
             hold=HoldTerms.of(plan.hold or plan.stands),
             says=plan.says or None,
         )
 
     return Outcome(RolledBack(list(map(told, plans))), 5 if any(plan.left for plan in plans) else 0)
+
+
+def _after(repo: Repository, plan: Plan, commit: Oid | None) -> Entry | bytes | None:
+    """What is put back: what `commit` has, which may be a pull request that was open before; else what is planned."""
+    if commit is not None:
+        return Snapshot(repo, commit).entry(plan.target.manifest_path)
+    return plan.before if plan.after is None and not plan.removes else plan.after
 
 
 def _sha256(repo: Repository, state: Entry | bytes | None) -> str | None:
