@@ -146,7 +146,10 @@ COMMANDS: Mapping[str, Of] = {
         Row("--explain", "main~1", {"1": "main~1"}),
         Row("--approvals", None, {"approvals": True}),
     )),
-    "pr close": Of("grocer/home", "pr.close", (Row("--dry-run", None, {"dry_run": True}),)),
+    "pr close": Of("grocer/home", "pr.close", (
+        Row("--reason", "too few", {"reason": "too few"}),
+        Row("--dry-run", None, {"dry_run": True}),
+    )),
     "pr merge": Of("grocer/home", "pr.merge", (Row("--dry-run", None, {"dry_run": True}),)),
     "pr refresh": Of("", "refresh.refresh", (Row("--dry-run", None, {"dry_run": True}),)),
     "pr merge of many": Of("grocer/*", "pr.merge_many", (Row("--yes", None, {}),)),

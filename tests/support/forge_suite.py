@@ -130,6 +130,20 @@ class ForgeSuite:
         ground.repo.refresh()
         assert ground.forge.find() == []
 
+    def test_what_a_person_closed_and_opens_again_is_told_once(self, ground: Ground) -> None:
+        opened = ground.opened()
+        assert opened.reopens == "", "nobody closed one before"
+        for _ in range(2):
+            ground.forge.close(opened, "too few items", unwanted=True)
+        ground.repo.refresh()
+        again = ground.opened()
+        shown = ground.shown(opened)
+        told = "too few items" if shown is None else opened.url
+        assert told
+        assert told in again.reopens
+        ground.repo.refresh()
+        assert ground.forge.open(SHIP, again.head, PAGE).reopens == ""
+
     def test_a_branch_that_moved_is_not_closed_away(self, ground: Ground) -> None:
         opened = ground.opened()
         moved = ground.push(SHIP, "somebody's", onto=SHIP)

@@ -147,6 +147,7 @@ class ShippedTarget(Struct, frozen=True):
     commit: Annotated[CommitId | None, "merged or unchanged: of main; else the head of its pull request"]
     faults: Annotated[Sequence[ToldFault] | None, "why it waits, or is not merged"] = None
     says: Annotated[str | None, "why it is not done, if no rule says so"] = None
+    reopens: Annotated[str | None, "a person had closed the same before: who, when and why, or where to see it"] = None
     approvals: Annotated[Approvals | None, "of its pull request; left out if it needs none, or is merged"] = None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.arguments import PULL, PULLS
+from pointsman.cli.arguments import PULL, PULLS, TEXT
 from pointsman.cli.console import Answer, Call, Commands, example, json_option, sure
 from pointsman.state.names import short
 
@@ -76,15 +76,16 @@ def pr_merge(call: Call, pulls: tuple[str | Pattern, ...], dry_run: bool, yes: b
 
 @pr.command("close", epilog=example("pointsman pr close grocer/home"))
 @click.argument("pull", metavar="ID", type=PULL)
+@click.option("--reason", metavar="TEXT", type=TEXT, help="Why; who publishes the same again reads it.")
 @click.option("--dry-run", is_flag=True, help="Say which one it is, and leave it open.")
 @json_option
 @click.pass_obj
-def pr_close(call: Call, pull: str, dry_run: bool) -> Answer:
+def pr_close(call: Call, pull: str, reason: str | None, dry_run: bool) -> Answer:
     """Close one pull request. main and the records do not change."""
     from pointsman.verbs import pr as pulls
 
     with call.workspace() as workspace:
-        return Answer(pulls.close(workspace, pull, dry_run=dry_run), render_closed)
+        return Answer(pulls.close(workspace, pull, reason=reason or "", dry_run=dry_run), render_closed)
 
 
 @pr.command("refresh", epilog=example("pointsman pr refresh"))

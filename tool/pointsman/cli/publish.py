@@ -107,7 +107,7 @@ def _target_lines(each: ShippedTarget, *, ships: bool) -> list[str]:
         word = each.outcome.replace("-", " ")
         lines = [f"{each.target}: {word}: {fault}" for fault in each.faults or (each.says,)]
         if each.outcome == "waits" and each.faults and each.pull_request is not None:
-            lines.append(f"{each.target}: {each.pull_request.branch} is open; {_next(each)}")
+            lines.append(f"{each.target}: {each.pull_request.branch} is open{_closed_before(each)}; {_next(each)}")
         return lines
     return [f"{each.target}: {each.says or (_became(each) if ships else _kept(each))}"]
 
@@ -125,15 +125,19 @@ def _became(each: ShippedTarget) -> str:
     pull = each.pull_request
     match each.outcome:
         case "unchanged" if pull is not None:
-            return f"unchanged, {pull.branch} is open; {_next(each)}"
+            return f"unchanged, {pull.branch} is open{_closed_before(each)}; {_next(each)}"
         case "unchanged":
             return "unchanged, this is what main has"
         case "merged":
-            return f"merged as {short(each.commit or '')}; next: pointsman sync"
+            return f"merged as {short(each.commit or '')}{_closed_before(each)}; next: pointsman sync"
         case "dry-run":
             return "would be shipped (dry run, nothing written)"
     assert pull is not None
-    return f"{each.outcome} {pull.branch}; {_next(each)}"
+    return f"{each.outcome} {pull.branch}{_closed_before(each)}; {_next(each)}"
+
+
+def _closed_before(each: ShippedTarget) -> str:
+    return f", which was closed before ({each.reopens})" if each.reopens else ""
 
 
 def _next(each: ShippedTarget) -> str:

@@ -26,6 +26,7 @@ class Silent(Unreachable):
 class Opened:
     """One open pull request. `branch` is without refs/heads/, `head` its commit when read, `number` the forge's.
 
+    `reopens`: who closed what was open for this branch before, or where to see it; "" if nobody did. Only `open` tells.
     `merging`: asks for `merges_with`, which not every forge tells in a list.
     """
 
@@ -34,6 +35,7 @@ class Opened:
     number: str = ""
     url: str | None = None
     merging: Callable[[], str | None] = field(default=lambda: None, compare=False, repr=False)
+    reopens: str = field(default="", compare=False)
 
     @property
     def merges_with(self) -> str | None:
@@ -102,8 +104,11 @@ class Forge(Protocol):
     def label(self, opened: Opened, labels: Sequence[str]) -> None:
         """Add labels."""
 
-    def close(self, opened: Opened, because: str = "") -> None:
-        """Close it without a merge, and delete its branch if that is still at its `head`. `because`: a last comment."""
+    def close(self, opened: Opened, because: str = "", *, unwanted: bool = False) -> None:
+        """Close it without a merge, and delete its branch if that is still at its `head`. `because`: a last comment.
+
+        `unwanted`: a person says no to it. Whoever opens one for the same branch again is told of that.
+        """
 
     def merge(self, opened: Opened, main: Oid, message: str, author: str) -> Oid:
         """Squash it onto `main` with this message, delete its branch, and return the commit.

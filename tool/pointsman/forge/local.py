@@ -6,13 +6,18 @@ without the other.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Sequence
 
+from pointsman.errors import NotAllowed, Problem, one_line
 from pointsman.forge.base import Opened, Page, Setting
 from pointsman.repo.moves import Move
-from pointsman.repo.origin import MAIN, PULL_BRANCHES
+from pointsman.repo.origin import CLOSED, MAIN, PULL_BRANCHES
 from pointsman.repo.repository import Repository
+from pointsman.state.documents import rfc3339
 from pointsman.state.objects import Oid
+
+_MOST_TOLD = 500  # characters of who closed one and why
 
 
 class LocalForge:
@@ -33,7 +38,21 @@ class LocalForge:
         return [Opened(ref.removeprefix("refs/heads/"), heads[ref]) for ref in sorted(refs)]
 
     def open(self, branch: str, head: Oid, page: Page) -> Opened:
-        return Opened(branch, head)
+        ref = f"{CLOSED}{branch}"
+        if (told := self.repo.closed.get(ref)) is None:
+            return Opened(branch, head)
+        reopens = self._told(told)
+        with contextlib.suppress(Problem):  # then it is told once more
+            self.repo.move([Move(ref, None, told)])
+        return Opened(branch, head, reopens=reopens)
+
+    def _told(self, oid: Oid) -> str:
+        """Who closed it, when and why."""
+        commit = self.repo.fetched(oid)
+        if commit is None:
+            return "nobody can tell by whom"
+        why = commit.message.partition("\n")[2].strip()
+        return one_line(f"{commit.author}, {rfc3339(commit.time)}{f': {why}' if why else ''}")[:_MOST_TOLD]
 
     def update(self, opened: Opened, page: Page, *, recheck: bool = False) -> None:
         return
@@ -44,8 +63,16 @@ class LocalForge:
     def label(self, opened: Opened, labels: Sequence[str]) -> None:
         return
 
-    def close(self, opened: Opened, because: str = "") -> None:
-        self.repo.move([Move(opened.ref, None, opened.head)])
+    def close(self, opened: Opened, because: str = "", *, unwanted: bool = False) -> None:
+        repo, moves = self.repo, [Move(opened.ref, None, opened.head)]
+        if not unwanted:
+            return repo.move(moves)
+        said = repo.commit(repo.tree_of(repo.main), [repo.main], f"closed {opened.branch}\n\n{because}".strip() + "\n")
+        ref = f"{CLOSED}{opened.branch}"
+        try:
+            repo.move([*moves, Move(ref, said, repo.closed.get(ref))])
+        except NotAllowed:  # an origin that takes no such refs
+            repo.move(moves)
 
     def merge(self, opened: Opened, main: Oid, message: str, author: str) -> Oid:
         repo = self.repo

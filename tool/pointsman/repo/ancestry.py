@@ -53,6 +53,11 @@ class Ancestry:
         """Notes for the user about moves of main."""
         return self._origin.notes
 
+    @property
+    def closed(self) -> Mapping[str, Oid]:
+        """What people closed, by `CLOSED` and the branch, as `refresh` last saw it: a commit that tells of it."""
+        return self._origin.closed
+
     def refresh(self) -> Oid:
         """Read the heads of the origin, fetch what is new, return main. Unreachable if the origin does not answer."""
         self.heads = Heads(self._origin.heads(self.heads))

@@ -58,6 +58,13 @@ class History(Ancestry):
             self._origin.fetch_objects(sorted(oids))
             self._fetched |= oids
 
+    def fetched(self, oid: Oid) -> Commit | None:
+        """A commit that a ref of the origin names and no branch has; None if it is none, or cannot be had."""
+        found = self.git.commit_at(oid)
+        if found is None and self.remote is not None and self.fetch_commits([oid]) is None:
+            found = self.git.commit_at(oid)
+        return found
+
     def fetch_commits(self, commits: Sequence[Oid]) -> str | None:
         """Fetch commits of the origin by their ids, with all that they need. Git's error if that failed.
 

@@ -30,6 +30,7 @@ PULL_BRANCHES = ("refs/heads/ship/", "refs/heads/rollback/", "refs/heads/hold/",
 RECORD_BRANCHES = "refs/heads/records/"  # pull requests of records, which merge by themselves
 REVERT_BRANCHES = "refs/heads/revert-"  # from the Revert button of a forge
 UPGRADE_BRANCHES = "refs/heads/upgrade/"
+CLOSED = "refs/pointsman/closed/"  # and the branch that a person closed: a commit that says who and why
 _BRANCHES = (*PULL_BRANCHES, RECORD_BRANCHES, REVERT_BRANCHES, UPGRADE_BRANCHES)
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
@@ -53,14 +54,15 @@ class Origin:
         self.notes: list[str] = []
         self._whole: tuple[str, ...] = ()  # the option of fetch for an origin that cannot leave out contents
         self.tickets: dict[str, Oid] = {}  # of those who wait to move main, as `heads` last saw them
+        self.closed: dict[str, Oid] = {}  # what people closed, likewise
         self._has_pushed = False
 
     def heads(self, before: Mapping[str, Oid]) -> dict[str, Oid]:
         """The refs as they are now; `before`: as they were, and fetched. Unreachable if the origin does not answer."""
         if self.url is None:
-            return self._without_tickets(self._refs(*_wanted(_HEADS), TICKETS))
+            return self._branches(self._refs(*_wanted(_HEADS), TICKETS, CLOSED))
         for again in range(_FETCH_TRIES):
-            heads = self._without_tickets(self._ls_remote(MAIN, *(f"{branch}*" for branch in _BRANCHES), f"{TICKETS}*"))
+            heads = self._branches(self._ls_remote(MAIN, *(f"{each}*" for each in (*_BRANCHES, TICKETS, CLOSED))))
             if heads == before:
                 return heads
             known = self._refs(*_wanted(_TRACKED))
@@ -89,9 +91,18 @@ class Origin:
         move = self._move_here if self.url is None else self._push
         move([Move(ref, new, was)])
 
-    def _without_tickets(self, refs: dict[str, Oid]) -> dict[str, Oid]:
+    def saw(self, move: Move) -> None:
+        """Remember the move of a ref that is no branch."""
+        if move.new is not None:
+            self.closed[move.ref] = move.new
+        else:
+            self.closed.pop(move.ref, None)
+
+    def _branches(self, refs: dict[str, Oid]) -> dict[str, Oid]:
+        """Those of the refs that are branches; the others are kept."""
         self.tickets = {ref: oid for ref, oid in refs.items() if ref.startswith(TICKETS)}
-        return {ref: oid for ref, oid in refs.items() if ref not in self.tickets}
+        self.closed = {ref: oid for ref, oid in refs.items() if ref.startswith(CLOSED)}
+        return {ref: oid for ref, oid in refs.items() if ref.startswith(_HEADS)}
 
     def _ls_remote(self, *patterns: str) -> dict[str, Oid]:
         ran = self.git.run("ls-remote", "--refs", "origin", *patterns, timeout=remote_timeout(), most=_MOST_OF_REFS)
@@ -273,7 +284,7 @@ class Origin:
                     f"main moved to {short(move.new)}, but the checkout in {self.worktree} has changes of its own and "
                     "stays old; discard them with git restore --source=HEAD --staged --worktree manifests registry"
                 )
-                self.notes[:] = [note]
+                self.notes[:] = [*(each for each in self.notes if "stays old; discard" not in each), note]
 
 
 def _tracking(ref: str) -> str:

@@ -58,7 +58,9 @@ class Repository(History):
         if mine is not None:
             self.turns.held = None
         for move in moves:
-            if move.new is None:
+            if not move.ref.startswith(_HEADS):
+                self._origin.saw(move)
+            elif move.new is None:
                 self.heads.drop(move.ref)
             else:
                 self.heads[move.ref] = move.new

@@ -165,14 +165,25 @@ def reference(pull: Pull) -> PullRequest:
     return PullRequest(pull.id, pull.opened.url, pull.branch)
 
 
-def show_on_forge(workspace: Workspace, branch: str, head: Oid, *, updated: bool = False) -> Pull:
-    """Open the pull request of a pushed branch, or adopt it. `updated`: write its page again."""
+def show_on_forge(workspace: Workspace, branch: str, head: Oid, *, updated: bool = False, tells: bool = True) -> Pull:
+    """Open the pull request of a pushed branch, or adopt it. `updated`: write its page again.
+
+    `tells`: if somebody had closed it, a note says so.
+    """
     pull = read_pull(workspace.repo, Opened(branch, head))
     page = page_of(workspace, branch, head, pull.text, pull.targets)
     opened = workspace.forge.open(branch, head, page)
     if updated:
         workspace.forge.update(opened, page)
+    if tells:
+        tell_reopened(workspace, opened)
     return replace(pull, opened=opened)
+
+
+def tell_reopened(workspace: Workspace, opened: Opened) -> None:
+    """Note that somebody had closed what is open again."""
+    if opened.reopens:
+        workspace.repo.notes.append(f"{opened.branch} is open again, which was closed before ({opened.reopens})")
 
 
 def replace_head(workspace: Workspace, branch: str, new: Oid, was: Oid | None, *, passing: bool = False) -> bool:
@@ -219,6 +230,6 @@ def others_work(repo: Repository, pull: Pull) -> str:
     return f"{short(commits[-1].oid)} by {one_line(commits[-1].author)}"
 
 
-def close_pull(workspace: Workspace, pull: Pull, because: str = "") -> None:
-    """Close it, and delete its branch if nobody has moved that."""
-    workspace.forge.close(pull.opened, because)
+def close_pull(workspace: Workspace, pull: Pull, because: str = "", *, unwanted: bool = False) -> None:
+    """Close it, and delete its branch if nobody has moved that. `unwanted`: a person says no to it."""
+    workspace.forge.close(pull.opened, because, unwanted=unwanted)

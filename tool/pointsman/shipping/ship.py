@@ -51,6 +51,7 @@ class Shipping:
         self.notes = self.drafts.notes
         self._opened: list[Pull] = []
         self._pull: Pull | None = None  # the one that is being shipped, since it is open
+        self._reopened: dict[str, str] = {}  # branch → who had closed it
         self._approved: tuple[tuple[Oid, Oid], Approvals | None] | None = None  # of which main and pull request
         self._superseding = Superseding(workspace, self.notes)
 
@@ -190,7 +191,7 @@ class Shipping:
             pull = pulls.read_pull(self.repo, Opened(ship.branch, was))
             replaces = {said.target: said.supersedes for said in pull.message.said}
             if replaces == {said.target: said.supersedes for said in ship.said}:
-                return pulls.show_on_forge(self.workspace, ship.branch, was), "unchanged"
+                return self._shown(ship.branch, was), "unchanged"
             if other := pulls.others_work(self.repo, pull):
                 raise _OthersWork(
                     f"{ship.branch} is out of date, and has a commit that no publish made ({other}): "
@@ -201,8 +202,15 @@ class Shipping:
         stopped = pulls.replace_head(self.workspace, ship.branch, commit, was, passing=passing)
         if stopped and not self.settings.auto_merge:
             self.notes.append(f"{ship.branch} does not merge by itself any more: {pulls.OLD_MESSAGE}")
-        pull = pulls.show_on_forge(self.workspace, ship.branch, commit, updated=was is not None)
+        pull = self._shown(ship.branch, commit, updated=was is not None)
         return pull, "opened" if was is None else "updated"
+
+    def _shown(self, branch: str, head: Oid, *, updated: bool = False) -> Pull:
+        """The pull request of a branch on the forge; that somebody had closed it is kept for the result."""
+        pull = pulls.show_on_forge(self.workspace, branch, head, updated=updated, tells=False)
+        if pull.opened.reopens:
+            self._reopened[branch] = pull.opened.reopens
+        return pull
 
     def _commit(self, ship: Ship, author: str | None = None) -> Oid:
         tree = self.repo.tree_with(self.repo.tree_of(ship.main), dict(ship.files))
@@ -248,6 +256,7 @@ class Shipping:
             approvals=self._approvals(pull.head) if pull is not None and outcome != "merged" else None,
             faults=list(map(told, faults)) or None,
             says=says or None,
+            reopens=self._reopened.get(pull.branch) if pull is not None else None,
         )
 
     def _approvals(self, head: Oid) -> Approvals | None:

@@ -16,6 +16,7 @@ from pointsman.outcome import Outcome, exit_of_many
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.approvals import approvals_of
+from pointsman.report.markdown import plain
 from pointsman.shipping.merge import merge_pull
 from pointsman.shipping.merged import merged_before
 from pointsman.shipping.pulls import NoneOpen, Pull, close_pull, find, is_stale, open_pulls, reference
@@ -248,10 +249,13 @@ def _merge(workspace: Workspace, text: str, *, within: Pattern | None = None, dr
     return Merged(commit, _targets(pull), "dry-run" if dry_run else "merged")
 
 
-def close(workspace: Workspace, text: str, *, dry_run: bool = False) -> Outcome[Closed]:
-    """Close one pull request: its branch goes, main and the records stay. With `dry_run` only say which."""
+def close(workspace: Workspace, text: str, *, reason: str = "", dry_run: bool = False) -> Outcome[Closed]:
+    """Close one pull request: its branch goes, main and the records stay. With `dry_run` only say which.
+
+    Who publishes the same again is told who closed it, and the reason.
+    """
     workspace.repo.refresh()
     pull = find(workspace, text)
     if not dry_run:
-        close_pull(workspace, pull)
+        close_pull(workspace, pull, plain(reason) if pull.opened.number else reason, unwanted=True)
     return Outcome(Closed(reference(pull), _targets(pull), dry_run))

@@ -232,6 +232,7 @@ class _Retiring:
         title = self._repo.messages(self._main, head).strip("\n").partition("\n")[0]
         page = Page(title, lambda: self._body(paths), ("erase" if self._request.erase else "retire",))
         opened: Opened = self._workspace.forge.open(branch, head, page)
+        pulls.tell_reopened(self._workspace, opened)
         return PullRequest(opened.id, opened.url, branch)
 
     def _body(self, paths: Sequence[str]) -> str:

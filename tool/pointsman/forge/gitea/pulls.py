@@ -5,7 +5,7 @@ The calls and their purpose:
     GET    /repos/{o}/{r}                                doctor: how merges are set up
     GET    /repos/{o}/{r}/branches/main                  doctor, auto-merge: which rule holds, and which checks
     GET    /repos/{o}/{r}/branch_protections/{name}      doctor: that rule
-    GET    /repos/{o}/{r}/pulls                          find (state=open)
+    GET    /repos/{o}/{r}/pulls                          find (state=open); one that was closed before (state=closed)
     POST   /repos/{o}/{r}/pulls                          open
     GET    /repos/{o}/{r}/pulls/{n}                      the result of a call after a lost answer
     PATCH  /repos/{o}/{r}/pulls/{n}                      title and body; state=closed
@@ -32,6 +32,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
@@ -53,6 +54,7 @@ from pointsman.repo.repository import Repository
 from pointsman.state.objects import Oid
 
 _TITLE_LIMIT = 255
+_CLOSED_SEEN = 50  # of the closed ones that changed last: one page
 _LABEL_LIMIT = 50
 _SEEN_TRIES = 7  # looks at a pull request whose branch was pushed, each after a longer pause: 10 seconds in all
 _BUSY_TRIES = 7  # while the forge looks for conflicts: 10 seconds in all
@@ -108,6 +110,15 @@ class Gitea:
         pulls = self.client.pages(f"{self._root}/pulls", state="open")
         return next((self._opened(pull) for pull in pulls if pull["head"]["ref"] == branch and self._ours(pull)), None)
 
+    def _closed(self, branch: str) -> str:
+        """The newest one of a branch that was closed without a merge, of those that changed last; "" if none was.
+
+        The API chooses no branch.
+        """
+        pulls = self.client.get(f"{self._root}/pulls", state="closed", sort="recentupdate", limit=_CLOSED_SEEN)
+        mine = (pull for pull in pulls if self._ours(pull) and _branch(pull["head"]) == branch and not pull["merged"])
+        return next((f"#{pull['number']}, {pull['html_url']}" for pull in mine), "")
+
     def _ours(self, pull: Mapping[str, Any]) -> bool:
         """Whether it goes from this repository, not from a fork, into main."""
         source = pull["head"].get("repo") or {}
@@ -141,9 +152,9 @@ class Gitea:
         def act() -> Opened | None:
             body = {"title": title_within(page, _TITLE_LIMIT), "body": page.body()[:BODY_LIMIT]}
             try:
-                return self._opened(
-                    self.client.write("POST", f"{self._root}/pulls", {**body, "head": branch, "base": "main"})
-                )
+                before = self._closed(branch)
+                made = self.client.write("POST", f"{self._root}/pulls", {**body, "head": branch, "base": "main"})
+                return replace(self._opened(made), reopens=before)
             except Denied as error:
                 if error.status == 409:
                     return None  # someone opened it since we looked
@@ -152,7 +163,7 @@ class Gitea:
                 raise MovedFirst(f"{branch} cannot have a pull request: someone deleted it") from error
 
         found = look_then_act(self.client, lambda: self._open_one(branch), act)
-        opened = Opened(branch, head, found.number, found.url)
+        opened = Opened(branch, head, found.number, found.url, reopens=found.reopens)
         self.label(opened, page.labels)
         return opened
 
@@ -192,7 +203,8 @@ class Gitea:
         if names:
             look_then_act(self.client, lambda: None if missing() else True, act)
 
-    def close(self, opened: Opened, because: str = "") -> None:
+    def close(self, opened: Opened, because: str = "", *, unwanted: bool = False) -> None:
+        del unwanted  # the closed one stays there to be seen
         if because:
             self.comment(opened, "closed", because)
         self._delete_branch(opened)

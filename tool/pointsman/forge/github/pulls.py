@@ -6,7 +6,8 @@ The calls and their purpose. All are REST except the last:
     GET   /repos/{o}/{r}/rules/branches/main           doctor: the rules in force
     GET   /repos/{o}/{r}/branches/main                 doctor: whether classic protection is used instead
     GET   /repos/{o}/{r}/codeowners/errors             doctor
-    GET   /repos/{o}/{r}/pulls                         find (state=open, base=main; head=OWNER:BRANCH for one)
+    GET   /repos/{o}/{r}/pulls                         find (state=open, base=main; head=OWNER:BRANCH for one);
+                                                       one that was closed before (state=closed)
     POST  /repos/{o}/{r}/pulls                         open
     GET   /repos/{o}/{r}/pulls/{n}                     the result of a call after a lost answer
     PATCH /repos/{o}/{r}/pulls/{n}                     title and body; state=closed
@@ -31,6 +32,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, Unreachable, one_line
@@ -116,6 +118,13 @@ class GitHub:
         pulls = self.client.pages(f"{self._root}/pulls", state="open", base="main", head=head)
         return next((self._opened(pull) for pull in pulls if self._ours(pull) and pull["head"]["ref"] == branch), None)
 
+    def _closed(self, branch: str) -> str:
+        """The newest one of a branch that was closed without a merge; "" if there is none."""
+        query = {"state": "closed", "base": "main", "head": f"{self.place.owner}:{branch}"}
+        pulls = self.client.get(f"{self._root}/pulls", **query)
+        ours = (pull for pull in pulls if self._ours(pull) and pull["head"]["ref"] == branch and not pull["merged_at"])
+        return next((f"#{pull['number']}, {pull['html_url']}" for pull in ours), "")
+
     def _ours(self, pull: Mapping[str, Any]) -> bool:
         """Whether its branch is in this repository, not in a fork."""
         source = pull["head"].get("repo") or {}
@@ -152,7 +161,8 @@ class GitHub:
                 "base": "main",
             }
             try:
-                return self._opened(self.client.write("POST", f"{self._root}/pulls", body))
+                before = self._closed(branch)
+                return replace(self._opened(self.client.write("POST", f"{self._root}/pulls", body)), reopens=before)
             except Denied as error:
                 if error.status != 422:
                     raise
@@ -161,7 +171,7 @@ class GitHub:
                 raise MovedFirst(f"{branch} cannot have a pull request: {one_line(error.reason)}") from error
 
         found = look_then_act(self.client, lambda: self._open_one(branch), act)
-        opened = Opened(branch, head, found.number, found.url)
+        opened = Opened(branch, head, found.number, found.url, reopens=found.reopens)
         self.label(opened, page.labels)
         return opened
 
@@ -199,7 +209,8 @@ class GitHub:
         if names:
             look_then_act(self.client, lambda: None if missing() else True, act)
 
-    def close(self, opened: Opened, because: str = "") -> None:
+    def close(self, opened: Opened, because: str = "", *, unwanted: bool = False) -> None:
+        del unwanted  # the closed one stays there to be seen
         if because:
             self.comment(opened, "closed", because)
         self._delete_branch(opened)

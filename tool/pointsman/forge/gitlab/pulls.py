@@ -5,7 +5,8 @@ The calls and their purpose, each below /projects/{path} of the API but the last
     GET    (the project)                                how it merges: method, template, merge trains; doctor
     GET    /protected_branches/main                     doctor
     GET    /approvals                                   doctor; a GitLab without approval rules answers 404
-    GET    /merge_requests                              find (state=opened, target_branch=main; source_branch for one)
+    GET    /merge_requests                              find (state=opened, target_branch=main; source_branch for one);
+                                                        one that was closed before (state=closed)
     POST   /merge_requests                              open, with squash and remove_source_branch
     GET    /merge_requests/{n}                          the result of a call after a lost answer
     PUT    /merge_requests/{n}                          title, description, add_labels, state_event
@@ -31,6 +32,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, one_line
@@ -109,6 +111,12 @@ class GitLab:
         pulls = self.client.pages(self._sight.all, state="opened", target_branch="main", source_branch=branch)
         return next((self._opened(pull) for pull in pulls if _ours(pull) and pull["source_branch"] == branch), None)
 
+    def _closed(self, branch: str) -> str:
+        """The newest one of a branch that was closed without a merge; "" if there is none."""
+        pulls = self.client.get(self._sight.all, state="closed", target_branch="main", source_branch=branch)
+        ours = (pull for pull in pulls if _ours(pull) and pull["source_branch"] == branch)
+        return next((f"!{pull['iid']}, {pull['web_url']}" for pull in ours), "")
+
     def _opened(self, pull: Mapping[str, Any]) -> Opened:
         branch = str(pull["source_branch"])
         head = self.repo.heads.get(f"refs/heads/{branch}", Oid(pull["sha"]))
@@ -120,7 +128,9 @@ class GitLab:
         def act() -> Opened | None:
             body = {"source_branch": branch, "target_branch": "main", "squash": True, "remove_source_branch": True}
             try:
-                return self._opened(self.client.write("POST", self._sight.all, {**body, **_shown(page)}))
+                before = self._closed(branch)
+                made = self.client.write("POST", self._sight.all, {**body, **_shown(page)})
+                return replace(self._opened(made), reopens=before)
             except Denied as error:
                 if error.status not in (400, 409, 422):
                     raise
@@ -129,7 +139,7 @@ class GitLab:
                 raise MovedFirst(f"{branch} cannot have a merge request: {one_line(error.reason)}") from error
 
         found = look_then_act(self.client, lambda: self._open_one(branch), act)
-        opened = Opened(branch, head, found.number, found.url)
+        opened = Opened(branch, head, found.number, found.url, reopens=found.reopens)
         self.label(opened, page.labels)
         return opened
 
@@ -169,7 +179,8 @@ class GitLab:
         if names:
             look_then_act(self.client, lambda: None if missing() else True, act)
 
-    def close(self, opened: Opened, because: str = "") -> None:
+    def close(self, opened: Opened, because: str = "", *, unwanted: bool = False) -> None:
+        del unwanted  # the closed one stays there to be seen
         if because:
             self.comment(opened, "closed", because)
         self._delete_branch(opened)
