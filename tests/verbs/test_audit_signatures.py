@@ -338,6 +338,7 @@ def test_the_report_says_what_had_to_be_signed_and_who_signed(shop: Shop, keys: 
     assert [(each["signer"], each["commits"]) for each in found["signers"]] == [("ann@example.org", 1)]
     signers = [event["signature"]["signer"] for event in document["events"]]
     assert signers == ["", "ann@example.org", ""]  # the ship of before the policy, which is no fault, too
+    assert terminal.render(outcome.value).count("no good signature") == 1, "of what had to be signed"
     for form in (terminal, markdown, audit_html):
         page = html.unescape(form.render(outcome.value))
         assert "1 of 2 commits" in page
@@ -356,3 +357,5 @@ def test_without_a_policy_the_report_still_says_who_signed_what(shop: Shop, keys
         outcome = audit.audit(Workspace(repo, clock=clock_at(NOW)))
     assert outcome.exit_code == 0
     assert [event["signature"]["signer"] for event in outcome.document["events"]] == ["", "ann@example.org", ""]
+    text = terminal.render(outcome.value)
+    assert ("signed by ann@example.org" in text, "no good signature" in text) == (True, False)

@@ -659,6 +659,7 @@ def test_the_command_line_takes_only_what_goes_together(shop: Shop, capfd: pytes
     assert code == 0, output
     assert "grocer/home: serving has " in output
     code, output = run("--ratify", "--dry-run")
-    assert (code, output) == (0, "grocer/home: would be rolled back; nothing was written\n")
+    assert (code, output.startswith("grocer/home: would be rolled back to ")) == (0, True), output
+    assert output.endswith("; nothing was written\n"), output
     code, output = run("--ratify")
     assert (code, "rolled back on main" in output) == (0, True), output

@@ -71,6 +71,7 @@ def render_explained(log: Log) -> str:
 _COLUMNS = (
     "at", "kind", "target", "type", "from", "to", "commit", "by", "committer", "run", "reason", "accepts", "until",
     "approved_by", "approvals", "evidence", "ring", "due_at", "given_at",
+    "broke_glass",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute at the beginning of a cell
 
@@ -104,6 +105,8 @@ def _lines(event: LoggedEvent) -> Iterator[str]:
         yield f"    accepted {rule}: {reason}"
     if event.now:
         yield "    straight to main, without a review"
+    if event.broke_glass:
+        yield f"    break-glass: in front of serving since {one_line(event.broke_glass)}"
     for name, text in (("until", event.until), ("run", event.run), ("reason", event.reason)):
         if text:
             yield f"    {name}: {text}"
@@ -137,6 +140,7 @@ def _rows(event: LoggedEvent) -> Iterator[Sequence[str | None]]:
             event.at, event.kind, event.target, slot, old, new, event.commit, event.by, event.committer, event.run,
             event.reason, accepts, event.until, approved, ", ".join(event.approvals or ()),
             "; ".join(str(each) for each in event.evidence or () if each.type == slot), *in_ring,
+            event.broke_glass,
         )  # fmt: skip
 
 

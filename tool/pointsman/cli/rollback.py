@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pointsman.verbs.rollback import Request, Restored, RolledBack
     from pointsman.workspace import Workspace
 
+_SHOWN = 2  # types
+
 
 @click.command(epilog=example('pointsman rollback grocer/home --now --reason "half the items are gone"'))
 @click.argument("targets", metavar="[TARGET|PATTERN]...", nargs=-1, type=TARGETS)
@@ -167,6 +169,25 @@ def render(done: RolledBack) -> str:
     return "\n".join(f"{each.target}: {_line(each)}" for each in done.targets)
 
 
+def _to(each: Restored) -> str:
+    """The commit whose manifest is put back, and the versions that come with it."""
+    changes = sorted((each.changes or {}).items())
+    some = [f"{slot} {short(now) if now else 'none'}" for slot, (_, now) in changes[:_SHOWN]]
+    left = len(changes) - _SHOWN
+    versions = ", ".join([*some, *([f"{left} more"] if left > 0 else [])])
+    to = f" to {short(each.state)}" if each.state else " to no manifest"
+    return f"{to}{f' ({versions})' if versions and each.state else ''}"
+
+
+def _once_git_is_back(each: Restored) -> str:
+    """Until when it stays, and what makes it main's: what no claim holds nobody can ratify."""
+    if each.claim is not None and each.claim.holds:
+        return f" until {each.claim.until}; once git is back: pointsman rollback --ratify"
+    to = f" --to {short(each.state)}" if each.state else ""
+    until = " until a sync reaches git"
+    return f"{until}; once git is back: pointsman rollback {each.target}{to} --now --reason TEXT"
+
+
 def _line(each: Restored) -> str:
     from pointsman.report.approvals import next_step
 
@@ -179,17 +200,18 @@ def _line(each: Restored) -> str:
             return f"on hold {each.hold}, on main as {short(each.commit or '')}; {stays}"
         case "merged":
             says = f" ({each.says})" if each.says else ""
-            return f"rolled back on main as {short(each.commit or '')}{held}{says}; next: pointsman sync"
+            return f"rolled back on main as {short(each.commit or '')},{_to(each)}{held}{says}; next: pointsman sync"
         case "opened" if pull is not None:
-            asked += f"; {stays}" if each.from_ == each.to else ""
+            asked = f"{asked}; {stays}" if each.from_ == each.to else f": back{_to(each)}{asked}"
             return f"opened {pull.branch}{asked}; {next_step(pull, each.approvals)}"
         case "dry-run" if each.claim is not None:
-            return f"serving would have {(each.to or '')[:12]}; nothing was written"
+            return f"serving would have{_to(each).removeprefix(' to')}; nothing was written"
+        case "dry-run" if each.from_ == each.to:
+            return f"would be on hold {each.hold}; {stays}; nothing was written"
         case "dry-run":
-            return f"would be rolled back{asked}; nothing was written"
+            return f"would be rolled back{_to(each)}{asked}; nothing was written"
         case "claimed":
-            until = f" until {each.claim.until}" if each.claim is not None and each.claim.holds else ""
-            return f"serving has {(each.to or '')[:12]} now{until}; once git is back: pointsman rollback --ratify"
+            return f"serving has{_to(each).removeprefix(' to')} now{_once_git_is_back(each)}"
         case "left":
             return f"left as it is: {each.says}"
         case _ if pull is not None:

@@ -46,6 +46,9 @@ class ToldEvent(Struct, frozen=True):
     reason: str
     accepts: Annotated[Mapping[str, str] | None, "rule → reason, of what the commit accepts"] = None
     until: Annotated[str | None, "of a hold: when it ends, RFC 3339"] = None
+    broke_glass: Annotated[
+        str | None, "of a restore that made break-glass main's: when serving was given it, and by whom"
+    ] = None
     approvals: Annotated[
         Sequence[str] | None, "whose signed approvals counted before it; left out if it needed none"
     ] = None
@@ -79,6 +82,7 @@ class Event(Struct, frozen=True):
     accepts: Mapping[str, str] = field(default_factory=dict)  # rule → reason
     until: str | None = None  # of a hold
     now: bool = False  # a rollback or a hold that went to main without a review
+    broke_glass: str = ""  # of a restore: when break-glass had put it in front of serving, and who
     approved_by: tuple[str, ...] | None = None  # None: the forge was not asked, or knows no pull request
     approvals: tuple[str, ...] | None = None  # signed ones; None: it needs none, or nobody looked
     evidence: tuple[DemandedEvidence, ...] = ()
@@ -98,6 +102,7 @@ class Event(Struct, frozen=True):
             reason=self.reason,
             accepts=self.accepts or None,
             until=self.until,
+            broke_glass=self.broke_glass or None,
             approvals=self.approvals,
             evidence=self.evidence or None,
             rings=self.rings or None,
@@ -229,6 +234,7 @@ class EventReader:
             {slot: (old.get(slot), new.get(slot)) for slot in slots},
             message.accepts(target, said.manifest if said is not None else ""),
             now=about is not None and about.now,
+            broke_glass=dict(message.broke_glass).get(str(target), "") if kind == "restore" else "",
         )
 
     def _is_known(self, change: Change) -> bool:

@@ -95,6 +95,7 @@ class Message:
     run: str = ""
     reason: str = ""
     held_now: frozenset[str] = frozenset()  # "tenant/surface" or "all": hold set or released without review
+    broke_glass: tuple[tuple[str, str], ...] = ()  # "tenant/surface" → when break-glass put it in serving, and who did
     vows: frozenset[str] = field(default=frozenset(), compare=False)  # the lines that say what it does to a target
     _blocks: dict[Target, list[Said]] = field(init=False, repr=False, compare=False)
     _shipped: tuple[Target, ...] = field(init=False, repr=False, compare=False)  # the first two
@@ -139,7 +140,7 @@ def parse(text: str) -> Message:
     blocks: list[Said] = []
     latest: dict[Target, Said] = {}
     run = reason = ""
-    held_now, vows = set(), set()
+    held_now, vows, glass = set(), set(), {}
     for kind, found in _found([line.removesuffix("\r") for line in text.split("\n")]):
         value = found["value"]
         if kind == "run":
@@ -149,7 +150,8 @@ def parse(text: str) -> Message:
             reason = value
             continue
         if kind == "broke_glass":
-            continue  # people read it
+            glass[found["target"]] = value
+            continue
         if kind == "held_now":
             held_now.add(value)
             continue
@@ -163,7 +165,7 @@ def parse(text: str) -> Message:
         _add(latest[target], kind, value, found)
         if kind != "now":
             vows.add(found[0])
-    return Message(tuple(blocks), run, reason, frozenset(held_now), frozenset(vows))
+    return Message(tuple(blocks), run, reason, frozenset(held_now), tuple(glass.items()), frozenset(vows))
 
 
 def _found(pieces: Sequence[str]) -> Iterator[tuple[str, re.Match[str]]]:

@@ -26,6 +26,7 @@ from pointsman.retention.markers import wait_for_markers
 from pointsman.retention.trash import put_back
 from pointsman.serving.calls import Calls
 from pointsman.serving.claims import Standing, claim_key, end_claim, told_claim
+from pointsman.serving.drift import versions_served
 from pointsman.serving.fence import SYNCED, read_fence
 from pointsman.serving.notify import invalidate
 from pointsman.serving.pointers import open_place
@@ -42,7 +43,7 @@ from pointsman.trust.allowed_signers import Signer, read_signers
 from pointsman.trust.ssh_signature import read_signature
 from pointsman.verbs.break_glass_places import Reached, reached
 from pointsman.verbs.break_glass_state import choose, follow, manifest_of, taken_out
-from pointsman.verbs.rollback import Became, PlaceRestored, Restored, RolledBack
+from pointsman.verbs.rollback import Became, PlaceRestored, Restored, RolledBack, changes_of
 from pointsman.workspace import system_clock
 
 _TRIES = 6
@@ -204,6 +205,8 @@ class _Glass:
             commit=None,
             says="it has this manifest already; --to goes to another" if outcome == "unchanged" else None,
             claim=told_claim(Standing(claim, says="" if self._will_hold(claim) else self._why_not(claim))),
+            state=state.commit,
+            changes=changes_of(versions_served(held, self._target), manifest_of(self._target, state).versions),
         )
 
     def _state(self, states: Sequence[State], held: Held | None, claim: Claim | None) -> State:

@@ -77,6 +77,8 @@ def _paragraph(commit: Commit, at: int, mine: Sequence[Event], later: Mapping[st
         sentences.append(f"It recorded {recorded} version{'s' if recorded > 1 else ''} with it.")
     if any(event.now for event in mine):
         sentences.append("It went straight to main, without a review.")
+    glass = dict.fromkeys(one_line(event.broke_glass) for event in mine if event.broke_glass)
+    sentences += [f"Break-glass had put it in front of serving, past git: {each}." for each in glass]
     if (approvals := mine[0].approvals) is not None:
         sentences.append(f"It was approved, by signature, by {', '.join(map(one_line, approvals)) or 'nobody'}.")
     evidence = dict.fromkeys(str(each) for event in mine for each in event.evidence)

@@ -8,14 +8,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pointsman.errors import NotAllowed, Problem
+from pointsman.gate.gate import Gate
 from pointsman.history.targets import choose
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
-from pointsman.serving.claims import Claims, claims_at
+from pointsman.serving.claims import Claims, Standing, claims_at
 from pointsman.serving.pointers import open_place
 from pointsman.state.claim import Claim
 from pointsman.state.message import check_value
-from pointsman.state.names import Pattern, Target
+from pointsman.state.names import Pattern, Target, short
 from pointsman.verbs.rollback import Restored, RolledBack, roll_back
 from pointsman.verbs.rollback_plan import Request
 from pointsman.workspace import Workspace
@@ -67,10 +68,18 @@ def _open_claims(workspace: Workspace) -> Open:
             if claim is not None and standing.is_main:
                 ratified[target] = claim
             elif claim is None or not standing.holds:
-                notes.append(f"the claim of {target} holds nothing: {standing.says}")
+                notes.append(f"the claim of {target} holds nothing: {standing.says}{_instead(gate, target, standing)}")
             elif target not in holding or holding[target].begins < claim.begins:
                 holding[target] = claim
     return Open(holding, ratified, tuple(notes))
+
+
+def _instead(gate: Gate, target: Target, standing: Standing) -> str:
+    """What makes main's what a claim stands for that nobody can ratify; "" if main moved on, or never had it."""
+    claim = standing.claim
+    if claim is None or standing.is_over or not gate.lineage(gate.repo.main, target).has(claim.state):
+        return ""
+    return f"; next: pointsman rollback {target} --to {short(claim.state)} --now --reason TEXT"
 
 
 def _unchanged(workspace: Workspace, target: Target, claim: Claim) -> Restored:

@@ -6,28 +6,30 @@ All targets of one rollback move in one commit, of one pull request or straight 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from msgspec import Struct
 
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
+from pointsman.history.events import Changes, Versions
 from pointsman.outcome import Outcome
 from pointsman.repo.moves import Move
 from pointsman.repo.origin import MAIN
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
-from pointsman.repo.snapshot import Snapshot
+from pointsman.repo.snapshot import Snapshot, versions_in
 from pointsman.report.approvals import approvals_of
 from pointsman.serving.outcomes import ToldClaim
 from pointsman.shipping import pulls
 from pointsman.shipping.branches import digits_of
 from pointsman.shipping.merge import waits_for_people
 from pointsman.shipping.options import NOT_NOW
+from pointsman.state.documents import Manifest, read_manifest
 from pointsman.state.message import compose
 from pointsman.state.objects import Entry, Oid
-from pointsman.values import Approvals, CommitId, HoldTerms, PullRequest, Sha256, TargetName
+from pointsman.values import Approvals, CommitId, HoldTerms, PullRequest, Sha256, SlotName, TargetName
 from pointsman.verbs import rollback_plan
 from pointsman.verbs.holds import undoing
 from pointsman.verbs.rollback_plan import Plan, Request
@@ -64,6 +66,10 @@ class Restored(Struct, frozen=True):
     says: Annotated[str | None, "why it stays as it is"] = None
     claim: Annotated[ToldClaim | None, "with --break-glass: what holds the target there until main decides"] = None
     places: Annotated[Sequence[PlaceRestored] | None, "with --break-glass: each of several places"] = None
+    state: Annotated[CommitId | None, "the commit of main whose state is put back; left out if nothing is"] = None
+    changes: Annotated[
+        Mapping[SlotName, Versions] | None, "what that changes, on main or with --break-glass in serving"
+    ] = None
 
 
 class RolledBack(Struct, frozen=True):
@@ -184,6 +190,8 @@ def _outcome(
             approvals=approvals if mine else None,
             hold=HoldTerms.of(plan.hold or plan.stands),
             says=plan.says or None,
+            state=plan.state if mine and plan.moves else None,
+            changes=_changes(repo, plan) if mine and plan.moves else None,
         )
 
     return Outcome(RolledBack(list(map(told, plans))), 5 if any(plan.left for plan in plans) else 0)
@@ -194,6 +202,17 @@ def _after(repo: Repository, plan: Plan, commit: Oid | None) -> Entry | bytes | 
     if commit is not None:
         return Snapshot(repo, commit).entry(plan.target.manifest_path)
     return plan.before if plan.after is None and not plan.removes else plan.after
+
+
+def _changes(repo: Repository, plan: Plan) -> Changes:
+    after = plan.after if isinstance(plan.after, bytes) else repo.content(plan.after)
+    manifest = read_manifest(after, plan.target.manifest_path) if after is not None else None
+    return changes_of(versions_in(repo, plan.before), manifest.versions if isinstance(manifest, Manifest) else {})
+
+
+def changes_of(was: Mapping[str, str], now: Mapping[str, str]) -> Changes:
+    """The types whose version is another, each with the version before and after."""
+    return {slot: (was.get(slot), now.get(slot)) for slot in sorted({*was, *now}) if was.get(slot) != now.get(slot)}
 
 
 def _sha256(repo: Repository, state: Entry | bytes | None) -> str | None:

@@ -68,6 +68,7 @@ class Plan:
     after: Entry | bytes | None
     said: Said
     to: str = ""  # the state that is restored, in words
+    state: Oid | None = None  # the commit that made it
     hold: Hold | None = None  # to be set with it
     stands: Hold | None = None  # the hold on main that is asked for, or ends later
     says: str = ""
@@ -131,7 +132,7 @@ def _plan(workspace: Workspace, past: EarlierStates, request: Request, target: T
     earlier = _manifest(repo, target, state.entry, state.commit)
     if not state.slots:
         to = f"{short(state.commit)}: {_versions(earlier.versions)}"
-        return Plan(target, entry, state.entry, said, to, key=restore_key(said, state.entry.oid))
+        return Plan(target, entry, state.entry, said, to, state.commit, key=restore_key(said, state.entry.oid))
     if entry is None:
         raise NoEarlierState(f"{target} has no manifest on main: roll it back as a whole, without --type")
     return _with_slots(workspace, _manifest(repo, target, entry, repo.main), earlier, entry, said, state)
@@ -166,7 +167,7 @@ def _with_slots(
     said.manifest = hashlib.sha256(manifest.render()).hexdigest()
     said.restores = {slot: earlier.versions[slot] for slot in put_back}
     to = f"{short(state.commit)}: {_versions(said.restores)}"
-    return Plan(said.target, entry, manifest.render(), said, to, key=restore_key(said, None))
+    return Plan(said.target, entry, manifest.render(), said, to, state.commit, key=restore_key(said, None))
 
 
 def _held(repo: Repository, base: Snapshot, plan: Plan, hold: Hold) -> Plan:

@@ -137,6 +137,7 @@ class Report:
         return Counts(
             **{kind: kinds[kind] for kind in get_args(AuditedKind)},
             now=sum(event.now is not None for event in self._events),
+            broke_glass=sum(event.broke_glass is not None for event in self._events),
             accepted=sum(len(event.accepts or ()) for event in self._events),
             broken=sum(not fault.accepted for fault in self._faults),
         )
@@ -170,11 +171,13 @@ class Report:
             reason=told.reason,
             accepts=told.accepts,
             until=told.until,
+            broke_glass=told.broke_glass,
             approvals=told.approvals,
             evidence=told.evidence,
             now=told.now,
             subject=_subject(event.commit),
             signature=self._signatures.of(event.commit.oid),
+            must_sign=True if self._signatures.required(event.commit.oid) else None,
         )
 
     def _people(self) -> list[Person]:

@@ -66,6 +66,7 @@ def facts(found: Audit) -> list[tuple[str, str]]:
         ("holds", counts.hold),
         ("releases", counts.release),
         ("straight to main", counts.now),
+        ("made main's after break-glass", counts.broke_glass),
         ("accepted rules", counts.accepted),
         ("faults", counts.broken),
     )
@@ -86,6 +87,7 @@ def tables(found: Audit, *, usual: bool = True) -> Iterator[Table]:
         Table("Broken rules", FAULTS, [_fault(fault) for fault in faults]),
         Table("Accepted rules", EVENTS, [_event(event, rule, why) for event, rule, why in accepts]),
         Table("Straight to main, without a review", EVENTS, [_event(event) for event in every if event.now]),
+        Table("Break-glass", EVENTS, [_event(event) for event in every if event.broke_glass]),
     ]
     lists += [
         Table(title, EVENTS, [_event(event) for event in every if event.kind in kinds], kinds == ("ship",))
@@ -117,11 +119,13 @@ def _event(event: AuditedEvent, rule: str = "", why: str = "") -> Sequence[str]:
     run = f"run {event.run}" if event.run else ""
     approved = f"approved by {some(event.approvals) or 'nobody'}" if event.approvals is not None else ""
     evidence = f"evidence: {', '.join(map(str, event.evidence))}" if event.evidence else ""
+    glass = f"in front of serving since {event.broke_glass}" if event.broke_glass else ""
     said = why or "; ".join(
-        filter(None, (event.reason or event.subject, run, approved, evidence, *map(str, event.rings or ())))
+        filter(None, (event.reason or event.subject, glass, run, approved, evidence, *map(str, event.rings or ())))
     )
     by = _made_by(event.by, event.committer)
-    return event.at, event.target, what, shown(said, _LONG), by, _commit(event.commit, event.signature)
+    signature = event.signature if event.must_sign or (event.signature and event.signature.signer) else None
+    return event.at, event.target, what, shown(said, _LONG), by, _commit(event.commit, signature)
 
 
 def _retired(each: RetiredVersion) -> Sequence[str]:

@@ -47,6 +47,7 @@ class Counts(Struct, frozen=True):
     hold: Count
     release: Count
     now: Annotated[Count, "rollbacks and holds that went straight to main"]
+    broke_glass: Annotated[Count, "restores that made break-glass main's"]
     accepted: Annotated[Count, "guardrails that commits accepted"]
     broken: Annotated[Count, "faults that no commit accepts"]
 
@@ -57,7 +58,8 @@ class AuditedEvent(ToldEvent, frozen=True, kw_only=True):
     kind: AuditedKind
     now: Now = None
     subject: Annotated[str, "the first line of the commit's message"]
-    signature: Annotated[Signature | None, "of the commit, where [audit] asks for signatures"] = None
+    signature: Annotated[Signature | None, "of the commit, where [audit] names allowed signers"] = None
+    must_sign: Annotated[Literal[True] | None, "the commit must be signed"] = None
 
 
 class LandedFault(ToldFault, frozen=True):

@@ -33,6 +33,7 @@ def _moment(
 ) -> Moment:
     commit = event.commit
     why = [event.reason] if event.reason else []
+    why += [f"break-glass: in front of serving since {event.broke_glass}"] if event.broke_glass else []
     why += [f"accepts {rule}: {reason}" for rule, reason in event.accepts.items()]
     why += [f"approved by {some(event.approvals) or 'nobody'}"] if event.approvals is not None else []
     why += [f"evidence: {each}" for each in event.evidence]
