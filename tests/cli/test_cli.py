@@ -167,6 +167,12 @@ def test_the_list_of_commands_says_of_each_what_its_own_help_says_first() -> Non
         (("publish",), "nothing to publish"),
         (("publish", "a.json", "--accept", "items-drop"), "--accept needs --reason"),
         (("publish", "a.json", "--accept", "items-dorp", "--reason", "x"), "did you mean items-drop?"),
+        (("publish", "a.json", "--accept", "nonsense", "--reason", "x"), "'nonsense': known are type-dropped, "),
+        (
+            ("publish", "a.json", "--accept", "on-hold", "--reason", "x"),
+            "on-hold cannot be accepted: those that can ",
+        ),
+        (("publish", "a.json", "--accept", "evidence-missing", "--reason", "x"), "is not a git repository"),
         (("publish", "--drop", "grocer/home"), "is not TARGET:TYPE"),
         (("publish", "--drop", "grocer/../x:cooc"), "not a target"),
         (("publish", "--drop", "grocer/home:a b"), "not a name for a type"),

@@ -133,6 +133,15 @@ def test_serving_has_the_same_recommendations_before_and_after(shop: Old) -> Non
     assert shop.everything() == state
 
 
+def test_nothing_is_stored_where_no_pull_request_can_be_opened(tmp_path: Path) -> None:
+    shop = Old(tmp_path / "shop", '[forge]\nkind = "github"\n')
+    shop.pipelines.publish(*staged("grocer/home", 1))
+    before = shop.everything()
+    with pytest.raises(Problem, match="origin is not"):
+        shop.adopt()
+    assert shop.everything() == before
+
+
 @pytest.mark.slow
 def test_an_earlier_version_can_be_published_or_rolled_back_to_without_its_old_blob(shop: Old, tmp_path: Path) -> None:
     for day in (1, 2):

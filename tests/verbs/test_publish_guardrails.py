@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from pointsman.shipping.options import bind
 from pointsman.shipping.ship import Shipping
 from pointsman.state.documents import Record
 from pointsman.state.names import Target
-from pointsman.verbs import check, log, pr, rollback
+from pointsman.verbs import check, log, pr, publish, rollback, ship
 from pointsman.workspace import Workspace
 
 STRICT = "[policy]\ntype_dropped = true\n"  # in a shop: all the defaults
@@ -324,6 +325,25 @@ def test_consent_for_one_target_lets_no_other_one_through(shop: Shop, tmp_path: 
     assert {each["outcome"] for each in done.document["targets"]} == {"merged"}
     assert stopped(shop, popularity(tmp_path / "3.json", 2)) <= set(BROKEN)
     shop.publish(popularity(tmp_path / "3.json", 2), accept=BROKEN, reason="one alone needs no name", merge=True)
+
+
+def test_a_consent_for_none_of_the_targets_is_noted(shop: Shop, tmp_path: Path) -> None:
+    accept = ("grocer/hme:items-drop", "x/*:items-drop", "grocer/*:items-drop")
+    file = str(popularity(tmp_path / "1.json", 3))
+    asked = (
+        lambda workspace: publish.publish(workspace, publish.Request((file,), merge=True, accept=accept, reason="why")),
+        lambda workspace: ship.ship(workspace, ship.Request(GROCER, again=True, accept=accept, reason="why")),
+        lambda workspace: rollback.roll_back(workspace, rollback.Request((GROCER,), accept=accept, reason="why")),
+    )
+    for each in asked:
+        with shop.open() as repo:
+            with contextlib.suppress(Problem):  # nothing to ship or to put back
+                each(Workspace(repo))
+            assert repo.notes[:2] == [
+                "--accept grocer/hme:items-drop is for no target of this command: did you mean grocer/home?",
+                "--accept x/*:items-drop is for no target of this command",
+            ]
+            assert not any("grocer/*" in note for note in repo.notes)
 
 
 def test_consent_without_a_target_is_bound_to_what_was_seen(shop: Shop) -> None:

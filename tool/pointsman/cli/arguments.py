@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pointsman.errors import Problem
-from pointsman.state.ring import NOT_SOAKED
-from pointsman.state.suggest import did_you_mean
 from pointsman.state.times import duration
 
 if TYPE_CHECKING:
@@ -162,17 +160,19 @@ class _Rule(_ParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from pointsman.cli.complete import choose
-        from pointsman.guardrails.table import GUARDRAILS
+        from pointsman.shipping.options import ACCEPTABLE
 
         where, colon, _ = incomplete.rpartition(":")
-        return choose((f"{where}{colon}{rule}" for rule in (*GUARDRAILS, NOT_SOAKED)), incomplete)
+        return choose((f"{where}{colon}{rule}" for rule in ACCEPTABLE), incomplete)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from pointsman.guardrails.table import GUARDRAILS
+        from pointsman.shipping.options import check_acceptable
 
         where, _, rule = str(value).rpartition(":")
-        if rule not in GUARDRAILS and rule != NOT_SOAKED:
-            self.fail(f"no guardrail is called {rule!r}{did_you_mean(rule, GUARDRAILS, always=False)}", param, ctx)
+        try:
+            check_acceptable(rule)
+        except Problem as problem:
+            self.fail(str(problem), param, ctx)
         if where:
             TARGETS.convert(where, param, ctx)
         return str(value)

@@ -24,6 +24,7 @@ from pointsman.state.paths import is_target
 from pointsman.state.suggest import did_you_mean
 
 _WINDOW = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")
+UNREADABLE = "unreadable"  # the rule that a file breaks which cannot be read
 TIMES_LARGER = 16  # than its canonical payload may a file be
 _LONGEST_POINTER = 1024  # bytes of a current.version
 _NAMES = 3  # of windows that are asked for
@@ -115,17 +116,26 @@ def find_files(paths: Sequence[str], windows: Sequence[str] = ()) -> Found:
                     left_out = did_you_mean(windows[-1], sorted(tree.staged, reverse=True), most=_NAMES)
                 of_windows = f" of window {', '.join(windows)}" if windows else ""
                 raise Problem(f"{path} has no staged artifacts{of_windows}{left_out}")
-        elif os.path.isfile(path):
-            there = [path]
+        elif not os.path.isfile(path) and _is_missing(path):
+            raise Problem(f"there is no file or directory {path or repr(path)}")
         else:
-            raise Problem(
-                f"{path} is no file or directory" if os.path.lexists(path) else f"there is no file or directory {path}"
-            )
+            there = [path]  # reading it says what is wrong with it
         for file in there:
             known = files.setdefault(os.path.realpath(file), [])
             known += [file] if file not in known else []
     found.files = [tuple(same) for same in files.values()]
     return found
+
+
+def _is_missing(path: str) -> bool:
+    """Whether nothing stands at a path, as far as can be seen."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def read_artifact(path: str, limit: int) -> bytes:
@@ -134,7 +144,7 @@ def read_artifact(path: str, limit: int) -> bytes:
         return read_file(path, TIMES_LARGER * limit)
     except NoPlainFile as error:
         says = f"{str(error.strerror).partition(':')[0]}: stage the artifact itself"
-        raise Refused([Fault(path, "unreadable", says)]) from error
+        raise Refused([Fault(path, UNREADABLE, says)]) from error
     except TooLong as error:
         says = (
             f"more than {TIMES_LARGER * limit} bytes, the limit is {limit} ([limits] artifact_bytes): make it smaller"
@@ -142,7 +152,7 @@ def read_artifact(path: str, limit: int) -> bytes:
         raise Refused([Fault(path, "too-large", says)]) from error
     except OSError as error:
         says = f"it cannot be read ({error.strerror}): make it readable, or leave it out"
-        raise Refused([Fault(path, "unreadable", says)]) from error
+        raise Refused([Fault(path, UNREADABLE, says)]) from error
 
 
 def _beginning(path: str, most: int) -> bytes:
@@ -299,10 +309,8 @@ class _Tree:
         self.found.faults.append((staged.target if staged is not None else None, fault))
 
     def _unreadable(self, directory: str, error: OSError) -> None:
-        if directory == self.root:
-            raise Problem(f"cannot read {directory}: {error.strerror}") from error
         says = f"it cannot be read ({error.strerror}): make it readable, or leave it out"
-        self._fault(directory, Fault(directory, "unreadable", says))
+        self._fault(directory, Fault(directory, UNREADABLE, says))
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:

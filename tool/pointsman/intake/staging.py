@@ -166,6 +166,14 @@ def _named_in(path: str, limit: int) -> Target | None:
 
 def unfit(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
     """Why an artifact cannot be published under any file name: wrong names, its size, no version in its build."""
+    yield from unstorable(read, path, limit)
+    if not read.claimed_version and read.built_at:
+        says = f"build.version is empty: the pipeline must write the version {read.version} there"
+        yield Fault(path, "version-mismatch", says)
+
+
+def unstorable(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
+    """Why no version of an artifact can be published: wrong names, or its size."""
     for what, name in (
         ("tenant", read.tenant),
         ("surface", read.surface),
@@ -181,9 +189,6 @@ def unfit(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
     if len(read.canonical) > limit:
         says = f"{len(read.canonical)} bytes, the limit is {limit} ([limits] artifact_bytes): make it smaller"
         yield Fault(path, "too-large", says)
-    if not read.claimed_version and read.built_at:
-        says = f"build.version is empty: the pipeline must write the version {read.version} there"
-        yield Fault(path, "version-mismatch", says)
 
 
 def _judge(read: Artifact, path: str, limit: int) -> Iterator[Fault]:

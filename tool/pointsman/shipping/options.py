@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from pointsman.errors import Fault, Problem
 from pointsman.guardrails.table import GUARDRAILS
+from pointsman.rules.table import BY_NAME
 from pointsman.state.message import check_value
 from pointsman.state.names import Pattern, Target
 from pointsman.state.paths import path_kind, target_of
@@ -15,7 +16,7 @@ from pointsman.state.ring import NOT_SOAKED
 from pointsman.state.suggest import did_you_mean
 
 _TARGETS_SHOWN = 3
-_ACCEPTABLE = (*GUARDRAILS, "evidence-missing", NOT_SOAKED)
+ACCEPTABLE = (*GUARDRAILS, "evidence-missing", NOT_SOAKED)
 
 
 class ShipOptions(Struct, frozen=True, kw_only=True):
@@ -45,10 +46,29 @@ def check_words(run: str, accept: Sequence[str], reason: str, *, ships: bool = F
         where, _, rule = each.rpartition(":")
         if rule == NOT_SOAKED and not ships:
             raise Problem(f"--accept {NOT_SOAKED} is for ships: what is put back waits for no ring")
-        if rule not in _ACCEPTABLE:
-            raise Problem(f"no guardrail is called {rule!r}{did_you_mean(rule, _ACCEPTABLE)}")
+        check_acceptable(rule)
         if where:
             Pattern.parse(where)
+
+
+def check_acceptable(rule: str) -> None:
+    """Problem if nothing of this name can be accepted."""
+    if rule in ACCEPTABLE:
+        return
+    known = f": known are {', '.join(ACCEPTABLE)}"
+    if rule in BY_NAME:
+        raise Problem(f"{rule} cannot be accepted{known.replace('known', 'those that can')}")
+    raise Problem(f"no guardrail is called {rule!r}{did_you_mean(rule, ACCEPTABLE, always=False) or known}")
+
+
+def idle(accept: Sequence[str], targets: Collection[Target]) -> list[str]:
+    """A note for each TARGET:RULE that means none of the targets: it may be mistyped."""
+    named = {each: each.rpartition(":")[0] for each in accept if ":" in each}
+    return [
+        f"--accept {each} is for no target of this command{did_you_mean(where, targets, always=False)}"
+        for each, where in named.items()
+        if not any(map(Pattern.parse(where).matches, targets))
+    ]
 
 
 def accepts(accept: Sequence[str], target: Target, rule: str) -> bool:

@@ -189,10 +189,12 @@ def tell_reopened(workspace: Workspace, opened: Opened) -> None:
 def replace_head(workspace: Workspace, branch: str, new: Oid, was: Oid | None, *, passing: bool = False) -> bool:
     """Move a branch from `was` to `new`. Whether the forge was to merge its pull request by itself.
 
-    That is stopped first, because a forge would merge what is new with the message of what is old.
+    That is stopped first, because a forge would merge what is new with the message of what is old. `was`: None makes
+    the branch. Problem, with no branch, if the forge cannot be used: it would be one that no pull request is for.
     """
-    opened = workspace.forge.find([branch]) if was is not None else []
-    stopped = [workspace.forge.stop_auto_merge(each) for each in opened if each.merges_with is not None]
+    forge = workspace.forge
+    opened = forge.find([branch]) if was is not None else []
+    stopped = [forge.stop_auto_merge(each) for each in opened if each.merges_with is not None]
     workspace.repo.move([Move(f"refs/heads/{branch}", new, was)], passing=passing)
     return any(stopped)
 

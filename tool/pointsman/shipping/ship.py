@@ -6,7 +6,7 @@ Publish, ship and adopt do this when the records are on main. Nothing here chang
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from msgspec.structs import replace
@@ -60,6 +60,11 @@ class Shipping:
     def judge(self, wants: Sequence[Want]) -> Waiting:
         """The targets that may not become current, with all faults of each."""
         return self.drafts.judge(wants)
+
+    def prepare(self, wants: Iterable[Want]) -> None:
+        """Problem if the forge cannot be used that these need: nothing is stored then that no pull request is for."""
+        if self.settings.records == "pull-request" or any(want.ships for want in wants):
+            _ = self.workspace.forge
 
     def preview(self, wants: Sequence[Want]) -> list[ShippedTarget]:
         """What `ship` would do. Here, too, the wants ship something."""

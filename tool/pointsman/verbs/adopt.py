@@ -129,6 +129,7 @@ def adopt(workspace: Workspace, request: Request) -> Outcome[Adopted]:
     if request.dry_run:
         shipped = shipping.preview(wants)
     else:
+        shipping.prepare(wants)
         sources = [each.verified.source for each in taken.values()]
         blobs = _put(recording, sources, [each.stored for each in taken.values()])
         recording.records([each.record for each in taken.values()], run=request.run, note=note)

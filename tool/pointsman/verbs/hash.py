@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
 from msgspec import Struct
 
@@ -13,13 +12,13 @@ from pointsman.artifact import user_type
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.files import read_file
-from pointsman.intake.staged_tree import find_files, read_artifact
-from pointsman.intake.staging import load_types, unlike_main
+from pointsman.intake.staged_tree import UNREADABLE, find_files, read_artifact
+from pointsman.intake.staging import load_types, unlike_main, unstorable
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import SETTINGS_PATH, Settings, read_settings
-from pointsman.values import ToldFault, Version, told
+from pointsman.values import ArtifactType, TargetName, ToldFault, Version, told
 
 _LARGEST_SETTINGS = 1 << 20  # bytes
 
@@ -28,8 +27,8 @@ class Hashed(Struct, frozen=True):
     """The version of one artifact."""
 
     path: str
-    target: Annotated[str, "tenant/surface as the document has them: they may be outside the grammar of names"]
-    type: str
+    target: TargetName
+    type: ArtifactType
     version: Version
 
 
@@ -56,9 +55,17 @@ def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome[Hashes]
             continue
         if isinstance(read, Fault):
             continue
+        if wrong := list(unstorable(read, path, limit)):
+            faults += wrong
+            continue
         artifacts.append(Hashed(path, f"{read.tenant}/{read.surface}", read.type, read.version))
     said = (*found.notes, *notes({each.type for each in artifacts}))
-    return Outcome(Hashes(artifacts, list(map(told, faults))), 1 if faults else 0, said)
+    return Outcome(Hashes(artifacts, list(map(told, faults))), exit_of(faults), said)
+
+
+def exit_of(faults: Sequence[Fault]) -> int:
+    """What a command ends with that only reads files: 3 if one cannot be read, else 1 if one has a fault."""
+    return 3 if any(fault.rule == UNREADABLE for fault in faults) else 1 if faults else 0
 
 
 def types_at_hand(

@@ -18,14 +18,15 @@ from pointsman.durable import make_directory
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.files import write_new
 from pointsman.intake.staged_tree import find_files, read_artifact
+from pointsman.intake.staging import unstorable
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.settings import Settings
 from pointsman.state import strict_json
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import BUILT_IN_TYPES, check_name
-from pointsman.values import ArtifactType, ToldFault, Version, told
-from pointsman.verbs.hash import types_at_hand
+from pointsman.values import ArtifactType, TargetName, ToldFault, Version, told
+from pointsman.verbs.hash import exit_of, types_at_hand
 from pointsman.workspace import system_clock
 
 
@@ -46,8 +47,8 @@ class Stamped(Struct, frozen=True):
     """What became of one file."""
 
     path: str
-    target: Annotated[str, "tenant/surface as the document has them"]
-    type: str
+    target: TargetName
+    type: ArtifactType
     version: Version
     outcome: Literal["stamped", "unchanged"]
 
@@ -128,6 +129,9 @@ def stamp(
         if isinstance(read, Fault):
             faults += artifact.every_fault(empty, path, read, types)
             continue
+        if wrong := list(unstorable(read, path, limit)):
+            faults += wrong
+            continue
         used.add(read.type)
         new = with_build(empty, {**build, "version": read.version})
         same = build.get("version") == read.version and "built_at" in (_build(data, path) or {})
@@ -135,7 +139,7 @@ def stamp(
             _replace(path, new)
         outcome: Literal["stamped", "unchanged"] = "unchanged" if same else "stamped"
         done.append(Stamped(path, f"{read.tenant}/{read.surface}", read.type, read.version, outcome))
-    return Outcome(Stamps(done, list(map(told, faults))), 1 if faults else 0, (*found.notes, *notes(used)))
+    return Outcome(Stamps(done, list(map(told, faults))), exit_of(faults), (*found.notes, *notes(used)))
 
 
 def _build(data: bytes, path: str) -> dict[str, object] | None:

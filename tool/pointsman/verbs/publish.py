@@ -23,7 +23,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.shipping.draft import Terms, Waiting, Want, without
 from pointsman.shipping.new_targets import resembling
-from pointsman.shipping.options import ShipOptions
+from pointsman.shipping.options import ShipOptions, idle
 from pointsman.shipping.records import Recording, Stored, record_of, retired
 from pointsman.shipping.ship import Shipping
 from pointsman.state.documents import moment
@@ -84,6 +84,7 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     _wait(waiting, ((source, retired(base, source)) for source in reading.sources))
     loose = reading.faults.get(None, [])
     wants = _wants(workspace, request, reading.sources, settings)
+    repo.notes.extend(idle(request.accept, [*(want.target for want in wants), *waiting]))
     progress(f"read {len(reading.sources)} artifacts for {len(wants)} targets")
     at_hand = {source.artifact.version: source.payload for source in reading.sources}
     terms = Terms("pointsman publish …", request, together=settings.group == "run")
@@ -99,6 +100,7 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     if request.dry_run:
         blobs: dict[str, BlobOutcome] = {source.path: None for source in sources}
     else:
+        shipping.prepare(wants)
         blobs = _put(recording, sources, [stored[source.path] for source in sources], waiting)
         records = [record for want in without(wants, waiting) for record in want.every_record]
         recording.records(records, run=request.run)

@@ -19,7 +19,6 @@ from pointsman.forge.base import BODY_LIMIT, Opened, Page
 from pointsman.gate import blob_cache
 from pointsman.history.versions import Recorded
 from pointsman.outcome import Outcome
-from pointsman.repo.moves import Move
 from pointsman.repo.origin import RETIRE_BRANCHES
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
@@ -214,7 +213,7 @@ class _Retiring:
         if ref in self._repo.heads:
             raise Problem(f"{branch} was not pushed by a retire: find out who did it, delete it and run this again")
         commit = self._commit(paths)
-        self._repo.move([Move(ref, commit, None)])
+        pulls.replace_head(self._workspace, branch, commit, None)
         return self._told(paths, "opened", self._shown(branch, commit, paths))
 
     def _told_waiting(self, waiting: Mapping[str, _Waiting]) -> Iterator[RetiredTarget]:

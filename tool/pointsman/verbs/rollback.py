@@ -129,7 +129,7 @@ def _roll_back(workspace: Workspace, request: Request) -> Outcome[RolledBack]:
     if request.now:
         repo.move([Move(MAIN, commit, main)], NOT_NOW)
         return _outcome(gate, plans, "merged", commit)
-    repo.move([Move(ref, commit, None)])
+    pulls.replace_head(workspace, branch, commit, None)
     pull = pulls.reference(pulls.show_on_forge(workspace, branch, commit))
     return _outcome(gate, plans, "opened", commit, pull)
 

@@ -19,7 +19,7 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention.before_pointing import make_sure
 from pointsman.shipping.branches import held_key, restore_key
-from pointsman.shipping.options import accepts, bind, check_now, check_words
+from pointsman.shipping.options import accepts, bind, check_now, check_words, idle
 from pointsman.state.documents import Hold, Manifest, later_moment, read_manifest
 from pointsman.state.message import Said
 from pointsman.state.names import Pattern, Target, short
@@ -92,6 +92,7 @@ def plans(workspace: Workspace, request: Request) -> Iterator[Plan]:
         chosen = [target for target in shipped if target in set(chosen)] if request.targets else shipped
         if not chosen:
             raise Problem(f"{request.run} shipped none of these targets, but {', '.join(map(str, shipped[:_SHOWN]))}")
+    repo.notes.extend(idle(request.accept, chosen))
     bind(request.accept, dict.fromkeys(chosen, request.accept))
     named = {each for each in request.targets if isinstance(each, Target)}
     until = holds.read_until(request.until or _HELD_FOR, workspace.now) if request.hold else ""

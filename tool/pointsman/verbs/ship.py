@@ -14,7 +14,7 @@ from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention.before_pointing import make_sure
 from pointsman.shipping.draft import Terms, Want
-from pointsman.shipping.options import ShipOptions
+from pointsman.shipping.options import ShipOptions, idle
 from pointsman.shipping.ship import Shipping
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.names import Target
@@ -44,6 +44,7 @@ def ship(workspace: Workspace, request: Request) -> Outcome[Shipped]:
     head = Snapshot(repo, repo.refresh())
     settings = head.settings()
     want = Want(request.target, again=request.again)
+    repo.notes.extend(idle(request.accept, [want.target]))
     if request.again:
         want.records.update(_current(gate, head, request.target))
     for slot, text in request.versions:
