@@ -86,6 +86,7 @@ def test_only_a_yes_sets_up_the_forge(answer: str, tmp_path: Path, monkeypatch: 
         terminal.answer(keys)
         assert terminal.ends() == code, terminal.seen
         assert "Traceback" not in terminal.seen
+        assert ("by hand, where it is not done yet:" in terminal.seen) == (answer in ("yes", "no"))
         assert ({method for method, _ in hub.calls[calls:]} == {"GET"}) == (answer != "yes")
         assert (hub.settings["squash_option"] == "always") == (answer == "yes")
 

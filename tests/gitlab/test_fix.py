@@ -6,6 +6,7 @@ import pytest
 
 from gitlab.hub import Hub
 from gitlab.team import Team
+from pointsman.cli.doctor import render
 from pointsman.forge.fix import Fix
 from pointsman.verbs import doctor
 from pointsman.workspace import Workspace
@@ -14,6 +15,9 @@ from pointsman.workspace import Workspace
 def fixed(team: Team) -> tuple[dict[str, Fix], int]:
     with team.open() as repo:
         outcome = doctor.mend(Workspace(repo), lambda found: True, examines=False)
+    assert "  glab schedule create -R GROUP/PROJECT --ref main --description daily --cron '23 5 * * *'" in (
+        render(outcome.value)
+    )
     return {each.name: each for each in outcome.value.fixes}, outcome.exit_code
 
 

@@ -34,7 +34,7 @@ def golden() -> str:
 def commands(text: str) -> list[str]:
     """The lines to paste, and what `&&` joins is two."""
     lines = (line.strip() for line in text.splitlines())
-    pasted = [line for line in lines if re.match(r"(git|gh|export) |[A-Z_]+=\S", line)]
+    pasted = [line for line in lines if re.match(r"(git|gh|glab|export) |[A-Z_]+=\S", line)]
     return [each for line in pasted for each in line.split(" && ")]
 
 

@@ -63,4 +63,7 @@ def render(found: Examined) -> str:
     lines = [line for each in found.fixes for line in _lines(each)]
     if found.fixes and not found.checks and any(each.differences for each in found.fixes):
         lines.append(_CHANGED_NOTHING)
-    return "\n".join([*lines, *(f"{'ok ' if each.ok else 'BAD'} {each.name}: {each.says}" for each in found.checks)])
+    lines += [f"{'ok ' if each.ok else 'BAD'} {each.name}: {each.says}" for each in found.checks]
+    if found.by_hand:
+        lines += ["by hand, where it is not done yet:", *(f"  {line}" for line in found.by_hand)]
+    return "\n".join(lines)

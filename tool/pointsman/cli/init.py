@@ -89,6 +89,7 @@ def render(made: Made, cloud: str | None = None) -> str:
         [
             f"made a manifest repository in {made.directory}; blobs will stand in {made.settings['store']['url']}",
             *(step.replace("{there}", there) for step in KINDS[forge].steps),
+            *KINDS[forge].by_hand,
             *(steps_of(cloud, forge) if cloud is not None else KINDS[forge].runner),
         ]
     )

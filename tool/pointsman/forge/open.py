@@ -52,6 +52,7 @@ class Kind(Struct, frozen=True):
     pulls: str  # its pull requests, in words for a sentence
     files: Mapping[str, str]  # what `init` writes for it: path in the new repository → its file under templates/
     steps: Sequence[str]  # what is left to do after `init`, in its order; {there}: the new repository, for a shell
+    by_hand: Sequence[str] = ()  # and after these, which `doctor --fix` leaves to people
     runner: Sequence[str] = ()  # besides, where nothing logs in to a cloud
     words: Sequence[tuple[str, str]] = ()
     records: str = "pull-request"
@@ -72,6 +73,8 @@ _GITHUB_STEPS = (
     _PUSHED % "https://github.com/OWNER/REPO.git",
     '  GITHUB_TOKEN="$(gh auth token)" pointsman -C {there} doctor --fix',
     "    sets how it merges, the rules of main, Actions, the environment of the secrets, and labels",
+)
+_GITHUB_BY_HAND = (
     "  make a GitHub App that may write Contents, Pull requests and Issues, and install it there; then",
     "  gh variable set POINTSMAN_APP_ID --repo OWNER/REPO --body 'its id'",
     "  gh secret set POINTSMAN_APP_KEY --repo OWNER/REPO --env pointsman < KEY.pem",
@@ -109,10 +112,18 @@ _GITLAB_STEPS = (
     _PUSHED % "https://gitlab.com/GROUP/PROJECT.git",
     "  GITLAB_TOKEN=MAINTAINER pointsman -C {there} doctor --fix",
     "    sets how it merges, that nobody pushes to main, and labels",
+)
+_SCHEDULE = "  glab schedule create -R GROUP/PROJECT --ref main --description {0} --cron '{1}'"
+_SCHEDULE += " --variable POINTSMAN_WHEN:{0}"
+_GITLAB_BY_HAND = (
+    "  Settings > Repository > Protected branches > main > Allowed to merge: your reviewers, and the bot",
     "  Settings > Access tokens: the bot's, a developer with the scope api",
     "  Settings > CI/CD > Variables: GITLAB_TOKEN, the bot's, masked and protected; POINTSMAN_IMAGE, an image with git",
     "    and Python 3.11 or newer",
-    "  Build > Pipeline schedules, for main: three, with the variable POINTSMAN_WHEN: hourly, daily and weekly",
+    "  three schedules, each of which runs as whoever makes it, who must be allowed to merge into main:",
+    _SCHEDULE.format("hourly", "7 * * * *"),
+    _SCHEDULE.format("daily", "23 5 * * *"),
+    _SCHEDULE.format("weekly", "41 4 * * 0"),
     "  a runner that reaches the store",
 )
 _GITEA_FILES = {
@@ -141,6 +152,8 @@ _GITEA_STEPS = (
     _PUSHED % '"$GITEA_SERVER_URL/OWNER/REPO.git"',
     "  GITEA_TOKEN=ADMINISTRATOR pointsman -C {there} doctor --fix",
     "    sets squashes as the one way to merge, main's rule, and labels",
+)
+_GITEA_BY_HAND = (
     "  make a user for the bot that may write; its token is the secret POINTSMAN_TOKEN (Settings > Actions > Secrets)",
     "  a runner that reaches the store, with the label pointsman",
 )
@@ -161,12 +174,13 @@ def _in_forgejo(text: str) -> str:
 # By the name in `[forge] kind`; `settings.FORGES` lists them. A local repository may be pushed to GitHub later.
 KINDS: Mapping[str, Kind] = {
     "local": Kind(LocalForge, "its branches", _GITHUB_FILES, _LOCAL_STEPS, records="push"),
-    "github": Kind(_github, "those of GitHub", _GITHUB_FILES, _GITHUB_STEPS, runner=_GITHUB_RUNNER),
+    "github": Kind(_github, "those of GitHub", _GITHUB_FILES, _GITHUB_STEPS, _GITHUB_BY_HAND, _GITHUB_RUNNER),
     "gitlab": Kind(
         _gitlab,
         "those of GitLab",
         _GITLAB_FILES,
         _GITLAB_STEPS,
+        _GITLAB_BY_HAND,
         words=(("docs/github.md", "docs/gitlab.md"), ("on GitHub", "on GitLab")),
         owners=GITLAB_PATHS,
         read_owners=SectionedOwners,
@@ -176,6 +190,7 @@ KINDS: Mapping[str, Kind] = {
         "those of Gitea",
         _GITEA_FILES,
         _GITEA_STEPS,
+        _GITEA_BY_HAND,
         words=(("docs/github.md", "docs/gitea.md"), ("on GitHub", "on Gitea")),
         records="push",
         owners=(),
@@ -185,6 +200,7 @@ KINDS: Mapping[str, Kind] = {
         "those of Forgejo",
         {_in_forgejo(path): name for path, name in _GITEA_FILES.items()},
         tuple(map(_in_forgejo, _GITEA_STEPS)),
+        tuple(map(_in_forgejo, _GITEA_BY_HAND)),
         words=(("docs/github.md", "docs/forgejo.md"), ("on GitHub", "on Forgejo"), *_FORGEJO_WORDS),
         records="push",
         owners=(),

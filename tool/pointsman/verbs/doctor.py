@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pointsman.errors import Blocked, Problem, Unreachable
 from pointsman.forge.fix import Fix, fix
@@ -57,6 +58,7 @@ class Examined(Struct, frozen=True):
 
     checks: Sequence[Check]
     fixes: Annotated[Sequence[Fix], "with --fix: each part of how the forge is set up"] = ()
+    by_hand: Annotated[Sequence[str], "with --fix: what it leaves to people, a line each"] = ()
 
 
 class _Tried:
@@ -105,10 +107,12 @@ def mend(workspace: Workspace, agreed: Agreed, *, examines: bool = True) -> Outc
     except Unreachable:  # what is wrong is told by the check of the origin
         return _examined(workspace, ())
     fixes, silent = fix(workspace.forge, workspace.progress, once)
+    by_hand = [line.strip() for line in KINDS[Snapshot(workspace.repo, workspace.repo.main).settings().forge].by_hand]
     if asked == [False] or not examines:
         code = 2 if examines else 3 if silent else 1 if any(each.says for each in fixes) else 0
-        return Outcome(Examined((), fixes), code)
-    return _examined(workspace, fixes)
+        return Outcome(Examined((), fixes, by_hand), code)
+    found = _examined(workspace, fixes)
+    return Outcome(replace(found.value, by_hand=by_hand), found.exit_code, found.notes)
 
 
 def _examined(workspace: Workspace, fixes: Sequence[Fix]) -> Outcome[Examined]:
