@@ -139,7 +139,6 @@ def test_help_imports_no_git_no_schemas_and_no_verb() -> None:
         "pointsman.errors",
         "pointsman.state",
         "pointsman.state.suggest",
-        "pointsman.streams",
     }
 
 

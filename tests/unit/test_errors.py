@@ -7,7 +7,7 @@ from unicodedata import category
 
 import pytest
 
-from pointsman.errors import lines, one_line, without_secrets
+from pointsman.errors import Fault, Refused, lines, one_line, without_secrets
 
 # Of Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties), what has another category than the first line has.
 UNSEEN = {each for each in map(chr, range(sys.maxunicode + 1)) if category(each) in ("Cc", "Cf", "Zl", "Zp", "Cs")}
@@ -34,3 +34,9 @@ def test_lines_keep_their_ends_and_tabs() -> None:
 def test_a_long_word_is_searched_for_secrets_once() -> None:
     assert without_secrets("y" * 300_000) == "y" * 300_000  # a search from each letter would take minutes
     assert without_secrets("x" * 50 + "s3://ann:secret@host/") == "x" * 50 + "s3://ann@host/"
+
+
+def test_faults_stand_in_the_order_of_their_numbers() -> None:
+    says = [f"$.items[{place}]: is wrong" for place in (2, 10, 1, 0)]
+    told = Refused([Fault("x.json", "schema", each) for each in (*says, says[0])]).faults
+    assert [each.says for each in told] == [says[place] for place in (3, 2, 0, 1)]

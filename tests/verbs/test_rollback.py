@@ -320,14 +320,61 @@ def test_one_type_goes_to_a_version_a_commit_or_a_moment(shop: Shop, what: str) 
 @pytest.mark.slow
 def test_a_type_that_was_dropped_comes_back(shop: Shop) -> None:
     was = versions(shop, GROCER)
-    with shop.open() as repo:
-        from pointsman.verbs import publish
-
-        request = publish.Request(drops=((GROCER, "cooc"),), merge=True, accept=("type-dropped",), reason="tried")
-        publish.publish(Workspace(repo), request)
+    drop(shop, "cooc")
     assert "cooc" not in versions(shop, GROCER)
     now(shop, GROCER, slot="cooc")
     assert versions(shop, GROCER) == was
+
+
+def drop(shop: Shop, slot: str) -> None:
+    from pointsman.verbs import publish
+
+    with shop.open() as repo:
+        request = publish.Request(drops=((GROCER, slot),), merge=True, accept=("type-dropped",), reason="tried")
+        publish.publish(Workspace(repo), request)
+
+
+def test_a_type_that_was_dropped_comes_back_though_the_target_once_had_none(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "late")
+    ship(shop, 1, GROCER, run=RUNS[1], only="popularity")
+    ship(shop, 2, GROCER, run=RUNS[2])
+    was = versions(shop, GROCER)
+    drop(shop, "cooc")
+    assert outcomes(now(shop, GROCER, slot="cooc")) == {"grocer/home": "merged"}
+    assert versions(shop, GROCER) == was
+
+
+@pytest.mark.slow
+def test_a_type_that_a_rollback_took_out_is_named_to_be_put_back(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "late")
+    ship(shop, 1, GROCER, run=RUNS[1], only="popularity")
+    commit = shop.main
+    ship(shop, 2, GROCER, run=RUNS[2])
+    ship(shop, 3, GROCER, run=RUNS[3], only="cooc")
+    last = versions(shop, GROCER)["cooc"][:12]
+    now(shop, GROCER, to=commit)
+    says = f"to put back the last one that it had, run pointsman rollback grocer/home --type cooc --to {last}; it also"
+    for more in ({}, {"to": commit}):
+        with pytest.raises(Problem, match=f"grocer/home has no cooc any more: {says}|had no cooc at .*: {says}"):
+            now(shop, GROCER, slot="cooc", **more)
+    with pytest.raises(Problem, match=r"had no embedding at .*, and never had one: did you mean"):
+        now(shop, GROCER, slot="embedding", to=commit)
+    now(shop, GROCER, slot="cooc", to=last)
+    assert versions(shop, GROCER)["cooc"][:12] == last
+
+
+@pytest.mark.slow
+def test_a_type_that_was_shipped_once_more_goes_back_to_what_stood_between(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "again")
+    ship(shop, 1, GROCER, run=RUNS[1])
+    one = versions(shop, GROCER)["cooc"]
+    ship(shop, 2, GROCER, run=RUNS[2])
+    two = versions(shop, GROCER)["cooc"]
+    ship(shop, 1, GROCER, run=RUNS[3], only="cooc")
+    assert versions(shop, GROCER)["cooc"] == one
+    assert outcomes(now(shop, GROCER, slot="cooc")) == {"grocer/home": "merged"}
+    assert versions(shop, GROCER)["cooc"] == two
+    assert outcomes(now(shop, GROCER, slot="cooc")) == {"grocer/home": "unchanged"}
 
 
 @pytest.mark.slow

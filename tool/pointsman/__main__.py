@@ -7,9 +7,6 @@ import sys
 def run() -> None:
     """Run the command line and exit with its code."""
     try:
-        from pointsman.streams import prepare
-
-        prepare()
         from pointsman.cli.main import main
 
         code = main()

@@ -29,6 +29,11 @@ class Fault:
     rule: str
     says: str
 
+    def in_order(self) -> tuple[str, str, list[int | str]]:
+        """For sorting: what is said is ordered by its numbers, as `$.items[2]` before `$.items[10]`."""
+        parts = re.split("([0-9]{1,18})", self.says)  # every second one is a number
+        return self.path, self.rule, [int(part) if place % 2 else part for place, part in enumerate(parts)]
+
     def __str__(self) -> str:
         return f"{one_line(self.path)}: {self.rule}: {one_line(self.says)}"
 
@@ -76,7 +81,7 @@ class Refused(Problem):
     exit_code = 1
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        self.faults = sorted(set(faults))
+        self.faults = sorted(set(faults), key=Fault.in_order)
         super().__init__("\n".join(map(str, self.faults)))
 
 

@@ -65,8 +65,43 @@ def test_a_built_in_type_is_told_all_its_rows() -> None:
 
 
 def test_of_very_many_faults_the_first_are_told() -> None:
-    found = faults(artifact_type="popularity", items=[{"item_id": "a", "count": -1}] * 100)
+    found = faults(artifact_type="popularity", items=[{"item_id": "a", "count": -1 - place} for place in range(100)])
     assert len(found) == MOST + 1
+
+
+def sayings(**document: Any) -> list[str]:
+    """What is said of a document, which may lack parts of the envelope (None)."""
+    whole = {name: value for name, value in {**ENVELOPE, **document}.items() if value is not None}
+    data = json.dumps(whole).encode()
+    read = artifact.read(data, "x.json")
+    assert isinstance(read, Fault)
+    found = artifact.every_fault(data, "x.json", read, {})
+    assert found[0].says.startswith(read.says)
+    return [each.says for each in found]
+
+
+def test_one_fault_of_many_entries_is_told_once_and_hides_no_other() -> None:
+    items = [{"item_id": "a", "score": 1}] * 30 + [{"item_id": "a", "count": -1}]
+    assert sayings(artifact_type="popularity", items=items, extra=1, build=None) == [
+        '$: the member "build" is missing; pointsman stamp FILE adds it',
+        '$: unknown member "extra"; remove it',
+        '$.items[0]: unknown member "score"; remove it (the same is wrong at 29 more places like this)',
+        '$.items[0]: the member "count" is missing; add it (the same is wrong at 29 more places like this)',
+        "$.items[30].count: is -1; a count is never negative",
+    ]
+
+
+def test_what_makes_a_document_unreadable_is_told_in_the_first_round() -> None:
+    found = sayings(artifact_type="cards", v=2, tenant="", build={"source": "x"})
+    assert [each.partition(";")[0] for each in found] == [
+        '$.build: the member "built_at" is missing',
+        "$.v: is 2",
+        '$.artifact_type: unknown artifact type "cards"',
+        "$.tenant: is empty",
+        '$.build: the member "version" is missing',
+        '$.build: unknown member "source"',
+    ]
+    assert "pointsman stamp FILE adds it" in found[0]
 
 
 def test_an_unknown_type_says_where_to_declare_one() -> None:

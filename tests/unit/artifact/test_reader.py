@@ -400,7 +400,9 @@ def test_every_member_is_needed_and_no_other_is_known(artifact_type: str) -> Non
         for name in list(each):
             changed = each.pop(name)
             if name != "segment":
-                refused(document, "schema", f'"{name}" is missing; add it')
+                stamped = name == "build" or each is document["build"]
+                how = "pointsman stamp FILE adds it" if stamped else "add it"
+                refused(document, "schema", f'"{name}" is missing; {how}')
                 each[name.upper()] = changed
                 refused(document, "schema", f'unknown member "{name.upper()}"; write "{name}"')
                 del each[name.upper()]

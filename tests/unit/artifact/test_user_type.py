@@ -452,7 +452,8 @@ def test_a_schema_that_cannot_be_read_is_bad_json(data: bytes) -> None:
 def test_a_type_that_is_not_given_is_unknown() -> None:
     fault = artifact.read(written(""), "some.json")
     assert isinstance(fault, Fault)
-    assert 'unknown artifact type "mine": did you mean content_sim, implicit or' in fault.says
+    there = "popularity, cooc, implicit, content_sim, session_seq"
+    assert f'unknown artifact type "mine"; there are {there}. Or declare it in registry/' in fault.says
 
 
 def shuffled(value: Any, rng: random.Random) -> Any:

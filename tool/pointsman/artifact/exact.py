@@ -5,7 +5,7 @@ A `Refusal` ends the walk. `claims` and `body` turn it into the fault that they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -80,12 +80,12 @@ def claims(tree: dict[str, object], path: str) -> Claims | Fault:
         return refusal.fault(path)
 
 
-def body_faults(tree: object, layout: Layout, most: int) -> list[Refusal]:
+def body_faults(tree: dict[str, object], layout: Layout, most: int) -> list[Refusal]:
     """The first faults of the body of a document, `most` at most, those of a wrong type and those of a wrong value."""
     walk = _Walk(layout, most)
+    walk.every += wrong_members((), tree, (*_required, layout.rows), ("segment",))
     try:
-        document = closed((), tree, (*_required, layout.rows), ("segment",))
-        walk.each(((), layout.rows), document[layout.rows], walk.row)
+        walk.each(((), layout.rows), tree.get(layout.rows), walk.row)
     except Refusal as refusal:
         walk.every.append(refusal)
     return walk.every
@@ -199,7 +199,7 @@ class _Walk:
         if layout.leaves is None:
             self.leaves.append(0)
             return self.leaf(trail, value)
-        row = closed(trail, value, (layout.row_id, layout.leaves))
+        row = self._closed(trail, value, (layout.row_id, layout.leaves))
         row_id = self._id((trail, layout.row_id), row[layout.row_id])
         leaves = self.each((trail, layout.leaves), row[layout.leaves], self.leaf if layout.number else string)
         self.leaves.append(len(leaves or ()))
@@ -207,9 +207,14 @@ class _Walk:
 
     def leaf(self, trail: Trail, value: object) -> object:
         number = self._layout.number or ""
-        leaf = closed(trail, value, ("item_id", number))
+        leaf = self._closed(trail, value, ("item_id", number))
         item_id = self._id((trail, "item_id"), leaf["item_id"])
         return {"item_id": item_id, number: self._number((trail, number), leaf[number])}
+
+    def _closed(self, trail: Trail, value: object, required: tuple[str, ...]) -> dict[str, object]:
+        if self._most and isinstance(value, dict):
+            self.every += [*wrong_members(trail, value, required)][1:]  # the first one is raised
+        return closed(trail, value, required)
 
     def _id(self, trail: Trail, value: object) -> str:
         text = string(trail, value)
@@ -233,13 +238,29 @@ class _Walk:
 def _with(trail: Trail, value: object, required: tuple[str, ...]) -> dict[str, object]:
     if not isinstance(value, dict):
         raise Refusal(trail, f"is {kind(value)}; write an object")
+    if any(name not in value for name in required):
+        raise next(wrong_members(trail, value, required))
+    return value
+
+
+def wrong_members(
+    trail: Trail, value: Mapping[str, object], required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> Iterator[Refusal]:
+    """Each member that is missing, then each that is unknown. One in another case is told as that alone."""
+    known = required + optional
+    others = {folded(name): name for name in value if name not in known}
     for name in required:
         if name not in value:
-            near = next((other for other in value if folded(other) == name), None)
-            if near is not None:
-                raise unknown_member(trail, near, required)
-            raise Refusal(trail, f"the member {shown(name)} is missing; add it")
-    return value
+            yield unknown_member(trail, others[name], known) if name in others else missing_member(trail, name)
+    told = {others[name] for name in required if name not in value and name in others}
+    yield from (unknown_member(trail, name, known) for name in value if name not in known and name not in told)
+
+
+def missing_member(trail: Trail, name: str) -> Refusal:
+    """That a member is missing, and what adds it."""
+    stamped = (not trail and name == "build") or trail == ((), "build")
+    how = "pointsman stamp FILE adds it" if stamped else "add it"
+    return Refusal(trail, f"the member {shown(name)} is missing; {how}")
 
 
 def closed(trail: Trail, value: object, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, object]:

@@ -168,8 +168,8 @@ class _Judge(Struct, frozen=True):
         return self.reference.fault(self.path) or self._unknown(self.reference.type, "the reference's type")
 
     def of_kind(self, claims: Claims) -> Fault | None:
-        if claims.v != 1:
-            return self.fault("schema", f"$.v: is {shown(claims.v)}; this version reads only artifacts with v 1")
+        if wrong := v_trouble(claims.v):
+            return self.fault("schema", f"$.v: {wrong}")
         if self.reference and claims.type != self.reference.type:
             return self._misplaced("artifact_type", claims.type, self.reference.type)
         return self._unknown(claims.type, "$.artifact_type")
@@ -227,7 +227,7 @@ class _Judge(Struct, frozen=True):
         for member in ("tenant", "surface", "segment"):
             name: str = getattr(claims, member)
             if not name and member != "segment":
-                return self.fault("schema", f"$.{member}: is empty; name the {member}")
+                return self.fault("schema", f"$.{member}: {empty(member)}")
             if self.reference and name != getattr(self.reference, member):
                 return self._misplaced(member, name, getattr(self.reference, member))
         return None
@@ -245,17 +245,8 @@ class _Judge(Struct, frozen=True):
         return None
 
     def _unknown(self, artifact_type: str, where: str) -> Fault | None:
-        own_type = self.types.get(artifact_type)
-        if isinstance(own_type, Fault):
-            return self.fault("schema", f"{where}: the schema of this type cannot be used: {own_type}")
-        if artifact_type in LAYOUTS or own_type is not None:
-            return None
-        meant = did_you_mean(artifact_type[:_LONGEST_NAME], (*LAYOUTS, *self.types), most=3)
-        own = ""
-        if is_name(artifact_type):
-            file = f"registry/schemas/{artifact_type}.schema.json"
-            own = f" Or declare it in {file}, which pointsman type new {artifact_type} --from FILE writes"
-        return self.fault("schema", f"{where}: unknown artifact type {shown(artifact_type)}{meant}{own}")
+        wrong = type_trouble(artifact_type, self.types)
+        return self.fault("schema", f"{where}: {wrong}") if wrong else None
 
     def _misplaced(self, member: str, found: str, expected: str) -> Fault:
         says = f"$.{member}: is {shown(found)}, but its path or record says {shown(expected)}; move it to its own place"
@@ -263,6 +254,33 @@ class _Judge(Struct, frozen=True):
 
     def fault(self, rule: str, says: str) -> Fault:
         return Fault(self.path, rule, says)
+
+
+def empty(member: str) -> str:
+    """What is said of a tenant or surface without a letter."""
+    return f"is empty; name the {member}"
+
+
+def v_trouble(v: int) -> str | None:
+    """Why a document with this `v` cannot be read."""
+    return None if v == 1 else f"is {shown(v)}; this version reads only artifacts with v 1"
+
+
+def type_trouble(artifact_type: str, types: Mapping[str, UserType | Fault]) -> str | None:
+    """Why a document of this type cannot be read: nobody declares it, or its schema cannot be used."""
+    own_type = types.get(artifact_type)
+    if isinstance(own_type, Fault):
+        return f"the schema of this type cannot be used: {own_type}"
+    if artifact_type in LAYOUTS or own_type is not None:
+        return None
+    known = (*LAYOUTS, *types)
+    near = did_you_mean(artifact_type[:_LONGEST_NAME], known, most=3, always=False)
+    meant = near or f"; there are {', '.join(known)}."
+    own = ""
+    if is_name(artifact_type):
+        file = f"registry/schemas/{artifact_type}.schema.json"
+        own = f" Or declare it in {file}, which pointsman type new {artifact_type} --from FILE writes"
+    return f"unknown artifact type {shown(artifact_type)}{meant}{own}"
 
 
 def window_trouble(start: str, end: str) -> str | None:

@@ -74,7 +74,7 @@ class EarlierStates:
                 return EarlierState(found.entry, found.commit, (slot,))
             found = self._at(lineage, target, to)
             if slot not in self._versions(found.entry):
-                raise NoEarlierState(f"{target} had no {slot} at {to}: pointsman log {target} shows what it had")
+                raise NoEarlierState(f"{target} had no {slot} at {to}{self._name_one(lineage, target, slot)}")
             return EarlierState(found.entry, found.commit, (slot,))
         ever = False
         for step in lineage:
@@ -82,13 +82,15 @@ class EarlierStates:
             ever = ever or slot in new
             if old.get(slot) == new.get(slot) or not step.is_ship:
                 continue
+            now = lineage.last.versions.get(slot) if lineage.last is not None else None
+            if now is None and new.get(slot) is not None:  # a rollback took it out already
+                raise NoEarlierState(f"{target} has no {slot} any more{self._name_one(lineage, target, slot)}")
             if slot not in old:
                 says = f"to take it out, run pointsman publish --drop {target}:{slot}"
                 by = short(step.commit.oid)
                 raise NoEarlierState(f"{slot} of {target} was first shipped by {by}, there is nothing earlier: {says}")
             found = _state(target, step.older)
-            now = lineage.last.versions.get(slot) if lineage.last is not None else None
-            if any(each.versions.get(slot) == now for each in lineage.since(step.place + 1)):
+            if now != new.get(slot) and any(each.versions.get(slot) == now for each in lineage.since(step.place + 1)):
                 found = _state(target, lineage.last)  # a rollback went back already: forward is for --to
             return EarlierState(found.entry, found.commit, (slot,))
         if ever:
@@ -96,6 +98,16 @@ class EarlierStates:
         raise NoEarlierState(
             f"{target} never had a {slot}{did_you_mean(slot, sorted(self._slots(lineage)), most=_NAMES_SHOWN)}"
         )
+
+    def _name_one(self, lineage: Lineage, target: Target, slot: str) -> str:
+        """What to do to put a version of a type back where the state that was asked for has none."""
+        had = dict.fromkeys(step.versions[slot] for step in lineage if slot in step.versions)
+        if not had:
+            return f", and never had one{did_you_mean(slot, sorted(self._slots(lineage)), most=_NAMES_SHOWN)}"
+        newest, *others = (short(version) for version in had)
+        also = f"; it also had {', '.join(others[:_NAMES_SHOWN])}" if others else ""
+        back = f"pointsman rollback {target} --type {slot} --to {newest}"
+        return f": to put back the last one that it had, run {back}{also}"
 
     def shipped_by(self, run: str) -> list[Target]:
         """The targets that a pipeline run shipped. Problem if it shipped none; it names the nearest runs."""

@@ -168,7 +168,7 @@ def unfit(read: Artifact, path: str, limit: int) -> Iterator[Fault]:
     """Why an artifact cannot be published under any file name: wrong names, its size, no version in its build."""
     yield from unstorable(read, path, limit)
     if not read.claimed_version and read.built_at:
-        says = f"build.version is empty: the pipeline must write the version {read.version} there"
+        says = f"build.version is empty: the version {read.version} belongs there, which pointsman stamp FILE writes"
         yield Fault(path, "version-mismatch", says)
 
 

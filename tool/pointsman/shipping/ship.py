@@ -85,7 +85,7 @@ class Shipping:
 
     def waits(self, target: Target, faults: Sequence[Fault]) -> ShippedTarget:
         """The outcome of a target that may not become current."""
-        return self._shipped(target, "waits", faults=sorted(set(faults)))
+        return self._shipped(target, "waits", faults=sorted(set(faults), key=Fault.in_order))
 
     # the pull request
 

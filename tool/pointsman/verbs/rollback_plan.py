@@ -157,9 +157,6 @@ def _with_slots(
     workspace: Workspace, now: Manifest, earlier: Manifest, entry: Entry, said: Said, state: EarlierState
 ) -> Plan:
     """The manifest of now with some types as they were earlier: new bytes, which the message vouches for."""
-    lacking = [slot for slot in state.slots if slot not in earlier.current]
-    if lacking:
-        raise NoEarlierState(f"{said.target} had no {lacking[0]} then: pointsman log {said.target} shows what it had")
     put_back = {slot: earlier.current[slot] for slot in state.slots if now.current.get(slot) != earlier.current[slot]}
     if not put_back:
         return Plan(said.target, entry, entry, said)
