@@ -287,7 +287,7 @@ _NEEDED = {
     "pointsman pr close": "pointsman publish --drop grocer/home:implicit",
     "git fetch": "pointsman publish --drop grocer/home:implicit",
     "pointsman status --wait": "pointsman sync",
-    "git revert": "git checkout -q -- . && git pull -q --rebase",
+    "git pull": "git checkout -q -- .",
     "pointsman rollback --run": f"pointsman publish staging/ --run {_RUN} --merge --reship",
     "pointsman ship": "pointsman release grocer/home --now --reason again",
     "pointsman rollback --ratify": "pointsman sync && pointsman rollback --break-glass grocer/home --reason again",

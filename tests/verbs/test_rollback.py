@@ -354,9 +354,9 @@ def test_a_type_that_a_rollback_took_out_is_named_to_be_put_back(tmp_path: Path)
     last = versions(shop, GROCER)["cooc"][:12]
     now(shop, GROCER, to=commit)
     says = f"to put back the last one that it had, run pointsman rollback grocer/home --type cooc --to {last}; it also"
-    for more in ({}, {"to": commit}):
+    for to in (None, commit):
         with pytest.raises(Problem, match=f"grocer/home has no cooc any more: {says}|had no cooc at .*: {says}"):
-            now(shop, GROCER, slot="cooc", **more)
+            now(shop, GROCER, slot="cooc", to=to)
     with pytest.raises(Problem, match=r"had no embedding at .*, and never had one: did you mean"):
         now(shop, GROCER, slot="embedding", to=commit)
     now(shop, GROCER, slot="cooc", to=last)

@@ -171,7 +171,7 @@ class EarlierStates:
         if before is None:
             raise NoEarlierState(
                 f"{target} was first shipped by this run, there is nothing earlier to restore: to take it out of "
-                f"serving, run git revert {short(first.commit.oid)}"
+                f"serving, run {_revert(first.commit.oid)}"
             )
         assert first.older is not None
         commit = first.older.commit.oid
@@ -255,7 +255,7 @@ class EarlierStates:
                 if step.before is None:
                     raise NoEarlierState(
                         f"{target} was first shipped by {short(step.commit.oid)}, there is nothing earlier to restore: "
-                        f"to take it out of serving, run git revert {short(step.commit.oid)}"
+                        f"to take it out of serving, run {_revert(step.commit.oid)}"
                     )
                 now = lineage.last.after if lineage.last is not None else None
                 if any(each.after == now for each in lineage.since(step.place + 1)):
@@ -267,6 +267,11 @@ class EarlierStates:
 def earlier(gate: Gate, target: Target, to: str | None) -> EarlierState:
     """The state of a target that `to` (a commit, a version or a time) names; default: before the last ship."""
     return EarlierStates(gate).state(target, to)
+
+
+def _revert(commit: Oid) -> str:
+    """The command that undoes a commit of main. No command moves the main of a clone, so it has to be pulled first."""
+    return f"git pull --rebase && git revert --no-edit {short(commit)} && git push"
 
 
 def _changed_slots(step: Step) -> dict[str, str | None]:

@@ -276,5 +276,5 @@ def _limit(limit: Limit) -> float | str | bool | list[str]:
 def _undo(change: TargetChange) -> str:
     """The command that puts back what is there before the change."""
     if change.last is None or change.before is None:
-        return "git revert the merge commit (nothing was shipped before)"
+        return "git pull --rebase, then git revert the merge commit (nothing was shipped before)"
     return f"pointsman rollback {change.target} --to {short(change.last)}"
