@@ -207,7 +207,7 @@ def test_ids_come_from_arguments_files_and_standard_input(
         (lambda path: find.Request(("",)), "name an id"),
         (lambda path: find.Request(("a", "")), "an id is empty"),
         (lambda path: find.Request(files=(str(path / "none"),)), "cannot read .*none"),
-        (lambda path: find.Request(files=(str(path),)), "a directory stands there"),
+        (lambda path: find.Request(files=(str(path),)), "a directory stands there, not a file$"),
         (lambda path: find.Request(files=(str(path / "latin"),)), "latin is not UTF-8"),
         (lambda path: find.Request(files=(str(path / "empty"),)), "name an id"),
     ],

@@ -49,7 +49,7 @@ def test_get_hands_out_the_bytes_of_a_version(
     assert file.read_bytes() == blob
     for words, code, says in (
         ((version[:3],), 2, b"at least 4"),
-        (("0" * 64,), 2, b": did you mean "),
+        (("0" * 64,), 2, b"log --records lists them"),
         ((version, "--json"), 2, b"-o"),
         ((version, "-o", str(tmp_path / "no" / "such")), 2, b"cannot write"),
         ((version, "--offline"), 3, b"--offline"),

@@ -257,7 +257,7 @@ def test_settings_are_read_back_as_they_were_given(tmp_path: Path) -> None:
         ((("store.url", "ftp://bucket"),), {}, "cannot use"),
         ((), {"store": "relative/path"}, "cannot use"),
         ((), {"serving": "file:///srv/live/{tenant}.json"}, "{surface}"),
-        ((), {"forge": "bitbucket"}, "--forge bitbucket: this version knows local and"),
+        ((), {"forge": "bitbucket"}, "--forge bitbucket: this version knows local, "),
     ],
 )
 def test_wrong_settings_are_told_before_anything_is_written(
@@ -378,7 +378,7 @@ def test_a_kind_of_forge_that_only_the_settings_know_is_refused_everywhere(
     assert tuple(KINDS) == FORGES
     made = make(tmp_path / "shop")
     monkeypatch.setattr("pointsman.settings.FORGES", (*FORGES, "bitbucket"))
-    with pytest.raises(Problem, match="this version knows local and"):
+    with pytest.raises(Problem, match="this version knows local, "):
         make(tmp_path / "other", forge="bitbucket")
     settings = Path(made.document["directory"]) / "pointsman.toml"
     settings.write_text(settings.read_text().replace('kind = "local"', 'kind = "bitbucket"'))

@@ -126,6 +126,11 @@ def test_log_is_told_by_time_person_and_run(dated: tuple[Shop, list[str]]) -> No
     assert next(event["commit"] for event in events(shop, until="2050-01-01")) == commits[0]
     assert {event["target"] for event in events(shop, run="https://ci.example/7")} == {"baker/home", "grocer/home"}
     assert events(shop, run="https://ci.example/") == []
+    with shop.open() as repo:
+        asked = [log.log(Workspace(repo), log.Query(run=f"https://ci.example/{run}", until=until))
+                 for run, until in (("77", None), ("7", "2020-01-01"))]  # fmt: skip
+    says = "no ship on main is from the run https://ci.example/77: did you mean https://ci.example/7?"
+    assert [each.notes for each in asked] == [(says,), ()]
     assert events(shop, by="nobody") == []
     assert len(events(shop, GROCER, by="ANN")) == len(commits)
     with pytest.raises(Problem, match="--since 2027-01-02 is after --until 2027-01-01"):

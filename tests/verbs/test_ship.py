@@ -169,7 +169,7 @@ def test_what_is_wrongly_asked_is_one_sentence_with_what_was_meant(
     for words, says in (
         (["grocer/home"], "name versions, such as popularity@3f2a91c0, or give --again"),
         (["grocer/home", f"cooc@{cooc}", "--again"], "--again ships what main has: leave the versions out"),
-        (["grocer/hoem", "--again"], "main has no manifest of it that can be read"),
+        (["grocer/hoem", "--again"], "grocer/hoem was never shipped here: did you mean grocer/home?"),
         (["grocer/home", "--again", "--accept", "not-soaked", "--reason", "x"], "pointsman.toml has no [[ring]]"),
         (["grocer/home", "cooc"], "'cooc' is not TYPE@VERSION"),
         (["grocer/home", "cooc@xyz"], "'cooc@xyz' is not TYPE@VERSION"),

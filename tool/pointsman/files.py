@@ -34,6 +34,12 @@ class NoPlainFile(OSError):
         return cls(path, _KINDS.get(stat.S_IFMT(status.st_mode), "something else"))
 
 
+def why(error: OSError) -> str:
+    """Why a file cannot be read that a user named: what stands there is theirs, and nobody is told to take it away."""
+    text = str(error.strerror or error)
+    return text.partition(":")[0] if isinstance(error, NoPlainFile) else text
+
+
 class TooLong(OSError):
     """A file is longer than its reader has use for."""
 

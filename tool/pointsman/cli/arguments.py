@@ -21,6 +21,8 @@ else:
     _ParamType = click.ParamType
 
 _DIGITS = re.compile(r"[0-9a-f]{4,64}")
+_EVERY = ": '*/*' is all of them"
+_DIGITS_ARE = "4 to 64 hex digits, in lower case"
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _LONGEST = 366 * 86400  # seconds
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -50,7 +52,9 @@ class _Text(_Named):
             value.encode()
         except UnicodeEncodeError:
             self.fail(f"{value!r} is not UTF-8", param, ctx)
-        if not value.strip() or _CONTROL.search(value):
+        if not value.strip():
+            self.fail("it is empty: write a value, or leave the option out", param, ctx)
+        if _CONTROL.search(value):
             self.fail(f"{value!r} is not one line of text", param, ctx)
         return str(value)
 
@@ -91,7 +95,7 @@ class _Targets(_Target):
         try:
             return target_or_pattern(value)
         except Problem as problem:
-            self.fail(str(problem), param, ctx)
+            self.fail(f"{problem}{_EVERY if value == 'all' else ''}", param, ctx)
 
 
 class _Holdable(_Targets):
@@ -135,7 +139,7 @@ class _Version(_Named):
 
         slot, sign, version = value.partition("@")
         if not sign or not _DIGITS.fullmatch(version):
-            self.fail(f"{value!r} is not TYPE@VERSION, such as cooc@3f2a91c0 (4 to 64 hex digits)", param, ctx)
+            self.fail(f"{value!r} is not TYPE@VERSION, such as cooc@3f2a91c0 ({_DIGITS_ARE})", param, ctx)
         try:
             return check_name(slot, "type"), version
         except Problem as problem:
@@ -149,7 +153,7 @@ class _VersionOrTarget(_Target):
         if isinstance(value, str) and _DIGITS.fullmatch(value):
             return value
         if isinstance(value, str) and "/" not in value:
-            self.fail(f"{value!r} is no version (4 to 64 hex digits) and no target, such as grocer/home", param, ctx)
+            self.fail(f"{value!r} is no version ({_DIGITS_ARE}) and no target, such as grocer/home", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -264,6 +268,7 @@ class _Share(_ParamType):
 
 class _Setting(_ParamType):
     name = "key=value"
+    form = "KEY=VALUE, such as policy.items_drop=0.4"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from pointsman.cli.complete import choose
@@ -276,12 +281,14 @@ class _Setting(_ParamType):
             return value
         key, equals, content = TEXT.convert(value, param, ctx).partition("=")
         if not equals:
-            self.fail(f"{value!r} is not KEY=VALUE, such as policy.items_drop=0.4", param, ctx)
+            self.fail(f"{value!r} is not {self.form}", param, ctx)
         return key.strip(), content.strip()
 
 
 class _Field(_Setting):
     """NAME=PATH: where a part of a line is."""
+
+    form = "NAME=PATH, such as message=log.text"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from pointsman.cli.complete import choose

@@ -188,7 +188,7 @@ def _run(call: Call, words: list[str]) -> int:
     except click.exceptions.Exit as done:  # --help, --version
         return done.exit_code
     except click.ClickException as error:
-        return _problem(asked, _usage(error), 2)
+        return _problem(asked, _usage(error, words), 2)
 
 
 def _trouble(call: Call, error: Exception) -> int:
@@ -284,11 +284,17 @@ def _refused(call: Call, refused: Refused) -> int:
     return refused.exit_code
 
 
-def _usage(error: click.ClickException) -> str:
+def _usage(error: click.ClickException, words: list[str]) -> str:
     """One sentence for wrong usage, and where the right one stands."""
     sentence = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
-    return f"{sentence} (see: {context.command_path if context else 'pointsman'} --help)"
+    named = [each for each in words if each in _COMMANDS][:1]  # click does not say whose an option without a value is
+    path = context.command_path if context else " ".join(["pointsman", *named])
+    if isinstance(error, click.NoSuchOption) and error.option_name in ("-C", "-v"):
+        sentence += f": it stands before the command, pointsman {error.option_name} …"
+    if path == "pointsman sync" and sentence.startswith("Got unexpected extra argument"):
+        sentence += ": it takes no target, because it brings all of them to serving"
+    return f"{sentence} (see: {path} --help)"
 
 
 def _reader_is_gone() -> bool:

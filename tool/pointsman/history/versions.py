@@ -14,6 +14,7 @@ from pointsman.state.names import Target, is_name, is_version, short
 from pointsman.state.suggest import ask, did_you_mean
 
 _FEWEST_DIGITS = 4
+_ALIKE = 2  # first digits in common of a version that may have been meant
 _NAMES_SHOWN = 3
 
 
@@ -110,5 +111,7 @@ def alike(one: str, other: str) -> int:
 
 
 def _nearest(known: Sequence[Recorded], text: str) -> str:
-    near = sorted(known, key=lambda each: (-alike(each.version, text), each))[:_NAMES_SHOWN]
-    return ask([f"{short(each.version)} ({each.target} {each.slot})" for each in near])
+    close = [each for each in known if alike(each.version, text) >= _ALIKE]
+    near = sorted(close, key=lambda each: (-alike(each.version, text), each))[:_NAMES_SHOWN]
+    names = [f"{short(each.version)} ({each.target} {each.slot})" for each in near]
+    return ask(names) or ": pointsman log --records lists them"

@@ -18,7 +18,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from pointsman.errors import Fault, Problem, Refused
-from pointsman.files import NoPlainFile, TooLong, open_file, read_file, read_upto
+from pointsman.files import NoPlainFile, TooLong, open_file, read_file, read_upto, why
 from pointsman.state.names import Target, is_version, short
 from pointsman.state.paths import is_target
 from pointsman.state.suggest import did_you_mean
@@ -143,7 +143,7 @@ def read_artifact(path: str, limit: int) -> bytes:
     try:
         return read_file(path, TIMES_LARGER * limit)
     except NoPlainFile as error:
-        says = f"{str(error.strerror).partition(':')[0]}: stage the artifact itself"
+        says = f"{why(error)}: stage the artifact itself"
         raise Refused([Fault(path, UNREADABLE, says)]) from error
     except TooLong as error:
         says = (

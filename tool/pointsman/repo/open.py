@@ -43,7 +43,9 @@ def open_repository(
                 config.write(_ORIGIN.format(_quoted(spec)))
         else:
             if not os.path.isdir(spec):
-                raise Problem(f"there is no directory {spec}")
+                if os.path.exists(spec):
+                    raise Problem(f"{spec} is no directory: name a checkout, a bare repository or a URL")
+                raise Problem(f"there is no directory {spec or repr(spec)}")
             git = Git(os.path.abspath(spec), judging=judging)
         stack.callback(git.close)
         ran = git.run(*_WHERE)

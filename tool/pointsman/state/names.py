@@ -104,9 +104,8 @@ class Pattern(Struct, frozen=True):
         """The pattern written as tenant/surface; Problem if `text` has another form."""
         tenant, slash, surface = text.partition("/")
         if not slash or not _pattern.fullmatch(tenant) or not _pattern.fullmatch(surface):
-            raise Problem(
-                f"not a pattern of targets: {text!r} (write tenant/surface with '*' or '?', such as 'grocer/*')"
-            )
+            form = "write tenant/surface with '*' or '?', such as 'grocer/*', or '*/*' for all"
+            raise Problem(f"not a pattern of targets: {text!r} ({form})")
         return cls(tenant, surface)
 
     def matches(self, target: Target) -> bool:

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from msgspec import Struct
 
 from pointsman.errors import Fault, Problem
-from pointsman.files import read_file
+from pointsman.files import read_file, why
 from pointsman.gate.attestations import NAMESPACE
+from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.versions import find_version
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
@@ -108,7 +109,7 @@ def _read(path: str) -> bytes:
     try:
         return read_file(path, _MOST_BYTES)
     except OSError as error:
-        raise Problem(f"{path} cannot be read: {error.strerror}") from error
+        raise Problem(f"{path} cannot be read: {why(error)}") from error
 
 
 def _predicate(path: str) -> Mapping[str, Any]:
@@ -135,5 +136,7 @@ def _subjects(workspace: Workspace, head: Snapshot, text: str) -> list[Subject]:
             return [(target, slot, version) for slot, version in sorted(said.records.items())]
     manifest = workspace.gate.documents.manifest(head, target)
     if manifest is None:
+        if str(target) not in (ever := shipped_ever(workspace.repo, workspace.repo.main)):
+            raise Problem(unknown(target, ever))
         raise Problem(f"{target} has no open ship, and no manifest on main: name a version")
     return [(target, slot, version) for slot, version in sorted(manifest.versions.items())]

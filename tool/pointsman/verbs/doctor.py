@@ -202,7 +202,7 @@ def _try_store(workspace: Workspace, settings: Settings, which: tuple[str, str, 
     store = open_store(url, access)
     try:
         for name, wrong, refused in examine(store):
-            tried.add(f"{role} {name}", not wrong, wrong or f"{url} does it")
+            tried.add(f"{role} {name}", not wrong, wrong or f"in order at {url}")
             tried.away |= refused
     except Unreachable as error:
         if not isinstance(error, Blocked):  # nothing else would be answered

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from pointsman.artifact.holding import place_of
 from pointsman.errors import Problem, Unreachable
-from pointsman.files import read_file
+from pointsman.files import read_file, why
 from pointsman.gate import blob_cache
 from pointsman.gate.unmounted import require_mounted
 from pointsman.history.versions import recorded
@@ -155,7 +155,7 @@ def _read(name: str) -> list[str]:
     try:
         data = sys.stdin.buffer.read(_MOST + 1) if name == STDIN else read_file(name, _MOST)
     except OSError as error:
-        raise Problem(f"cannot read {where}: {error.strerror or error}") from error
+        raise Problem(f"cannot read {where}: {why(error)}") from error
     if len(data) > _MOST:
         raise Problem(f"{where} has more than {_MOST:,} bytes: split it")
     lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")

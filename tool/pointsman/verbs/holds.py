@@ -103,7 +103,7 @@ def _chosen(
     chosen = [target for target in theirs if target in found] if wanted else theirs
     if not chosen:
         which = "these targets" if wanted else "main"
-        says = f"no hold on {which} stands as a rollback of the run {run} set it"
+        says = f"no rollback of the run {run} set a hold on {which} that nobody changed since"
         raise Problem(f"{says}: pointsman status shows the holds")
     return chosen
 

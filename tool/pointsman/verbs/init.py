@@ -84,7 +84,7 @@ def init(
         if name not in EXTRAS:
             raise Problem(f"--with {name}: there are {', '.join(EXTRAS)}")
     if forge not in KINDS:
-        raise Problem(f"--forge {forge}: this version knows {' and '.join(KINDS)} (local: a branch is a pull request)")
+        raise Problem(f"--forge {forge}: this version knows {', '.join(KINDS)} (local: a branch is a pull request)")
     if "site" in extras and KINDS[forge].files is not KINDS["github"].files:
         how = "set the variable POINTSMAN_SITE to pages" if forge == "gitlab" else "run pointsman site"
         raise Problem(f"--with site writes a workflow for GitHub Pages; with --forge {forge} {how}")

@@ -17,6 +17,7 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Pattern, Target
 from pointsman.state.objects import Oid
+from pointsman.state.suggest import did_you_mean
 from pointsman.verbs.at import ring_of
 from pointsman.workspace import Workspace
 
@@ -57,8 +58,13 @@ def log(workspace: Workspace, query: Query) -> Outcome[Log]:
     ][: query.most]
     told = with_approvals(workspace.forge, told) if query.approvals else told
     notes: Sequence[str] = ()
+    if query.run and not told:
+        runs = {event.run for event in events(repo, _targets(repo, query.targets)) if event.run}
+        if query.run not in runs:
+            notes = (f"no ship on main is from the run {query.run}{did_you_mean(query.run, sorted(runs), most=3)}",)
     if query.ring:
-        told, notes = _in_ring(workspace, told, query.ring)
+        told, more = _in_ring(workspace, told, query.ring)
+        notes = (*notes, *more)
     return Outcome(Log([event.told() for event in signed(workspace, told)]), notes=tuple(notes))
 
 

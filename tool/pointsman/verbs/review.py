@@ -13,6 +13,7 @@ from pointsman.errors import Problem
 from pointsman.forge.links import called, commit_page
 from pointsman.gate.gate import Gate, Verdict
 from pointsman.history.earlier_states import earlier
+from pointsman.history.events import shipped_ever, unknown
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.review.document import describe
@@ -82,7 +83,7 @@ def _subject(workspace: Workspace, named: str | None, base: str | None, head: st
     new = repo.resolve(head) if head else repo.main
     last = gate.lineage(new, target).last
     if last is None:
-        raise Problem(f"{target} was never shipped: pointsman status shows what was")
+        raise Problem(unknown(target, shipped_ever(repo, repo.main)))
     if base is not None:
         return Subject(earlier(gate, target, base).commit, new, target=target)
     if not last.commit.parents:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from pointsman.errors import Problem, Refused
 from pointsman.gate.gate import Gate
+from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.versions import find_version_of
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
@@ -72,6 +73,8 @@ def _current(gate: Gate, head: Snapshot, target: Target) -> Mapping[str, Record]
     """The records of what main has of a target; Problem if it has nothing that could be shipped again."""
     manifest = gate.documents.manifest(head, target)
     if manifest is None:
+        if str(target) not in (ever := shipped_ever(gate.repo, gate.repo.main)):
+            raise Problem(unknown(target, ever))
         says = "main has no manifest of it that can be read, so nothing can be shipped again"
         raise Problem(f"{target}: {says}: name its versions, pointsman ship {target} TYPE@VERSION …")
     return {slot: _record(gate, head, target, slot, version) for slot, version in manifest.versions.items()}

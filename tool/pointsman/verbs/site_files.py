@@ -44,7 +44,8 @@ class SiteFiles:
         path = self._root / _NAMED
         if not os.path.lexists(path):
             if self._root.exists() and any(self._root.iterdir()):
-                raise Problem(f"{directory} has files that pointsman site did not make: name a new directory")
+                there = directory or repr(directory)
+                raise Problem(f"{there} has files that pointsman site did not make: name a new directory")
             return
         try:
             found = json.loads(read_file(path, _MOST))
