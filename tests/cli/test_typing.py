@@ -150,7 +150,7 @@ def test_status_is_a_line_for_each_target_and_in_detail_for_one(
     assert lines("-o", "table")[0].split() == ["TARGET", "SERVING", "SHIPPED", "BY", "WINDOW", "TO", "KNOW"]
     assert "COMMIT" in lines("-o", "wide")[0]
     for words in ((), (TARGET,), ("gro*/*", "-o", "details")):
-        assert lines(*words)[0].startswith(f"{TARGET}: serving is absent: never synced")
+        assert lines(*words)[0].startswith(f"{TARGET}: serving is absent: there is no pointer")
 
 
 def test_format_json_is_json_and_words_after_two_dashes_are_left(capsys: pytest.CaptureFixture[str]) -> None:

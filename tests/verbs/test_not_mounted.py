@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rings import shipped
 from shop import GROCER, Kept, Shop, popularity, twice_shipped
 
-from pointsman.errors import Unreachable
+from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
-from pointsman.verbs import audit, doctor, gc, rollback, verify
+from pointsman.verbs import at, audit, break_glass, doctor, gc, hold, rollback, rollout, status, verify
 from pointsman.workspace import Workspace
 
 
@@ -152,3 +153,31 @@ def test_a_serving_root_of_its_own_that_is_made_anew_is_told(tmp_path: Path) -> 
     with pytest.raises(Unreachable, match="is it mounted"):
         shop.sync()
     assert not served.exists()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_what_is_served_is_unknown_and_not_said_to_be_absent(look: str, shop: Shop) -> None:
+    unmount(shop, look)
+    for named in ((), (GROCER,)):
+        (target,) = run(shop, status.status, named).document["targets"]
+        assert (target["serving"], "is it mounted" in (target["unread"] or "")) == ("unknown", True)
+    assert run(shop, status.status, (), fail_on=("behind",)).exit_code == 3
+    request = break_glass.Request(GROCER, "the day is broken")
+    with pytest.raises(Problem, match="no sync was ever at") as error:
+        break_glass.break_glass(shop.desk, request, tell=lambda line: None)
+    assert ("is it mounted" in str(error.value)) is (look in ("missing", "empty"))
+
+
+@pytest.mark.slow
+def test_what_a_ring_has_is_unknown_and_not_said_to_be_nothing(tmp_path: Path) -> None:
+    shop = shipped(tmp_path / "shop")
+    for ring in ("canary", "prod"):
+        (shop.root / ring).rename(shop.root / f"{ring} elsewhere")
+    unmount(shop, "empty")
+    found = run(shop, rollout.rollout, rollout.Request())
+    assert (found.exit_code, found.document["targets"][0]["rings"]) == (3, [])
+    assert ["is it mounted" in note for note in found.notes] == [True, True]
+    with pytest.raises(Unreachable, match="is it mounted"):
+        run(shop, at.at, "now", GROCER, "prod")
+    held = run(shop, hold.change_hold, hold.Request("grocer/home", until="2999-01-01", reason="bad", now=True))
+    assert ["is it mounted" in note for note in held.notes] == [True, True]

@@ -247,6 +247,7 @@ def test_if_no_ring_can_be_reached_that_is_a_problem(shop: RingShop) -> None:
 
 
 def test_status_tells_what_each_ring_has_and_waits_for(shop: RingShop) -> None:
+    versions = shop.look().value.targets[0].current
     first, second = shop.main, ship(shop, 11)
     shop.pass_over()
     for outcome in (shop.look(), shop.look(GROCER)):
@@ -263,9 +264,11 @@ def test_status_tells_what_each_ring_has_and_waits_for(shop: RingShop) -> None:
             "due": {"commit": shop.main, "at": "2030-03-17T19:46:40Z"},
             "waits_for": "time",
             "checks": [],
+            "versions": dict(versions),
         }
         text = status_words.render(outcome.value)
-        assert f"    it has {first[:12]}, since 2030-03-17T17:46:40Z\n" in text
+        has = ", ".join(f"{slot} {version[:12]}" for slot, version in versions.items())
+        assert f"    it has {first[:12]}, since 2030-03-17T17:46:40Z: {has}\n" in text
         assert f"    {shop.main[:12]} waits until 2030-03-17T19:46:40Z\n" in text
     metrics = status_words.render_prometheus(outcome.value)
     assert 'pointsman_ring_waits{ring="prod",target="grocer/home",waits_for="time"} 1.0' in metrics
@@ -301,7 +304,8 @@ def test_the_page_of_a_target_on_a_site_tells_what_each_ring_has_and_waits_for(s
 
     assert f"in-sync; it has {shop.main[:12]}, since 2030-03-17T17:46:40Z</td>" in page()
     waits = f"{shop.main[:12]} waits until 2030-03-17T19:46:40Z"
-    assert f"in-sync; it has {first[:12]}, since 2030-03-17T17:46:40Z; {waits}" in page()
+    assert f"in-sync; it has {first[:12]}, since 2030-03-17T17:46:40Z: popularity " in page()
+    assert f"; {waits}" in page()
     shop.pass_over(later=2 * HOUR)
     assert f"in-sync; it has {first[:12]}" not in page()
 

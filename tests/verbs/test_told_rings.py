@@ -58,6 +58,8 @@ def rings(shop: RingShop) -> list[Any]:
     found = rolled(shop)
     validate("rollout", found.document)
     (of_rollout,), (of_status,) = found.document["targets"], shop.look().document["targets"]
+    for ring in of_status["rings"]:
+        ring.pop("versions", None)
     assert of_rollout["rings"] == of_status["rings"]
     return list(of_rollout["rings"])
 
@@ -147,3 +149,31 @@ def test_a_target_that_nobody_knows_is_wrong_usage_and_the_nearest_is_named(shop
     git(shop.desk, "rm", "-q", GROCER.manifest_path)
     shop.push("gone")
     assert rolled(shop, GROCER).exit_code == 0, "main had it"
+
+
+def test_sync_and_status_agree_that_a_ring_waits_for_no_restore_whose_bytes_it_has(shop: RingShop) -> None:
+    first = shop.manifest
+    shop.publish(popularity(shop.root / "p11.json", 11), merge=True, accept=("not-soaked",), reason="at once")
+    shop.pass_over(later=60)
+    second = shop.manifest
+    ship(shop, 12)
+    shop.roll_back(now=True, reason="bad")
+    shop.pass_over(later=60)
+    (shop.root / "prod" / str(GROCER) / "manifest.json").write_bytes(first)
+    (target,) = shop.pass_over(later=60).document["targets"]
+    told = [(each["outcome"], each.get("waits")) for each in target["places"]]
+    assert told == [("unchanged", None), ("written", None)]
+    assert (shop.serves("prod") == second, rings(shop)[1]["due"]) == (True, None)
+
+
+def test_status_tells_the_versions_of_a_ring_that_main_does_not_have(shop: RingShop) -> None:
+    before = shop.look().document["targets"][0]
+    ship(shop, 11)
+    (target,) = shop.look(GROCER).document["targets"]
+    canary, prod = target["rings"]
+    assert ("versions" in canary, prod["versions"]) == (False, before["current"])
+    said = status_words.render(shop.look(GROCER).value)
+    assert f", since {prod['given_at']}: popularity {before['current']['popularity'][:12]}\n" in said
+    assert said.count(": popularity ") == 1, "of canary they are those of main"
+    shop.roll_back(now=True, reason="half the items")
+    assert "\n  restored: half the items\n" in status_words.render(shop.look(GROCER).value)

@@ -15,6 +15,7 @@ from pointsman.report.target_state import (
     ServedAt,
     ServedDrift,
     Serving,
+    ShippedStep,
     Status,
     TargetState,
 )
@@ -50,6 +51,7 @@ def lines_of(each: TargetState) -> list[str]:
         merged = f", merged by {shipped.committer}" if shipped.by != shipped.committer else ""
         run = f", run {shipped.run}" if shipped.run else ""
         lines.append(f"  since {shipped.at}, {shipped.commit[:_SHOWN]} by {shipped.by}{merged}{run}")
+        lines += [f"  {what}" for what in no_ship(shipped)]
     if window:
         age = f", ended {length(window.age_seconds)} ago" if window.age_seconds is not None else ""
         lines.append(f"  window {window.start} to {window.end}{age}")
@@ -70,6 +72,13 @@ def lines_of(each: TargetState) -> list[str]:
     if each.pull_requests:
         lines.append(f"  open pull requests: {', '.join(pull.id for pull in each.pull_requests)}")
     return lines
+
+
+def no_ship(shipped: ShippedStep) -> Iterator[str]:
+    """What made main's manifest, if that was no ship, and why."""
+    if shipped.kind in ("restore", "edit"):
+        what = "restored" if shipped.kind == "restore" else "edited by hand"
+        yield f"{what}: {shipped.reason}" if shipped.reason else what
 
 
 def main_seen(seen: MainSeen) -> str:
@@ -106,7 +115,11 @@ def in_ring(at: ServedAt, each: TargetState) -> Iterator[str]:
     """What a place that is a ring has, and waits for; nothing of another place."""
     ring = next((ring for ring in each.rings or () if ring.ring == at.place), None)
     if ring is not None and ring.commit is not None:
-        yield f"it has {ring.commit[:_SHOWN]}{f', since {ring.given_at}' if ring.given_at else ''}"
+        has, current = each.current if ring.versions is None else ring.versions, each.current
+        others = (slot for slot in sorted({*has, *current}) if has.get(slot) != current.get(slot))
+        versions = ", ".join(f"{slot} {has.get(slot, 'none')[:_SHOWN]}" for slot in others)
+        since = f", since {ring.given_at}" if ring.given_at else ""
+        yield f"it has {ring.commit[:_SHOWN]}{since}{f': {versions}' if versions else ''}"
     if ring is not None and ring.due is not None and ring.waits_for != "nothing":
         yield waiting(Waiting(ring.waits_for, ring.due.commit, ring.due.at))
 
@@ -162,7 +175,7 @@ def _standing_to_main(serving: Serving, behind: Behind | None, *, has_manifest: 
     if serving == "absent" and not has_manifest:
         return "absent: main has no manifest of it"
     if serving == "absent" and behind:
-        return f"absent: never synced, for {length(behind.seconds)}"
+        return f"absent: there is no pointer, for {length(behind.seconds)}"
     return f"{serving}{what}"
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from pointsman.errors import one_line
-from pointsman.report.status import left_ring, main_seen
+from pointsman.report.status import left_ring, main_seen, no_ship
 from pointsman.report.target_state import Status, TargetState
 from pointsman.report.words import columns, fitted, padded
 from pointsman.state.names import short
@@ -104,7 +104,7 @@ def to_know(each: TargetState) -> Iterator[str]:
     if each.behind and each.serving == "behind":
         yield f"behind for {_length(each.behind.seconds)}"
     if each.serving == "absent" and each.current:
-        yield "never synced"
+        yield "no pointer"
     yield from (f"{place.place} {place.serving}" for place in each.places or () if place.serving != "in-sync")
     if each.instances is not None and each.instances.behind:
         yield f"{each.instances.behind} of {each.instances.known} instances behind"
@@ -114,9 +114,8 @@ def to_know(each: TargetState) -> Iterator[str]:
         yield f"on hold until {hold.until}{' (all)' if hold.target == 'all' else ''}: {hold.reason}"
     if each.window and each.window.stale:
         yield f"too old: {', '.join(each.window.stale)}"
-    if shipped and shipped.kind in ("restore", "edit"):
-        what = "restored" if shipped.kind == "restore" else "edited by hand"
-        yield f"{what}: {shipped.reason}" if shipped.reason else what
+    if shipped:
+        yield from no_ship(shipped)
     if len(each.pull_requests) == 1:
         yield f"open: {each.pull_requests[0].id}"
     elif each.pull_requests:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pointsman.errors import Blocked
-from pointsman.serving.fence import Fence
+from pointsman.gate.documents import Documents
+from pointsman.gate.unmounted import serves_from_store, unmounted
+from pointsman.repo.snapshot import Snapshot
+from pointsman.serving.fence import SYNCED, Fence, read_fence
 from pointsman.serving.seen import SeenPlace
 from pointsman.settings import Settings
 from pointsman.state.names import Target
@@ -18,6 +21,17 @@ from pointsman.store.parallel import ask_all
 def open_place(place: Place) -> Store:
     """The store of a place's pointers. Nothing is created or contacted yet."""
     return open_store(place.root, place.access)
+
+
+def not_mounted(documents: Documents, head: Snapshot, place: Place) -> str:
+    """Why a place that is empty is not one where no sync ever was: its `file://` store is not mounted. "" if it is.
+
+    A place with a store of its own may be one that has nothing yet.
+    """
+    if place.store or not (says := unmounted(documents, head)):
+        return ""
+    inside = serves_from_store(documents.settings(head), place)
+    return says if inside or read_fence(open_place(place), SYNCED).commit is None else ""
 
 
 def every_pointer(settings: Settings) -> Iterator[tuple[Place, Target, Held | Blocked]]:

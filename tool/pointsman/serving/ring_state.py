@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from pointsman.rollout.due import Due
 from pointsman.serving.verdicts import Verdicts
 from pointsman.state.check import Check
 from pointsman.state.documents import rfc3339
-from pointsman.values import CommitId, Moment
+from pointsman.values import CommitId, Moment, SlotName, Version
 
 
 class CheckSaid(Struct, frozen=True):
@@ -42,6 +42,9 @@ class RingState(Struct, frozen=True):
     due: Annotated[DueState | None, "what comes next; with waits_for nothing the next sync gives it"]
     waits_for: Literal["time", "check", "stop", "nothing"]
     checks: Sequence[CheckSaid]
+    versions: Annotated[
+        Mapping[SlotName, Version] | None, "with status: of what it has, where main has another; not of very many"
+    ] = None
     then: Annotated[Sequence[DueState] | None, "newer ones that wait, oldest first; left out if none"] = None
 
 
@@ -62,7 +65,7 @@ def ring_state(
         DueState(coming.oid, _moment(at)) if coming is not None else None,
         "nothing" if coming is None else waits,
         list(checks),
-        then or None,
+        then=then or None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -33,6 +34,11 @@ def told_wait(due: Due[Step]) -> Waiting | None:
     if due.waits_for == "nothing" or due.coming is None:
         return None
     return Waiting(due.waits_for, due.coming.oid, rfc3339(due.at) if due.at is not None else None)
+
+
+def _newest_like(lineage: Lineage, state: Step | None) -> Step | None:
+    """The newest step that left the bytes of a state, such as a restore of it: a ring that has them waits for none."""
+    return next((step for step in lineage if state is not None and step.after == state.after), None)
 
 
 def _of_first(lineage: Lineage, has: Step | None) -> Due[Step] | None:
@@ -95,7 +101,11 @@ class Turns:
             self._passes(ring, target),
             self._elsewhere(ring, lineage) if has is None else None,
         )
-        return due.due(lineage, asked, self._now)
+        owed = due.due(lineage, asked, self._now)
+        newest = _newest_like(lineage, owed.state)
+        if newest is None or newest == owed.state or owed.coming is None:
+            return owed
+        return due.due(lineage, dataclasses.replace(asked, has=newest), self._now)  # as the next look finds it
 
     def given(self, ring: Ring, target: Target) -> Mapping[Oid, int]:
         """When a ring was given which states of a target; nothing if it cannot be reached."""
@@ -114,11 +124,13 @@ class Turns:
         *,
         look: bool,
         kept: bool = False,
+        versions: bool = False,
         said: Sequence[CheckSaid] | None = None,
     ) -> RingState:
         """What the ring has and waits for, as documents tell it. `look`: when it was given that is read, too.
 
-        `kept`: break-glass holds the target there, so it is due nothing. `said`: what its checks say; None: it is read.
+        `kept`: break-glass holds the target there, so it is due nothing. `versions`: they are read, if main has others.
+        `said`: what its checks say; None: it is read.
         """
         ring = next(ring for ring in self._rings if ring.name == self._name)
         lineage = self._gate.lineage(self._main, target)
@@ -130,6 +142,8 @@ class Turns:
         if checks and coming:
             said = known_checks(checks, self.verdicts(ring, target), coming, self._now)
         found = ring_state(self._name, has, None, None if kept else due, said or ())
+        if versions and has is not None and lineage.last is not None and has.after != lineage.last.after:
+            found = replace(found, versions=has.versions)
         given = self._given_as(ring, lineage, has) if has is not None and look else None
         return replace(found, commit=given[0], given_at=rfc3339(given[1])) if given is not None else found
 

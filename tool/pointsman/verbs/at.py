@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Struct
 
-from pointsman.errors import Problem
+from pointsman.errors import Problem, Unreachable
 from pointsman.gate.documents import Documents
 from pointsman.gate.lineage import Past
 from pointsman.gate.lineage import Step as LineageStep
@@ -18,7 +18,7 @@ from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.given import given_states
-from pointsman.serving.pointers import open_place
+from pointsman.serving.pointers import not_mounted, open_place
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target, short
 from pointsman.state.objects import Oid
@@ -89,12 +89,15 @@ def ring_of(repo: Repository, main: Oid, name: str) -> Ring:
 
 def _in_ring(repo: Repository, main: Oid, moments: CommitTimes, target: Target, ring: Ring, moment: int) -> InForce:
     """What a ring was given last by a moment, seconds since 1970. Unreachable if its store does not answer."""
+    documents = Documents(repo)
+    if says := not_mounted(documents, Snapshot(repo, main), ring.place):
+        raise Unreachable(says)
     given = list(given_states(open_place(ring.place), ring.name, target).items())
     place = max((place for place, (_, at) in enumerate(given) if at <= moment), default=None)
     if place is None:
         first = f"what is written down begins at {rfc3339(given[0][1])}" if given else "nothing is written down of it"
         raise Problem(f"what {ring.name} had of {target} at {rfc3339(moment)} is not known: {first}")
-    lineage = Past(repo, Documents(repo)).lineage(main, target)
+    lineage = Past(repo, documents).lineage(main, target)
     try:
         steps = [_given(moments, lineage.of(commit), at) for commit, at in given[place : place + 2]]
         data = repo.content(lineage.of(given[place][0]).after)

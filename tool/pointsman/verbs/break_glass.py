@@ -41,7 +41,7 @@ from pointsman.store.open import open_store
 from pointsman.trust import keygen
 from pointsman.trust.allowed_signers import Signer, read_signers
 from pointsman.trust.ssh_signature import read_signature
-from pointsman.verbs.break_glass_places import Reached, reached
+from pointsman.verbs.break_glass_places import Reached, never_synced, reached
 from pointsman.verbs.break_glass_state import choose, follow, manifest_of, taken_out
 from pointsman.verbs.rollback import Became, PlaceRestored, Restored, RolledBack, changes_of
 from pointsman.workspace import system_clock
@@ -160,8 +160,7 @@ class _Glass:
         store, target = self._store, self._target
         fence = read_fence(store, SYNCED)
         if fence.commit is None:
-            says = f"no sync was ever at {self._place.root}: name the place of the pointers with --serving or --store"
-            raise Problem(says)
+            raise never_synced(self._place)
         states = self._states()
         held, there = store.read(self._place.key(target)), store.read(claim_key(target))
         standing = read_claim(there.data, target) if there is not None and not has_ended(there.data) else None

@@ -19,6 +19,7 @@ from pointsman.state.place import Place
 from pointsman.state.serving_settings import read_places
 from pointsman.state.store_url import Access
 from pointsman.state.url_settings import read_url
+from pointsman.store.vacant import is_bare
 
 
 class Reached(Struct, frozen=True):
@@ -38,6 +39,12 @@ def reached(known: LastKnown, store: str | None, serving: str | None) -> Sequenc
         raise Problem("there is no checkout here: name the store with --store URL, or the pointers with --serving URL")
     settings = read_settings(text, SETTINGS_PATH, skip=[])
     return [Reached(place, bool(settings.rings)) for place in settings.serving]
+
+
+def never_synced(place: Place) -> Problem:
+    """What is wrong with a place that has no fence."""
+    look = ": is it mounted? Else" if is_bare(place.root) else ":"
+    return Problem(f"no sync was ever at {place.root}{look} name the place of the pointers with --serving or --store")
 
 
 def _of_command_line(store: str | None, serving: str | None) -> Reached:

@@ -21,7 +21,7 @@ from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.asking import Failure, Waiting, ask, passed_before
 from pointsman.serving.claims import Claims, claims_at
-from pointsman.serving.pointers import open_place
+from pointsman.serving.pointers import not_mounted, open_place
 from pointsman.serving.prometheus import Prometheus
 from pointsman.serving.ring_state import RingState, known_checks
 from pointsman.serving.turns import Turns, stopped_by_hold
@@ -171,6 +171,8 @@ class _Run:
                 return blocked
 
         try:
+            if says := not_mounted(self._gate.documents, Snapshot(self._workspace.repo, self.main), ring.place):
+                raise Unreachable(says)
             found = ask_all(read, targets, at_once=store.at_once)
         except Unreachable as problem:
             self.away[ring.name] = problem

@@ -19,7 +19,7 @@ from pointsman.serving.claims import Claims, Standing, claims_at, told_claim
 from pointsman.serving.drift import drift, is_manifest
 from pointsman.serving.fence import SYNCED, Fence, read_fence, rewrite_faults
 from pointsman.serving.instances import Having, Instance, having, read_instances
-from pointsman.serving.pointers import Remembered, open_place
+from pointsman.serving.pointers import Remembered, not_mounted, open_place
 from pointsman.serving.replica import Replica
 from pointsman.serving.ring_state import RingState
 from pointsman.serving.turns import Turns
@@ -92,6 +92,8 @@ class PlaceLook:
         if self._unread:
             return
         try:
+            if says := not_mounted(self._look.gate.documents, self._look.head, self.place):
+                raise Unreachable(says)
             if targets is None:
                 store, every = remembered.pointers(self.place)
                 read: Iterable[tuple[Target, Held | Blocked]] = every.items()
@@ -193,8 +195,8 @@ class PlaceLook:
         """What a ring has and waits for; None for a place that is none."""
         if self._turns is None:
             return None
-        look = due is not None or self._named or len(self.served) <= _FEW
-        return self._turns.state(lineage.target, held, due, look=look, kept=kept)
+        few = self._named or len(self.served) <= _FEW
+        return self._turns.state(lineage.target, held, due, look=few or due is not None, kept=kept, versions=few)
 
     def told(self, served: Served) -> ServedAt:
         """The same as documents have it."""

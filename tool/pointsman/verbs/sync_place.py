@@ -23,7 +23,7 @@ from pointsman.serving.drift import is_manifest
 from pointsman.serving.fence import SYNCED, Fence, move_fence, read_fence, rewrite_faults
 from pointsman.serving.notify import Difference, Notices
 from pointsman.serving.outcomes import CallResult, SyncedTarget
-from pointsman.serving.pointers import open_place, pointers, pointers_again
+from pointsman.serving.pointers import not_mounted, open_place, pointers, pointers_again
 from pointsman.serving.seen import SeenPlace
 from pointsman.serving.turns import Turns
 from pointsman.settings import Settings
@@ -59,14 +59,12 @@ class PlaceSync:
 
     def look_at_mounts(self, head: Snapshot) -> tuple[str, ...]:
         """What looks as if it were not mounted. Unreachable if sync would begin anew in its place."""
-        inside = serves_from_store(self._gate.settings(head), self.place)
-        # A replica that is empty may be one that has nothing yet. No pointer is written before it has.
+        if says := not_mounted(self._gate.documents, head, self.place):
+            raise Unreachable(says)
         if not self.place.store and (says := unmounted(self._gate.documents, head)):
-            if inside or read_fence(self._store, SYNCED).commit is None:
-                raise Unreachable(says)
             return (says,)
         url = self._store.url
-        if inside or not is_bare(url) or not head.names("manifests"):
+        if serves_from_store(self._gate.settings(head), self.place) or not is_bare(url) or not head.names("manifests"):
             return ()
         return (f"{url} was missing or empty: if this is not the first sync there, look whether it is mounted",)
 

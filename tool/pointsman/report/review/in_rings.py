@@ -12,7 +12,7 @@ from pointsman.errors import Unreachable, trouble_of
 from pointsman.gate.lineage import Lineage
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.review.value import ReviewedRing
-from pointsman.serving.pointers import open_place
+from pointsman.serving.pointers import not_mounted, open_place
 from pointsman.serving.turns import Turns
 from pointsman.settings import Settings
 from pointsman.state.names import Target
@@ -39,6 +39,7 @@ class _Ring:
 
     def __init__(self, workspace: Workspace, settings: Settings, ring: Ring) -> None:
         self._away = workspace.away
+        self._documents, self._head = workspace.gate.documents, Snapshot(workspace.repo, workspace.repo.main)
         self._rings = settings.rings
         self._ring = ring
         self._turns = Turns(workspace.gate, settings, workspace.repo.main, ring.name, workspace.now)
@@ -52,6 +53,8 @@ class _Ring:
         try:
             if name in self._away:
                 return ReviewedRing(str(target), name, says=self._away[name])
+            if says := not_mounted(self._documents, self._head, self._ring.place):
+                raise Unreachable(says)
             held = self._store.read(self._ring.place.key(target))
             due = self._turns.of(target, held) if before is not None else None
             state = self._turns.state(target, held, due, look=True)
