@@ -436,7 +436,7 @@ def test_the_summary_of_a_job_is_written_where_github_wants_it_and_accepted_faul
     assert main(words) == 1
     out = capsys.readouterr().out
     assert "::notice file=manifests/grocer/home/manifest.json,line=1,title=manifest-removed::" in out
-    assert "(accepted: the shop closed)" in out
+    assert "would have nothing (accepted: the shop closed)" in out, "without the advice to accept it"
     rows = [line for line in page.read_text().splitlines() if line.startswith("| ")]
     assert [row.split(" ")[1] for row in rows[1:]] == ["accepted", "refused"]
     assert main([*words, "--json"]) == 2

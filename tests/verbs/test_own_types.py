@@ -10,7 +10,7 @@ import pytest
 from clocks import clock_at
 from hypothesis import given
 from hypothesis import strategies as st
-from shop import git
+from shop import Shop, git
 
 from pointsman import artifact
 from pointsman.artifact import user_type
@@ -109,6 +109,21 @@ def test_a_schema_that_is_there_stays(desk: Path, tmp_path: Path) -> None:
         with pytest.raises(Problem, match="is there already"):
             new_type(repo, "mine", [written(tmp_path, **LISTS)])
     assert path.read_text() == "{}"
+
+
+@pytest.mark.slow
+def test_a_schema_of_which_main_has_records_is_replaced_by_a_new_type_alone(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    file = written(tmp_path, **LISTS)
+    with shop.open() as repo:
+        new_type(repo, "mine", [file])
+    shop.push("a type")
+    with shop.open() as repo:
+        stamp([file], repo)
+    shop.publish(Path(file), merge=True)
+    shop.pull()
+    with shop.open() as repo, pytest.raises(Problem, match=r"records of this type \(registry/.*under another name"):
+        new_type(repo, "mine", [file])
 
 
 def test_stamp_writes_the_version_that_publish_takes_and_no_other_byte(desk: Path, tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def test_a_rollback_and_a_hold_that_somebody_closed_say_so_too(shop: Shop, tmp_p
                     rollback.roll_back(Workspace(repo), rollback.Request((GROCER,)))
                 notes = [note for note in repo.notes if "is open again, which was closed before (Ann" in note]
             assert len(notes) == again, act
+            assert [pull["targets"] for pull in shop.pulls()] == [["grocer/home"]], act
             close(shop, reason="not that")
 
 

@@ -283,11 +283,19 @@ def test_a_type_of_the_users_own_is_told_in_maps_and_values_and_what_it_has_not_
 
 
 @pytest.mark.slow
-def test_owners_are_those_of_the_base(shop: Shop, tmp_path: Path) -> None:
+def test_owners_are_those_of_the_base_on_a_forge_that_asks_them(shop: Shop, tmp_path: Path) -> None:
     (shop.desk / "CODEOWNERS").write_text("* @all\nmanifests/ @reviewers @second\n")
     shop.push("owners")
     shop.publish(popularity(tmp_path / "a.json", 40, day=4))
     document = reviewed(shop)
+    assert target(document)["owners"] == [], "whoever may push may merge"
+    assert "@reviewers" not in forms(document)["terminal"]
+    (branch,) = (pull["branch"] for pull in shop.pulls())
+    shop.pull()
+    settings = shop.desk / "pointsman.toml"
+    settings.write_text(f'{settings.read_text()}[forge]\nkind = "github"\n')
+    shop.push("a forge")
+    document = reviewed(shop, None, base="main", head=f"origin/{branch}")
     assert target(document)["owners"] == ["@reviewers", "@second"]
     assert "@reviewers" in forms(document)["terminal"]
 

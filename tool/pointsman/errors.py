@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from unicodedata import category
 
 # RFC 3986, 3.2.1: what stands before the last "@" of an authority.
@@ -23,11 +23,19 @@ _UNSEEN = re.compile(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One broken rule: its name, the path, and a sentence that says what is wrong and how to fix it."""
+    """One broken rule: its name, the path, and a sentence that says what is wrong and how to fix it.
+
+    `found`: only what is wrong, of a rule whose faults a change may accept: whoever accepted it needs no advice.
+    """
 
     path: str
     rule: str
     says: str
+    found: str = field(default="", compare=False, repr=False)
+
+    def once_accepted(self) -> Fault:
+        """The same without how to fix it."""
+        return Fault(self.path, self.rule, self.found or self.says)
 
     def in_order(self) -> tuple[str, str, list[int | str]]:
         """For sorting: what is said is ordered by its numbers, as `$.items[2]` before `$.items[10]`."""

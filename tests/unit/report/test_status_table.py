@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from pointsman.report import status_table
+from pointsman.report import status, status_table
 from pointsman.report.target_state import (
     Behind,
     BindingHold,
@@ -164,6 +164,13 @@ def test_only_the_state_is_coloured_and_the_heading_is_dim() -> None:
 
 def test_nothing_shipped() -> None:
     assert table() == ["nothing was shipped yet"]
+
+
+def test_a_window_that_has_not_ended_says_when_it_ends() -> None:
+    window = Window("2026-03-01T00:00:00Z", "2026-03-09T00:00:00Z", -41 * 60, None, [])
+    ahead = state("grocer/home", window=window)
+    assert table(ahead)[1].endswith("  in 41m")
+    assert "ends in 41.0 minutes" in "\n".join(status.lines_of(ahead))
 
 
 if __name__ == "__main__":

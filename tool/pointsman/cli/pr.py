@@ -114,12 +114,12 @@ def render_list(listed: Listed) -> str:
 
     if not listed.pull_requests:
         return "no open pull requests"
-    rows = [("id", "targets", "title", "by", "opened", "")]
+    rows = [("id", "targets", "title", "by", "opened", "state")]
     for pull in listed.pull_requests:
         more = len(pull.targets) - _TARGETS_SHOWN
         targets = ", ".join(pull.targets[:_TARGETS_SHOWN]) + (f" and {more} more" if more > 0 else "")
         state = f"{'stale' if pull.stale else ''}{_approvals(pull)}".lstrip(", ")
-        rows.append((pull.id, targets, shown(pull.title), shown(pull.author, 30), pull.opened_at, state))
+        rows.append((pull.id, targets or "-", shown(pull.title), shown(pull.author, 30), pull.opened_at, state))
     widths = [max(columns(row[n]) for row in rows) for n in range(len(rows[0]))]
     lines = ["  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     if any(pull.stale for pull in listed.pull_requests):
@@ -172,7 +172,7 @@ def render_closed(closed: Closed) -> str:
 
 def _line(pull: ListedPullRequest) -> str:
     stale = "  (stale: main moved, or was merged into it; next: pointsman pr refresh)" if pull.stale else ""
-    targets = f"{', '.join(pull.targets)}  " if pull.targets else ""  # that of a hold or of tombstones has none
+    targets = f"{', '.join(pull.targets)}  " if pull.targets else ""  # that of a hold on everything has none
     return f"{pull.id}  {targets}{pull.title}  by {pull.author}, {pull.opened_at}{_approvals(pull)}{stale}"
 
 

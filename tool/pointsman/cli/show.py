@@ -36,7 +36,7 @@ def render(shown: Shown) -> str:
     by = f" by {recorded.by}, {short(recorded.commit)}" if recorded else ""
     lines = [
         f"{shown.target} {shown.type} {shown.version}",
-        f"  window {record['window']['start']} to {record['window']['end']}, segment {record['segment']}",
+        f"  window {record['window']['start']} to {record['window']['end']}, segment {record['segment'] or 'none'}",
         f"  {', '.join(f'{name} {figure}' for name, figure in record['summary'].items())}; {record['size']} bytes",
         f"  blob {shown.blob}: {record['uri']}",
         *([f"  in the trash: {shown.trash}"] if shown.trash else []),

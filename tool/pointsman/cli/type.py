@@ -60,4 +60,5 @@ def render(made: NewType) -> str:
     if made.written:
         lines.append("it may be changed until main has a record of this type, and never after")
         lines.append(f"next: git add {made.path} && git commit, and bring it to main; then pointsman publish")
+        lines.append("with an origin that is: git pull --rebase && git push, or a pull request of a forge")
     return "\n".join(lines)

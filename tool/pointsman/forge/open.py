@@ -173,7 +173,7 @@ def _in_forgejo(text: str) -> str:
 
 # By the name in `[forge] kind`; `settings.FORGES` lists them. A local repository may be pushed to GitHub later.
 KINDS: Mapping[str, Kind] = {
-    "local": Kind(LocalForge, "its branches", _GITHUB_FILES, _LOCAL_STEPS, records="push"),
+    "local": Kind(LocalForge, "its branches", _GITHUB_FILES, _LOCAL_STEPS, records="push", owners=()),
     "github": Kind(_github, "those of GitHub", _GITHUB_FILES, _GITHUB_STEPS, _GITHUB_BY_HAND, _GITHUB_RUNNER),
     "gitlab": Kind(
         _gitlab,

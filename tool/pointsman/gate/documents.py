@@ -245,18 +245,20 @@ class Documents:
         for document in documents:
             if document.kind == "schema" and document.change.old is not None:
                 slot = document.path.rpartition("/")[2].removesuffix(".schema.json")
-                record = self._any_record(base, slot)
+                record = any_record(base, slot)
                 if record is not None:
                     found[document.path] = record
         return found
 
-    def _any_record(self, base: Snapshot, slot: str) -> str | None:
-        paths = (
-            f"registry/{target}/{slot}/{name}"
-            for target in base.targets("registry")
-            for name in base.files(f"registry/{target}/{slot}")
-        )
-        return next((path for path in paths if path_kind(path) == "record"), None)
+
+def any_record(base: Snapshot, slot: str) -> str | None:
+    """The path of a record of an artifact type; None if there is none. It looks at every target."""
+    paths = (
+        f"registry/{target}/{slot}/{name}"
+        for target in base.targets("registry")
+        for name in base.files(f"registry/{target}/{slot}")
+    )
+    return next((path for path in paths if path_kind(path) == "record"), None)
 
 
 def tombstones(documents: Iterable[Document]) -> dict[str, Document]:

@@ -292,7 +292,7 @@ class Gate:
             if reason is None:
                 stopping.append(fault)
             else:
-                accepted.append((fault, reason))
+                accepted.append((fault.once_accepted(), reason))
         said = tuple(notes_of(evidence, self._rules)) if notes else ()
         return Verdict(tuple(stopping), tuple(accepted), said, evidence)
 

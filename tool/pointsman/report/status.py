@@ -53,7 +53,7 @@ def lines_of(each: TargetState) -> list[str]:
         lines.append(f"  since {shipped.at}, {shipped.commit[:_SHOWN]} by {shipped.by}{merged}{run}")
         lines += [f"  {what}" for what in no_ship(shipped)]
     if window:
-        age = f", ended {length(window.age_seconds)} ago" if window.age_seconds is not None else ""
+        age = f", {_ended(window.age_seconds)}" if window.age_seconds is not None else ""
         lines.append(f"  window {window.start} to {window.end}{age}")
         if window.stale and window.limit_seconds is not None:
             lines.append(f"  older than {length(window.limit_seconds)}: {', '.join(window.stale)}")
@@ -193,6 +193,11 @@ def standing(each: TargetState) -> str:
     waiting = [ring for ring in each.rings or () if ring.waits_for != "nothing"]
     more += [f"{ring.ring} waits with {ring.due.commit[:_SHOWN]}" for ring in waiting if ring.due]
     return "; ".join([f"serving is {each.serving}{commit}", *more])
+
+
+def _ended(age: int) -> str:
+    """When a window ended, or will."""
+    return f"ended {length(age)} ago" if age >= 0 else f"ends in {length(-age)}"
 
 
 def length(seconds: int) -> str:

@@ -83,7 +83,7 @@ def _row(each: TargetState, now: str, *, wide: bool) -> _Row:
         each.serving,
         _ago(shipped.at, now) if shipped else "-",
         by if wide else fitted(by, _LONGEST_NAME),
-        _length(window.age_seconds) if window and window.age_seconds is not None else "-",
+        _age(window.age_seconds) if window and window.age_seconds is not None else "-",
     ]
     if wide:
         cells += [short(shipped.commit) if shipped else "-", one_line(shipped.run) or "-" if shipped else "-"]
@@ -150,6 +150,11 @@ def mood(each: TargetState) -> str:
 
 def _ago(at: str, now: str) -> str:
     return f"{_length(int((datetime.fromisoformat(now) - datetime.fromisoformat(at)).total_seconds()))} ago"
+
+
+def _age(seconds: int) -> str:
+    """How long ago a window ended; "in 41m" if that is still to come."""
+    return _length(seconds) if seconds >= 0 else f"in {_length(-seconds)}"
 
 
 def _length(seconds: int) -> str:

@@ -14,8 +14,9 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         why = list(dict.fromkeys(_missing(evidence.attested.get(change.target, ()))))
         if why:
             way = f"attest it, or publish with --accept {change.target}:evidence-missing --reason …"
-            says = f"{'; '.join(why)}: {way}{evidence.way_back(change.target)}"
-            yield Fault(change.target.manifest_path, "evidence-missing", says)
+            found = "; ".join(why)
+            says = f"{found}: {way}{evidence.way_back(change.target)}"
+            yield Fault(change.target.manifest_path, "evidence-missing", says, found)
 
 
 def _missing(attested: Sequence[Attested]) -> Iterator[str]:

@@ -19,10 +19,9 @@ def rule_of(guardrail: Guardrail) -> Rule:
         for change in evidence.targets:
             found = findings(evidence, change, guardrail) if change.kind is Kind.SHIP else ()
             if said := sentence(each for each in found if each.broken):
-                says = (
-                    f"{said}; if it is right, publish or ship with --accept {change.target}:{guardrail.name} --reason …"
-                )
-                yield Fault(change.target.manifest_path, guardrail.name, says)
+                way = f"publish or ship with --accept {change.target}:{guardrail.name} --reason …"
+                says = f"{said}; if it is right, {way}"
+                yield Fault(change.target.manifest_path, guardrail.name, says, said)
 
     return Rule(
         guardrail.name,

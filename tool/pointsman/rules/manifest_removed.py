@@ -13,12 +13,13 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
     for change in evidence.targets:
         if change.kind is Kind.REMOVAL and (change.passenger or not change.undoes_first):
             silently = ", and the message names only other targets" if change.passenger else ""
+            found = f"the manifest is deleted, and serving would have nothing{silently}"
             says = (
-                f"the manifest is deleted, and serving would have nothing{silently}: put it back, with git revert if "
+                f"{found}: put it back, with git revert if "
                 "this is on main already; to take out one type, use pointsman publish --drop; to delete the manifest, "
                 f"write 'Accept: {change.target} manifest-removed <why>' into the commit message"
             )
-            yield Fault(change.target.manifest_path, "manifest-removed", says)
+            yield Fault(change.target.manifest_path, "manifest-removed", says, found)
 
 
 RULE = Rule(

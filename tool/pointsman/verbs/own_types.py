@@ -17,10 +17,12 @@ from pointsman.artifact.stamping import with_build
 from pointsman.durable import make_directory
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.files import write_new
+from pointsman.gate.documents import any_record
 from pointsman.intake.staged_tree import find_files, read_artifact
 from pointsman.intake.staging import unstorable
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import Settings
 from pointsman.state import strict_json
 from pointsman.state.documents import rfc3339
@@ -69,6 +71,11 @@ def new_type(repo: Repository, name: str, examples: Sequence[str], *, dry_run: b
         raise Problem("a schema is a file of a checkout: clone the repository, and run this in the clone")
     path = repo.worktree / "registry" / "schemas" / f"{name}.schema.json"
     if path.exists() or path.is_symlink():
+        known = repo.last_main()
+        record = any_record(Snapshot(repo, known), name) if known is not None else None
+        if record is not None:
+            says = f"main has records of this type ({record}), so it stays as it is"
+            raise Problem(f"{path} is there already, and {says}: declare a new type, under another name")
         raise Problem(f"{path} is there already: change it by hand, or delete it first")
     documents = [_example(file, name) for file in examples]
     found = inferring.infer(name, documents)

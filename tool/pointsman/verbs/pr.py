@@ -43,7 +43,7 @@ from pointsman.workspace import Workspace
 class ListedPullRequest(PullRequest, frozen=True, kw_only=True):
     """An open pull request, by whom it is, and whether main has overtaken it."""
 
-    targets: Sequence[TargetName]
+    targets: Annotated[Sequence[TargetName], "whose manifests it changes, hold it sets, or versions it retires"]
     title: str
     opened_at: Moment
     author: str
@@ -124,7 +124,7 @@ def _listed(gate: Gate, main: Oid, pull: Pull) -> ListedPullRequest:
         id=pull.id,
         url=pull.opened.url,
         branch=pull.branch,
-        targets=_targets(pull),
+        targets=_targets(pull) or _others(gate.repo, main, pull.head),
         title=pull.title,
         opened_at=pull.opened_at,
         author=pull.author,
@@ -135,6 +135,18 @@ def _listed(gate: Gate, main: Oid, pull: Pull) -> ListedPullRequest:
 
 def _targets(pull: Pull) -> list[str]:
     return list(map(str, pull.targets))
+
+
+def _others(repo: Repository, main: Oid, head: Oid) -> list[str]:
+    """The targets of a pull request that changes no manifest: whose hold it is, and whose versions it retires."""
+    fork = repo.merge_base(main, head)
+    found: set[str] = set()
+    for path in (change.path for change in (repo.differences(fork, head) if fork is not None else ())):
+        if path_kind(path) == "tombstone":
+            found.add(str(retired_by(path)[0]))
+        elif path_kind(path) == "hold":
+            found.add(path.removeprefix("holds/").removesuffix(".json"))
+    return sorted(found - {"all"})
 
 
 def show(workspace: Workspace, text: str) -> Outcome[Shown]:

@@ -98,7 +98,8 @@ def facts(target: ReviewedTarget, slot: str) -> Iterator[tuple[str, str]]:
         return
     yield "window", _changed(was, now, lambda each: f"{each.window.start[:10]} to {each.window.end[:10]}")
     if about.age_days is not None:
-        yield "age of the window", f"{about.age_days:.1f} days"
+        ahead = f"none, it ends {-about.age_days:.1f} days after the commit" if about.age_days < 0 else ""
+        yield "age of the window", ahead or f"{abs(about.age_days):.1f} days"
     yield "segment", _changed(was, now, lambda each: each.segment or "none")
     yield "built", _changed(was, now, lambda each: each.built_at or "not told")
     if now is not None:
