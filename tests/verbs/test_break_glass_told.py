@@ -101,3 +101,11 @@ def test_a_rollback_says_which_commit_and_versions_it_goes_back_to(
     assert glass == f"grocer/home: serving would have{to.removeprefix(' to')}; nothing was written"
     _, held, _ = typed(shop, capsys, *words, "--to", "now", "--hold", "--dry-run")
     assert held.startswith("grocer/home: would be on hold until ")
+
+
+def test_status_without_git_names_the_page_that_says_how_to_look(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.origin.rename(shop.root / "away")
+    code, _, said = typed(shop, capsys, "status", "grocer/home")
+    assert (code, "; serving goes on with what it has, and docs/oncall/git-is-down.md says how" in said) == (3, True)

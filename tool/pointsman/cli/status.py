@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import click
 
 from pointsman.cli.arguments import ADDRESS, COUNT, DEADLINE, FAIL_ON, TARGETS
 from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
-from pointsman.errors import lines
+from pointsman.errors import OriginAway, lines
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def status(
     if listen is not None and not watch:
         raise click.UsageError("--listen serves what --watch sees: give --watch, too")
     render = _renderer(form, output, targets)
-    with call.workspace() as workspace:
+    with call.workspace() as workspace, _told_without_git():
         if watch:
             _watch(call, workspace, targets, listen, render)
             return None
@@ -78,6 +79,16 @@ def status(
 
             outcome = verb.status(workspace, targets, fail_on=fail_on or ())
         return Answer(outcome, render, drawn=form == "text")
+
+
+@contextlib.contextmanager
+def _told_without_git() -> Iterator[None]:
+    """While the origin is away: where what is served can be seen all the same."""
+    try:
+        yield
+    except OriginAway as away:
+        page = "docs/oncall/git-is-down.md says how to see what is served, and how to go back"
+        raise OriginAway(f"{str(away).rstrip('.')}; serving goes on with what it has, and {page}") from away
 
 
 def _renderer(form: str, output: str | None, targets: tuple[Target | Pattern, ...]) -> Callable[[Status], str]:

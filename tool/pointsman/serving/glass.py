@@ -55,6 +55,7 @@ def _at(place: Place, store: Store, targets: Sequence[Target], signers: str) -> 
     says = f"{LEFT_KEY} has main's allowed signers"
     if left != signers:
         says = f"{LEFT_KEY} has allowed signers of an earlier main: sync renews it with the next pointer that it writes"
+        says += f", such as after pointsman ship {targets[0]} --again" if targets else ""
     yield f"break-glass signers{of}", True, says if signers else "[audit] allowed_signers names nobody: no claim holds"
 
 
