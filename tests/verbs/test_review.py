@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +281,16 @@ def test_a_type_of_the_users_own_is_told_in_maps_and_values_and_what_it_has_not_
     assert found["metrics"]["mine"] | {"size": 0} == {
         "users": [60, 60], "added": 30, "removed": 30, "kept": 0.5, "size": 0}  # fmt: skip
     assert found["types"]["mine"]["values"] == []
+
+
+@pytest.mark.slow
+def test_a_window_that_has_not_ended_has_no_age_yet(shop: Shop, tmp_path: Path) -> None:
+    ends = datetime.now(UTC) + timedelta(hours=20)
+    window = {"start": "2026-03-01T00:00:00Z", "end": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    shop.publish(popularity(tmp_path / "a.json", 40, window=window))
+    told = forms(reviewed(shop))
+    assert "none, it ends 0.8 days after the commit" in " ".join(told["terminal"].split())
+    assert "-0." not in told["terminal"]
 
 
 @pytest.mark.slow
