@@ -106,7 +106,7 @@ def test_what_a_rollback_of_a_run_held_is_released_by_the_run_and_nothing_else(s
     for other in (RUN[:-1], f"{RUN}1", "https://ci.example/runs/8"):
         with pytest.raises(Problem, match="set a hold on main"):
             change(shop, run=other)
-    with pytest.raises(Problem, match="no hold on these targets stands"):
+    with pytest.raises(Problem, match="set a hold on these targets that nobody changed since"):
         change(shop, Pattern.parse("grocer/*"), run=RUN)
     assert change(shop, run=RUN) == ({"bookshop/home": "merged"}, 0)
     assert held(shop) == ["bookshop/detail", "grocer/home"]
