@@ -26,3 +26,9 @@ MOVES = [Move(MAIN, NEW, OLD), Move(SHIP, None, HEAD), Move(HOLD, None, HEAD)]
 def test_only_what_follows_a_main_that_has_moved_is_left_to_do(now: dict[str, Oid], left: list[str] | None) -> None:
     rest = rest_of(MOVES, now)
     assert (None if rest is None else [move.ref for move in rest]) == left
+
+
+def test_a_branch_that_somebody_else_took_away_leaves_nothing_to_do() -> None:
+    closing = [Move(SHIP, None, HEAD), Move("refs/pointsman/closed/ship/a", NEW, None)]
+    assert rest_of(closing, {}) is None
+    assert rest_of(closing, {"refs/pointsman/closed/ship/a": NEW}) == []

@@ -23,11 +23,11 @@ class Move(Struct, frozen=True):
 def rest_of(moves: Sequence[Move], now: Mapping[str, Oid]) -> list[Move] | None:
     """What a git that told of a failure has left to do; None if it did nothing.
 
-    A git that is killed can move main, the first of all, and leave a branch that should go. A failure leaves main.
+    A git that is killed can move main, the first of all, and leave a branch that should go. A failure leaves main. A
+    branch that is gone shows nothing: somebody else may have merged or closed it.
     """
-    if now.get(moves[0].ref) != moves[0].new:
-        return None
-    return [move for move in moves[1:] if now.get(move.ref) != move.new]
+    first, left = moves[0], [move for move in moves if now.get(move.ref) != move.new]
+    return left if not left or (first not in left and first.new is not None) else None
 
 
 # Durability: git fsyncs files (core.fsync), we fsync the directories that name them.
