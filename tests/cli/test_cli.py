@@ -139,6 +139,7 @@ def test_help_imports_no_git_no_schemas_and_no_verb() -> None:
         "pointsman.errors",
         "pointsman.state",
         "pointsman.state.suggest",
+        "pointsman.streams",
     }
 
 

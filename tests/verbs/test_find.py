@@ -209,7 +209,7 @@ def test_ids_come_from_arguments_files_and_standard_input(
         (lambda path: find.Request(files=(str(path / "none"),)), "cannot read .*none"),
         (lambda path: find.Request(files=(str(path),)), "a directory stands there, not a file$"),
         (lambda path: find.Request(files=(str(path / "latin"),)), "latin is not UTF-8"),
-        (lambda path: find.Request(files=(str(path / "empty"),)), "name an id"),
+        (lambda path: find.Request(files=(str(path / "empty"),)), "no id is in .*empty"),
     ],
 )
 def test_ids_that_cannot_be_read_are_told_in_a_sentence_without_one(request_of: Any, says: str, tmp_path: Path) -> None:

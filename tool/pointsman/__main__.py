@@ -7,6 +7,9 @@ import sys
 def run() -> None:
     """Run the command line and exit with its code."""
     try:
+        from pointsman.streams import prepare
+
+        prepare()
         from pointsman.cli.main import main
 
         code = main()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import select
 import signal
 import sys
 import threading
@@ -27,6 +27,7 @@ from pointsman.cli.console import (
     say_members,
 )
 from pointsman.errors import Bug, Problem, Refused, Unreachable, trouble_of, without_secrets
+from pointsman.streams import NotWritten, give_up_output
 
 COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
 _PIPE_CLOSED = 141  # 128 + SIGPIPE, as git ends when its reader goes away
@@ -147,9 +148,6 @@ def cli(call: Call, spec: str | None, verbose: bool) -> None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: the one place that turns trouble into exits."""
-    if COMPLETE in os.environ:
-        import_module("pointsman.cli.completion")  # it says how each shell is answered
-        cli.main(prog_name="pointsman")
     words = list(sys.argv[1:] if args is None else args)
     words = _with_json(words)
     call = Call(json="--json" in words[: words.index("--") if "--" in words else None])
@@ -157,11 +155,18 @@ def main(args: Sequence[str] | None = None) -> int:
     with _interrupts() as interrupted:
         try:
             try:
+                if COMPLETE in os.environ:
+                    import_module("pointsman.cli.completion")  # it says how each shell is answered
+                    cli.main(prog_name="pointsman")
                 return _run(call, words)
+            except NotWritten:
+                raise
             except Exception as error:
                 if interrupted or isinstance(error, click.Abort):  # what it ended is no trouble of its own
                     raise KeyboardInterrupt from error
                 return _trouble(call, error)
+        except NotWritten as lost:
+            return _not_written(lost)
         except KeyboardInterrupt:
             number = interrupted[0] if interrupted else signal.SIGINT
             how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
@@ -184,7 +189,9 @@ def _run(call: Call, words: list[str]) -> int:
     try:
         with cli.make_context("pointsman", words, obj=call) as context:
             answer = cli.invoke(context)
-            return _answer(call, answer) if answer is not None else 0  # None: all was said on the way
+            code = _answer(call, answer) if answer is not None else 0  # None: all was said on the way
+            sys.stdout.flush()
+            return code
     except click.exceptions.Exit as done:  # --help, --version
         return done.exit_code
     except click.ClickException as error:
@@ -197,8 +204,6 @@ def _trouble(call: Call, error: Exception) -> int:
     if isinstance(error, Problem):
         return _problem(call.json, str(error), error.exit_code)
     if isinstance(error, OSError):
-        if _reader_is_gone():
-            return _PIPE_CLOSED
         return _problem(call.json, str(trouble_of(error)), Unreachable.exit_code)
     return _bug(call, error)  # the last net: a bug ends in a sentence, too
 
@@ -251,7 +256,6 @@ def _answer(call: Call, answer: Answer) -> int:
             click.echo(text, nl=not text.endswith("\n"))
         else:
             say(text, advises=answer.advises)
-    sys.stdout.flush()
     return answer.outcome.exit_code
 
 
@@ -297,15 +301,12 @@ def _usage(error: click.ClickException, words: list[str]) -> str:
     return f"{sentence} (see: {path} --help)"
 
 
-def _reader_is_gone() -> bool:
-    """Whether nobody reads our output any more. If so, Python must not complain of it once more at its end."""
-    try:
-        output = sys.stdout.fileno()
-        poll = select.poll()
-        poll.register(output, 0)
-        gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
-    except (OSError, ValueError):  # no file behind it
-        return False
-    if gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-    return gone
+def _not_written(lost: NotWritten) -> int:
+    """Say that the answer was lost, which nobody may take for a command that did nothing."""
+    give_up_output()
+    if lost.errno == errno.EPIPE:  # its reader had enough
+        return _PIPE_CLOSED
+    why = "it is closed" if lost.errno == errno.EBADF else lost.strerror
+    says = f"standard output could not be written ({why}): the answer is lost, and what the command did stands"
+    say(f"pointsman: {says}; pointsman status, pointsman log and pointsman pr list show what is there", err=True)
+    return Unreachable.exit_code

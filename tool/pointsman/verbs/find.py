@@ -143,6 +143,8 @@ def read_ids(request: Request) -> list[str]:
     files = [*request.files, *(STDIN for each in request.ids if each == STDIN)]
     for name in dict.fromkeys(files):
         found += _read(name)
+    if not found and files:
+        raise Problem(f"no id is in {' or '.join('standard input' if each == STDIN else each for each in files)}")
     if not any(found):
         raise Problem("name an id, or a file with one id a line: pointsman find --from FILE, or - for standard input")
     if "" in found:
