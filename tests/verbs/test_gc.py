@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -27,6 +28,7 @@ from pointsman.retention import collect, look, markers, owners
 from pointsman.retention.summary import SUMMARY
 from pointsman.state.documents import Tombstone
 from pointsman.state.objects import Oid
+from pointsman.store import file_moves
 from pointsman.store.directory import FileStore
 from pointsman.verbs import gc
 from pointsman.workspace import Workspace
@@ -1312,6 +1314,32 @@ def test_what_a_gc_had_set_aside_when_it_died_comes_back_or_goes_with_the_next(s
     retire(shop, old)
     assert collected(shop, delete=True).document["purged"] == 1
     assert trash(shop) == []
+
+
+@pytest.mark.slow
+def test_a_directory_that_refuses_deletes_has_each_blob_once_and_is_done_when_it_does_not(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = {blob(shop, data).name for data in (b"1", b"2", b"3")}
+    collected(shop, delete=True)
+    age_trash(shop, 8)
+    plain = file_moves._remove
+
+    def refuse(root: Path, key: str) -> None:
+        if key.startswith(".pointsman/trash/"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(root / key))
+        plain(root, key)
+
+    monkeypatch.setattr(file_moves, "_remove", refuse)
+    seen = set()
+    for _ in range(3):
+        with pytest.raises(Unreachable, match=r"/\.pointsman/trash/going-[0-9a-f]{16}-2030-03-09/"):
+            collected(shop, delete=True)
+        assert sorted(path.name for path in trash(shop)) == sorted(left)
+        seen.add(tuple(trash(shop)))
+    assert len(seen) == 1, "they stay where the first run set them aside"
+    monkeypatch.undo()
+    assert (collected(shop, delete=True).document["purged"], trash(shop)) == (3, [])
 
 
 @pytest.mark.slow
