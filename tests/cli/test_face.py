@@ -40,6 +40,7 @@ def shared() -> Iterator[tuple[str, str]]:
     """What an installation puts below share/ for the shell and for man: the place of each file, and its text."""
     from click.shell_completion import get_completion_class
 
+    import pointsman.cli.completion  # noqa: F401 - its classes for shells are registered
     from pointsman.cli.main import COMPLETE, cli
 
     for shell, place in (

@@ -31,7 +31,7 @@ OPTIONS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("sync", "watch"): (SECONDS, ""),
 }
 LIKE_A_TIME = {"when", "since", "until", "grace", "older_than", "wait", "verify_every", "timeout", "after", "every"}
-NEVER = ("yesterday", "-2h", "2x", "2 h", "2h30m", "1e3", "2026-13-01", "2026-02-30T00:00:00Z", "24:00", "٢h")
+NEVER = ("yesterday", "-2h", "2x", "2 h", "30min", "2h30m", "1e3", "2026-13-01", "2026-02-30T00:00:00Z", "24:00", "٢h")
 GOOD = {
     PAST: ("2h", "now", "3d", "2999-01-01", "2999-01-01T00:00:00Z", "2999-01-01 00:00+02:00"),
     FUTURE: ("2h", "3d", "90m", "2w", "2999-01-01", "2999-01-01T00:00:00Z"),
@@ -66,7 +66,7 @@ def test_a_number_of_seconds_may_have_its_unit() -> None:
     for kind in (DEADLINE, PERIOD):
         for text, seconds in (("30", 30), ("0.5", 0.5), ("30s", 30), ("5m", 300), ("2h", 7200)):
             assert kind.convert(text, None, None) == seconds
-        for text in ("", "-1", "nan", "inf", "now", "2026-03-01", *NEVER[:5], "900w"):
+        for text in ("", "-1", "nan", "inf", "now", "2026-03-01", *NEVER[:6], "900w"):
             with pytest.raises(click.BadParameter, match="such as 30, 30s or 5m"):
                 kind.convert(text, None, None)
     assert DEADLINE.convert("0", None, None) == DEADLINE.convert("0s", None, None) == 0
@@ -101,7 +101,7 @@ def test_each_takes_and_refuses_the_same_texts(
         code, said = run(text)
         assert code == 2, (text, said)
         assert said.count("\n") == 1, "one sentence"
-        assert any(form in said for form in ("2h", "24h", "12h")) or "is not a date or time" in said, (text, said)
+        assert "30m, 2h" in said or "is not a date or time" in said, (text, said)
 
 
 def test_now_is_the_moment_itself() -> None:

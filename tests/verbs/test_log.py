@@ -357,7 +357,7 @@ def test_a_length_of_time_is_ago_and_a_pattern_is_every_target_that_ever_shipped
     assert targets(until="now", most=1) == ["baker/home"]
     with pytest.raises(Problem, match="no target on main matches x"):
         targets(Pattern.parse("x*/*"))
-    with pytest.raises(Problem, match=r"--since soon is not a date or time: a time is written 2h \(ago\)"):
+    with pytest.raises(Problem, match=r"--since soon is not a date or time: a time is written 30m, 2h or 3d \(ago\)"):
         targets(since="soon")
 
 

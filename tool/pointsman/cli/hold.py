@@ -25,9 +25,7 @@ _YES = "With a pattern and --now: do not ask on a terminal."
 
 @click.command(epilog=example('pointsman hold grocer/home --until 3d --now --reason "the feed is broken"'))
 @click.argument("targets", metavar="TARGET|PATTERN|all...", nargs=-1, required=True, type=HOLDABLE)
-@click.option(
-    "--until", metavar="TIME", type=TEXT, required=True, help="When it ends by itself: 2h, 3d, a date or a time."
-)
+@click.option("--until", metavar="TIME", type=TEXT, required=True, help="When it ends: 30m, 2h, 3d, a date or a time.")
 @click.option(
     "--reason", metavar="TEXT", type=TEXT, required=True, help="Why; people whose ship is stopped will read it."
 )

@@ -36,7 +36,7 @@ _SHOWN = 2  # types
 @click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing.")
 @click.option("-y", "--yes", is_flag=True, help="With a pattern or --run and --now: do not ask on a terminal.")
 @click.option("--hold", is_flag=True, help="Also hold the targets for a day: no ships; needs --reason.")
-@click.option("--until", metavar="TIME", type=TEXT, help="When the hold ends: 2h, 3d, a date or a time.")
+@click.option("--until", metavar="TIME", type=TEXT, help="When the hold ends: 30m, 2h, 3d, a date or a time.")
 @click.option(
     "--accept",
     metavar="[TARGET:]RULE",

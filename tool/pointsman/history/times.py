@@ -21,7 +21,7 @@ from pointsman.values import Step
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?")
 _DAY = len("2026-03-01")
 _SHORTEST_COMMIT = 5  # digits: 12345d may be one
-HOW_TO_WRITE = "a time is written 2h (ago), 2026-03-01 or 2026-03-01T05:10:00Z"
+HOW_TO_WRITE = "a time is written 30m, 2h or 3d (ago), 2026-03-01 or 2026-03-01T05:10:00Z"
 _AHEAD = 3600  # seconds: clocks that somebody sets do not differ so much
 
 

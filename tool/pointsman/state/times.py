@@ -13,6 +13,7 @@ _RFC3339 = re.compile(
 
 _1970 = (date(1970, 1, 1).toordinal() - 1) * 86400  # seconds since year 1
 _DURATION = re.compile(r"(0|[1-9][0-9]{0,5})([smhdw])")
+HOW_LONG = "write a number and its unit, such as 30m, 2h, 3d or 2w"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}  # seconds
 
 Instant: TypeAlias = tuple[int, int]  # seconds since year 1 (UTC), nanoseconds

@@ -23,7 +23,7 @@ from pointsman.retention.summary import Summary, write_summary
 from pointsman.retention.trash import TRASH, put_back, read_place, slot_of
 from pointsman.state.documents import Tombstone, read_tombstone, rfc3339
 from pointsman.state.names import short
-from pointsman.state.times import duration
+from pointsman.state.times import HOW_LONG, duration
 from pointsman.store.base import Store, listed
 from pointsman.store.open import open_store
 from pointsman.values import ArtifactType, Count, TargetName, ToldFault, Version, told
@@ -130,7 +130,7 @@ def seconds(text: str) -> int:
     """The seconds of a time such as 24h; Problem for one without a unit."""
     found = duration(text, zero=True)
     if found is None:
-        raise Problem(f"--grace {text} is no time: write a number and its unit, such as 24h, 30m, 90s or 2d")
+        raise Problem(f"--grace {text} is no time: {HOW_LONG}")
     return found
 
 

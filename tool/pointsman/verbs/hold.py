@@ -31,7 +31,7 @@ from pointsman.state.message import check_value, compose
 from pointsman.state.names import NAME, Target, short
 from pointsman.state.objects import PLAIN_FILE, Entry, Oid
 from pointsman.state.paths import is_target
-from pointsman.state.times import duration
+from pointsman.state.times import HOW_LONG, duration
 from pointsman.values import CommitId, HoldTerms, PullRequest, Shape, ToldFault
 from pointsman.workspace import Workspace
 
@@ -96,7 +96,7 @@ def read_until(text: str, clock: int) -> str:
     seconds = duration(text)
     end = read_time(text) if seconds is None else -(-(clock + seconds) // _MINUTE) * _MINUTE
     if end is None:
-        raise Problem(f"--until {text} is no time: write 2h, 3d, 2026-03-01 or 2026-03-01T05:10:00Z")
+        raise Problem(f"--until {text} is no time: {HOW_LONG}, or 2026-03-01 or 2026-03-01T05:10:00Z")
     if end <= clock:
         raise Problem(f"--until {text} is past, it is {rfc3339(clock)} now: a hold ends later")
     return rfc3339(end)

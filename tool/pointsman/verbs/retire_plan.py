@@ -15,7 +15,7 @@ from pointsman.history.versions import Recorded, find_versions, recorded_of
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.message import check_value
 from pointsman.state.names import Target
-from pointsman.state.times import duration
+from pointsman.state.times import HOW_LONG, duration
 from pointsman.verbs import find
 from pointsman.workspace import Workspace
 
@@ -50,7 +50,7 @@ class Request(Struct, frozen=True, kw_only=True):
         if not self.targets and (self.older_than or self.keep):
             raise Problem("--older-than and --keep choose among the versions of targets: name these, or leave them out")
         if self.older_than and duration(self.older_than) is None:
-            raise Problem(f"--older-than {self.older_than} is no length of time: write 12h, 180d or 26w")
+            raise Problem(f"--older-than {self.older_than} is no length of time: {HOW_LONG}")
 
     @property
     def why(self) -> str:
