@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from runner import registry_answers
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "build" / "docs-site"
+PUBLISHED = "https://shop.example/pointsman/"  # as the pages of a project are, below its name
 FROM_ELSEWHERE = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"']?(?:https?:)?//", re.I)
 BLOCKS = ("h1", "h2", "h3", "ol", "ul", "li", "pre", "table", "tr")
 FORGE = MarkdownIt("commonmark").enable("table")
@@ -27,7 +29,8 @@ def blocks(html: str) -> dict[str, int]:
 def test_the_site_has_every_page_as_a_forge_shows_it_loads_nothing_from_elsewhere_and_has_no_broken_link(
     tmp_path: Path,
 ) -> None:
-    ran = subprocess.run(["make", "docs-site"], cwd=ROOT, capture_output=True, text=True, check=False)
+    at = {**os.environ, "SITE_URL": PUBLISHED}
+    ran = subprocess.run(["make", "docs-site"], cwd=ROOT, env=at, capture_output=True, text=True, check=False)
     if not (ROOT / "build" / "docs-site-venv" / "installed").exists() and not registry_answers(tmp_path):
         pytest.skip("no registry of Python packages can be reached")
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -39,7 +42,13 @@ def test_the_site_has_every_page_as_a_forge_shows_it_loads_nothing_from_elsewher
             f"{named}: MkDocs reads this page otherwise than a forge: indent what belongs to an item by four spaces, "
             "and leave a line free before and after a list or a block of code"
         )
-    assert not [str(each) for each in SITE.rglob("*.html") if FROM_ELSEWHERE.search(each.read_text())]
+    its_own = f'<link rel="canonical" href="{PUBLISHED}'
+    texts = {str(each): each.read_text().replace(its_own, "") for each in SITE.rglob("*.html")}
+    assert not [each for each, text in texts.items() if FROM_ELSEWHERE.search(text)]
+    assert f"<loc>{PUBLISHED}docs/glossary/</loc>" in (SITE / "sitemap.xml").read_text()
+    lost = re.findall('(?:href|src)="(/[^"]*)"', (SITE / "404.html").read_text())
+    assert lost
+    assert [each for each in lost if not each.startswith("/pointsman/")] == [], "a page may be looked for anywhere"
 
     # The same with what is wrong.
     tops = [each.name for each in ROOT.glob("*.md")]
