@@ -269,6 +269,7 @@ def test_a_bug_ends_in_one_sentence_and_shows_where_with_v(
     assert "s3cret" not in out + err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["http://ci:S3CRET@127.0.0.1:9/x/y.git", "http://S3CRET@127.0.0.1:9/x.git"])
 def test_no_command_prints_the_credentials_of_a_remote(run: Run, shop: str, url: str) -> None:
     subprocess.run(["git", "-C", shop, "remote", "add", "origin", url], check=True)
@@ -319,6 +320,7 @@ def test_a_repository_without_settings_is_a_problem(run: Run, tmp_path: Path) ->
     assert "pointsman init" in err
 
 
+@pytest.mark.slow
 def test_without_git_it_says_so(shop: str, tmp_path: Path) -> None:
     ran = process("-C", shop, "pr", "list", env={**os.environ, "PATH": str(tmp_path), "PYTHONPATH": _package_root()})
     assert ran.returncode == 2
@@ -333,6 +335,7 @@ def _package_root() -> str:
 # interrupts, pipes, encodings
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_with_130_and_no_traceback(shop: str) -> None:
     program = (
         "import os, signal, sys; from pointsman.verbs import pr; from pointsman.cli import main\n"
@@ -431,6 +434,7 @@ def test_hash_knows_the_types_of_the_manifest_repository_around_it(
 # the loop
 
 
+@pytest.mark.slow
 def test_publish_says_what_to_do_next_and_does_it(run: Run, shop: str) -> None:
     code, out, err = run("-C", shop, "publish", str(STAGING), "--window", DAY_1)
     assert code == 0, err
@@ -456,6 +460,7 @@ def test_v_says_what_is_being_done_on_stderr(run: Run, shop: str) -> None:
     assert "read 5 artifacts" in err
 
 
+@pytest.mark.slow
 def test_notes_go_to_stderr_and_leave_the_document_alone(run: Run, shop: str) -> None:
     toml = Path(shop) / "pointsman.toml"
     toml.write_text(toml.read_text() + "# mine\n")
@@ -466,6 +471,7 @@ def test_notes_go_to_stderr_and_leave_the_document_alone(run: Run, shop: str) ->
     assert toml.read_text().endswith("# mine\n")
 
 
+@pytest.mark.slow
 def test_a_refusal_names_every_fault_and_says_that_nothing_was_written(run: Run, shop: str) -> None:
     assert run("-C", shop, "publish", str(STAGING), "--window", DAY_2, "--merge")[0] == 0
     before = state(shop)

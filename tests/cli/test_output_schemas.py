@@ -50,6 +50,7 @@ def test_there_is_a_schema_for_each_command_and_for_each_kind_of_trouble() -> No
     assert files == names(cli) | {"approve-list", "hold-many", "pr-merge-many", "problem", "refused", "release-many"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", sorted(SCHEMAS.iterdir()), ids=lambda file: str(file.name).partition(".")[0])
 def test_every_schema_is_one_and_bites(file: Path) -> None:
     schema = json.loads(file.read_text("utf-8"))
@@ -144,6 +145,7 @@ def test_every_document_of_the_whole_loop_fits_its_schema(say: Callable[..., Any
     assert kinds == {"ship", "restore", "record", "hold", "release"}
 
 
+@pytest.mark.slow
 def test_faults_of_a_check_fit_its_schema(say: Callable[..., Any], tmp_path: Path) -> None:
     shop = ("-C", str(tmp_path / "shop"))
     say("init", "init", str(tmp_path / "shop"))
@@ -176,6 +178,7 @@ def test_a_finding_and_what_is_retired_of_it_fit_their_schemas(say: Callable[...
     assert {each["outcome"] for each in targets} == {"opened", "refused"}
 
 
+@pytest.mark.slow
 def test_what_gc_tells_fits_its_schema(say: Callable[..., Any], tmp_path: Path) -> None:
     shop = ("-C", str(tmp_path / "shop"))
     say("init", "init", str(tmp_path / "shop"))

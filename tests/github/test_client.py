@@ -162,6 +162,7 @@ def test_a_list_is_read_to_its_end_and_one_without_an_end_is_not(
         list(client.pages(path))
 
 
+@pytest.mark.slow
 def test_a_run_does_not_wait_for_ever_and_says_when_to_come_again(hub: Hub, client: Client, clock: Clock) -> None:
     hub.rule = lambda method, path: "limited"
     with pytest.raises(Unreachable, match=r"longer than this run waits .*run it again after 08:01:\d\d UTC"):

@@ -224,6 +224,7 @@ def test_a_long_review_is_cut_to_what_github_takes(forge: tuple[GitHub, Opened],
     assert len(hub.pulls[1]["title"]) == 256
 
 
+@pytest.mark.slow
 def test_auto_merge_that_is_off_is_said_with_where_to_turn_it_on(forge: tuple[GitHub, Opened], hub: Hub) -> None:
     adapter, opened = forge
     hub.settings["allow_auto_merge"] = False

@@ -63,6 +63,7 @@ def test_a_bundle_that_cannot_be_used_is_named_with_its_variable(
         bucket("https://127.0.0.1:1").read("x")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["http_proxy", "ALL_PROXY"])
 def test_a_proxy_that_is_dead_is_named_with_its_variable_and_without_its_password(
     monkeypatch: pytest.MonkeyPatch, variable: str

@@ -131,6 +131,7 @@ def test_a_server_that_is_away_is_told_and_asked_once() -> None:
             verdict(prometheus, of)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["silent", "a byte a moment"])
 def test_an_answer_that_does_not_end_is_not_waited_for(server: Server, kind: str) -> None:
     def answer(to: BaseHTTPRequestHandler) -> None:

@@ -35,7 +35,7 @@ def test_what_ssh_says_of_an_origin_is_told_not_only_that_git_could_not_read(
     monkeypatch.setenv("GIT_SSH_COMMAND", shlex.quote(str(ssh)))
     assert main(["-C", "git@forge.example:recsys/manifests.git", "status"]) == 3
     said = capsys.readouterr().err
-    assert ": b; c; Host-key-changed; fatal: Could not read from remote repository." in said
+    assert ": b; c; Host-key-changed; fatal: Could not read from remote repository" in said
     assert len(said.splitlines()) == 1
 
 

@@ -179,6 +179,7 @@ def test_running_it_again_finishes_and_goes_no_further_back(shop: Shop) -> None:
     assert (shop.serving, below(shop, claim_key(GROCER)).read_bytes()) == (second, claim)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signed, name", [(False, "Ann Ops"), (False, "Ben"), (True, "Ben")])
 def test_a_claim_that_holds_nothing_is_signed_by_whoever_runs_it_again_with_a_key(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, signed: bool, name: str
@@ -462,6 +463,7 @@ def test_an_unsigned_claim_of_the_command_is_healed(shop: Shop) -> None:
     assert outcome_of(shop.sync()) == "healed"
 
 
+@pytest.mark.slow
 def test_main_decides_as_soon_as_it_has_what_the_claim_did_not_know(shop: Shop) -> None:
     break_it(shop)
     claim = below(shop, claim_key(GROCER)).read_bytes()
@@ -549,6 +551,7 @@ def test_status_audit_and_gc_see_an_open_claim(shop: Shop) -> None:
 # main gets it
 
 
+@pytest.mark.slow
 def test_ratify_makes_main_what_is_served_and_ends_the_claim(shop: Shop) -> None:
     second = manifests(shop)[1]
     break_it(shop)

@@ -276,6 +276,7 @@ def test_in_a_fresh_clone_git_walks_for_the_named_target_and_the_second_log_read
     assert read == [0, commits, commits]
 
 
+@pytest.mark.slow
 def test_the_same_history_is_told_with_and_without_the_filters_of_a_commit_graph(
     dated: tuple[Shop, list[str]],
 ) -> None:

@@ -183,6 +183,7 @@ def without_record(shop: Shop) -> str:
     return "ship/baker/home/0"
 
 
+@pytest.mark.slow
 def test_one_that_cannot_be_rebuilt_stops_no_other(shop: Shop) -> None:
     pull = of_cooc(shop)
     merged_popularity(shop)

@@ -102,6 +102,7 @@ def later(path: Path, into: Path) -> Path:
     return into / f"{document['artifact_type']}.json"
 
 
+@pytest.mark.slow
 def test_a_swap_of_segments_a_window_that_goes_back_and_an_exchanged_catalogue_are_stopped(
     shop: Shop, tmp_path: Path
 ) -> None:

@@ -89,6 +89,7 @@ def test_entered_and_left_are_mirrored_when_the_two_sides_are_swapped(shop: Shop
     assert [row["id"] for row in there["top"]] == [row["id"] for row in back["was_top"]]
 
 
+@pytest.mark.slow
 def test_what_stops_a_ship_and_what_it_accepts_is_said_first(shop: Shop) -> None:
     shop.publish(day=3, accept=("items-drop",), reason="clearance")
     document = reviewed(shop)
@@ -129,6 +130,7 @@ def test_a_restore_says_what_it_undoes_and_what_is_lost(shop: Shop) -> None:
         assert form == "short" or "lost" in text
 
 
+@pytest.mark.slow
 def test_the_undo_that_is_named_puts_back_the_very_bytes(
     shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -321,6 +323,7 @@ def test_records_alone_are_said_to_change_no_manifest(shop: Shop, tmp_path: Path
         assert form == "short" or "1 record" in text
 
 
+@pytest.mark.slow
 def test_nothing_to_review_is_a_sentence(shop: Shop) -> None:
     with pytest.raises(Problem, match="nothing to review"):
         reviewed(shop, None)

@@ -64,6 +64,7 @@ def away(shop: RingShop, ring: str) -> None:
     (shop.root / ring).symlink_to(shop.root / ring)
 
 
+@pytest.mark.slow
 def test_the_first_ship_of_a_target_is_in_every_ring_at_once(shop: RingShop) -> None:
     assert shop.serves("canary") == shop.serves("prod") == shop.manifest
     for ring in ("canary", "prod"):
@@ -72,6 +73,7 @@ def test_the_first_ship_of_a_target_is_in_every_ring_at_once(shop: RingShop) -> 
         assert [each["commit"] for each in given["given"]] == [shop.main]
 
 
+@pytest.mark.slow
 def test_an_older_state_that_no_claim_holds_gives_way_in_every_ring_at_once(shop: RingShop) -> None:
     first, second = shop.manifest, ship(shop, 11)
     shop.pass_over()
@@ -154,6 +156,7 @@ def test_a_ring_that_cannot_be_reached_stops_no_other_and_a_restore_does_not_wai
     assert shop.serves("prod") == shop.manifest
 
 
+@pytest.mark.slow
 def test_what_a_killed_sync_did_not_write_down_is_counted_from_the_next_pass(
     shop: RingShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +221,7 @@ def test_a_watch_gives_a_ring_what_is_due_though_main_and_serving_are_as_they_we
     assert shop.serves("prod") == second
 
 
+@pytest.mark.slow
 def test_a_ring_gets_nothing_whose_blob_is_missing(shop: RingShop) -> None:
     first = shop.manifest
     ship(shop, 11)
@@ -246,6 +250,7 @@ def test_if_no_ring_can_be_reached_that_is_a_problem(shop: RingShop) -> None:
         shop.pass_over()
 
 
+@pytest.mark.slow
 def test_status_tells_what_each_ring_has_and_waits_for(shop: RingShop) -> None:
     versions = shop.look().value.targets[0].current
     first, second = shop.main, ship(shop, 11)
@@ -339,6 +344,7 @@ def test_gc_leaves_what_a_ring_may_still_be_given(shop: RingShop) -> None:
         assert waiting(shop.workspace(repo).gate, settings, repo.refresh()) == set()
 
 
+@pytest.mark.slow
 def test_at_tells_what_a_ring_had_at_a_time(shop: RingShop) -> None:
     first = shop.main
     ship(shop, 11)

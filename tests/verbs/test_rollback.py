@@ -224,6 +224,7 @@ def test_a_pattern_is_every_target_that_it_matches(shop: Shop) -> None:
     assert bytes_of(shop, BOOKS) == bytes_of(shop, BOOKS, first(shop, BOOKS))
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_what_would_change_and_changes_nothing(shop: Shop) -> None:
     before = shop.everything()
     done = now(shop, BOOKSHOP, dry_run=True)
@@ -280,6 +281,7 @@ def test_a_partial_clone_fetches_what_it_needs_together(tmp_path: Path) -> None:
 # one type
 
 
+@pytest.mark.slow
 def test_one_type_goes_back_and_the_others_stay(shop: Shop) -> None:
     was, old = versions(shop, GROCER), versions(shop, GROCER, first(shop, GROCER))
     later = int(time.time()) + 60  # than the last ship, so that it would build other bytes
@@ -334,6 +336,7 @@ def drop(shop: Shop, slot: str) -> None:
         publish.publish(Workspace(repo), request)
 
 
+@pytest.mark.slow
 def test_a_type_that_was_dropped_comes_back_though_the_target_once_had_none(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "late")
     ship(shop, 1, GROCER, run=RUNS[1], only="popularity")
@@ -506,6 +509,7 @@ def test_a_hold_rides_in_the_pull_request_too_and_a_longer_one_stays(shop: Shop)
 # what is wrongly asked
 
 
+@pytest.mark.slow
 def test_what_is_wrongly_asked_is_one_sentence_with_what_was_meant(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:

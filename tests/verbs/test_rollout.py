@@ -82,6 +82,7 @@ def shop(tmp_path: Path, server: Metrics) -> Rolling:
     return made
 
 
+@pytest.mark.slow
 def test_an_ordinary_day_reaches_prod_after_its_time_and_a_pass_of_its_check(shop: Rolling) -> None:
     first = shop.serves("prod")
     assert first is not None
@@ -118,6 +119,7 @@ def test_a_pass_that_is_too_old_lets_nothing_go_on(shop: Rolling) -> None:
     assert shop.prod(shop.roll(check=False))["waits_for"] == "check"
 
 
+@pytest.mark.slow
 def test_a_bad_day_is_stopped_on_main_and_a_newer_one_starts_anew(shop: Rolling) -> None:
     first, bad = shop.serves("prod"), shop.day(2)
     shop.metrics.always(0.4)

@@ -248,6 +248,7 @@ def test_instances_of_a_place_are_bounded_and_so_is_what_is_read_of_them(
     assert fleet.counts() == (0, 3, 3)
 
 
+@pytest.mark.slow
 def test_of_several_places_the_one_where_the_instances_read_is_named(tmp_path: Path) -> None:
     place = '[[serving]]\nname = "{0}"\nmanifest = "file://{1}/{0}/{{tenant}}/{{surface}}/manifest.json"\n'
     shop = Shop(tmp_path, place.format("us", tmp_path) + place.format("eu", tmp_path))

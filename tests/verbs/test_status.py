@@ -142,6 +142,7 @@ def test_who_merged_and_the_run_that_shipped_are_told(shop: Shop) -> None:
     assert shipped["committer"] == shipped["by"]
 
 
+@pytest.mark.slow
 def test_patterns_name_targets_of_main_and_of_serving_and_each_is_shown_once(shop: Shop) -> None:
     def names(*named: Target | Pattern) -> list[str]:
         return [each["target"] for each in looked(shop, *named).document["targets"]]

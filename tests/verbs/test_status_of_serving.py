@@ -85,6 +85,7 @@ def test_a_pointer_in_the_form_of_recsys_pipelines_is_read_and_its_difference_to
     assert "  it cannot be read as a manifest: v is not 1" in sync_command.render(kept)
 
 
+@pytest.mark.slow
 def test_what_to_do_about_a_pointer_by_hand_depends_on_what_main_ever_had(shop: Shop, tmp_path: Path) -> None:
     shop.sync()
     pointer = shop.store / "registry" / "current" / "grocer" / "home" / "manifest.json"

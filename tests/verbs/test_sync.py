@@ -53,6 +53,7 @@ def fence(shop: Shop) -> Path:
     return shop.store / "registry" / "current" / SYNCED
 
 
+@pytest.mark.slow
 def test_what_is_merged_is_mirrored_byte_for_byte_and_then_unchanged(shop: Shop) -> None:
     assert outcomes(shop.sync()) == {"grocer/home": "written"}
     assert shop.serving == shop.manifest
@@ -86,6 +87,7 @@ def test_a_pointer_edited_by_hand_is_healed_or_kept_as_asked(shop: Shop) -> None
     assert shop.serving == shop.manifest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tenant", ["schemas", "Registry", "..x"])
 def test_what_is_no_target_stops_none_that_is(shop: Shop, tenant: str) -> None:
     shop.pull()
@@ -115,6 +117,7 @@ def test_a_pointer_that_is_only_behind_is_written_not_healed(shop: Shop, tmp_pat
     assert outcomes(shop.sync(heal=False)) == {"grocer/home": "written"}
 
 
+@pytest.mark.slow
 def test_a_main_that_was_rewritten_stops_sync_until_it_is_accepted(shop: Shop, tmp_path: Path) -> None:
     shop.sync()
     shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)
@@ -129,6 +132,7 @@ def test_a_main_that_was_rewritten_stops_sync_until_it_is_accepted(shop: Shop, t
     assert shop.serving == shop.manifest
 
 
+@pytest.mark.slow
 def test_what_is_no_file_in_the_place_of_one_pointer_stops_that_target_alone(shop: Shop, tmp_path: Path) -> None:
     """It does not block sync, does not end it in 4 for ever, and is said until somebody takes it away."""
     shop.publish(STAGING / "bookshop" / "home", merge=True)
@@ -152,6 +156,7 @@ def test_a_fence_that_cannot_be_read_is_said_and_nothing_changes(shop: Shop) -> 
         shop.sync()
 
 
+@pytest.mark.slow
 def test_one_target_that_may_not_be_served_keeps_its_pointer_and_the_others_go_on(shop: Shop, tmp_path: Path) -> None:
     shop.sync()
     served = shop.serving
@@ -219,6 +224,7 @@ def test_a_target_gone_from_main_keeps_its_pointer_until_it_is_pruned(shop: Shop
     assert shop.serving is None
 
 
+@pytest.mark.slow
 def test_a_removal_that_broke_a_rule_takes_no_pointer_away(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)
     shop.sync()
@@ -259,6 +265,7 @@ def test_settings_that_move_serving_during_a_sync_are_followed(
     assert moved
 
 
+@pytest.mark.slow
 def test_main_that_moves_during_a_sync_is_looked_at_again(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

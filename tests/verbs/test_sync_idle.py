@@ -71,6 +71,7 @@ def pointer(shop: Shop, surface: str = "home") -> Path:
     return shop.store / "registry" / "current" / "grocer" / surface / "manifest.json"
 
 
+@pytest.mark.slow
 def test_an_idle_pass_is_one_look_at_main_and_no_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     with watching(shop) as watch:
         before = watch.sync().document

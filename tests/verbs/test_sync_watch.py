@@ -62,6 +62,7 @@ def watched(shop: Shop, seen: Seen, orders: Orders = Orders(), where: Path | Non
     return seen.passes
 
 
+@pytest.mark.slow
 def test_it_follows_ships_heals_edits_and_goes_on_after_the_origin_was_away(shop: Shop, tmp_path: Path) -> None:
     away = shop.origin.with_name("away.git")
     seen = Seen(
@@ -84,6 +85,7 @@ def test_what_no_heal_keeps_is_reported_at_each_pass(shop: Shop) -> None:
     assert pointer(shop).read_text() == "{}"
 
 
+@pytest.mark.slow
 def test_a_rewritten_main_is_refused_at_each_pass_and_serving_stays(shop: Shop, tmp_path: Path) -> None:
     def rewrite() -> None:
         shop.pull()

@@ -95,6 +95,7 @@ def test_a_hold_on_all_says_what_goes_on_of_any_target_and_one_by_one_its_own(sh
     assert [[each["commit"] for each in target["goes_on"]] for target in many.document["targets"]] == [[second]]
 
 
+@pytest.mark.slow
 def test_a_hold_stands_where_a_ring_cannot_be_read_and_says_what_is_not_known(
     shop: RingShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +118,7 @@ def test_a_hold_stands_where_a_ring_cannot_be_read_and_says_what_is_not_known(
     )
 
 
+@pytest.mark.slow
 def test_what_the_next_sync_gives_the_first_ring_is_due_and_a_later_one_keeps_what_it_was_given(shop: RingShop) -> None:
     first, given = shop.main, rings(shop)[1]["given_at"]
     second = ship(shop, 11)
@@ -151,6 +153,7 @@ def test_a_target_that_nobody_knows_is_wrong_usage_and_the_nearest_is_named(shop
     assert rolled(shop, GROCER).exit_code == 0, "main had it"
 
 
+@pytest.mark.slow
 def test_sync_and_status_agree_that_a_ring_waits_for_no_restore_whose_bytes_it_has(shop: RingShop) -> None:
     first = shop.manifest
     shop.publish(popularity(shop.root / "p11.json", 11), merge=True, accept=("not-soaked",), reason="at once")
@@ -166,6 +169,7 @@ def test_sync_and_status_agree_that_a_ring_waits_for_no_restore_whose_bytes_it_h
     assert (shop.serves("prod") == second, rings(shop)[1]["due"]) == (True, None)
 
 
+@pytest.mark.slow
 def test_status_tells_the_versions_of_a_ring_that_main_does_not_have(shop: RingShop) -> None:
     before = shop.look().document["targets"][0]
     ship(shop, 11)

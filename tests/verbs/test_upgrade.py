@@ -177,6 +177,7 @@ def test_files_of_the_first_commit_that_are_somebodys_own_are_never_deleted(tmp_
     assert not place.outcomes().keys() & own.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lock, says",
     [
@@ -195,6 +196,7 @@ def test_a_lock_that_cannot_be_used_stops_it(tmp_path: Path, lock: bytes, says: 
     assert git(place.origin, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
 
 
+@pytest.mark.slow
 def test_what_goes_back_goes_on_with_tables_that_a_newer_version_wrote(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
