@@ -133,8 +133,8 @@ class ForgeSuite:
     def test_what_a_person_closed_and_opens_again_is_told_once(self, ground: Ground) -> None:
         opened = ground.opened()
         assert opened.reopens == "", "nobody closed one before"
-        for _ in range(2):
-            ground.forge.close(opened, "too few items", unwanted=True)
+        for because in ("too few items", "whoever comes second"):
+            ground.forge.close(opened, because, unwanted=True)
         ground.repo.refresh()
         again = ground.opened()
         shown = ground.shown(opened)

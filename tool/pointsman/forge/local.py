@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterable, Sequence
 
-from pointsman.errors import NotAllowed, Problem, one_line
+from pointsman.errors import MovedFirst, NotAllowed, Problem, one_line
 from pointsman.forge.base import Opened, Page, Setting
 from pointsman.repo.moves import Move
 from pointsman.repo.origin import CLOSED, MAIN, PULL_BRANCHES
@@ -71,7 +71,7 @@ class LocalForge:
         ref = f"{CLOSED}{opened.branch}"
         try:
             repo.move([*moves, Move(ref, said, repo.closed.get(ref))])
-        except NotAllowed:  # an origin that takes no such refs
+        except (NotAllowed, MovedFirst):  # an origin that takes no such refs, or somebody else has closed or merged it
             repo.move(moves)
 
     def merge(self, opened: Opened, main: Oid, message: str, author: str) -> Oid:
