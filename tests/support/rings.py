@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from shop import GROCER, Shop, popularity
+from shop import GROCER, Kept, Shop, popularity
 
 from pointsman.outcome import Outcome
 from pointsman.repo.open import open_repository
@@ -70,4 +70,12 @@ def shipped(root: Path) -> RingShop:
     shop = RingShop(root)
     shop.publish(popularity(root / "p1.json", 10), merge=True)
     shop.pass_over()
+    return shop
+
+
+def at_start(kept: Kept) -> RingShop:
+    """What a module keeps, as it was made, with the clock at `START`."""
+    shop = kept.fresh()
+    assert isinstance(shop, RingShop)
+    shop.now = START
     return shop

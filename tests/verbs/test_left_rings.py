@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from rings import START, RingShop, rings_of, shipped
+from rings import START, RingShop, at_start, rings_of, shipped
 from shop import GROCER, Kept
 
 from pointsman.cli import sync as sync_words
@@ -28,10 +28,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 @pytest.fixture
 def shop(kept: Kept) -> RingShop:
-    shop = kept.fresh()
-    assert isinstance(shop, RingShop)
-    shop.now = START
-    return shop
+    return at_start(kept)
 
 
 def files(shop: RingShop, ring: str) -> set[str]:

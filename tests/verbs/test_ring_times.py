@@ -7,7 +7,7 @@ import io
 from typing import Any
 
 import pytest
-from rings import HOUR, START, RingShop, rings_of, shipped
+from rings import HOUR, START, RingShop, at_start, rings_of, shipped
 from shop import GROCER, Kept, git, popularity
 
 from pointsman.cli import log as log_words
@@ -27,10 +27,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 @pytest.fixture
 def shop(kept: Kept) -> RingShop:
-    shop = kept.fresh()
-    assert isinstance(shop, RingShop)
-    shop.now = START
-    return shop
+    return at_start(kept)
 
 
 def ship(shop: RingShop, items: int, **more: Any) -> None:

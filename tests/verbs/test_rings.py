@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rings import HOUR, START, RingShop, shipped
+from rings import HOUR, RingShop, at_start, shipped
 from shop import GROCER, Kept, git, popularity
 
 from pointsman.cli import at as at_words
@@ -36,10 +36,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 @pytest.fixture
 def shop(kept: Kept) -> RingShop:
-    shop = kept.fresh()
-    assert isinstance(shop, RingShop)
-    shop.now = START
-    return shop
+    return at_start(kept)
 
 
 def ship(shop: RingShop, items: int) -> bytes:
