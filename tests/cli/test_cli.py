@@ -137,10 +137,26 @@ def test_help_imports_no_git_no_schemas_and_no_verb() -> None:
         "pointsman.cli.console",
         "pointsman.cli.main",
         "pointsman.errors",
+        "pointsman.patterns",
         "pointsman.state",
         "pointsman.state.suggest",
         "pointsman.streams",
     }
+
+
+def test_the_modules_of_a_command_compile_no_pattern_while_they_are_loaded() -> None:
+    program = """if True:
+        import re, sys
+        made, compiled = [], re.compile
+        def note(*args, **more):
+            made.append(sys._getframe(1).f_globals["__name__"])
+            return compiled(*args, **more)
+        re.compile = note
+        from pointsman.cli.main import main
+        import pointsman.verbs.gc, pointsman.verbs.publish, pointsman.verbs.rollback, pointsman.verbs.sync
+        print(*sorted({name for name in made if name.startswith("pointsman")}))
+    """
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).split() == []
 
 
 def test_the_list_of_commands_says_of_each_what_its_own_help_says_first() -> None:

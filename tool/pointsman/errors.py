@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from unicodedata import category
 
+from pointsman.patterns import pattern
+
 # RFC 3986, 3.2.1: what stands before the last "@" of an authority.
-_USER_INFO = re.compile(r"(https?://)[^/\s\"'<>]*@", re.IGNORECASE)
-_PASSWORD = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^/\s\"'<>:@]*):[^/\s\"'<>]*@")
+_USER_INFO = pattern(r"(https?://)[^/\s\"'<>]*@", re.IGNORECASE)
+_PASSWORD = pattern(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^/\s\"'<>:@]*):[^/\s\"'<>]*@")
 _SHOWN_OF_A_BUG = 300  # characters
 # Printable by their category and not seen all the same (Unicode, Default_Ignorable_Code_Point).
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
+_UNSEEN = pattern("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -14,6 +14,7 @@ from pointsman.errors import Problem
 from pointsman.guardrails.limits import Limit
 from pointsman.guardrails.policy import Policy, read_policy
 from pointsman.guardrails.table import DEFAULTS
+from pointsman.patterns import pattern
 from pointsman.state.check import Check
 from pointsman.state.check_settings import read_checks
 from pointsman.state.demands import EvidenceDemand, read_approvals, read_audit, read_demands
@@ -60,7 +61,7 @@ KEYS = tuple(f"{table}.{key}" for table, keys in KNOWN.items() for key in keys)
 _MOST_BYTES = 1_000_000
 _MOST_PARTS = 64
 _LONGEST_KEPT = 100_000  # days, or ships
-_LONG_KEY = re.compile(rb"(?:[\w\"'-]{1,99}[ \t]*\.[ \t]*){%d}" % _MOST_PARTS)  # tomllib needs time by their square
+_LONG_KEY = pattern(rb"(?:[\w\"'-]{1,99}[ \t]*\.[ \t]*){%d}" % _MOST_PARTS)  # tomllib needs time by their square
 FORGES = ("local", "github", "gitlab", "gitea", "forgejo")  # forge.open describes each
 _LOCAL = "local"  # the forge where only commands merge, and nothing is merged by itself
 

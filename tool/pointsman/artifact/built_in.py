@@ -7,7 +7,6 @@ others: those with a fault, and those with a spelling that structs lose. So this
 from __future__ import annotations
 
 import gc
-import re
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Annotated, TypeAlias
@@ -17,6 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from pointsman.artifact import go_json
 from pointsman.artifact.decoders import decoder
+from pointsman.patterns import pattern
 
 Id = Annotated[str, Meta(min_length=1)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -119,10 +119,10 @@ class _Head(Struct, gc=False):
     artifact_type: str
 
 
-_go_head = re.compile(rb'\s*\{\s*"v"\s*:\s*[0-9]+\s*,\s*"artifact_type"\s*:\s*"([^"\\]*)"')
-_minus_zero = re.compile(rb":[ \t\r\n]*-0[ \t\r\n,}]")
-_escaped_quote = re.compile(rb'\\["\\]')
-_small_score = re.compile(rb'"score":([0-9])(?:\.([0-9]+))?\Z')
+_go_head = pattern(rb'\s*\{\s*"v"\s*:\s*[0-9]+\s*,\s*"artifact_type"\s*:\s*"([^"\\]*)"')
+_minus_zero = pattern(rb":[ \t\r\n]*-0[ \t\r\n,}]")
+_escaped_quote = pattern(rb'\\["\\]')
+_small_score = pattern(rb'"score":([0-9])(?:\.([0-9]+))?\Z')
 
 # A string has no unescaped quote inside, so these bytes come only after a score.
 _after_a_score = (b'},{"item_id"', b'}]},{"user_id"', b'}]}],"build"')

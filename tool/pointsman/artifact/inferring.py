@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,9 +10,10 @@ from msgspec import Struct, field
 from pointsman.artifact.drafts import LATEST
 from pointsman.artifact.exact import ENVELOPE
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 from pointsman.state.strict_json import MAX_DEPTH
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IDENTIFIER = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOST_MEMBERS = 10  # of one kind, before they are taken for the keys of a map
 _NAMES = {str: "string", bool: "boolean", type(None): "null", list: "array", dict: "object"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -13,6 +12,7 @@ from pointsman.artifact.built_in import LAYOUTS, Document
 from pointsman.artifact.exact import Claims
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem
+from pointsman.patterns import pattern
 from pointsman.state import strict_json
 from pointsman.state.names import is_name
 from pointsman.state.strict_json import shown
@@ -20,7 +20,7 @@ from pointsman.state.suggest import did_you_mean
 from pointsman.state.times import rfc3339_instant
 
 _LONGEST_NAME = 64  # characters of a type that are compared with the names of those there are
-_control = re.compile("[\x00-\x1f\x7f-\x9f]")
+_control = pattern("[\x00-\x1f\x7f-\x9f]")
 _limit_names = tuple(f"max_{name}_{what}" for name, layout in LAYOUTS.items() for what in layout.counted)
 
 

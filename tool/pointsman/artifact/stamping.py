@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
+from pointsman.patterns import pattern
+
+_TOKEN = pattern(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
 
 
 def with_build(data: bytes, build: Mapping[str, object]) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from pointsman.artifact.exact import ENVELOPE, Refusal, double, integer, kind, s
 from pointsman.artifact.own_content import Own, every_id, own_content, own_summary
 from pointsman.artifact.schema_places import MOST_INSIDE, MOST_WORK, Place, Places, TooMuch
 from pointsman.errors import Fault
+from pointsman.patterns import pattern
 from pointsman.state import strict_json
 from pointsman.state.names import BUILT_IN_TYPES, is_name
 from pointsman.state.strict_json import MAX_DEPTH, TOO_DEEP, Trail, place, shown
@@ -34,7 +34,7 @@ _PATTERN_BYTES = 1_000_000  # of one regular expression when it is compiled
 _MOST_PATTERNS = 100_000  # characters of all regular expressions of a schema
 _MOST_TOLD = 1000  # faults by the schema of the draft
 _MOST_FAULTS = 20  # of one schema in a message
-_LOOKS_AROUND = re.compile(r"\(\?<?[=!]|\\[1-9]|\\k<")
+_LOOKS_AROUND = pattern(r"\(\?<?[=!]|\\[1-9]|\\k<")
 _VALIDATORS = {
     4: "Draft4Validator",
     6: "Draft6Validator",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 from pointsman.state.times import duration
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 else:
     _ParamType = click.ParamType
 
-_DIGITS = re.compile(r"[0-9a-f]{4,64}")
+_DIGITS = pattern(r"[0-9a-f]{4,64}")
 _EVERY = ": '*/*' is all of them"
 _DIGITS_ARE = "4 to 64 hex digits, in lower case"
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_NUMBER = pattern(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _LONGEST = 366 * 86400  # seconds
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = pattern(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class _Named(_ParamType):

@@ -9,9 +9,10 @@ import re
 from urllib.parse import urlsplit
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-_SCP = re.compile(r"(?:[^@/]+@)?(?P<host>[^:/]+):(?P<path>/?[^:]+)")
+_SCP = pattern(r"(?:[^@/]+@)?(?P<host>[^:/]+):(?P<path>/?[^:]+)")
 
 
 def checked(url: str, variable: str) -> str:

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 
 # Which identity the job of each workflow of ours logs in with. One that is not here does not reach the store.
 _IDENTITIES = {
     **dict.fromkeys(("audit", "check", "drift", "refresh", "revert", "site"), "READER"),
     **dict.fromkeys(("gc", "publish", "rollback", "rollout", "ship", "ship-version"), "WRITER"),
 }
-_WORKFLOW = re.compile(r"\.github/workflows/([a-z-]+)\.yml")
+_WORKFLOW = pattern(r"\.github/workflows/([a-z-]+)\.yml")
 _INSTALL = "        run: bash .github/install.sh\n"
 _PERMISSION = "      id-token: write # the cloud asks who this is\n"
 # A change from a fork gets no ID token: it is judged without the store, so that no ship of a fork passes.

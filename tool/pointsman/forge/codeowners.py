@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from pointsman.patterns import pattern
+
 CODEOWNERS_PATHS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # the first one that exists is used
 GITLAB_PATHS = ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
-_SECTION = re.compile(r"(\^?)\[([^\]]+)\](?:\[\d+\])?(.*)")
-_COMMENT = re.compile(r"(?:^|\s)#.*")
+_SECTION = pattern(r"(\^?)\[([^\]]+)\](?:\[\d+\])?(.*)")
+_COMMENT = pattern(r"(?:^|\s)#.*")
 
 
 class CodeOwners:

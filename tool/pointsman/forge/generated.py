@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -14,6 +13,7 @@ from pointsman import __version__
 from pointsman.errors import Fault, Problem
 from pointsman.forge.cloud import CLOUDS, with_login
 from pointsman.forge.open import KINDS
+from pointsman.patterns import pattern
 from pointsman.settings import SETTINGS_PATH
 from pointsman.state import strict_json
 from pointsman.state.objects import Oid, object_id
@@ -60,8 +60,8 @@ _EXTRA_FILES = {  # whose file under templates/ is called otherwise
     ".gitea/workflows/rollout.yml": "rollout/gitea.yml",
     ".forgejo/workflows/rollout.yml": "rollout/gitea.yml",
 }
-_VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){0,3}[0-9A-Za-z.+-]{0,40}")
-_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_VERSION = pattern(r"\d{1,6}(\.\d{1,6}){0,3}[0-9A-Za-z.+-]{0,40}")
+_ID = pattern(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class Lock(Struct, frozen=True):

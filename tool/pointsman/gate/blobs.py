@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from pointsman.guardrails.comparison import Likeness
 from pointsman.guardrails.guardrail import Compares
 from pointsman.guardrails.limits import is_on, number
 from pointsman.guardrails.table import GUARDRAILS
+from pointsman.patterns import pattern
 from pointsman.rules.evidence import Blob, Checkpoint, Document, Kind, TargetChange
 from pointsman.settings import Settings
 from pointsman.state.documents import Record
@@ -28,7 +28,7 @@ from pointsman.store.parallel import ask_all
 if TYPE_CHECKING:
     from pointsman.artifact.user_type import UserType
 
-_BLOB_KEY = re.compile(rf"{NAME}/{NAME}/{NAME}/{VERSION}\.json")
+_BLOB_KEY = pattern(rf"{NAME}/{NAME}/{NAME}/{VERSION}\.json")
 
 
 class Blobs:

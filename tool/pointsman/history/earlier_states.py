@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ from pointsman.gate.lineage import Lineage, Step
 from pointsman.history.targets import current_targets
 from pointsman.history.times import CommitTimes
 from pointsman.history.versions import alike
+from pointsman.patterns import pattern
 from pointsman.repo.snapshot import Snapshot, versions_in
 from pointsman.state.message import parse
 from pointsman.state.names import Target, short
@@ -22,7 +22,7 @@ from pointsman.state.objects import Commit, Entry, Oid
 from pointsman.state.paths import path_kind, target_of
 from pointsman.state.suggest import ask, did_you_mean
 
-_HEX = re.compile(r"[0-9a-f]{7,64}")
+_HEX = pattern(r"[0-9a-f]{7,64}")
 _COMMIT_DIGITS = 40
 _NAMES_SHOWN = 3
 

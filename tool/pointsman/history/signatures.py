@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import re
 import subprocess
 import tempfile
 import time
@@ -23,13 +22,14 @@ from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.gate.documents import Documents
+from pointsman.patterns import pattern
 from pointsman.repo.snapshot import Snapshot
 from pointsman.settings import SETTINGS_PATH, Settings
 from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind
 
 _SSH, _ENDS = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
-_SIGNER = re.compile(r'\S.*\s(sk-)?(ssh|ecdsa)-[\w@.-]+\s+"?AAAA[A-Za-z0-9+/]+={0,3}(\s.*)?')
+_SIGNER = pattern(r'\S.*\s(sk-)?(ssh|ecdsa)-[\w@.-]+\s+"?AAAA[A-Za-z0-9+/]+={0,3}(\s.*)?')
 _REPORTED_KINDS = ("manifest", "hold")
 _SECONDS = 60  # for one question to ssh-keygen
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 from pointsman.repo.repository import Repository
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import short
@@ -18,7 +19,7 @@ from pointsman.state.objects import Commit, Oid
 from pointsman.state.times import duration
 from pointsman.values import Step
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?")
+_TIME = pattern(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?")
 _DAY = len("2026-03-01")
 _SHORTEST_COMMIT = 5  # digits: 12345d may be one
 HOW_TO_WRITE = "a time is written 30m, 2h or 3d (ago), 2026-03-01 or 2026-03-01T05:10:00Z"

@@ -9,7 +9,6 @@ paths, and is read once.
 from __future__ import annotations
 
 import os
-import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -19,17 +18,18 @@ from msgspec import Struct, field
 
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.files import NoPlainFile, TooLong, open_file, read_file, read_upto, why
+from pointsman.patterns import pattern
 from pointsman.state.names import Target, is_version, short
 from pointsman.state.paths import is_target
 from pointsman.state.suggest import did_you_mean
 
-_WINDOW = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")
+_WINDOW = pattern(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")
 UNREADABLE = "unreadable"  # the rule that a file breaks which cannot be read
 TIMES_LARGER = 16  # than its canonical payload may a file be
 _LONGEST_POINTER = 1024  # bytes of a current.version
 _NAMES = 3  # of windows that are asked for
 _LONGEST_BEGINNING = 2048  # bytes of an artifact
-_BEGINNING = re.compile(rb'"tenant":\s*"([ -!#-\[\]-~]*)",\s*"surface":\s*"([ -!#-\[\]-~]*)"')
+_BEGINNING = pattern(rb'"tenant":\s*"([ -!#-\[\]-~]*)",\s*"surface":\s*"([ -!#-\[\]-~]*)"')
 
 
 class Staged(Struct, frozen=True):

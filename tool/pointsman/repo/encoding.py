@@ -12,11 +12,12 @@ from typing import IO
 
 from msgspec.structs import replace
 
+from pointsman.patterns import pattern
 from pointsman.state.objects import PLAIN_FILE, TREE, Change, Commit, Entry, Oid
 
 # Encodings in which a byte below 128 means what it means in UTF-8. In others (UTF-7, EBCDIC, UTF-16, ISO-2022) a line
 # could hide from whoever reads the bytes, or appear for git alone.
-_LIKE_ASCII = re.compile(rb"iso-?8859-(?:1[0-6]|[1-9])|latin-?1|(?:windows-|cp)125[0-8]", re.IGNORECASE)
+_LIKE_ASCII = pattern(rb"iso-?8859-(?:1[0-6]|[1-9])|latin-?1|(?:windows-|cp)125[0-8]", re.IGNORECASE)
 _NOBODY = "(no name)"  # who is told where a commit names nobody
 _LAST_SECOND = 253402300799  # of the year 9999, seconds since 1970: no calendar of ours goes further
 # What `commits_of` reads. git has turned the last three into UTF-8, if it could.
@@ -58,7 +59,7 @@ def parse_tree(content: bytes, size: int) -> dict[str, Entry] | None:
 
 
 # Names and emails from which git takes nothing away.
-_PLAIN = re.compile(r"[^\x00- .,:;<>\"\\'](?:[^\x00-\x1f\x7f<>]*[^\x00- .,:;<>\"\\'])?")
+_PLAIN = pattern(r"[^\x00- .,:;<>\"\\'](?:[^\x00-\x1f\x7f<>]*[^\x00- .,:;<>\"\\'])?")
 _DATES = ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE")
 
 

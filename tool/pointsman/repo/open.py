@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 from pointsman.repo.git import Git
 from pointsman.repo.object_reader import Ran
 from pointsman.repo.repository import Repository
 
 # A remote's URL → a function that returns the environment with the credentials for git; None if none are needed.
 Credentials = Callable[[str | None], Callable[[], Mapping[str, str]] | None]
-_REMOTE_URL = re.compile(r"remote\..+\.url", re.DOTALL)
+_REMOTE_URL = pattern(r"remote\..+\.url", re.DOTALL)
 # The last of these fails where there is no worktree: then git has told the others.
 _WHERE = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository", "--show-toplevel")
-_FOUND = re.compile(r"(?P<git_dir>.+)\n(true|false)\n((?P<top>.+)\n)?", re.DOTALL)
+_FOUND = pattern(r"(?P<git_dir>.+)\n(true|false)\n((?P<top>.+)\n)?", re.DOTALL)
 _ORIGIN = '[remote "origin"]\n\turl = {}\n\tpromisor = true\n\tpartialclonefilter = blob:none\n'
 _BARE = "safe.bareRepository"  # a git setting that can forbid bare repositories that are not named explicitly
 

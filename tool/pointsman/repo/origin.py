@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pointsman.errors import MovedFirst, NotAllowed, OriginAway, Problem, Unreachable
+from pointsman.patterns import pattern
 from pointsman.repo.git import Git
 from pointsman.repo.moves import Move, existing_directories, rest_of, sync_objects, sync_refs
 from pointsman.repo.object_reader import Ran, said
@@ -37,10 +38,10 @@ _HEADS = "refs/heads/"
 _FETCH_TRIES = 8
 _MOST_OF_REFS = 1 << 26  # bytes: half a million branches
 # What git says of a ref that it could not move. Whatever else is "[remote rejected]" the origin does not allow.
-_FAILED = re.compile(r"unpack|failed to|cannot |missing|unable|atomic|checked out|shallow|transaction|error")
+_FAILED = pattern(r"unpack|failed to|cannot |missing|unable|atomic|checked out|shallow|transaction|error")
 # What is left of "unexpected line: 'filter blob:none'", which the server keeps to itself over HTTP.
-_REFUSES_FILTER = re.compile(r"expected 'packfile'|'filter |filtering capability|hung up unexpectedly")
-_LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
+_REFUSES_FILTER = pattern(r"expected 'packfile'|'filter |filtering capability|hung up unexpectedly")
+_LOCK = pattern(r"Unable to create '([^']+\.lock)': File exists")
 
 
 class Origin:

@@ -17,6 +17,7 @@ from importlib.util import find_spec, module_from_spec
 from typing import TYPE_CHECKING
 
 from pointsman.errors import Problem, Unreachable
+from pointsman.patterns import pattern
 from pointsman.repo.object_reader import Ran, pause_for_interrupt
 from pointsman.repo.pipes import TooMuch, end, exchange
 
@@ -28,7 +29,7 @@ OLDEST_GIT = (2, 38)
 _VERSION_SECONDS = 5.0
 
 # Variables of git that stay: who commits, and how a remote is reached. The others could name another repository.
-_KEPT = re.compile(
+_KEPT = pattern(
     r"GIT_((AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)|SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|SSL_\w+|HTTP_\w+|PROXY_\w+"
     r"|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|PARAMETERS|KEY_\d+|VALUE_\d+))"
 )

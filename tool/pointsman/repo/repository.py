@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 from pointsman.repo.encoding import encode_commit, encode_tree
 from pointsman.repo.git import Git
 from pointsman.repo.history import TRUE, History
@@ -24,8 +25,8 @@ from pointsman.timeouts import remote_timeout
 _TRACKED = "refs/remotes/origin/"
 _HEADS = "refs/heads/"
 _DEEPEST = 200  # directories of one path
-_AUTHOR = re.compile(r"(.*[^\x00- .,:;<>\"\\'].*) <(.*)>", re.DOTALL)  # git takes no name of those characters alone
-_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # always an id, even if a branch has such a name
+_AUTHOR = pattern(r"(.*[^\x00- .,:;<>\"\\'].*) <(.*)>", re.DOTALL)  # git takes no name of those characters alone
+_ID = pattern(r"[0-9a-f]{40}|[0-9a-f]{64}")  # always an id, even if a branch has such a name
 
 
 class Repository(History):

@@ -22,10 +22,11 @@ from typing import Protocol
 from msgspec import Struct
 
 from pointsman.errors import MovedFirst, Unreachable
+from pointsman.patterns import pattern
 from pointsman.state.objects import Oid
 
 TICKETS = "refs/pointsman/landing/"
-_TICKET = re.compile(re.escape(TICKETS) + r"([0-9]{1,12})-([0-9]{1,4})-[0-9a-f]{1,40}")
+_TICKET = pattern(re.escape(TICKETS) + r"([0-9]{1,12})-([0-9]{1,4})-[0-9a-f]{1,40}")
 _PATIENCE = 5  # seconds that others wait for an owner of whom nothing is known
 _LONGEST_PATIENCE = 300
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.05, 5.0  # seconds between two looks at the line

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointsman.errors import lines
+from pointsman.patterns import pattern
 from pointsman.report.words import shown
 
 if TYPE_CHECKING:
     from jinja2 import Template
     from markupsafe import Markup
 
-_URL = re.compile(r"(https?://[^\s<>\"'`\\]*[^\s<>\"'`\\.,;:!?)\]])")
-_COMMIT = re.compile(r"[0-9a-f]{12,64}")
-_WEB = re.compile(r"https?://[^\s\"'<>\\]+")
+_URL = pattern(r"(https?://[^\s<>\"'`\\]*[^\s<>\"'`\\.,;:!?)\]])")
+_COMMIT = pattern(r"[0-9a-f]{12,64}")
+_WEB = pattern(r"https?://[^\s\"'<>\\]+")
 _TEMPLATES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "templates")
 
 

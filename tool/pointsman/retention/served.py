@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
+from msgspec import Struct, field
+
 from pointsman.gate.gate import Gate
+from pointsman.patterns import pattern
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.claims import open_claims
 from pointsman.serving.drift import is_manifest
@@ -26,7 +27,7 @@ from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 
-_HEX = re.compile("[0-9A-Fa-f]{64}")
+_HEX = pattern("[0-9A-Fa-f]{64}")
 _PIPELINES = "registry/current"  # below the blobs: where recsys-pipelines keeps its pointers if nobody says otherwise
 
 
@@ -46,8 +47,7 @@ def places(settings: Settings) -> Iterator[Place]:
         yield Place("", template, settings.access)
 
 
-@dataclass
-class Served:
+class Served(Struct):
     """What serving named when it was looked at last."""
 
     _known: dict[str, tuple[str | None, frozenset[str]]] = field(default_factory=dict)  # URL → tag, what it names

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 
+from msgspec import Struct, field
+
+from pointsman.patterns import pattern
 from pointsman.progress import Progress
 from pointsman.retention.recorded import LIVE, Recorded, State
 from pointsman.retention.stored import Blobs
@@ -16,14 +18,13 @@ from pointsman.store.base import Listed, Page, Store
 
 _OURS = ".pointsman/"
 # What recsys-pipelines writes beside the blobs: a record keeps its version, a pointer is read with those of serving.
-_PIPELINES = re.compile(rf"registry/(?:records/{NAME}/{NAME}/{NAME}/({VERSION})\.json|current/.*)", re.DOTALL)
+_PIPELINES = pattern(rf"registry/(?:records/{NAME}/{NAME}/{NAME}/({VERSION})\.json|current/.*)", re.DOTALL)
 _HEX = b"0123456789abcdef"
 _FIXED = ((0, "/"), (65, "."), (66, "j"), (67, "s"), (68, "o"), (69, "n"))  # of those characters
 _NAME = 70  # characters of a blob's key after its directory
 
 
-@dataclass
-class Survey:
+class Survey(Struct):
     """Counts and sizes of what there is. `orphans` and `retired` may go as far as main tells, and are old enough."""
 
     listed: int = 0  # blobs

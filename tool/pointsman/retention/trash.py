@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 
 from pointsman.errors import Blocked
 from pointsman.gate.blobs import Blobs
+from pointsman.patterns import pattern
 from pointsman.progress import SILENCE, Progress
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Blob
@@ -25,9 +26,9 @@ from pointsman.store.base import MOST_OF_A_BLOB, Store
 from pointsman.store.open import open_store
 
 TRASH = ".pointsman/trash/"
-_KEY = re.compile(rf"({NAME})/({NAME})/({NAME})/({VERSION})\.json")
+_KEY = pattern(rf"({NAME})/({NAME})/({NAME})/({VERSION})\.json")
 _GOING = "going-"
-_PLACE = re.compile(rf"{re.escape(TRASH)}(?:(\d{{4}}-\d\d-\d\d)|{_GOING}[^/]+)/(.+)", re.DOTALL)
+_PLACE = pattern(rf"{re.escape(TRASH)}(?:(\d{{4}}-\d\d-\d\d)|{_GOING}[^/]+)/(.+)", re.DOTALL)
 _DAY = 86400
 Slot = tuple[Target, str, str]  # target, type, version
 

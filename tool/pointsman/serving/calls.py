@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import select
 import shlex
 import signal
@@ -19,6 +18,7 @@ from typing import Any
 
 from pointsman import __version__
 from pointsman.errors import Problem, one_line, without_secrets
+from pointsman.patterns import pattern
 from pointsman.state.names import NAME
 from pointsman.web import Line, Unfinished, trouble
 
@@ -35,7 +35,7 @@ _POLL_SECONDS = 0.05
 _CHUNK = 1 << 16  # bytes of the stderr of a command
 _CHARACTERS_SHOWN = 200  # of the stderr of a command, or of the reason that a server gives
 _SECRET_CHARACTERS = 6  # a word of a header with so many may be a credential
-_HEADER = re.compile(rf"(?:\[(?P<tenant>{NAME})\]\s*)?(?P<name>[A-Za-z0-9-]+)\s*:(?P<value>.*)")
+_HEADER = pattern(rf"(?:\[(?P<tenant>{NAME})\]\s*)?(?P<name>[A-Za-z0-9-]+)\s*:(?P<value>.*)")
 
 
 class Calls:

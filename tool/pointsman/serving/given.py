@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 
 from pointsman.errors import MovedFirst, Problem
+from pointsman.patterns import pattern
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
@@ -23,7 +23,7 @@ GIVING = ".pointsman/giving.json"  # beside the pointers, as long as a pass writ
 _MOST = 256  # states of a target
 _MOST_SOAKED = 64  # of those that no ring has to wait for any more
 _TRIES = 8
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_COMMIT = pattern(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 def given_states(store: Store, ring: str, target: Target) -> dict[Oid, int]:

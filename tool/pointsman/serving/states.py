@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
 from pointsman.gate.lineage import Lineage, Step
+from pointsman.patterns import pattern
 from pointsman.state.documents import Manifest, read_manifest, rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Oid
@@ -21,7 +21,7 @@ from pointsman.state.strict_json import read
 from pointsman.store.base import Store
 
 _LEAST, _MOST = 2, 100  # states of a target, whatever [retention] keep_ships says
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_COMMIT = pattern(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 class State(Struct, frozen=True):

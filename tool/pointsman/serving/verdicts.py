@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +15,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from pointsman.errors import MovedFirst
+from pointsman.patterns import pattern
 from pointsman.state.check import Check
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target, is_name
@@ -27,7 +27,7 @@ from pointsman.store.base import Store
 
 _MOST = 256  # verdicts of a target
 _TRIES = 8
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_COMMIT = pattern(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 @dataclass(frozen=True, slots=True)

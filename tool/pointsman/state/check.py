@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 from pointsman.state.names import Target
 
-_TOKENS = re.compile(
+_TOKENS = pattern(
     r"""(?P<comment>\#[^\n]*)
     |(?P<text>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`)
     |\[\s*(?P<range>[0-9a-z.]+)\s*(?P<sub>:\s*[0-9a-z.]*\s*)?\]
@@ -18,9 +19,9 @@ _TOKENS = re.compile(
     |(?P<at>@)""",
     re.VERBOSE | re.IGNORECASE,
 )
-_PLACEHOLDER = re.compile(r"\{(tenant|surface|ring)\}")
-_EQUALS = re.compile(r"(?<![=<>!~])!?=\s*\Z")
-_LENGTH = re.compile(r"([0-9]+)(ms|s|m|h|d|w|y)")
+_PLACEHOLDER = pattern(r"\{(tenant|surface|ring)\}")
+_EQUALS = pattern(r"(?<![=<>!~])!?=\s*\Z")
+_LENGTH = pattern(r"([0-9]+)(ms|s|m|h|d|w|y)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 _POINTS = 60  # that one answer has, less one
 

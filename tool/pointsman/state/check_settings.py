@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pointsman.errors import Problem, without_secrets
+from pointsman.patterns import pattern
 from pointsman.state.check import Check, check_query, placeholders_of
 from pointsman.state.names import is_name
 from pointsman.state.suggest import did_you_mean
@@ -15,7 +16,7 @@ from pointsman.state.times import duration
 _KEYS = ("prometheus", "query", "below", "above", "for", "valid", "on_failure")
 _MOST_OF_A_QUERY = 10_000  # characters
 _MOST = 1e300  # of a limit
-_URL = re.compile(r"https?://[^/@\s?#]+(/[^@\s?#]*)?")
+_URL = pattern(r"https?://[^/@\s?#]+(/[^@\s?#]*)?")
 
 
 def read_checks(tables: Mapping[str, Any], where: str) -> dict[str, Check]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from pointsman.patterns import pattern
 from pointsman.state.names import VERSION, Target, is_name, is_version
 from pointsman.state.objects import Oid
 from pointsman.state.strict_json import read
@@ -22,7 +23,7 @@ NAMESPACE = "pointsman-claim"  # of its SSH signature
 LIFE = 24 * 3600  # seconds
 SKEW = 300  # seconds that the clock of whoever signs may be ahead
 _MOST_BYTES = 1 << 17
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_COMMIT = pattern(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _UNIX = 62135596800  # seconds from year 1 to 1970
 
 

@@ -9,13 +9,14 @@ from typing import Any
 from msgspec import Struct, field
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 from pointsman.state.names import is_name
 from pointsman.state.suggest import did_you_mean
 from pointsman.state.times import duration
 
 _MOST_APPROVALS = 100
 _KEYS = ("types", "signers", "where", "max_age")
-_SIGNER = re.compile(r"[^\s\",*?!\x00-\x1f\x7f-\x9f]+")
+_SIGNER = pattern(r"[^\s\",*?!\x00-\x1f\x7f-\x9f]+")
 
 
 class EvidenceDemand(Struct, frozen=True):

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import os
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -17,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pointsman.errors import Fault
+from pointsman.patterns import pattern
 from pointsman.state import strict_json
 from pointsman.state.names import Target
 from pointsman.state.statement import Statement, read_statement
@@ -28,8 +28,8 @@ HOLD_ON_ALL = "holds/all.json"
 _MOST_FAULTS = 20  # of one document
 _LONGEST = 300  # characters of what is wrong with it
 _LATEST_UPDATE = "9999-12-31"
-_APPROVED = re.compile(r"(?:[A-Z][A-Za-z-]+: [^\x00-\x1f\x7f-\x9f\u2028\u2029]+\n)+")
-_VERSION_IN_URI = re.compile(r"/([0-9a-f]{64})\.json\Z")
+_APPROVED = pattern(r"(?:[A-Z][A-Za-z-]+: [^\x00-\x1f\x7f-\x9f\u2028\u2029]+\n)+")
+_VERSION_IN_URI = pattern(r"/([0-9a-f]{64})\.json\Z")
 
 
 class Manifest(Struct, frozen=True):

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct, field
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 from pointsman.state.names import Target, is_name, is_version
 from pointsman.state.times import unix
 
@@ -27,7 +27,7 @@ MOST = 1 << 16  # bytes of a line
 FIELDS = {
     "instance": "", "line": "", "time": "ts", "message": "msg", "tenant": "tenant", "surface": "surface", "hash": "hash"
 }  # fmt: skip
-_FROM_KUBECTL = re.compile(rb"\[pod/([A-Za-z0-9.-]{1,253})/[A-Za-z0-9.-]{1,253}\] ")  # kubectl logs --prefix
+_FROM_KUBECTL = pattern(rb"\[pod/([A-Za-z0-9.-]{1,253})/[A-Za-z0-9.-]{1,253}\] ")  # kubectl logs --prefix
 _LATEST = 1e11  # seconds since 1970; a larger number has a smaller unit
 
 

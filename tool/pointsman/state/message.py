@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 from pointsman.state.names import NAME, VERSION, Target, short
 
 _T = rf"(?P<target>{NAME}/{NAME})"
@@ -37,15 +38,13 @@ _LINES = {
     "run": rf"Run: (?P<value>{_TEXT})",
     "reason": rf"Reason: (?P<value>{_TEXT})",
 }
-_EXACT = {kind: re.compile(line) for kind, line in _LINES.items()}
+_EXACT = {kind: pattern(line) for kind, line in _LINES.items()}
 _KINDS = {line.partition(":")[0]: kind for kind, line in _LINES.items()}
-_RUN = re.compile(r"https?://(?P<user>[^/?#@]*@)?[^\s/?#@:]+(:\d+)?([/?#]\S*)?", re.IGNORECASE)
-_CONTROL = re.compile(f"[{_CONTROLS}]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_RUN = pattern(r"https?://(?P<user>[^/?#@]*@)?[^\s/?#@:]+(:\d+)?([/?#]\S*)?", re.IGNORECASE)
+_CONTROL = pattern(f"[{_CONTROLS}]")
+_SURROGATE = pattern("[\ud800-\udfff]")
 _ENDS_IN_TEXT = ("accept", "broke_glass", "run", "reason")
-_BEGINNING = re.compile(
-    rf"(?:^|\s)({'|'.join(_KINDS)}):(?=\s|$)"
-)  # what a wrapped value must not bring to a line's front
+_BEGINNING = pattern(rf"(?:^|\s)({'|'.join(_KINDS)}):(?=\s|$)")  # what a wrapped value must not bring to a line's front
 _WIDTH = 72  # columns: where forges and people wrap messages
 _MOST_PIECES = 8  # of one wrapped line: a word each, and a word that is cut
 _MOST_PIECES_OF_TEXT = 64

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from msgspec import Struct
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 VERSION = r"[0-9a-f]{64}"
 
-_name = re.compile(NAME)
-_version = re.compile(VERSION)
-_pattern = re.compile(r"[A-Za-z0-9._*?-]+")
+_name = pattern(NAME)
+_version = pattern(VERSION)
+_pattern = pattern(r"[A-Za-z0-9._*?-]+")
 
 BUILT_IN_TYPES = ("popularity", "cooc", "implicit", "content_sim", "session_seq")
 

@@ -17,14 +17,15 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from pointsman.errors import Fault
+from pointsman.patterns import pattern
 from pointsman.state.documents import version_in
 from pointsman.state.names import Target
 from pointsman.state.other_forms import recognised
 from pointsman.state.strict_json import shown
 from pointsman.state.times import rfc3339_instant
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_TIME = re.compile(
+_SURROGATES = pattern("[\ud800-\udfff]")
+_TIME = pattern(
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})T(?P<hour>[0-9]{1,2})(?P<rest>:[0-9]{2}:[0-9]{2})([.,][0-9]+)?"
     r"(Z|[+-](?P<ahead>[0-9]{2}):(?P<minutes>[0-9]{2}))"
 )

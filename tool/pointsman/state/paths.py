@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import re
 import unicodedata
 from collections.abc import Iterator
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 from pointsman.state.documents import HOLD_ON_ALL
 from pointsman.state.names import Target, is_name, is_version
 
@@ -17,8 +17,8 @@ SIGNED = ("evidence", "approval")  # kinds of paths that hold a signed file
 DOCUMENTS = ("manifest", "record", "tombstone", "hold", *SIGNED)  # kinds of paths that hold a state document
 
 
-_EVIDENCE = re.compile(r"evidence\.[0-9a-f]{12}\.json")
-_APPROVAL = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{16}\.json")
+_EVIDENCE = pattern(r"evidence\.[0-9a-f]{12}\.json")
+_APPROVAL = pattern(r"[0-9a-f]{64}\.[0-9a-f]{16}\.json")
 
 
 def path_kind(path: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -17,6 +16,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from pointsman.errors import Fault
+from pointsman.patterns import pattern
 from pointsman.state.other_forms import recognised
 
 MAX_DEPTH = 64
@@ -28,9 +28,9 @@ TOO_DEEP = f"lists and objects nest deeper than {MAX_DEPTH} levels; flatten the 
 # The path to a value, innermost step last: (((), "items"), 3). Cheap to carry; it becomes text only in a fault.
 Trail: TypeAlias = tuple[()] | tuple["Trail", str | int]
 
-_plain_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_surrogate_escape = re.compile(r"\\u[dD][89a-fA-F]")
-_lone_surrogate = re.compile("[\ud800-\udfff]")
+_plain_name = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
+_surrogate_escape = pattern(r"\\u[dD][89a-fA-F]")
+_lone_surrogate = pattern("[\ud800-\udfff]")
 
 
 class MinusZero(int):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import TypeAlias
 
-_RFC3339 = re.compile(
+from pointsman.patterns import pattern
+
+_RFC3339 = pattern(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
     r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
 )
 
 _1970 = (date(1970, 1, 1).toordinal() - 1) * 86400  # seconds since year 1
-_DURATION = re.compile(r"(0|[1-9][0-9]{0,5})([smhdw])")
+_DURATION = pattern(r"(0|[1-9][0-9]{0,5})([smhdw])")
 HOW_LONG = "write a number and its unit, such as 30m, 2h, 3d or 2w"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}  # seconds
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+from pointsman.patterns import pattern
+
+_BARE_KEY = pattern(r"[A-Za-z0-9_-]+")
 _LONGEST = 200  # lines of one statement
 _MOST_LINES = 20_000  # of a file
 

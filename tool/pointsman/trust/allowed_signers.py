@@ -15,14 +15,16 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from pointsman.patterns import pattern
+
 _MOST_BYTES = 1 << 20
 _NAME = r"[^\s\",*?!#\x00-\x1f\x7f-\x9f][^\s\",*?!\x00-\x1f\x7f-\x9f]*"  # of one person: no pattern, no list
 _OPTION = r"[A-Za-z-]+(?:=\"[^\"\\]*\")?"
-_LINE = re.compile(
+_LINE = pattern(
     rf"(?P<names>{_NAME}(?:,{_NAME})*)[ \t]+(?P<options>{_OPTION}(?:,{_OPTION})*)[ \t]+"
     r"(?P<type>(?:sk-)?(?:ssh|ecdsa)-[a-z0-9.@-]+)[ \t]+(?P<key>[A-Za-z0-9+/]+={0,2})(?:[ \t].*)?"
 )
-_TIME = re.compile(r"\d{8}(?:\d{4}(?:\d\d)?)?Z?")
+_TIME = pattern(r"\d{8}(?:\d{4}(?:\d\d)?)?Z?")
 _FORMS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 

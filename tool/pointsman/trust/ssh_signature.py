@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 
 from msgspec import Struct
 
-_ARMOR = re.compile(
+from pointsman.patterns import pattern
+
+_ARMOR = pattern(
     r"-----BEGIN SSH SIGNATURE-----\n((?:[A-Za-z0-9+/]{1,76}={0,2}\n){1,200})-----END SSH SIGNATURE-----\n"
 )
-_TYPE = re.compile(rb"(?:sk-)?(?:ssh|ecdsa)-[a-z0-9.@-]{1,60}")
+_TYPE = pattern(rb"(?:sk-)?(?:ssh|ecdsa)-[a-z0-9.@-]{1,60}")
 MOST_BYTES = 16384  # of an armored signature; one by RSA with 16,384 bits has 5,700
 
 

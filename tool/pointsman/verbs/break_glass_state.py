@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 
 from pointsman.errors import Problem
 from pointsman.history.times import read_time
+from pointsman.patterns import pattern
 from pointsman.serving.states import State
 from pointsman.state.claim import Claim
 from pointsman.state.documents import Manifest
 from pointsman.state.names import Target, short
 from pointsman.store.base import Held
 
-_HEX = re.compile(r"[0-9a-f]{7,64}")
+_HEX = pattern(r"[0-9a-f]{7,64}")
 
 
 def choose(target: Target, states: Sequence[State], held: Held | None, to: str | None, claim: Claim | None) -> State:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -23,13 +22,14 @@ from msgspec import Struct
 import pointsman
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
+from pointsman.patterns import pattern
 from pointsman.repo.process import require_git
 from pointsman.state.store_url import Access, split_url
 from pointsman.store.open import open_store
 from pointsman.values import Sha256
 
 DAYS = ("2026-03-01_2026-03-02", "2026-03-02_2026-03-03", "2026-03-03_2026-03-04")
-_IDENTITY = re.compile(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL)")
+_IDENTITY = pattern(r"GIT_(AUTHOR|COMMITTER)_(NAME|EMAIL)")
 _NOBODY = {"NAME": "On-call engineer", "EMAIL": "on-call@example.com"}
 _POINTER = "registry/current/grocer/home/manifest.json"
 _PATIENCE = 120.0  # seconds for what takes a few

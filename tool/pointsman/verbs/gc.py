@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Annotated, Literal, overload
@@ -13,6 +12,7 @@ from pointsman.errors import Fault as Broken
 from pointsman.errors import Problem, Refused
 from pointsman.gate.unmounted import require_mounted
 from pointsman.outcome import Outcome
+from pointsman.patterns import pattern
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention import owners
 from pointsman.retention.collect import Collector, Orders, Run, Unfinished
@@ -29,7 +29,7 @@ from pointsman.store.open import open_store
 from pointsman.values import ArtifactType, Count, TargetName, ToldFault, Version, told
 from pointsman.workspace import Workspace
 
-_DIGITS = re.compile(r"[0-9a-f]{4,64}")
+_DIGITS = pattern(r"[0-9a-f]{4,64}")
 _SHOWN = 3
 Left = Annotated[Literal[True] | None, "with --delete: this run did not take it"]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,11 +16,12 @@ from typing import Any
 
 from pointsman.errors import Problem
 from pointsman.files import read_file, write_new
+from pointsman.patterns import pattern
 from pointsman.state.names import NAME
 
 _NAMED = ".pointsman-site.json"
 _MOST = 64_000_000  # bytes of that file: 200,000 targets
-_PAGE = re.compile(rf"(?:index|audit|targets-[0-9]{{1,4}})\.html|targets/{NAME}/{NAME}\.html")
+_PAGE = pattern(rf"(?:index|audit|targets-[0-9]{{1,4}})\.html|targets/{NAME}/{NAME}\.html")
 
 
 class SiteFiles:

@@ -17,6 +17,7 @@ from pointsman.errors import Problem
 from pointsman.forge.cloud import cloud_in
 from pointsman.forge.generated import EXTRAS, FIRST_MESSAGE, LOCK_PATH, TOOL, Lock, extras_among, generated, read_lock
 from pointsman.outcome import Outcome
+from pointsman.patterns import pattern
 from pointsman.repo.moves import Move
 from pointsman.repo.origin import UPGRADE_BRANCHES
 from pointsman.repo.repository import Repository
@@ -30,7 +31,7 @@ from pointsman.workspace import Workspace
 _INSTEAD = "workflows are among its files: push as one who may change them"
 _VERSION_FILE = f"{TOOL}__init__.py"
 _SHIP_FILE = ".github/workflows/ship.yml"
-_VERSION = re.compile(rb'^__version__ = "([0-9][0-9A-Za-z.+-]{0,40})"$', re.MULTILINE)
+_VERSION = pattern(rb'^__version__ = "([0-9][0-9A-Za-z.+-]{0,40})"$', re.MULTILINE)
 _LONGEST = 2000  # lines of a file that are compared
 
 Outcomes = Literal["replaced", "added", "deleted", "kept"]

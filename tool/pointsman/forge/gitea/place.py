@@ -7,7 +7,6 @@ stays on the machine.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -16,8 +15,9 @@ from msgspec import Struct
 from pointsman.forge.address import LOOPBACK, checked, path_on
 from pointsman.forge.credentials import git_environment, token_in
 from pointsman.forge.gitea.brand import Brand
+from pointsman.patterns import pattern
 
-_NAMED = re.compile(r"/?(?P<owner>[A-Za-z0-9._-]+)/(?P<name>[A-Za-z0-9._-]+?)(\.git)?/?")
+_NAMED = pattern(r"/?(?P<owner>[A-Za-z0-9._-]+)/(?P<name>[A-Za-z0-9._-]+?)(\.git)?/?")
 
 
 class Place(Struct, frozen=True):

@@ -7,7 +7,6 @@ gitlab.com. A URL may have a path: an instance below https://host/gitlab has its
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, urlsplit
 
@@ -15,11 +14,12 @@ from msgspec import Struct
 
 from pointsman.forge import credentials
 from pointsman.forge.address import checked, path_on
+from pointsman.patterns import pattern
 
 TOKEN = "GITLAB_TOKEN"
 _JOB_TOKEN = "CI_JOB_TOKEN"
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
-_PATH = re.compile(rf"{_NAME}(?:/{_NAME})+")
+_PATH = pattern(rf"{_NAME}(?:/{_NAME})+")
 
 
 class Place(Struct, frozen=True):

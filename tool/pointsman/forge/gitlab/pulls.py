@@ -47,6 +47,7 @@ from pointsman.forge.gitlab.setup import protection
 from pointsman.forge.gitlab.sight import Sight
 from pointsman.forge.http import Denied
 from pointsman.forge.writes import Comments, look_then_act, title_within
+from pointsman.patterns import pattern
 from pointsman.repo.moves import Move
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES
 from pointsman.repo.repository import Repository
@@ -55,7 +56,7 @@ from pointsman.state.objects import Oid
 _TITLE_LIMIT = 255
 _LABEL_LIMIT = 255
 _FEW = 5  # branches; up to so many are asked for one by one
-_QUICK_ACTION = re.compile(r"^(\s*)/(?=[a-z])", re.MULTILINE)
+_QUICK_ACTION = pattern(r"^(\s*)/(?=[a-z])", re.MULTILINE)
 
 
 def open_gitlab(repo: Repository) -> GitLab:
