@@ -40,10 +40,8 @@ class Workspace:
     def gate(self) -> Gate:
         """The gate of the repository."""
         from pointsman.gate.gate import Gate
-        from pointsman.rules.table import RULES
 
-        rules = RULES if self.rules is None else self.rules
-        return Gate(self.repo, offline=self.offline, rules=rules, now=lambda: self.clock().timestamp())
+        return Gate(self.repo, offline=self.offline, rules=self.rules, now=lambda: self.clock().timestamp())
 
     @cached_property
     def forge(self) -> Forge:

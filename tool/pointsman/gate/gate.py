@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -25,15 +26,15 @@ from pointsman.gate.target_change import TargetChanges, inherited
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rules.evidence import Attested, Blob, Checkpoint, Consent, Evidence, Kind
-from pointsman.rules.rule import Rule
-from pointsman.rules.table import BY_NAME, RULES, judge
-from pointsman.rules.table import notes as notes_of
 from pointsman.settings import Settings
 from pointsman.state.documents import Manifest
 from pointsman.state.message import Message, parse
 from pointsman.state.names import Target, short
 from pointsman.state.objects import Change, Commit, Entry, Oid, object_id
 from pointsman.state.paths import path_kind, target_of
+
+if TYPE_CHECKING:
+    from pointsman.rules.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Verdict:
 
 
 class Gate:
-    """Judges changes of one repository by `rules`. `offline`: do not ask the store. `now`: seconds since 1970.
+    """Judges changes of one repository by `rules` (None: all), `offline` without the store. `now`: seconds since 1970.
 
     `contents` reads what guardrails compare. It keeps what it found, so several gates can share one.
     """
@@ -57,7 +58,7 @@ class Gate:
         repo: Repository,
         *,
         offline: bool = False,
-        rules: Sequence[Rule] = RULES,
+        rules: Sequence[Rule] | None = None,
         contents: Contents | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -213,7 +214,7 @@ class Gate:
             for target, manifest in manifests.items()
         ]
         checkpoint = Checkpoint.TREE if hashed else Checkpoint.SYNC
-        return tuple(judge(Evidence(checkpoint, settings, (), changes, blobs), self._rules))
+        return tuple(_judged(Evidence(checkpoint, settings, (), changes, blobs), self._rules))
 
     def judge_commit(self, tip: Oid, commit: Commit, unsigned: Mapping[str, str] | None = None) -> Verdict:
         """Judge all changes of one commit in the history of `tip`, against its first parent.
@@ -228,7 +229,7 @@ class Gate:
 
     def faults_of_rewrite(self, checkpoint: Checkpoint, lost: Mapping[str, Oid]) -> tuple[Fault, ...]:
         """The faults of a main that no longer descends from commits that were seen on it (`lost`: who → commit)."""
-        return tuple(judge(Evidence(checkpoint, Settings(""), lost=lost), self._rules))
+        return tuple(_judged(Evidence(checkpoint, Settings(""), lost=lost), self._rules))
 
     # the past
 
@@ -281,19 +282,19 @@ class Gate:
             attested=attested,
         )
         accepts = _accepts(evidence, step.message)
-        return tuple(fault for fault in judge(evidence, self._rules) if _accepted(fault, accepts) is None)
+        return tuple(fault for fault in _judged(evidence, self._rules) if _accepted(fault, accepts) is None)
 
     def _verdict(self, evidence: Evidence, message: Message, *, notes: bool = True) -> Verdict:
         stopping: list[Fault] = []
         accepted: list[tuple[Fault, str]] = []
         accepts = _accepts(evidence, message)
-        for fault in judge(evidence, self._rules):
+        for fault in _judged(evidence, self._rules):
             reason = _accepted(fault, accepts)
             if reason is None:
                 stopping.append(fault)
             else:
                 accepted.append((fault.once_accepted(), reason))
-        said = tuple(notes_of(evidence, self._rules)) if notes else ()
+        said = tuple(_noted(evidence, self._rules)) if notes else ()
         return Verdict(tuple(stopping), tuple(accepted), said, evidence)
 
 
@@ -321,6 +322,23 @@ def _accepts(evidence: Evidence, message: Message) -> Mapping[str, Mapping[str, 
     return {target.manifest_path: message.accepts(target, manifest) for target, manifest in bytes_of.items()}
 
 
+# The rules are thirty modules: a command that judges nothing has no need of them.
+
+
+def _judged(evidence: Evidence, rules: Sequence[Rule] | None) -> list[Fault]:
+    from pointsman.rules.table import RULES, judge
+
+    return judge(evidence, RULES if rules is None else rules)
+
+
+def _noted(evidence: Evidence, rules: Sequence[Rule] | None) -> list[Fault]:
+    from pointsman.rules.table import RULES, notes
+
+    return notes(evidence, RULES if rules is None else rules)
+
+
 def _accepted(fault: Fault, accepts: Mapping[str, Mapping[str, str]]) -> str | None:
     """Why a change accepts a fault; None if it does not, or if nobody may accept this rule."""
+    from pointsman.rules.table import BY_NAME
+
     return accepts.get(fault.path, {}).get(fault.rule) if BY_NAME[fault.rule].acceptable else None
