@@ -7,10 +7,11 @@ package has may change at any time. Nothing here prints, exits, or touches the w
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from pointsman.artifact.reader import Artifact, Reference
 from pointsman.artifact.reader import read as read_artifact
@@ -276,7 +277,7 @@ class Repository:
     def _noted(self, outcome: Outcome[_Value]) -> Outcome[_Value]:
         """With what the repository has to note of itself."""
         notes = self._workspace.repo.notes
-        outcome = dataclasses.replace(outcome, notes=(*outcome.notes, *notes))
+        outcome = replace(outcome, notes=(*outcome.notes, *notes))
         notes.clear()
         return outcome
 

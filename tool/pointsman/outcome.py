@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from inspect import get_annotations
 from typing import Any, Generic, TypeVar
 
-from msgspec import NODEFAULT
+from msgspec import NODEFAULT, Struct
 
 Value_co = TypeVar("Value_co", covariant=True)
 _PLAIN, _LISTS = (str, int, float, type(None)), (list, tuple)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[Value_co]):
+class Outcome(Struct, Generic[Value_co], frozen=True):
     """The value of one command and its exit code."""
 
     value: Value_co

@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from heapq import merge
 from itertools import chain, compress, count, filterfalse, islice
 from operator import not_
 from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from pointsman.errors import Problem
 from pointsman.progress import Progress
@@ -60,8 +59,7 @@ class Orders(Struct, frozen=True):
     no_trash: Collection[str] = ()
 
 
-@dataclass
-class Run:
+class Run(Struct):
     """What a run found and did. `spared`: blob → why it stays."""
 
     found: Survey

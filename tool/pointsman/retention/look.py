@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from pointsman.errors import MovedFirst
 from pointsman.gate.documents import retired_by
@@ -23,8 +24,7 @@ from pointsman.workspace import Workspace
 _TRIES = 4
 
 
-@dataclass
-class Party:
+class Party(Struct):
     """One repository whose records count. `settled`: its settings as gc began."""
 
     workspace: Workspace
@@ -98,8 +98,7 @@ class Party:
         return self._taken_back[1]
 
 
-@dataclass(frozen=True)
-class View:
+class View(Struct, frozen=True):
     """What one repository says. `since`: the files of registry/ that main got since gc began.
 
     `reverting`: the versions whose tombstones a branch deletes.

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from pointsman.errors import Blocked
 from pointsman.progress import SILENCE, Progress
@@ -26,15 +27,14 @@ _PAUSE = 1.0  # seconds between two looks
 _DAY = 86400
 
 
-@dataclass
-class Marker:
+class Marker(Struct):
     """One marker of this process. `write` it, ask whether it `lives` before each step, then take it away."""
 
     store: Store
     name: str
     versions: Collection[str]
     clock: Callable[[], float] = elapsed
-    until: float = field(default=0.0, init=False)
+    until: float = 0.0
 
     @property
     def key(self) -> str:

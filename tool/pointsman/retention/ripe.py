@@ -6,8 +6,9 @@ again, by the function that rule `still-needed` asks. All of it is read from mai
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from pointsman.errors import Problem
 from pointsman.gate.gate import Gate
@@ -21,8 +22,7 @@ from pointsman.state.objects import Commit, Oid
 _DAY = 86400  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What a tombstone means for the bytes of its version. `why` it is not ripe, as a sentence; "" if it is."""
 
     tombstone: Tombstone | None  # None if it cannot be read

@@ -5,7 +5,6 @@ Each place has a fence of its own and is synced alone, so one that cannot be rea
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -47,7 +46,7 @@ def sync(workspace: Workspace, orders: Orders = _USUAL, seen: Seen | None = None
         each.deliver()
     outcome = _with_left(workspace, tries, _outcome(tries, orders), orders)
     if note := workspace.gate.consents.policies.note(Snapshot(repo, outcome.value.commit)):
-        outcome = dataclasses.replace(outcome, notes=(*outcome.notes, note))
+        outcome = replace(outcome, notes=(*outcome.notes, note))
     if seen is not None:
         seen.done({each.sync.place: each.problem is None for each in tries}, outcome)
     return outcome
@@ -77,7 +76,7 @@ def _with_left(workspace: Workspace, tries: Sequence[Try], outcome: Outcome[Sync
         fences = dict.fromkeys(each.sync.before for each in tries if each.sync.before is not None)
         late = {place.root: place for before in fences for place in left_since(gate, before, head)}
         told = [each for place in late.values() if (each := look_at_left(gate, main, place)) is not None]
-        return dataclasses.replace(outcome, value=replace(outcome.value, left=told)) if told else outcome
+        return replace(outcome, value=replace(outcome.value, left=told)) if told else outcome
     found, code = list[LeftRing](), outcome.exit_code
     for place in ever_left(gate, head):
         try:
@@ -86,7 +85,7 @@ def _with_left(workspace: Workspace, tries: Sequence[Try], outcome: Outcome[Sync
             each = LeftRing(place.name, place.manifest, None, "kept", str(problem))
             code = problem.exit_code if code == 0 or problem.exit_code == Unreachable.exit_code else code
         found += [each] if each is not None else []
-    return dataclasses.replace(outcome, value=replace(outcome.value, left=found or None), exit_code=code)
+    return replace(outcome, value=replace(outcome.value, left=found or None), exit_code=code)
 
 
 def _exit_code(problems: Iterable[Problem], *, refused: bool) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import random
 import signal
@@ -88,7 +87,7 @@ def wait(
             states = ", ".join(f"{each.target} ({_standing(each, instances)})" for each in lacking)
             code = 3 if any(each.serving == "unknown" for each in lacking) else MovedFirst.exit_code
             says = f"after {seconds:g} s serving does not have what main has: {states}"
-            return dataclasses.replace(outcome, exit_code=code, notes=(*outcome.notes, says))
+            return replace(outcome, exit_code=code, notes=(*outcome.notes, says))
         pause(min(rest, left))
         rest = min(2 * rest, EVERY)
 
