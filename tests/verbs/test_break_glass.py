@@ -25,6 +25,7 @@ from pointsman.retention import markers
 from pointsman.serving.claims import claim_key, open_claims
 from pointsman.serving.states import LEFT_KEY, read_states, state_key
 from pointsman.state.claim import NAMESPACE, has_ended
+from pointsman.state.names import Target
 from pointsman.trust import keygen
 from pointsman.verbs import audit, break_glass, ratify, status
 from pointsman.workspace import Workspace
@@ -296,7 +297,10 @@ def test_nothing_earlier_and_nothing_left_are_told(shop: Shop) -> None:
     with pytest.raises(Problem, match=r"states/grocer/home\.json cannot be read as states: somebody else wrote it"):
         break_it(shop)
     below(shop, state_key(GROCER)).unlink()
-    with pytest.raises(Problem, match="has no earlier states of grocer/home"):
+    with pytest.raises(Problem, match="has no earlier states of grocer/home: sync leaves them"):
+        break_it(shop)
+    below(shop, state_key(Target("grocer", "homes"))).write_text("{}")
+    with pytest.raises(Problem, match=r"has no earlier states of grocer/home: did you mean grocer/homes\?$"):
         break_it(shop)
     with pytest.raises(Problem, match="no sync was ever at"):
         break_it(shop, store=f"file://{shop.root}/elsewhere")

@@ -38,6 +38,14 @@ def test_a_ship_is_merged_once_by_whatever_name(tmp_path: Path, capsys: pytest.C
     for other in ("grocer/search", "ship/grocer/home/0123456789ab"):
         with pytest.raises(Problem, match=f"no open pull request {other}: none is open"):
             shop.merge(other)
+    for verb in ("show", "merge", "close"):
+        assert main(["-C", str(shop.desk), "pr", verb, "grocer/hom"]) == 2
+        says = "none is open; grocer/hom was never shipped here: did you mean grocer/home?"
+        assert says in capsys.readouterr().err
+    assert main(["-C", str(shop.desk), "pr", "show", "wild/{name}"]) == 2
+    assert "wild/{name} was never shipped here" in capsys.readouterr().err
+    with pytest.raises(Problem, match=r"none is open$"):
+        shop.merge("ship/grocer")
 
 
 @pytest.mark.slow

@@ -252,6 +252,8 @@ def test_what_is_wrongly_asked_is_one_sentence(shop: Rolling, capsys: pytest.Cap
     shop.set_rings("")
     with pytest.raises(Problem, match=r"pointsman\.toml has no \[\[ring\]\]"):
         shop.roll()
+    assert main(["-C", str(shop.desk), "rollout", "grocer/hoem"]) == 2
+    assert "grocer/hoem was never shipped here" in capsys.readouterr().err, "the wrong name is told first"
 
 
 @pytest.mark.slow

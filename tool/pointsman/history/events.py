@@ -172,7 +172,7 @@ def _walk(repo: Repository, paths: Sequence[str]) -> list[Commit]:
     return list(repo.git.first_parents(repo.main, *paths))
 
 
-def unknown(target: Target, known: Sequence[str]) -> str:
+def unknown(target: Target | str, known: Sequence[str]) -> str:
     """The message for a target that was never shipped; it names the nearest."""
     return f"{target} was never shipped here{did_you_mean(str(target), known, most=3) or ': nothing was'}"
 

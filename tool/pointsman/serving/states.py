@@ -20,6 +20,7 @@ from pointsman.state.objects import Oid
 from pointsman.state.strict_json import read
 from pointsman.store.base import Store
 
+_DIRECTORY = ".pointsman/states/"
 _LEAST, _MOST = 2, 100  # states of a target, whatever [retention] keep_ships says
 _COMMIT = pattern(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
@@ -43,7 +44,12 @@ class State(Struct, frozen=True):
 
 def state_key(target: Target) -> str:
     """The key of the states of a target below the root of a place."""
-    return f".pointsman/states/{target.tenant}/{target.surface}.json"
+    return f"{_DIRECTORY}{target.tenant}/{target.surface}.json"
+
+
+def left_of(store: Store) -> list[str]:
+    """The targets of which a place has states, as far as their keys say so."""
+    return [key.removeprefix(_DIRECTORY).removesuffix(".json") for key in store.keys(_DIRECTORY, 2)]
 
 
 def read_states(data: bytes) -> list[State]:

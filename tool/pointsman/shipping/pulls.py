@@ -15,6 +15,7 @@ from pointsman.errors import MovedFirst, Problem, one_line
 from pointsman.forge.base import Opened
 from pointsman.forge.local import LocalForge
 from pointsman.gate.gate import Gate
+from pointsman.history.events import shipped_ever, unknown
 from pointsman.repo.encoding import read_commit
 from pointsman.repo.moves import Move
 from pointsman.repo.origin import REVERT_BRANCHES
@@ -29,6 +30,7 @@ from pointsman.values import PullRequest
 from pointsman.workspace import Workspace
 
 _PULLS_SHOWN = 10
+_BRANCHES = ("ship/", "rollback/", "hold/", "retire/", "records/")
 OLD_MESSAGE = "auto-merge keeps the message of what it was before; turn it on again there"
 
 
@@ -157,7 +159,15 @@ def find(workspace: Workspace, text: str) -> Pull:
     more = f" and {len(named or pulls) - _PULLS_SHOWN} more" if len(named or pulls) > _PULLS_SHOWN else ""
     if named:
         raise Problem(f"{len(named)} open pull requests are for {text}, name one of them: {known}{more}")
-    raise NoneOpen(f"no open pull request {text}: {f'open are {known}{more}' if pulls else 'none is open'}")
+    says = f"no open pull request {text}: {f'open are {known}{more}' if pulls else 'none is open'}"
+    if is_target(text) and text not in (ever := shipped_ever(workspace.repo, workspace.repo.main)):
+        says += f"; {unknown(text, ever)}"
+    raise NoneOpen(says)
+
+
+def is_target(text: str) -> bool:
+    """Whether what names a pull request can only be a target: no branch of one looks like that."""
+    return text.count("/") == 1 and not text.startswith(_BRANCHES)
 
 
 def reference(pull: Pull) -> PullRequest:

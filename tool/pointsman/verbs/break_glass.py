@@ -30,7 +30,7 @@ from pointsman.serving.drift import versions_served
 from pointsman.serving.fence import SYNCED, read_fence
 from pointsman.serving.notify import invalidate
 from pointsman.serving.pointers import open_place
-from pointsman.serving.states import LEFT_KEY, Left, State, read_left, read_states, state_key
+from pointsman.serving.states import LEFT_KEY, Left, State, read_left
 from pointsman.state.claim import LIFE, NAMESPACE, Claim, has_ended, read_claim
 from pointsman.state.documents import Manifest, rfc3339
 from pointsman.state.message import check_value
@@ -42,7 +42,7 @@ from pointsman.trust import keygen
 from pointsman.trust.allowed_signers import Signer, read_signers
 from pointsman.trust.ssh_signature import read_signature
 from pointsman.verbs.break_glass_places import Reached, never_synced, reached
-from pointsman.verbs.break_glass_state import choose, follow, manifest_of, taken_out
+from pointsman.verbs.break_glass_state import choose, follow, manifest_of, states_at, taken_out
 from pointsman.verbs.rollback import Became, PlaceRestored, Restored, RolledBack, changes_of
 from pointsman.workspace import system_clock
 
@@ -161,7 +161,7 @@ class _Glass:
         fence = read_fence(store, SYNCED)
         if fence.commit is None:
             raise never_synced(self._place)
-        states = self._states()
+        states = states_at(store, self._place.root, target)
         held, there = store.read(self._place.key(target)), store.read(claim_key(target))
         standing = read_claim(there.data, target) if there is not None and not has_ended(there.data) else None
         fresh = standing is not None and standing.ends > self._now.timestamp()
@@ -223,16 +223,6 @@ class _Glass:
         """
         served = hashlib.sha256(held.data).hexdigest() if held is not None else None
         return claim.to != states[0].sha256 and (mine or claim.to == served)
-
-    def _states(self) -> list[State]:
-        held = self._store.read(state_key(self._target))
-        if held is None:
-            says = "sync leaves them with each pointer that it writes"
-            raise Problem(f"{self._place.root} has no earlier states of {self._target}: {says}")
-        if not (states := read_states(held.data)):
-            says = "somebody else wrote it; sync writes it anew with the next pointer of this target"
-            raise Problem(f"{self._place.root}/{state_key(self._target)} cannot be read as states: {says}")
-        return states
 
     def _claim(self, main: str, states: Sequence[State], held: Held | None, state: State) -> Claim:
         """The claim, signed if there is a key."""

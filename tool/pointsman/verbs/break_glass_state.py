@@ -7,13 +7,27 @@ from collections.abc import Collection, Sequence
 from pointsman.errors import Problem
 from pointsman.history.times import read_time
 from pointsman.patterns import pattern
-from pointsman.serving.states import State
+from pointsman.serving.states import State, left_of, read_states, state_key
 from pointsman.state.claim import Claim
 from pointsman.state.documents import Manifest
 from pointsman.state.names import Target, short
-from pointsman.store.base import Held
+from pointsman.state.suggest import did_you_mean
+from pointsman.store.base import Held, Store
 
 _HEX = pattern(r"[0-9a-f]{7,64}")
+
+
+def states_at(store: Store, root: str, target: Target) -> list[State]:
+    """What sync left of a target, newest first; Problem if it left nothing, with the nearest of which it did."""
+    held = store.read(state_key(target))
+    if held is None:
+        near = did_you_mean(str(target), left_of(store), most=3, always=False)
+        says = near or ": sync leaves them with each pointer that it writes"
+        raise Problem(f"{root} has no earlier states of {target}{says}")
+    if not (states := read_states(held.data)):
+        says = "somebody else wrote it; sync writes it anew with the next pointer of this target"
+        raise Problem(f"{root}/{state_key(target)} cannot be read as states: {says}")
+    return states
 
 
 def choose(target: Target, states: Sequence[State], held: Held | None, to: str | None, claim: Claim | None) -> State:

@@ -93,8 +93,7 @@ def _subject(workspace: Workspace, named: str | None, base: str | None, head: st
 
 def _pull(workspace: Workspace, named: str) -> Pull | None:
     """The pull request that is named; None for a target that has none open."""
-    is_target = named.count("/") == 1 and not named.startswith(("ship/", "rollback/", "hold/", "retire/", "records/"))
-    if is_target and not any(named in map(str, pull.targets) for pull in pulls.open_pulls(workspace)):
+    if pulls.is_target(named) and not any(named in map(str, pull.targets) for pull in pulls.open_pulls(workspace)):
         return None
     return pulls.find(workspace, named)
 

@@ -88,13 +88,12 @@ def rollout(workspace: Workspace, request: Request) -> Outcome[RolledOut]:
     """
     repo = workspace.repo
     head = Snapshot(repo, repo.refresh())
-    settings = workspace.gate.settings(head)
-    if not settings.rings:
-        raise Problem(f"{SETTINGS_PATH} has no [[ring]], so every ship is everywhere at once: docs/rings.md says more")
     targets = choose(head, request.targets) if request.targets else current_targets(head)
     for target in targets:
         if head.entry(target.manifest_path) is None and str(target) not in (known := shipped_ever(repo, repo.main)):
             raise Problem(unknown(target, known))
+    if not workspace.gate.settings(head).rings:
+        raise Problem(f"{SETTINGS_PATH} has no [[ring]], so every ship is everywhere at once: docs/rings.md says more")
     repo.expect(len(targets))
     workspace.gate.documents.fetch_ahead(head, targets)
     run = _Run(workspace, targets, request.dry_run)
