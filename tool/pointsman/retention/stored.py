@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from msgspec import Struct
@@ -55,12 +55,16 @@ class Blobs:
 
     def add(self, key: str, size: int, written: float) -> None:
         """Add a blob; its key is one that the grammar of names produces."""
-        directory = key[:-_REST]
+        self.add_all([key], [size], [written])
+
+    def add_all(self, keys: Sequence[str], sizes: Iterable[int], written: Iterable[float]) -> None:
+        """Add blobs of one directory; their keys are such as `add` takes."""
+        directory = keys[0][:-_REST]
         if not self._directories or self._directories[-1][0] != directory:
             self._directories.append((directory, len(self._sizes)))
-        self._digests += bytes.fromhex(key[1 - _REST : -5])
-        self._sizes.append(size)
-        self._written.append(written)
+        self._digests += bytes.fromhex("".join([key[1 - _REST : -5] for key in keys]))
+        self._sizes.extend(sizes)
+        self._written.extend(written)
 
     def extend(self, others: Blobs) -> None:
         """Add those of others, too."""

@@ -69,27 +69,21 @@ class _Surveyor:
 
     def add(self, page: Page) -> None:
         """Count what a page has."""
-        for directory, run in _runs(page):
+        for directory, run, are_blobs in _runs(page):
             if directory != self._directory:
                 some = f"{directory}/{'0' * 64}.json"
                 slot = slot_of(some)
                 self._directory, self._target = directory, f"{slot[0]}" if slot is not None else ""
                 self._in_trash = read_place(some) is not None
-            if self._are_blobs(run):
+            can_be = bool(self._target or self._in_trash)
+            if can_be and are_blobs and None not in run.sizes:
                 self._add_blobs(run)
                 continue
             for each in run.objects():
-                one = Page([each.key], [each.size], [each.written])
-                if self._are_blobs(one):
-                    self._add_blobs(one)
+                if can_be and each.size is not None and _are_blobs([each.key], directory):
+                    self._add_blobs(Page([each.key], [each.size], [each.written]))
                 else:
                     _no_blob(self._found, each)
-
-    def _are_blobs(self, run: Page) -> bool:
-        """Whether objects of one directory are all blobs by their keys."""
-        if not (self._target or self._in_trash) or None in run.sizes:
-            return False
-        return _are_blobs(run.keys, self._directory)
 
     def _add_blobs(self, run: Page) -> None:
         found, count = self._found, len(run.keys)
@@ -110,25 +104,34 @@ class _Surveyor:
             return
         rest = [place for place, key in enumerate(run.keys) if key in states]
         others = [every.states([run.keys[place] for place in rest]) for every in self._recorded[1:]]
+        orphans = []
         for place in rest:
             key = run.keys[place]
-            told = [states[key], *(every.get(key, LIVE) for every in others)]
-            self._sort(key, run.sizes[place] or 0, run.written[place], told)
+            told = [states[key], *(every.get(key, LIVE) for every in others)] if others else (states[key],)
+            if not any(state.record for state in told):
+                orphans.append(place)
+            else:
+                self._sort_recorded(key, run.sizes[place] or 0, run.written[place], told)
+        self._add_orphans(run, orphans)
 
-    def _sort(self, key: str, size: int, written: float, states: Sequence[State]) -> None:
-        """Where a blob belongs that was counted as live, and of which the first repository has no plain record."""
-        records = [state for state in states if state.record]
-        young = written > self._oldest
-        if any(not state.tombstone for state in records) or (records and young):
+    def _sort_recorded(self, key: str, size: int, written: float, states: Iterable[State]) -> None:
+        """Where a recorded blob belongs that was counted as live, and that the first repository retired or has not."""
+        if written > self._oldest or any(state.record and not state.tombstone for state in states):
             return
         self._found.live -= 1
         self._found.live_bytes -= size
-        if young:
-            self._found.young += 1
-        elif records:
-            self._found.retired.add(key, size, written)
-        else:
-            self._waiting.setdefault(self._target, Blobs()).add(key, size, written)
+        self._found.retired.add(key, size, written)
+
+    def _add_orphans(self, run: Page, places: Sequence[int]) -> None:
+        """Blobs of a run that were counted as live, and that nobody records."""
+        old = [place for place in places if run.written[place] <= self._oldest]
+        self._found.live -= len(places)
+        self._found.live_bytes -= sum(run.sizes[place] or 0 for place in places)
+        self._found.young += len(places) - len(old)
+        if old:
+            keys, sizes = [run.keys[place] for place in old], [run.sizes[place] or 0 for place in old]
+            written = [run.written[place] for place in old]
+            self._waiting.setdefault(self._target, Blobs()).add_all(keys, sizes, written)
 
     def end(self) -> Survey:
         """Only the targets of the first repository are its own to collect, and only those that have a record."""
@@ -160,16 +163,21 @@ def _are_blobs(keys: Sequence[str], directory: str) -> bool:
     )
 
 
-def _runs(page: Page) -> Iterator[tuple[str, Page]]:
-    """Directories, and what follows each other in them; "" for keys that are too short to be those of blobs."""
-    directories = {key[:-_NAME] for key in page.keys}
-    if len(directories) == 1:
-        yield directories.pop(), page
+def _runs(page: Page) -> Iterator[tuple[str, Page, bool]]:
+    """Directories, what follows each other in them, and whether all that are blobs by their keys.
+
+    The directory of keys that are too short to be those of blobs is "".
+    """
+    directory = page.keys[0][:-_NAME]
+    # In ascending order, between two names in a directory only what is deeper comes; that has more slashes.
+    if page.keys[-1][:-_NAME] == directory and _are_blobs(page.keys, directory) and sorted(page.keys) == page.keys:
+        yield directory, page, True
         return
     start = 0
     for directory, group in groupby(page.keys, lambda key: key[:-_NAME]):
         stop = start + sum(1 for _ in group)
-        yield directory, Page(page.keys[start:stop], page.sizes[start:stop], page.written[start:stop])
+        run = Page(page.keys[start:stop], page.sizes[start:stop], page.written[start:stop])
+        yield directory, run, _are_blobs(run.keys, directory)
         start = stop
 
 
