@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shlex
 
 import pytest
@@ -103,9 +104,48 @@ def test_a_rollback_says_which_commit_and_versions_it_goes_back_to(
     assert held.startswith("grocer/home: would be on hold until ")
 
 
-def test_status_without_git_names_the_page_that_says_how_to_look(
+@pytest.mark.slow
+def test_without_git_each_look_names_the_page_and_what_this_clone_has_of_main(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(shop.desk, "fetch", "origin")
+    newest, second, _ = commits(shop)
+    manifest = git(shop.desk, "show", f"{second}:{GROCER.manifest_path}")
+    [uri] = json.loads(manifest)["current"].values()
+    version = uri.rpartition("/")[2].removesuffix(".json")
+    moment = git(shop.desk, "log", "-1", "--format=%cI", second)
+    (below := shop.desk / "below").mkdir()
+    shop.origin.rename(shop.root / "away")
+    looks: tuple[tuple[tuple[str, ...], int | str], ...] = (
+        (("status", "grocer/home"), 3),
+        (("log",), 3),
+        (("log", "grocer/home"), 3),
+        (("log", "*/home"), 3),
+        (("log", "--explain", second), 1),
+        (("at", moment, "grocer/home"), manifest.strip()),
+        (("at", second, "grocer/home"), manifest.strip()),
+        (("at", "2001-01-01", "grocer/home"), 3),
+        (("show", version[:8]), version),
+    )
+    for words, sees in looks:
+        code, out, said = typed(shop, capsys, *words)
+        assert (code, out) == (3, "")
+        assert "; serving goes on with what it has, and docs/oncall/git-is-down.md says how" in said
+        assert f". This clone has main up to {newest[:12]} of " in said
+        run, *look = shlex.split(said.rpartition("to see it there, run: ")[2])
+        assert run == "git"
+        seen = git(below, *look)
+        if isinstance(sees, int):
+            assert seen.count("\ncommit ") + seen.startswith("commit ") == sees, words
+        else:
+            assert sees in seen, words
+
+
+@pytest.mark.slow
+def test_without_git_a_url_or_a_ring_has_nothing_of_main_to_look_at(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop.origin.rename(shop.root / "away")
-    code, _, said = typed(shop, capsys, "status", "grocer/home")
-    assert (code, "; serving goes on with what it has, and docs/oncall/git-is-down.md says how" in said) == (3, True)
+    for words in (("-C", shop.origin.as_uri(), "log"), ("at", "now", "grocer/home", "--ring", "canary")):
+        code, _, said = typed(shop, capsys, *words)
+        assert (code, said.endswith("docs/oncall/git-is-down.md says how to see what is served")) == (3, True)

@@ -9,6 +9,7 @@ import click
 
 from pointsman.cli.arguments import TARGET, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.cli.without_git import look_at_moment, told_without_git
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def at_(call: Call, when: str, target: Target, ring: str | None) -> Answer:
     from pointsman.verbs import at as verb
 
     with call.workspace() as workspace:
-        return Answer(verb.at(workspace, when, target, ring or ""), render, advises=False)
+        look = None if ring else look_at_moment(when, workspace.now, target)
+        with told_without_git(workspace.repo, look):
+            return Answer(verb.at(workspace, when, target, ring or ""), render, advises=False)
 
 
 def render(found: InForce) -> str:

@@ -11,6 +11,7 @@ import click
 
 from pointsman.cli.arguments import COUNT, TARGETS, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.cli.without_git import look_at_commit, look_at_log, told_without_git
 from pointsman.errors import one_line
 from pointsman.report.words import columns, padded
 from pointsman.state.names import short
@@ -54,7 +55,8 @@ def log(
         targets or oneline or form != "text" or any(value for name, value in query.items() if name != "approvals")
     ):
         raise click.UsageError("--explain tells one commit: it goes with no target and no other option but --approvals")
-    with call.workspace() as workspace:
+    look = look_at_commit(explain) if explain else look_at_log(targets)
+    with call.workspace() as workspace, told_without_git(workspace.repo, look):
         if explain:
             return Answer(
                 explainer.explain(workspace, explain, approvals=query["approvals"]), render_explained, advises=False

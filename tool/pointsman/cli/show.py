@@ -8,6 +8,7 @@ import click
 
 from pointsman.cli.arguments import ANY_VERSION
 from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.cli.without_git import look_at_version, told_without_git
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def show(call: Call, version: str, offline: bool) -> Answer:
     """
     from pointsman.verbs import show as verb
 
-    with call.workspace(offline=offline) as workspace:
+    with call.workspace(offline=offline) as workspace, told_without_git(workspace.repo, look_at_version(version)):
         return Answer(verb.show(workspace, version), render, advises=False)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,8 @@ import click
 
 from pointsman.cli.arguments import ADDRESS, COUNT, DEADLINE, FAIL_ON, TARGETS
 from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
-from pointsman.errors import OriginAway, lines
+from pointsman.cli.without_git import look_at_log, told_without_git
+from pointsman.errors import lines
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pointsman.state.names import Pattern, Target
     from pointsman.workspace import Workspace
 
+_PAGE = "docs/oncall/git-is-down.md says how to see what is served, and how to go back"
 _MOODS: Mapping[str, Mapping[str, Any]] = {
     "head": {"dim": True}, "fine": {"fg": "green"}, "wait": {"fg": "yellow"}, "bad": {"fg": "red", "bold": True}
 }  # fmt: skip
@@ -66,7 +67,7 @@ def status(
     if listen is not None and not watch:
         raise click.UsageError("--listen serves what --watch sees: give --watch, too")
     render = _renderer(form, output, targets)
-    with call.workspace() as workspace, _told_without_git():
+    with call.workspace() as workspace, told_without_git(workspace.repo, look_at_log(targets), _PAGE):
         if watch:
             _watch(call, workspace, targets, listen, render)
             return None
@@ -79,16 +80,6 @@ def status(
 
             outcome = verb.status(workspace, targets, fail_on=fail_on or ())
         return Answer(outcome, render, drawn=form == "text")
-
-
-@contextlib.contextmanager
-def _told_without_git() -> Iterator[None]:
-    """While the origin is away: where what is served can be seen all the same."""
-    try:
-        yield
-    except OriginAway as away:
-        page = "docs/oncall/git-is-down.md says how to see what is served, and how to go back"
-        raise OriginAway(f"{str(away).rstrip('.')}; serving goes on with what it has, and {page}") from away
 
 
 def _renderer(form: str, output: str | None, targets: tuple[Target | Pattern, ...]) -> Callable[[Status], str]:

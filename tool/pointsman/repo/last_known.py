@@ -10,13 +10,46 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from msgspec import Struct
+
 from pointsman.errors import Problem
 from pointsman.files import read_file
 from pointsman.repo.git import Git
+from pointsman.state.documents import rfc3339
+from pointsman.state.objects import Oid
 
 _SECONDS = 3.0
 _MAIN = ("refs/remotes/origin/main", "refs/heads/main")
+_SHORT = 12  # digits of an id
 _MOST = 1_000_000  # bytes of a file
+
+
+class LastMain(Struct, frozen=True):
+    """Main as this clone fetched it last: under which name, its commit, and the time of that (RFC 3339, UTC)."""
+
+    git: Git
+    name: str
+    oid: Oid
+    at: str
+
+    def before(self, time: int) -> str:
+        """Short, the last commit of it until `time`, seconds since 1970; "" if there is none."""
+        ran = self.git.run("rev-list", "-1", "--first-parent", f"--before={time}", self.oid, timeout=_SECONDS)
+        return ran.out.decode().strip()[:_SHORT] if ran.code == 0 else ""
+
+
+def last_main(git: Git) -> LastMain | None:
+    """Main as this clone has it; None if it has none."""
+    form = "--format=%(refname) %(objectname) %(committerdate:unix)"
+    with contextlib.suppress(Problem):
+        ran = git.run("for-each-ref", form, *_MAIN, timeout=_SECONDS)
+        found = {words[0]: words for line in ran.out.decode(errors="replace").splitlines() if (words := line.split())}
+        for ref in _MAIN:
+            if ref in found:
+                _, oid, time = found[ref]
+                name = ref.removeprefix("refs/remotes/").removeprefix("refs/heads/")
+                return LastMain(git, name, Oid(oid), rfc3339(int(time)))
+    return None
 
 
 class LastKnown:
