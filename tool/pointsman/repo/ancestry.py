@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 from pointsman.repo.chain import Chain, Fork, fork
 from pointsman.repo.chain_file import Commits
 from pointsman.repo.differences import differences
@@ -19,6 +21,8 @@ from pointsman.state.objects import Change, Commit, Oid
 from pointsman.timeouts import landing_timeout
 
 _ALL = 1 << 30  # commits: more than any history has
+_NONE_IN_COMMON = 1  # how git merge-base ends, also if it misses a commit: then it says so
+_LACKING = pattern(r"^(error|fatal): ", re.MULTILINE)
 
 
 class Ancestry:
@@ -92,15 +96,19 @@ class Ancestry:
     # what descends from what
 
     def merge_base(self, one: Oid, other: Oid) -> Oid | None:
-        """The best common ancestor; None if the two have no history in common."""
+        """The best common ancestor; None if the two have no history in common. Problem if commits are missing here."""
         if (found := self._fork(one, other)) is not None:
             return found.oid
         while True:
             ran = self.git.run("merge-base", one, other)
             if ran.code == 0:
                 return Oid(ran.out.decode().strip())
-            if not self._shallow() or not self._deepen(_ALL):
+            if ran.code != _NONE_IN_COMMON or _LACKING.search(ran.err):
+                raise self._lacks_commits(ran.reason)
+            if not (cut := self._shallow()):
                 return None
+            if not self._deepen(_ALL):
+                raise _ends_at(cut)
 
     def _fork(self, one: Oid, other: Oid) -> Fork | None:
         chain = self._chain_of(one)
@@ -165,7 +173,14 @@ class Ancestry:
         """Fetch `depth` more commits; Problem if the origin has no more."""
         cut = self._shallow()
         if not self._deepen(depth):
-            raise Problem(f"the history of main ends at {short(min(cut))}: origin is a shallow clone, use a full one")
+            raise _ends_at(cut)
+
+    def _lacks_commits(self, reason: str) -> Problem:
+        """Missing parents look like no history in common, and the change is not to blame."""
+        says = f"this clone lacks commits of its own history ({reason})"
+        if self._shallow():
+            return Problem(f"{says}: it is shallow; to get them all, run git fetch --unshallow")
+        return Problem(f"{says}; to get all of them again, run git fetch --refetch origin")
 
     def _shallow(self) -> frozenset[Oid]:
         try:
@@ -180,3 +195,8 @@ class Ancestry:
             raise Problem("this repository is shallow and has no origin to fetch from: use a full clone")
         self._origin.deepen(depth)
         return self._shallow() != before
+
+
+def _ends_at(cut: Collection[Oid]) -> Problem:
+    says = "it is a shallow clone itself; there, run git fetch --unshallow"
+    return Problem(f"the history that origin has ends at {short(min(cut))}: {says}")
