@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
 
 from pointsman.errors import Blocked
 from pointsman.gate.documents import Documents
@@ -54,6 +55,13 @@ def pointers_again(
     yield from found.items()
 
 
+class Listing(NamedTuple):
+    """What a place has, before anything of it is read: its store, and the tag of each key."""
+
+    store: Store
+    tags: Mapping[str, str | None]
+
+
 class Remembered:
     """The pointers of places as they were last read, for whoever looks at all of them again and again.
 
@@ -63,15 +71,20 @@ class Remembered:
     def __init__(self) -> None:
         self._places: dict[Place, tuple[Store, Mapping[str, Held]]] = {}
 
-    def pointers(self, place: Place) -> tuple[Store, Mapping[Target, Held | Blocked]]:
-        """The store of a place, and its pointers as they are now."""
-        store, before = self._places.get(place) or (open_place(place), {})
-        tags = store.tags(place.depth, ())
+    def listing(self, place: Place) -> Listing:
+        """What a place has now. Unreachable if it cannot be listed."""
+        store, _ = self._places.setdefault(place, (open_place(place), {}))
+        return Listing(store, store.tags(place.depth, ()))
+
+    def pointers(self, place: Place, listing: Listing, but: Collection[str]) -> Mapping[Target, Held | Blocked]:
+        """The pointers of a listing, as they are now, without those under the keys of `but`."""
+        _, before = self._places[place]
+        tags = {key: tag for key, tag in listing.tags.items() if key not in but}
         same = {key: held for key, tag in tags.items() if (held := before.get(key)) is not None and held.tag == tag}
-        found = dict(_read(store, place, {key: same.get(key) for key in tags}))
+        found = dict(_read(listing.store, place, {key: same.get(key) for key in tags}))
         read = {place.key(target): each for target, each in found.items() if isinstance(each, Held)}
-        self._places[place] = store, read
-        return store, found
+        self._places[place] = listing.store, read
+        return found
 
 
 def _read(store: Store, place: Place, found: Mapping[str, Held | None]) -> Iterator[tuple[Target, Held | Blocked]]:

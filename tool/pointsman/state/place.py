@@ -26,7 +26,7 @@ class Place(Struct, frozen=True):
     @property
     def root(self) -> str:
         """The directory of the template that all targets share, without a trailing slash."""
-        return self.manifest[: self.manifest.index("{")].rpartition("/")[0]
+        return _parts(self.manifest)[0]
 
     @property
     def depth(self) -> int:
@@ -53,7 +53,14 @@ class Place(Struct, frozen=True):
 
     @property
     def _rest(self) -> str:
-        return self.manifest[len(self.root) + 1 :]
+        return _parts(self.manifest)[1]
+
+
+@cache
+def _parts(manifest: str) -> tuple[str, str]:
+    """The directory that all targets share, and the rest: keys are asked for by the thousand."""
+    root = manifest[: manifest.index("{")].rpartition("/")[0]
+    return root, manifest[len(root) + 1 :]
 
 
 @cache

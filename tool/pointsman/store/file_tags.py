@@ -42,8 +42,11 @@ class Tags:
             listed, names = self._listed.get(prefix, (None, []))
             if tag is None or tag != listed:
                 with os.scandir(directory) as entries:
-                    visible = (entry for entry in entries if not entry.name.startswith("."))
-                    names = [entry.name for entry in visible if (entry.is_dir() if depth > 1 else entry.is_file())]
+                    names = [
+                        entry.name
+                        for entry in entries
+                        if entry.name[0] != "." and (entry.is_dir() if depth > 1 else entry.is_file())
+                    ]
                 self._listed[prefix] = tag, names
         except (FileNotFoundError, NotADirectoryError):
             return

@@ -7,8 +7,8 @@ the pages says how far it came: the history before that is not read again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,10 +27,12 @@ from pointsman.report.approvals import approvals_line, approvals_of
 from pointsman.report.audit.document import landed
 from pointsman.report.audit.value import LandedFault
 from pointsman.report.html import part
+from pointsman.report.site.files import SiteFiles
+from pointsman.report.site.left import Left, as_bytes, go_on, in_order, made_by, read_left, targets, touched
 from pointsman.report.site.now import now_of
-from pointsman.report.site.pages import audit_page, overview, target_page
+from pointsman.report.site.pages import audit_page, overview, row_of, target_page
 from pointsman.report.site.timeline import timeline
-from pointsman.report.site.value import Judged, Place, TargetNow, Waiting
+from pointsman.report.site.value import Calm, Judged, Place, TargetNow, Waiting
 from pointsman.report.target_state import Status
 from pointsman.settings import SETTINGS_PATH
 from pointsman.shipping.pulls import Pull, is_stale, reference, seen_pulls
@@ -38,9 +40,8 @@ from pointsman.state.names import Target
 from pointsman.state.objects import Change, Commit, Oid
 from pointsman.state.paths import path_kind, target_of
 from pointsman.values import Count
-from pointsman.verbs import status as status_verb
 from pointsman.verbs.audit import in_batches
-from pointsman.verbs.site_files import SiteFiles
+from pointsman.verbs.status_again import look_again
 from pointsman.workspace import Workspace
 
 _PULLS = 200  # that are judged and told
@@ -66,24 +67,62 @@ def site(workspace: Workspace, directory: str) -> Outcome[Site]:
     """
     files = SiteFiles(directory)
     repo = workspace.repo
-    repo.refresh()
+    main = repo.refresh()
     pulls = seen_pulls(workspace)
-    found = status_verb.status(workspace, (), pulls=pulls).value
-    main = found.commit
-    settings = Snapshot(repo, main).settings()
+    head = Snapshot(repo, main)
+    settings = head.settings()
     made = hashlib.sha256("\0".join(part(each) for each in (*_TEMPLATES, *_PARTS)).encode()).hexdigest()[:16]
     place = Place(called(repo), commit_page(settings.forge, repo.remote) or "", f"{__version__} {made}")
     newer = _newer(repo, main, files.kept.get("main"))
-    judged, told = _judged(workspace, main, files.kept.get("audit"), newer)
+    before = _before(head, files.kept.get("audit"), newer)
+    if before is None:  # what is judged anew may say something else of any commit
+        newer = None
+    left, known, among = _known(workspace, files, place, head, newer)
+    found = look_again(workspace, main, pulls, known, among)
+    judged, told = _judged(workspace, head, before, newer)
     waiting = [_waiting(workspace.gate, main, pull) for pull in pulls[:_PULLS]]
-    files.begin()
-    _targets(workspace, place, found, judged, waiting, files, newer, told)
-    _page(files, "audit.html", [place, judged], lambda: audit_page(place, judged))
+    stale = _stale(place, found.status, waiting, files, newer)
+    audit = _made_from([place, judged])
+    files.begin([*(page.path for page in stale), *(() if files.has("audit.html", audit) else ["audit.html"])])
+    for name in found.same:
+        files.keep(_page_of(name))
+    _write(workspace, place, main, stale, judged, files, told)
+    if not files.has("audit.html", audit):
+        files.put("audit.html", audit, audit_page(place, judged))
+    rows = {each.target: row_of(each) for each in found.status.targets}
+    if left is not None:
+        rows |= {name: left.rows[name][1] for name in found.same}
     more = max(len(pulls) - _PULLS, 0)
-    for path, text in overview(place, found, judged, waiting, more, repo.notes):
+    for path, text in overview(place, found.status, in_order(rows), judged, waiting, more, repo.notes):
         files.put(path, "", text)
-    count = files.done({"main": main, "tool": place.tool, "audit": _as_audit(judged)})
+    kept = {"main": main, "tool": place.tool, "audit": _as_audit(judged)}
+    now_left = go_on(left, _by(place, head), main, workspace.now, rows, found.calm, found.same)
+    count = files.done(kept, as_bytes(now_left))
     return Outcome(Site(directory, count, files.written))
+
+
+def _known(
+    workspace: Workspace, files: SiteFiles, place: Place, head: Snapshot, newer: Sequence[Commit] | None
+) -> tuple[Left | None, Mapping[str, Calm], Collection[Target] | None]:
+    """What the last run left, which of its targets are calm and untouched since, and which others main may have."""
+    left = read_left(files.rows, _by(place, head), files.kept.get("main"), workspace.now)
+    changed = touched(newer) if newer is not None else None
+    if left is None or changed is None:
+        return None, {}, None
+    known = {
+        name: calm for name, (calm, _) in left.rows.items() if name not in changed and files.stands(_page_of(name))
+    }
+    return left, known, targets([*left.others, *changed, *(left.rows.keys() - known.keys())])
+
+
+def _by(place: Place, head: Snapshot) -> str:
+    """Who leaves rows: only the same goes on with them."""
+    settings = head.entry(SETTINGS_PATH)
+    return made_by(repr(place), settings.oid if settings is not None else "")
+
+
+def _page_of(target: str) -> str:
+    return f"targets/{target}.html"
 
 
 def _newer(repo: Repository, main: Oid, old: object) -> list[Commit] | None:
@@ -96,33 +135,48 @@ def _newer(repo: Repository, main: Oid, old: object) -> list[Commit] | None:
     return list(repo.git.first_parents(main, no_older_than=Oid(old))) if old != main else []
 
 
-def _targets(
-    workspace: Workspace,
-    place: Place,
-    found: Status,
-    judged: Judged,
-    waiting: Sequence[Waiting],
-    files: SiteFiles,
-    newer: Sequence[Commit] | None,
-    told: Mapping[str, Sequence[Event]] | None,
-) -> None:
-    """Write the page of each target of which something is new."""
-    repo, gate, head = workspace.repo, workspace.gate, Snapshot(workspace.repo, found.commit)
+class _Stale(NamedTuple):
+    """A page of a target that is to be made anew."""
+
+    target: Target
+    now: TargetNow
+    path: str
+    made_from: str
+
+
+def _stale(
+    place: Place, found: Status, waiting: Sequence[Waiting], files: SiteFiles, newer: Sequence[Commit] | None
+) -> list[_Stale]:
+    """The pages of which something is new; the others are kept."""
     waits: dict[str, list[Waiting]] = {}
     for pull in waiting:
         for name in pull.targets:
             waits.setdefault(name, []).append(pull)
-    touched = None if newer is None else {str(_on(change.path)) for each in newer for change in _told(each, *_TOLD)}
-    stale: list[tuple[Target, TargetNow, str, str]] = []
+    told = None if newer is None else {str(_on(change.path)) for each in newer for change in _told(each, *_TOLD)}
+    stale = []
     for each in found.targets:
         now = now_of(place, each, waits.get(each.target, ()))
-        path, made_from = f"targets/{each.target}.html", _made_from([place, now])
-        if touched is None or each.target in touched or not files.has(path, made_from):
-            stale.append((Target.parse(each.target), now, path, made_from))
+        path, made_from = _page_of(each.target), _made_from([place, now])
+        if told is None or each.target in told or not files.has(path, made_from):
+            stale.append(_Stale(Target.parse(each.target), now, path, made_from))
+    return stale
+
+
+def _write(
+    workspace: Workspace,
+    place: Place,
+    main: Oid,
+    stale: Sequence[_Stale],
+    judged: Judged,
+    files: SiteFiles,
+    told: Mapping[str, Sequence[Event]] | None,
+) -> None:
+    """Write pages. `told`: the events of all targets, if they were read."""
     if not stale:
         return
+    repo, gate, head = workspace.repo, workspace.gate, Snapshot(workspace.repo, main)
     broken = {each.commit: each.rule for each in judged.broken if each.commit is not None}
-    shipped = {target for target, *_ in stale if gate.lineage(found.commit, target).last is not None}
+    shipped = {page.target for page in stale if gate.lineage(main, page.target).last is not None}
     if told is None:
         some = sorted(shipped) if len(stale) <= _FEW else []
         told = _by_target(events(repo, some)) if shipped else {}
@@ -166,23 +220,32 @@ def _waiting(gate: Gate, main: Oid, pull: Pull) -> Waiting:
     return Waiting(reference(pull), pull.title, targets, pull.author, pull.opened_at, waits)
 
 
+def _before(head: Snapshot, known: object, newer: Sequence[Commit] | None) -> Judged | None:
+    """What the last run judged, if the same would judge the same way now."""
+    before = _as_judged(known)
+    if newer is None or before is None or before.by != _judge(head):
+        return None
+    return before if not newer or before.main == newer[-1].parents[0] else None
+
+
+def _judge(head: Snapshot) -> str:
+    """What judges: the settings, the signers and the tool."""
+    there = (head.entry(path) for path in (SETTINGS_PATH, head.settings().allowed_signers) if path)
+    return f"{__version__} {' '.join(entry.oid if entry is not None else '-' for entry in there)}"
+
+
 def _judged(
-    workspace: Workspace, main: Oid, known: object, newer: Sequence[Commit] | None
+    workspace: Workspace, head: Snapshot, before: Judged | None, newer: Sequence[Commit] | None
 ) -> tuple[Judged, Mapping[str, Sequence[Event]] | None]:
-    """What audit finds in main, going on from what it found last time if the same would judge the same way now.
+    """What audit finds in main, going on from what it found before.
 
     Where it begins anew it also reads every event, newest first, by target.
     """
-    repo, gate = workspace.repo, workspace.gate
+    repo, gate, main = workspace.repo, workspace.gate, workspace.repo.main
     gate.consents.policies.always = True
-    head = Snapshot(repo, main)
-    settings = head.settings()
-    there = (head.entry(path) for path in (SETTINGS_PATH, settings.allowed_signers) if path)
-    by = f"{__version__} {' '.join(entry.oid if entry is not None else '-' for entry in there)}"
-    before = _as_judged(known)
-    if newer is None or before is None or before.by != by or (newer and before.main != newer[-1].parents[0]):
-        before, newer = None, repo.read_history().commits
-    since = Oid(settings.audit_since)
+    if newer is None:
+        newer = repo.read_history().commits
+    since = Oid(head.settings().audit_since)
     signatures = Signatures(gate.documents, main, clock=workspace.now)
     reader = EventReader(repo, CommitTimes(repo, main)) if before is None else None
     found: list[Event] = []
@@ -200,7 +263,7 @@ def _judged(
         commits += len(judged)
         done += len(some)
         workspace.progress.counted("commits judged", done, len(newer))
-    return Judged(by, main, commits, faults), _by_target(found[::-1]) if reader is not None else None
+    return Judged(_judge(head), main, commits, faults), _by_target(found[::-1]) if reader is not None else None
 
 
 def _faults(gate: Gate, commit: Commit, verdict: Verdict) -> Iterator[LandedFault]:
@@ -238,12 +301,6 @@ def _as_judged(known: object) -> Judged | None:
         return Judged(str(known["by"]), str(known["main"]), int(known["commits"]), faults)
     except (AssertionError, KeyError, TypeError, ValueError):
         return None
-
-
-def _page(files: SiteFiles, path: str, made: Sequence[Any], draw: Callable[[], str]) -> None:
-    made_from = _made_from(made)
-    if not files.has(path, made_from):
-        files.put(path, made_from, draw())
 
 
 def _made_from(made: Sequence[Any]) -> str:

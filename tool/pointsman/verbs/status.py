@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.gate.lineage import Step
@@ -35,7 +35,7 @@ from pointsman.settings import Settings
 from pointsman.shipping.pulls import Pull, reference, seen_pulls
 from pointsman.state.documents import Record, rfc3339
 from pointsman.state.names import Pattern, Target
-from pointsman.state.objects import Commit, Oid
+from pointsman.state.objects import PLAIN_FILE, Commit, Oid
 from pointsman.state.times import window_instant
 from pointsman.store.open import open_store
 from pointsman.values import told
@@ -54,23 +54,24 @@ def status(
     *,
     fail_on: Collection[str] = (),
     remembered: Remembered | None = None,
-    pulls: Sequence[Pull] | None = None,
 ) -> Outcome[Status]:
     """The state of the targets named, of all without any. Whatever it shows is success, unless it is in `fail_on`.
 
     With `fail_on`: exit 1 if a target is so, 3 if nobody can tell because serving cannot be read. `remembered`: what
-    earlier looks read of serving. `pulls`: the open pull requests, if the forge was asked already.
+    earlier looks read of serving.
     """
-    main = workspace.repo.refresh()
-    look = _Look(workspace, main, remembered or Remembered(), pulls)
+    look = Look(workspace, workspace.repo.refresh(), remembered or Remembered())
     if "frozen" in fail_on and all(place.frozen_after is None for place in look.settings.serving):
         raise Problem('--fail-on frozen: no [serving] has a frozen_after: add one to pointsman.toml, such as "2d"')
-    shown = [look.at(target) for target in look.chosen(named)]
-    store = open_store(look.settings.store, look.settings.access)
-    summary = None if named or workspace.offline else read_summary(store)
-    seen = [each for place in look.places if (each := place.main_seen()) is not None]
-    left = None if named or workspace.offline else look.left() or None
-    return Outcome(Status(main, rfc3339(look.clock), shown, summary, seen, left), _exit_code(shown, seen, fail_on))
+    if named:
+        chosen = look.chosen(named)
+    else:
+        look.list_pointers()
+        look.read_listed()
+        chosen = look.every()
+    shown = [look.at(target) for target in chosen]
+    found = look.told(shown, whole=not named and not workspace.offline)
+    return Outcome(found, _exit_code(shown, found.main_seen, fail_on))
 
 
 def _exit_code(shown: Sequence[TargetState], seen: Sequence[MainSeen], fail_on: Collection[str]) -> int:
@@ -85,7 +86,7 @@ def _exit_code(shown: Sequence[TargetState], seen: Sequence[MainSeen], fail_on: 
     return int(stale or any(serving in fails for serving in wanting))
 
 
-class _Look:
+class Look:
     """One look at main and at serving, at a moment."""
 
     def __init__(
@@ -105,25 +106,52 @@ class _Look:
                 self.pulls_of.setdefault(target, []).append(pull)
         self.places = [PlaceLook(self, place) for place in self.settings.serving]
 
-    def left(self) -> list[LeftRing]:
+    def told(self, shown: Sequence[TargetState], *, whole: bool) -> Status:
+        """The states of some targets, with what else there is to tell. `whole`: also of what belongs to no target."""
+        summary = read_summary(open_store(self.settings.store, self.settings.access)) if whole else None
+        seen = [each for place in self.places if (each := place.main_seen()) is not None]
+        left = self._left() or None if whole else None
+        return Status(self.main, rfc3339(self.clock), shown, summary, seen, left)
+
+    def _left(self) -> list[LeftRing]:
         """What is still there of rings that left the settings."""
         found = (look_at_left(self.gate, self.main, place) for place in ever_left(self.gate, self.head))
         return [each for each in found if each is not None]
 
     def chosen(self, named: Sequence[Target | Pattern]) -> list[Target]:
-        """The targets to show, their pointers read; without any named all that main, serving or a pull request has."""
+        """The targets that somebody named, their pointers read."""
         listed = set[Target]()
         if any(isinstance(each, Pattern) for each in named):
             listed = {target for place in self.places for target in place.listed()}
         found = sorted(choose(self.head, named, more=(*self.pulls_of, *listed)))
         for place in self.places:
-            place.read(found if named else None, self.remembered)
+            place.read(found)
         served = {target for place in self.places for target in place.served}
-        if named:
-            for target in found:
-                self._expect(target, served)
-        else:
-            found = sorted({*current_targets(self.head), *self.pulls_of, *served})
+        for target in found:
+            self._expect(target, served)
+        return self._announced(found)
+
+    def list_pointers(self) -> None:
+        """List what serving has at each place."""
+        for place in self.places:
+            place.list_pointers(self.remembered)
+
+    def every(self, among: Iterable[Target] | None = None) -> list[Target]:
+        """All targets that main, a pull request or what was read of serving has. `among`: those that main may have."""
+        mine = current_targets(self.head) if among is None else filter(self._is_current, among)
+        served = (target for place in self.places for target in place.served)
+        return self._announced(sorted({*mine, *self.pulls_of, *served}))
+
+    def read_listed(self, but: Collection[Target] = ()) -> None:
+        """Read the pointers that were listed, without those of some targets."""
+        for place in self.places:
+            place.read_listed(self.remembered, but)
+
+    def _is_current(self, target: Target) -> bool:
+        entry = self.head.entry(target.manifest_path)
+        return entry is not None and entry.mode == PLAIN_FILE
+
+    def _announced(self, found: list[Target]) -> list[Target]:
         self.repo.expect(len(found))
         self.gate.documents.fetch_ahead(self.head, found)
         return found
@@ -195,6 +223,14 @@ class _Look:
         limits = {slot: self._oldest(target, slot) for slot in ages}
         old = [slot for slot, age in ages.items() if (each := limits[slot]) is not None and (age is None or age > each)]
         return Window(first.window_start, last.window_end, window_age(last, self.clock), most, sorted(old))
+
+    def becomes_stale(self, target: Target) -> Iterator[int]:
+        """When each type that is current becomes older than allowed, in seconds since 1970; of older ones nothing."""
+        documents = self.gate.documents
+        for slot, record in documents.records(self.head, target, documents.manifest(self.head, target)).items():
+            age, limit = window_age(record, self.clock), self._oldest(target, slot)
+            if age is not None and limit is not None and age <= limit:
+                yield self.clock - age + limit + 1
 
     def _oldest(self, target: Target, slot: str | None = None) -> int | None:
         """The seconds that window_stale allows; None: any."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
@@ -19,7 +19,7 @@ from pointsman.serving.claims import Claims, Standing, claims_at, told_claim
 from pointsman.serving.drift import drift, is_manifest
 from pointsman.serving.fence import SYNCED, Fence, read_fence, rewrite_faults
 from pointsman.serving.instances import Having, Instance, having, read_instances
-from pointsman.serving.pointers import Remembered, not_mounted, open_place
+from pointsman.serving.pointers import Listing, Remembered, not_mounted, open_place
 from pointsman.serving.replica import Replica
 from pointsman.serving.ring_state import RingState
 from pointsman.serving.turns import Turns
@@ -70,11 +70,11 @@ class PlaceLook:
     def __init__(self, look: Look, place: Place) -> None:
         self.place = place
         self.served: dict[Target, Held] = {}
+        self.claims: dict[Target, Held] = {}
+        self.listing: Listing | None = None  # if it was listed
         self._look = look
         self._store: Store | None = None  # None: it cannot be reached
         self._unread = ""  # why not
-        self._named = False  # whether it is looked at for the sake of some targets
-        self._claims: dict[Target, Held] = {}
         self.instances: list[Instance] = []
 
     def listed(self) -> set[Target]:
@@ -86,32 +86,56 @@ class PlaceLook:
             return set()
         return {target for target in map(self.place.target, keys) if target is not None}
 
-    def read(self, targets: Sequence[Target] | None, remembered: Remembered) -> None:
-        """Read the pointers of these targets; None: all there are. Who could not be listed is not asked again."""
-        self._named = targets is not None
+    def read(self, targets: Sequence[Target]) -> None:
+        """Read the pointers of these targets. Who could not be listed is not asked again."""
         if self._unread:
             return
+        with self._reaching():
+            self._check_mounted()
+            store = open_place(self.place)
+            self._take(store, self._some(store, targets), targets)
+            self._read_instances(store)
+
+    def list_pointers(self, remembered: Remembered) -> None:
+        """List the pointers that there are, and read what is known of instances."""
+        with self._reaching():
+            self._check_mounted()
+            self.listing = remembered.listing(self.place)
+            self._read_instances(self.listing.store)
+
+    def read_listed(self, remembered: Remembered, but: Iterable[Target]) -> None:
+        """Read the pointers that were listed, without some."""
+        if (listing := self.listing) is not None:
+            with self._reaching():
+                every = remembered.pointers(self.place, listing, {self.place.key(target) for target in but})
+                self._take(listing.store, every.items(), None)
+
+    @contextlib.contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Remember why a place cannot be reached."""
         try:
-            if says := not_mounted(self._look.gate.documents, self._look.head, self.place):
-                raise Unreachable(says)
-            if targets is None:
-                store, every = remembered.pointers(self.place)
-                read: Iterable[tuple[Target, Held | Blocked]] = every.items()
-            else:
-                store = open_place(self.place)
-                read = self._some(store, targets)
-            self._store = store
-            self.served = {target: held for target, held in read if isinstance(held, Held)}
-            self._claims = claims_at(store, targets)
-            if self._turns is not None:
-                head = self._look.head
-                found = self.served.items()
-                self._turns.look_ahead(
-                    [each for each, held in found if not is_manifest(head.entry(each.manifest_path), held)]
-                )
+            yield
         except Unreachable as problem:
-            self._store, self._unread = None, str(problem)
-            return
+            self._store, self._unread, self.instances = None, str(problem), []
+
+    def _check_mounted(self) -> None:
+        if says := not_mounted(self._look.gate.documents, self._look.head, self.place):
+            raise Unreachable(says)
+
+    def _take(
+        self, store: Store, read: Iterable[tuple[Target, Held | Blocked]], targets: Sequence[Target] | None
+    ) -> None:
+        self._store = store
+        self.served = {target: held for target, held in read if isinstance(held, Held)}
+        self.claims = claims_at(store, targets)
+        if self._turns is not None:
+            head = self._look.head
+            found = self.served.items()
+            self._turns.look_ahead(
+                [each for each, held in found if not is_manifest(head.entry(each.manifest_path), held)]
+            )
+
+    def _read_instances(self, store: Store) -> None:
         with contextlib.suppress(Unreachable):  # what serving has is known all the same
             self.instances = read_instances(store, self._look.clock)
 
@@ -127,13 +151,29 @@ class PlaceLook:
         held = ask_all(read, targets, at_once=store.at_once)
         return ((target, each) for target, each in zip(targets, held, strict=True) if each is not None)
 
+    @property
+    def may_stand(self) -> bool:
+        """Whether what it has of a target can be as it was, if the tag of its pointer is."""
+        few = self._turns is not None and self._is_few
+        return self.listing is not None and not self._unread and not self.instances and not few
+
+    def tag_of(self, target: Target) -> str | None:
+        """The tag of a pointer by the listing; None if there is no pointer, or if that is not sure."""
+        return self.listing.tags.get(self.place.key(target)) if self.listing is not None else None
+
+    def tag_of_main(self, target: Target) -> str | None:
+        """The same of a pointer that was read and is what main has; None of any other."""
+        held, tag = self.served.get(target), self.tag_of(target)
+        entry = self._look.head.entry(target.manifest_path)
+        return tag if held is not None and held.tag == tag and is_manifest(entry, held) else None
+
     def having(self, target: Target, sha256: str) -> Having:
         """How the instances of this place stand to a manifest."""
         return having(self.instances, target, sha256, self._look.clock, self.place.instance_ttl)
 
     def at(self, lineage: Lineage) -> Served:
         """What serving has, what is behind it where that is not what main has, and what break-glass says of it."""
-        there = self._claims.get(lineage.target)
+        there = self.claims.get(lineage.target)
         claim = self._standing(lineage.target, there) if there is not None else None
         return self._at(lineage, kept=claim is not None and claim.holds)._replace(claim=claim)
 
@@ -195,8 +235,13 @@ class PlaceLook:
         """What a ring has and waits for; None for a place that is none."""
         if self._turns is None:
             return None
-        few = self._named or len(self.served) <= _FEW
+        few = self._is_few
         return self._turns.state(lineage.target, held, due, look=few or due is not None, kept=kept, versions=few)
+
+    @property
+    def _is_few(self) -> bool:
+        """Whether so few targets are looked at that all is read of each."""
+        return self.listing is None or len(self.listing.tags) <= _FEW
 
     def told(self, served: Served) -> ServedAt:
         """The same as documents have it."""

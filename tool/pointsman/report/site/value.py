@@ -62,6 +62,23 @@ class TargetNow(Struct, frozen=True):
     pulls: Sequence[Waiting]
 
 
+class Calm(Struct, frozen=True, array_like=True):
+    """Of a target of which nothing is to be told but what main has: what it depends on besides main."""
+
+    until: int  # seconds since 1970: from then on it may show something else, if nothing else happens
+    tags: Sequence[str]  # of its pointers, place by place
+
+
+class Row(Struct, frozen=True, array_like=True):
+    """A target on the overview. `line`: its row, drawn; `says`: what to know of one that is to be looked at."""
+
+    target: str
+    line: str
+    serving: str
+    mood: str
+    says: str
+
+
 class Judged(Struct, frozen=True):
     """What audit finds in the commits of main, up to one of them. `by`: the settings, signers and tool that judged."""
 

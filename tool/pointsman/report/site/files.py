@@ -7,12 +7,15 @@ and no such file, and nothing is removed but what looks like a page of ours and 
 from __future__ import annotations
 
 import contextlib
-import json
+import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
 
 from pointsman.errors import Problem
 from pointsman.files import read_file, write_new
@@ -24,13 +27,27 @@ _MOST = 64_000_000  # bytes of that file: 200,000 targets
 _PAGE = pattern(rf"(?:index|audit|targets-[0-9]{{1,4}})\.html|targets/{NAME}/{NAME}\.html")
 
 
+class _Left(Struct, omit_defaults=True):
+    """What a run leaves beside the pages. `sum`: SHA-256 of `rows`, which count only if it is right."""
+
+    pages: dict[str, str]
+    kept: dict[str, Any]
+    sum: str = ""
+    rows: Raw = Raw(b"null")
+    v: int = 1
+
+
 class SiteFiles:
-    """The files of a site. `pages`: path → what it was made from; `kept`: what else the last run left."""
+    """The files of a site. `pages`: path → what it was made from, "" for one that a run may have left half done.
+
+    `kept`: what else the last run left; `rows`: JSON of its targets, b"" where there is none or it is damaged.
+    """
 
     def __init__(self, directory: str) -> None:
         self._root = Path(directory)
         self.pages: dict[str, str] = {}
-        self.kept: Mapping[str, Any] = {}
+        self.kept: dict[str, Any] = {}
+        self.rows = b""
         self.written = 0
         self._now: dict[str, str] = {}
         try:
@@ -48,18 +65,27 @@ class SiteFiles:
                 raise Problem(f"{there} has files that pointsman site did not make: name a new directory")
             return
         try:
-            found = json.loads(read_file(path, _MOST))
-            pages = {str(path): str(made) for path, made in found["pages"].items() if _PAGE.fullmatch(path)}
-            kept = dict(found["kept"])
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            found = msgspec.json.decode(read_file(path, _MOST), type=_Left)
+        except (msgspec.DecodeError, ValueError, RecursionError):
             raise Problem(f"{path} cannot be read: remove {directory}, and it is made again") from None
-        self.pages, self.kept = pages, kept
+        self.pages = {path: made for path, made in found.pages.items() if _PAGE.fullmatch(path)}
+        self.kept = found.kept
+        if found.sum == hashlib.sha256(found.rows).hexdigest():
+            self.rows = bytes(found.rows)
+
+    def stands(self, path: str) -> bool:
+        """Whether a page stands there that a run ended."""
+        return bool(self.pages.get(path)) and os.path.isfile(f"{self._root}/{path}")
+
+    def keep(self, path: str) -> None:
+        """Keep a page that stands there."""
+        self._now[path] = self.pages[path]
 
     def has(self, path: str, made_from: str) -> bool:
         """Keep a page that stands there, made from the same; whether there is one."""
-        if self.pages.get(path) != made_from or not (self._root / path).is_file():
+        if self.pages.get(path) != made_from or not self.stands(path):
             return False
-        self._now[path] = made_from
+        self.keep(path)
         return True
 
     def put(self, path: str, made_from: str, text: str) -> None:
@@ -68,19 +94,28 @@ class SiteFiles:
         self._write(path, text.encode("utf-8", "backslashreplace"))
         self.written += 1
 
-    def done(self, kept: Mapping[str, Any]) -> int:
+    def done(self, kept: Mapping[str, Any], rows: bytes) -> int:
         """Remove the pages that are no more, and remember what there is; how many pages there are."""
         for path in sorted(self.pages.keys() - self._now.keys()):
             self._remove(path)
-        if self._now != self.pages or kept != self.kept or not (self._root / _NAMED).exists():
-            told = {"v": 1, "pages": dict(sorted(self._now.items())), "kept": kept}
-            self._write(_NAMED, json.dumps(told, separators=(",", ":")).encode())
-        return len(self._now)
+        now = dict(sorted(self._now.items()))
+        if (now, kept, rows) != (self.pages, self.kept, self.rows):
+            self._leave(now, kept, rows)
+        return len(now)
 
-    def begin(self) -> None:
-        """Make the directory one of ours, before the first page: a run that dies leaves one that can go on."""
-        if not (self._root / _NAMED).exists():
-            self._write(_NAMED, b'{"v":1,"pages":{},"kept":{}}')
+    def begin(self, stale: Iterable[str]) -> None:
+        """Make the directory one of ours, before the first page: a run that dies leaves one that can go on.
+
+        `stale`: pages that are made anew. Nobody takes them for what they were, from now on.
+        """
+        ended = [path for path in stale if self.pages.get(path)]
+        self.pages |= dict.fromkeys(ended, "")
+        if ended or not (self._root / _NAMED).exists():
+            self._leave(self.pages, self.kept, self.rows)
+
+    def _leave(self, pages: dict[str, str], kept: Mapping[str, Any], rows: bytes) -> None:
+        of_rows = (hashlib.sha256(rows).hexdigest(), Raw(rows)) if rows else ()
+        self._write(_NAMED, msgspec.json.encode(_Left(pages, dict(kept), *of_rows)))
 
     def _write(self, path: str, data: bytes) -> None:
         whole = self._root / path

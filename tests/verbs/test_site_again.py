@@ -1,0 +1,363 @@
+"""A site that is built again: the same bytes as one that is built anew, for what changed alone."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from broken_glass import SETTINGS, let_ann_sign
+from clocks import clock_at
+from rings import rings_of
+from shop import Shop, git, popularity
+
+from pointsman.errors import Problem
+from pointsman.repo.object_reader import Reader
+from pointsman.repo.open import open_repository
+from pointsman.repo.repository import Repository
+from pointsman.report.site.files import SiteFiles
+from pointsman.serving.claims import claim_key
+from pointsman.serving.instances import Instance, write_instance
+from pointsman.state.documents import rfc3339
+from pointsman.state.names import Target
+from pointsman.store import file_tags
+from pointsman.store.directory import FileStore
+from pointsman.store.open import open_store
+from pointsman.verbs import break_glass, hold, pr, publish, rollback, site, status_place, sync
+from pointsman.workspace import Workspace
+
+MINUTE = 60
+POLICY = "[policy]\nkept_low = false\nsize_jump = false\nwindow_regressed = false\nitems_drop = false\n"
+TARGETS = [Target("grocer", name) for name in ("cart", "home", "shelf")] + [Target("grocer-2", "home")]
+
+
+@pytest.fixture(autouse=True)
+def sure_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_tags, "RACY", -(10**18))  # nothing here is written twice within a tick of the clock
+
+
+class Town:
+    """A shop with several targets. `now`: what the clock of whoever looks at serving says; git has the machine's."""
+
+    def __init__(self, root: Path, settings: str = "") -> None:
+        self.root = root
+        self.now = int(time.time()) + 3600
+        self.count = 0
+        self.shop = Shop(root, f'{SETTINGS}{settings}{POLICY}window_stale = "30d"\n')
+        let_ann_sign(self.shop)
+        self.out = root / "out"
+
+    def do(self, verb: Callable[..., object], *words: object, **more: object) -> None:
+        """One command. What it refuses is no concern of a site."""
+        now = self.now if verb is sync.sync else None
+        with open_repository(str(self.shop.desk)) as repo, suppress(Problem):
+            verb(Workspace(repo, clock=clock_at(now)), *words, **more)
+
+    def artifact(self, target: Target, until_stale: int = 60 * MINUTE) -> Path:
+        """A version whose window becomes too old in so many seconds."""
+        self.count += 1
+        end = self.now - 30 * 86400 + until_stale
+        window = {"start": rfc3339(end - 3600), "end": rfc3339(end)}
+        path = self.root / f"p{self.count}.json"
+        return popularity(
+            path, 5 + self.count, tenant=target.tenant, surface=target.surface, salt=str(self.count), window=window
+        )
+
+    def ship(self, *targets: Target, merge: bool = True, until_stale: int = 60 * MINUTE) -> None:
+        paths = tuple(str(self.artifact(target, until_stale)) for target in targets)
+        self.do(publish.publish, publish.Request(paths, merge=merge))
+
+    def sync(self) -> None:
+        self.do(sync.sync, sync.Orders(accept_rewrite=True, prune=True))
+
+    def pointers(self) -> list[Path]:
+        places = [self.shop.store / "registry" / "current", self.root / "canary", self.root / "prod"]
+        return [path for place in places for path in sorted(place.glob("[!.]*/*/manifest.json"))]
+
+    def build(self, out: Path, repo: Repository | None = None) -> site.Site:
+        if repo is not None:
+            return site.site(Workspace(repo, clock=clock_at(self.now)), str(out)).value
+        with open_repository(str(self.shop.desk)) as opened:
+            return self.build(out, opened)
+
+    def by_hand(self, message: str, files: dict[str, str | None]) -> None:
+        """A commit past all commands."""
+        git(self.shop.desk, "fetch", "-q", "origin")
+        git(self.shop.desk, "reset", "-q", "--hard", "origin/main")
+        for name, text in files.items():
+            path = self.shop.desk / name
+            if text is None:
+                path.unlink(missing_ok=True)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+        self.shop.push(message)
+
+
+def pages(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*.html")}
+
+
+class Walk:
+    """Random changes of all that a page tells of."""
+
+    def __init__(self, town: Town, dice: random.Random, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.town = town
+        self.dice = dice
+        self.monkeypatch = monkeypatch
+
+    def target(self) -> Target:
+        return self.dice.choice(TARGETS)
+
+    def until(self) -> str:
+        return rfc3339(self.town.now + self.dice.randrange(10, 60) * MINUTE)
+
+    def ship(self) -> None:
+        self.town.ship(*self.dice.sample(TARGETS, self.dice.randrange(1, 3)), until_stale=self.soon())
+
+    def soon(self) -> int:
+        return self.dice.randrange(10, 120) * MINUTE
+
+    def ship_and_sync(self) -> None:
+        self.ship()
+        self.town.sync()
+
+    def open_pull(self) -> None:
+        self.town.ship(self.target(), merge=False, until_stale=self.soon())
+
+    def close_pull(self) -> None:
+        self.town.do(pr.close, str(self.target()), reason="not this one")
+
+    def merge_pull(self) -> None:
+        self.town.do(pr.merge, str(self.target()))
+
+    def roll_back(self) -> None:
+        """At once, or as a pull request: that one changes nothing on main as long as it is open."""
+        now = self.dice.random() < 0.5
+        self.town.do(rollback.roll_back, rollback.Request((self.target(),), now=now, reason="worse"))
+
+    def sync(self) -> None:
+        self.town.sync()
+
+    def hold(self) -> None:
+        on = self.dice.choice([*map(str, TARGETS), "all"])
+        self.town.do(hold.change_hold, hold.Request(on, until=self.until(), reason="a feed is broken", now=True))
+
+    def release(self) -> None:
+        on = self.dice.choice([*map(str, TARGETS), "all"])
+        self.town.do(hold.change_hold, hold.Request(on, reason="mended", now=True))
+
+    def time_passes(self) -> None:
+        self.town.now += self.dice.randrange(5, 60) * MINUTE
+
+    def clock_goes_back(self) -> None:
+        self.town.now -= self.dice.randrange(5, 30) * MINUTE
+
+    def a_day_passes(self) -> None:
+        self.town.now += 90000
+
+    def settings(self) -> None:
+        name = "pointsman.toml"
+        git(self.town.shop.desk, "fetch", "-q", "origin")
+        old = git(self.town.shop.desk, "show", f"origin/main:{name}")
+        days = self.dice.choice(["29d", "30d", "31d"])
+        lines = [f'window_stale = "{days}"' if line.startswith("window_stale") else line for line in old.splitlines()]
+        self.town.by_hand("settings", {name: "\n".join(lines) + "\n"})
+
+    def pointer_edited(self) -> None:
+        for path in self.town.pointers()[: self.dice.randrange(2)] or self.some_pointer():
+            path.write_text(path.read_text().replace("Z", "1Z") if self.dice.random() < 0.7 else "{")
+
+    def pointer_put_back(self) -> None:
+        """Other bytes for a moment: the tag is another one, and the bytes are as before."""
+        for path in self.some_pointer():
+            data = path.read_bytes()
+            path.write_bytes(b"x")
+            path.write_bytes(data)
+
+    def pointer_gone(self) -> None:
+        for path in self.some_pointer():
+            path.unlink()
+
+    def some_pointer(self) -> list[Path]:
+        found = self.town.pointers()
+        return [self.dice.choice(found)] if found else []
+
+    def pointer_of_another(self) -> None:
+        """Serving has a target that main never had."""
+        for path in self.some_pointer():
+            other = path.parents[1] / f"other-{self.dice.randrange(3)}" / path.name
+            other.parent.mkdir(exist_ok=True)
+            other.write_bytes(path.read_bytes())
+
+    def manifest_by_hand(self) -> None:
+        path = self.target().manifest_path
+        with suppress(AssertionError):
+            old = git(self.town.shop.origin, "show", f"main:{path}") + "\n"
+            self.town.by_hand("edit by hand", {path: old + " " if self.dice.random() < 0.6 else None})
+
+    def record_by_hand(self) -> None:
+        listed = git(self.town.shop.origin, "ls-tree", "-r", "--name-only", "main", "registry").splitlines()
+        path = self.dice.choice([each for each in listed if each.endswith(".json")])
+        old = git(self.town.shop.origin, "show", f"main:{path}") + "\n"
+        self.town.by_hand("a record by hand", {path: old.replace('"end": "20', '"end": "21')})
+
+    def signers(self) -> None:
+        name = "allowed_signers"
+        old = git(self.town.shop.origin, "show", f"main:{name}")
+        self.town.by_hand("signers", {name: f"{old}\n# {self.town.now}\n"})
+
+    def main_rewritten(self) -> None:
+        git(self.town.shop.origin, "update-ref", "refs/heads/main", "refs/heads/main~1")
+
+    def claim(self) -> None:
+        request = break_glass.Request(self.target(), "the day is broken", key=str(self.town.root / "ann"))
+        with suppress(Problem):
+            break_glass.break_glass(self.town.shop.desk, request, tell=lambda line: None, clock=clock_at(self.town.now))
+
+    def claim_by_hand(self) -> None:
+        """It holds nothing, and the pointer stays what it was."""
+        path = self.town.shop.store / "registry/current" / claim_key(self.target())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink() if path.exists() else path.write_text("{}")
+
+    def instance(self) -> None:
+        """One is heard, or all that were heard are gone."""
+        shutil.rmtree(self.town.shop.store / "registry/current/.pointsman/seen", ignore_errors=True)
+        if self.dice.random() < 0.5:
+            heard = Instance("web-0", self.town.now - 60, self.town.now)
+            heard.load(self.target(), f"{self.dice.randrange(2):064x}", self.town.now)
+            store = open_store(f"file://{self.town.shop.store}/registry/current")
+            with store.locked(""):
+                write_instance(store, heard, self.town.now)
+
+    def page_gone(self) -> None:
+        found = sorted(self.town.out.rglob("*.html"))
+        if found:
+            self.dice.choice(found).unlink()
+
+    def kept_damaged(self) -> None:
+        path = self.town.out / ".pointsman-site.json"
+        if not path.exists():
+            return
+        left = json.loads(path.read_bytes())
+        for how in self.dice.sample(["row", "sum", "others", "none"], 2):
+            if how == "none":
+                left.pop("rows", None)
+            elif "rows" in left and how == "row":
+                left["rows"][5] = {name: row[::-1] for name, row in left["rows"][5].items()}
+            elif "rows" in left and how == "others":
+                left["rows"][4] = []
+            else:
+                left["sum"] = "0" * 64
+        path.write_text(json.dumps(left, separators=(",", ":")))
+
+    def run_dies(self) -> None:
+        """In the middle of its pages."""
+        put, left = SiteFiles.put, self.dice.randrange(3)
+
+        def dies(files: SiteFiles, path: str, made_from: str, text: str) -> None:
+            nonlocal left
+            put(files, path, made_from, text)
+            left -= 1
+            if left < 0:
+                raise Problem("killed")
+
+        with self.monkeypatch.context() as patched:
+            patched.setattr(SiteFiles, "put", dies)
+            with suppress(Problem):
+                self.town.build(self.town.out)
+
+    def another_tool(self) -> None:
+        self.monkeypatch.setattr(site, "__version__", f"9.{self.dice.randrange(2)}")
+
+    def step(self) -> str:
+        often: list[Callable[[], None]] = [self.ship_and_sync, self.ship, self.sync, self.time_passes]
+        rest: list[Callable[[], None]] = [
+            self.open_pull, self.close_pull, self.merge_pull, self.roll_back, self.hold, self.release,
+            self.clock_goes_back, self.a_day_passes, self.settings, self.pointer_edited, self.pointer_put_back,
+            self.pointer_gone, self.pointer_of_another, self.manifest_by_hand, self.record_by_hand, self.signers,
+            self.main_rewritten, self.claim, self.claim_by_hand, self.instance, self.page_gone, self.kept_damaged,
+            self.run_dies, self.another_tool,
+        ]  # fmt: skip
+        change = self.dice.choice(self.dice.choice([often, rest]))
+        change()
+        if self.dice.random() < 0.3:
+            self.town.sync()
+            return f"{change.__name__} and a sync"
+        return change.__name__
+
+
+RINGS: dict[str, Callable[[Path], str]] = {
+    "one place": lambda root: "",
+    "rings": lambda root: rings_of(root, canary="", prod='after = "40m"'),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("places", RINGS)
+def test_a_walk_of_changes_never_leaves_a_page_that_a_new_site_would_not_have(
+    tmp_path: Path, dice: random.Random, rounds: int, monkeypatch: pytest.MonkeyPatch, places: str
+) -> None:
+    monkeypatch.setattr(status_place, "_FEW", 1)  # as where there are very many
+    town = Town(tmp_path, RINGS[places](tmp_path))
+    town.ship(*TARGETS)
+    town.sync()
+    town.build(town.out)
+    walk = Walk(town, dice, monkeypatch)
+    done: list[str] = []
+    for place in range(8 * max(rounds, 1)):
+        done.append(" and ".join(walk.step() for _ in range(dice.randrange(1, 3))))
+        town.build(town.out)
+        town.build(tmp_path / f"fresh-{place}")
+        mine, fresh = pages(town.out), pages(tmp_path / f"fresh-{place}")
+        assert {name for name in mine.keys() | fresh.keys() if mine.get(name) != fresh.get(name)} == set(), done
+
+
+def work(repo: Repository, town: Town, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """What a run reads: objects of git, calls of git, and objects of the store beyond the listing."""
+    found: Counter[str] = Counter()
+    read, run, of_store = Reader.read, repo.git.run, FileStore.read
+
+    def told(reader: Reader, oids: object) -> object:
+        found["objects"] += len(oids)  # type: ignore[arg-type]
+        return read(reader, oids)  # type: ignore[arg-type]
+
+    def ran(*words: str, **more: object) -> object:
+        found[f"git {words[0]}"] += 1
+        return run(*words, **more)  # type: ignore[arg-type]
+
+    def stored(store: FileStore, *words: object) -> object:
+        found["store"] += 1
+        return of_store(store, *words)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Reader, "read", told)
+        patched.setattr(repo.git, "run", ran)
+        patched.setattr(FileStore, "read", stored)
+        assert town.build(town.out, repo).written == 3  # its page, the overview, the audit
+    return found
+
+
+@pytest.mark.slow
+def test_one_more_ship_costs_the_same_among_few_targets_and_among_twice_as_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    for count in (8, 16):
+        town = Town(tmp_path / str(count))
+        town.ship(*(Target("grocer", f"shelf-{place}") for place in range(count)))
+        town.sync()
+        town.build(town.out)
+        town.ship(Target("grocer", "shelf-3"))
+        town.sync()
+        with open_repository(str(town.shop.desk)) as repo:
+            seen.append(work(repo, town, monkeypatch))
+    assert seen[0] == seen[1]
+    assert seen[0]["store"] < 8

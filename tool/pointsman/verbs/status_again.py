@@ -1,0 +1,80 @@
+"""Status again: what an earlier look found stands where nothing happened, and only the rest is looked at.
+
+A target is calm if each place serves what main has, and nobody asks for anything else. Only calm targets are left out.
+What a calm one shows depends on main, on the bytes of its pointers, and on time: what is asked here is whether the
+tags of its pointers are the same, and whether its time is not over. Whoever asks knows what main changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from pointsman.report.site.value import Calm
+from pointsman.report.target_state import Status, TargetState
+from pointsman.serving.pointers import Remembered
+from pointsman.shipping.pulls import Pull
+from pointsman.state.names import Target
+from pointsman.state.objects import Oid
+from pointsman.verbs.status import Look
+from pointsman.workspace import Workspace
+
+NEVER = 1 << 53
+
+
+class Again(NamedTuple):
+    """The targets that were looked at, which of them are calm, and those that stand as they were."""
+
+    status: Status
+    calm: Mapping[str, Calm]
+    same: Collection[str]
+
+
+def look_again(
+    workspace: Workspace, main: Oid, pulls: Sequence[Pull], known: Mapping[str, Calm], among: Collection[Target] | None
+) -> Again:
+    """The state of all targets. `known`: calm ones whose documents main did not change since.
+
+    `among`: the others that main may have; None: nobody knows them, and nothing may be known.
+    """
+    look = Look(workspace, main, Remembered(), pulls)
+    look.list_pointers()
+    same = {target: name for name, target in _standing(look, known)}
+    look.read_listed(same)
+    claimed = {target for place in look.places for target in place.claims}
+    read = all(place.may_stand for place in look.places)
+    same = {target: name for target, name in same.items() if read and target not in claimed}
+    if among is not None:
+        changed = (Target.parse(name) for name in known.keys() - {*same.values()})
+        among = {*among, *changed}
+    shown = [look.at(target) for target in look.every(among)]
+    calm = {each.target: found for each in shown if (found := _calm(look, each)) is not None}
+    return Again(look.told(shown, whole=not workspace.offline), calm, same.values())
+
+
+def _standing(look: Look, known: Mapping[str, Calm]) -> Iterator[tuple[str, Target]]:
+    """Those whose pointers have the same tags as then, in their time."""
+    if not all(place.may_stand for place in look.places):
+        return
+    for name, calm in known.items():
+        target = Target.parse(name)
+        tags = [place.tag_of(target) for place in look.places]
+        if look.clock < calm.until and target not in look.pulls_of and tags == calm.tags:
+            yield name, target
+
+
+def _calm(look: Look, each: TargetState) -> Calm | None:
+    """A target as the next look may find it; None if it must look."""
+    if each.pull_requests or each.claim is not None or not all(place.may_stand for place in look.places):
+        return None
+    target = Target.parse(each.target)
+    tags = [tag for place in look.places if (tag := place.tag_of_main(target)) is not None]
+    return Calm(min(_changes(look, target, each), default=NEVER), tags) if len(tags) == len(look.places) else None
+
+
+def _changes(look: Look, target: Target, each: TargetState) -> Iterator[int]:
+    """When time changes what it shows: a hold ends, what is current becomes too old."""
+    yield from (math.ceil(datetime.fromisoformat(hold.until).timestamp()) for hold in each.holds)
+    yield from look.becomes_stale(target)
