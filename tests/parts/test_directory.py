@@ -21,7 +21,7 @@ from locks import is_locked, other_process
 from shop import Shop, popularity
 from world import own_mounts
 
-from pointsman.errors import Unreachable
+from pointsman.errors import Blocked, Unreachable
 from pointsman.store.directory import FileStore
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
@@ -48,6 +48,30 @@ def test_what_the_system_refuses_names_the_store_and_the_key(store: FileStore, t
     with pytest.raises(Unreachable, match=r"cannot write file://.*a store/t/1.json") as error:
         store.create("t/1.json", b"x")
     assert error.value.exit_code == 3
+
+
+@pytest.mark.parametrize("file", ["", "t", "t/s", ".pointsman"])
+def test_a_file_where_a_directory_belongs_is_named_and_never_taken_for_nothing(store: FileStore, file: str) -> None:
+    stands = store.root / file
+    stands.parent.mkdir(parents=True, exist_ok=True)
+    stands.write_text("a file")
+    key = f"{file or 't'}/s/1.json"
+    says = re.escape(f"{stands} is a file, and a directory of the store should stand there: take it away")
+    asked = store.read, store.digest, store.size, store.written, store.writer
+    for ask in (
+        *asked,
+        lambda key: list(store.keys(f"{file}/" if file else "", 3)),
+        lambda key: store.create(key, b"x"),
+    ):
+        with pytest.raises(Blocked, match=rf"^cannot (read|list|write) {store.url}/.*: {says}$"):
+            ask(key)
+    if not file:
+        with pytest.raises(Blocked, match=says):
+            store.tags(3, ())
+        return
+    store.create("other/s/1.json", b"x")
+    assert store.read("other/s/1.json") is not None, "nobody else pays for it"
+    assert set(store.tags(3, [key])) == {"other/s/1.json"}
 
 
 @pytest.mark.parametrize("links", [True, False])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,13 @@ from typing import Any
 import proxy
 import pytest
 from bucketshop import BucketShop
+from rings import HOUR, RingShop
 from shop import Shop, popularity
 
+from pointsman.cli.main import main
 from pointsman.errors import Unreachable
 from pointsman.outcome import Outcome
+from pointsman.state.names import Target
 from pointsman.verbs import verify
 from pointsman.workspace import Workspace
 
@@ -116,3 +121,42 @@ def test_what_may_be_read_and_not_written_stops_its_own_target_too(tmp_path: Pat
         blocking.block(*TENANTS, method="PUT")
         with pytest.raises(Unreachable, match="no permission"):
             blocking.shop.publish(*both(tmp_path, 11, "b"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["canary", "canary/grocer", "canary/grocer/home", "canary/.pointsman/claims"])
+def test_a_file_where_a_directory_of_a_ring_belongs_is_told_and_the_others_go_on(
+    tmp_path: Path, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = RingShop(tmp_path / "shop")
+    shop.publish(*both(tmp_path, 5), merge=True)
+    shop.pass_over()
+    shop.publish(*both(tmp_path, 6), merge=True)
+    shutil.rmtree(shop.root / file, ignore_errors=True)
+    (shop.root / file).write_text("a file")
+    says = f"{shop.root / file} is a file, and a directory of the store should stand there: take it away"
+    alone = file.startswith("canary/grocer")
+
+    def words(*typed: str) -> str:
+        main(["-C", str(shop.desk), *typed])
+        return "".join(capsys.readouterr())
+
+    found = {each["target"]: each for each in shop.look().document["targets"]}
+    assert says in found["grocer/home"]["places"][0]["unread"]
+    assert found["grocer/home"]["serving"] == "unknown"
+    assert found["bookshop/home"]["serving"] == ("behind" if alone else "unknown")
+    for typed in (
+        ("status", "grocer/home"),
+        ("rollout",),
+        ("rollback", "--break-glass", "grocer/home", "--reason", "x"),
+    ):
+        assert says in words(*typed), typed
+    assert "claim holds nothing" not in words("status", "grocer/home")
+    synced = shop.pass_over(later=3 * HOUR)
+    told = json.dumps(synced.document)
+    assert (synced.exit_code, says in told, "mounted" in " ".join(synced.notes)) == (5 if alone else 3, True, False)
+    assert shop.serves("prod") is not None
+    assert (b"/bookshop/" in (shop.serves("canary", Target("bookshop", "home")) or b"")) == (file != "canary")
+    (shop.root / file).unlink()
+    shop.pass_over()
+    assert shop.serves("canary") == shop.manifest

@@ -80,6 +80,7 @@ def _claims_at(store: Store, targets: Iterable[Target] | None) -> Iterator[tuple
         try:
             return store.read(claim_key(target))
         except Blocked as blocked:  # what nobody can read holds nothing, and is told
+            any(store.keys(DIRECTORY, 2))  # Blocked if it is the directory: then claims may be missed
             return Held(str(blocked).encode(), "")
 
     for target, held in zip(asked, ask_all(read, asked, at_once=store.at_once), strict=True):

@@ -23,7 +23,7 @@ from pointsman.store.file_moves import FileMoves
 from pointsman.store.file_tags import Tags, tag_of
 from pointsman.store.own import as_readable_as, lock, make_like_parent, open_new, own_directory
 
-_ABSENT = (FileNotFoundError, NotADirectoryError, NoPlainFile)
+_ABSENT = (FileNotFoundError, NoPlainFile)
 # What link() answers where a file system has no hard links: gcsfuse, SMB, exFAT, virtiofs.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _HINTS = {
@@ -73,7 +73,7 @@ class FileStore(FileMoves):
         with self._trouble("read", key):
             try:
                 fd, _ = open_file(self._name(key))
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError:
                 return None
             with open(fd, "rb", buffering=0):
                 return Held(read_upto(fd, most), tag_of(os.fstat(fd)))
@@ -268,7 +268,7 @@ class FileStore(FileMoves):
         try:
             with os.scandir(self._path(prefix)) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return
         for entry in found:
             if entry.name.startswith("."):
@@ -287,6 +287,12 @@ class FileStore(FileMoves):
         with self._trouble("list", ""):
             return self._tags.of(depth, others)
 
+    def _file_above(self, key: str) -> str:
+        """The first on the way to a key that is no directory; "" if all are, by now."""
+        below = self._path(key)
+        found = (each for each in reversed(below.parents) if os.path.lexists(each) and not each.is_dir())
+        return str(next(found, below if below.is_file() else ""))
+
     @contextlib.contextmanager
     def _trouble(self, verb: str, key: str) -> Iterator[None]:
         """Turn an OSError into Unreachable with the key and what to do; Blocked if it is about this key alone."""
@@ -295,6 +301,8 @@ class FileStore(FileMoves):
         except OSError as error:
             number = error.errno or 0
             hint = str(error.strerror) if isinstance(error, NoPlainFile) else _HINTS.get(number)
+            if number == errno.ENOTDIR and (file := self._file_above(key)):
+                hint = f"{file} is a file, and a directory of the store should stand there: take it away"
             kind = Blocked if number in _OF_ONE_KEY else Unreachable
             raise kind(f"cannot {verb} {self.url}/{key}: {hint or error.strerror or error}") from error
 

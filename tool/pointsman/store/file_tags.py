@@ -48,7 +48,7 @@ class Tags:
                         if entry.name[0] != "." and (entry.is_dir() if depth > 1 else entry.is_file())
                     ]
                 self._listed[prefix] = tag, names
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return
         for name in names:
             if depth > 1:

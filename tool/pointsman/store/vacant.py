@@ -27,7 +27,7 @@ def _any(url: str, wanted: Callable[[os.DirEntry[str]], bool]) -> bool:
     try:
         with os.scandir(path) as entries:
             return any(map(wanted, entries))
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return False
     except OSError:
         return True  # whoever reads it says what is wrong

@@ -173,14 +173,13 @@ class _Run:
             if says := not_mounted(self._gate.documents, Snapshot(self._workspace.repo, self.main), ring.place):
                 raise Unreachable(says)
             found = ask_all(read, targets, at_once=store.at_once)
+            self._claims[ring.name] = claims_at(store)
         except Unreachable as problem:
             self.away[ring.name] = problem
             self.notes.append(f"{ring.name}: {problem}")
             return
         self._held |= {(ring.name, target): held for target, held in zip(targets, found, strict=True)}
         self._turns[ring.name].look_ahead(targets)
-        with contextlib.suppress(Unreachable):
-            self._claims[ring.name] = claims_at(store)
 
     # looking
 
