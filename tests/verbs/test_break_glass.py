@@ -18,6 +18,7 @@ from broken_glass import below, break_it, claim_of, manifests, outcome_of, shipp
 from msgspec.structs import replace
 from shop import GROCER, Kept, Shop, git, popularity
 
+from pointsman.cli import sync as sync_words
 from pointsman.cli.main import main as command_line
 from pointsman.errors import Problem, Refused
 from pointsman.report import status as status_text
@@ -464,7 +465,23 @@ def test_a_claim_that_is_void_holds_nothing(shop: Shop, void: Callable[[Shop], N
 @pytest.mark.slow
 def test_an_unsigned_claim_of_the_command_is_healed(shop: Shop) -> None:
     assert outcome_of(break_it(shop, signed=False)) == "claimed"
-    assert outcome_of(shop.sync()) == "healed"
+    for dry_run, said in ((True, "would be healed"), (False, "healed")):
+        synced = shop.sync(dry_run=dry_run)
+        assert outcome_of(synced) == "healed"
+        assert synced.document["targets"][0]["claim"]["was_served"] is True
+        first, why, what, *_ = sync_words.render(synced.value).splitlines()
+        assert first == f"grocer/home: {said} after a break-glass that holds nothing"
+        assert why.endswith(" holds nothing: it is not signed")
+        assert what == "  it was for: the day is broken; to go back on main: pointsman rollback grocer/home"
+
+
+@pytest.mark.slow
+def test_what_somebody_wrote_over_an_unsigned_break_glass_is_not_told_as_its(shop: Shop) -> None:
+    break_it(shop, signed=False)
+    (shop.store / "registry" / "current" / "grocer" / "home" / "manifest.json").write_text("by hand")
+    synced = shop.sync()
+    assert (outcome_of(synced), synced.document["targets"][0]["claim"].get("was_served")) == ("healed", None)
+    assert sync_words.render(synced.value).startswith("grocer/home: healed\n")
 
 
 @pytest.mark.slow

@@ -143,8 +143,8 @@ def _lines(each: SyncedTarget, dry_run: bool) -> Iterator[str]:
         since, seen = each.refused, each.visible_after_seconds
         kept = f", serving keeps what it has; main is at {short(since.commit)} by {since.by}" if since else ""
         after = f", {seen:.0f} s after the commit" if seen is not None else ""
-        yield f"{each.target}: {'would be ' if dry_run else ''}{each.outcome}{kept}{after}"
-    yield from _below(each)
+        yield f"{each.target}: {_became(each, dry_run)}{kept}{after}"
+    yield from _below(each, each.target)
 
 
 def _lines_by_place(each: SyncedTarget, places: Sequence[SyncedAt], dry_run: bool) -> Iterator[str]:
@@ -161,18 +161,26 @@ def _lines_by_place(each: SyncedTarget, places: Sequence[SyncedAt], dry_run: boo
                 else ""
             )
             lags = f", {lag:.0f} s behind the commit" if lag is not None else ""
-            yield f"{each.target} at {at.place}: {'would be ' if dry_run else ''}{at.outcome}{kept}{after}{lags}"
-        yield from _below(at)
+            yield f"{each.target} at {at.place}: {_became(at, dry_run)}{kept}{after}{lags}"
+        yield from _below(at, each.target)
         if at.waits is not None:
             yield f"{each.target} at {at.place}: {waiting(at.waits)}"
 
 
-def _below(each: SyncedTarget | SyncedAt) -> Iterator[str]:
-    """The faults, and what someone wrote by hand."""
+def _became(each: SyncedTarget | SyncedAt, dry_run: bool) -> str:
+    """The outcome, and whose doing was undone if that is known."""
+    whose = " after a break-glass that holds nothing" if each.claim is not None and each.claim.was_served else ""
+    return f"{'would be ' if dry_run else ''}{each.outcome}{whose}"
+
+
+def _below(each: SyncedTarget | SyncedAt, target: str) -> Iterator[str]:
+    """The claim, the faults, and what someone wrote by hand."""
     if each.claim is not None:
         from pointsman.report.status import claimed
 
         yield f"  {claimed(each.claim)}"
+        if each.claim.was_served:
+            yield f"  it was for: {each.claim.reason}; to go back on main: pointsman rollback {target}"
     for fault in each.faults:
         yield f"  {fault.rule}: {fault.says}"
     if each.drift is not None:

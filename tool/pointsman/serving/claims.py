@@ -43,6 +43,7 @@ class Standing(Struct, frozen=True):
     is_over: bool = False  # it held until main moved on, or until its time was up
     is_main: bool = False  # main has its state
     data: bytes = b""
+    was_served: bool = False  # sync found it in front of serving, and put main's back
 
     @property
     def holds(self) -> bool:
@@ -179,7 +180,16 @@ def told_claim(standing: Standing) -> ToldClaim:
         return ToldClaim(False, standing.says, "", "", "", "", "", "")
     by = f"{standing.signer} ({claim.by})" if standing.signer else claim.by
     return ToldClaim(
-        standing.holds, standing.says, by, claim.at, claim.until, claim.reason, claim.from_, claim.to, standing.is_over
+        standing.holds,
+        standing.says,
+        by,
+        claim.at,
+        claim.until,
+        claim.reason,
+        claim.from_,
+        claim.to,
+        standing.is_over,
+        standing.was_served or None,
     )
 
 

@@ -43,6 +43,9 @@ class ToldClaim(Struct, frozen=True):
     from_: Annotated[str, "SHA-256 of the pointer that was replaced"]
     to: Annotated[str, "SHA-256 of the manifest that was put back"]
     ended: Annotated[bool, "whether it held until its time was up or main moved on"] = False
+    was_served: Annotated[bool | None, "of sync, which put main's back: true if serving had what break-glass wrote"] = (
+        None
+    )
 
 
 class Waiting(Struct, frozen=True):

@@ -47,8 +47,9 @@ class ClaimedTargets:
         if did.outcome in ("refused", "kept"):
             return replace(did, standing=standing)
         self._targets.end(target, self._claims[target], standing.says)
-        heals = did.outcome == "written" and not standing.is_over and _has(held, standing)
-        return replace(did, outcome="healed" if heals else did.outcome, standing=standing)
+        if did.outcome == "written" and not standing.is_over and _has(held, standing):
+            return replace(did, outcome="healed", standing=replace(standing, was_served=True))
+        return replace(did, standing=standing)
 
     def _keep(self, target: Target, held: Held | None, standing: Standing, *, same: bool) -> Did:
         """Leave what the claim put there, and main's if it has not come to that; put it back over anything else."""
