@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from clocks import clock_at
+from output_schemas import validate
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman import artifact
@@ -26,11 +27,12 @@ from pointsman.repo import present
 from pointsman.repo.repository import Repository
 from pointsman.retention import collect, look, markers, owners
 from pointsman.retention.summary import SUMMARY
-from pointsman.state.documents import Tombstone
+from pointsman.state.documents import Tombstone, rfc3339
 from pointsman.state.objects import Oid
 from pointsman.store import file_moves
 from pointsman.store.directory import FileStore
-from pointsman.verbs import gc
+from pointsman.verbs import gc, retire_plan
+from pointsman.verbs import retire as retire_verb
 from pointsman.workspace import Workspace
 
 DAY = 86400
@@ -1019,6 +1021,53 @@ def test_an_erased_version_goes_for_good_also_from_the_trash(shop: Shop) -> None
     collected(shop, delete=True)
     assert collected(shop, delete=True, no_trash=(orphan.stem,)).document["purged"] == 1
     assert trash(shop) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("age", [60, 3 * DAY], ids=["young", "old"])
+def test_what_is_to_be_erased_and_waits_is_told_with_what_it_waits_for(shop: Shop, age: float) -> None:
+    old, _ = versions(shop)
+    name = {"target": "grocer/home", "type": "popularity", "version": old}
+    assert "erasing" not in collected(shop).document
+    with shop.open() as repo:
+        asked = retire_verb.retire(
+            Workspace(repo), retire_plan.Request(versions=(old,), reason="asked for", erase=True)
+        )
+    [made] = asked.document["targets"]
+    branch = made["pull_request"]["branch"]
+    open_ = collected(shop)
+    assert open_.document["erasing"] == [
+        {**name, "until": None, "branch": branch, "says": "its tombstone is not merged"}
+    ]
+    merges = f"until somebody merges its tombstone (pointsman pr merge {branch})"
+    line = f"1 version waits to be erased: grocer/home popularity {old[:12]} "
+    assert f"{line}{merges}" in command.render(open_.value).splitlines()
+    git(shop.origin, "branch", "-D", branch)
+    retire(shop, old, ago=2 * DAY, erase=True)
+    os.utime(place(shop, old), (NOW - age, NOW - age))
+    until = rfc3339(NOW + 5 * DAY)
+    for delete in (False, True):
+        waits = collected(shop, delete=delete)
+        [told] = waits.document["erasing"]
+        assert {**name, "until": until, "branch": None}.items() <= told.items()
+        assert f"{line}until {until}" in command.render(waits.value).splitlines()
+        validate("gc", waits.document)
+    ripe = collected(shop, now=NOW + 5 * DAY)
+    assert ("erasing" in ripe.document, [each["version"] for each in ripe.document["retired"]]) == (False, [old])
+    assert collected(shop, now=NOW + 5 * DAY - 1).document["retired"] == []
+    place(shop, old).unlink()
+    assert "erasing" not in collected(shop).document, "its bytes are gone"
+
+
+@pytest.mark.slow
+def test_what_is_to_be_erased_and_served_is_told_as_such_and_what_only_retires_is_not(shop: Shop) -> None:
+    old, current = versions(shop)
+    retire(shop, current, erase=True)
+    retire(shop, old, ago=2 * DAY)
+    [told] = collected(shop).document["erasing"]
+    assert (told["version"], told["until"], told["branch"]) == (current, None, None)
+    assert f"popularity {current[:12]} ({told['says']})" in command.render(collected(shop).value)
+    assert told["says"] == "the manifest on main points to this version: ship another version first"
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,10 @@ import click
 
 from pointsman.cli.arguments import SHARE, TEXT
 from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.state.names import short
 
 if TYPE_CHECKING:
+    from pointsman.retention.erasing import Erasing
     from pointsman.verbs.gc import Collected, Orphan, Retired
     from pointsman.workspace import Workspace
 
@@ -115,6 +117,22 @@ def _paragraph(found: Collected) -> Iterator[str]:
         yield f"A dry run, nothing was changed: --delete would {' and '.join(does) or 'change nothing'}."
     else:
         yield f"{found.taken} taken, {found.purged} purged from the trash, {found.restored} put back."
+    if found.erasing:
+        yield _waits(found.erasing)
     if found.versions is not None and found.versions != "no":
         kept = "keeps" if found.versions == "yes" else "may keep"
         yield f"The store {kept} earlier versions of what is erased: set a lifecycle rule that ends them."
+
+
+def _waits(erasing: Sequence[Erasing]) -> str:
+    """What is to be erased and still waits, in one line."""
+    each = [f"{one.target} {one.type} {short(one.version)} {_until(one)}" for one in erasing[:_MOST_SHOWN]]
+    more = f", and {len(erasing) - _MOST_SHOWN} more" if len(erasing) > _MOST_SHOWN else ""
+    count = f"{len(erasing)} versions wait" if len(erasing) > 1 else "1 version waits"
+    return f"{count} to be erased: {', '.join(each)}{more}"
+
+
+def _until(one: Erasing) -> str:
+    if one.branch is not None:
+        return f"until somebody merges its tombstone (pointsman pr merge {one.branch})"
+    return f"until {one.until}" if one.until is not None else f"({one.says})"

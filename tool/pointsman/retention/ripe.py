@@ -6,18 +6,22 @@ again, by the function that rule `still-needed` asks. All of it is read from mai
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from msgspec import Struct
 
 from pointsman.errors import Problem
+from pointsman.gate.documents import retired_by
 from pointsman.gate.gate import Gate
 from pointsman.gate.retention import Retention
 from pointsman.repo.snapshot import Snapshot
+from pointsman.retention.trash import Slot
 from pointsman.settings import SETTINGS_PATH
 from pointsman.state.documents import Tombstone, read_tombstone, rfc3339
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Oid
+from pointsman.state.paths import path_kind
 
 _DAY = 86400  # seconds
 
@@ -27,6 +31,7 @@ class Verdict(Struct, frozen=True):
 
     tombstone: Tombstone | None  # None if it cannot be read
     why: str
+    until: str = ""  # RFC 3339, of one that only time keeps from being ripe
 
     @property
     def is_ripe(self) -> bool:
@@ -59,9 +64,10 @@ class Tombstones:
         read = read_tombstone(data, path) if data is not None else None
         if not isinstance(read, Tombstone):
             return Verdict(None, f"{path} cannot be read: pointsman check says why")
-        if self._fresh is None or path in self._fresh:
+        if self._settings.wait_days and (self._settled is None or path in self._fresh):
+            until = rfc3339(self._landed(path) + self._settings.wait_days * _DAY)
             says = f"it was retired less than {self._settings.wait_days} days ago ([retention] wait_days)"
-            return Verdict(read, says)
+            return Verdict(read, f"{says}, and waits until {until}", until)
         return Verdict(read, self._why_needed(target, slot, version, erase=bool(read.erase)))
 
     def _why_needed(self, target: Target, slot: str, version: str, *, erase: bool) -> str:
@@ -99,13 +105,31 @@ class Tombstones:
         commit = next(self._repo.history(self._main, target.tombstone_path(slot, version)))
         return rfc3339(commit.time)
 
+    def fresh(self) -> Iterator[Slot]:
+        """The versions whose tombstones landed too late to be ripe."""
+        for path in self._fresh:
+            if path_kind(path) == "tombstone" and self._head.entry(path) is not None:
+                yield retired_by(path)
+
+    def _landed(self, path: str) -> int:
+        """When a tombstone landed last, seconds since 1970, by the running maximum of the clocks until now."""
+        at = self._fresh.get(path)
+        return at if at is not None else min(self._now, next(self._repo.history(self._main, path)).time)
+
     @cached_property
-    def _fresh(self) -> frozenset[str] | None:
-        """The paths of registry/ that changed within `wait_days`; None if main itself is younger."""
+    def _settled(self) -> Oid | None:
+        """The commit of main after which `wait_days` begin; None if main itself is younger."""
+        return self._retention.settled(self._main, self._now - self._settings.wait_days * _DAY, self._now)
+
+    @cached_property
+    def _fresh(self) -> Mapping[str, int]:
+        """The paths of registry/ that changed within `wait_days`, and when they did last."""
         if not self._settings.wait_days:
-            return frozenset()
-        settled = self._retention.settled(self._main, self._now - self._settings.wait_days * _DAY, self._now)
-        if settled is None:
-            return None
-        commits = self._repo.history(self._main, "registry", no_older_than=settled)
-        return frozenset(change.path for commit in commits for change in commit.changes)
+            return {}
+        commits = self._repo.history(self._main, "registry", no_older_than=self._settled)
+        found: dict[str, int] = {}
+        at = 0
+        for commit in reversed(list(commits)):
+            at = max(at, min(commit.time, self._now))
+            found |= dict.fromkeys((change.path for change in commit.changes), at)
+        return found

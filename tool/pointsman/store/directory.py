@@ -301,7 +301,7 @@ class FileStore(FileMoves):
         except OSError as error:
             number = error.errno or 0
             hint = str(error.strerror) if isinstance(error, NoPlainFile) else _HINTS.get(number)
-            if number == errno.ENOTDIR and (file := self._file_above(key)):
+            if number in (errno.ENOTDIR, errno.EEXIST) and (file := self._file_above(key)):
                 hint = f"{file} is a file, and a directory of the store should stand there: take it away"
             kind = Blocked if number in _OF_ONE_KEY else Unreachable
             raise kind(f"cannot {verb} {self.url}/{key}: {hint or error.strerror or error}") from error

@@ -16,6 +16,7 @@ from pointsman.patterns import pattern
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention import owners
 from pointsman.retention.collect import Collector, Orders, Run, Unfinished
+from pointsman.retention.erasing import Erasing, erasing
 from pointsman.retention.look import Party
 from pointsman.retention.markers import wait_for_markers
 from pointsman.retention.stored import Blobs, Stored
@@ -123,6 +124,7 @@ class Collected(Struct, frozen=True):
     versions: Annotated[
         Literal["yes", "no", "unknown"] | None, "whether the store keeps earlier versions of what is erased"
     ] = None
+    erasing: Annotated[Sequence[Erasing] | None, "what is to be erased and still waits"] = None
     faults: Annotated[Sequence[ToldFault] | None, "why nothing is taken, or what of --no-trash is left"] = None
 
 
@@ -326,6 +328,7 @@ def _outcome(
         restored=len(run.restored),
         dry_run=not request.delete,
         versions=versions,
+        erasing=erasing(store, party, run) or None,
         faults=list(map(told, faults)) or None,
     )
     return Outcome(collected, 1 if faults else 4 if run.unfinished else 0, tuple(notes))
