@@ -287,24 +287,14 @@ class FileStore(FileMoves):
         with self._trouble("list", ""):
             return self._tags.of(depth, others)
 
-    def _file_above(self, key: str) -> str:
-        """The first on the way to a key that is no directory; "" if all are, by now."""
-        below = self._path(key)
-        found = (each for each in reversed(below.parents) if os.path.lexists(each) and not each.is_dir())
-        return str(next(found, below if below.is_file() else ""))
-
     @contextlib.contextmanager
     def _trouble(self, verb: str, key: str) -> Iterator[None]:
         """Turn an OSError into Unreachable with the key and what to do; Blocked if it is about this key alone."""
         try:
             yield
         except OSError as error:
-            number = error.errno or 0
-            hint = str(error.strerror) if isinstance(error, NoPlainFile) else _HINTS.get(number)
-            if number in (errno.ENOTDIR, errno.EEXIST) and (file := self._file_above(key)):
-                hint = f"{file} is a file, and a directory of the store should stand there: take it away"
-            kind = Blocked if number in _OF_ONE_KEY else Unreachable
-            raise kind(f"cannot {verb} {self.url}/{key}: {hint or error.strerror or error}") from error
+            kind = Blocked if error.errno in _OF_ONE_KEY else Unreachable
+            raise kind(f"cannot {verb} {self.url}/{key}: {_hint(error, self._path(key))}") from error
 
 
 def _sync_file(path: Path) -> None:
@@ -319,3 +309,17 @@ def _sync_file(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _hint(error: OSError, path: Path) -> str:
+    """What is wrong, and what to do about it."""
+    if isinstance(error, NoPlainFile):
+        return str(error.strerror)
+    if error.errno in (errno.ENOTDIR, errno.EEXIST) and (file := _file_on_the_way(path)) is not None:
+        return f"{file} is a file, and a directory of the store should stand there: take it away"
+    return _HINTS.get(error.errno or 0) or error.strerror or str(error)
+
+
+def _file_on_the_way(path: Path) -> Path | None:
+    """The first on the way to a path, and with it, that is no directory; None if all are, by now."""
+    return next((each for each in (*reversed(path.parents), path) if os.path.lexists(each) and not each.is_dir()), None)
