@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pointsman.cli.pr import render_list
+from pointsman.report.words import columns
 from pointsman.verbs.pr import Listed, ListedPullRequest
 
 
@@ -28,3 +31,33 @@ def test_the_open_ones_are_a_table() -> None:
     assert second.index("stale") + len("日本") == heading.index("state")
     assert last == "stale: main moved, or was merged into it; next: pointsman pr refresh"
     assert render_list(Listed([])) == "no open pull requests"
+
+
+ROWS = [
+    pull("64a9634c0f72", ["grocer/home"], title="rollback: grocer/home to 2b57ec9e5dc3: content_sim 3e2a18a5"),
+    pull("4a69c66290fb", ["a-tenant/home", "b/home"], title="ship: popularity ece550b7fe36", stale=True),
+]
+
+
+@pytest.mark.parametrize("width", range(40, 141))
+def test_no_line_is_wider_than_the_terminal_and_what_identifies_is_never_cut(width: int) -> None:
+    text = render_list(Listed(ROWS), width)
+    table = text.split("\n")[:-1]
+    assert max(map(columns, table)) <= width
+    for whole in ("64a9634c0f72", "4a69c66290fb", "grocer/home", "a-tenant/home, b/home", "stale"):
+        assert any(whole in line for line in table), whole
+    known = {word for row in ROWS for cell in (row.id, row.title, *row.targets, row.opened_at) for word in cell.split()}
+    shown = {word.strip(",") for line in table[1:] for word in line.split() if not word.endswith("…")}
+    assert {word.strip(",") for word in known} | {"Ann", "stale"} >= shown, "no word is broken"
+
+
+def test_on_a_narrow_terminal_titles_stand_below_in_whole_words() -> None:
+    assert render_list(Listed(ROWS[:1]), 40).split("\n") == [
+        "id            targets",
+        "64a9634c0f72  grocer/home",
+        "  rollback: grocer/home to 2b57ec9e5dc3:",
+        "  content_sim 3e2a18a5",
+    ]
+    assert render_list(Listed(ROWS[:1]), 60).split("\n")[1] == (
+        "64a9634c0f72  grocer/home  rollback: grocer/home to 2b57ec9…"
+    )

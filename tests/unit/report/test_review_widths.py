@@ -39,7 +39,7 @@ def test_a_review_looks_as_it_did(width: int) -> None:
 def test_no_line_is_wider_than_the_terminal_and_names_stay_whole(target: str) -> None:
     found = document()
     found["targets"][0]["target"] = target
-    for width in range(50, 201, 7):
+    for width in range(44, 201, 7):
         text = rendered(width, found)
         assert max(map(columns, text.splitlines())) <= width, width
         for name in (target, *found["targets"][0]["changes"]):
@@ -63,6 +63,17 @@ def test_what_passes_is_one_line_and_what_is_broken_has_one_each() -> None:
     assert "window-regressed" in passed
     broken = [each for each in document()["targets"][0]["guardrails"] if not each["ok"]]
     assert len([line for line in lines if line.endswith(", broken")]) == len(broken) > 1
+
+
+@pytest.mark.parametrize("width", [40, 46, 52])
+def test_on_a_narrow_terminal_no_time_and_no_item_is_cut_or_broken(width: int) -> None:
+    found = document()
+    words = set(rendered(200, found).split())
+    times = {word for word in words if word.startswith("2026-") and word.endswith("Z")}
+    items = [each["id"] for each in found["targets"][0]["types"]["popularity"]["top"]]
+    text = rendered(width, found)
+    assert times
+    assert [each for each in (*times, *items) if each not in text] == []
 
 
 if __name__ == "__main__":

@@ -161,6 +161,11 @@ def page(text: str) -> None:
         reader.communicate(f"{shown}\n".encode(errors="replace"))
 
 
+def terminal_width() -> int | None:
+    """The columns of the terminal that stdout is; None if it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def say_document(document: Mapping[str, Any], *, line: bool = False) -> None:
     """Print a document, as one line if it is one of many: ASCII, which no terminal's encoding can spoil."""
     import json

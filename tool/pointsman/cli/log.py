@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pointsman.cli.arguments import COUNT, TARGETS, TEXT
-from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.cli.console import Answer, Call, example, json_option, terminal_width
 from pointsman.cli.without_git import look_at_commit, look_at_log, told_without_git
 from pointsman.errors import one_line
-from pointsman.report.words import columns, padded
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def log(
                 explainer.explain(workspace, explain, approvals=query["approvals"]), render_explained, advises=False
             )
         outcome = verb.log(workspace, verb.Query(targets, **query))
-    plain = render_csv if form == "csv" else render_oneline if oneline else render
+    plain = render_csv if form == "csv" else partial(render_oneline, width=terminal_width()) if oneline else render
     return Answer(outcome, plain, advises=False, paged=form == "text")
 
 
@@ -83,20 +83,11 @@ def render(log: Log) -> str:
     return "\n".join(line for event in log.events for line in _lines(event)) or "no events"
 
 
-def render_oneline(log: Log) -> str:
-    """A line per event, newest first, in columns."""
-    rows = [
-        (event.at, event.kind, event.target, short(event.commit), one_line(event.by), one_line(event.reason))
-        for event in log.events
-    ]
-    widths = [max(map(columns, cells)) for cells in zip(*rows, strict=True)][:-1]
-    return (
-        "\n".join(
-            "  ".join([*(padded(cell, width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
-            for row in rows
-        )
-        or "no events"
-    )
+def render_oneline(log: Log, width: int | None = None) -> str:
+    """A line per event, newest first, in columns. `width`: those of the terminal; None: any."""
+    from pointsman.report.log_table import lines
+
+    return "\n".join(lines(log.events, width)) or "no events"
 
 
 def _lines(event: LoggedEvent) -> Iterator[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import PULL, PULLS, TEXT
-from pointsman.cli.console import Answer, Call, Commands, example, json_option, sure
+from pointsman.cli.console import Answer, Call, Commands, example, json_option, sure, terminal_width
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def pr_list(call: Call) -> Answer:
     from pointsman.verbs import pr as pulls
 
     with call.workspace() as workspace:
-        return Answer(pulls.list_pulls(workspace), render_list)
+        return Answer(pulls.list_pulls(workspace), partial(render_list, width=terminal_width()))
 
 
 @pr.command("show", epilog=example("pointsman pr show grocer/home"))
@@ -108,23 +109,22 @@ _RETIRED_SHOWN = 20
 _TARGETS_SHOWN = 2
 
 
-def render_list(listed: Listed) -> str:
-    """A table: one line for each pull request, and below it what the person has to know besides."""
-    from pointsman.report.words import columns, padded, shown
+def render_list(listed: Listed, width: int | None = None) -> str:
+    """A table, and below it what the person has to know besides. `width`: columns of the terminal; None: any."""
+    from pointsman.report.pulls_table import lines
+    from pointsman.report.words import shown
 
     if not listed.pull_requests:
         return "no open pull requests"
-    rows = [("id", "targets", "title", "by", "opened", "state")]
+    rows = []
     for pull in listed.pull_requests:
         more = len(pull.targets) - _TARGETS_SHOWN
         targets = ", ".join(pull.targets[:_TARGETS_SHOWN]) + (f" and {more} more" if more > 0 else "")
         state = f"{'stale' if pull.stale else ''}{_approvals(pull)}".lstrip(", ")
         rows.append((pull.id, targets or "-", shown(pull.title), shown(pull.author, 30), pull.opened_at, state))
-    widths = [max(columns(row[n]) for row in rows) for n in range(len(rows[0]))]
-    lines = ["  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    if any(pull.stale for pull in listed.pull_requests):
-        lines.append("stale: main moved, or was merged into it; next: pointsman pr refresh")
-    return "\n".join(lines)
+    stale = any(pull.stale for pull in listed.pull_requests)
+    why = ["stale: main moved, or was merged into it; next: pointsman pr refresh"] if stale else []
+    return "\n".join([*lines(rows, width), *why])
 
 
 def render_shown(pull: Shown) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pointsman.cli.arguments import ADDRESS, COUNT, DEADLINE, FAIL_ON, TARGETS
-from pointsman.cli.console import Answer, Call, example, json_option, say, say_document
+from pointsman.cli.console import Answer, Call, example, json_option, say, say_document, terminal_width
 from pointsman.cli.without_git import look_at_log, told_without_git
 from pointsman.errors import lines
 from pointsman.state.names import short
@@ -93,7 +93,7 @@ def _renderer(form: str, output: str | None, targets: tuple[Target | Pattern, ..
 
     named = any(isinstance(each, Target) for each in targets)
     terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if terminal else None
+    width = terminal_width()
     style = _coloured if terminal and not os.environ.get("NO_COLOR") else status_table.plain
 
     def render(found: Status) -> str:

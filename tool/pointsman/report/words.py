@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from unicodedata import combining, east_asian_width
 
 from pointsman.errors import one_line
@@ -57,6 +57,19 @@ def fitted(text: str, width: int) -> str:
     while columns(text) >= width:
         text = text[:-1]
     return f"{text}…"
+
+
+def wrapped(text: str, width: int) -> Iterator[str]:
+    """Lines of whole words, of so many columns; a word that needs more has a line of its own."""
+    line = ""
+    for word in text.split():
+        if line and columns(line) + 1 + columns(word) > width:
+            yield line
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    if line:
+        yield line
 
 
 def padded(text: str, width: int) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _SHORTEST_HASH = 7  # digits
 _GAP = "  "  # between two columns of a table without a box
 _HEADINGS = ("target", "type", "was", "becomes", "count", "kept", "top", "size")
+_NARROW = 50  # columns
 _DETAILED = 3  # targets whose artifacts are shown one by one
 _PLAIN_WIDTH = 120  # columns where no terminal says how many it has
 
@@ -132,9 +133,9 @@ def _target(console: Console, target: ReviewedTarget) -> None:
         about = target.types[slot]
         console.print()
         console.print(f"{target.target} {slot}", style="bold")
-        table = Table(box=None, show_header=False, pad_edge=False)
+        table = Table(box=None, show_header=False, pad_edge=False, collapse_padding=console.width < _NARROW)
         table.add_column(style="dim", no_wrap=True)
-        table.add_column()
+        table.add_column(overflow="fold")
         for label, value in facts(target, slot):
             table.add_row(f"  {label}", value)
         if (past := trend(target, slot)) is not None:
@@ -150,12 +151,22 @@ def _target(console: Console, target: ReviewedTarget) -> None:
 def _tops(console: Console, about: ReviewedType) -> None:
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("  #", "before", "now", "count", ""):
-        table.add_column(name, justify="right" if name in ("  #", "count") else "left", overflow="fold")
+    headings = ("  #", "before", "now", "count", "")
+    rows = [headings]
     for place, (old, new) in enumerate(about.tops(), 1):
         right = (shown(new.id, 40), f"{new.count:,}", movement(new.rank, new.was_rank)) if new else ("", "", "")
-        table.add_row(str(place), shown(old.id if old else "", 40), *right)
+        rows.append((str(place), shown(old.id if old else "", 40), *right))
+    widths = [max(map(columns, cells)) for cells in zip(*rows, strict=True)]
+    left = console.width - sum(widths)
+    tight = left < len(_GAP) * (len(widths) - 1)
+    fits = left >= len(widths) - 1
+    used = [n for n, name in enumerate(headings) if fits or name != "before"]  # where each was, the last column says
+    table = Table(box=None, pad_edge=False, header_style="dim", collapse_padding=tight)
+    for n in used:
+        table.add_column(headings[n], justify="right" if n in (0, 3) else "left", overflow="fold")
+    for row in rows[1:]:
+        if fits or row[2]:
+            table.add_row(*(row[n] for n in used))
     console.print(table)
 
 
