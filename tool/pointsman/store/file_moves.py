@@ -17,8 +17,8 @@ from pointsman.store.base import Page
 from pointsman.store.own import make_like_parent
 
 _TRIES = 8
-_PAGE = 1024  # files that are looked at together
-_LEAST = 256  # files of a page: small directories come together
+_TOGETHER = 256  # files that are looked at together: what the kernel says of many more leaves the processor's cache
+_PAGE = 1024  # files of a page, or a few more: small directories come together
 _TRASH = ".pointsman/trash/"
 _GONE = (FileNotFoundError, NotADirectoryError)
 
@@ -64,9 +64,9 @@ def _pages(root: Path, prefix: str) -> Iterator[Page]:
     """
     page = Page([], [], [])
     for directory, names in _files(os.fspath(root), prefix):
-        for start in range(0, len(names), _PAGE):
-            _look(os.fspath(root), directory, names[start : start + _PAGE], page)
-            if len(page.keys) >= _LEAST:
+        for start in range(0, len(names), _TOGETHER):
+            _look(os.fspath(root), directory, names[start : start + _TOGETHER], page)
+            if len(page.keys) >= _PAGE:
                 yield page
                 page = Page([], [], [])
     if page.keys:
@@ -97,16 +97,23 @@ def _look(root: str, directory: str, names: list[str], page: Page) -> None:
     except _GONE:
         return
     try:
-        for name in names:
-            try:
-                status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            except _GONE:
-                continue
-            page.keys.append(directory + name)
-            page.sizes.append(status.st_size if stat.S_ISREG(status.st_mode) else None)
-            page.written.append(status.st_mtime)
+        try:
+            found = [os.stat(name, dir_fd=fd, follow_symlinks=False) for name in names]
+        except _GONE:
+            there = {name: status for name in names if (status := _status(name, fd)) is not None}
+            names, found = list(there), list(there.values())
     finally:
         os.close(fd)
+    page.keys.extend([directory + name for name in names])
+    page.sizes.extend([each.st_size if stat.S_ISREG(each.st_mode) else None for each in found])
+    page.written.extend([each.st_mtime for each in found])
+
+
+def _status(name: str, directory: int) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except _GONE:
+        return None
 
 
 def _names(directory: Path | str) -> list[str]:
