@@ -15,7 +15,7 @@ import pytest
 from broken_glass import SETTINGS, let_ann_sign
 from clocks import clock_at
 from rings import rings_of
-from shop import Shop, git, popularity
+from shop import GROCER, Shop, git, popularity
 
 from pointsman.errors import Problem
 from pointsman.repo.object_reader import Reader
@@ -26,7 +26,7 @@ from pointsman.serving.claims import claim_key
 from pointsman.serving.instances import Instance, write_instance
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
-from pointsman.store import file_tags
+from pointsman.store import directory, file_tags
 from pointsman.store.directory import FileStore
 from pointsman.store.open import open_store
 from pointsman.verbs import break_glass, hold, pr, publish, rollback, site, status_place, sync
@@ -318,6 +318,168 @@ def test_a_walk_of_changes_never_leaves_a_page_that_a_new_site_would_not_have(
         town.build(tmp_path / f"fresh-{place}")
         mine, fresh = pages(town.out), pages(tmp_path / f"fresh-{place}")
         assert {name for name in mine.keys() | fresh.keys() if mine.get(name) != fresh.get(name)} == set(), done
+
+
+def a_claim(town: Town) -> None:
+    path = town.shop.store / "registry/current" / claim_key(GROCER)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+
+
+def a_rollback_opens(town: Town) -> None:
+    town.do(rollback.roll_back, rollback.Request((GROCER,), reason="worse"))
+
+
+def a_hold_on_all(town: Town) -> None:
+    town.do(hold.change_hold, hold.Request("all", until="2091-01-01T00:00:00Z", reason="a feed is broken", now=True))
+
+
+def a_pointer_by_hand(town: Town) -> None:
+    town.pointers()[0].write_text("{}")
+
+
+def no_pointer(town: Town) -> None:
+    town.pointers()[0].unlink()
+
+
+def a_record_by_hand(town: Town) -> None:
+    (path,) = {f"registry/{GROCER}/popularity/{path.stem}.json" for path in town.shop.store.glob(f"{GROCER}/*/*.json")
+               if path.stem in town.pointers()[0].read_text()}  # fmt: skip
+    old = git(town.shop.origin, "show", f"main:{path}") + "\n"
+    town.by_hand("a record by hand", {path: old.replace('"end": "20', '"end": "21')})
+
+
+def a_window_too_old(town: Town) -> None:
+    town.now += 60 * MINUTE + 1
+
+
+def other_settings(town: Town) -> None:
+    text = git(town.shop.origin, "show", "main:pointsman.toml")
+    town.by_hand("settings", {"pointsman.toml": text.replace('"30d"', '"29d"') + "\n"})
+
+
+def an_instance(town: Town) -> None:
+    heard = Instance("web-0", town.now - 60, town.now)
+    heard.load(GROCER, "0" * 64, town.now)
+    store = open_store(f"file://{town.shop.store}/registry/current")
+    with store.locked(""):
+        write_instance(store, heard, town.now)
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Town]:
+    """A town with one target, shipped twice, whose site was built when all stood well."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(file_tags, "RACY", -(10**18))
+        town = Town(tmp_path_factory.mktemp("twice") / "town")
+        town.ship(GROCER)
+        town.ship(GROCER)
+        town.sync()
+    copy, now = town.root.with_name("copy"), town.now
+    shutil.copytree(town.root, copy, symlinks=True)
+
+    def again() -> Town:
+        shutil.rmtree(town.root)
+        shutil.copytree(copy, town.root, symlinks=True)
+        town.now = now
+        town.build(town.out)
+        return town
+
+    return again
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "happens",
+    [
+        a_claim, a_rollback_opens, a_hold_on_all, a_pointer_by_hand, no_pointer, a_record_by_hand, a_window_too_old,
+        other_settings, an_instance,
+    ],
+)  # fmt: skip
+def test_a_target_that_stood_well_is_looked_at_again_when_something_happens(
+    twice: Callable[[], Town], tmp_path: Path, happens: Callable[[Town], None]
+) -> None:
+    town = twice()
+    page = town.out / f"targets/{GROCER}.html"
+    before = page.read_bytes()
+    town.build(town.out)
+    assert page.read_bytes() == before
+    happens(town)
+    town.build(town.out)
+    town.build(tmp_path / "fresh")
+    assert pages(town.out) == pages(tmp_path / "fresh")
+    assert page.read_bytes() != before
+
+
+@pytest.mark.slow
+def test_a_hold_that_ended_is_gone_from_the_page_though_nothing_else_happened(
+    twice: Callable[[], Town], tmp_path: Path
+) -> None:
+    town = twice()
+    until = rfc3339(town.now + 10 * MINUTE)
+    town.do(hold.change_hold, hold.Request(str(GROCER), until=until, reason="a feed is broken", now=True))
+    for later, held in ((0, True), (10 * MINUTE - 1, True), (1, False), (-1, True)):
+        town.now += later
+        town.build(town.out)
+        town.build(tmp_path / f"fresh-{later}")
+        assert pages(town.out) == pages(tmp_path / f"fresh-{later}")
+        assert (b"on hold until" in (town.out / "index.html").read_bytes()) == held
+
+
+@pytest.mark.slow
+def test_a_page_that_a_dying_run_left_is_made_again_when_its_target_is_what_it_was_before(
+    twice: Callable[[], Town], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (file_tags, directory):  # as of a bucket: the same bytes have the same tag again
+        monkeypatch.setattr(module, "tag_of", lambda status: f"{status.st_ino}-{status.st_size}")
+    town = twice()
+    pointer = town.pointers()[0]
+    kept = pointer.with_name("kept")
+    pointer.rename(kept)
+    put = SiteFiles.put
+
+    def dies(files: SiteFiles, path: str, made_from: str, text: str) -> None:
+        put(files, path, made_from, text)
+        raise Problem("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SiteFiles, "put", dies)
+        with pytest.raises(Problem, match="killed"):
+            town.build(town.out)
+    kept.rename(pointer)
+    town.build(town.out)
+    town.build(tmp_path / "fresh")
+    assert pages(town.out) == pages(tmp_path / "fresh")
+
+
+@pytest.mark.slow
+def test_what_was_kept_counts_for_nothing_if_it_is_damaged_and_a_page_that_is_gone_is_made_again(
+    twice: Callable[[], Town], tmp_path: Path
+) -> None:
+    town = twice()
+    path = town.out / ".pointsman-site.json"
+    assert path.read_bytes().count(b"in-sync") == 2
+    path.write_bytes(path.read_bytes().replace(b"in-sync", b"drifted"))
+    town.build(town.out)
+    town.build(tmp_path / "fresh")
+    assert pages(town.out) == pages(tmp_path / "fresh")
+    (town.out / f"targets/{GROCER}.html").unlink()
+    town.build(town.out)
+    assert pages(town.out) == pages(tmp_path / "fresh")
+
+
+@pytest.mark.slow
+def test_once_a_day_pointers_are_read_whatever_their_tags_say(
+    twice: Callable[[], Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (file_tags, directory):
+        monkeypatch.setattr(module, "tag_of", lambda status: "the same")
+    town = twice()
+    a_pointer_by_hand(town)
+    for later, seen in ((30 * MINUTE, False), (86400, True)):
+        town.now += later
+        town.build(town.out)
+        assert (b"drifted" in (town.out / "index.html").read_bytes()) == seen
 
 
 def work(repo: Repository, town: Town, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
