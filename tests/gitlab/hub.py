@@ -84,6 +84,8 @@ class Hub(ForgeServer):
             "allow_merge_on_skipped_pipeline": False,
             "remove_source_branch_after_merge": True,
             "merge_trains_enabled": False,
+            "namespace": {"kind": "group", "full_path": SLUG.rpartition("/")[0]},
+            "shared_with_groups": [],
         }
         self.main_protection: dict[str, Any] | None = {
             "name": "main",

@@ -89,6 +89,28 @@ def test_main_without_a_rule_gets_one_and_premium_asks_owners_and_forgets_old_ap
 
 
 @pytest.mark.slow
+def test_doctor_names_groups_of_codeowners_that_premium_would_only_ask_as_an_option(team: Team, hub: Hub) -> None:
+    (team.desk / "CODEOWNERS").write_text(
+        "[Maintainers] @one-name\n*\n[Reviewers] @shop/reviewers\n/manifests/\n/holds/ @Other/Ops\n"
+        "^[Asked] @shop/nobody\n/x\n"
+    )
+    team.push("owners")
+
+    def owners() -> str | None:
+        with team.open() as repo:
+            repo.refresh()
+            return dict(Workspace(repo).forge.protection()).get("owners")
+
+    assert owners() is None, "GitLab Free asks nobody"
+    hub.premium = True
+    assert "not invited to this project (@Other/Ops, @shop/reviewers): Manage" in (owners() or "")
+    hub.settings["shared_with_groups"] = [{"group_id": 3, "group_full_path": "shop/reviewers"}]
+    assert "(@Other/Ops):" in (owners() or "")
+    hub.settings["namespace"] = {"kind": "group", "full_path": "other/ops"}
+    assert owners() == ""
+
+
+@pytest.mark.slow
 def test_what_is_refused_says_which_token_it_takes_and_stops_nothing_else(team: Team, hub: Hub) -> None:
     untouched(hub)
     hub.rule = lambda method, path: "forbidden" if method == "PATCH" else None

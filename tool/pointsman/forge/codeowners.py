@@ -53,6 +53,12 @@ class SectionedOwners(CodeOwners):
             owners = () if without else _owners("".join(said)) or defaults
             lines.append((_gitlab_regex(pattern.removeprefix("!")), owners))
 
+    @property
+    def every(self) -> list[str]:
+        """Everybody whom a section asks, sorted."""
+        lines = (line for section in self._sections.values() for line in section)
+        return sorted({owner for _, owners in lines for owner in owners})
+
     def of(self, path: str) -> Sequence[str]:
         asked = (
             next((owners for pattern, owners in reversed(lines) if pattern.fullmatch(path)), ())

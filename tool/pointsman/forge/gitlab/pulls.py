@@ -37,6 +37,7 @@ from typing import Any
 
 from pointsman.errors import MovedFirst, Problem, one_line
 from pointsman.forge.base import BODY_LIMIT, Opened, Page, Setting
+from pointsman.forge.codeowners import GITLAB_PATHS, SectionedOwners
 from pointsman.forge.credentials import token_in
 from pointsman.forge.gitlab.client import Client
 from pointsman.forge.gitlab.mending import settable
@@ -51,6 +52,7 @@ from pointsman.patterns import pattern
 from pointsman.repo.moves import Move
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES
 from pointsman.repo.repository import Repository
+from pointsman.repo.snapshot import Snapshot
 from pointsman.state.objects import Oid
 
 _TITLE_LIMIT = 255
@@ -243,7 +245,9 @@ class GitLab:
         return Oid(commit_of(pull)) if pull["state"] == "merged" else None
 
     def protection(self) -> list[tuple[str, str]]:
-        return protection(self.client, self._sight.root)
+        head = Snapshot(self.repo, self.repo.main)
+        text = next((data for path in GITLAB_PATHS if (data := head.read(path)) is not None), b"")
+        return protection(self.client, self._sight.root, SectionedOwners(text.decode(errors="replace")).every)
 
     def settable(self) -> Iterable[Setting]:
         return settable(self.client, self._sight.root)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,9 +16,12 @@ NO_ONE, MAINTAINER = 0, 40  # access levels (docs.gitlab.com, "Protected branche
 _ABSENT = (403, 404)  # of a call that this GitLab, or this token, has not
 
 
-def protection(client: Client, root: str) -> list[tuple[str, str]]:
-    """Each setting, and what is wrong with it; "" if nothing is. `root`: the project's path in the API."""
-    parts = {"merges": _merges, "main": _main}
+def protection(client: Client, root: str, owners: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Each setting, and what is wrong with it; "" if nothing is. `root`: the project's path in the API.
+
+    `owners`: whom CODEOWNERS on main asks.
+    """
+    parts = {"merges": _merges, "main": _main, "owners": partial(_owners, owners)}
     return [*each_part({name: partial(part, client, root) for name, part in parts.items()})]
 
 
@@ -77,6 +80,22 @@ def _approvals(client: Client, root: str, main: Mapping[str, Any]) -> str:
     if rules.get("merge_requests_author_approval"):
         return f"authors may approve their own: {_MERGE_REQUESTS} → Prevent approval by merge request creator"
     return ""
+
+
+def _owners(owners: Sequence[str], client: Client, root: str) -> Iterator[tuple[str, str]]:
+    """Whether groups count as owners: GitLab asks one that was not invited as an option, and merges without it."""
+    if _there(client, f"{root}/approvals") is None:  # no owner is asked there
+        return
+    project = client.get(root)
+    if "shared_with_groups" not in project:
+        return
+    known = {str(each.get("group_full_path")) for each in project["shared_with_groups"]}
+    known.add(str((project.get("namespace") or {}).get("full_path")))
+    folded = {each.casefold() for each in known}
+    groups = [each for each in owners if each.startswith("@") and "/" in each]
+    lost = [each for each in groups if each.removeprefix("@").casefold() not in folded]
+    says = f"nothing waits for owners of CODEOWNERS that were not invited to this project ({', '.join(lost)})"
+    yield "owners", f"{says}: Manage → Members → Invite a group, or name another" if lost else ""
 
 
 def _there(client: Client, path: str) -> Any | None:
