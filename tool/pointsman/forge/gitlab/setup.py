@@ -21,8 +21,8 @@ def protection(client: Client, root: str, owners: Sequence[str] = ()) -> list[tu
 
     `owners`: whom CODEOWNERS on main asks.
     """
-    parts = {"merges": _merges, "main": _main, "owners": partial(_owners, owners)}
-    return [*each_part({name: partial(part, client, root) for name, part in parts.items()})]
+    parts = {"merges": partial(_merges, client, root), "main": partial(_main, client, root)}
+    return [*each_part({**parts, "owners": partial(_owners, client, root, owners)})]
 
 
 def _merges(client: Client, root: str) -> Iterator[tuple[str, str]]:
@@ -82,7 +82,7 @@ def _approvals(client: Client, root: str, main: Mapping[str, Any]) -> str:
     return ""
 
 
-def _owners(owners: Sequence[str], client: Client, root: str) -> Iterator[tuple[str, str]]:
+def _owners(client: Client, root: str, owners: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Whether groups count as owners: GitLab asks one that was not invited as an option, and merges without it."""
     if _there(client, f"{root}/approvals") is None:  # no owner is asked there
         return
