@@ -80,6 +80,8 @@ class _Target(_Named):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
         from pointsman.state.names import Target
 
+        if set("*?") & set(value):
+            self.fail(f"{value} is a pattern, and here it takes a target, such as grocer/home", param, ctx)
         try:
             return Target.parse(value)
         except Problem as problem:

@@ -104,7 +104,7 @@ class Ancestry:
             if ran.code == 0:
                 return Oid(ran.out.decode().strip())
             if ran.code != _NONE_IN_COMMON or _LACKING.search(ran.err):
-                raise self._lacks_commits(ran.reason)
+                raise Problem(f"git merge-base failed: {ran.reason}")
             if not (cut := self._shallow()):
                 return None
             if not self._deepen(_ALL):
@@ -174,13 +174,6 @@ class Ancestry:
         cut = self._shallow()
         if not self._deepen(depth):
             raise _ends_at(cut)
-
-    def _lacks_commits(self, reason: str) -> Problem:
-        """Missing parents look like no history in common, and the change is not to blame."""
-        says = f"this clone lacks commits of its own history ({reason})"
-        if self._shallow():
-            return Problem(f"{says}: it is shallow; to get them all, run git fetch --unshallow")
-        return Problem(f"{says}; to get all of them again, run git fetch --refetch origin")
 
     def _shallow(self) -> frozenset[Oid]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import signal
 import subprocess
 import threading
@@ -14,6 +15,7 @@ from typing import IO
 from msgspec import Struct
 
 from pointsman.errors import Unreachable, one_line
+from pointsman.patterns import pattern
 from pointsman.repo.pipes import Patient, kill, last_words
 from pointsman.state.objects import Oid
 
@@ -21,6 +23,8 @@ AT_ONCE = 500  # ids in one write: half of what the smallest usual pipe (64 KiB)
 _MOST_SAID = 1000  # characters
 _CUT_OFF = "fatal: Could not read from remote repository."  # what git says of any trouble of ssh
 _CARRIER = 3  # lines of ssh
+_LACKING = pattern(r"^error: Could not read [0-9a-f]{40,64}$", re.MULTILINE)  # not what the other side says of itself
+_REFETCH = "this clone lacks commits of its own history; to get all of them again, run git fetch --refetch origin"
 _INTERRUPT = 0.2  # seconds: a Ctrl-C ends git, and may reach this process a moment later
 
 
@@ -44,7 +48,8 @@ class Ran(Struct, frozen=True):
         if _CUT_OFF in lines:  # whoever was to carry the call has said why, in words of its own
             errors = [*lines[: lines.index(_CUT_OFF)][-_CARRIER:], *errors]
         ended = f"it was ended by signal {-self.code}" if self.killed else f"git ended with exit code {self.code}"
-        return said("; ".join(dict.fromkeys(errors))) or ended
+        says = said("; ".join(dict.fromkeys(errors))) or ended
+        return f"{says}; {_REFETCH}" if _LACKING.search(self.err) else says
 
 
 def said(text: str) -> str:
