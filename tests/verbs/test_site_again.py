@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -232,7 +233,9 @@ class Walk:
         shutil.rmtree(self.town.shop.store / "registry/current/.pointsman/seen", ignore_errors=True)
         if self.dice.random() < 0.5:
             heard = Instance("web-0", self.town.now - 60, self.town.now)
-            heard.load(self.target(), f"{self.dice.randrange(2):064x}", self.town.now)
+            for path in self.town.pointers():
+                sha256 = hashlib.sha256(path.read_bytes() if self.dice.random() < 0.8 else b"").hexdigest()
+                heard.load(Target(path.parts[-3], path.parts[-2]), sha256, self.town.now)
             store = open_store(f"file://{self.town.shop.store}/registry/current")
             with store.locked(""):
                 write_instance(store, heard, self.town.now)
@@ -359,8 +362,13 @@ def other_settings(town: Town) -> None:
 
 
 def an_instance(town: Town) -> None:
+    hear(town, "0" * 64)
+
+
+def hear(town: Town, sha256: str) -> None:
+    """An instance says that it loaded a manifest."""
     heard = Instance("web-0", town.now - 60, town.now)
-    heard.load(GROCER, "0" * 64, town.now)
+    heard.load(GROCER, sha256, town.now)
     store = open_store(f"file://{town.shop.store}/registry/current")
     with store.locked(""):
         write_instance(store, heard, town.now)
@@ -424,6 +432,44 @@ def test_a_hold_that_ended_is_gone_from_the_page_though_nothing_else_happened(
         town.build(tmp_path / f"fresh-{later}")
         assert pages(town.out) == pages(tmp_path / f"fresh-{later}")
         assert (b"on hold until" in (town.out / "index.html").read_bytes()) == held
+
+
+@pytest.mark.slow
+def test_the_timeline_of_a_target_that_was_never_shipped_tells_its_holds(
+    twice: Callable[[], Town], tmp_path: Path
+) -> None:
+    town = twice()
+    other = town.pointers()[0].parents[1] / "other" / "manifest.json"
+    other.parent.mkdir()
+    other.write_text("{}")
+    town.build(town.out)
+    held = {"v": 1, "target": "grocer/other", "until": "2091-01-01T00:00:00Z", "reason": "not yet"}
+    town.by_hand("hold", {"holds/grocer/other.json": json.dumps(held, indent=2) + "\n"})
+    town.build(town.out)
+    town.build(tmp_path / "fresh")
+    assert pages(town.out) == pages(tmp_path / "fresh")
+    assert b"hold until" in (town.out / "targets/grocer/other.html").read_bytes()
+
+
+@pytest.mark.slow
+def test_an_instance_is_told_as_long_as_it_is_heard(twice: Callable[[], Town], tmp_path: Path) -> None:
+    town = twice()
+    current = hashlib.sha256(town.pointers()[0].read_bytes()).hexdigest()
+    said = [
+        (0, current, b"1 of 1 instances"),
+        (800, "", b"1 of 1 instances"),
+        (200, "", b"0 of 0 instances"),
+        (60, "0" * 64, b"0 of 1 instances"),
+        (300, "", b"0 of 1 instances"),  # for five minutes more
+    ]
+    for place, (later, sha256, says) in enumerate(said):
+        town.now += later
+        if sha256:
+            hear(town, sha256)
+        town.build(town.out)
+        town.build(tmp_path / f"fresh-{place}")
+        assert pages(town.out) == pages(tmp_path / f"fresh-{place}")
+        assert says in (town.out / f"targets/{GROCER}.html").read_bytes()
 
 
 @pytest.mark.slow

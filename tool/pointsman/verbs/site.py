@@ -176,14 +176,20 @@ def _write(
         return
     repo, gate, head = workspace.repo, workspace.gate, Snapshot(workspace.repo, main)
     broken = {each.commit: each.rule for each in judged.broken if each.commit is not None}
-    shipped = {page.target for page in stale if gate.lineage(main, page.target).last is not None}
     if told is None:
-        some = sorted(shipped) if len(stale) <= _FEW else []
-        told = _by_target(events(repo, some)) if shipped else {}
+        eventful = {page.target for page in stale if _has_events(gate, main, page.target)}
+        some = sorted(eventful) if len(stale) <= _FEW else []
+        told = _by_target(events(repo, some)) if eventful else {}
     for count, (target, now, path, made_from) in enumerate(stale, 1):
         moments, more = timeline(gate, head, target, told.get(str(target), ()), broken)
         files.put(path, made_from, target_page(place, now, moments, more))
         workspace.progress.counted("pages written", count, len(stale))
+
+
+def _has_events(gate: Gate, main: Oid, target: Target) -> bool:
+    """Whether a target was ever shipped or held."""
+    shipped = gate.lineage(main, target).last is not None
+    return shipped or next(gate.repo.history(main, target.hold_path), None) is not None
 
 
 def _by_target(every: Iterable[Event]) -> Mapping[str, Sequence[Event]]:

@@ -1,12 +1,14 @@
 """Status again: what an earlier look found stands where nothing happened, and only the rest is looked at.
 
 A target is calm if each place serves what main has, and nobody asks for anything else. Only calm targets are left out.
-What a calm one shows depends on main, on the bytes of its pointers, and on time: what is asked here is whether the
-tags of its pointers are the same, and whether its time is not over. Whoever asks knows what main changed.
+What a calm one shows depends on main, on the bytes of its pointers, on instances and on time: what is asked here is
+whether the tags of its pointers are the same, whether as many instances have it, and whether its time is not over.
+Whoever asks knows what main changed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -22,6 +24,7 @@ from pointsman.verbs.status import Look
 from pointsman.workspace import Workspace
 
 NEVER = 1 << 53
+_DIGEST = 64  # characters
 
 
 class Again(NamedTuple):
@@ -61,17 +64,31 @@ def _standing(look: Look, known: Mapping[str, Calm]) -> Iterator[tuple[str, Targ
     for name, calm in known.items():
         target = Target.parse(name)
         tags = [place.tag_of(target) for place in look.places]
-        if look.clock < calm.until and target not in look.pulls_of and tags == calm.tags:
+        in_time = look.clock < calm.until and target not in look.pulls_of
+        if in_time and tags == calm.tags and _heard(look, target, calm.heard[:_DIGEST]) == calm.heard:
             yield name, target
 
 
 def _calm(look: Look, each: TargetState) -> Calm | None:
     """A target as the next look may find it; None if it must look."""
-    if each.pull_requests or each.claim is not None or not all(place.may_stand for place in look.places):
+    late = each.instances is not None and each.instances.behind
+    if each.pull_requests or each.claim is not None or late or not all(place.may_stand for place in look.places):
         return None
     target = Target.parse(each.target)
     tags = [tag for place in look.places if (tag := place.tag_of_main(target)) is not None]
-    return Calm(min(_changes(look, target, each), default=NEVER), tags) if len(tags) == len(look.places) else None
+    if len(tags) < len(look.places):
+        return None
+    sha256 = hashlib.sha256(look.places[0].served[target].data).hexdigest()
+    return Calm(min(_changes(look, target, each), default=NEVER), tags, _heard(look, target, sha256))
+
+
+def _heard(look: Look, target: Target, sha256: str) -> str:
+    """The digest of main's manifest, and how many instances have it, have another or none; "" if none was ever seen."""
+    if not any(place.instances for place in look.places):
+        return ""
+    found = [place.having(target, sha256) for place in look.places]
+    counts = [sum(map(len, each)) for each in zip(*((it.current, it.behind, it.unknown) for it in found), strict=True)]
+    return f"{sha256} {' '.join(map(str, counts))}"
 
 
 def _changes(look: Look, target: Target, each: TargetState) -> Iterator[int]:

@@ -155,7 +155,7 @@ class PlaceLook:
     def may_stand(self) -> bool:
         """Whether what it has of a target can be as it was, if the tag of its pointer is."""
         few = self._turns is not None and self._is_few
-        return self.listing is not None and not self._unread and not self.instances and not few
+        return self.listing is not None and not self._unread and not few
 
     def tag_of(self, target: Target) -> str | None:
         """The tag of a pointer by the listing; None if there is no pointer, or if that is not sure."""

@@ -17,7 +17,7 @@ from pointsman.state.names import Target
 from pointsman.state.objects import Commit
 from pointsman.state.paths import READMES, is_target
 
-_FORM = "1"  # of what is left; another one counts for nothing
+_FORM = "2"  # of what is left; another one counts for nothing
 _LONGEST = 86400  # seconds
 
 

@@ -67,6 +67,7 @@ class Calm(Struct, frozen=True, array_like=True):
 
     until: int  # seconds since 1970: from then on it may show something else, if nothing else happens
     tags: Sequence[str]  # of its pointers, place by place
+    heard: str  # what instances said of it, "" where none was ever seen
 
 
 class Row(Struct, frozen=True, array_like=True):
