@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -28,7 +28,7 @@ from pointsman.repo.repository import Repository
 from pointsman.retention import collect, look, markers, owners
 from pointsman.retention.summary import SUMMARY
 from pointsman.state.documents import Tombstone, rfc3339
-from pointsman.state.objects import Oid
+from pointsman.state.objects import Commit, Oid
 from pointsman.store import file_moves
 from pointsman.store.directory import FileStore
 from pointsman.verbs import gc, retire_plan
@@ -1057,6 +1057,23 @@ def test_what_is_to_be_erased_and_waits_is_told_with_what_it_waits_for(shop: Sho
     assert collected(shop, now=NOW + 5 * DAY - 1).document["retired"] == []
     place(shop, old).unlink()
     assert "erasing" not in collected(shop).document, "its bytes are gone"
+
+
+@pytest.mark.slow
+def test_the_history_is_read_for_what_waits_to_be_erased_only_if_something_was_ever_retired(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    history = Repository.history
+
+    def noted(self: Repository, tip: Oid, *paths: str, **more: Any) -> Iterator[Commit]:
+        asked.append(paths)
+        return history(self, tip, *paths, **more)
+
+    monkeypatch.setattr(Repository, "history", noted)
+    assert ("registry",) not in (collected(shop), asked)[1]
+    retire(shop, versions(shop)[0], ago=2 * DAY)
+    assert ("registry",) in (collected(shop), asked)[1]
 
 
 @pytest.mark.slow

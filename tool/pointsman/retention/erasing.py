@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Annotated
 
 from msgspec import Struct
 
+from pointsman.errors import Problem
 from pointsman.gate.documents import retired_by
+from pointsman.repo.repository import Repository
 from pointsman.retention.collect import Run
 from pointsman.retention.look import Party
 from pointsman.retention.trash import Slot, slot_of
 from pointsman.state.documents import Tombstone, read_tombstone
+from pointsman.state.objects import Oid
 from pointsman.state.paths import path_kind
 from pointsman.store.base import Store
 from pointsman.store.parallel import ask_all
@@ -33,7 +37,8 @@ class Erasing(Struct, frozen=True):
 
 def erasing(store: Store, party: Party, run: Run) -> list[Erasing]:
     """What of a repository waits, in the order of its names."""
-    found = {slot: _told(slot, until, None, says) for slot, until, says in _landed(store, party, run)}
+    landed = _landed(store, party, run) if run.found.has_tombstones else ()  # the first reads the latest history
+    found = {slot: _told(slot, until, None, says) for slot, until, says in landed}
     for slot, branch in _proposed(party):
         found.setdefault(slot, _told(slot, "", branch, "its tombstone is not merged"))
     return [found[slot] for slot in sorted(found)]
@@ -66,16 +71,20 @@ def _proposed(party: Party) -> Iterator[tuple[Slot, str]]:
     repo = party.workspace.repo
     stones = next(iter(party.stones.values()))
     for ref in repo.heads.below(_BRANCHES):
-        head = repo.heads[ref]
-        fork = repo.merge_base(repo.main, head)
-        for change in repo.differences(fork, head) if fork is not None else ():
-            data = repo.content(change.new) if path_kind(change.path) == "tombstone" else None
-            stone = read_tombstone(data, change.path) if data is not None else None
-            if isinstance(stone, Tombstone) and stone.erase:
-                slot = retired_by(change.path)
+        with contextlib.suppress(Problem):  # the look had read it, and the run is over: what it did is to be told
+            for slot in _wanted(repo, repo.heads[ref]):
                 landed = stones.verdict(*slot)
                 if landed is None or landed.tombstone is None or not landed.tombstone.erase:
                     yield slot, ref.removeprefix("refs/heads/")
+
+
+def _wanted(repo: Repository, head: Oid) -> list[Slot]:
+    """What a branch wants erased."""
+    fork = repo.merge_base(repo.main, head)
+    changes = repo.differences(fork, head) if fork is not None else ()
+    stones = ((each, repo.content(each.new)) for each in changes if path_kind(each.path) == "tombstone")
+    read = ((each, read_tombstone(data, each.path)) for each, data in stones if data is not None)
+    return [retired_by(each.path) for each, stone in read if isinstance(stone, Tombstone) and stone.erase]
 
 
 def _key(slot: Slot) -> str:

@@ -40,7 +40,9 @@ class Recorded:
     def __init__(self, repo: Repository, main: Oid) -> None:
         self._repo = repo
         self._main = main
-        self.targets: set[str] = set()  # those that have a record, as far as was read; all of them after `finish`
+        # As far as was read, and of all after `finish`: targets that have a record, and whether any has a tombstone.
+        self.targets: set[str] = set()
+        self.has_tombstones = False
         self._open_paths = contextlib.ExitStack()
         self._stream = self._files("registry")
         self._ahead: list[str] = []  # files that were read, without "registry/"
@@ -92,6 +94,7 @@ class Recorded:
         paths = self._open_paths.enter_context(contextlib.closing(self._repo.git.paths(self._main, directory)))
         last = ""
         for each in paths:
+            self.has_tombstones = self.has_tombstones or _TOMBSTONE.encode() in each
             block = (
                 each if each.isascii() else b"".join(path + b"\0" for path in each[:-1].split(b"\0") if path.isascii())
             )

@@ -38,6 +38,7 @@ class Survey(Struct):
     trash: Blobs = field(default_factory=Blobs)
     pipelines: set[str] = field(default_factory=set)  # versions that records of recsys-pipelines name
     of_unknown_targets: int = 0  # blobs among the unknown
+    has_tombstones: bool = False  # whether the first repository retired anything, ever
 
 
 def survey(
@@ -138,6 +139,7 @@ class _Surveyor:
         for every in self._recorded:
             every.finish()
         found, targets = self._found, self._recorded[0].targets
+        found.has_tombstones = self._recorded[0].has_tombstones
         for target, count in self._known.items():
             orphans = self._waiting.pop(target, Blobs())
             if target in targets:
