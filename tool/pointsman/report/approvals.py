@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pointsman.gate.gate import Gate
 from pointsman.repo.snapshot import Snapshot
-from pointsman.report.review.value import ReviewedEvidence
 from pointsman.report.words import shown, some
 from pointsman.rules.evidence import Consent
 from pointsman.state.documents import rfc3339
 from pointsman.state.objects import Oid
 from pointsman.values import Approvals, ApprovedBy, PullRequest
+
+if TYPE_CHECKING:
+    from pointsman.report.review.value import ReviewedEvidence
 
 
 def approvals_of(gate: Gate, base: Oid, consent: Consent | None) -> Approvals | None:

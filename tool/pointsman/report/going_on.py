@@ -10,7 +10,6 @@ from msgspec import Struct
 from pointsman.errors import trouble_of
 from pointsman.history.targets import current_targets
 from pointsman.repo.snapshot import Snapshot
-from pointsman.report.review.in_rings import MOST, in_rings
 from pointsman.serving.ring_state import RingState
 from pointsman.values import CommitId, Moment, TargetName
 from pointsman.workspace import Workspace
@@ -32,6 +31,8 @@ def going_on(workspace: Workspace, targets: Sequence[str]) -> tuple[list[GoesOn]
 
     "all" among them means every target of main.
     """
+    from pointsman.report.review.in_rings import MOST, in_rings
+
     try:
         if "all" in targets:
             targets = list(map(str, current_targets(Snapshot(workspace.repo, workspace.repo.main))))
