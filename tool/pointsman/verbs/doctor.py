@@ -200,6 +200,7 @@ def _try_store(workspace: Workspace, settings: Settings, which: tuple[str, str, 
     """Everything of one store. What only reads is tried where writing is refused, too."""
     role, url, access = which
     store = open_store(url, access)
+    why = ""
     try:
         for name, wrong, refused in examine(store):
             tried.add(f"{role} {name}", not wrong, wrong or f"in order at {url}")
@@ -209,9 +210,13 @@ def _try_store(workspace: Workspace, settings: Settings, which: tuple[str, str, 
             raise
         tried.add(f"{role} reached", False, str(error))
         tried.away = True
+        why = str(error).partition(": ")[2]
     if role == "store" and tried.checks[-1].name != "store conditional writes":  # it comes last if nothing can be done
         told = condition(store, workspace.repo, settings.trash_days, workspace.now)
-        tried.checks += [Check(f"store {name}", ok, says) for name, ok, says in told]
+        # What is in the way of all is told once.
+        tried.checks += [
+            Check(f"store {name}", ok, says) for name, ok, says in told if ok or not why or why not in says
+        ]
 
 
 def _hooks(settings: Settings, tried: _Tried) -> None:
