@@ -17,10 +17,12 @@ from shop import Shop, popularity
 from pointsman.errors import Refused
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
+from pointsman.serving import pointers
 from pointsman.serving.pointers import Remembered
 from pointsman.serving.seen import Seen
+from pointsman.state.place import Place
 from pointsman.store import directory, file_tags
-from pointsman.store.base import Held
+from pointsman.store.base import Held, Store
 from pointsman.verbs import status, sync
 from pointsman.workspace import Workspace
 
@@ -212,7 +214,15 @@ def test_a_watching_status_reads_again_only_the_pointers_that_changed(
         reads.extend([key] if not key.startswith(".pointsman/gc") else [])
         return read(store, key, *most)
 
+    opened: list[Place] = []
+    open_place = pointers.open_place
+
+    def noted(place: Place) -> Store:
+        opened.append(place)
+        return open_place(place)
+
     monkeypatch.setattr(directory.FileStore, "read", told)
+    monkeypatch.setattr(pointers, "open_place", noted)
     with shop.open() as repo:
         workspace, remembered = Workspace(repo), Remembered()
 
@@ -226,6 +236,7 @@ def test_a_watching_status_reads_again_only_the_pointers_that_changed(
         assert sorted(reads) == ["grocer/cart/manifest.json", "grocer/home/manifest.json"]
         assert look() == first
         assert not reads
+        assert len(opened) == 1, "a bucket's connections are kept from look to look"
         edit_in_place(shop)
         assert look() == {"grocer/cart": "in-sync", "grocer/home": "drifted"}
         assert "grocer/cart/manifest.json" not in reads

@@ -73,7 +73,9 @@ class Remembered:
 
     def listing(self, place: Place) -> Listing:
         """What a place has now. Unreachable if it cannot be listed."""
-        store, _ = self._places.setdefault(place, (open_place(place), {}))
+        if place not in self._places:
+            self._places[place] = open_place(place), {}
+        store, _ = self._places[place]
         return Listing(store, store.tags(place.depth, ()))
 
     def pointers(self, place: Place, listing: Listing, but: Collection[str]) -> Mapping[Target, Held | Blocked]:
