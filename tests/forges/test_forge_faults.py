@@ -17,6 +17,7 @@ from world import how_many
 from forges.stand_ins import OWN, fast
 from pointsman.errors import MovedFirst, Unreachable
 from pointsman.forge.base import Opened, Page
+from pointsman.forge.http import Denied
 
 pytestmark = pytest.mark.slow
 MESSAGE = "title\n\nbody\n"
@@ -137,6 +138,21 @@ def test_a_call_that_never_succeeds_ends_with_3_and_names_what_to_do(
     forge[0].client.pacer.left = 60
     DOES[purpose](*forge)
     assert len(hub.numbers("ship/")) == 1 + (purpose == "open")
+
+
+@pytest.mark.parametrize("kind", ["gitea"], indirect=True)
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_branch_that_was_away_for_a_moment_has_its_pull_request_and_what_stays_hidden_is_said(
+    forge: tuple[Any, Opened], hub: ForgeServer, times: int
+) -> None:
+    call = prepared(forge, hub, "open")
+    left = ["gone"] * times
+    hub.rule = lambda method, path: left.pop() if left and (method, path) == call else None
+    told = "" if times == 1 else "Gitea has no /api/v1/repos/o/r/pulls that this token may see"
+    with pytest.raises(Denied, match=told) if told else contextlib.nullcontext():
+        DOES["open"](*forge)
+    assert not left, "the fault was met"
+    assert len(hub.numbers("ship/")) == (1 if told else 2)
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,8 @@ class Gitea:
     # writing
 
     def open(self, branch: str, head: Oid, page: Page) -> Opened:
+        away: list[Denied] = []
+
         def act() -> Opened | None:
             body = {"title": title_within(page, _TITLE_LIMIT), "body": page.body()[:BODY_LIMIT]}
             try:
@@ -158,9 +160,14 @@ class Gitea:
             except Denied as error:
                 if error.status == 409:
                     return None  # someone opened it since we looked
-                if error.status not in (404, 422) or self._has(branch):
+                if error.status not in (404, 422):
                     raise
-                raise MovedFirst(f"{branch} cannot have a pull request: someone deleted it") from error
+                if not self._has(branch):
+                    raise MovedFirst(f"{branch} cannot have a pull request: someone deleted it") from error
+                if error.status == 422 or away:
+                    raise
+                away.append(error)  # someone deleted it, and another one, who publishes the same, brought it back
+                return None
 
         found = look_then_act(self.client, lambda: self._open_one(branch), act)
         opened = Opened(branch, head, found.number, found.url, reopens=found.reopens)
