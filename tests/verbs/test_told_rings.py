@@ -14,8 +14,8 @@ from pointsman.cli import hold as hold_words
 from pointsman.cli import rollout as rollout_words
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
-from pointsman.report import going_on
 from pointsman.report import status as status_words
+from pointsman.report.review import in_rings
 from pointsman.state.names import Pattern, Target
 from pointsman.verbs import hold, holds, rollout
 
@@ -107,7 +107,7 @@ def test_a_hold_stands_where_a_ring_cannot_be_read_and_says_what_is_not_known(
     def broken(*_: Any) -> None:
         raise OSError(5, "input/output error")
 
-    monkeypatch.setattr(going_on, "in_rings", broken)
+    monkeypatch.setattr(in_rings, "in_rings", broken)
     found = held(shop)
     assert (found.value.outcome, found.notes) == (
         "unchanged",
