@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import cProfile
+import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import pytest
-from shop import Shop, popularity
+from shop import Shop, git, popularity
 
+from pointsman.repo.git import Git
 from pointsman.state.names import Target
 from pointsman.verbs import audit, rollback, status
 from pointsman.workspace import Workspace
@@ -83,3 +86,50 @@ def test_twice_the_targets_take_no_more_than_twice_the_calls(tmp_path: Path) -> 
         if calls > 2.2 * few[command].get(name, 0) + ELSEWHERE
     ]
     assert steep == []
+
+
+def in_a_fresh_clone(root: Path, nights: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How many commits git tells of the past of one target to whoever just cloned, after so many nights."""
+    shop = Shop(root)
+    told: list[str] = []
+
+    def counted(read: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+        def counting(*words: Any, **more: Any) -> Iterator[Any]:
+            for commit in read(*words, **more):
+                told.append(read.__name__)
+                yield commit
+
+        return counting
+
+    def day(night: int) -> Path:
+        return popularity(root / f"{night}.json", 3, day=night)
+
+    def commits(verb: Callable[[Path], object]) -> int:
+        clone = root / "clone"
+        git(root, "clone", "-q", str(shop.origin), str(clone))
+        told.clear()
+        with monkeypatch.context() as patched:
+            for read in (Git.first_parents, Git.chain):
+                patched.setattr(Git, read.__name__, counted(read))
+            verb(clone)
+        shutil.rmtree(clone)
+        return len(told)
+
+    for night in range(1, nights + 1):
+        shop.publish(day(night), merge=True)
+    rollback_branch = ("for-each-ref", "--format=%(refname)", "refs/remotes/origin/rollback")
+    return {
+        "rollback": commits(lambda clone: shop.roll_back(where=clone, reason="bad")),
+        "check": commits(lambda clone: shop.check("origin/main", git(clone, *rollback_branch), where=clone)),
+        "publish": commits(lambda clone: shop.publish(day(nights + 1), where=clone)),
+        "publish --merge": commits(lambda clone: shop.publish(day(nights + 2), where=clone, merge=True)),
+        "rollback --now": commits(lambda clone: shop.roll_back(where=clone, reason="bad", now=True)),
+    }
+
+
+def test_in_a_fresh_clone_the_past_is_read_only_as_far_as_the_answer_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, many = (in_a_fresh_clone(tmp_path / f"{nights}", nights, monkeypatch) for nights in (5, 10))
+    assert min(few.values()) > 0
+    assert many == few

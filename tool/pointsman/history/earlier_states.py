@@ -243,12 +243,14 @@ class EarlierStates:
         return ask(near)
 
     def _before_last_ship(self, lineage: Lineage, target: Target) -> EarlierState:
-        if lineage.last is not None and not lineage.last.is_good:
+        last = lineage.last
+        assert last is not None
+        if not last.is_good:
             # The newest state is not good, for example an edit by hand. The good one below it is the one to restore.
             for step in lineage.since(1):
                 if step.after is not None and step.is_good:
                     return _state(target, step)
-            if lineage.last.after is not None:
+            if last.after is not None:
                 raise NeverGood(f"{target} never had a manifest in good order: there is nothing to restore")
         for step in lineage:
             if step.is_ship:
@@ -257,9 +259,8 @@ class EarlierStates:
                         f"{target} was first shipped by {short(step.commit.oid)}, there is nothing earlier to restore: "
                         f"to take it out of serving, run {_revert(step.commit.oid)}"
                     )
-                now = lineage.last.after if lineage.last is not None else None
-                if any(each.after == now for each in lineage.since(step.place + 1)):
-                    return _state(target, lineage.last)  # a rollback went back already: forward is for --to
+                if step is not last and any(each.after == last.after for each in lineage.since(step.place + 1)):
+                    return _state(target, last)  # a rollback went back already: forward is for --to
                 return _state(target, step.older)
         raise NoEarlierState(f"no ship of {target} is on main: name the state to restore with --to")
 
