@@ -118,7 +118,7 @@ def _seconds(value: object) -> float | None:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if isinstance(value, int) and value > 10**30:
+    if isinstance(value, int) and abs(value) > 10**30:
         return None
     number = float(value)
     while math.isfinite(number) and number > _LATEST:
