@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,37 @@ def test_stamp_puts_right_a_version_that_was_and_leaves_a_file_with_faults(desk:
     assert json.loads(stale.read_bytes())["build"]["built_at"] == "then"
     assert [each.path for each in outcome.value.files] == [str(stale)]
     assert 'unknown member "extra"' in outcome.value.faults[0].says
+
+
+def test_a_file_that_cannot_be_written_is_told_and_stops_no_other(
+    desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [written(tmp_path, f"{letter}.json", **LISTS, tenant=f"t-{letter}") for letter in "abc"]
+    replace = os.replace
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fails_for_b(source: str, goal: str) -> None:
+        if goal.endswith("b.json"):
+            raise full
+        replace(source, goal)
+
+    with open_repository(str(desk)) as repo:
+        new_type(repo, "mine", [files[0]])
+        monkeypatch.setattr("pointsman.verbs.own_types.os.replace", fails_for_b)
+        outcome = stamp(files, repo, clock_at(NOON))
+    assert [each.path for each in outcome.value.files] == [files[0], files[2]]
+    (fault,) = outcome.value.faults
+    assert (outcome.exit_code, fault.path, fault.rule) == (3, files[1], "unwritable")
+    assert "No space left" in fault.says
+    assert sorted(each.name for each in tmp_path.glob("*.*")) == ["a.json", "b.json", "c.json"]
+
+
+def test_a_name_as_long_as_the_file_system_takes_is_stamped(desk: Path, tmp_path: Path) -> None:
+    file = written(tmp_path, f"{'a' * 250}.json", **LISTS)
+    with open_repository(str(desk)) as repo:
+        new_type(repo, "mine", [file])
+        assert stamp([file], repo, clock_at(NOON)).exit_code == 0
+    assert json.loads(Path(file).read_bytes())["build"]["version"]
 
 
 @given(st.dictionaries(TEXTS, VALUES, max_size=4), st.booleans(), st.booleans())

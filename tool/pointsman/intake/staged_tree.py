@@ -25,6 +25,7 @@ from pointsman.state.suggest import did_you_mean
 
 _WINDOW = pattern(r"\d{4}-\d{2}-\d{2}_\d{4}-\d{2}-\d{2}")
 UNREADABLE = "unreadable"  # the rule that a file breaks which cannot be read
+UNWRITABLE = "unwritable"  # and one that cannot be written
 TIMES_LARGER = 16  # than its canonical payload may a file be
 _LONGEST_POINTER = 1024  # bytes of a current.version
 _NAMES = 3  # of windows that are asked for

@@ -12,7 +12,7 @@ from pointsman.artifact import user_type
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.files import read_file
-from pointsman.intake.staged_tree import UNREADABLE, find_files, read_artifact
+from pointsman.intake.staged_tree import UNREADABLE, UNWRITABLE, find_files, read_artifact
 from pointsman.intake.staging import load_types, unlike_main, unstorable
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
@@ -64,8 +64,8 @@ def hash_files(paths: Sequence[str], repo: Repository | None) -> Outcome[Hashes]
 
 
 def exit_of(faults: Sequence[Fault]) -> int:
-    """What a command ends with that only reads files: 3 if one cannot be read, else 1 if one has a fault."""
-    return 3 if any(fault.rule == UNREADABLE for fault in faults) else 1 if faults else 0
+    """What a command about files ends with: 3 if one cannot be read or written, else 1 if one has a fault."""
+    return 3 if any(fault.rule in (UNREADABLE, UNWRITABLE) for fault in faults) else 1 if faults else 0
 
 
 def types_at_hand(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +20,7 @@ from pointsman.durable import make_directory
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.files import write_new
 from pointsman.gate.documents import any_record
-from pointsman.intake.staged_tree import find_files, read_artifact
+from pointsman.intake.staged_tree import UNWRITABLE, find_files, read_artifact
 from pointsman.intake.staging import unstorable
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
@@ -143,7 +145,11 @@ def stamp(
         new = with_build(empty, {**build, "version": read.version})
         same = build.get("version") == read.version and "built_at" in (_build(data, path) or {})
         if not same and not dry_run:
-            _replace(path, new)
+            try:
+                _replace(path, new)
+            except OSError as error:
+                faults.append(Fault(path, UNWRITABLE, f"it cannot be written: {error.strerror}"))
+                continue
         outcome: Literal["stamped", "unchanged"] = "unchanged" if same else "stamped"
         done.append(Stamped(path, f"{read.tenant}/{read.surface}", read.type, read.version, outcome))
     return Outcome(Stamps(done, list(map(told, faults))), exit_of(faults), (*found.notes, *notes(used)))
@@ -170,10 +176,10 @@ def _emptied(data: bytes, path: str, now: int) -> tuple[dict[str, object], bytes
 def _replace(path: str, data: bytes) -> None:
     """Put new bytes in the place of a file at once, with its rights."""
     real = os.path.realpath(path)
-    other = f"{real}.{os.getpid()}.new"
-    write_new(other, data, stat.S_IMODE(os.stat(real).st_mode))
+    other = os.path.join(os.path.dirname(real), f".{secrets.token_hex(6)}.new")  # a long name leaves no room for more
     try:
+        write_new(other, data, stat.S_IMODE(os.stat(real).st_mode))
         os.replace(other, real)
-    except OSError:
-        os.unlink(other)
-        raise
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(other)
