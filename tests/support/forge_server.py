@@ -26,6 +26,12 @@ SPOILED: dict[str, Answer] = {
     ),
     "gone": (404, b'{"message": "not found"}', {}),
     "malformed": (200, b'{"number": ', {}),
+    "another": (200, b'{"hello": "this is the proxy of the company"}', {}),
+    "objects": (200, b'[{"hello": "this is the proxy of the company"}]', {}),
+    "list": (200, b'[1, null, "x"]', {}),
+    "text": (200, b'"hello"', {}),
+    "null": (200, b"null", {}),
+    "deep": (200, b"[" * 200_000, {}),
     "401": (401, b'{"message": "token is required"}', {}),
 }
 

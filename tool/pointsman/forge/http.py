@@ -31,6 +31,7 @@ _WRITES_A_MINUTE = 60  # GitHub's limit for what creates content is 80
 _ANSWER_TIMEOUT = 30.0  # seconds without a byte
 _LONGEST_LIMIT = 86400.0  # seconds
 MOST_PAGES = 100
+_ANOTHER = "something else may answer in its place, such as a proxy"
 _MOST_BYTES = 1 << 25  # of one answer: a page of 100 pull requests with the longest bodies has 13 MB
 
 
@@ -49,6 +50,22 @@ class Denied(Unreachable):
         super().__init__(says)
         self.status = status
         self.reason = reason
+
+
+class Told(dict[str, Any]):
+    """An object of an answer. A member that it has to have and lacks is the server's fault, and told as that.
+
+    `says`: who was asked what.
+    """
+
+    __slots__ = ("says",)
+
+    def __init__(self, members: Mapping[str, Any], says: str) -> None:
+        super().__init__(members)
+        self.says = says
+
+    def __missing__(self, name: str) -> Any:
+        raise Lost(f"{self.says} without {name!r}: {_ANOTHER}")
 
 
 class Limited(Exception):
@@ -122,8 +139,16 @@ class HttpClient(ABC):
         self._http.close()
 
     def get(self, path: str, **query: str | int) -> Any:
-        """The answer to GET; Denied with status 404 if there is nothing."""
-        return self.read(path, **query)[0]
+        """The object that answers GET; Denied with status 404 if there is nothing."""
+        return self._object(self.read(path, **query)[0], "GET", path)
+
+    def some(self, path: str, **query: str | int) -> list[Any]:
+        """The objects of a list, of its first page."""
+        return self.listed(self.read(path, **query)[0], path)
+
+    def made(self, path: str, body: Mapping[str, Any], method: str = "POST") -> Any:
+        """Send a write as `write` does; the object that answers it."""
+        return self._object(self.write(method, path, body), method, path)
 
     def read(self, path: str, **query: str | int) -> tuple[Any, httpx.Headers]:
         """The answer to GET, and its headers."""
@@ -133,7 +158,7 @@ class HttpClient(ABC):
         """Every item of a list, page after page. Unreachable for a list that does not end."""
         parameter, size = self.page_size
         for page in range(1, MOST_PAGES + 1):
-            items = self.get(path, **query, **{parameter: size}, page=page)
+            items = self.some(path, **query, **{parameter: size}, page=page)
             yield from items
             if len(items) < size:
                 return
@@ -142,6 +167,17 @@ class HttpClient(ABC):
     def write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Send a write once; Lost if it is not known whether it happened."""
         return self.within_limits(lambda: self.call(method, self.api + path, body=body))[0]
+
+    def listed(self, content: Any, path: str) -> list[Any]:
+        """`content` if it is a list of objects; Lost if not."""
+        if not isinstance(content, list) or not all(isinstance(each, Told) for each in content):
+            raise Lost(f"{self.server} answered GET {path} with no list of objects: {_ANOTHER}")
+        return content
+
+    def _object(self, content: Any, method: str, path: str) -> Any:
+        if not isinstance(content, Told):
+            raise Lost(f"{self.server} answered {method} {path} with no object: {_ANOTHER}")
+        return content
 
     @cached_property
     def me(self) -> str:
@@ -228,8 +264,9 @@ class HttpClient(ABC):
         try:
             # Gitea tells by the status alone what became of a write.
             silent = answer.is_redirect or (not answer.content and (answer.is_error or method != "GET"))
-            content = None if silent else answer.json()
-        except ValueError as error:
+            says = f"{self.server} answered {what}"
+            content = None if silent else answer.json(object_hook=lambda members: Told(members, says))
+        except (ValueError, RecursionError) as error:
             # So may a server answer a call that it does not know, or, as GitLab, one that is too many ("Retry later").
             if answer.status_code not in (404, 429):
                 raise Lost(f"{self.server} answered {what} with something that is not JSON") from error

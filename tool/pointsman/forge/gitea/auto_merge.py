@@ -36,7 +36,7 @@ class AutoMerge:
         if event is None:
             return None
         mark = f"{comment_mark(_PURPOSE)} "
-        for said in self._client.get(f"{self._root}/issues/{pull['number']}/comments"):
+        for said in self._client.some(f"{self._root}/issues/{pull['number']}/comments"):
             if str(said.get("body", "")).startswith(mark) and author_of(said) == author_of(event):
                 return _read(said["body"])
         return f"{pull['title']} (#{pull['number']})\n\n{pull.get('body') or ''}"
@@ -49,7 +49,7 @@ class AutoMerge:
             if error.status != 404:
                 raise
             return None
-        ours = [each for each in events if each is not None and each["type"] in (_ON, *_OFF)]
+        ours = [each for each in events if each["type"] in (_ON, *_OFF)]
         last = max(ours, key=lambda each: int(each["id"]), default=None)
         return last if last is not None and last["type"] == _ON else None
 

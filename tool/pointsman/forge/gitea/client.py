@@ -33,8 +33,11 @@ class Client(HttpClient):
         seen, counts_all = 0, not path.endswith("/timeline")
         for page in range(1, MOST_PAGES + 1):
             items, headers = self.read(path, **query, limit=_PER_PAGE, page=page)
-            yield from items or ()
-            seen += len(items or ())
+            if isinstance(items, list | None):
+                items = [each for each in items or () if each is not None]
+            items = self.listed(items, path)
+            yield from items
+            seen += len(items)
             total = headers.get("x-total-count", "") if counts_all else ""
             if not items or (total.isascii() and total.isdigit() and seen >= int(total)):
                 return

@@ -42,7 +42,7 @@ class Labels:
             return self._ids.get(name.lower())
 
         def act() -> Any:
-            answer = self._client.write("POST", self._path, {"name": name, "color": _COLOR})
+            answer = self._client.made(self._path, {"name": name, "color": _COLOR})
             ours.append(int(answer["id"]))
             return look()
 

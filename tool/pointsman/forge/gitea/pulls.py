@@ -115,7 +115,7 @@ class Gitea:
 
         The API chooses no branch.
         """
-        pulls = self.client.get(f"{self._root}/pulls", state="closed", sort="recentupdate", limit=_CLOSED_SEEN)
+        pulls = self.client.some(f"{self._root}/pulls", state="closed", sort="recentupdate", limit=_CLOSED_SEEN)
         mine = (pull for pull in pulls if self._ours(pull) and _branch(pull["head"]) == branch and not pull["merged"])
         return next((f"#{pull['number']}, {pull['html_url']}" for pull in mine), "")
 
@@ -155,7 +155,7 @@ class Gitea:
             body = {"title": title_within(page, _TITLE_LIMIT), "body": page.body()[:BODY_LIMIT]}
             try:
                 before = self._closed(branch)
-                made = self.client.write("POST", f"{self._root}/pulls", {**body, "head": branch, "base": "main"})
+                made = self.client.made(f"{self._root}/pulls", {**body, "head": branch, "base": "main"})
                 return replace(self._opened(made), reopens=before)
             except Denied as error:
                 if error.status == 409:
@@ -193,7 +193,7 @@ class Gitea:
 
     def comment(self, opened: Opened, purpose: str, text: str) -> None:
         path = f"{self._root}/issues/{opened.number}/comments"
-        there = Comments(path, ("PATCH", f"{self._root}/issues/comments"), lambda: self.client.get(path))
+        there = Comments(path, ("PATCH", f"{self._root}/issues/comments"), lambda: self.client.some(path))
         there.keep(self.client, opened, purpose, text)
 
     def label(self, opened: Opened, labels: Sequence[str]) -> None:

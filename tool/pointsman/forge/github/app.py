@@ -37,7 +37,7 @@ class Installation:
             path = f"/app/installations/{installation}/access_tokens"
             for again in range(REQUEST_TRIES):
                 try:
-                    answer = client.write("POST", path, body)
+                    answer = client.made(path, body)
                     break
                 except Lost:
                     if again == REQUEST_TRIES - 1:

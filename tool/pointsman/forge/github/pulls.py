@@ -121,7 +121,7 @@ class GitHub:
     def _closed(self, branch: str) -> str:
         """The newest one of a branch that was closed without a merge; "" if there is none."""
         query = {"state": "closed", "base": "main", "head": f"{self.place.owner}:{branch}"}
-        pulls = self.client.get(f"{self._root}/pulls", **query)
+        pulls = self.client.some(f"{self._root}/pulls", **query)
         ours = (pull for pull in pulls if self._ours(pull) and pull["head"]["ref"] == branch and not pull["merged_at"])
         return next((f"#{pull['number']}, {pull['html_url']}" for pull in ours), "")
 
@@ -162,7 +162,7 @@ class GitHub:
             }
             try:
                 before = self._closed(branch)
-                return replace(self._opened(self.client.write("POST", f"{self._root}/pulls", body)), reopens=before)
+                return replace(self._opened(self.client.made(f"{self._root}/pulls", body)), reopens=before)
             except Denied as error:
                 if error.status != 422:
                     raise
@@ -238,7 +238,7 @@ class GitHub:
 
         def act() -> Any:
             try:
-                return self.client.write("PUT", f"{self._root}/pulls/{opened.number}/merge", wanted)["sha"]
+                return self.client.made(f"{self._root}/pulls/{opened.number}/merge", wanted, "PUT")["sha"]
             except Denied as error:
                 if error.status == 405 and (merged := self._merged_as(opened)) is not None:
                     return merged  # by someone else, since we looked

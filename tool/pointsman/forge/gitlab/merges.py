@@ -35,7 +35,7 @@ class Merges:
         def act() -> str | None:
             here = now[0]
             try:
-                answer = self.client.write("PUT", f"{self._sight.path(opened)}/merge", _merge_call(here, message))
+                answer = self.client.made(f"{self._sight.path(opened)}/merge", _merge_call(here, message), "PUT")
             except Denied as error:
                 pull = self._sight.pull(opened)
                 if (commit := merge_commit(opened, pull)) is not None:
@@ -121,7 +121,7 @@ class Merges:
                 return ""
             # Before GitLab 17.11, auto_merge had another name. What a version does not know it ignores.
             call = {**_merge_call(opened, message), "auto_merge": True, "merge_when_pipeline_succeeds": True}
-            answer = self.client.write("PUT", f"{self._sight.path(opened)}/merge", call)
+            answer = self.client.made(f"{self._sight.path(opened)}/merge", call, "PUT")
             return merge_commit(opened, answer) or ""
         except Denied as error:
             pull = self._sight.seen(opened)  # MovedFirst if that is why

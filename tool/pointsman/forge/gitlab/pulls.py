@@ -116,7 +116,7 @@ class GitLab:
 
     def _closed(self, branch: str) -> str:
         """The newest one of a branch that was closed without a merge; "" if there is none."""
-        pulls = self.client.get(self._sight.all, state="closed", target_branch="main", source_branch=branch)
+        pulls = self.client.some(self._sight.all, state="closed", target_branch="main", source_branch=branch)
         ours = (pull for pull in pulls if _ours(pull) and pull["source_branch"] == branch)
         return next((f"!{pull['iid']}, {pull['web_url']}" for pull in ours), "")
 
@@ -132,7 +132,7 @@ class GitLab:
             body = {"source_branch": branch, "target_branch": "main", "squash": True, "remove_source_branch": True}
             try:
                 before = self._closed(branch)
-                made = self.client.write("POST", self._sight.all, {**body, **_shown(page)})
+                made = self.client.made(self._sight.all, {**body, **_shown(page)})
                 return replace(self._opened(made), reopens=before)
             except Denied as error:
                 if error.status not in (400, 409, 422):
