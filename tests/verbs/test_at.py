@@ -11,6 +11,7 @@ from clocks import clock_at
 from shop import GROCER, Shop, git, popularity
 
 from pointsman.cli import at as at_command
+from pointsman.cli.main import main
 from pointsman.errors import Problem
 from pointsman.history.times import CommitTimes
 from pointsman.state.names import Target
@@ -140,3 +141,17 @@ def test_moments_never_run_backwards(dated: tuple[Shop, list[str]]) -> None:
         clocks = [moments.of(each) for each in map(type(repo.main), commits)]
     assert clocks == sorted(clocks)
     assert len(set(clocks)) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [950, 100_000])
+def test_a_manifest_of_brackets_is_told_as_its_text(
+    shop: Shop, tmp_path: Path, depth: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
+    shop.pull()
+    (shop.desk / GROCER.manifest_path).write_text(text := "[" * depth + "]" * depth)
+    shop.push("by hand")
+    capsys.readouterr()
+    assert main(["-C", str(shop.desk), "at", shop.main, str(GROCER), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["manifest"] == text

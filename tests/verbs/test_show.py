@@ -11,6 +11,7 @@ from auditing import events
 from shop import GROCER, Shop, git, popularity
 
 from pointsman.cli import show as show_command
+from pointsman.errors import Problem
 from pointsman.verbs import show
 from pointsman.workspace import Workspace
 
@@ -58,3 +59,20 @@ def test_the_blob_of_a_version_is_told_to_be_missing_or_altered(shop: Shop, tmp_
     assert shown(shop, blob.stem)["blob"] == "altered"
     blob.unlink()
     assert shown(shop, blob.stem)["blob"] == "missing"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["", "null", "[]", "{}", "[" * 950 + "]" * 950, "[" * 100_000])
+@pytest.mark.parametrize("of", ["record", "tombstone"])
+def test_a_document_that_a_hand_made_is_told_in_a_sentence(shop: Shop, tmp_path: Path, of: str, data: str) -> None:
+    shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)
+    version = events(shop)[0]["changes"]["popularity"][1]
+    shop.pull()
+    path = GROCER.record_path("popularity", version)
+    if of == "tombstone":
+        path = GROCER.tombstone_path("popularity", version)
+    (shop.desk / path).parent.mkdir(parents=True, exist_ok=True)
+    (shop.desk / path).write_text(data)
+    shop.push("by hand")
+    with pytest.raises(Problem, match=f"{path} on main cannot be read: "):
+        shown(shop, version)

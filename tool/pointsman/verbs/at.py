@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from msgspec import Struct
 
-from pointsman.errors import Problem, Unreachable
+from pointsman.errors import Fault, Problem, Unreachable
 from pointsman.gate.documents import Documents
 from pointsman.gate.lineage import Past
 from pointsman.gate.lineage import Step as LineageStep
@@ -19,6 +18,7 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.given import given_states
 from pointsman.serving.pointers import not_mounted, open_place
+from pointsman.state import strict_json
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target, short
 from pointsman.state.objects import Oid
@@ -115,7 +115,5 @@ def _given(moments: CommitTimes, step: LineageStep, at: int) -> Step:
 
 def _read(data: bytes) -> Any:
     """A manifest's JSON; what a hand made unreadable is told as its text."""
-    try:
-        return json.loads(data)
-    except ValueError:
-        return data.decode(errors="replace")
+    found = strict_json.read(data, "")
+    return data.decode(errors="replace") if isinstance(found, Fault) else found

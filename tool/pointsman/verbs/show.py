@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import Struct
@@ -17,7 +16,8 @@ from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention.trash import counted_on
 from pointsman.settings import Settings
-from pointsman.state.documents import rfc3339
+from pointsman.state import strict_json
+from pointsman.state.documents import read_record, read_tombstone, rfc3339
 from pointsman.store.open import open_store
 from pointsman.values import ArtifactType, Moment, Step, TargetName, Version
 from pointsman.workspace import Workspace
@@ -74,10 +74,10 @@ def show(workspace: Workspace, text: str) -> Outcome[Shown]:
         version=found.version,
         target=str(found.target),
         type=found.slot,
-        record=_read(data, path),
+        record=_read(data, path, read_record),
         recorded=moments.step(landed) if landed is not None else None,
         current=_periods(gate.lineage(main, found.target), moments, found),
-        retired=_read(tombstone, grave) if tombstone is not None else None,
+        retired=_read(tombstone, grave, read_tombstone) if tombstone is not None else None,
         retired_by=moments.step(buried) if buried is not None and tombstone is not None else None,
         blob=blob,
         evidence=_evidence(gate, head, found),
@@ -95,11 +95,12 @@ def _evidence(gate: Gate, head: Snapshot, found: Recorded) -> list[ShownEvidence
     return told
 
 
-def _read(data: bytes, path: str) -> Any:
-    try:
-        return json.loads(data)
-    except ValueError as error:
-        raise Problem(f"{path} cannot be read: pointsman check --base main~1 --head main says why") from error
+def _read(data: bytes, path: str, kind: Callable[[bytes, str], object]) -> Any:
+    """The JSON of a state file. Problem for one that a hand made: others rely on its members."""
+    found = kind(data, path)
+    if isinstance(found, list):
+        raise Problem(f"{path} on main cannot be read: {found[0].says}")
+    return strict_json.read(data, path)
 
 
 def _periods(lineage: Lineage, moments: CommitTimes, found: Recorded) -> list[Period]:
