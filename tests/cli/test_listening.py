@@ -100,6 +100,18 @@ def test_more_connections_than_a_few_are_closed_unanswered(
             assert b" 200 " in first.recv(100)
 
 
+def test_a_request_that_drips_has_one_limit_for_all_of_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pointsman.cli.listening._WHOLE", 0.1)
+    monkeypatch.setattr("pointsman.cli.listening._Answer.timeout", 3600)  # no byte comes too late for this one
+    with telling(Watched(1), capsys) as url:
+        address = (httpx.URL(url).host, httpx.URL(url).port or 0)
+        with socket.create_connection(address, timeout=60) as drips:
+            drips.sendall(b"GET /heal")
+            assert drips.recv(1) == b""
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     shop = Shop(tmp_path / "shop")

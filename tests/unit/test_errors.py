@@ -36,6 +36,23 @@ def test_a_long_word_is_searched_for_secrets_once() -> None:
     assert without_secrets("x" * 50 + "s3://ann:secret@host/") == "x" * 50 + "s3://ann@host/"
 
 
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("https://ann:se/cret@host/x", "https://host/x"),
+        ("https://ann:se/cr@et@host/x", "https://host/x"),
+        ("s3://KEY:se/cret@bucket/x", "s3://bucket/x"),
+        ("https://host:8080/@ann/x", None),
+        ("https://[::1]:80/x@y", None),
+        ("https://registry/@scope/name", None),
+        ("ssh://git@host:22/a@b", None),
+        ("https://host:443, or a@b", None),
+    ],
+)
+def test_a_password_with_a_slash_is_not_shown_and_what_is_none_stays(text: str, shown: str | None) -> None:
+    assert without_secrets(text) == (text if shown is None else shown)
+
+
 def test_faults_stand_in_the_order_of_their_numbers() -> None:
     says = [f"$.items[{place}]: is wrong" for place in (2, 10, 1, 0)]
     told = Refused([Fault("x.json", "schema", each) for each in (*says, says[0])]).faults

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,7 +19,9 @@ from signers import ATTESTS, approval, key_of, signer
 
 from pointsman.cli.main import main
 from pointsman.errors import Problem
+from pointsman.files import NO_LINKS
 from pointsman.repo.open import open_repository
+from pointsman.trust import bundle
 from pointsman.verbs import approve, attest, audit
 from pointsman.workspace import Workspace
 
@@ -270,6 +273,24 @@ def test_an_archive_replaces_nothing_and_leaves_nothing_half_written(shop: Shop,
     with pytest.raises(Problem, match="there is no directory"):
         run(shop, audit.audit, bundle=str(shop.root / "none" / "main.tar"))
     assert (archive.read_bytes(), sorted(shop.root.iterdir())) == (was, names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", sorted(NO_LINKS))
+def test_an_archive_is_made_where_there_are_no_hard_links(
+    shop: Shop, archive: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuses(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("pointsman.trust.bundle.os.link", refuses)
+    place = shop.root / "copy.tar"
+    run(shop, audit.audit, bundle=str(place))
+    assert members(place).keys() == members(archive).keys()
+    place.write_text("somebody's")
+    with pytest.raises(FileExistsError):
+        bundle._put(archive, place)
+    assert (place.read_text(), archive.exists()) == ("somebody's", True)
 
 
 @pytest.mark.slow

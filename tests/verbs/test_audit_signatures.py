@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -272,6 +273,18 @@ def test_without_ssh_keygen_the_sentence_says_what_to_install(
     (tmp_path / "git").symlink_to("/usr/bin/git")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Problem, match="install OpenSSH"):
+        unsigned(shop)
+
+
+def test_an_ssh_keygen_that_hangs_is_told_as_that(
+    shop: Shop, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(shop, key=keys / "ann")
+    (tmp_path / "ssh-keygen").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "ssh-keygen").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("pointsman.history.signatures._SECONDS", 0.2)
+    with pytest.raises(Problem, match=r"ssh-keygen gave no answer within 0\.2 s"):
         unsigned(shop)
 
 

@@ -15,6 +15,11 @@ from pointsman.patterns import pattern
 
 # RFC 3986, 3.2.1: what stands before the last "@" of an authority.
 _USER_INFO = pattern(r"(https?://)[^/\s\"'<>]*@", re.IGNORECASE)
+# A password that was not encoded may have a slash: what stands after the colon is then no port. Of bounded length,
+# for else a text of many colons would take time by its square.
+_ODD_PASSWORD = pattern(
+    r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)[^/\s\"'<>:@\[]{0,100}:(?![0-9{}]*(?:[/?#\s\"'<>,;)]|$))[^\s\"'<>]{1,300}@"
+)
 _PASSWORD = pattern(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)([^/\s\"'<>:@]*):[^/\s\"'<>]*@")
 _SHOWN_OF_A_BUG = 300  # characters
 # Printable by their category and not seen all the same (Unicode, Default_Ignorable_Code_Point).
@@ -71,7 +76,7 @@ def _escaped(each: str) -> str:
 
 def without_secrets(text: str) -> str:
     """`text` with no credentials in its URLs: no user and password of http(s), no password of other schemes."""
-    return _PASSWORD.sub(r"\1\2@", _USER_INFO.sub(r"\1", text))
+    return _ODD_PASSWORD.sub(r"\1", _PASSWORD.sub(r"\1\2@", _USER_INFO.sub(r"\1", text)))
 
 
 class Problem(Exception):

@@ -19,6 +19,8 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFLNK: "a symbolic link",
 }
+# What link() answers where a file system has no hard links: gcsfuse, SMB, exFAT, virtiofs.
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _NO_FILE = (errno.EISDIR, errno.ENXIO, errno.ELOOP)  # what open says of a directory, a socket, a link with O_NOFOLLOW
 
 

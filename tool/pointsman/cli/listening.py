@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PATIENCE = 600.0  # seconds that a pass may take, beside three times the time between two
 _AT_ONCE = 32  # connections; more are closed unanswered
 _SLOW = 10  # seconds without a byte of a request, then its connection is closed
+_WHOLE = 30.0  # seconds for all of a request and its answer: a few that drip would hold all connections
 
 
 class Watched:
@@ -86,8 +88,6 @@ class _Server(ThreadingHTTPServer):
         self.watched = watched
         self._free = threading.BoundedSemaphore(_AT_ONCE)
         if ":" in address[0]:
-            import socket
-
             self.address_family = socket.AF_INET6
         super().__init__(address, _Answer)
 
@@ -111,6 +111,20 @@ class _Answer(BaseHTTPRequestHandler):
     timeout = _SLOW
     server: _Server
     server_version, sys_version = "pointsman", ""
+
+    def setup(self) -> None:
+        super().setup()
+        self._watch = threading.Timer(_WHOLE, self._hang_up)
+        self._watch.daemon = True
+        self._watch.start()
+
+    def finish(self) -> None:
+        self._watch.cancel()
+        super().finish()
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(OSError):  # it may be closed by now
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]

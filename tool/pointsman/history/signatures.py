@@ -31,7 +31,7 @@ from pointsman.state.paths import path_kind
 _SSH, _ENDS = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _SIGNER = pattern(r'\S.*\s(sk-)?(ssh|ecdsa)-[\w@.-]+\s+"?AAAA[A-Za-z0-9+/]+={0,3}(\s.*)?')
 _REPORTED_KINDS = ("manifest", "hold")
-_SECONDS = 60  # for one question to ssh-keygen
+_SECONDS = 60.0  # for one question to ssh-keygen
 
 
 class Signature(Struct, frozen=True):
@@ -243,7 +243,9 @@ def _keygen(what: str, *words: str, given: bytes = b"") -> tuple[bool, str]:
     try:
         command = ["ssh-keygen", "-Y", what, *words]
         ran = subprocess.run(command, input=given, env=environment, capture_output=True, timeout=_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        raise Problem(f"ssh-keygen gave no answer within {_SECONDS:g} s: look at what it waits for") from error
+    except OSError as error:
         says = "ssh-keygen cannot be run, and [audit] allowed_signers needs it: install OpenSSH 8.9 or newer"
         raise Problem(says) from error
     return ran.returncode == 0, ran.stdout.decode(errors="replace")

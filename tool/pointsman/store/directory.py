@@ -17,15 +17,13 @@ from pathlib import Path
 
 from pointsman.durable import sync_directory, write_durably
 from pointsman.errors import Blocked, MovedFirst, Unreachable
-from pointsman.files import NoPlainFile, open_file, read_upto
+from pointsman.files import NO_LINKS, NoPlainFile, open_file, read_upto
 from pointsman.store.base import MOST_OF_A_BLOB, MOST_OF_A_POINTER, Held
 from pointsman.store.file_moves import FileMoves
 from pointsman.store.file_tags import Tags, tag_of
 from pointsman.store.own import as_readable_as, lock, make_like_parent, open_new, own_directory
 
 _ABSENT = (FileNotFoundError, NoPlainFile)
-# What link() answers where a file system has no hard links: gcsfuse, SMB, exFAT, virtiofs.
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _HINTS = {
     errno.ENOSPC: "the disk is full: make room and run again",
     errno.EFBIG: "a file may not grow that large here: raise the limit (ulimit -f) and run again",
@@ -162,7 +160,7 @@ class FileStore(FileMoves):
             except FileExistsError:
                 return False
             except OSError as error:
-                if error.errno not in _NO_LINKS:
+                if error.errno not in NO_LINKS:
                     raise
                 self._has_links = False
         finally:
@@ -187,7 +185,7 @@ class FileStore(FileMoves):
                 except FileExistsError:
                     return False
                 except OSError as error:
-                    if error.errno not in _NO_LINKS:
+                    if error.errno not in NO_LINKS:
                         raise
                     self._has_links = False
                     return self._rename_new(name, own, path)

@@ -19,7 +19,7 @@ from typing import IO
 
 from pointsman.durable import sync_directory
 from pointsman.errors import Problem, Unreachable
-from pointsman.files import open_file
+from pointsman.files import NO_LINKS, open_file, write_new
 from pointsman.repo.git import Git
 from pointsman.repo.open import open_repository
 from pointsman.repo.repository import Repository
@@ -60,13 +60,24 @@ def write_bundle(repo: Repository, main: Oid, signers: str, path: Path) -> int:
                         _add(tar, name, content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(place / "tar", path)  # unlike a rename it takes nobody's file away
+            _put(place / "tar", path)
             sync_directory(path.parent)
             return path.stat().st_size
     except FileExistsError as error:
         raise Problem(f"{path} is there already: name a new file for --bundle") from error
     except OSError as error:
         raise Unreachable(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _put(made: Path, path: Path) -> None:
+    """Give a file its name. FileExistsError if anything stands there: unlike a rename a link replaces nothing."""
+    try:
+        os.link(made, path)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        write_new(path, b"")  # then the rename takes away nothing but this
+        os.replace(made, path)
 
 
 def _bundle(git: Git, main: Oid, place: Path) -> Path:
