@@ -13,8 +13,12 @@ from shop import GROCER, Shop, git, popularity
 
 from pointsman.cli.main import main
 from pointsman.errors import Problem
+from pointsman.forge.github.pulls import open_github
+from pointsman.forge.links import pages_of
+from pointsman.forge.open import credentials
 from pointsman.repo.moves import Move, sync_refs
-from pointsman.repo.open import open_repository
+from pointsman.repo.object_reader import Ran
+from pointsman.repo.open import _no_repository, open_repository
 from pointsman.state.objects import Oid
 
 
@@ -149,3 +153,42 @@ def test_refs_that_stand_in_tables_are_made_durable_in_their_own_directory(tmp_p
     (tmp_path / "refs" / "heads").write_text("this repository uses the reftable format\n")
     move = Move("refs/heads/ship/grocer/home/3f2a91c0d4e5", None, Oid("0" * 40))
     sync_refs(tmp_path, [move], set())
+
+
+@pytest.mark.parametrize(
+    "origin, base, written",
+    [
+        ("hub:acme/shop", "https://github.com/", "hub:"),  # a short name, as users give one to a forge
+        ("https://github.com/acme/shop", "git@work-account:", "https://github.com/"),  # an alias of ~/.ssh/config
+    ],
+)
+def test_a_forge_is_found_by_what_git_makes_of_the_origin_too(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, origin: str, base: str, written: str
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "a-token")
+    for name in ("GITHUB_SERVER_URL", "GITHUB_API_URL", "GH_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    git(shop.desk, "remote", "set-url", "origin", origin)
+    git(shop.desk, "config", f"url.{base}.insteadOf", written)
+    with open_repository(str(shop.desk), credentials) as repo:
+        assert open_github(repo).place.slug == "acme/shop"
+        assert pages_of("github", repo) == "https://github.com/acme/shop/commit/"
+        assert "GIT_CONFIG_COUNT" in repo.git.credentials()
+    git(shop.desk, "config", "--unset", f"url.{base}.insteadOf")
+    git(shop.desk, "remote", "set-url", "origin", "hub:acme/shop")
+    with open_repository(str(shop.desk), credentials) as repo:
+        assert pages_of("github", repo) is None
+        assert repo.git.credentials() == {}
+        with pytest.raises(Problem, match=r"origin is not a repository on github\.com"):
+            open_github(repo)
+
+
+def test_a_repository_of_another_user_is_told_with_git_s_own_remedy() -> None:
+    err = (
+        "fatal: detected dubious ownership in repository at '/srv/shop'\n"
+        "To add an exception for this directory, call:\n\n\tgit config --global --add safe.directory /srv/shop\n"
+    )
+    says = _no_repository("/srv/shop", Ran(128, b"", err))
+    assert says.endswith("run: git config --global --add safe.directory /srv/shop")
+    assert "another user owns it" in says
+    assert "is not a git repository" not in says

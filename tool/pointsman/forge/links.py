@@ -22,6 +22,11 @@ def commit_page(kind: str, remote: str | None) -> str | None:
         return None
 
 
+def pages_of(kind: str, repo: Repository) -> str | None:
+    """The same for a repository: of its origin as it is written, else as git reaches it."""
+    return commit_page(kind, repo.remote) or commit_page(kind, repo.reached)
+
+
 def called(repo: Repository) -> str:
     """What people call a repository: its origin, without credentials; its place on this machine if it has none."""
     return without_secrets(repo.remote or str(repo.worktree or repo.git_dir))

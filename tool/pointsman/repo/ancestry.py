@@ -33,6 +33,7 @@ class Ancestry:
         self.git_dir = git_dir
         self.worktree = worktree
         self.remote = settings.get("remote.origin.url")
+        self.reached = self.remote  # what git makes of it by the user's url.*.insteadOf
         self.heads = Heads({})
         self._origin = Origin(git, git_dir, worktree, self.remote)
         self.turns = Turns(self._origin, landing_timeout)

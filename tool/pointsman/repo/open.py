@@ -64,9 +64,11 @@ def open_repository(
         lines = git.ask("config", "--list", "-z").split("\0")
         settings = dict(_setting(line) for line in lines if line)
         _require_one_origin(git, settings, worktree)
-        if (environment := credentials(settings.get("remote.origin.url"))) is not None:
-            git.credentials = environment
         repo = Repository(git, Path(git_dir), worktree=worktree, settings=settings)
+        if repo.remote is not None and any(name.endswith(".insteadof") for name in settings):
+            repo.reached = git.ask("remote", "get-url", "origin")
+        if (environment := credentials(repo.remote) or credentials(repo.reached)) is not None:
+            git.credentials = environment
         stack.enter_context(repo.held)
         stack.callback(repo.forget)
         yield repo

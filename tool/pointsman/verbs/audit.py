@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
-from pointsman.forge.links import called, commit_page
+from pointsman.forge.links import called, pages_of
 from pointsman.gate.gate import Gate
 from pointsman.gate.unmounted import require_mounted, serves_from_store
 from pointsman.history.signatures import Signatures
@@ -116,7 +116,7 @@ def audit(
     if found.window and found.window.outside:
         notes.append(f"faults outside of this time: {found.window.outside:,}; pointsman audit tells them")
     if not workspace.offline:
-        found = replace(found, repository=called(repo), commit_pages=commit_page(settings.forge, repo.remote))
+        found = replace(found, repository=called(repo), commit_pages=pages_of(settings.forge, repo))
     return Outcome(found, 1 if found.counts.broken else 0, tuple(notes))
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pointsman.errors import Problem
-from pointsman.forge.links import called, commit_page
+from pointsman.forge.links import called, pages_of
 from pointsman.gate.gate import Gate, Verdict
 from pointsman.history.earlier_states import earlier
 from pointsman.history.events import shipped_ever, unknown
@@ -62,7 +62,7 @@ def review(
             rings=in_rings(workspace, [each.target for each in found.targets]),
             repository=called(repo),
             at=rfc3339(repo.time_of(subject.head)),
-            commit_pages=commit_page(kind, repo.remote),
+            commit_pages=pages_of(kind, repo),
         )
     )
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from pointsman import __version__
 from pointsman.errors import Fault, Problem
-from pointsman.forge.links import called, commit_page
+from pointsman.forge.links import called, pages_of
 from pointsman.gate.gate import Gate, Verdict
 from pointsman.history.events import Event, EventReader, events
 from pointsman.history.signatures import Signatures
@@ -72,7 +72,7 @@ def site(workspace: Workspace, directory: str) -> Outcome[Site]:
     head = Snapshot(repo, main)
     settings = head.settings()
     made = hashlib.sha256("\0".join(part(each) for each in (*_TEMPLATES, *_PARTS)).encode()).hexdigest()[:16]
-    place = Place(called(repo), commit_page(settings.forge, repo.remote) or "", f"{__version__} {made}")
+    place = Place(called(repo), pages_of(settings.forge, repo) or "", f"{__version__} {made}")
     newer = _newer(repo, main, files.kept.get("main"))
     before = _before(head, files.kept.get("audit"), newer)
     if before is None:  # what is judged anew may say something else of any commit

@@ -62,7 +62,7 @@ _BUSY_TRIES = 7  # while the forge looks for conflicts: 10 seconds in all
 
 def open_pulls(brand: Brand, repo: Repository) -> Gitea:
     """The forge that the remote's URL and the environment name; Problem if either is missing."""
-    place = place_of(brand, repo.remote)
+    place = place_of(brand, repo.remote) or place_of(brand, repo.reached)
     if place is None:
         raise Problem(
             f'forge.kind is "{brand.name.lower()}", but origin is not a repository on the server that {brand.address} '

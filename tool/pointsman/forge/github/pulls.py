@@ -66,7 +66,7 @@ _SEEN_TRIES = 7  # looks at a pull request whose branch was pushed, each after a
 
 def open_github(repo: Repository) -> GitHub:
     """GitHub as the remote's URL and the environment name it; Problem if either is missing."""
-    place = place_of(repo.remote)
+    place = place_of(repo.remote) or place_of(repo.reached)
     if place is None:
         host = server().partition("://")[2]
         raise Problem(

@@ -63,7 +63,7 @@ _QUICK_ACTION = pattern(r"^(\s*)/(?=[a-z])", re.MULTILINE)
 
 def open_gitlab(repo: Repository) -> GitLab:
     """GitLab as the remote's URL and the environment name it; Problem if either is missing."""
-    place = place_of(repo.remote)
+    place = place_of(repo.remote) or place_of(repo.reached)
     if place is None:
         host = server().partition("://")[2]
         raise Problem(
