@@ -195,7 +195,8 @@ def test_a_run_with_a_fault_at_any_call_converges_when_it_is_run_again(
     hub.calls.clear()
     team.publish(team.day(1))
     kinds = ("500 after", "cut", "401")
-    for place in range(len(hub.calls)):
+    step = 1 if how_many(1) > 1 else 2  # the stand-ins have much the same calls: each begins at another
+    for place in range([*OWN, "gitea"].index(hub.kind) % step, len(hub.calls), step):
         for kind in kinds if how_many(1) > 1 else kinds[place % 3 :][:1]:
             salt = popularity(team.root / f"{place}-{kind[:3]}.json", 30, day=1, salt=f"{place}{kind[:3]}")
             seen = [0]

@@ -13,11 +13,12 @@ import pytest
 from forge_server import ForgeServer
 from forge_team import PUSHED, SETTINGS, Team, outcomes
 from shop import git, popularity
+from world import how_many
 
 from forges.stand_ins import OWN
 
 pytestmark = pytest.mark.slow
-MANY = 8
+MANY = how_many(5, part=6)  # bots
 
 
 @pytest.fixture(params=[SETTINGS], ids=["pull-request"])

@@ -165,6 +165,7 @@ def test_a_ruleset_that_somebody_spoiled_is_named_and_the_rest_is_set(team: Team
     assert told["labels"].done
 
 
+@pytest.mark.slow
 def test_without_a_terminal_nothing_is_changed_until_it_is_told_to(
     team: Team, hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:

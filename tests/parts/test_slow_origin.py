@@ -49,6 +49,7 @@ def running(clone: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", [NEVER, FLOOD], ids=["never", "floods"])
 def test_a_remote_that_gives_no_answer_is_given_up_and_not_kept_in_memory(
     script: str, shop: Shop, monkeypatch: pytest.MonkeyPatch

@@ -103,6 +103,7 @@ def past_the_gate(shop: Shop) -> None:
     git(shop.desk, "push", "-q", "origin", "HEAD:main")
 
 
+@pytest.mark.slow
 def test_a_publisher_is_told_whose_approval_comes_next_and_by_which_id(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -263,6 +263,7 @@ def test_a_hostile_history_is_lines_on_a_terminal(found: Audit) -> None:
     assert "\\u202eesrever" in lines
 
 
+@pytest.mark.slow
 def test_a_hostile_name_and_subject_come_through_git_itself(kept: Kept) -> None:
     shop = kept.fresh()
     env = {"GIT_AUTHOR_NAME": "Eve | `x` \x1b[31m", "GIT_AUTHOR_EMAIL": "eve@example.org"}
@@ -280,6 +281,7 @@ def test_a_hostile_name_and_subject_come_through_git_itself(kept: Kept) -> None:
         assert "<b>" not in page or form is terminal
 
 
+@pytest.mark.slow
 def test_the_command_prints_each_form_and_no_two_at_once(kept: Kept, capsys: pytest.CaptureFixture[str]) -> None:
     desk = str(kept.fresh().desk)
     for form, begin in (("text", "Broken rules:"), ("markdown", "# Audit: "), ("html", "<!doctype html>")):

@@ -92,6 +92,7 @@ def unsigned(shop: Shop, clock: int = NOW) -> dict[str, str]:
     return {fault["commit"]: f"{fault['path']} {fault['says']}" for fault in faults}
 
 
+@pytest.mark.slow
 def test_whoever_the_file_names_may_sign_and_nobody_else(shop: Shop, keys: Path) -> None:
     hold(shop, key=keys / "ann")
     assert unsigned(shop) == {}

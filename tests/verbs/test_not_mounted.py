@@ -69,6 +69,7 @@ COMMANDS: dict[str, Callable[[Shop], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS)
 def test_whoever_needs_the_store_stops_before_anything_is_written(look: str, shop: Shop) -> None:
     unmount(shop, look)

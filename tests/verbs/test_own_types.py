@@ -79,6 +79,7 @@ NAMES = st.sampled_from(["aa", "bb", "cc", "dd"])
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 
 
+@pytest.mark.slow
 @given(st.lists(st.dictionaries(NAMES, VALUES, max_size=4), min_size=1, max_size=3))
 def test_a_schema_fits_what_it_was_made_from(documents: list[dict[str, Any]]) -> None:
     own = user_type.load("mine", json.dumps(schema_of(*documents)).encode(), "mine")

@@ -194,6 +194,7 @@ def protect(shop: Rolling) -> None:
     hook.chmod(0o755)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [None, float("nan")])
 def test_a_check_that_tells_nothing_decides_nothing_and_is_told(shop: Rolling, value: float | None) -> None:
     first = shop.serves("prod")

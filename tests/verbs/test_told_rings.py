@@ -61,6 +61,7 @@ def rings(shop: RingShop) -> list[Any]:
     return list(of_rollout["rings"])
 
 
+@pytest.mark.slow
 def test_a_hold_says_what_still_goes_on_and_what_it_names_stops_that(shop: RingShop) -> None:
     first, second, third = shop.main, ship(shop, 11), ship(shop, 12)
     found = held(shop)

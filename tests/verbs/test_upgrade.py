@@ -118,6 +118,7 @@ def test_files_that_nobody_changed_are_replaced_added_and_deleted_on_a_branch_an
     assert git(place.origin, "show", f"main:{SETTINGS_PATH}").encode() + b"\n" == TOML
 
 
+@pytest.mark.slow
 def test_what_was_changed_by_hand_is_kept_and_both_changes_are_shown(place: Place) -> None:
     """Also a file that was deleted, and one that was changed here alone is not even spoken of."""
     here = b"# as it was\n* @acme/platform\n"
