@@ -47,11 +47,14 @@ class Line:
             first.setdefault(letter, shop.main)
             yield shop.main
 
-    def run(self, syncs: int, monkeypatch: pytest.MonkeyPatch, kind: type[Run] = Run, **more: Any) -> Run:
-        """A run from where serving has the first manifest and the fence stands there."""
+    def run(
+        self, syncs: int, monkeypatch: pytest.MonkeyPatch, kind: type[Run] = Run, head: int = 0, **more: Any
+    ) -> Run:
+        """A run from where serving has the first manifest and the fence stands there; main is at `head`."""
         fence = (json.dumps({"v": 1, "commit": self.commits[0]}) + "\n").encode()
         objects = {POINTER: self.manifests[0], SYNCED: fence}
-        return self._of(kind, World(self.commits, objects=objects, **more), syncs, len(self.commits) - 1, monkeypatch)
+        world = World(self.commits, head=head, objects=objects, **more)
+        return self._of(kind, world, syncs, len(self.commits) - 1 - head, monkeypatch)
 
     def _of(self, kind: type[Run], world: World, syncs: int, moves: int, monkeypatch: pytest.MonkeyPatch) -> Run:
         run = kind(world, self.repos[:syncs], moves)
@@ -217,7 +220,7 @@ def _believe_the_listing(monkeypatch: pytest.MonkeyPatch) -> None:
 MUTANTS = [
     pytest.param(NoSecondLook, _nothing, "ABA", {}, id="no second look at main"),
     pytest.param(FenceLast, _defer_the_fence, "AB", {"lag": True}, id="the fence after the pointers"),
-    pytest.param(Run, _believe_the_listing, "ABA", {}, id="no second look at pointers that were as main has them"),
+    pytest.param(Run, _believe_the_listing, "ABA", {"head": 1}, id="no second look at pointers that were right"),
 ]
 
 
