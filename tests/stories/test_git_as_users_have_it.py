@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shop import GROCER, Shop, git, popularity
@@ -15,11 +16,14 @@ from pointsman.cli.main import main
 from pointsman.errors import Problem
 from pointsman.forge.github.pulls import open_github
 from pointsman.forge.links import pages_of
-from pointsman.forge.open import credentials
+from pointsman.forge.open import KINDS, credentials
 from pointsman.repo.moves import Move, sync_refs
 from pointsman.repo.object_reader import Ran
 from pointsman.repo.open import _no_repository, open_repository
+from pointsman.settings import Settings
 from pointsman.state.objects import Oid
+
+ON_GITHUB = Settings("file:///store", forge="github")
 
 
 @pytest.fixture
@@ -172,15 +176,44 @@ def test_a_forge_is_found_by_what_git_makes_of_the_origin_too(
     git(shop.desk, "config", f"url.{base}.insteadOf", written)
     with open_repository(str(shop.desk), credentials) as repo:
         assert open_github(repo).place.slug == "acme/shop"
-        assert pages_of("github", repo) == "https://github.com/acme/shop/commit/"
+        assert pages_of(ON_GITHUB, repo) == "https://github.com/acme/shop/commit/"
         assert "GIT_CONFIG_COUNT" in repo.git.credentials()
     git(shop.desk, "config", "--unset", f"url.{base}.insteadOf")
     git(shop.desk, "remote", "set-url", "origin", "hub:acme/shop")
     with open_repository(str(shop.desk), credentials) as repo:
-        assert pages_of("github", repo) is None
+        assert pages_of(ON_GITHUB, repo) is None
         assert repo.git.credentials() == {}
         with pytest.raises(Problem, match=r"origin is not a repository on github\.com"):
             open_github(repo)
+
+
+@pytest.mark.parametrize(
+    "kind, server, page",
+    [
+        ("github", {}, "https://github.com/acme/shop/commit/"),
+        ("gitlab", {"GITLAB_HOST": "git.example.com"}, "https://git.example.com/acme/shop/-/commit/"),
+        ("gitea", {"GITEA_SERVER_URL": "https://git.example.com"}, "https://git.example.com/acme/shop/commit/"),
+        ("forgejo", {"FORGEJO_SERVER_URL": "https://git.example.com"}, "https://git.example.com/acme/shop/commit/"),
+    ],
+)
+def test_where_an_alias_of_ssh_stands_for_the_forge_the_settings_name_the_repository_and_never_the_server(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, kind: str, server: dict[str, str], page: str
+) -> None:
+    for name in ("GITHUB_SERVER_URL", "GITHUB_API_URL", "GH_HOST", "GITLAB_HOST", "CI_SERVER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**server, f"{kind.upper()}_TOKEN": "a-token"}.items():
+        monkeypatch.setenv(name, value)
+    git(shop.desk, "remote", "set-url", "origin", "work-account:acme/shop")
+    settings = Settings("file:///store", forge=kind, repository="acme/shop")
+    with open_repository(str(shop.desk), credentials) as repo:
+        assert pages_of(settings, repo) == page
+        opened: Any = KINDS[kind].open(repo, "acme/shop")
+        assert (opened.place.slug if kind != "gitlab" else opened.client.place.path) == "acme/shop"
+        with pytest.raises(Problem, match=r'name it in pointsman.toml: \[forge\] repository = "\w+/name"$'):
+            KINDS[kind].open(repo, "")
+        repo.remote = f"{page.partition('/acme')[0]}/another/one.git"  # a URL that names one counts
+        opened = KINDS[kind].open(repo, "acme/shop")
+        assert (opened.place.slug if kind != "gitlab" else opened.client.place.path) == "another/one"
 
 
 def test_a_repository_of_another_user_is_told_with_git_s_own_remedy() -> None:

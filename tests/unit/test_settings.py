@@ -87,6 +87,12 @@ def test_a_bucket_is_reached_as_the_settings_say() -> None:
         (STORE + b"[forge]\nauto_merge = true\n", "need a forge that merges by itself"),
         (STORE + b'[forge]\nkind = "github"\nauto_merge = 1\n', "true or false"),
         (STORE + b'[forge]\ngroup = "all"\n', '"target" or "run"'),
+        (STORE + b'[forge]\nrepository = "shop"\n', '"owner/name"'),
+        (STORE + b'[forge]\nrepository = "https://evil.example/owner/name"\n', '"owner/name"'),
+        (STORE + b'[forge]\nrepository = "owner/name@evil.example"\n', '"owner/name"'),
+        (STORE + b'[forge]\nrepository = "owner/.."\n', '"owner/name"'),
+        (STORE + b'[forge]\nrepository = "owner/"\n', '"owner/name"'),
+        (STORE + b'[forge]\nrepository = ["owner", "name"]\n', '"owner/name"'),
         (
             STORE + b'[serving]\ninvalidate = "https://x"\n',
             "[serving] invalidate must be a URL such as https://host/path",

@@ -46,7 +46,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "serving": ONE_KEYS,
     "ring": (),  # tables with double brackets
     "check": (),  # tables by names of their own
-    "forge": ("kind", "records", "group", "auto_merge"),
+    "forge": ("kind", "repository", "records", "group", "auto_merge"),
     "limits": ("artifact_bytes", "state_file_bytes"),
     "policy": (*DEFAULTS, *_OTHER_POLICY),
     "evidence": (),  # tables by names of their own
@@ -63,6 +63,7 @@ _MOST_PARTS = 64
 _LONGEST_KEPT = 100_000  # days, or ships
 _LONG_KEY = pattern(rb"(?:[\w\"'-]{1,99}[ \t]*\.[ \t]*){%d}" % _MOST_PARTS)  # tomllib needs time by their square
 FORGES = ("local", "github", "gitlab", "gitea", "forgejo")  # forge.open describes each
+_ON_FORGE = pattern(r"(?:(?!\.+(?:/|$))[A-Za-z0-9._-]{1,255}(?:/(?!$)|$)){2,20}")  # groups of GitLab may be nested
 _LOCAL = "local"  # the forge where only commands merge, and nothing is merged by itself
 
 
@@ -76,6 +77,7 @@ class Settings(Struct, frozen=True):
     rings: tuple[Ring, ...] = ()  # in their order; none: every place follows main
     checks: Mapping[str, Check] = field(default_factory=dict)  # by name
     forge: str = _LOCAL
+    repository: str = ""  # its path on the forge, where the remote's URL does not tell it
     records: str = "push"
     group: str = "target"
     auto_merge: bool = False
@@ -196,7 +198,10 @@ def _forge(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     if kind == _LOCAL and (records != "push" or auto_merge):
         says = 'records = "pull-request" and auto_merge = true need a forge that merges by itself, and kind is "local"'
         raise Problem(f"{where}: [forge] {says}: take them out, or publish with --merge")
-    return {"forge": kind, "records": records, "group": group, "auto_merge": auto_merge}
+    repository = table.get("repository", "")
+    if not isinstance(repository, str) or (repository and not _ON_FORGE.fullmatch(repository)):
+        raise Problem(f'{where}: [forge] repository must be "owner/name", as the forge shows it')
+    return {"forge": kind, "repository": repository, "records": records, "group": group, "auto_merge": auto_merge}
 
 
 def records_by_default(kind: str) -> str:

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from urllib.parse import quote
 
 from pointsman.errors import Problem, without_secrets
 from pointsman.forge.gitea.brand import FORGEJO, GITEA, Brand
 from pointsman.forge.gitea.place import place_of as on_gitea
+from pointsman.forge.gitea.place import url_of as named_on_gitea
 from pointsman.forge.github.place import place_of as on_github
+from pointsman.forge.github.place import url_of as named_on_github
 from pointsman.forge.gitlab.place import place_of as on_gitlab
+from pointsman.forge.gitlab.place import url_of as named_on_gitlab
 from pointsman.repo.repository import Repository
+from pointsman.settings import Settings
 
 
-def commit_page(kind: str, remote: str | None) -> str | None:
-    """The URL of a commit's page without the commit, for a kind of `[forge]`; None if nobody can tell."""
-    find = _PAGES.get(kind)
+def commit_page(kind: str, remote: str | None, repository: str = "") -> str | None:
+    """The URL of a commit's page without the commit, for a kind of `[forge]`; None if nobody can tell.
+
+    `repository`: as `[forge]` names it, where the remote's URL does not.
+    """
+    if kind not in _PAGES:
+        return None
+    page, named = _PAGES[kind]
     try:
-        return find(remote) if find is not None else None
+        return page(remote) or page(named(repository))
     except Problem:  # a variable of the environment names no server
         return None
 
 
-def pages_of(kind: str, repo: Repository) -> str | None:
-    """The same for a repository: of its origin as it is written, else as git reaches it."""
-    return commit_page(kind, repo.remote) or commit_page(kind, repo.reached)
+def pages_of(settings: Settings, repo: Repository) -> str | None:
+    """The same for a repository: of its origin as it is written, as git reaches it, or as the settings name it."""
+    return commit_page(settings.forge, repo.remote) or commit_page(settings.forge, repo.reached, settings.repository)
 
 
 def called(repo: Repository) -> str:
@@ -50,9 +60,10 @@ def _gitea(brand: Brand) -> Callable[[str | None], str | None]:
     return page
 
 
-_PAGES: Mapping[str, Callable[[str | None], str | None]] = {
-    "github": _github,
-    "gitlab": _gitlab,
-    "gitea": _gitea(GITEA),
-    "forgejo": _gitea(FORGEJO),
+# By kind: what finds the pages for a URL, and the URL of what `[forge] repository` names.
+_PAGES: Mapping[str, tuple[Callable[[str | None], str | None], Callable[[str], str | None]]] = {
+    "github": (_github, named_on_github),
+    "gitlab": (_gitlab, named_on_gitlab),
+    "gitea": (_gitea(GITEA), partial(named_on_gitea, GITEA)),
+    "forgejo": (_gitea(FORGEJO), partial(named_on_gitea, FORGEJO)),
 }

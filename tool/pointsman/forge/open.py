@@ -14,41 +14,46 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 
 
-def _github(repo: Repository) -> Forge:
+def _local(repo: Repository, repository: str) -> Forge:
+    del repository
+    return LocalForge(repo)
+
+
+def _github(repo: Repository, repository: str) -> Forge:
     from pointsman.forge.github.pulls import open_github
 
-    return open_github(repo)
+    return open_github(repo, repository)
 
 
-def _gitlab(repo: Repository) -> Forge:
+def _gitlab(repo: Repository, repository: str) -> Forge:
     from pointsman.forge.gitlab.pulls import open_gitlab
 
-    return open_gitlab(repo)
+    return open_gitlab(repo, repository)
 
 
-def _gitea(repo: Repository) -> Forge:
+def _gitea(repo: Repository, repository: str) -> Forge:
     from pointsman.forge.gitea.brand import GITEA
     from pointsman.forge.gitea.pulls import open_pulls
 
-    return open_pulls(GITEA, repo)
+    return open_pulls(GITEA, repo, repository)
 
 
-def _forgejo(repo: Repository) -> Forge:
+def _forgejo(repo: Repository, repository: str) -> Forge:
     from pointsman.forge.gitea.brand import FORGEJO
     from pointsman.forge.gitea.pulls import open_pulls
 
-    return open_pulls(FORGEJO, repo)
+    return open_pulls(FORGEJO, repo, repository)
 
 
 class Kind(Struct, frozen=True):
     """One kind of forge.
 
-    `words`: what `init` writes in the place of other words, in the files that a new repository gets. `records`: how
-    they reach main where `init` sets it up. `owners`: the files with owners who must approve; the first one counts, and
-    `read_owners` reads it.
+    `open` takes what `[forge] repository` names, too. `words`: what `init` writes in the place of other words, in the
+    files that a new repository gets. `records`: how they reach main where `init` sets it up. `owners`: the files with
+    owners who must approve; the first one counts, and `read_owners` reads it.
     """
 
-    open: Callable[[Repository], Forge]
+    open: Callable[[Repository, str], Forge]
     pulls: str  # its pull requests, in words for a sentence
     files: Mapping[str, str]  # what `init` writes for it: path in the new repository → its file under templates/
     steps: Sequence[str]  # what is left to do after `init`, in its order; {there}: the new repository, for a shell
@@ -173,7 +178,7 @@ def _in_forgejo(text: str) -> str:
 
 # By the name in `[forge] kind`; `settings.FORGES` lists them. A local repository may be pushed to GitHub later.
 KINDS: Mapping[str, Kind] = {
-    "local": Kind(LocalForge, "its branches", _GITHUB_FILES, _LOCAL_STEPS, records="push", owners=()),
+    "local": Kind(_local, "its branches", _GITHUB_FILES, _LOCAL_STEPS, records="push", owners=()),
     "github": Kind(_github, "those of GitHub", _GITHUB_FILES, _GITHUB_STEPS, _GITHUB_BY_HAND, _GITHUB_RUNNER),
     "gitlab": Kind(
         _gitlab,
@@ -210,10 +215,11 @@ KINDS: Mapping[str, Kind] = {
 
 def open_forge(repo: Repository) -> Forge:
     """The forge that the settings on main name; Problem if it cannot be used."""
-    kind = Snapshot(repo, repo.main).settings().forge
+    settings = Snapshot(repo, repo.main).settings()
+    kind = settings.forge
     if kind not in KINDS:
         raise Problem(f"forge.kind is {kind!r}, which this version of pointsman does not know: install a newer one")
-    return KINDS[kind].open(repo)
+    return KINDS[kind].open(repo, settings.repository)
 
 
 def credentials(remote: str | None) -> Callable[[], Mapping[str, str]] | None:

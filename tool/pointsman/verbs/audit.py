@@ -116,7 +116,7 @@ def audit(
     if found.window and found.window.outside:
         notes.append(f"faults outside of this time: {found.window.outside:,}; pointsman audit tells them")
     if not workspace.offline:
-        found = replace(found, repository=called(repo), commit_pages=pages_of(settings.forge, repo))
+        found = replace(found, repository=called(repo), commit_pages=pages_of(settings, repo))
     return Outcome(found, 1 if found.counts.broken else 0, tuple(notes))
 
 

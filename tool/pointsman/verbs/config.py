@@ -205,6 +205,7 @@ def _defaults(settings: Settings) -> Mapping[str, object]:
         "serving.manifest": places[0].manifest if places else None,
         "serving.instance_ttl": "15m",
         "forge.kind": settings.forge,
+        "forge.repository": settings.repository,
         "forge.records": settings.records,
         "forge.group": settings.group,
         "forge.auto_merge": settings.auto_merge,

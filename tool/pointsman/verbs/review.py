@@ -54,7 +54,8 @@ def review(
         verdict = gate.judge_change(subject.base, subject.head)
     found = describe(gate, subject.base, subject.head, verdict, compared=subject.target is not None)
     pull = pulls.reference(subject.pull) if subject.pull is not None else None
-    repo, kind = workspace.repo, gate.documents.settings(Snapshot(workspace.repo, workspace.repo.main)).forge
+    repo = workspace.repo
+    settings = gate.documents.settings(Snapshot(repo, repo.main))
     return Outcome(
         replace(
             found,
@@ -62,7 +63,7 @@ def review(
             rings=in_rings(workspace, [each.target for each in found.targets]),
             repository=called(repo),
             at=rfc3339(repo.time_of(subject.head)),
-            commit_pages=pages_of(kind, repo),
+            commit_pages=pages_of(settings, repo),
         )
     )
 

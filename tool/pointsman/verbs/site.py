@@ -72,7 +72,7 @@ def site(workspace: Workspace, directory: str) -> Outcome[Site]:
     head = Snapshot(repo, main)
     settings = head.settings()
     made = hashlib.sha256("\0".join(part(each) for each in (*_TEMPLATES, *_PARTS)).encode()).hexdigest()[:16]
-    place = Place(called(repo), pages_of(settings.forge, repo) or "", f"{__version__} {made}")
+    place = Place(called(repo), pages_of(settings, repo) or "", f"{__version__} {made}")
     newer = _newer(repo, main, files.kept.get("main"))
     before = _before(head, files.kept.get("audit"), newer)
     if before is None:  # what is judged anew may say something else of any commit

@@ -36,6 +36,12 @@ class Place(Struct, frozen=True):
         return f"{self.server}/api/v1"
 
 
+def url_of(brand: Brand, repository: str) -> str | None:
+    """The URL of the repository that `[forge] repository` names; None without it, or without the server's variable."""
+    server = os.environ.get(brand.address)
+    return f"{checked(server, brand.address)}/{repository}" if server and repository else None
+
+
 def place_of(brand: Brand, remote: str | None) -> Place | None:
     """The repository that a remote's URL names; None if it is not on the server of the environment."""
     if remote is None:

@@ -43,7 +43,7 @@ from pointsman.forge.gitea.client import Client
 from pointsman.forge.gitea.labels import Labels
 from pointsman.forge.gitea.mending import settable
 from pointsman.forge.gitea.merging import NotYet, is_busy, merge_commit, not_merged, squash, unexplained
-from pointsman.forge.gitea.place import place_of, token_source
+from pointsman.forge.gitea.place import place_of, token_source, url_of
 from pointsman.forge.gitea.setup import protection
 from pointsman.forge.http import Denied, Lost
 from pointsman.forge.writes import Comments, look_then_act, title_within
@@ -51,6 +51,7 @@ from pointsman.repo.encoding import read_commit
 from pointsman.repo.moves import Move
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES
 from pointsman.repo.repository import Repository
+from pointsman.settings import SETTINGS_PATH
 from pointsman.state.objects import Oid
 
 _TITLE_LIMIT = 255
@@ -60,13 +61,15 @@ _SEEN_TRIES = 7  # looks at a pull request whose branch was pushed, each after a
 _BUSY_TRIES = 7  # while the forge looks for conflicts: 10 seconds in all
 
 
-def open_pulls(brand: Brand, repo: Repository) -> Gitea:
-    """The forge that the remote's URL and the environment name; Problem if either is missing."""
-    place = place_of(brand, repo.remote) or place_of(brand, repo.reached)
+def open_pulls(brand: Brand, repo: Repository, repository: str = "") -> Gitea:
+    """The forge that the remote's URL, or else `repository`, and the environment name; Problem if either is missing."""
+    named = url_of(brand, repository)
+    place = place_of(brand, repo.remote) or place_of(brand, repo.reached) or place_of(brand, named)
     if place is None:
         raise Problem(
             f'forge.kind is "{brand.name.lower()}", but origin is not a repository on the server that {brand.address} '
-            f"names: set it to the server's address, such as https://git.example.com"
+            f"names: set it to the server's address, such as https://git.example.com; "
+            f'if an alias of ssh stands for it, name it in {SETTINGS_PATH}: [forge] repository = "owner/name"'
         )
     source = token_source(brand)
     if source is None:

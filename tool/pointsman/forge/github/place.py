@@ -54,6 +54,11 @@ def server() -> str:
     return "https://github.com"
 
 
+def url_of(repository: str) -> str | None:
+    """The URL of the repository that `[forge] repository` names; None if it names none."""
+    return f"{server()}/{repository}" if repository else None
+
+
 def place_of(remote: str | None) -> Place | None:
     """The repository that a remote's URL names; None if it is not on the GitHub of the environment."""
     if remote is None:

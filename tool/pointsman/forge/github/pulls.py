@@ -48,7 +48,7 @@ from pointsman.forge.github.merging import (
     not_merged,
     remedy_for,
 )
-from pointsman.forge.github.place import TOKENS, Place, place_of, server
+from pointsman.forge.github.place import TOKENS, Place, place_of, server, url_of
 from pointsman.forge.github.setup import protection
 from pointsman.forge.github.token import token_source
 from pointsman.forge.http import Denied
@@ -56,6 +56,7 @@ from pointsman.forge.writes import Comments, look_then_act, title_within
 from pointsman.repo.moves import Move
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES
 from pointsman.repo.repository import Repository
+from pointsman.settings import SETTINGS_PATH
 from pointsman.state.objects import Oid
 
 _TITLE_LIMIT = 256
@@ -64,14 +65,15 @@ _FEW = 5  # branches; up to so many are asked for one by one
 _SEEN_TRIES = 7  # looks at a pull request whose branch was pushed, each after a longer pause: 10 seconds in all
 
 
-def open_github(repo: Repository) -> GitHub:
-    """GitHub as the remote's URL and the environment name it; Problem if either is missing."""
-    place = place_of(repo.remote) or place_of(repo.reached)
+def open_github(repo: Repository, repository: str = "") -> GitHub:
+    """GitHub as the remote's URL, or else `repository`, and the environment name it; Problem if either is missing."""
+    place = place_of(repo.remote) or place_of(repo.reached) or place_of(url_of(repository))
     if place is None:
         host = server().partition("://")[2]
         raise Problem(
             f'forge.kind is "github", but origin is not a repository on {host}: '
-            "set its URL (git remote set-url origin …), or GH_HOST for a GitHub Enterprise Server"
+            "set its URL (git remote set-url origin …), or GH_HOST for a GitHub Enterprise Server; "
+            f'if an alias of ssh stands for it, name it in {SETTINGS_PATH}: [forge] repository = "owner/name"'
         )
     source = token_source(place)
     if source is None:

@@ -48,6 +48,11 @@ def server() -> str:
     return "https://gitlab.com"
 
 
+def url_of(repository: str) -> str | None:
+    """The URL of the project that `[forge] repository` names; None if it names none."""
+    return f"{server()}/{repository}" if repository else None
+
+
 def place_of(remote: str | None) -> Place | None:
     """The project that a remote's URL names; None if it is not on the GitLab of the environment."""
     if remote is None:

@@ -43,7 +43,7 @@ from pointsman.forge.gitlab.client import Client
 from pointsman.forge.gitlab.mending import settable
 from pointsman.forge.gitlab.merges import Merges
 from pointsman.forge.gitlab.merging import commit_of
-from pointsman.forge.gitlab.place import TOKEN, place_of, server
+from pointsman.forge.gitlab.place import TOKEN, place_of, server, url_of
 from pointsman.forge.gitlab.setup import protection
 from pointsman.forge.gitlab.sight import Sight
 from pointsman.forge.http import Denied
@@ -53,6 +53,7 @@ from pointsman.repo.moves import Move
 from pointsman.repo.origin import PULL_BRANCHES, REVERT_BRANCHES
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
+from pointsman.settings import SETTINGS_PATH
 from pointsman.state.objects import Oid
 
 _TITLE_LIMIT = 255
@@ -61,14 +62,15 @@ _FEW = 5  # branches; up to so many are asked for one by one
 _QUICK_ACTION = pattern(r"^(\s*)/(?=[a-z])", re.MULTILINE)
 
 
-def open_gitlab(repo: Repository) -> GitLab:
-    """GitLab as the remote's URL and the environment name it; Problem if either is missing."""
-    place = place_of(repo.remote) or place_of(repo.reached)
+def open_gitlab(repo: Repository, repository: str = "") -> GitLab:
+    """GitLab as the remote's URL, or else `repository`, and the environment name it; Problem if either is missing."""
+    place = place_of(repo.remote) or place_of(repo.reached) or place_of(url_of(repository))
     if place is None:
         host = server().partition("://")[2]
         raise Problem(
             f'forge.kind is "gitlab", but origin is not a project on {host}: '
-            "set its URL (git remote set-url origin …), or GITLAB_HOST for a GitLab of your own"
+            "set its URL (git remote set-url origin …), or GITLAB_HOST for a GitLab of your own; "
+            f'if an alias of ssh stands for it, name it in {SETTINGS_PATH}: [forge] repository = "group/name"'
         )
     token = token_in((TOKEN,))
     if not token:
