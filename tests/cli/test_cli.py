@@ -254,9 +254,7 @@ def test_wrong_usage_is_one_sentence_exit_2_and_a_document_wherever_json_stands(
 # problems
 
 
-@pytest.mark.parametrize(
-    "words", [("at", "now", "grocer/*"), ("retire", "grocer/*", "--older-than", "1d"), ("config", "*/*")]
-)
+@pytest.mark.parametrize("words", [("at", "now", "grocer/*"), ("config", "*/*")])
 def test_a_pattern_where_a_target_is_taken_is_told_as_that(run: Run, shop: str, words: tuple[str, ...]) -> None:
     code, _, said = run("-C", shop, *words)
     assert (code, " is a pattern, and here it takes a target, such as grocer/home" in said) == (2, True)

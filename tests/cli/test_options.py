@@ -179,6 +179,7 @@ COMMANDS: Mapping[str, Of] = {
         Row("--older-than", "26w", {"older_than": "26w"}),
         Row("--keep", "10", {"keep": 10}),
     )),
+    "retire of many": Of("grocer/* --older-than 180d", "retire.retire", (Row("--yes", None, {}),)),
     "retire --holding": Of("--holding ids", "retire.retire", (Row("--holding", "others", {"holding": "others"}),)),
     "review": Of("", "review.review", (
         Row("--base", "main~1", {"base": "main~1"}),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from clocks import clock_at
 from gitlab import conftest as gitlab
 from gitlab.team import Team
 from shop import Kept, Shop, popularity, twice_shipped
 from terminal import Terminal
 
+from pointsman.verbs import publish
 from pointsman.verbs.hold import Request, change_hold
 from pointsman.workspace import Workspace
 
@@ -20,6 +23,10 @@ COMMANDS = {
     "rollback": (("rollback", "*/*", "--now", "--reason", "x"), f"roll back 2 targets on main at once ({NAMES})?"),
     "hold": (("hold", "*/*", "--until", "2h", "--reason", "x", "--now"), f"hold 2 targets on main at once ({NAMES})?"),
     "release": (("release", "*/*", "--reason", "x", "--now"), f"release 2 targets on main at once ({NAMES})?"),
+    "retire": (
+        ("retire", "*/*", "--older-than", "1h", "--merge"),
+        f"retire versions of 2 targets on main at once ({NAMES})?",
+    ),
     "pr merge": (("pr", "merge", "grocer/*"), f"merge 2 pull requests ({NAMES})?"),
 }
 ANSWERS = {"yes": ("y\r", 0), "no": ("n\r", 2), "Ctrl-C": ("\x03", 130), "end of input": ("\x04", 130)}
@@ -27,6 +34,10 @@ ANSWERS = {"yes": ("y\r", 0), "no": ("n\r", 2), "Ctrl-C": ("\x03", 130), "end of
 
 def two_shipped(root: Path) -> Shop:
     shop = twice_shipped(root)
+    unused = [popularity(shop.root / f"{name}.json", 9, surface=name, salt="unused") for name in ("cart", "home")]
+    yesterday = clock_at(time.time() - 86400)
+    with shop.open() as repo:
+        publish.publish(Workspace(repo, clock=yesterday), publish.Request(tuple(map(str, unused)), record_only=True))
     for items in (40, 44):
         shop.publish(popularity(shop.root / "cart.json", items, surface="cart"), merge=True)
     for surface in ("cart", "home"):

@@ -17,7 +17,7 @@ from pointsman.errors import Problem
 from pointsman.forge.local import LocalForge
 from pointsman.gate import blob_cache
 from pointsman.outcome import Outcome
-from pointsman.state.names import Target
+from pointsman.state.names import Pattern, Target
 from pointsman.verbs import pr, retire
 from pointsman.verbs.retire_plan import Request
 from pointsman.workspace import Workspace
@@ -163,13 +163,13 @@ def test_the_old_versions_of_a_target_are_retired_but_the_newest_and_the_needed(
     shop.publish(cooc(tmp_path / "c1.json", 5), record_only=True)
     other = recorded(shop, tmp_path, 1, tenant="bakery")
 
-    def old(days: int, **more: Any) -> Outcome[Any]:
+    def old(days: int, target: Target | Pattern = GROCER, **more: Any) -> Outcome[Any]:
         import time
 
         clock = clock_at(time.time() + days * 86400)
         with shop.open() as repo:
             made = retire.retire(
-                Workspace(repo, clock=clock), Request(targets=(GROCER,), older_than="180d", dry_run=True, **more)
+                Workspace(repo, clock=clock), Request(targets=(target,), older_than="180d", dry_run=True, **more)
             )
         validate("retire", made.document)
         return made
@@ -184,6 +184,11 @@ def test_the_old_versions_of_a_target_are_retired_but_the_newest_and_the_needed(
     kept = old(181, keep=2)
     assert (len(outcomes(kept)[0][2]), kept.document["kept"]) == (3, 3)
     assert outcomes(old(181, keep=9)) == []
+    of_all = [(target, len(versions)) for target, _, versions in outcomes(old(181, Pattern("*", "home")))]
+    assert of_all == [("bakery/home", 1), ("grocer/home", 5)], "bakery has records and never had a manifest"
+    assert [target for target, _, _ in outcomes(old(181, Pattern("grocer", "*"), keep=2))] == ["grocer/home"]
+    with pytest.raises(Problem, match="no target on main matches bakery/cart"):
+        old(181, Pattern("bakery", "cart"))
     assert shop.pulls() == []
 
 

@@ -148,10 +148,10 @@ class _Version(_Named):
             self.fail(str(problem), param, ctx)
 
 
-class _VersionOrTarget(_Target):
-    """A recorded version by its first digits, or a target."""
+class _VersionOrTarget(_Targets):
+    """A recorded version by its first digits, a target, or a pattern of targets."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target | str:  # type: ignore[override]
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and _DIGITS.fullmatch(value):
             return value
         if isinstance(value, str) and "/" not in value:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pointsman.cli.arguments import COUNT_OR_NONE, TEXT, VERSION_OR_TARGET
-from pointsman.cli.console import Answer, Call, example, given, json_option
+from pointsman.cli.console import Answer, Call, example, given, json_option, sure
 from pointsman.errors import one_line
 from pointsman.state.names import short
 
@@ -18,7 +19,7 @@ _SHOWN = 5  # versions of one line
 
 
 @click.command(epilog=example('pointsman retire 3f2a91c0 --reason "built from test data"'))
-@click.argument("what", metavar="[VERSION|TARGET]...", nargs=-1, type=VERSION_OR_TARGET)
+@click.argument("what", metavar="[VERSION|TARGET|PATTERN]...", nargs=-1, type=VERSION_OR_TARGET)
 @click.option(
     "--older-than", metavar="TIME", type=TEXT, help="Of targets: versions recorded so long ago, such as 180d."
 )
@@ -28,21 +29,30 @@ _SHOWN = 5  # versions of one line
 @click.option("--reason", metavar="TEXT", type=TEXT, help="Why; the tombstone says it for ever.")
 @click.option("--merge", is_flag=True, help="Merge what was opened, too.")
 @click.option("--dry-run", is_flag=True, help="Judge everything, write nothing.")
+@click.option("-y", "--yes", is_flag=True, help="With a pattern and --merge: do not ask on a terminal.")
 @json_option
 @click.pass_obj
-def retire(call: Call, /, what: tuple[Any, ...], keep: int | None, **options: Any) -> Answer:
+def retire(call: Call, /, what: tuple[Any, ...], keep: int | None, yes: bool, **options: Any) -> Answer:
     """Take versions out of use, by pull requests of tombstones.
 
     A unique prefix of a version is enough. Not those that are current, or that a rollback may need. Their bytes stay
-    until gc takes them.
+    until gc takes them. 'grocer/*' means every target of grocer.
     """
+    from msgspec.structs import replace
+
+    from pointsman.state.names import Pattern
     from pointsman.verbs import retire as verb
     from pointsman.verbs.retire_plan import Request
 
     versions = tuple(each for each in what if isinstance(each, str))
     targets = tuple(each for each in what if not isinstance(each, str))
     request = Request(versions=versions, targets=targets, keep=keep or 0, **given(options))
+    asks = request.merge and not (request.dry_run or yes) and sys.stdin.isatty()
     with call.workspace() as workspace:
+        if asks and any(isinstance(each, Pattern) for each in targets):
+            told = verb.retire(workspace, replace(request, dry_run=True)).value.targets
+            going = [each.target for each in told if each.outcome == "dry-run"]
+            sure("retire versions of {} targets on main at once", going, "nothing was written")
         return Answer(verb.retire(workspace, request), render)
 
 

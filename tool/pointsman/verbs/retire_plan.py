@@ -11,10 +11,11 @@ from msgspec import Struct, field
 
 from pointsman.errors import Problem
 from pointsman.history.events import unknown
+from pointsman.history.targets import choose as choose_targets
 from pointsman.history.versions import Recorded, find_versions, recorded_of
 from pointsman.repo.snapshot import Snapshot
 from pointsman.state.message import check_value
-from pointsman.state.names import Target
+from pointsman.state.names import Pattern, Target
 from pointsman.state.times import HOW_LONG, duration
 from pointsman.verbs import find
 from pointsman.workspace import Workspace
@@ -30,7 +31,7 @@ class Request(Struct, frozen=True, kw_only=True):
     """
 
     versions: tuple[str, ...] = ()
-    targets: tuple[Target, ...] = ()
+    targets: tuple[Target | Pattern, ...] = ()
     older_than: str = ""
     keep: int = 0
     holding: str = ""
@@ -100,9 +101,9 @@ def _holding(workspace: Workspace, head: Snapshot, request: Request) -> Chosen:
 def _old(workspace: Workspace, head: Snapshot, request: Request) -> Chosen:
     before = workspace.now - (duration(request.older_than) or 0)
     chosen = Chosen()
-    for target in dict.fromkeys(request.targets):
+    for target in choose_targets(head, request.targets, more=head.targets("registry")):
         every = list(recorded_of(head, target))
-        if not every:
+        if not every and target in request.targets:
             raise Problem(unknown(target, [str(each) for each in head.targets("registry")]))
         by_type: dict[str, list[tuple[float, Recorded]]] = {}
         for at, each in _times(workspace, head, every):
