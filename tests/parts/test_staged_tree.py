@@ -134,6 +134,18 @@ def test_a_tenant_that_leads_out_is_left_out_by_name_and_read_if_that_is_named_t
         read(alone)
 
 
+def test_nothing_of_a_manifest_repository_is_taken_for_an_artifact(tree: Path) -> None:
+    desk = tree / "desk"
+    stage(desk / "tool" / "demo_data", 2, "toys")
+    (desk / "pointsman.toml").touch()
+    with pytest.raises(Problem, match=r"desk is a manifest repository, and no directory of artifacts: name the files"):
+        read(desk)
+    reading = read(tree)
+    assert (days(reading), reading.faults) == ([("grocer/home", "01")], {})
+    assert reading.notes == [f"left out: {desk} is a manifest repository, and no directory of artifacts"]
+    assert days(read(desk / "tool")) == [("toys/home", "02")]
+
+
 def test_a_window_that_nobody_staged_is_asked_for(tree: Path) -> None:
     with pytest.raises(Problem, match=r"of window 2026-03-09_2026-03-10: did you mean 2026-03-01_2026-03-02\?$"):
         read(tree, windows=("2026-03-09_2026-03-10",))

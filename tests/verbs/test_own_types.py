@@ -187,6 +187,18 @@ def test_a_file_that_cannot_be_written_is_told_and_stops_no_other(
     assert sorted(each.name for each in tmp_path.glob("*.*")) == ["a.json", "b.json", "c.json"]
 
 
+def test_a_stored_blob_stays_as_it_is(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    assert shop.publish(day=1, merge=True).exit_code == 0
+    blobs = {file: file.read_bytes() for file in (shop.store / "grocer").rglob("*.json")}
+    (tmp_path / "link.json").symlink_to(next(iter(blobs)))
+    told = stamp([str(shop.store / "grocer"), str(tmp_path / "link.json")], None)
+    assert (told.value.files, told.exit_code) == ([], 1)
+    assert [file.name for file, data in blobs.items() if file.read_bytes() != data] == []
+    assert {fault.rule for fault in told.value.faults} == {"blob-altered"}
+    assert told.value.faults[0].says.startswith("this is a stored blob")
+
+
 def test_a_name_as_long_as_the_file_system_takes_is_stamped(desk: Path, tmp_path: Path) -> None:
     file = written(tmp_path, f"{'a' * 250}.json", **LISTS)
     with open_repository(str(desk)) as repo:

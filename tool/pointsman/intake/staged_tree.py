@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from pointsman.errors import Fault, Problem, Refused
 from pointsman.files import NoPlainFile, TooLong, open_file, read_file, read_upto, why
 from pointsman.patterns import pattern
+from pointsman.settings import SETTINGS_PATH
 from pointsman.state.names import Target, is_version, short
 from pointsman.state.paths import is_target
 from pointsman.state.suggest import did_you_mean
@@ -219,6 +220,9 @@ class _Tree:
             except OSError as error:
                 self._unreadable(directory, error)
                 continue
+            if any(entry.name == SETTINGS_PATH for entry in entries):
+                self._manifest_repository(directory)
+                continue
             coming += [
                 (entry.path, os.path.join(real, entry.name)) for entry in reversed(entries) if _is_directory(entry)
             ]
@@ -232,6 +236,13 @@ class _Tree:
                     else:
                         self._plain.setdefault(os.path.dirname(there), []).append(entry.path)
         return links
+
+    def _manifest_repository(self, directory: str) -> None:
+        """Its tool has the samples of `demo`, and its store may be in it: nothing of that is meant for a ship."""
+        if directory == self.root:
+            says = "name the files, or the directory that they are in"
+            raise Problem(f"{directory} is a manifest repository, and no directory of artifacts: {says}")
+        self.found.notes.append(f"left out: {directory} is a manifest repository, and no directory of artifacts")
 
     def _current_files(self, wanted: Sequence[str]) -> Iterator[str]:
         """The files that `current.version` selects in the wanted windows of each target."""

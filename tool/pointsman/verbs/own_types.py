@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -119,7 +120,8 @@ def stamp(
 ) -> Outcome[Stamps]:
     """Fill in `build.version` of each artifact, and `build.built_at` (the clock's) where it is missing.
 
-    Only `build` is written again; every other byte of a file stays. Files with faults are left, exit 1.
+    Only `build` is written again; every other byte of a file stays. Files with faults are left, exit 1, and so are
+    stored blobs, which no other bytes may replace.
     """
     types, limit, notes = types_at_hand(repo)
     now = int(clock().timestamp())
@@ -132,6 +134,10 @@ def stamp(
             data = read_artifact(path, limit)
         except Refused as refused:
             faults += refused.faults
+            continue
+        if os.path.basename(os.path.realpath(path)) == f"{hashlib.sha256(data).hexdigest()}.json":
+            says = "this is a stored blob, whose name is the SHA-256 of its bytes: stamp a copy with another name"
+            faults.append(Fault(path, "blob-altered", says))
             continue
         build, empty = _emptied(data, path, now)
         read = artifact.read(empty, path, types=types, any_source_hash=True)
