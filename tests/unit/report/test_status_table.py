@@ -25,6 +25,7 @@ from pointsman.report.target_state import (
 )
 from pointsman.report.words import columns, fitted
 from pointsman.serving.outcomes import ToldClaim
+from pointsman.serving.ring_state import DueState, RingState
 from pointsman.state.objects import Oid
 from pointsman.values import PullRequest, ToldFault
 
@@ -93,6 +94,17 @@ def test_a_claim_that_holds_is_told_before_that_serving_is_behind() -> None:
 def test_of_several_places_those_are_named_that_are_not_in_sync() -> None:
     places = [ServedAt("eu", "in-sync", None, None), ServedAt("us", "behind", None, None)]
     assert table(state("a/home", "behind", places=places))[1].endswith("  us behind")
+
+
+def test_what_waits_for_a_ring_is_told_and_what_a_check_stopped_is_counted() -> None:
+    due = DueState(COMMIT, "2026-03-03T14:00:00Z")
+    canary = RingState("canary", COMMIT, NOW, None, "nothing", [])
+    later, stopped = (RingState("prod", Oid("ab" * 20), NOW, due, waits, []) for waits in ("time", "stop"))
+    lines = table(state("a/home", rings=[canary, later]), state("b/home", rings=[canary, stopped]))
+    assert lines[1].endswith("  prod: 3f2a91c03f2a waits until 2026-03-03T14:00:00Z")
+    assert lines[2].endswith("  prod: 3f2a91c03f2a waits for a release: the rollout was stopped")
+    assert lines[3].endswith(": 2 in-sync, 1 stopped between rings")
+    assert lines[4] == "more of one: pointsman status b/home"
 
 
 GOLDEN = Path(__file__).parent / "golden"

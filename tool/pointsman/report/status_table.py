@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from pointsman.errors import one_line
-from pointsman.report.status import left_ring, main_seen, no_ship
+from pointsman.report.status import left_ring, main_seen, no_ship, waiting
 from pointsman.report.target_state import Status, TargetState
 from pointsman.report.words import columns, fitted, padded
+from pointsman.serving.outcomes import Waiting
 from pointsman.state.names import short
 
 _HEADINGS = ("TARGET", "SERVING", "SHIPPED", "BY", "WINDOW", "TO KNOW")
@@ -106,6 +107,9 @@ def to_know(each: TargetState) -> Iterator[str]:
     if each.serving == "absent" and each.current:
         yield "no pointer"
     yield from (f"{place.place} {place.serving}" for place in each.places or () if place.serving != "in-sync")
+    for ring in each.rings or ():
+        if ring.due is not None and ring.waits_for != "nothing":
+            yield f"{ring.ring}: {waiting(Waiting(ring.waits_for, ring.due.commit, ring.due.at))}"
     if each.instances is not None and each.instances.behind:
         yield f"{each.instances.behind} of {each.instances.known} instances behind"
     if not each.current:
@@ -129,6 +133,7 @@ def summary(status: Status) -> Iterator[str]:
     parts = [f"{count} {state}" for state, count in states.most_common()]
     more = {
         "refused by sync": sum(bool(each.refused) for each in every),
+        "stopped between rings": sum(map(_is_stopped, every)),
         "on hold": sum(bool(each.holds) for each in every),
         "too old": sum(bool(each.window and each.window.stale) for each in every),
         "with an open pull request": sum(bool(each.pull_requests) for each in every),
@@ -145,7 +150,13 @@ def mood(each: TargetState) -> str:
     """fine, wait or bad."""
     if each.serving in ("drifted", "unknown") or each.refused:
         return "bad"
-    return "fine" if each.serving == "in-sync" and not (each.window and each.window.stale) else "wait"
+    late = (each.window and each.window.stale) or _is_stopped(each)
+    return "fine" if each.serving == "in-sync" and not late else "wait"
+
+
+def _is_stopped(each: TargetState) -> bool:
+    """Whether a check keeps its last ship from a ring."""
+    return any(ring.waits_for == "stop" for ring in each.rings or ())
 
 
 def _ago(at: str, now: str) -> str:
