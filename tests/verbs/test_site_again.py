@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import time
@@ -569,3 +570,19 @@ def test_one_more_ship_costs_the_same_among_few_targets_and_among_twice_as_many(
             seen.append(work(repo, town, monkeypatch))
     assert seen[0] == seen[1]
     assert seen[0]["store"] < 8
+
+
+@pytest.mark.slow
+def test_the_pages_are_the_same_on_one_core_and_on_all_of_them(tmp_path: Path) -> None:
+    all_of_them = os.sched_getaffinity(0)
+    town = Town(tmp_path)
+    town.ship(*(Target("grocer", f"shelf-{place}") for place in range(20)))
+    town.sync()
+    many = town.build(tmp_path / "many")
+    os.sched_setaffinity(0, {min(all_of_them)})
+    try:
+        one = town.build(tmp_path / "one")
+    finally:
+        os.sched_setaffinity(0, all_of_them)
+    assert many.written == one.written == len(pages(tmp_path / "one")) == 22
+    assert pages(tmp_path / "many") == pages(tmp_path / "one")

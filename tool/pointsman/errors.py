@@ -56,7 +56,7 @@ def one_line(text: str, kept: str = "") -> str:
 
     That is line breaks, control characters, writing directions, characters of no width and those of no meaning.
     """
-    if text.isprintable() and not _UNSEEN.search(text):
+    if text.isprintable() and (text.isascii() or not _UNSEEN.search(text)):
         return text
     return "".join(_escaped(each) if each not in kept and _is_unseen(each) else each for each in text)
 

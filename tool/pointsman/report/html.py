@@ -30,6 +30,7 @@ def template(name: str) -> Template:
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,  # else each page asks for the times of the files that it is made of
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda value: lines(value) if type(value) is str else value,  # Markup is our own

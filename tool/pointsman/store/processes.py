@@ -11,6 +11,7 @@ from functools import partial
 from typing import IO, Any, NoReturn, TypeVar
 
 _Found = TypeVar("_Found")
+_Mine = TypeVar("_Mine")
 _MOST = 8  # processes
 
 
@@ -30,6 +31,14 @@ def in_processes(work: Callable[[int], _Found], count: int) -> list[_Found]:
         answers = [children.enter_context(_child(partial(map, work, [number]))) for number in range(1, count)]
         mine = work(0)
         return [mine, *(found for answer in answers for found in answer)]
+
+
+def both(mine: Callable[[], _Mine], other: Callable[[], _Found], *, at_once: bool) -> tuple[_Mine, _Found]:
+    """What two functions return. `at_once`: where there are cores for it, the second runs in a copy of this process."""
+    if not at_once or cores() == 1:
+        return mine(), other()
+    with _child(lambda: iter([other()])) as answer:
+        return mine(), next(answer)
 
 
 @contextlib.contextmanager
@@ -74,7 +83,7 @@ def _received(answer: IO[bytes]) -> Iterator[Any]:
         try:
             kind, sent = pickle.load(answer)  # noqa: S301 - our own child sent it
         except (EOFError, pickle.UnpicklingError):
-            raise RuntimeError("a process that read a part of the blobs was killed") from None
+            raise RuntimeError("a process that did a part of the work was killed") from None
         if kind == "error":
             raise sent
         if kind == "end":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from msgspec import Struct
@@ -39,6 +40,7 @@ from pointsman.shipping.pulls import Pull, is_stale, reference, seen_pulls
 from pointsman.state.names import Target
 from pointsman.state.objects import Change, Commit, Oid
 from pointsman.state.paths import path_kind, target_of
+from pointsman.store.processes import both, cores, in_processes
 from pointsman.values import Count
 from pointsman.verbs.audit import in_batches
 from pointsman.verbs.status_again import look_again
@@ -46,7 +48,7 @@ from pointsman.workspace import Workspace
 
 _PULLS = 200  # that are judged and told
 _TOLD = ("manifest", "hold", "tombstone")  # kinds of documents that stand on the page of a target
-_FEW = 16  # targets whose events are read one by one
+_FEW = 16  # targets whose events are read one by one, and whose pages one process writes
 _TEMPLATES = ("page.html", "site.html", "site_overview.html", "site_target.html", "site_audit.html")
 _PARTS = ("page.css", "site.css", "site.js")
 
@@ -78,8 +80,12 @@ def site(workspace: Workspace, directory: str) -> Outcome[Site]:
     if before is None:  # what is judged anew may say something else of any commit
         newer = None
     left, known, among = _known(workspace, files, place, head, newer)
-    found = look_again(workspace, main, pulls, known, among)
-    judged, told = _judged(workspace, head, before, newer)
+    repo.git.close()  # each process reads objects through a git of its own
+    (judged, told), found = both(
+        partial(_judged, workspace, head, before, newer),
+        partial(look_again, workspace, main, pulls, known, among),
+        at_once=newer is None,
+    )
     waiting = [_waiting(workspace.gate, main, pull) for pull in pulls[:_PULLS]]
     stale = _stale(place, found.status, waiting, files, newer)
     audit = _made_from([place, judged])
@@ -180,10 +186,20 @@ def _write(
         eventful = {page.target for page in stale if _has_events(gate, main, page.target)}
         some = sorted(eventful) if len(stale) <= _FEW else []
         told = _by_target(events(repo, some)) if eventful else {}
-    for count, (target, now, path, made_from) in enumerate(stale, 1):
-        moments, more = timeline(gate, head, target, told.get(str(target), ()), broken)
-        files.put(path, made_from, target_page(place, now, moments, more))
-        workspace.progress.counted("pages written", count, len(stale))
+    parts = cores() if len(stale) > _FEW else 1
+
+    def write(part: int) -> None:
+        for count in range(part, len(stale), parts):
+            target, now, path, _ = stale[count]
+            moments, more = timeline(gate, head, target, told.get(str(target), ()), broken)
+            files.write(path, target_page(place, now, moments, more))
+            if part == 0:
+                workspace.progress.counted("pages written", min(count + parts, len(stale)), len(stale))
+
+    repo.git.close()  # each process reads objects through a git of its own
+    in_processes(write, parts)
+    for page in stale:
+        files.made(page.path, page.made_from)
 
 
 def _has_events(gate: Gate, main: Oid, target: Target) -> bool:

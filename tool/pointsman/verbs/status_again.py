@@ -54,7 +54,7 @@ def look_again(
         among = {*among, *changed}
     shown = [look.at(target) for target in look.every(among)]
     calm = {each.target: found for each in shown if (found := _calm(look, each)) is not None}
-    return Again(look.told(shown, whole=not workspace.offline), calm, same.values())
+    return Again(look.told(shown, whole=not workspace.offline), calm, {*same.values()})
 
 
 def _standing(look: Look, known: Mapping[str, Calm]) -> Iterator[tuple[str, Target]]:

@@ -50,6 +50,7 @@ class SiteFiles:
         self.rows = b""
         self.written = 0
         self._now: dict[str, str] = {}
+        self._ready: set[Path] = set()  # directories that pages can be written into
         try:
             if self._root.exists() and not self._root.is_dir():
                 raise Problem(f"{directory} is a file: name a directory")
@@ -89,9 +90,17 @@ class SiteFiles:
         return True
 
     def put(self, path: str, made_from: str, text: str) -> None:
+        """Write a page, and count it."""
+        self.write(path, text)
+        self.made(path, made_from)
+
+    def write(self, path: str, text: str) -> None:
         """Write a page, in one piece."""
-        self._now[path] = made_from
         self._write(path, text.encode("utf-8", "backslashreplace"))
+
+    def made(self, path: str, made_from: str) -> None:
+        """Count a page that was written, by whichever process."""
+        self._now[path] = made_from
         self.written += 1
 
     def done(self, kept: Mapping[str, Any], rows: bytes) -> int:
@@ -121,18 +130,24 @@ class SiteFiles:
         whole = self._root / path
         temporary = whole.with_name(f".{secrets.token_hex(6)}.tmp")
         try:
-            if not whole.parent.is_dir():
-                whole.parent.mkdir(parents=True)
-            for parent in whole.parents[: path.count("/")]:
-                if parent.is_symlink():
-                    raise Problem(f"{parent} is a symbolic link: remove it")
+            if whole.parent not in self._ready:
+                self._make_ready(whole, path.count("/"))
             write_new(temporary, data)
             os.replace(temporary, whole)
-        except OSError as error:
-            raise Problem(f"cannot write {whole}: {error.strerror}") from error
-        finally:
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+            if not isinstance(error, OSError):
+                raise
+            raise Problem(f"cannot write {whole}: {error.strerror}") from error
+
+    def _make_ready(self, whole: Path, deep: int) -> None:
+        """Make the directory of a page, which is so many below the site's own."""
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        for parent in whole.parents[:deep]:
+            if parent.is_symlink():
+                raise Problem(f"{parent} is a symbolic link: remove it")
+        self._ready.add(whole.parent)
 
     def _remove(self, path: str) -> None:
         whole = self._root / path
