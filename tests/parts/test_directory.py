@@ -22,6 +22,8 @@ from shop import Shop, popularity
 from world import own_mounts
 
 from pointsman.errors import Blocked, Unreachable
+from pointsman.store import file_moves
+from pointsman.store.base import Page, listed
 from pointsman.store.directory import FileStore
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
@@ -266,3 +268,23 @@ def test_a_file_system_without_locks_is_named_with_what_helps(
     monkeypatch.setattr(store, "_has_links", False)
     with pytest.raises(Unreachable, match="gives no locks"):
         store.create("t/s/1.json", b"one")
+
+
+def test_a_long_listing_is_read_ahead_and_says_the_same(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(40):
+        store.create(f"t/s{number % 4}/{number}.json", b"x" * number)
+    plain = list(listed(store))
+    monkeypatch.setattr(file_moves, "_PAGE", 3)
+    monkeypatch.setattr(file_moves, "_FEW", 1)
+    assert list(listed(store)) == plain
+    assert [each.key for each in plain] == sorted(each.key for each in plain)
+    look = file_moves._look
+
+    def broken(root: str, directory: str, names: list[str], page: Page) -> None:
+        if directory == "t/s2/":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), f"{root}/{directory}")
+        look(root, directory, names, page)
+
+    monkeypatch.setattr(file_moves, "_look", broken)
+    with pytest.raises(Unreachable, match=r"cannot list file://.* Input/output error"):
+        list(listed(store))

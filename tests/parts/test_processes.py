@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 # In a process of their own: a test runner has threads, and a process with threads is not to be copied.
 _PROGRAM = """
 import os, signal, sys, time
-from pointsman.errors import Unreachable
-from pointsman.store.processes import in_processes
+from pointsman.errors import Fault, Problem, Refused, Unreachable
+from pointsman.files import NoPlainFile, TooLong
+from pointsman.store.processes import ahead, both, in_processes
 
 def work(number):
     {body}
@@ -46,3 +48,41 @@ def test_what_goes_wrong_in_one_ends_all() -> None:
     assert said("if number == 2: raise Unreachable('away')") == "Unreachable away"
     assert said("if number: os.kill(os.getpid(), signal.SIGKILL)").startswith("RuntimeError a process")
     assert said(f"if number == 0: raise KeyboardInterrupt\n    {wait}") == "KeyboardInterrupt"
+
+
+def test_what_is_raised_in_a_process_is_raised_again_as_what_it_is() -> None:
+    fault = "Fault('p', 'a rule', 'says')"
+    assert said(f"if number: raise Refused([{fault}])") == "Refused p: a rule: says"
+    body = f"if number: raise Refused([{fault}])"
+    asked = "try: in_processes(inner, 2)\n    except Refused as error: return error.faults[0].rule"
+    assert said(f"def inner(number):\n        {body}\n    {asked}") == "['a rule', 'a rule', 'a rule']"
+    away = "OSError(5, 'Input/output error', '/a/b')"
+    assert said(f"if number: raise {away}") == "OSError [Errno 5] Input/output error: '/a/b'"
+    assert (
+        said("if number: raise TooLong('/a/b', 3)")
+        == "Unreachable /a/b: it has more than 3 bytes, and no more are read"
+    )
+    assert said("class Own(Exception): pass\n    if number: raise Own(1)").startswith("Bug this is a bug")
+
+
+def test_of_two_at_once_each_gives_its_own_and_what_goes_wrong_in_either_is_told() -> None:
+    here = "found = (lambda: {})(); return found[0][0], found[1][0], found[0][1] == found[1][1]"
+    asked = here.format("both(lambda: ('mine', os.getpid()), lambda: ('other', os.getpid()), at_once={})")
+    assert said(asked.format(False)).startswith("[('mine', 'other', True)")
+    if len(os.sched_getaffinity(0)) > 1:
+        assert said(asked.format(True)).startswith("[('mine', 'other', False)")
+    for at_once in (True, False):
+        assert said(f"both(lambda: 1, lambda: 1 / 0, at_once={at_once})").startswith("ZeroDivisionError")
+        assert said(f"both(lambda: 1 / 0, lambda: 1, at_once={at_once})").startswith("ZeroDivisionError")
+
+
+def test_what_is_made_ahead_comes_whole_in_its_order_and_ends_with_its_reader() -> None:
+    assert said("return list(ahead(iter(range(5000)), 3)) == list(range(5000))") == "[True, True, True]"
+    assert said("return [list(ahead(iter(range(n)), 3)) for n in (0, 3, 4)]").startswith(
+        "[[[], [0, 1, 2], [0, 1, 2, 3]]"
+    )
+    broken = "made = (1 // (7 - n) for n in range(9)); return list(ahead(made, 3))"
+    assert said(broken) == "ZeroDivisionError integer division or modulo by zero"
+    assert said("found = ahead(iter(range(10**9)), 3); return [next(found) for _ in range(5)]").startswith(
+        "[[0, 1, 2, 3, 4]"
+    )

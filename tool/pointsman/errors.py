@@ -7,7 +7,7 @@ Exit codes: 0 done · 1 a rule is broken · 2 wrong usage or settings · 3 the s
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from unicodedata import category
 
@@ -86,6 +86,16 @@ class Problem(Exception):
 
     def __init__(self, says: str) -> None:
         super().__init__(without_secrets(says))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """As it is raised again in another process: what some kinds are made of is no longer at hand."""
+        return _raised_again, (type(self), self.args, self.__dict__)
+
+
+def _raised_again(kind: type[Problem], words: tuple[str, ...], more: Mapping[str, object]) -> Problem:
+    made = kind.__new__(kind, *words)
+    made.__dict__.update(more)
+    return made
 
 
 class Refused(Problem):

@@ -15,10 +15,12 @@ from pointsman.durable import sync_directory
 from pointsman.files import NoPlainFile
 from pointsman.store.base import Page
 from pointsman.store.own import make_like_parent
+from pointsman.store.processes import ahead
 
 _TRIES = 8
 _TOGETHER = 256  # files that are looked at together: what the kernel says of many more leaves the processor's cache
 _PAGE = 1024  # files of a page, or a few more: small directories come together
+_FEW = 8  # pages; of more, the rest is read by a process of its own
 _TRASH = ".pointsman/trash/"
 _GONE = (FileNotFoundError, NotADirectoryError)
 
@@ -31,7 +33,7 @@ class FileMoves(ABC):
     def objects(self, prefix: str) -> Iterator[Page]:
         """Every file below the directory `prefix` ("": all), in the order of the bytes of their keys."""
         with self._trouble("list", prefix):
-            yield from _pages(self.root, prefix)
+            yield from ahead(_pages(self.root, prefix), _FEW)
 
     def folders(self, prefix: str) -> list[str]:
         """The names of the directories directly in the directory `prefix`, sorted."""

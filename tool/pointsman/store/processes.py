@@ -8,7 +8,10 @@ import pickle
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from typing import IO, Any, NoReturn, TypeVar
+
+from pointsman.errors import trouble_of
 
 _Found = TypeVar("_Found")
 _Mine = TypeVar("_Mine")
@@ -39,6 +42,20 @@ def both(mine: Callable[[], _Mine], other: Callable[[], _Found], *, at_once: boo
         return mine(), other()
     with _child(lambda: iter([other()])) as answer:
         return mine(), next(answer)
+
+
+def ahead(made: Iterator[_Found], first: int) -> Iterator[_Found]:
+    """The same, but for so many at first made by a copy of this process, while this one works on what it has.
+
+    What makes them must not use a connection that this process uses, too.
+    """
+    yield from islice(made, first)
+    if cores() == 1 or (one := next(made, None)) is None:
+        yield from made
+        return
+    yield one
+    with _child(lambda: made) as rest:
+        yield from rest
 
 
 @contextlib.contextmanager
@@ -72,10 +89,19 @@ def _be_child(make: Callable[[], Iterable[object]], writing: int) -> NoReturn:
                     pipe.flush()
                 last: tuple[str, object] = ("end", None)
             except Exception as error:  # noqa: BLE001 - it is raised again in the parent
-                last = ("error", error)
+                last = ("error", _sendable(error))
             pipe.write(pickle.dumps(last))
         code = 0
     os._exit(code)
+
+
+def _sendable(error: Exception) -> Exception:
+    """The same, or what is to be told of it where nobody can make it again."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    except Exception:  # noqa: BLE001 - whatever its class does there
+        return trouble_of(error)
+    return error
 
 
 def _received(answer: IO[bytes]) -> Iterator[Any]:
