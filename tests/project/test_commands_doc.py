@@ -102,6 +102,13 @@ def test_there_is_no_section_of_a_command_that_is_gone() -> None:
     assert {*SECTIONS} - general == {*COMMANDS}
 
 
+def test_the_table_of_what_to_do_names_every_command() -> None:
+    table = re.search(r"^\| to do this .*?\n\n", (DOCS / "commands.md").read_text(), flags=re.M | re.S)
+    assert table is not None
+    linked = re.findall(r"\[([a-z ]+)\]\(#", table[0])
+    assert sorted(linked) == sorted({"pr" if name.startswith("pr ") else name for name in COMMANDS})
+
+
 def links(page: Path) -> list[str]:
     prose = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     return [link for link in re.findall(r"\]\(([^)\s]+)\)", prose) if not link.startswith("https://")]
