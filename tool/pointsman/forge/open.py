@@ -129,6 +129,8 @@ _GITLAB_BY_HAND = (
     _SCHEDULE.format("hourly", "7 * * * *"),
     _SCHEDULE.format("daily", "23 5 * * *"),
     _SCHEDULE.format("weekly", "41 4 * * 0"),
+    "  and where rings have checks, a fourth:",
+    _SCHEDULE.format("rollout", "*/10 * * * *"),
     "  a runner that reaches the store",
 )
 _GITEA_FILES = {
