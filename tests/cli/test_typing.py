@@ -125,11 +125,13 @@ def test_a_hook_judges_the_repository_that_it_runs_in(
 
 
 def test_words_of_other_tools_are_answered_with_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    options = {option for each in cli.params for option in each.opts} | {"--help"}
     for word, name in _MEANT.items():
         assert word not in _COMMANDS, word
-        assert name.split()[0] in _COMMANDS, name
-    assert main(["diff"]) == 2
-    assert "did you mean review?" in capsys.readouterr().err
+        assert name.split()[0] in {*_COMMANDS, *options}, name
+    for words, meant in ((["diff"], "review"), (["help", "log"], "--help"), (["version"], "--version")):
+        assert main(words) == 2
+        assert f"did you mean {meant}?" in capsys.readouterr().err
 
 
 def test_short_forms(capsys: pytest.CaptureFixture[str]) -> None:

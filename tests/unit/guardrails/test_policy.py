@@ -73,6 +73,7 @@ def test_each_type_is_judged_by_its_own_limit_and_zero_is_not_off() -> None:
     [
         ("[policy.types.cooc]\nitms_drop = 1", r"key itms_drop in \[policy.types.cooc\]: did you mean items_drop"),
         ("[policy.types]\nitems_drop = 1", r"unknown key items_drop in \[policy.types\]: it has a table for each type"),
+        ("[policy.cooc]\nitems_drop = 1", r"unknown table \[policy.cooc\]: a type is \[policy.types.cooc\], a target"),
         ('[policy."a/b"]\nitms_drop = 1', r'unknown key itms_drop in \[policy."a/b"\]: did you mean items_drop'),
         ('[policy."a/b".szie]\ngrow = 1', r'unknown key grow in \[policy."a/b".szie\]'),
         ("[policy.types.cooc]\nwindows_differ = true", "windows_differ looks at all types together: set it in"),

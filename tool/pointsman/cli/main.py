@@ -84,15 +84,15 @@ _MEANT = {
     "apply": "sync", "blame": "log", "canary": "rollout", "cat": "get", "clean": "gc", "cleanup": "gc",
     "compare": "review", "create": "init", "delete": "retire", "deploy": "ship", "describe": "show", "diff": "review",
     "download": "get", "fetch": "get", "freeze": "hold", "fsck": "verify", "grep": "find", "health": "doctor",
-    "history": "log", "import": "adopt", "info": "show", "lint": "check", "list": "status", "lock": "hold",
-    "ls": "status", "merge": "pr merge", "new": "init", "open": "pr show", "pause": "hold", "plan": "review",
-    "preview": "review", "promote": "ship", "prs": "pr list", "prune": "gc", "pull": "sync", "purge": "gc",
-    "push": "publish", "reconcile": "sync", "remove": "retire", "reset": "rollback", "restore": "rollback",
-    "resume": "release", "revert": "rollback", "rings": "rollout", "rm": "retire", "search": "find",
-    "settings": "config", "setup": "init", "sign": "approve", "start": "release", "stat": "status", "stop": "hold",
-    "switch": "ship", "test": "check", "thaw": "release", "undo": "rollback", "unfreeze": "release",
+    "help": "--help", "history": "log", "import": "adopt", "info": "show", "lint": "check", "list": "status",
+    "lock": "hold", "ls": "status", "merge": "pr merge", "new": "init", "open": "pr show", "pause": "hold",
+    "plan": "review", "preview": "review", "promote": "ship", "prs": "pr list", "prune": "gc", "pull": "sync",
+    "purge": "gc", "push": "publish", "reconcile": "sync", "remove": "retire", "reset": "rollback",
+    "restore": "rollback", "resume": "release", "revert": "rollback", "rings": "rollout", "rm": "retire",
+    "search": "find", "settings": "config", "setup": "init", "sign": "approve", "start": "release", "stat": "status",
+    "stop": "hold", "switch": "ship", "test": "check", "thaw": "release", "undo": "rollback", "unfreeze": "release",
     "unhold": "release", "unlock": "release", "update": "upgrade", "upload": "publish", "validate": "check",
-    "watch": "status --watch",
+    "version": "--version", "watch": "status --watch",
 }  # fmt: skip
 _REPOSITORY = "POINTSMAN_REPO"
 _FROM_GIT = ("GIT_DIR", "GIT_INDEX_FILE")  # git sets them for its hooks: what a hook judges is where git runs it

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pointsman.state.names import Pattern, Target
     from pointsman.workspace import Workspace
 
-_PAGE = "docs/oncall/git-is-down.md says how to see what is served, and how to go back"
+_PAGE = "docs/oncall/git-is-down.md says how to see what is served, and how to go back (rollback --break-glass)"
 _MOODS: Mapping[str, Mapping[str, Any]] = {
     "head": {"dim": True}, "fine": {"fg": "green"}, "wait": {"fg": "yellow"}, "bad": {"fg": "red", "bold": True}
 }  # fmt: skip

@@ -130,7 +130,7 @@ _GITLAB_BY_HAND = (
     _SCHEDULE.format("daily", "23 5 * * *"),
     _SCHEDULE.format("weekly", "41 4 * * 0"),
     "  and where rings have checks, a fourth:",
-    _SCHEDULE.format("rollout", "*/10 * * * *"),
+    _SCHEDULE.replace("{0}", "ring", 1).format("rollout", "*/10 * * * *"),
     "  a runner that reaches the store",
 )
 _GITEA_FILES = {

@@ -66,6 +66,9 @@ def read_policy(table: Mapping[str, Any], where: str, others: tuple[str, ...]) -
             if place:
                 found[place] = {name: each for name, each in inner.items() if name in DEFAULTS}
         elif key not in others:
+            if isinstance(value, dict) and key not in DEFAULTS:
+                says = f'a type is [policy.types.{key}], a target [policy."TENANT/SURFACE"]'
+                raise Problem(f"{where}: unknown table [policy.{key}]: {says}")
             _refuse(key, (*DEFAULTS, *others), "[policy]", where)
             found[""] = {**found[""], key: value}
     return Policy({place: read_limits(limits, table_name(place), where) for place, limits in found.items()})
