@@ -213,7 +213,7 @@ def test_the_list_of_commands_says_of_each_what_its_own_help_says_first() -> Non
         (("ship", "grocer/home", "cooc@95E9FEFB"), "in lower case"),
         (("init", "x", "--forge", "foo"), "knows local, github, gitlab"),
         (("publish", "a.json", "--reason", "\udcff"), "not UTF-8"),
-        (("rollback", "grocer"), "not a target"),
+        (("rollback", "grocer"), "such as grocer/home): 'grocer/*' is every target of grocer"),
         (("rollback", "-x/y"), "No such option"),
         (("rollback", "grocer/home", "--now"), "needs --reason"),
         (("status", "registry/home"), "a tenant cannot be called 'registry'"),
@@ -254,7 +254,7 @@ def test_wrong_usage_is_one_sentence_exit_2_and_a_document_wherever_json_stands(
 # problems
 
 
-@pytest.mark.parametrize("words", [("at", "now", "grocer/*"), ("config", "*/*")])
+@pytest.mark.parametrize("words", [("at", "now", "grocer/*"), ("config", "*/*"), ("review", "grocer/*")])
 def test_a_pattern_where_a_target_is_taken_is_told_as_that(run: Run, shop: str, words: tuple[str, ...]) -> None:
     code, _, said = run("-C", shop, *words)
     assert (code, " is a pattern, and here it takes a target, such as grocer/home" in said) == (2, True)

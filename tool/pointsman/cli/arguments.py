@@ -92,12 +92,13 @@ class _Targets(_Target):
     """A target, or a pattern of targets."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from pointsman.state.names import target_or_pattern
+        from pointsman.state.names import is_name, target_or_pattern
 
         try:
             return target_or_pattern(value)
         except Problem as problem:
-            self.fail(f"{problem}{_EVERY if value == 'all' else ''}", param, ctx)
+            every = f": '{value}/*' is every target of {value}" if is_name(value) else ""
+            self.fail(f"{problem}{_EVERY if value == 'all' else every}", param, ctx)
 
 
 class _Holdable(_Targets):

@@ -80,6 +80,8 @@ def _subject(workspace: Workspace, named: str | None, base: str | None, head: st
         pull = _pull(workspace, named)
         if pull is not None:
             return Subject(repo.main, pull.head, pull)
+    if set("*?") & set(named):
+        raise Problem(f"{named} is a pattern, and here it takes a target, such as grocer/home, or a pull request")
     target = Target.parse(named)
     new = repo.resolve(head) if head else repo.main
     last = gate.lineage(new, target).last
