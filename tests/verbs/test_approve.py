@@ -154,6 +154,7 @@ def test_a_ship_waits_for_two_persons_and_then_goes_its_whole_way(shop: Shop) ->
     one = agree(shop, "ann")
     assert [each.by for each in one.value.approvals] == ["ann@example.org"]
     assert "1 of 2 approvals, 1 more needed, of ben@example.org, cat@example.org" in render(one.value)
+    assert one.notes == ()
     assert agree(shop, "ann").value.approvals == one.value.approvals  # once more is nothing more
     listed = run(shop, pr.list_pulls).document["pull_requests"][0]["approvals"]
     assert (listed["needed"], listed["lacking"]) == (2, ["ben@example.org", "cat@example.org"])
@@ -163,6 +164,7 @@ def test_a_ship_waits_for_two_persons_and_then_goes_its_whole_way(shop: Shop) ->
     )
     both = agree(shop, "cat")
     validate("approve", both.document)
+    assert both.notes == (f"next: pointsman pr merge {pending.value.pull_requests[0].id}",)
     validate("approve-list", pending.document)
     assert [each.by for each in both.value.approvals] == ["ann@example.org", "cat@example.org"]
     assert shop.publish(day=2, merge=True).exit_code == 0

@@ -85,7 +85,7 @@ def approve(
     """
     repo, gate = workspace.repo, workspace.gate
     main = repo.refresh()
-    head = _head(workspace, text)
+    head, pull = _named(workspace, text)
     verdict = gate.judge_change(main, head, notes=False)
     if faults := [fault for fault in verdict.faults if fault.rule not in _ASIDE]:
         raise Refused(faults)
@@ -104,14 +104,18 @@ def approve(
     now = approvals_of(gate, main, gate.consent(main, head))
     assert now is not None
     one = OneApproval(consent.subject, list(consent.lines), by, file.path)
-    return Outcome(Approved(one, now.by, now.needed, now.lacking, dry_run))
+    passes = not dry_run and len(now.by) >= now.needed and all(each.rule == "unapproved" for each in verdict.faults)
+    notes = (f"next: pointsman pr merge {pull}",) if pull and passes else ()
+    return Outcome(Approved(one, now.by, now.needed, now.lacking, dry_run), notes=notes)
 
 
-def _head(workspace: Workspace, text: str) -> Oid:
+def _named(workspace: Workspace, text: str) -> tuple[Oid, str]:
+    """The head of the change that is named, and the id of its pull request; "" if it is none of ours."""
     try:
-        return find(workspace, text).head
+        pull = find(workspace, text)
+        return pull.head, pull.id
     except NoneOpen as none:
         try:
-            return workspace.repo.resolve(text)
+            return workspace.repo.resolve(text), ""
         except Problem:
             raise none from None
