@@ -80,7 +80,7 @@ def test_a_stopped_ship_lets_ships_pass_and_a_hold_beside_it_leaves_it_stopped(s
     assert hold(shop, **stop)["hold"] == {"until": None, "reason": "empty results", "rollout": bad}
     assert hold(shop, **stop)["outcome"] == "unchanged"
     assert git(shop.origin, "log", "-1", "--format=%s", "main") == (
-        f"hold: grocer/home that keeps {bad[:12]} from further rings"
+        f"hold: grocer/home to keep {bad[:12]} from further rings"
     )
     assert third(shop, merge=True).document["targets"][0]["outcome"] == "merged"
     beside = {"until": "2999-01-01T00:00:00Z", "reason": "the feed is broken", "rollout": bad}

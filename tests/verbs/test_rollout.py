@@ -131,7 +131,7 @@ def test_a_bad_day_is_stopped_on_main_and_a_newer_one_starts_anew(shop: Rolling)
         *("stopped", bad, shop.main, None),
     )
     assert git(shop.origin, "log", "-1", "--format=%s", "main") == (
-        f"hold: grocer/home that keeps {bad[:12]} from further rings"
+        f"hold: grocer/home to keep {bad[:12]} from further rings"
     )
     assert "check empty fails: 0.4, and it must be below 0.02 in canary" in git(shop.origin, "log", "-1", "main")
     shop.metrics.always(0.0)

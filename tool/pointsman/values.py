@@ -72,7 +72,7 @@ class HoldTerms(Struct, frozen=True):
 
     def __str__(self) -> str:
         """What it stops and how long, as words that follow "hold"."""
-        stops = f"that keeps {short(self.rollout)} from further rings" if self.rollout else ""
+        stops = f"to keep {short(self.rollout)} from further rings" if self.rollout else ""
         return " ".join(filter(None, (f"until {self.until}" if self.until else "", stops)))
 
 
