@@ -7,17 +7,16 @@ import json
 import os
 import random
 import shutil
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from broken_glass import SETTINGS, let_ann_sign
 from clocks import clock_at
 from rings import rings_of
-from shop import GROCER, Shop, git, popularity
+from shop import GROCER, git
+from town import MINUTE, Town, pages
 
 from pointsman.errors import Problem
 from pointsman.repo.object_reader import Reader
@@ -31,79 +30,14 @@ from pointsman.state.names import Target
 from pointsman.store import directory, file_tags
 from pointsman.store.directory import FileStore
 from pointsman.store.open import open_store
-from pointsman.verbs import break_glass, hold, pr, publish, rollback, site, status_place, sync
-from pointsman.workspace import Workspace
+from pointsman.verbs import break_glass, hold, pr, rollback, site, status_place
 
-MINUTE = 60
-POLICY = "[policy]\nkept_low = false\nsize_jump = false\nwindow_regressed = false\nitems_drop = false\n"
 TARGETS = [Target("grocer", name) for name in ("cart", "home", "shelf")] + [Target("grocer-2", "home")]
 
 
 @pytest.fixture(autouse=True)
 def sure_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_tags, "RACY", -(10**18))  # nothing here is written twice within a tick of the clock
-
-
-class Town:
-    """A shop with several targets. `now`: what the clock of whoever looks at serving says; git has the machine's."""
-
-    def __init__(self, root: Path, settings: str = "") -> None:
-        self.root = root
-        self.now = int(time.time()) + 3600
-        self.count = 0
-        self.shop = Shop(root, f'{SETTINGS}{settings}{POLICY}window_stale = "30d"\n')
-        let_ann_sign(self.shop)
-        self.out = root / "out"
-
-    def do(self, verb: Callable[..., object], *words: object, **more: object) -> None:
-        """One command. What it refuses is no concern of a site."""
-        now = self.now if verb is sync.sync else None
-        with open_repository(str(self.shop.desk)) as repo, suppress(Problem):
-            verb(Workspace(repo, clock=clock_at(now)), *words, **more)
-
-    def artifact(self, target: Target, until_stale: int = 60 * MINUTE) -> Path:
-        """A version whose window becomes too old in so many seconds."""
-        self.count += 1
-        end = self.now - 30 * 86400 + until_stale
-        window = {"start": rfc3339(end - 3600), "end": rfc3339(end)}
-        path = self.root / f"p{self.count}.json"
-        return popularity(
-            path, 5 + self.count, tenant=target.tenant, surface=target.surface, salt=str(self.count), window=window
-        )
-
-    def ship(self, *targets: Target, merge: bool = True, until_stale: int = 60 * MINUTE) -> None:
-        paths = tuple(str(self.artifact(target, until_stale)) for target in targets)
-        self.do(publish.publish, publish.Request(paths, merge=merge))
-
-    def sync(self) -> None:
-        self.do(sync.sync, sync.Orders(accept_rewrite=True, prune=True))
-
-    def pointers(self) -> list[Path]:
-        places = [self.shop.store / "registry" / "current", self.root / "canary", self.root / "prod"]
-        return [path for place in places for path in sorted(place.glob("[!.]*/*/manifest.json"))]
-
-    def build(self, out: Path, repo: Repository | None = None) -> site.Site:
-        if repo is not None:
-            return site.site(Workspace(repo, clock=clock_at(self.now)), str(out)).value
-        with open_repository(str(self.shop.desk)) as opened:
-            return self.build(out, opened)
-
-    def by_hand(self, message: str, files: dict[str, str | None]) -> None:
-        """A commit past all commands."""
-        git(self.shop.desk, "fetch", "-q", "origin")
-        git(self.shop.desk, "reset", "-q", "--hard", "origin/main")
-        for name, text in files.items():
-            path = self.shop.desk / name
-            if text is None:
-                path.unlink(missing_ok=True)
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
-        self.shop.push(message)
-
-
-def pages(out: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*.html")}
 
 
 class Walk:
@@ -513,6 +447,110 @@ def test_what_was_kept_counts_for_nothing_if_it_is_damaged_and_a_page_that_is_go
     (town.out / f"targets/{GROCER}.html").unlink()
     town.build(town.out)
     assert pages(town.out) == pages(tmp_path / "fresh")
+
+
+STATE = ".pointsman-site.json"
+
+
+def torn(out: Path) -> None:
+    data = (out / STATE).read_bytes()
+    (out / STATE).write_bytes(data[: len(data) // 2])
+
+
+def empty(out: Path) -> None:
+    (out / STATE).write_bytes(b"")
+
+
+def too_long(out: Path) -> None:
+    with (out / STATE).open("ab") as file:
+        file.truncate(64_000_001)
+
+
+def nested(out: Path) -> None:
+    (out / STATE).write_bytes(b'{"pages":' + b"[" * 100_000)
+
+
+def of_wrong_types(out: Path) -> None:
+    (out / STATE).write_text('{"pages": [], "kept": {}}')
+
+
+def of_another_version(out: Path) -> None:
+    rewritten(out, v=0)
+
+
+def of_wrong_faults(out: Path) -> None:
+    kept = json.loads((out / STATE).read_bytes())["kept"]
+    kept["audit"]["faults"] = [{"rule": 7, "path": [], "says": {}, "at": "", "commit": 1.5}]
+    rewritten(out, kept=kept)
+
+
+def of_a_count_that_is_none(out: Path) -> None:
+    kept = json.loads((out / STATE).read_bytes())["kept"]
+    rewritten(out, kept={**kept, "audit": {**kept["audit"], "commits": 1e300}})
+
+
+def a_link(out: Path) -> None:
+    (out / STATE).rename(out.parent / "state")
+    (out / STATE).symlink_to("../state")
+
+
+def naming_what_is_outside(out: Path) -> None:
+    outside = ["../beside.html", str(out.parent / "beside.html"), "targets/../../beside.html", "targets/a/b/../x.html"]
+    rewritten(out, pages=dict.fromkeys([*outside, "targets/old/shop.html", "targets/led/out.html"], "x"))
+
+
+def of_another_repository(out: Path) -> None:
+    other = Town(out.parent / "other")
+    other.ship(Target("other", "home"))
+    other.sync()
+    other.build(other.out)
+    for path in (out, other.root / "desk"):
+        shutil.rmtree(path)
+    other.out.rename(out)
+
+
+DAMAGED = (torn, empty, too_long, nested, of_wrong_types, of_another_version)
+
+
+def rewritten(out: Path, **more: object) -> None:
+    (out / STATE).write_text(json.dumps({**json.loads((out / STATE).read_bytes()), **more}))
+
+
+def named_there(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "left",
+    [
+        *DAMAGED, of_wrong_faults, of_a_count_that_is_none, a_link, naming_what_is_outside, of_another_repository,
+    ],
+)  # fmt: skip
+def test_whatever_stands_where_the_last_run_left_its_state_the_pages_are_those_of_a_new_run(
+    twice: Callable[[], Town], tmp_path: Path, left: Callable[[Path], None]
+) -> None:
+    town = twice()
+    out = tmp_path / "site" / "out"
+    shutil.copytree(town.out, out)
+    (out / "targets/old").mkdir()
+    (out / "targets/old/shop.html").write_text("of a target that is no more")
+    beside = tmp_path / "site" / "led"
+    beside.mkdir()
+    for path in (beside / "out.html", tmp_path / "site" / "beside.html"):
+        path.write_text("of somebody else")
+    left(out)
+    if left is not of_another_repository:
+        (out / "targets/led").symlink_to(beside)
+    outside = {path: path.read_bytes() for path in out.parent.rglob("*") if path.is_file() and out not in path.parents}
+    town.build(out)
+    town.build(tmp_path / "fresh")
+    assert {path: path.read_bytes() for path in outside} == outside
+    more = named_there(out).keys() - named_there(tmp_path / "fresh").keys()
+    assert more <= {"targets/old/shop.html"}
+    assert not (more and left in (*DAMAGED, naming_what_is_outside))
+    for name, data in pages(tmp_path / "fresh").items():
+        assert (out / name).read_bytes() == data
 
 
 @pytest.mark.slow

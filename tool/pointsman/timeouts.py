@@ -22,7 +22,7 @@ def store_timeout() -> float:
 
 
 def lock_timeout() -> float:
-    """The longest time that one command waits for the lock of a directory store (POINTSMAN_LOCK_TIMEOUT)."""
+    """The longest time that one command waits for the lock of a directory (POINTSMAN_LOCK_TIMEOUT)."""
     return _seconds("POINTSMAN_LOCK_TIMEOUT", 600)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert
 from msgspec.structs import replace
 
 from pointsman import __version__
@@ -33,6 +33,7 @@ from pointsman.report.site.left import Left, as_bytes, go_on, in_order, made_by,
 from pointsman.report.site.now import now_of
 from pointsman.report.site.pages import audit_page, overview, row_of, target_page
 from pointsman.report.site.timeline import timeline
+from pointsman.report.site.turn import turn
 from pointsman.report.site.value import Calm, Judged, Place, TargetNow, Waiting
 from pointsman.report.target_state import Status
 from pointsman.settings import SETTINGS_PATH
@@ -65,9 +66,13 @@ def site(workspace: Workspace, directory: str) -> Outcome[Site]:
     """Write the pages of all targets into a directory, or bring those that it has up to date.
 
     Problem for a directory that it did not make, and where a file cannot be written. What cannot be reached of serving
-    or the forge is told on the pages.
+    or the forge is told on the pages. Another run in the same directory is waited for.
     """
-    files = SiteFiles(directory)
+    with turn(directory, workspace.progress):
+        return Outcome(_made(workspace, SiteFiles(directory), directory))
+
+
+def _made(workspace: Workspace, files: SiteFiles, directory: str) -> Site:
     repo = workspace.repo
     main = repo.refresh()
     pulls = seen_pulls(workspace)
@@ -89,22 +94,24 @@ def site(workspace: Workspace, directory: str) -> Outcome[Site]:
     waiting = [_waiting(workspace.gate, main, pull) for pull in pulls[:_PULLS]]
     stale = _stale(place, found.status, waiting, files, newer)
     audit = _made_from([place, judged])
-    files.begin([*(page.path for page in stale), *(() if files.has("audit.html", audit) else ["audit.html"])])
+    rows = {each.target: row_of(each) for each in found.status.targets}
+    if left is not None:
+        rows |= {name: left.rows[name][1] for name in found.same}
+    more = max(len(pulls) - _PULLS, 0)
+    first = [*overview(place, found.status, in_order(rows), judged, waiting, more, repo.notes)]
+    anew = [*(page.path for page in stale), *(path for path, _ in first)]
+    files.begin([*anew, *(() if files.has("audit.html", audit) else ["audit.html"])])
     for name in found.same:
         files.keep(_page_of(name))
     _write(workspace, place, main, stale, judged, files, told)
     if not files.has("audit.html", audit):
         files.put("audit.html", audit, audit_page(place, judged))
-    rows = {each.target: row_of(each) for each in found.status.targets}
-    if left is not None:
-        rows |= {name: left.rows[name][1] for name in found.same}
-    more = max(len(pulls) - _PULLS, 0)
-    for path, text in overview(place, found.status, in_order(rows), judged, waiting, more, repo.notes):
+    for path, text in first[::-1]:  # no page leads to one that is not there yet
         files.put(path, "", text)
     kept = {"main": main, "tool": place.tool, "audit": _as_audit(judged)}
     now_left = go_on(left, _by(place, head), main, workspace.now, rows, found.calm, found.same)
     count = files.done(kept, as_bytes(now_left))
-    return Outcome(Site(directory, count, files.written))
+    return Site(directory, count, files.written)
 
 
 def _known(
@@ -318,10 +325,8 @@ def _as_audit(judged: Judged) -> Mapping[str, Any]:
 
 def _as_judged(known: object) -> Judged | None:
     try:
-        assert isinstance(known, dict)
-        faults = [LandedFault(**each) for each in known["faults"]]
-        return Judged(str(known["by"]), str(known["main"]), int(known["commits"]), faults)
-    except (AssertionError, KeyError, TypeError, ValueError):
+        return convert(known, Judged)
+    except ValidationError:
         return None
 
 

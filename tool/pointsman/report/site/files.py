@@ -1,7 +1,8 @@
 """The directory of a site: pages are replaced in one piece, and only where they differ; stale ones go.
 
 `.pointsman-site.json` makes a directory one of ours. Nothing is written into a directory that has other things in it
-and no such file, and nothing is removed but what looks like a page of ours and is named in it.
+and no such file. Nothing is removed but what looks like a page of ours and is named in it; if it is damaged, all that
+looks like one.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ import msgspec
 from msgspec import Raw, Struct
 
 from pointsman.errors import Problem
-from pointsman.files import read_file, write_new
+from pointsman.files import TooLong, read_file, write_new
 from pointsman.patterns import pattern
 from pointsman.state.names import NAME
 
 _NAMED = ".pointsman-site.json"
+_NEW = ".pointsman-site.new"  # a file before it has its name; the next one that is written takes it away
+_FORM = 1
 _MOST = 64_000_000  # bytes of that file: 200,000 targets
 _PAGE = pattern(rf"(?:index|audit|targets-[0-9]{{1,4}})\.html|targets/{NAME}/{NAME}\.html")
 
@@ -34,12 +37,13 @@ class _Left(Struct, omit_defaults=True):
     kept: dict[str, Any]
     sum: str = ""
     rows: Raw = Raw(b"null")
-    v: int = 1
+    v: int = _FORM
 
 
 class SiteFiles:
-    """The files of a site. `pages`: path → what it was made from, "" for one that a run may have left half done.
+    """The files of a site, for whoever has its turn.
 
+    `pages`: path → what it was made from, "" for one that a run may have left half done.
     `kept`: what else the last run left; `rows`: JSON of its targets, b"" where there is none or it is damaged.
     """
 
@@ -52,8 +56,6 @@ class SiteFiles:
         self._now: dict[str, str] = {}
         self._ready: set[Path] = set()  # directories that pages can be written into
         try:
-            if self._root.exists() and not self._root.is_dir():
-                raise Problem(f"{directory} is a file: name a directory")
             self._read(directory)
         except OSError as error:
             raise Problem(f"cannot read {error.filename or directory}: {error.strerror}") from error
@@ -61,22 +63,36 @@ class SiteFiles:
     def _read(self, directory: str) -> None:
         path = self._root / _NAMED
         if not os.path.lexists(path):
-            if self._root.exists() and any(self._root.iterdir()):
+            if {*os.listdir(self._root)} - {_NEW}:
                 there = directory or repr(directory)
                 raise Problem(f"{there} has files that pointsman site did not make: name a new directory")
             return
         try:
             found = msgspec.json.decode(read_file(path, _MOST), type=_Left)
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            raise Problem(f"{path} cannot be read: remove {directory}, and it is made again") from None
+        except (TooLong, msgspec.DecodeError, ValueError, RecursionError):
+            found = None
+        if found is None or found.v != _FORM:
+            self.pages = dict.fromkeys(self._like_ours(), "")
+            return
         self.pages = {path: made for path, made in found.pages.items() if _PAGE.fullmatch(path)}
         self.kept = found.kept
         if found.sum == hashlib.sha256(found.rows).hexdigest():
             self.rows = bytes(found.rows)
 
+    def _like_ours(self) -> Iterator[str]:
+        """What stands there and is named as a page of ours is."""
+        for form in ("*.html", "targets/*/*.html"):
+            paths = (path.relative_to(self._root).as_posix() for path in self._root.glob(form))
+            yield from filter(_PAGE.fullmatch, paths)
+
     def stands(self, path: str) -> bool:
         """Whether a page stands there that a run ended."""
-        return bool(self.pages.get(path)) and os.path.isfile(f"{self._root}/{path}")
+        if not self.pages.get(path):
+            return False
+        try:
+            return stat.S_ISREG(os.lstat(f"{self._root}/{path}").st_mode)
+        except OSError:
+            return False
 
     def keep(self, path: str) -> None:
         """Keep a page that stands there."""
@@ -112,14 +128,15 @@ class SiteFiles:
             self._leave(now, kept, rows)
         return len(now)
 
-    def begin(self, stale: Iterable[str]) -> None:
+    def begin(self, names: Iterable[str]) -> None:
         """Make the directory one of ours, before the first page: a run that dies leaves one that can go on.
 
-        `stale`: pages that are made anew. Nobody takes them for what they were, from now on.
+        `names`: pages that are made anew. From now on nobody takes them for what they were, and whoever does not make
+        them removes them.
         """
-        ended = [path for path in stale if self.pages.get(path)]
-        self.pages |= dict.fromkeys(ended, "")
-        if ended or not (self._root / _NAMED).exists():
+        marked = self.pages | dict.fromkeys(names, "")
+        if marked != self.pages or not os.path.lexists(self._root / _NAMED):
+            self.pages = marked
             self._leave(self.pages, self.kept, self.rows)
 
     def _leave(self, pages: dict[str, str], kept: Mapping[str, Any], rows: bytes) -> None:
@@ -127,34 +144,40 @@ class SiteFiles:
         self._write(_NAMED, msgspec.json.encode(_Left(pages, dict(kept), *of_rows)))
 
     def _write(self, path: str, data: bytes) -> None:
-        whole = self._root / path
-        temporary = whole.with_name(f".{secrets.token_hex(6)}.tmp")
+        whole, new = self._root / path, self._root / _NEW
         try:
             if whole.parent not in self._ready:
-                self._make_ready(whole, path.count("/"))
-            write_new(temporary, data)
-            os.replace(temporary, whole)
+                self._make_ready(whole, path)
+            try:
+                write_new(new, data)
+            except FileExistsError:  # a run was killed
+                new.unlink()
+                write_new(new, data)
+            os.replace(new, whole)
         except BaseException as error:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                new.unlink()
             if not isinstance(error, OSError):
                 raise
             raise Problem(f"cannot write {whole}: {error.strerror}") from error
 
-    def _make_ready(self, whole: Path, deep: int) -> None:
-        """Make the directory of a page, which is so many below the site's own."""
+    def _make_ready(self, whole: Path, path: str) -> None:
+        """Make the directory of a page."""
         whole.parent.mkdir(parents=True, exist_ok=True)
-        for parent in whole.parents[:deep]:
+        for parent in self._directories(path):
             if parent.is_symlink():
                 raise Problem(f"{parent} is a symbolic link: remove it")
         self._ready.add(whole.parent)
 
     def _remove(self, path: str) -> None:
-        whole = self._root / path
-        if any(parent.is_symlink() for parent in whole.parents[: path.count("/")]):
+        if any(parent.is_symlink() for parent in self._directories(path)):
             return
         with contextlib.suppress(OSError):
-            whole.unlink()
-        if path.count("/"):
-            with contextlib.suppress(OSError):  # other pages are in it
-                whole.parent.rmdir()
+            (self._root / path).unlink()
+        with contextlib.suppress(OSError):  # other pages are in it
+            for parent in self._directories(path):
+                parent.rmdir()
+
+    def _directories(self, path: str) -> Sequence[Path]:
+        """Those below the root that a page is in, the innermost first."""
+        return (self._root / path).parents[: path.count("/")]
