@@ -120,7 +120,7 @@ class Bucket:
         found: list[str] = self.run.step("list", lambda _: [key for key in self.run.world.objects if key[0] != "."])
         yield from found
 
-    def tags(self, depth: int, others: Collection[str]) -> Mapping[str, str | None]:
+    def tags(self, depth: int, others: Collection[str], name: str = "") -> Mapping[str, str | None]:
         def look(_: int) -> dict[str, str | None]:
             return {key: _tag(data) for key, data in self.run.world.objects.items() if key[0] != "." or key in others}
 

@@ -151,6 +151,19 @@ class StoreSuite:
         assert sorted(store.keys("t/s/", 1)) == ["t/s/m.json"]
         assert list(store.keys("", 5)) == []
 
+    def test_tags_are_of_the_same_keys_or_of_those_with_one_name(self, store: Store) -> None:
+        keys = ["t/s/m.json", "t/s/n.json", "t/r/m.json", "t/top.json", "m.json", "t/s/u/m.json", "t/.r/m.json"]
+        keys += [".x/s/m.json", "t2/s/.m.json", "t2/m.json/n.json", ".own.json"]
+        for key in keys:
+            store.create(key, key.encode())
+        for more in ([], ["t/new/m.json", "t3/s/m.json"], []):
+            for key in more:
+                store.create(key, b"x")
+            assert set(store.tags(3, [".own.json", "gone"])) == {*store.keys("", 3), ".own.json"}
+            named = {key for key in store.keys("", 3) if key.endswith("/m.json")}
+            assert len(named) in (2, 4)
+            assert set(store.tags(3, [".own.json"], "m.json")) == {*named, ".own.json"}
+
     def test_every_name_of_the_grammar_is_a_key_of_its_own(self, store: Store) -> None:
         keys = [f"{name}/{name}/manifest.json" for name in NAMES]
         assert all(store.create(key, key.encode()) for key in keys)

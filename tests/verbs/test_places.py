@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -293,9 +293,9 @@ def test_a_watch_with_nothing_new_lists_one_place_in_its_turn_and_looks_at_main_
         listed: list[str] = []
         tags = FileStore.tags
 
-        def listing(store: FileStore, depth: int, others: Collection[str]) -> Mapping[str, str | None]:
+        def listing(store: FileStore, *asked: Any) -> Mapping[str, str | None]:
             listed.append(store.root.name)
-            return tags(store, depth, others)
+            return tags(store, *asked)
 
         monkeypatch.setattr(FileStore, "tags", listing)
         for _ in range(4):

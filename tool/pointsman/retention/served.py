@@ -57,7 +57,8 @@ class Served(Struct):
         known, self._known = self._known, {}
         for place in places(settings):
             store = open_place(place)
-            tags = {key: tag for key, tag in store.tags(place.depth, ()).items() if place.target(key) is not None}
+            found = store.tags(place.depth, (), place.file)
+            tags = {key: tag for key, tag in found.items() if place.target(key) is not None}
             unread = []
             for key, tag in tags.items():
                 was = known.get(f"{store.url}/{key}")

@@ -76,7 +76,7 @@ class Remembered:
         if place not in self._places:
             self._places[place] = open_place(place), {}
         store, _ = self._places[place]
-        return Listing(store, store.tags(place.depth, ()))
+        return Listing(store, store.tags(place.depth, (), place.file))
 
     def pointers(self, place: Place, listing: Listing, but: Collection[str]) -> Mapping[Target, Held | Blocked]:
         """The pointers of a listing, as they are now, without those under the keys of `but`."""

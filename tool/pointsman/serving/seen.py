@@ -87,7 +87,7 @@ class SeenPlace:
         self._clock = clock
         self._until = 0.0  # by the clock: then everything is read again
         self._store: Store | None = None
-        self._depth = 0
+        self._depth, self._file = 0, ""
         self._held: dict[str, Held] = {}
         self._tags: Mapping[str, str | None] = {}
         self._fence: Fence | None = None
@@ -100,7 +100,7 @@ class SeenPlace:
     def is_same(self) -> bool:
         """Whether all tags are as they were, by one listing."""
         assert self._store is not None
-        tags = self._store.tags(self._depth, _BESIDE)
+        tags = self._store.tags(self._depth, _BESIDE, self._file)
         return tags == self._tags and None not in tags.values()
 
     def is_at(self, main: Oid) -> bool:
@@ -113,8 +113,8 @@ class SeenPlace:
         if self.is_over:
             self._held = {}
             self._until = self._clock() + self._every
-        self._store, self._depth, self._fence = store, place.depth, fence
-        self._tags = store.tags(self._depth, _BESIDE)
+        self._store, self._depth, self._file, self._fence = store, place.depth, place.file, fence
+        self._tags = store.tags(self._depth, _BESIDE, self._file)
         for key, tag in self._tags.items():
             if key not in _BESIDE:
                 held = self._held.get(key)

@@ -33,6 +33,12 @@ class Place(Struct, frozen=True):
         """How many names a key has below `root`."""
         return self._rest.count("/") + 1
 
+    @property
+    def file(self) -> str:
+        """What all keys end with: the last name of the template; "" if it is made of the target's."""
+        last = self._rest.rpartition("/")[2]
+        return "" if "{" in last else last
+
     def key(self, target: Target) -> str:
         """The key of a target's pointer below `root`."""
         return self._rest.replace("{tenant}", target.tenant).replace("{surface}", target.surface)

@@ -103,10 +103,11 @@ class Store(Protocol):
     def keys(self, prefix: str, depth: int) -> Iterator[str]:
         """Every key exactly `depth` names below the directory `prefix`. Names that begin with a dot are left out."""
 
-    def tags(self, depth: int, others: Collection[str]) -> Mapping[str, str | None]:
+    def tags(self, depth: int, others: Collection[str], name: str = "") -> Mapping[str, str | None]:
         """The tag of every key that `keys("", depth)` gives, and of those of `others` that are there, in one listing.
 
-        None: the listing does not tell, or the object is so new that its tag may stay the same if it is written again.
+        `name`: only of those that end with this name. None: the listing does not tell, or the object is so new that its
+        tag may stay the same if it is written again.
         """
 
     def objects(self, prefix: str) -> Iterator[Page]:

@@ -70,10 +70,13 @@ class Bucket(Moves):
         """
         yield from (prefix + found for found in sorted(self._list(prefix)) if _is_at(found, depth))
 
-    def tags(self, depth: int, others: Collection[str]) -> Mapping[str, str | None]:
-        """The tag of every key that `keys("", depth)` gives, and of `others`, by one listing; None: not told."""
+    def tags(self, depth: int, others: Collection[str], name: str = "") -> Mapping[str, str | None]:
+        """The tag of every key that `keys("", depth)` gives, and of `others`, by one listing; None: not told.
+
+        `name`: only of those that end with this name.
+        """
         found = self._list("").items()
-        return {key: meta[self._scheme.tag] for key, meta in found if key in others or _is_at(key, depth)}
+        return {key: meta[self._scheme.tag] for key, meta in found if key in others or _is_at(key, depth, name)}
 
     def _list(self, prefix: str) -> dict[str, ObjectMeta]:
         """The objects below the directory `prefix`: rest of the key → metadata."""
@@ -158,6 +161,7 @@ class Bucket(Moves):
         return contextlib.nullcontext()
 
 
-def _is_at(key: str, depth: int) -> bool:
-    """Whether a key has so many names, none of which begins with a dot."""
-    return key.count("/") == depth - 1 and not key.startswith(".") and "/." not in key
+def _is_at(key: str, depth: int, name: str = "") -> bool:
+    """Whether a key has so many names, none of which begins with a dot. `name`: what the last has to be, "": any."""
+    said = not name or key.rpartition("/")[2] == name
+    return said and key.count("/") == depth - 1 and not key.startswith(".") and "/." not in key

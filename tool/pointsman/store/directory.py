@@ -277,13 +277,14 @@ class FileStore(FileMoves):
             elif entry.is_dir():
                 yield from self._keys(f"{prefix}{entry.name}/", depth - 1)
 
-    def tags(self, depth: int, others: Collection[str]) -> Mapping[str, str | None]:
+    def tags(self, depth: int, others: Collection[str], name: str = "") -> Mapping[str, str | None]:
         """The tag of every key that `keys("", depth)` gives, and of those of `others` that are there.
 
-        None: the file is so new that its tag may stay the same if it is written again.
+        `name`: only of those that end with this name. None: the file is so new that its tag may stay the same if it is
+        written again.
         """
         with self._trouble("list", ""):
-            return self._tags.of(depth, others)
+            return self._tags.of(depth, others, name)
 
     @contextlib.contextmanager
     def _trouble(self, verb: str, key: str) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -23,20 +24,27 @@ class Tags:
         self._root = root
         self._listed: dict[str, tuple[str | None, list[str]]] = {}  # directory → its tag, and the names in it
 
-    def of(self, depth: int, others: Collection[str]) -> dict[str, str | None]:
+    def of(self, depth: int, others: Collection[str], name: str = "") -> dict[str, str | None]:
         """The tag of every file exactly `depth` names below, and of `others` that are there. Raises OSError.
 
+        `name`: only of files of this name, which costs a sixth: a directory that can have one such file is not listed.
         None: the file is so new that its tag may stay the same if it is written again.
         """
         racy = time.time_ns() - RACY
         found: dict[str, str | None] = {}
-        self._add(str(self._root), "", depth, found, racy)
+        if name:
+            self._add(str(self._root), "", depth - 1, f"/{name}", found, racy)
+        else:
+            self._add(str(self._root), "", depth, "", found, racy)
         for key in others:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 found[key] = _sure(os.stat(self._root / key), racy)
         return found
 
-    def _add(self, directory: str, prefix: str, depth: int, found: dict[str, str | None], racy: int) -> None:
+    def _add(
+        self, directory: str, prefix: str, levels: int, file: str, found: dict[str, str | None], racy: int
+    ) -> None:
+        """Add the files so many levels below. `file`: what stands behind the last level; "": that is the files."""
         try:
             tag = _sure(os.stat(directory), racy)
             listed, names = self._listed.get(prefix, (None, []))
@@ -45,17 +53,19 @@ class Tags:
                     names = [
                         entry.name
                         for entry in entries
-                        if entry.name[0] != "." and (entry.is_dir() if depth > 1 else entry.is_file())
+                        if entry.name[0] != "." and (entry.is_dir() if levels > 1 or file else entry.is_file())
                     ]
                 self._listed[prefix] = tag, names
         except FileNotFoundError:
             return
         for name in names:
-            if depth > 1:
-                self._add(f"{directory}/{name}", f"{prefix}{name}/", depth - 1, found, racy)
-            else:
-                with contextlib.suppress(FileNotFoundError):
-                    found[prefix + name] = _sure(os.stat(f"{directory}/{name}"), racy)
+            if levels > 1:
+                self._add(f"{directory}/{name}", f"{prefix}{name}/", levels - 1, file, found, racy)
+                continue
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                status = os.stat(f"{directory}/{name}{file}")
+                if stat.S_ISREG(status.st_mode):
+                    found[f"{prefix}{name}{file}"] = _sure(status, racy)
 
 
 def _sure(status: os.stat_result, racy: int) -> str | None:
