@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 3  # rings that are still given something
 _YES = "With a pattern and --now: do not ask on a terminal."
+_YES_OR_RUN = "With a pattern or --run and --now: do not ask on a terminal."
 
 
 @click.command(epilog=example('pointsman hold grocer/home --until 3d --now --reason "the feed is broken"'))
@@ -62,7 +63,7 @@ def hold(
 @click.option("--reason", metavar="TEXT", type=TEXT, help="Why; git log shows it.")
 @click.option("--now", is_flag=True, help="Change main at once, without a pull request; needs --reason.")
 @click.option("--dry-run", is_flag=True, help="Judge it, write nothing.")
-@click.option("-y", "--yes", is_flag=True, help=_YES)
+@click.option("-y", "--yes", is_flag=True, help=_YES_OR_RUN)
 @json_option
 @click.pass_obj
 def release(
