@@ -214,6 +214,7 @@ def test_the_list_of_commands_says_of_each_what_its_own_help_says_first() -> Non
         (("init", "x", "--forge", "foo"), "knows local, github, gitlab"),
         (("publish", "a.json", "--reason", "\udcff"), "not UTF-8"),
         (("rollback", "grocer"), "such as grocer/home): 'grocer/*' is every target of grocer"),
+        (("log", "619d7c53"), "such as grocer/home): pointsman show 619d7c53 tells of a version"),
         (("rollback", "-x/y"), "No such option"),
         (("rollback", "grocer/home", "--now"), "needs --reason"),
         (("status", "registry/home"), "a tenant cannot be called 'registry'"),

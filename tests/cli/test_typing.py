@@ -129,8 +129,9 @@ def test_words_of_other_tools_are_answered_with_ours(capsys: pytest.CaptureFixtu
     for word, name in _MEANT.items():
         assert word not in _COMMANDS, word
         assert name.split()[0] in {*_COMMANDS, *options}, name
-    for words, meant in ((["diff"], "review"), (["help", "log"], "--help"), (["version"], "--version")):
-        assert main(words) == 2
+    typed = {"diff": "review", "help log": "--help", "version": "--version"}
+    for words, meant in {**typed, "pr view 7": "show", "pr diff 7": "pointsman review"}.items():
+        assert main(words.split()) == 2
         assert f"did you mean {meant}?" in capsys.readouterr().err
 
 

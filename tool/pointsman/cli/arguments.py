@@ -97,8 +97,10 @@ class _Targets(_Target):
         try:
             return target_or_pattern(value)
         except Problem as problem:
-            every = f": '{value}/*' is every target of {value}" if is_name(value) else ""
-            self.fail(f"{problem}{_EVERY if value == 'all' else every}", param, ctx)
+            meant = f": '{value}/*' is every target of {value}" if is_name(value) else ""
+            if _DIGITS.fullmatch(value):
+                meant = f": pointsman show {value} tells of a version"
+            self.fail(f"{problem}{_EVERY if value == 'all' else meant}", param, ctx)
 
 
 class _Holdable(_Targets):

@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     from pointsman.verbs.refresh import Refreshed
 
 
-@click.group("pr", cls=Commands, no_args_is_help=False, epilog=example("pointsman pr merge grocer/home"))
+# What gh and glab call it → what it is called here.
+_MEANT = {
+    "approve": "pointsman approve", "checks": "show", "create": "pointsman publish", "diff": "pointsman review",
+    "rebase": "refresh", "review": "pointsman review", "status": "list", "update": "refresh",
+    "update-branch": "refresh", "view": "show",
+}  # fmt: skip
+
+
+class _Pulls(Commands):
+    meant = _MEANT
+
+
+@click.group("pr", cls=_Pulls, no_args_is_help=False, epilog=example("pointsman pr merge grocer/home"))
 @click.help_option("-h", "--help")
 def pr() -> None:
     """List, show, merge, refresh or close ship pull requests.
