@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,8 @@ from pointsman.patterns import pattern
 from pointsman.state.names import NAME
 
 _NAMED = ".pointsman-site.json"
-_NEW = ".pointsman-site.new"  # a file before it has its name; the next one that is written takes it away
+_NEW = ".pointsman-site-{}.new"  # a file before it has its name: several processes write
+_LEFT_NEW = pattern(_NEW.replace(".", r"\.").format("[0-9a-f]{12}"))
 _FORM = 1
 _MOST = 64_000_000  # bytes of that file: 200,000 targets
 _PAGE = pattern(rf"(?:index|audit|targets-[0-9]{{1,4}})\.html|targets/{NAME}/{NAME}\.html")
@@ -56,14 +58,17 @@ class SiteFiles:
         self._now: dict[str, str] = {}
         self._ready: set[Path] = set()  # directories that pages can be written into
         try:
-            self._read(directory)
+            there = os.listdir(directory)
+            for name in filter(_LEFT_NEW.fullmatch, there):  # a run was killed
+                os.unlink(self._root / name)
+            self._read(directory, any(not _LEFT_NEW.fullmatch(name) for name in there))
         except OSError as error:
             raise Problem(f"cannot read {error.filename or directory}: {error.strerror}") from error
 
-    def _read(self, directory: str) -> None:
+    def _read(self, directory: str, has_files: bool) -> None:
         path = self._root / _NAMED
         if not os.path.lexists(path):
-            if {*os.listdir(self._root)} - {_NEW}:
+            if has_files:
                 there = directory or repr(directory)
                 raise Problem(f"{there} has files that pointsman site did not make: name a new directory")
             return
@@ -144,15 +149,11 @@ class SiteFiles:
         self._write(_NAMED, msgspec.json.encode(_Left(pages, dict(kept), *of_rows)))
 
     def _write(self, path: str, data: bytes) -> None:
-        whole, new = self._root / path, self._root / _NEW
+        whole, new = self._root / path, self._root / _NEW.format(secrets.token_hex(6))
         try:
             if whole.parent not in self._ready:
                 self._make_ready(whole, path)
-            try:
-                write_new(new, data)
-            except FileExistsError:  # a run was killed
-                new.unlink()
-                write_new(new, data)
+            write_new(new, data)
             os.replace(new, whole)
         except BaseException as error:
             with contextlib.suppress(OSError):
