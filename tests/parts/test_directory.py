@@ -28,6 +28,8 @@ from pointsman.store.directory import FileStore
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 
+TRASH = ".pointsman/trash/"
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> FileStore:
@@ -114,6 +116,35 @@ def test_what_leaves_the_trash_takes_its_empty_directories_with_it_and_no_others
     assert [path.name for path in (store.root / ".pointsman/trash").iterdir()] == ["2026-03-02"]
     store.remove(later)
     assert list((store.root / ".pointsman/trash").iterdir()) == []
+
+
+def test_what_cannot_be_moved_tells_what_is_in_the_way_of_it_and_not_to_take_the_blob_away(
+    store: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob, trash = "t/s/1.json", store.root / ".pointsman/trash"
+    store.create(blob, b"x")
+
+    def move() -> str:
+        with pytest.raises(Unreachable) as error:
+            store.move(blob, f"{TRASH}2026-01-01/{blob}", 1, lambda: True)
+        assert store.read(blob) is not None
+        return str(error.value).removeprefix(f"cannot move {blob} to {store.url}/{TRASH}2026-01-01/{blob}: ")
+
+    trash.parent.mkdir()
+    trash.write_text("a file")
+    assert move() == f"{trash} is a file, and a directory of the store should stand there: take it away"
+    trash.unlink()
+    (tmp_path / "elsewhere").mkdir()
+    trash.symlink_to(tmp_path / "elsewhere")
+    assert move() == f"{trash} is a symbolic link, and gc and find look behind none: make it a directory"
+    assert not list((tmp_path / "elsewhere").rglob("*.json"))
+    trash.unlink()
+
+    def rename(path: Path, goal: Path) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "rename", rename)
+    assert "different file systems" in move()
 
 
 @pytest.mark.slow

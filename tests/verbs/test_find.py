@@ -156,6 +156,22 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_found(
     assert "3 could not be read, so this is not all" in command.render(made.value)
 
 
+def test_a_link_that_may_lead_to_blobs_is_named_because_nobody_looks_behind_it(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(implicit(tmp_path / "1.json", USER), record_only=True)
+    (shop.store / "grocer").rename(tmp_path / "another disk")
+    (shop.store / "grocer").symlink_to(tmp_path / "another disk")
+    with pytest.raises(Unreachable, match=r"store/grocer: it is no file, and nobody looks behind a link"):
+        run(shop, USER)
+    shop.publish(implicit(tmp_path / "2.json", USER, kind="session_seq"), record_only=True)
+    (shop.store / "notes").symlink_to(shop.desk / "pointsman.toml")
+    (shop.store / "grocer").unlink()
+    (tmp_path / "another disk").rename(shop.store / "grocer")
+    (shop.store / "trash").symlink_to(tmp_path)
+    made = run(shop, USER)
+    assert [each["uri"] for each in made.document["unread"]] == [f"file://{shop.store}/trash"]
+    assert (made.exit_code, made.document["others"]) == (5, 1)
+
+
 def test_a_store_that_does_not_answer_ends_with_3(shop: Shop, tmp_path: Path) -> None:
     shop.publish(implicit(tmp_path / "1.json", USER), record_only=True)
     shutil.rmtree(shop.store)

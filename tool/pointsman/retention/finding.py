@@ -106,6 +106,14 @@ def _is_mine(version: str, shard: tuple[int, int], part: int, parts: int) -> boo
     return int(version[:8], 16) % shards == place - 1 and int(version[8:16], 16) % parts == part
 
 
+def _is_file(store: Store, key: str) -> bool:
+    """Whether what is no file itself leads to one. Behind any other link there may be blobs."""
+    try:
+        return store.size(key) is not None
+    except Blocked:
+        return False
+
+
 class _Finder:
     def __init__(
         self,
@@ -152,10 +160,13 @@ class _Finder:
             self._result.unread.append(Unread(f"{store.url}/{key}", "it moves while it is read: run find again"))
 
     def _blobs(self, store: Store) -> Iterator[_Blob]:
-        for key, _, _ in listed(store):
+        for key, size, _ in listed(store):
             place = read_place(key) if key.startswith(TRASH) else None
             slot = slot_of(place[1] if place is not None else key)
-            if slot is None:
+            if slot is None and size is None and not _is_file(store, key):
+                why = "it is no file, and nobody looks behind a link"
+                self._result.unread.append(Unread(f"{store.url}/{key}", why))
+            elif slot is None:
                 self._result.others += "/.pointsman/" not in f"/{key}"
             elif self._is_mine(slot[2]):
                 yield _Blob(key, *slot, in_trash=place is not None)

@@ -35,6 +35,7 @@ _HINTS = {
     errno.ENOTDIR: "a file stands where a directory of it should be: take it away",
     errno.EEXIST: "a file stands where a directory of it should be: take it away",
     errno.EISDIR: "a directory stands there, not a file: take it away",
+    errno.EXDEV: "these two places are on different file systems: a store, with its .pointsman, belongs on one",
     errno.ELOOP: "a symbolic link on the way to it leads back to itself: take it away",
 }
 # What is in the way of one key, and says nothing of the others.

@@ -25,6 +25,14 @@ _TRASH = ".pointsman/trash/"
 _GONE = (FileNotFoundError, NotADirectoryError)
 
 
+class BehindLink(NoPlainFile):
+    """A directory on the way is a link: no listing would have what is moved there."""
+
+    def __init__(self, link: Path) -> None:
+        says = f"{link} is a symbolic link, and gc and find look behind none: make it a directory"
+        OSError.__init__(self, errno.EINVAL, says, os.fspath(link))
+
+
 class FileMoves(ABC):
     """A directory as gc sees it."""
 
@@ -42,7 +50,7 @@ class FileMoves(ABC):
 
     def move(self, key: str, to: str, size: int, still: Callable[[], bool]) -> bool:
         """Rename the file under `key`, which then counts as written now, if `still` says so. Durable on return."""
-        with self._trouble("move", key):
+        with self._trouble(f"move {key} to", to):
             return still() and _move(self.root, key, to)
 
     def keeps_versions(self, key: str) -> Literal["yes", "no", "unknown"]:
@@ -139,6 +147,8 @@ def _move(root: Path, key: str, to: str) -> bool:
         raise NoPlainFile.of(path, status)
     for again in range(_TRIES):
         make_like_parent(goal.parent, root)
+        if (link := _link_on_the_way(goal, root)) is not None:
+            raise BehindLink(link)
         try:
             os.rename(path, goal)
             break
@@ -152,6 +162,11 @@ def _move(root: Path, key: str, to: str) -> bool:
     sync_directory(path.parent)
     _tidy(root, key)
     return True
+
+
+def _link_on_the_way(path: Path, root: Path) -> Path | None:
+    """The first directory between a root and a path that is a link; None if there is none."""
+    return next((each for each in reversed(path.parents) if root in each.parents and each.is_symlink()), None)
 
 
 def _remove(root: Path, key: str) -> None:

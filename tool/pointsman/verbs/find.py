@@ -99,7 +99,8 @@ def look(workspace: Workspace, head: Snapshot, ids: Sequence[str], shard: tuple[
     own_type = partial(gate.documents.own_type, base=head)
     seen = finding.find(settings, ids, own_type, workspace.progress, shard, many=many)
     if seen.unread and not seen.read:
-        raise Unreachable(seen.unread[0].why)
+        first = seen.unread[0]
+        raise Unreachable(first.why if first.uri in first.why else f"{first.uri}: {first.why}")
     workspace.progress(f"read {seen.read} blobs, {seen.bytes} bytes")
     drop_erased(workspace, head)
     told = [each for found in seen.found for each in _told(workspace, head, found)]
