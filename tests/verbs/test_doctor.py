@@ -36,6 +36,12 @@ def bad(outcome: Outcome[Any]) -> dict[str, str]:
     return {each["name"]: each["says"] for each in outcome.document["checks"] if not each["ok"]}
 
 
+def test_fix_says_where_there_is_nothing_to_set(tmp_path: Path) -> None:
+    with Shop(tmp_path).open() as repo:
+        found = doctor.mend(Workspace(repo), lambda _: True, examines=False)
+    assert (found.exit_code, [note.partition(":")[0] for note in found.notes]) == (0, ["--fix has nothing to set"])
+
+
 @pytest.fixture
 def rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """An S3 server that takes conditions and ignores them."""

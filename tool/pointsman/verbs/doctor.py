@@ -41,6 +41,7 @@ from pointsman.trust.keygen import is_installed
 from pointsman.workspace import Workspace
 
 _LONG = 10_000  # commits: below, git log of one path takes less than 0.1 s anyway
+_NOTHING_TO_SET = '--fix has nothing to set: forge.kind is "local", so a pull request is a branch of the origin'
 _NOTHING_WRITTEN = "nothing was sent, only its headers were asked for"
 Agreed = Callable[[Sequence[Fix]], bool]
 
@@ -107,12 +108,14 @@ def mend(workspace: Workspace, agreed: Agreed, *, examines: bool = True) -> Outc
     except Unreachable:  # what is wrong is told by the check of the origin
         return _examined(workspace, ())
     fixes, silent = fix(workspace.forge, workspace.progress, once)
-    by_hand = [line.strip() for line in KINDS[Snapshot(workspace.repo, workspace.repo.main).settings().forge].by_hand]
+    kind = Snapshot(workspace.repo, workspace.repo.main).settings().forge
+    by_hand = [line.strip() for line in KINDS[kind].by_hand]
+    notes = (_NOTHING_TO_SET,) if kind == "local" else ()
     if asked == [False] or not examines:
         code = 2 if examines else 3 if silent else 1 if any(each.says for each in fixes) else 0
-        return Outcome(Examined((), fixes, by_hand), code)
+        return Outcome(Examined((), fixes, by_hand), code, notes)
     found = _examined(workspace, fixes)
-    return Outcome(replace(found.value, by_hand=by_hand), found.exit_code, found.notes)
+    return Outcome(replace(found.value, by_hand=by_hand), found.exit_code, (*notes, *found.notes))
 
 
 def _examined(workspace: Workspace, fixes: Sequence[Fix]) -> Outcome[Examined]:
