@@ -147,7 +147,13 @@ def test_the_jobs_judge_publish_ship_and_refresh_for_real(team: Team, hub: Hub) 
         ran = run(team, hub, name)
         assert ran.returncode == 0, f"{name}: {ran.stderr}"
     assert run(team, hub, "pages").returncode == 0
-    assert (team.root / "builds" / "public" / "index.html").is_file()
+    job, place = pipeline()["pages"], team.root / "builds"
+    shown = {path for one in job["artifacts"]["paths"] for path in place.joinpath(one).rglob("*.html")}
+    left_out = {path for one in job["artifacts"]["exclude"] for path in place.glob(one)}
+    assert {path.name for path in place.joinpath("public").iterdir() if path in left_out} == {".pointsman-site.json"}
+    assert place / "public" / "index.html" in shown - left_out
+    assert job["cache"]["paths"] == job["artifacts"]["paths"]
+    assert "1 of them new" in run(team, hub, "pages").stdout  # the overview alone
     second = hub.head("main")
     trained = run(team, hub, "check", CI_COMMIT_SHA=second, CI_MERGE_REQUEST_EVENT_TYPE="merge_train")
     assert trained.returncode == 0, trained.stderr

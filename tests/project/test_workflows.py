@@ -351,6 +351,8 @@ def test_a_site_is_written_and_published_with_the_rights_that_pages_need(forge: 
     told = forge.runner.run("site.yml")
     assert told.code == 0, told.out
     assert (told.workspace / "public" / "audit.html").is_file()
+    again = forge.runner.run("site.yml")
+    assert "1 of them new" in again.out  # the overview alone: it goes on from the pages of the run before
 
 
 @pytest.mark.slow

@@ -103,6 +103,7 @@ class Runner:
         self.shelf = shelf
         self.origin = origin
         self._jobs = 0
+        self._caches: list[tuple[str, Path]] = []  # key, and what was kept under it; the oldest first
         subprocess.run(["git", "-C", origin, "config", "uploadpack.allowFilter", "true"], check=True)
         self.bin = root / "bin"
         self.bin.mkdir(parents=True)
@@ -134,6 +135,7 @@ class Runner:
                 "repository": "example/manifests",
                 "server_url": "https://github.example",
                 "run_id": 7,
+                "run_attempt": self._jobs,
                 "actor": "ann",
                 "actor_id": 5,
                 "token": "the-token",
@@ -154,6 +156,7 @@ class Runner:
         }
         env |= {name: evaluate(value, context) for name, value in job.get("env", {}).items()}
         code, out = 0, ""
+        to_keep: list[tuple[str, Path]] = []
         for step in job["steps"]:
             condition = step.get("if")
             if condition == "success() || failure()":
@@ -172,6 +175,11 @@ class Runner:
                 assert (workspace / options["path"] / "index.html").is_file()
             elif uses.startswith("actions/deploy-pages@"):
                 continue
+            elif uses.startswith("actions/cache@"):
+                found = [path for key, path in self._caches if key.startswith(options["restore-keys"])]
+                if found:
+                    shutil.copytree(found[-1], workspace / options["path"])
+                to_keep.append((options["key"], workspace / options["path"]))
             elif uses:
                 assert uses.startswith("actions/setup-python@"), uses
             elif step["run"] == INSTALL and not install:
@@ -194,6 +202,8 @@ class Runner:
                 )
                 failed = ran.returncode if not step.get("continue-on-error") else 0
                 code, out = code or failed, out + ran.stdout
+        assert not {key for key, _ in to_keep} & {key for key, _ in self._caches}, "a cache is never written again"
+        self._caches += to_keep if code == 0 else []
         summary = temp / "summary.md"
         return Job(code, out, summary.read_text() if summary.exists() else "", workspace)
 

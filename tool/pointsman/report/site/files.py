@@ -1,8 +1,8 @@
 """The directory of a site: pages are replaced in one piece, and only where they differ; stale ones go.
 
 `.pointsman-site.json` makes a directory one of ours. Nothing is written into a directory that has other things in it
-and no such file. Nothing is removed but what looks like a page of ours and is named in it; if it is damaged, all that
-looks like one.
+and no such file. Nothing is removed but what is named as a page of ours, and then also if that file does not know it: a
+cache may have put an older directory there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import secrets
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,6 +54,7 @@ class SiteFiles:
         self.kept: dict[str, Any] = {}
         self.rows = b""
         self.written = 0
+        self._there: frozenset[str] = frozenset()
         self._now: dict[str, str] = {}
         self._ready: set[Path] = set()  # directories that pages can be written into
         try:
@@ -75,29 +75,19 @@ class SiteFiles:
         try:
             found = msgspec.json.decode(read_file(path, _MOST), type=_Left)
         except (TooLong, msgspec.DecodeError, ValueError, RecursionError):
-            found = None
-        if found is None or found.v != _FORM:
-            self.pages = dict.fromkeys(self._like_ours(), "")
+            found = _Left({}, {}, v=0)
+        self._there = frozenset(filter(_PAGE.fullmatch, _listed(str(self._root), 2)))
+        self.pages = dict.fromkeys(self._there, "")
+        if found.v != _FORM:
             return
-        self.pages = {path: made for path, made in found.pages.items() if _PAGE.fullmatch(path)}
+        self.pages |= {path: made for path, made in found.pages.items() if _PAGE.fullmatch(path)}
         self.kept = found.kept
         if found.sum == hashlib.sha256(found.rows).hexdigest():
             self.rows = bytes(found.rows)
 
-    def _like_ours(self) -> Iterator[str]:
-        """What stands there and is named as a page of ours is."""
-        for form in ("*.html", "targets/*/*.html"):
-            paths = (path.relative_to(self._root).as_posix() for path in self._root.glob(form))
-            yield from filter(_PAGE.fullmatch, paths)
-
     def stands(self, path: str) -> bool:
         """Whether a page stands there that a run ended."""
-        if not self.pages.get(path):
-            return False
-        try:
-            return stat.S_ISREG(os.lstat(f"{self._root}/{path}").st_mode)
-        except OSError:
-            return False
+        return bool(self.pages.get(path)) and path in self._there
 
     def keep(self, path: str) -> None:
         """Keep a page that stands there."""
@@ -182,3 +172,13 @@ class SiteFiles:
     def _directories(self, path: str) -> Sequence[Path]:
         """Those below the root that a page is in, the innermost first."""
         return (self._root / path).parents[: path.count("/")]
+
+
+def _listed(directory: str, deep: int, before: str = "") -> Iterator[str]:
+    """The paths of the files in a directory and so many levels below it; links are not followed."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False):
+                yield before + entry.name
+            elif deep and entry.is_dir(follow_symlinks=False):
+                yield from _listed(entry.path, deep - 1, f"{before}{entry.name}/")
