@@ -201,6 +201,29 @@ def test_versions_of_several_targets_come_in_one_pull_request(shop: Shop, tmp_pa
 
 
 @pytest.mark.slow
+def test_what_is_refused_of_many_targets_costs_what_each_of_them_costs(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [popularity(tmp_path / f"{place}.json", 10, surface=f"s{place}") for place in range(32)]
+    shop.publish(*files, merge=True)
+    current = [str(json.loads(file.read_text())["build"]["version"]) for file in files]
+    plain, told = Target.__str__, 0
+
+    def counted(target: Target) -> str:
+        nonlocal told
+        told += 1
+        return plain(target)
+
+    monkeypatch.setattr(Target, "__str__", counted)
+    costs = []
+    for many in (8, 32):
+        told = 0
+        assert len(run(shop, *current[:many], erase=True).document["targets"]) == many
+        costs.append(told)
+    assert costs[1] < 5 * costs[0], costs
+
+
+@pytest.mark.slow
 def test_more_than_a_pull_request_may_have_come_in_several(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,9 +141,9 @@ class _Retiring:
 
     def run(self) -> Retired:
         """Open what is missing."""
-        landed = [path for path in self._slots if self._has(self._landed(path))]
+        landed = dict.fromkeys(path for path in self._slots if self._has(self._landed(path)))
         waiting = {path: found for path, found in self._waiting().items() if self._has(found.tombstone)}
-        fresh = [path for path in self._slots if path not in waiting and path not in set(landed)]
+        fresh = [path for path in self._slots if path not in waiting and path not in landed]
         faults = self._faults(fresh)
         kept = self._chosen.kept
         if self._request.targets:  # whoever names no version asks for those that can be
@@ -268,8 +268,11 @@ class _Retiring:
         ]
 
     def _refused(self, faults: Mapping[str, Sequence[Fault]]) -> Iterator[RetiredTarget]:
+        by_target: dict[str, list[str]] = {}
+        for path in faults:
+            by_target.setdefault(str(self._slots[path].target), []).append(path)
         for each in self._told(faults, "refused", None):
-            mine = [path for path in faults if str(self._slots[path].target) == each.target]
+            mine = by_target[each.target]
             why = [told(fault) for path in mine for fault in faults[path]]
             yield replace(each, faults=why, instead=[way for path in mine for way in self._instead(self._slots[path])])
 
@@ -279,11 +282,10 @@ class _Retiring:
         states = (step.versions for step in lineage)
         if next(states, {}).get(slot.slot) != slot.version:
             return []
-        going = set(self._slots)
         for versions in states:
             other = versions.get(slot.slot, slot.version)
             grave = slot.target.tombstone_path(slot.slot, other)
-            if other != slot.version and grave not in going and self._head.entry(grave) is None:
+            if other != slot.version and grave not in self._slots and self._head.entry(grave) is None:
                 back = f"pointsman rollback {slot.target} --type {slot.slot} --to {short(other)}"
                 return [f"{back} --reason TEXT", f"pointsman publish --drop {slot.target}:{slot.slot}"]
         return [f"pointsman publish --drop {slot.target}:{slot.slot}"]
