@@ -128,7 +128,12 @@ def test_show_tells_who_retired_a_version_and_when(shop: Shop, tmp_path: Path) -
     (version,) = versions(shop)
     assert shown(shop, version).document["retired_by"] is None
     commit = bury(shop, version, erase=True)
-    (shop.store / "grocer" / "home" / "popularity" / f"{version}.json").unlink()
+    assert "(its bytes stay until gc takes them)" in show_command.render(shown(shop, version).value)
+    blob, taken = (shop.store / top / f"grocer/home/popularity/{version}.json" for top in ("", ".pointsman/trash/2030-01-01"))
+    taken.parent.mkdir(parents=True)
+    blob.rename(taken)
+    assert "(its bytes are in the trash)" in show_command.render(shown(shop, version).value)
+    taken.unlink()
     told = shown(shop, version)
     assert told.document["retired"]["erase"] is True
     assert (told.document["blob"], "trash" in told.document) == ("missing", False)

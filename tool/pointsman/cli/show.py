@@ -62,4 +62,8 @@ def _retired(shown: Shown) -> list[str]:
     by = shown.retired_by
     who = f" {by.at}, {short(by.commit)} by {by.by}" if by else ""
     erases = ", to be erased" if shown.retired.get("erase") else ""
-    return [f"  retired{who}{erases}: {shown.retired['reason']} (its bytes may be gone)"]
+    if shown.blob == "present":
+        where = "stay until gc takes them"
+    else:
+        where = "are in the trash" if shown.trash else "may be gone"
+    return [f"  retired{who}{erases}: {shown.retired['reason']} (its bytes {where})"]

@@ -51,7 +51,7 @@ def render(found: Verified) -> str:
     bad = f"{len(found.faults)} of them bad" if found.faults else "all as they should be"
     is_back = "would be put back" if found.dry_run else "is back"
     lines = [
-        f"{each.target} {each.type} {short(each.version)} was retired on {each.retired_at}, its bytes are gone"
+        f"{each.target} {each.type} {short(each.version)} was retired on {each.retired_at}, its bytes are gone or in the trash"
         for each in found.retired
     ]
     lines += [f"{each.target} {each.type} {short(each.version)} {is_back}: {each.uri}" for each in found.repaired]
