@@ -183,7 +183,7 @@ def test_it_tells_of_another_owner_of_gc_that_never_ran_and_of_trash_that_is_due
     other.write_text("{}")
     assert "what was taken on 2020-01-02 may be due" in said()["store trash"]
     assert list(bad(examine(shop))) == ["store owner"]
-    assert f"{other} stands there. Name it with --also" in bad(examine(shop))["store owner"]
+    assert f"{other} stands there. Name it with pointsman gc --also" in bad(examine(shop))["store owner"]
 
 
 @pytest.mark.slow

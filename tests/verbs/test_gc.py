@@ -496,6 +496,23 @@ def test_from_20_blobs_on_a_large_share_of_orphans_takes_nothing(shop: Shop) -> 
 
 
 @pytest.mark.slow
+def test_a_dry_run_of_too_large_a_share_says_that_nothing_would_go_and_the_share_it_names_is_enough(shop: Shop) -> None:
+    for number in range(18):
+        blob(shop, b"%d" % number)
+    outcome = collected(shop)
+    text = command.render(outcome.value)
+    assert (outcome.exit_code, "would take file:" in text, "--delete would take nothing." in text) == (1, False, True)
+    says = outcome.document["faults"][0]["says"]
+    assert says.endswith("If it is right: pointsman gc --delete --max-share 0.9")
+    records = shop.store / "registry/current/grocer/web/manifest.json"  # what it names is no orphan
+    records.parent.mkdir(parents=True)
+    records.write_text(" ".join(blob(shop, b"served %d" % number).stem for number in range(42)))
+    share = collected(shop, max_share=0.1).document["faults"][0]["says"].rpartition(" ")[2]
+    assert share == "0.3", "of 18 in 62: 0.29 is a little less"
+    assert collected(shop, delete=True, max_share=float(share)).document["taken"] == 18
+
+
+@pytest.mark.slow
 def test_a_share_that_is_allowed_is_taken(shop: Shop) -> None:
     for number in range(18):
         blob(shop, b"%d" % number)
@@ -1454,6 +1471,16 @@ def test_what_is_young_is_counted_and_what_was_to_go_for_good_and_stays_is_a_fau
     assert "is still there" in document["faults"][0]["says"]
     assert orphan.exists()
     assert sum(map(len, (document["orphans"], document["retired"]))) + document["live"] + 1 == document["listed"]
+
+
+@pytest.mark.slow
+def test_a_dry_run_tells_what_would_go_for_good_and_what_would_stay(shop: Shop) -> None:
+    young, old = blob(shop, b"young", age=60), blob(shop, b"old")
+    outcome = collected(shop, no_trash=(young.stem, old.stem))
+    assert (outcome.document["purged"], outcome.exit_code) == (1, 1)
+    assert [each["says"][:33] for each in outcome.document["faults"]] == [f"{young.stem[:12]} would still be there"]
+    assert collected(shop, delete=True, no_trash=(young.stem, old.stem)).document["purged"] == 1
+    assert (young.exists(), old.exists(), trash(shop)) == (True, False, [])
 
 
 @pytest.mark.slow

@@ -129,7 +129,8 @@ def test_show_tells_who_retired_a_version_and_when(shop: Shop, tmp_path: Path) -
     assert shown(shop, version).document["retired_by"] is None
     commit = bury(shop, version, erase=True)
     assert "(its bytes stay until gc takes them)" in show_command.render(shown(shop, version).value)
-    blob, taken = (shop.store / top / f"grocer/home/popularity/{version}.json" for top in ("", ".pointsman/trash/2030-01-01"))
+    tops = shop.store, shop.store / ".pointsman/trash/2030-01-01"
+    blob, taken = (top / f"grocer/home/popularity/{version}.json" for top in tops)
     taken.parent.mkdir(parents=True)
     blob.rename(taken)
     assert "(its bytes are in the trash)" in show_command.render(shown(shop, version).value)

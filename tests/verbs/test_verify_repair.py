@@ -76,7 +76,8 @@ def test_missing_bytes_are_a_loss_until_a_tombstone_that_allows_them_to_be_missi
     assert (lost.document["blobs"], early.document["blobs"]) == (2, 2)
     (gone,) = ripe.document["retired"]
     assert (gone["target"], gone["type"], gone["version"]) == ("grocer/home", "popularity", first)
-    assert f"{first[:12]} was retired on {gone['retired_at']}, its bytes are gone or in the trash" in command.render(ripe.value)
+    says = f"{first[:12]} was retired on {gone['retired_at']}, its bytes are gone or in the trash"
+    assert says in command.render(ripe.value)
     path.write_bytes(data)
     assert verified(shop, 7.1).document["retired"] == [], "its bytes are there"
     path.write_bytes(b"altered")

@@ -99,7 +99,14 @@ def render(found: Collected) -> str:
 
 
 def _did(found: Collected, each: Orphan | Retired) -> str:
-    return "would take" if found.dry_run else "left" if each.left else "took"
+    if found.dry_run:
+        return "would leave" if _is_stopped(found) else "would take"
+    return "left" if each.left else "took"
+
+
+def _is_stopped(found: Collected) -> bool:
+    """Whether so many are orphans that nothing is taken."""
+    return any(fault.rule == "max-share" for fault in found.faults or ())
 
 
 def _paragraph(found: Collected) -> Iterator[str]:
@@ -111,7 +118,8 @@ def _paragraph(found: Collected) -> Iterator[str]:
         f"({found.trash_bytes} bytes). {found.unknown} objects are not of this repository and are never touched."
     )
     if found.dry_run:
-        does = [f"move {freed(found)} bytes into the trash"] if freed(found) else []
+        does = ["take nothing"] if _is_stopped(found) else []
+        does += [f"move {freed(found)} bytes into the trash"] if freed(found) and not does else []
         does += [f"purge {found.purged} blobs from the trash"] if found.purged else []
         does += [f"put {found.restored} back"] if found.restored else []
         yield f"A dry run, nothing was changed: --delete would {' and '.join(does) or 'change nothing'}."

@@ -50,8 +50,9 @@ def render(found: Verified) -> str:
     """One line per fault, and how much was read."""
     bad = f"{len(found.faults)} of them bad" if found.faults else "all as they should be"
     is_back = "would be put back" if found.dry_run else "is back"
+    where = "its bytes are gone or in the trash"
     lines = [
-        f"{each.target} {each.type} {short(each.version)} was retired on {each.retired_at}, its bytes are gone or in the trash"
+        f"{each.target} {each.type} {short(each.version)} was retired on {each.retired_at}, {where}"
         for each in found.retired
     ]
     lines += [f"{each.target} {each.type} {short(each.version)} {is_back}: {each.uri}" for each in found.repaired]

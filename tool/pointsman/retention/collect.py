@@ -88,6 +88,10 @@ class Run(Struct):
         """Whether more than this share of the blobs are orphans: then something else is wrong than a few leftovers."""
         return self.found.known >= FEWEST and len(self.orphans) > max_share * self.found.known
 
+    def enough(self) -> float:
+        """The smallest share, to a hundredth, that allows all orphans."""
+        return next(share / 100 for share in range(101) if not self.too_many(share / 100))
+
 
 class Collector:
     """The steps of one run over one store. The first party's targets are collected; the records of all count."""
@@ -121,7 +125,7 @@ class Collector:
             run.found.trash = Blobs.of_those(each for each in run.found.trash if _key(each) not in needed)
         self._spare(run, run.found.orphans, run.found.retired, views)
         if not self.orders.delete:
-            run.purged = Blobs.of_those(self._due(run, views))
+            run.purged = Blobs.of_those(chain(self._due(run, views), self._would_go(run)))
             return run
         if not run.too_many(self.orders.max_share):
             self._take_all(run)
@@ -281,6 +285,12 @@ class Collector:
         """Many moves at once, after the first alone: a store that refuses deletes keeps one copy and not eight."""
         yield from map(move, items[:1])
         yield from ask_all(move, items[1:], at_once=self.store.at_once)
+
+    def _would_go(self, run: Run) -> Iterator[Stored]:
+        """What is in its place and would go for good."""
+        if not run.too_many(self.orders.max_share):
+            for each in chain(run.orphans.of(self.orders.no_trash), run.retired.of(self.orders.no_trash)):
+                yield Stored(place_in_trash(each.key, self.now), each.size, self.now)
 
     def _due(self, run: Run, views: Sequence[View]) -> Iterator[Stored]:
         return (each for each in run.found.trash if self._is_due(each) and not _may_come_back(each, views))

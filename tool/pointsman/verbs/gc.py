@@ -282,13 +282,18 @@ def _summary(run: Run, at: str) -> Summary:
 
 
 def _left(store: Store, run: Run, request: Request, no_trash: Mapping[str, str]) -> Iterator[Broken]:
-    """What was to go for good and is still there: whoever erases must not take silence for done."""
+    """What was to go for good and is still there: whoever erases must not take silence for done.
+
+    Of a dry run: what would be.
+    """
     trash = run.in_trash(no_trash)
+    there = "is still there" if request.delete else "would still be there"
+    goes = set() if request.delete else {place[1] for blob in run.purged if (place := read_place(blob.key)) is not None}
     why = {key[-69:-5]: says for key, says in run.spared.items()}
     other = f"its blob is younger than --grace {request.grace}, its target has no record, or the run took nothing"
-    for version, key in sorted(no_trash.items() if request.delete else ()):
-        if version in trash or store.size(key) is not None:
-            yield Broken(store.url, "no-trash", f"{short(version)} is still there: {why.get(version, other)}")
+    for version, key in sorted(no_trash.items()):
+        if version in trash or (key not in goes and store.size(key) is not None):
+            yield Broken(store.url, "no-trash", f"{short(version)} {there}: {why.get(version, other)}")
 
 
 def _outcome(
@@ -301,7 +306,8 @@ def _outcome(
         says = (
             f"{len(run.orphans)} of {run.found.known} blobs are orphans, more than a share of {request.max_share:g}: "
             f"look whether this is the right repository, and whether records are missing on main. "
-            f"The first: {', '.join(blob.key for blob in islice(run.orphans, _SHOWN))}. If it is right: --max-share"
+            f"The first: {', '.join(blob.key for blob in islice(run.orphans, _SHOWN))}. "
+            f"If it is right: pointsman gc --delete --max-share {run.enough():g}"
         )
         faults.append(Broken(store.url, "max-share", says))
     faults += _left(store, run, request, no_trash)

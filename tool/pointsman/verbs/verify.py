@@ -66,7 +66,9 @@ class Verified(Struct, frozen=True):
     blobs: Annotated[Count, "how many were read or should have been; not those that are `retired`"]
     bytes: Annotated[Count, "of all that were read"]
     faults: Sequence[ToldFault]
-    retired: Annotated[Sequence[GoneVersion], "whose bytes are gone or in the trash, as their tombstones allow: no fault"] = ()
+    retired: Annotated[
+        Sequence[GoneVersion], "whose bytes are gone or in the trash, as their tombstones allow: no fault"
+    ] = ()
     repaired: Annotated[Sequence[RepairedVersion], "what --repair-from put back, or would put back"] = ()
     dry_run: Annotated[bool, "nothing was put back"] = False
 
