@@ -82,8 +82,7 @@ def choose(workspace: Workspace, head: Snapshot, request: Request) -> Chosen:
 
 def _holding(workspace: Workspace, head: Snapshot, request: Request) -> Chosen:
     ids = find.read_ids(find.Request(files=(request.holding,)))
-    words = set(re.findall(r"[^\s,;:'\"()]+", request.reason))
-    if words.intersection(ids) or request.reason in ids:
+    if any(_has_word(request.reason, each) for each in ids):
         raise Problem("--reason has an id of the file in it, and would stand in git for ever: say it without")
     found = find.look(workspace, head, ids)
     chosen = Chosen(unread=found.unread)
@@ -96,6 +95,11 @@ def _holding(workspace: Workspace, head: Snapshot, request: Request) -> Chosen:
             chosen.elsewhere.append(each)
     chosen.slots = sorted(slots)
     return chosen
+
+
+def _has_word(text: str, word: str) -> bool:
+    """Whether a word, of any characters, stands in a text and is not a part of a longer one."""
+    return word in text and re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) is not None
 
 
 def _old(workspace: Workspace, head: Snapshot, request: Request) -> Chosen:
