@@ -34,6 +34,7 @@ def require_sole_owner(store: Store, repos: Collection[Repository]) -> None:
     for key in store.keys(OWNERS, 1):
         if key.removeprefix(OWNERS) not in known:
             raise Problem(
-                f"another repository keeps its blobs in this store: {store.url}/{key} stands there. Name it "
-                "with pointsman gc --also REPO, so that what it records counts, too; if it is gone for good, delete that file"
+                f"another repository keeps its blobs in this store: {store.url}/{key} stands there. Name it with "
+                "pointsman gc --also REPO, so that what it records counts, too; if it is gone for good, delete "
+                "that file"
             )
