@@ -260,6 +260,15 @@ def test_the_pages_work_in_a_browser_on_every_screen(browser: Browser, kept: Kep
     view.get_by_text("copied").wait_for()
     copied = view.evaluate("navigator.clipboard.readText()")
     assert copied == commands(tmp_path / "out" / PAGE)[0]
+    view.set_viewport_size({"width": 390, "height": 800})
+    cells = view.locator(".time tbody td:visible").all_inner_texts()
+    assert [text for text in cells if not text.strip()] == []  # no label of nothing
+    view.goto((tmp_path / "out/index.html").as_uri())
+    view.get_by_label("Find").fill("home")
+    assert view.locator("#every tbody tr:visible").count() == 1
+    box = view.locator("#every tbody tr:visible td").last.bounding_box()
+    assert box is not None
+    assert box["width"] > 300  # what to know has a line of its own
     context.close()
     without = browser.new_context(offline=True, java_script_enabled=False)
     view = without.new_page()

@@ -361,6 +361,8 @@ def test_a_hold_that_ended_is_gone_from_the_page_though_nothing_else_happened(
     town = twice()
     until = rfc3339(town.now + 10 * MINUTE)
     town.do(hold.change_hold, hold.Request(str(GROCER), until=until, reason="a feed is broken", now=True))
+    town.build(town.out)
+    assert f"hold until {until}, straight to main" in (town.out / f"targets/{GROCER}.html").read_text()
     for later, held in ((0, True), (10 * MINUTE - 1, True), (1, False), (-1, True)):
         town.now += later
         town.build(town.out)

@@ -55,7 +55,7 @@ def _moment(
 
 
 def _what(event: Event) -> Iterator[str]:
-    yield f"{event.kind}{', straight to main' if event.now else ''}{f' until {event.until}' if event.until else ''}"
+    yield f"{event.kind}{f' until {event.until}' if event.until else ''}{', straight to main' if event.now else ''}"
     for slot, (old, new) in event.changes.items():
         yield f"{slot} {short(old or 'nothing')} → {short(new or 'nothing')}"
 
