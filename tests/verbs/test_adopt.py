@@ -27,6 +27,7 @@ from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.shipping.records import Recording
+from pointsman.state.documents import Tombstone
 from pointsman.verbs import adopt, audit
 from pointsman.workspace import Workspace
 
@@ -131,6 +132,26 @@ def test_serving_has_the_same_recommendations_before_and_after(shop: Old) -> Non
     assert again.exit_code == 0
     assert {each["blob"] for each in again.document["artifacts"]} == {"present"}
     assert shop.everything() == state
+
+
+@pytest.mark.slow
+def test_a_version_that_was_retired_is_not_taken_over_again(shop: Old) -> None:
+    for day in (1, 2):
+        shop.pipelines.publish(*staged("grocer/home", day))
+    shop.adopt()
+    shop.merge()
+    shop.pull()
+    current = shop.manifest.decode()
+    records = sorted((shop.desk / "registry/grocer/home").rglob("*.json"))
+    old = next(record for record in records if record.stem not in current)
+    stone = Tombstone("grocer", "home", old.parent.name, old.stem, "it is not needed")
+    (shop.desk / stone.path).write_bytes(stone.render())
+    shop.push("retire it")
+    blob = shop.store / "grocer/home" / old.parent.name / old.name
+    blob.unlink()
+    refused = shop.adopt()
+    assert "was retired" in json.dumps(refused.document)
+    assert (refused.exit_code, blob.exists()) == (5, False)
 
 
 def test_nothing_is_stored_where_no_pull_request_can_be_opened(tmp_path: Path) -> None:
