@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shlex
 from pathlib import Path
@@ -13,10 +14,12 @@ import browsing
 import pytest
 from playwright.sync_api import Browser
 from shop import GROCER, Kept, Shop, git, popularity
+from town import Town
 
 from pointsman.cli.main import main
 from pointsman.errors import Problem
 from pointsman.report.html import web
+from pointsman.state.names import Target
 from pointsman.verbs import site
 from pointsman.workspace import Workspace
 
@@ -230,6 +233,22 @@ def test_nothing_from_outside_is_obeyed(kept: Kept, tmp_path: Path) -> None:
         policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
         assert policy is not None
         assert "unsafe" not in policy[1]
+
+
+@pytest.mark.slow
+def test_a_name_on_main_that_is_no_text_is_told_and_stops_no_run(tmp_path: Path) -> None:
+    town = Town(tmp_path)
+    town.ship(Target("grocer", "home"))
+    town.sync()
+    odd = os.fsencode(town.shop.desk) + b"/manifests/grocer/h\xff\x1b/current.json"
+    git(town.shop.desk, "pull", "-q", "origin", "main")
+    os.makedirs(os.path.dirname(odd))
+    Path(os.fsdecode(odd)).write_bytes(b"{}")
+    town.shop.push("an odd name")
+    for _ in range(2):
+        town.build(town.out)
+        assert r"manifests/grocer/h\udcff\u001b/current.json" in (town.out / "audit.html").read_text()
+    assert town.build(town.out).written == 1, "the overview alone"
 
 
 @pytest.mark.slow

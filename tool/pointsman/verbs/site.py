@@ -12,10 +12,10 @@ from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from msgspec import Struct, ValidationError, convert
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from pointsman import __version__
-from pointsman.errors import Fault, Problem
+from pointsman.errors import Fault, Problem, one_line
 from pointsman.forge.links import called, pages_of
 from pointsman.gate.gate import Gate, Verdict
 from pointsman.history.events import Event, EventReader, events
@@ -286,7 +286,8 @@ def _judged(
         wanted = {each.oid for each in judged}
         for commit in some:
             if commit.oid in wanted:
-                faults += _faults(gate, commit, gate.judge_commit(main, commit, signatures.missing(commit.oid)))
+                verdict = gate.judge_commit(main, commit, signatures.missing(commit.oid))
+                faults += map(_as_text, _faults(gate, commit, verdict))
             if reader is not None and (changes := _told(commit, "manifest", "hold")):
                 found += reader.of(replace(commit, changes=changes), gate.past.message(commit))
         commits += len(judged)
@@ -305,6 +306,12 @@ def _faults(gate: Gate, commit: Commit, verdict: Verdict) -> Iterator[LandedFaul
             path = said.target.manifest_path
             if (rule, path) not in told:
                 yield landed(Fault(path, rule, "a guardrail, judged before the merge"), commit, reason)
+
+
+def _as_text(fault: LandedFault) -> LandedFault:
+    """The same as the next run can read it: a name in git may be no text."""
+    told = {name: each for name, each in asdict(fault).items() if isinstance(each, str)}
+    return replace(fault, **{name: one_line(each) for name, each in told.items()})
 
 
 def _is_past(repo: Repository, commit: Commit, since: Oid) -> bool:
