@@ -18,6 +18,9 @@ from attacks.states import Ground
 from seaweed import Server
 
 UNIT = Path(__file__).parent / "unit"
+# Tests write small files by the hundred thousand, and git makes each durable: on a disk half of the kernel's time.
+MEMORY = "/dev/shm"  # noqa: S108 - pytest makes a directory of its own there
+ROOM = 4 << 30  # bytes; a whole run leaves half a gigabyte
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SEED = int(os.environ.get("POINTSMAN_SEED") or random.SystemRandom().randrange(2**32))
 os.environ["POINTSMAN_SEED"] = str(SEED)  # the workers have the same, and the one that is printed
@@ -42,6 +45,18 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(SEED)  # before hypothesis reads it
+    if _has_room(MEMORY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)  # the parent of `tmp_path`, for pytest
+
+
+def _has_room(directory: str) -> bool:
+    """Whether a directory in memory holds what tests write, and may run the programs among it."""
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return False
+    noexec = getattr(os, "ST_NOEXEC", 0)
+    return found.f_bavail * found.f_frsize >= ROOM and not found.f_flag & noexec and os.access(directory, os.W_OK)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,6 +87,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"seed: {SEED} (again with POINTSMAN_SEED={SEED})",
         f"order: {'mixed by the seed' if SHUFFLED else 'as written'} (POINTSMAN_SHUFFLE=1 mixes it)",
         f"rounds of each race: {ROUNDS} (set POINTSMAN_ROUNDS)",
+        f"files of tests: below {os.environ.get('PYTEST_DEBUG_TEMPROOT', 'the usual place')} (PYTEST_DEBUG_TEMPROOT)",
         "skips are failures (REQUIRE_ALL=1)" if REQUIRE_ALL else "skips are allowed (REQUIRE_ALL=1 forbids them)",
     ]
 
