@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -86,3 +87,10 @@ def test_what_is_made_ahead_comes_whole_in_its_order_and_ends_with_its_reader() 
     assert said("found = ahead(iter(range(10**9)), 3); return [next(found) for _ in range(5)]").startswith(
         "[[0, 1, 2, 3, 4]"
     )
+
+
+def test_a_process_whose_parent_was_killed_ends_and_holds_nothing_any_more() -> None:
+    body = "if number == 0: os.kill(os.getpid(), signal.SIGKILL)\n    return 'x' * 10_000_000"
+    command = [sys.executable, "-c", _PROGRAM.format(body=body)]
+    ended = subprocess.run(command, capture_output=True, check=False, timeout=60)  # until nobody has its output open
+    assert ended.returncode == -signal.SIGKILL
