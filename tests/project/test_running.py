@@ -120,7 +120,8 @@ class Origin(ForgeServer):
 
 
 READ_ONLY = """
-mount --bind "$1" "$1" && mount --bind "$2" "$2" && mount -o remount,bind,ro / && shift 2 || exit 99
+for each in "$1" "$2" "$3"; do mount --bind "$each" "$each" || exit 99; done
+mount -o remount,bind,ro / && mount -o remount,bind,ro,nosuid,nodev "$1" && shift 3 || exit 99
 touch "$HOME/../there" 2>/dev/null && exit 98
 exec "$@"
 """
@@ -146,7 +147,7 @@ def test_it_runs_where_only_tmp_can_be_written_and_starts_no_shell(tmp_path: Pat
             log = place / "started"
             traced = [strace, "-f", "-qq", "-e", "trace=execve", "-o", str(log)]
             command = [*traced, sys.executable, "-m", "pointsman", *words]
-            read_only = [*mounts, "sh", "-euc", READ_ONLY, "sh", str(place), str(shop.store), *command]
+            read_only = [*mounts, "sh", "-euc", READ_ONLY, "sh", *map(str, (tmp_path, place, shop.store)), *command]
             ran = subprocess.run(read_only, env=environment, capture_output=True, text=True, check=False, cwd=place)
             assert ran.returncode == 0, (words, ran)
             said += log.read_text()
