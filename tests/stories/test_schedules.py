@@ -235,5 +235,6 @@ def test_without_one_of_its_safeguards_some_schedule_ends_wrong(
     world: dict[str, Any],
 ) -> None:
     mutate(monkeypatch)
-    found = search(lines(word), 2, monkeypatch, kind=kind, runs=ENOUGH, **world)
+    # The same dice every time: they find the rarest in a quarter of the runs that the order of decisions needs.
+    found = search(lines(word), 2, monkeypatch, kind=kind, runs=ENOUGH, dice=random.Random(1), **world)
     assert found.wrong == "serving settled on an older manifest"
