@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from bench import collecting, crowd, group, history, levers, people, scale, waiting, watching
+from bench import collecting, crowd, group, history, levers, paging, people, scale, waiting, watching
 from bench.measure import Figure, Job, beyond, interleave, pairwise, table
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ SMALL, LARGE = 1, 1_000  # targets
 TOGETHER = 100  # targets of one publish
 _ON_THEIR_OWN = (
     "an idle watch",
+    "pages of all targets",
     "what waits in a ring",
     "what gc costs",
     "a night of many pipelines",
@@ -273,6 +274,9 @@ class Bench:
     def idle(self) -> list[Figure]:
         return watching.idle(self.root, 500 if self.quick else 5_000)
 
+    def paging(self) -> list[Figure]:
+        return paging.sites(_pointsman(), self.root, 500 if self.quick else 5_000, 3)
+
     def waiting(self) -> list[Figure]:
         return waiting.waiting(_pointsman(), self.root, 500 if self.quick else 5_000, 3)
 
@@ -462,6 +466,7 @@ def _main() -> int:
             ("the store", bench.verify),
             ("what gc costs", partial(bench.collect, asked.blobs)),
             ("an idle watch", bench.idle),
+            ("pages of all targets", bench.paging),
             ("what waits in a ring", bench.waiting),
             ("one small publish", bench.one_small),
             ("a night of many pipelines", bench.crowd),

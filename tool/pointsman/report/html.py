@@ -12,7 +12,7 @@ from pointsman.patterns import pattern
 from pointsman.report.words import shown
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
     from markupsafe import Markup
 
 _URL = pattern(r"(https?://[^\s<>\"'`\\]*[^\s<>\"'`\\.,;:!?)\]])")
@@ -24,6 +24,12 @@ _TEMPLATES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "templates
 @functools.cache
 def template(name: str) -> Template:
     """A template of such a page, which `templates/page.html` is the frame of. Whatever is put in is text."""
+    return _environment().get_template(name)
+
+
+@functools.cache
+def _environment() -> Environment:
+    """One for all templates: what they have in common is compiled once."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -37,7 +43,7 @@ def template(name: str) -> Template:
     )
     environment.filters |= {"shown": shown, "web": web, "linked": linked, "commit": commit}
     environment.globals["part"] = part
-    return environment.get_template(name)
+    return environment
 
 
 @functools.cache
