@@ -85,7 +85,8 @@ def _made(workspace: Workspace, files: SiteFiles, directory: str) -> Site:
     if before is None:  # what is judged anew may say something else of any commit
         newer = None
     left, known, among = _known(workspace, files, place, head, newer)
-    repo.git.close()  # each process reads objects through a git of its own
+    if newer is None:
+        repo.git.close()  # each process reads objects through a git of its own
     (judged, told), found = both(
         partial(_judged, workspace, head, before, newer),
         partial(look_again, workspace, main, pulls, known, among),
@@ -203,7 +204,8 @@ def _write(
             if part == 0:
                 workspace.progress.counted("pages written", min(count + parts, len(stale)), len(stale))
 
-    repo.git.close()  # each process reads objects through a git of its own
+    if parts > 1:
+        repo.git.close()  # as above
     in_processes(write, parts)
     for page in stale:
         files.made(page.path, page.made_from)
