@@ -301,14 +301,26 @@ def test_a_file_system_without_locks_is_named_with_what_helps(
         store.create("t/s/1.json", b"one")
 
 
-def test_a_long_listing_is_read_ahead_and_says_the_same(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("shape", ["{0}", "a/{0}", "a/b/c/d/e/{0}", "s{0}/t", "a/s{0}/b{0}", "a/{1}/b/{0}", "{1}/{0}"])
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 40, 200])
+def test_the_parts_of_a_listing_are_the_listing(
+    store: FileStore, shape: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_moves, "_PAGE", 3)
+    for number in range(count):
+        (store.root / shape.format(number, number % 3)).parent.mkdir(parents=True, exist_ok=True)
+        (store.root / shape.format(number, number % 3)).write_bytes(b"x" * number)
+    parts = [[each for page in part() for each in page.objects()] for part in store.parts()]
+    assert [each for part in parts for each in part] == list(listed(store))
+    assert len(parts) <= 64
+    assert len(parts) >= min(count // 3, 16), "there is nothing for a second process to do"
+
+
+def test_a_part_that_cannot_be_listed_is_told_as_the_listing_is(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(40):
         store.create(f"t/s{number % 4}/{number}.json", b"x" * number)
-    plain = list(listed(store))
-    monkeypatch.setattr(file_moves, "_PAGE", 3)
-    monkeypatch.setattr(file_moves, "_FEW", 1)
-    assert list(listed(store)) == plain
-    assert [each.key for each in plain] == sorted(each.key for each in plain)
     look = file_moves._look
 
     def broken(root: str, directory: str, names: list[str], page: Page) -> None:
@@ -319,3 +331,5 @@ def test_a_long_listing_is_read_ahead_and_says_the_same(store: FileStore, monkey
     monkeypatch.setattr(file_moves, "_look", broken)
     with pytest.raises(Unreachable, match=r"cannot list file://.* Input/output error"):
         list(listed(store))
+    with pytest.raises(Unreachable, match=r"cannot list file://.* Input/output error"):
+        [list(part()) for part in store.parts()]

@@ -12,7 +12,7 @@ _PROGRAM = """
 import os, signal, sys, time
 from pointsman.errors import Fault, Problem, Refused, Unreachable
 from pointsman.files import NoPlainFile, TooLong
-from pointsman.store.processes import ahead, both, in_processes
+from pointsman.store.processes import both, in_processes, shared
 
 def work(number):
     {body}
@@ -77,16 +77,28 @@ def test_of_two_at_once_each_gives_its_own_and_what_goes_wrong_in_either_is_told
         assert said(f"both(lambda: 1 / 0, lambda: 1, at_once={at_once})").startswith("ZeroDivisionError")
 
 
-def test_what_is_made_ahead_comes_whole_in_its_order_and_ends_with_its_reader() -> None:
-    assert said("return list(ahead(iter(range(5000)), 3)) == list(range(5000))") == "[True, True, True]"
-    assert said("return [list(ahead(iter(range(n)), 3)) for n in (0, 3, 4)]").startswith(
-        "[[[], [0, 1, 2], [0, 1, 2, 3]]"
-    )
-    broken = "made = (1 // (7 - n) for n in range(9)); return list(ahead(made, 3))"
-    assert said(broken) == "ZeroDivisionError integer division or modulo by zero"
-    assert said("found = ahead(iter(range(10**9)), 3); return [next(found) for _ in range(5)]").startswith(
-        "[[0, 1, 2, 3, 4]"
-    )
+def test_of_what_is_shared_each_is_done_once_and_comes_in_its_place() -> None:
+    for count in (0, 1, 2, 64, 256):
+        asked = f"shared(lambda n: n, lambda: lambda n: n, {count}) == list(range({count}))"
+        assert said(f"return {asked}") == "[True, True, True]"
+
+
+def test_whoever_has_much_to_do_leaves_the_rest_to_the_others() -> None:
+    """The first one ends only when the last one is done."""
+    if len(os.sched_getaffinity(0)) > 1:
+        one = "first, last = os.pipe()\n    def one(n): return n or os.read(first, 1)"
+        last = "def other(n): return os.write(last, b'x') if n == 63 else one(n)"
+        asked = "return shared(other, lambda: other, 64) == [b'x', *range(1, 63), 1]"
+        assert said(f"{one}\n    {last}\n    {asked}") == "[True, True, True]"
+
+
+def test_what_goes_wrong_with_what_is_shared_ends_all() -> None:
+    assert said("return shared(lambda n: 1 / 0, lambda: lambda n: time.sleep(600), 8)").startswith("ZeroDivisionError")
+    if len(os.sched_getaffinity(0)) > 1:
+        waits = "first, last = os.pipe()\n    mine = lambda n: os.read(first, 1)"
+        fails = "theirs = lambda n: os.write(last, b'12345678') // 0"
+        asked = "return shared(mine, lambda: theirs, 8)"
+        assert said(f"{waits}\n    {fails}\n    {asked}").startswith("ZeroDivisionError")
 
 
 def test_a_process_whose_parent_was_killed_ends_and_holds_nothing_any_more() -> None:

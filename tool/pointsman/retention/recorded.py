@@ -51,6 +51,10 @@ class Recorded:
         self._passed = ""  # before this, files are forgotten
         self._aside: tuple[str, frozenset[str]] = ("", frozenset())
 
+    def again(self) -> Recorded:
+        """One for the same commit that was not asked yet."""
+        return Recorded(self._repo, self._main)
+
     def ask(self, key: str) -> State:
         """What main has of the version of one blob."""
         return self.states([key]).get(key, LIVE)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from msgspec import Struct, field
 
 from pointsman.patterns import pattern
-from pointsman.progress import Progress
+from pointsman.progress import SILENCE, Progress
 from pointsman.retention.recorded import LIVE, Recorded, State
 from pointsman.retention.stored import Blobs
 from pointsman.retention.trash import read_place, slot_of
 from pointsman.state.names import NAME, VERSION
 from pointsman.store.base import Listed, Page, Store
+from pointsman.store.processes import shared
 
 _OURS = ".pointsman/"
 # What recsys-pipelines writes beside the blobs: a record keeps its version, a pointer is read with those of serving.
 _PIPELINES = pattern(rf"registry/(?:records/{NAME}/{NAME}/{NAME}/({VERSION})\.json|current/.*)", re.DOTALL)
 _HEX = b"0123456789abcdef"
 _FIXED = ((0, "/"), (65, "."), (66, "j"), (67, "s"), (68, "o"), (69, "n"))  # of those characters
+_COUNTS = ("listed", "known", "live", "live_bytes", "young", "unknown", "of_unknown_targets")
+_MANY = 8192  # objects, from which on several processes look at the rest
 _NAME = 70  # characters of a blob's key after its directory
 
 
@@ -41,35 +44,72 @@ class Survey(Struct):
     has_tombstones: bool = False  # whether the first repository retired anything, ever
 
 
+class _Part(Struct):
+    """What is in a part of a store. Nobody may know yet which targets have a record."""
+
+    found: Survey = field(default_factory=Survey)
+    waiting: dict[str, Blobs] = field(default_factory=dict)  # target → orphans
+    known: dict[str, int] = field(default_factory=dict)  # target → blobs
+
+    def add(self, other: _Part) -> None:
+        """Add what is in another part, which comes later in the order of keys."""
+        for name in _COUNTS:
+            setattr(self.found, name, getattr(self.found, name) + getattr(other.found, name))
+        self.found.retired.extend(other.found.retired)
+        self.found.trash.extend(other.found.trash)
+        self.found.pipelines |= other.found.pipelines
+        for target, blobs in other.waiting.items():
+            self.waiting.setdefault(target, Blobs()).extend(blobs)
+        for target, count in other.known.items():
+            self.known[target] = self.known.get(target, 0) + count
+
+
 def survey(
     store: Store, recorded: Sequence[Recorded], targets: Iterable[str], oldest: float, progress: Progress
 ) -> Survey:
     """List a store once. `recorded`: of each repository that counts. `targets`: those that may have a record.
 
-    Blobs that were written after `oldest`, seconds since 1970, are left alone.
+    Blobs that were written after `oldest`, seconds since 1970, are left alone. Many are shared by several processes.
     """
-    surveyor = _Surveyor(recorded, frozenset(targets), oldest)
-    count = 0
-    for page in store.objects(""):
-        progress.counted("objects listed", count, None)
-        count += len(page.keys)
-        surveyor.add(page)
-    return surveyor.end()
+    parts, may_have, whole, done = store.parts(), frozenset(targets), _Part(), 0
+    surveyor = _Surveyor(recorded, may_have, oldest, progress)
+    while done < len(parts) and surveyor.count < _MANY:
+        whole.add(surveyor.part(parts[done]()))
+        done += 1
+    rest = parts[done:]
+
+    def others() -> Callable[[int], _Part]:
+        another = _Surveyor([every.again() for every in recorded], may_have, oldest, SILENCE)
+        return lambda number: another.part(rest[number]())
+
+    for part in shared(lambda number: surveyor.part(rest[number]()), others, len(rest)):
+        whole.add(part)
+    return _end(whole, recorded)
 
 
 class _Surveyor:
-    def __init__(self, recorded: Sequence[Recorded], may_have: frozenset[str], oldest: float) -> None:
-        self._found = Survey()
+    def __init__(
+        self, recorded: Sequence[Recorded], may_have: frozenset[str], oldest: float, progress: Progress
+    ) -> None:
+        self.count = 0  # objects
+        self._part = _Part()
         self._recorded = recorded
         self._may_have = may_have
         self._oldest = oldest
-        self._waiting: dict[str, Blobs] = {}  # target → orphans, while nobody knows yet whether it has a record
-        self._known: dict[str, int] = {}
+        self._progress = progress
         self._directory, self._target = "", ""  # the last one; "" is the target of one in which no blob can be
         self._in_trash = False  # whether the last one is in the trash, and a blob can be in it
 
-    def add(self, page: Page) -> None:
-        """Count what a page has."""
+    def part(self, pages: Iterator[Page]) -> _Part:
+        """Look at every page of a part."""
+        self._part = _Part()
+        for page in pages:
+            self._progress.counted("objects listed", self.count, None)
+            self.count += len(page.keys)
+            self._add(page)
+        return self._part
+
+    def _add(self, page: Page) -> None:
         for directory, run, are_blobs in _runs(page):
             if directory != self._directory:
                 some = f"{directory}/{'0' * 64}.json"
@@ -84,10 +124,10 @@ class _Surveyor:
                 if can_be and each.size is not None and _are_blobs([each.key], directory):
                     self._add_blobs(Page([each.key], [each.size], [each.written]))
                 else:
-                    _no_blob(self._found, each)
+                    _no_blob(self._part.found, each)
 
     def _add_blobs(self, run: Page) -> None:
-        found, count = self._found, len(run.keys)
+        found, count = self._part.found, len(run.keys)
         if self._in_trash:
             for each in run.objects():
                 found.trash.add(each.key, each.size or 0, each.written)
@@ -97,7 +137,7 @@ class _Surveyor:
             found.unknown += count
             found.of_unknown_targets += count
             return
-        self._known[self._target] = self._known.get(self._target, 0) + count
+        self._part.known[self._target] = self._part.known.get(self._target, 0) + count
         found.live += count
         found.live_bytes += sum(filter(None, run.sizes))
         states = self._recorded[0].states(run.keys)
@@ -119,36 +159,37 @@ class _Surveyor:
         """Where a recorded blob belongs that was counted as live, and that the first repository retired or has not."""
         if written > self._oldest or any(state.record and not state.tombstone for state in states):
             return
-        self._found.live -= 1
-        self._found.live_bytes -= size
-        self._found.retired.add(key, size, written)
+        self._part.found.live -= 1
+        self._part.found.live_bytes -= size
+        self._part.found.retired.add(key, size, written)
 
     def _add_orphans(self, run: Page, places: Sequence[int]) -> None:
         """Blobs of a run that were counted as live, and that nobody records."""
         old = [place for place in places if run.written[place] <= self._oldest]
-        self._found.live -= len(places)
-        self._found.live_bytes -= sum(run.sizes[place] or 0 for place in places)
-        self._found.young += len(places) - len(old)
+        self._part.found.live -= len(places)
+        self._part.found.live_bytes -= sum(run.sizes[place] or 0 for place in places)
+        self._part.found.young += len(places) - len(old)
         if old:
             keys, sizes = [run.keys[place] for place in old], [run.sizes[place] or 0 for place in old]
             written = [run.written[place] for place in old]
-            self._waiting.setdefault(self._target, Blobs()).add_all(keys, sizes, written)
+            self._part.waiting.setdefault(self._target, Blobs()).add_all(keys, sizes, written)
 
-    def end(self) -> Survey:
-        """Only the targets of the first repository are its own to collect, and only those that have a record."""
-        for every in self._recorded:
-            every.finish()
-        found, targets = self._found, self._recorded[0].targets
-        found.has_tombstones = self._recorded[0].has_tombstones
-        for target, count in self._known.items():
-            orphans = self._waiting.pop(target, Blobs())
-            if target in targets:
-                found.known += count
-                found.orphans.extend(orphans)
-            else:
-                found.unknown += len(orphans)
-                found.of_unknown_targets += len(orphans)
-        return found
+
+def _end(whole: _Part, recorded: Sequence[Recorded]) -> Survey:
+    """Only the targets of the first repository are its own to collect, and only those that have a record."""
+    for every in recorded:
+        every.finish()
+    found, targets = whole.found, recorded[0].targets
+    found.has_tombstones = recorded[0].has_tombstones
+    for target, count in whole.known.items():
+        orphans = whole.waiting.pop(target, Blobs())
+        if target in targets:
+            found.known += count
+            found.orphans.extend(orphans)
+        else:
+            found.unknown += len(orphans)
+            found.of_unknown_targets += len(orphans)
+    return found
 
 
 def _are_blobs(keys: Sequence[str], directory: str) -> bool:

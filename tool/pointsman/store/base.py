@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, NamedTuple, Protocol
 
@@ -115,6 +115,9 @@ class Store(Protocol):
 
         What is directly in one directory comes in the order of its bytes.
         """
+
+    def parts(self) -> Sequence[Callable[[], Iterator[Page]]]:
+        """The pages of every object in a few parts, which several processes may list: each key is in one part."""
 
     def folders(self, prefix: str) -> list[str]:
         """The names of the directories directly in the directory `prefix`, sorted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from pointsman.errors import Unreachable
@@ -31,6 +31,10 @@ class Moves(Requests):
                 [meta["size"] for meta in page],
                 [meta["last_modified"].timestamp() for meta in page],
             )
+
+    def parts(self) -> Sequence[Callable[[], Iterator[Page]]]:
+        """Every object, in one part: the client does not survive a fork."""
+        return [lambda: self.objects("")]
 
     def folders(self, prefix: str) -> list[str]:
         """The names of the directories directly in the directory `prefix`, sorted."""

@@ -7,7 +7,8 @@ import errno
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -15,12 +16,12 @@ from pointsman.durable import sync_directory
 from pointsman.files import NoPlainFile
 from pointsman.store.base import Page
 from pointsman.store.own import make_like_parent
-from pointsman.store.processes import ahead
 
 _TRIES = 8
 _TOGETHER = 256  # files that are looked at together: what the kernel says of many more leaves the processor's cache
 _PAGE = 1024  # files of a page, or a few more: small directories come together
-_FEW = 8  # pages; of more, the rest is read by a process of its own
+_ENOUGH = 16  # parts of a listing, so that small ones make up for large ones
+_MOST = 64  # parts
 _TRASH = ".pointsman/trash/"
 _GONE = (FileNotFoundError, NotADirectoryError)
 
@@ -41,7 +42,18 @@ class FileMoves(ABC):
     def objects(self, prefix: str) -> Iterator[Page]:
         """Every file below the directory `prefix` ("": all), in the order of the bytes of their keys."""
         with self._trouble("list", prefix):
-            yield from ahead(_pages(self.root, prefix), _FEW)
+            yield from _pages(self.root, _files(os.fspath(self.root), prefix))
+
+    def parts(self) -> Sequence[Callable[[], Iterator[Page]]]:
+        """Every file in parts: what is in the root now, or in its directories, their directories, their files."""
+        with self._trouble("list", ""):
+            parts = _parts(os.fspath(self.root))
+        share = -(-len(parts) // _MOST)
+        return [partial(self._listed, parts[start : start + share]) for start in range(0, len(parts), share or 1)]
+
+    def _listed(self, parts: Sequence[tuple[str, str]]) -> Iterator[Page]:
+        with self._trouble("list", ""):
+            yield from _pages(self.root, _files_of(os.fspath(self.root), parts))
 
     def folders(self, prefix: str) -> list[str]:
         """The names of the directories directly in the directory `prefix`, sorted."""
@@ -67,13 +79,13 @@ class FileMoves(ABC):
         """Turn an OSError into a Problem."""
 
 
-def _pages(root: Path, prefix: str) -> Iterator[Page]:
-    """Every file below the directory `prefix`, in the order of the bytes of their keys. Raises OSError.
+def _pages(root: Path, files: Iterator[tuple[str, list[str]]]) -> Iterator[Page]:
+    """Files, given as directories and names in them. Raises OSError.
 
     No link is followed: what it leads to is somebody else's.
     """
     page = Page([], [], [])
-    for directory, names in _files(os.fspath(root), prefix):
+    for directory, names in files:
         for start in range(0, len(names), _TOGETHER):
             _look(os.fspath(root), directory, names[start : start + _TOGETHER], page)
             if len(page.keys) >= _PAGE:
@@ -84,20 +96,55 @@ def _pages(root: Path, prefix: str) -> Iterator[Page]:
 
 
 def _files(root: str, directory: str) -> Iterator[tuple[str, list[str]]]:
-    """Directories, and names of files that follow each other in them."""
+    """Every file below a directory, in the order of the bytes of their keys: directories, and names in them."""
+    for place, names in _opened(root, directory):
+        if names:
+            yield place, names
+        else:
+            yield from _files(root, place)
+
+
+def _opened(root: str, directory: str) -> Iterator[tuple[str, list[str]]]:
+    """What is in a directory, in the order of keys: names of files that follow each other, and directories without."""
     names = _names(f"{root}/{directory}")
-    if "/" not in "".join(names):
+    start = len(names) if "/" not in "".join(names) else 0
+    if start:
         yield directory, names
-        return
-    start = 0
-    for place, name in enumerate(names):
-        if name[-1] == "/":
+    for place in range(start, len(names)):
+        if names[place][-1] == "/":
             if start < place:
                 yield directory, names[start:place]
-            yield from _files(root, directory + name)
+            yield directory + names[place], []
             start = place + 1
     if start < len(names):
         yield directory, names[start:]
+
+
+def _parts(root: str) -> list[tuple[str, str]]:
+    """All that is below the root, in the order of keys: directories, and names of files that are directly in them.
+
+    The names, with a slash between two of them, take little memory; "": all files below that directory.
+    """
+    parts = [("", "")]
+    while len(parts) < _ENOUGH and not all(names for _, names in parts):
+        parts = [new for place, names in parts for new in ([(place, names)] if names else _smaller(root, place))]
+    return parts
+
+
+def _files_of(root: str, parts: Sequence[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    for place, names in parts:
+        if names:
+            yield place, names.split("/")
+        else:
+            yield from _files(root, place)
+
+
+def _smaller(root: str, directory: str) -> Iterator[tuple[str, str]]:
+    for place, names in _opened(root, directory):
+        if not names:
+            yield place, ""
+        for start in range(0, len(names), _PAGE):
+            yield place, "/".join(names[start : start + _PAGE])
 
 
 def _look(root: str, directory: str, names: list[str], page: Page) -> None:

@@ -8,7 +8,6 @@ import pickle
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
 from typing import IO, Any, NoReturn, TypeVar
 
 from pointsman.errors import trouble_of
@@ -44,18 +43,31 @@ def both(mine: Callable[[], _Mine], other: Callable[[], _Found], *, at_once: boo
         return mine(), next(answer)
 
 
-def ahead(made: Iterator[_Found], first: int) -> Iterator[_Found]:
-    """The same, but for so many at first made by a copy of this process, while this one works on what it has.
+def shared(mine: Callable[[int], _Found], others: Callable[[], Callable[[int], _Found]], count: int) -> list[_Found]:
+    """What a function returns for each number below `count`, in this order: whoever is free takes the next number.
 
-    What makes them must not use a connection that this process uses, too.
+    `mine` works here; `others` makes one that works like it in a copy of this process. `count`: at most 256.
     """
-    yield from islice(made, first)
-    if cores() == 1 or (one := next(made, None)) is None:
-        yield from made
-        return
-    yield one
-    with _child(lambda: made) as rest:
-        yield from rest
+    if cores() == 1 or count < 2:
+        return [mine(number) for number in range(count)]
+    reading, writing = os.pipe()
+    os.write(writing, bytes(range(count)))  # a number is a byte, which only one process can read
+    os.close(writing)
+
+    def answered(work: Callable[[int], _Found]) -> dict[int, _Found]:
+        found = {}
+        while number := os.read(reading, 1):
+            found[number[0]] = work(number[0])
+        return found
+
+    with contextlib.ExitStack() as children:
+        children.callback(os.close, reading)
+        copies = min(cores(), count) - 1
+        answers = [children.enter_context(_child(lambda: iter([answered(others())]))) for _ in range(copies)]
+        found = answered(mine)
+        for answer in answers:
+            found.update(next(answer))
+    return [found[number] for number in range(count)]
 
 
 @contextlib.contextmanager
