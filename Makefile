@@ -50,7 +50,7 @@ help: ## say what there is
 demo: $(VENV)/$(if $(filter s3,$(STORE)),dev,runtime) ## the whole story on real artifacts, in a new directory or in DIR=…; STORE=s3: in a bucket; RINGS=1: with rings
 	@$(if $(filter s3,$(STORE)),$(BIN)/python tests/support/seaweed.py demo,$(BIN)/pointsman demo) $(if $(RINGS),--rings) $(if $(DIR),"$(DIR)")
 
-test: lint ## lint, then every test; REQUIRE_ALL=1: a skip is a failure; ARGS=…: for pytest
+test: lint ## lint, then the everyday tests; REQUIRE_ALL=1: all of them, and a skip is a failure; ARGS=…: for pytest
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(ARGS)
 
 test-github: $(VENV)/dev $(NPM) ## every test against the stand-in for GitHub; needs npm, for GitHub's own descriptions

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import reviews
 import seaweed
 from attacks.gates import Stage
 from attacks.states import Ground
 from seaweed import Server
+from shop import Kept, twice_shipped
 
 UNIT = Path(__file__).parent / "unit"
 # Tests write small files by the hundred thousand, and git makes each durable: on a disk half of the kernel's time.
@@ -37,8 +39,8 @@ hypothesis.settings.load_profile("pointsman")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than there are processors: tests wait for git, for servers, and for what they have killed."""
-    return (os.cpu_count() or 1) + 1
+    """As many as there are processors, as each collects every test; for the slow ones one more, as these often wait."""
+    return (os.cpu_count() or 1) + SLOW
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -59,14 +61,18 @@ def _has_room(directory: str) -> bool:
     return found.f_bavail * found.f_frsize >= ROOM and not found.f_flag & noexec and os.access(directory, os.W_OK)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A slow test is skipped, unless everything is required or rounds are asked for. The order is mixed on request."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Slow tests are left out, unless everything is required or rounds are asked for. The order is mixed on request.
+
+    They are not skipped: to begin and report three thousand skips takes seconds.
+    """
+    if not SLOW:
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
     if SHUFFLED:
         _shuffle(items)
-    if not SLOW:
-        for item in items:
-            if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.skip(reason="slow: REQUIRE_ALL=1 or POINTSMAN_ROUNDS runs it"))
 
 
 def _shuffle(items: list[pytest.Item]) -> None:
@@ -86,6 +92,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [
         f"seed: {SEED} (again with POINTSMAN_SEED={SEED})",
         f"order: {'mixed by the seed' if SHUFFLED else 'as written'} (POINTSMAN_SHUFFLE=1 mixes it)",
+        f"slow tests: {'run, too' if SLOW else 'left out'} (REQUIRE_ALL=1 or POINTSMAN_ROUNDS runs them)",
         f"rounds of each race: {ROUNDS} (set POINTSMAN_ROUNDS)",
         f"files of tests: below {os.environ.get('PYTEST_DEBUG_TEMPROOT', 'the usual place')} (PYTEST_DEBUG_TEMPROOT)",
         "skips are failures (REQUIRE_ALL=1)" if REQUIRE_ALL else "skips are allowed (REQUIRE_ALL=1 forbids them)",
@@ -185,6 +192,18 @@ def s3(_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     for name, value in _server.environment.items():
         monkeypatch.setenv(name, value)
     return _server
+
+
+@pytest.fixture(scope="session")
+def two_ships(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """A shop with two ships of the samples, made once for all who begin with one."""
+    return Kept(tmp_path_factory.mktemp("two-ships"), twice_shipped)
+
+
+@pytest.fixture(scope="session")
+def reviewable(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """The same under guardrails that let the artifacts of reviews pass, and measure them."""
+    return Kept(tmp_path_factory.mktemp("reviewable"), reviews.twice_shipped)
 
 
 @pytest.fixture(scope="session")

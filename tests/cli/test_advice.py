@@ -53,6 +53,7 @@ def texts(path: Path) -> Iterator[str]:
             yield node.value
 
 
+@pytest.mark.slow
 def test_whatever_is_advised_is_a_command_and_gets_the_repository() -> None:
     advised = {name for path in PACKAGE.rglob("*.py") for text in texts(path) for name in ADVISED.findall(text)}
     assert advised - PROSE <= _COMMANDS.keys()

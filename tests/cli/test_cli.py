@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 import pytest
+from shop import KeptDirectory
 
 import pointsman
 from pointsman.cli.console import Call
@@ -43,12 +44,16 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> KeptDirectory:
+    return KeptDirectory(tmp_path_factory.mktemp("kept"), lambda place: main(["init", str(place)]))
+
+
 @pytest.fixture
-def shop(tmp_path: Path, run: Run) -> str:
+def shop(kept: KeptDirectory, capsys: pytest.CaptureFixture[str]) -> str:
     """A manifest repository that is its own origin."""
-    directory = tmp_path / "shop"
-    assert run("init", str(directory))[0] == 0
-    return str(directory)
+    capsys.readouterr()  # what making it said
+    return str(kept.fresh())
 
 
 def process(*words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
@@ -104,6 +109,7 @@ def test_help_and_version_end_with_0(run: Run) -> None:
     assert run("--version") == (0, f"pointsman {pointsman.__version__}\n", "")
 
 
+@pytest.mark.slow
 def test_git_tells_its_version_once_and_gitpython_imports_no_object_database(tmp_path: Path) -> None:
     wrapper = tmp_path / "git"
     wrapper.write_text(f'#!/bin/sh\necho "$*" >>"$0.log"\nexec {shutil.which("git")} "$@"\n')
@@ -144,6 +150,7 @@ def test_help_imports_no_git_no_schemas_and_no_verb() -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_modules_of_a_command_compile_no_pattern_while_they_are_loaded() -> None:
     program = """if True:
         import re, sys
@@ -371,7 +378,14 @@ def test_an_interrupt_ends_with_130_and_no_traceback(shop: str) -> None:
     assert ran.stdout == b""
 
 
-@pytest.mark.parametrize("words", [("--help",), ("hash", str(STAGING)), ("--json", "hash", str(STAGING))])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("hash", str(STAGING)),
+        pytest.param(("--help",), marks=pytest.mark.slow),
+        pytest.param(("--json", "hash", str(STAGING)), marks=pytest.mark.slow),
+    ],
+)
 def test_a_reader_that_goes_away_is_no_trouble(words: tuple[str, ...]) -> None:
     read, write = os.pipe()
     os.close(read)
@@ -475,6 +489,7 @@ def test_publish_says_what_to_do_next_and_does_it(run: Run, shop: str) -> None:
     assert run("-C", shop, "check")[0] == 0
 
 
+@pytest.mark.slow
 def test_v_says_what_is_being_done_on_stderr(run: Run, shop: str) -> None:
     quiet = run("-C", shop, "publish", str(STAGING), "--window", DAY_1, "--dry-run")
     assert quiet[2] == ""
@@ -517,6 +532,7 @@ def test_a_refusal_names_every_fault_and_says_that_nothing_was_written(run: Run,
     assert run(*words, *accepted, "--reason", "a sale")[0] == 0
 
 
+@pytest.mark.slow
 def test_publishing_a_directory_without_artifacts_is_an_error(run: Run, shop: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     code, _, err = run("-C", shop, "publish", str(tmp_path / "empty"))

@@ -66,6 +66,7 @@ def was_interrupted(ran: subprocess.CompletedProcess[str]) -> bool:
     return ran.returncode == 128 + signal.SIGINT and len(said) == 1 and said[0].startswith("pointsman: interrupted")
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_git_and_of_us_is_no_trouble_of_git(desk: Desk) -> None:
     ran = desk.run("pr", "list", at=6)
     assert was_interrupted(ran), ran
@@ -142,6 +143,7 @@ def test_a_command_that_is_told_to_end_leaves_nothing_behind_though_it_is_the_fi
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_interrupt_that_a_destructor_swallows_still_ends_in_130() -> None:
     program = (
         "import signal, sys; from pointsman.errors import Unreachable; from pointsman.cli import main\n"
@@ -157,6 +159,7 @@ def test_an_interrupt_that_a_destructor_swallows_still_ends_in_130() -> None:
     assert was_interrupted(ran), ran
 
 
+@pytest.mark.slow
 def test_what_a_shell_runs_in_the_background_hears_no_interrupt(desk: Desk) -> None:
     desk.calls.write_text("")
     script = f"trap '' INT; exec '{sys.executable}' -m pointsman -C '{desk.shop.desk}' pr list"

@@ -119,6 +119,7 @@ def shop(tmp_path: Path) -> Shop:
     return shop
 
 
+@pytest.mark.slow
 def test_a_sync_that_watches_tells_of_its_passes(shop: Shop) -> None:
     away = shop.origin.with_name("away.git")
     words = ["-C", str(shop.desk), "sync", "--watch", "0.05", "--listen", "0", "--json"]
@@ -159,6 +160,7 @@ def test_a_sync_that_watches_tells_of_its_passes(shop: Shop) -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_an_address_that_cannot_be_had_is_one_sentence(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

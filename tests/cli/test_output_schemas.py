@@ -163,6 +163,7 @@ def test_faults_of_a_check_fit_its_schema(say: Callable[..., Any], tmp_path: Pat
     assert say("audit", *shop, "audit", ends=1)["faults"][0]["rule"] == "schema"
 
 
+@pytest.mark.slow
 def test_a_finding_and_what_is_retired_of_it_fit_their_schemas(say: Callable[..., Any], tmp_path: Path) -> None:
     shop = ("-C", str(tmp_path / "shop"))
     say("init", "init", str(tmp_path / "shop"))

@@ -85,6 +85,7 @@ def test_a_reader_who_leaves_the_pager_early_ends_nothing_badly(on_a_terminal: C
     on_a_terminal("log", PAGER="true")
 
 
+@pytest.mark.slow
 def test_without_a_terminal_no_pager_is_asked(shop: str) -> None:
     environment = {**os.environ, "PAGER": "false"}
     out = subprocess.check_output([sys.executable, "-P", "-m", "pointsman", "-C", shop, "log"], env=environment)

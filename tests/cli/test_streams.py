@@ -94,6 +94,7 @@ def test_with_all_three_closed_no_command_has_a_bug(busy: Shop, name: str) -> No
     assert run(busy, *words_of(name), "--json", how="<&- >&- 2>&-").returncode == 3
 
 
+@pytest.mark.slow
 def test_a_publish_that_is_done_is_never_told_as_refused(shop: Shop, tmp_path: Path) -> None:
     before = shop.main
     words = ("publish", str(popularity(tmp_path / "p2.json", 11, day=2)), "--merge", "--json")
@@ -134,6 +135,7 @@ def test_a_completion_that_is_lost_is_no_traceback(busy: Shop, monkeypatch: pyte
     assert (ran.returncode, len(ran.stderr.splitlines())) == (3, 1)
 
 
+@pytest.mark.slow
 def test_standard_input_that_is_closed_is_an_empty_one(busy: Shop) -> None:
     ran = run(busy, "find", "-", how="<&-")
     assert (ran.returncode, ran.stderr) == (2, b"pointsman: no id is in standard input\n")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import click
 import pytest
-from shop import Kept, twice_shipped
+from shop import Kept
 
 from pointsman.cli.arguments import DEADLINE, PERIOD
 from pointsman.cli.main import cli, main
@@ -74,18 +74,13 @@ def test_a_number_of_seconds_may_have_its_unit() -> None:
         PERIOD.convert("0s", None, None)
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("times"), twice_shipped)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("option", [each for each, (kind, _) in OPTIONS.items() if kind != SECONDS], ids=str)
 def test_each_takes_and_refuses_the_same_texts(
-    option: tuple[str, str], kept: Kept, capsys: pytest.CaptureFixture[str]
+    option: tuple[str, str], two_ships: Kept, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kind, words = OPTIONS[option]
-    desk = str(kept.fresh().desk)
+    desk = str(two_ships.fresh().desk)
 
     def run(text: str) -> tuple[int, str]:
         code = main(["-C", desk, *(each.format(text) for each in words.split(" "))])

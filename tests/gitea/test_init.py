@@ -143,6 +143,7 @@ def workflows(made: Path, brand: Brand) -> Iterator[tuple[str, dict[str, Any]]]:
         yield name, load(made / brand.folder / "workflows" / f"{name}.yml")
 
 
+@pytest.mark.slow
 def test_workflows_use_nothing_of_others_and_no_value_from_outside_becomes_part_of_a_script(
     made: Path, brand: Brand
 ) -> None:

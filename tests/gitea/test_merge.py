@@ -30,7 +30,7 @@ def conflict(hub: Hub) -> None:
 @pytest.mark.parametrize(
     "missing, says",
     [
-        ("review", "Does not have enough approvals .*it needs an approval first"),
+        pytest.param("review", "Does not have enough approvals .*it needs an approval first", marks=pytest.mark.slow),
         pytest.param("check", "Not all required status checks .*it needs its checks first", marks=pytest.mark.slow),
         pytest.param("squash", "not allowed .*allow squash merges; pointsman doctor", marks=pytest.mark.slow),
         ("conflict", r"does not say why .*if it conflicts with main, run pointsman pr refresh"),
@@ -65,6 +65,7 @@ def test_an_approval_of_what_it_was_before_is_none(forge: Forge, hub: Hub) -> No
     assert adapter.approvals(later) == ()
 
 
+@pytest.mark.slow
 def test_a_head_that_moved_is_not_merged(forge: Forge, hub: Hub) -> None:
     hub.needs_review = False
     opened = forge[1]

@@ -11,11 +11,11 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from openapi_core import Config, OpenAPI
-from openapi_core.exceptions import OpenAPIError
-from openapi_core.testing import MockRequest, MockResponse
+if TYPE_CHECKING:  # each takes most of a second to load, in every process that collects the tests
+    from openapi_core import OpenAPI
+    from openapi_core.testing import MockRequest
 
 _ROOT = Path(__file__).parents[2]
 _MODULES = _ROOT / ".ci" / "node_modules"
@@ -66,12 +66,16 @@ def _document() -> dict[str, Any]:
 
 @functools.cache
 def _api() -> OpenAPI:
+    from openapi_core import Config, OpenAPI
+
     # Whether the description itself is sound is not for us to say, and takes seconds.
     return OpenAPI.from_dict(_document(), config=Config(spec_validator_cls=None))  # type: ignore[arg-type]
 
 
 def wrong_request(method: str, path: str, query: Mapping[str, str], body: bytes) -> str:
     """What the description has against a call; empty if nothing."""
+    from openapi_core.exceptions import OpenAPIError
+
     try:
         _api().validate_request(_request(method, path, query, body))
     except OpenAPIError as error:
@@ -81,6 +85,9 @@ def wrong_request(method: str, path: str, query: Mapping[str, str], body: bytes)
 
 def wrong_answer(method: str, path: str, query: Mapping[str, str], body: bytes, code: int, answer: bytes) -> str:
     """What the description has against an answer; empty if nothing."""
+    from openapi_core.exceptions import OpenAPIError
+    from openapi_core.testing import MockResponse
+
     if code in EVERYWHERE and str(code) not in _operation(method, path)["responses"]:
         told = json.loads(answer)
         return "" if isinstance(told.get("message"), str) else f"{method} {path}: {code} without a message"
@@ -94,6 +101,8 @@ def wrong_answer(method: str, path: str, query: Mapping[str, str], body: bytes, 
 
 
 def _request(method: str, path: str, query: Mapping[str, str], body: bytes) -> MockRequest:
+    from openapi_core.testing import MockRequest
+
     kind = "application/json" if body else ""
     return MockRequest(_HOST, method.lower(), path, args=dict(query), data=body or None, content_type=kind)
 

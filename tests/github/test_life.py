@@ -217,6 +217,7 @@ def test_a_head_that_moved_is_not_merged(forge: tuple[GitHub, Opened], hub: Hub)
     assert not hub.pulls[1]["merged"]
 
 
+@pytest.mark.slow
 def test_a_long_review_is_cut_to_what_github_takes(forge: tuple[GitHub, Opened], hub: Hub) -> None:
     adapter, opened = forge
     adapter.update(opened, Page("t" * 300, lambda: "b" * 70_000))

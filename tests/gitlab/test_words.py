@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gitlab import described
 from gitlab.hub import Hub
 from pointsman.forge.base import Opened, Page
@@ -21,6 +23,7 @@ def test_it_says_squash_its_message_and_the_head_that_was_judged(forge: Forge, h
     assert hub.pulls[1]["squash"], "it is said when it is opened, too: nothing is inherited"
 
 
+@pytest.mark.slow
 def test_no_line_of_a_text_becomes_a_quick_action(forge: Forge, hub: Hub) -> None:
     adapter, opened = forge
     text = "/close\nwords\n  /merge\nhttp://x/y a/b"

@@ -15,7 +15,7 @@ NAMES = ("Ann Ops", "Änn 日本", "O'Brien", "Ann Jr.", '"Ann"', "A", "Ann, Ops
 MESSAGES = ("one line\n", "no end", "", "subject\n\nbody, ünï\n\n\n", "\n\nlater\n", "carriage\r\nreturn\n")
 
 
-@pytest.mark.parametrize("kind", ["sha1", "sha256"])
+@pytest.mark.parametrize("kind", ["sha1", pytest.param("sha256", marks=pytest.mark.slow)])
 def test_a_commit_is_as_git_would_make_it(tmp_path: Path, kind: str) -> None:
     git(tmp_path, "init", "-q", "-b", "main", f"--object-format={kind}", "desk")
     desk = tmp_path / "desk"

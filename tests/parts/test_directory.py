@@ -155,6 +155,7 @@ def test_what_is_moved_counts_as_written_then(store: FileStore) -> None:
     assert (store.written("t/s/new.json") or 0) > time.time() - 3600
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_is_said_leaves_no_half_a_blob_and_running_again_finishes(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     shop.store.mkdir()
@@ -178,6 +179,7 @@ def test_a_disk_that_is_full_is_said_leaves_no_half_a_blob_and_running_again_fin
     assert all(whole[path] == size for path, size in found["during"].items() if path != ".ballast")
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow_so_large_is_said_and_leaves_nothing_behind(store: FileStore) -> None:
     """The limit of the process (RLIMIT_FSIZE): another error than a full disk, met at the same place."""
     script = (
@@ -224,6 +226,7 @@ def test_whatever_returns_has_fsynced_the_bytes_and_the_directory_that_names_the
         assert done(lambda: store.delete("grocer/home/p.json", was=held.tag)) == {"home"}
 
 
+@pytest.mark.slow
 def test_only_one_process_at_a_time_writes_pointers(store: FileStore) -> None:
     with store.locked(""):
         assert is_locked(store.url)

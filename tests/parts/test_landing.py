@@ -82,6 +82,7 @@ def left(shop: Shop) -> int:
     return len(git(shop.origin, "for-each-ref", TICKETS).splitlines())
 
 
+@pytest.mark.slow
 def test_the_records_of_all_that_wait_land_in_one_push_each_as_its_own_commit(shop: Shop) -> None:
     def waits(tenant: str) -> Callable[[Repository], Oid]:
         return lambda repo: commit_of(repo, [record(shop, tenant)], run="https://ci.example/7", note="")

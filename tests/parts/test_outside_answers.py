@@ -159,6 +159,7 @@ def test_a_webhook_is_told_of_a_proxy_that_is_dead(monkeypatch: pytest.MonkeyPat
     assert asked == []
 
 
+@pytest.mark.slow
 def test_an_own_ca_is_trusted_if_ssl_cert_file_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What other tools are told of is for stores: docs/settings.md."""
     with answering(plain(200), own_certificate(tmp_path)) as (url, _):

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 # In a process of their own: a test runner has threads, and a process with threads is not to be copied.
 _PROGRAM = """
 import os, signal, sys, time
@@ -43,6 +45,7 @@ def test_each_answer_comes_in_its_place_and_from_a_process_of_its_own() -> None:
     assert len(set(said("return os.getpid()").strip("[]").split(", "))) == 3
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_in_one_ends_all() -> None:
     wait = "time.sleep(600 if number == 1 else 0)"
     assert said(f"if number == 0: raise Unreachable('away')\n    {wait}") == "Unreachable away"
@@ -51,6 +54,7 @@ def test_what_goes_wrong_in_one_ends_all() -> None:
     assert said(f"if number == 0: raise KeyboardInterrupt\n    {wait}") == "KeyboardInterrupt"
 
 
+@pytest.mark.slow
 def test_what_is_raised_in_a_process_is_raised_again_as_what_it_is() -> None:
     fault = "Fault('p', 'a rule', 'says')"
     assert said(f"if number: raise Refused([{fault}])") == "Refused p: a rule: says"
@@ -66,6 +70,7 @@ def test_what_is_raised_in_a_process_is_raised_again_as_what_it_is() -> None:
     assert said("class Own(Exception): pass\n    if number: raise Own(1)").startswith("Bug this is a bug")
 
 
+@pytest.mark.slow
 def test_of_two_at_once_each_gives_its_own_and_what_goes_wrong_in_either_is_told() -> None:
     here = "found = (lambda: {})(); return found[0][0], found[1][0], found[0][1] == found[1][1]"
     asked = here.format("both(lambda: ('mine', os.getpid()), lambda: ('other', os.getpid()), at_once={})")
@@ -92,6 +97,7 @@ def test_whoever_has_much_to_do_leaves_the_rest_to_the_others() -> None:
         assert said(f"{one}\n    {last}\n    {asked}") == "[True, True, True]"
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_with_what_is_shared_ends_all() -> None:
     assert said("return shared(lambda n: 1 / 0, lambda: lambda n: time.sleep(600), 8)").startswith("ZeroDivisionError")
     if len(os.sched_getaffinity(0)) > 1:

@@ -93,6 +93,7 @@ def test_when_it_landed_is_told_and_what_it_says(shop: Shop) -> None:
     assert stone.reason == "no longer asked for"
 
 
+@pytest.mark.slow
 def test_a_tombstone_that_was_taken_back_counts_from_when_it_landed_last(shop: Shop) -> None:
     old, _ = versions(shop)
     path = retire(shop, old, NOW - 30 * DAY)
@@ -103,6 +104,7 @@ def test_a_tombstone_that_was_taken_back_counts_from_when_it_landed_last(shop: S
     assert judged(shop, old, NOW + DAY).is_ripe
 
 
+@pytest.mark.slow
 def test_a_clock_that_ran_backwards_makes_nothing_ripe(shop: Shop) -> None:
     old, _ = versions(shop)
     commit(shop, NOW - 2 * DAY)
@@ -126,6 +128,7 @@ def test_a_commit_dated_2100_makes_nothing_ripe_and_holds_nothing_up_for_ever(sh
         assert judged(shop, old).is_ripe
 
 
+@pytest.mark.slow
 def test_a_version_that_was_shipped_again_after_its_tombstone_is_needed(shop: Shop) -> None:
     old, new = versions(shop)
     retire(shop, old, NOW - 30 * DAY)

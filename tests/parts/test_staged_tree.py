@@ -166,6 +166,7 @@ def test_loose_files_that_are_links_are_the_same(tmp_path: Path) -> None:
     assert [str(each.target) for each in read(plain / "out.json").sources] == ["toys/home"], "who names it means it"
 
 
+@pytest.mark.slow
 def test_links_between_many_directories_are_walked_no_more_than_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

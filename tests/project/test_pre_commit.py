@@ -75,6 +75,7 @@ def test_any_repository_can_try_the_hook_of_this_one(desk: Path, tmp_path: Path)
     assert "bad-path" in tried.stdout, tried.stdout + tried.stderr
 
 
+@pytest.mark.slow
 def test_this_repository_s_own_hooks_are_local_and_there(desk: Path) -> None:
     assert pre_commit(ROOT, "validate-config").returncode == 0
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())

@@ -38,6 +38,7 @@ TOOL = "/opt/pointsman/bin/pointsman"
 # init
 
 
+@pytest.mark.slow
 def test_init_writes_what_is_asked_for_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def wrote(*extras: str) -> set[str]:
         directory = tmp_path / "-".join(("r", *extras))

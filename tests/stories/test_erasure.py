@@ -64,6 +64,7 @@ def objects_of(repository: Path) -> bytes:
     return contents + b"".join(plain) + git(repository, "for-each-ref").encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["directory", pytest.param("bucket", marks=pytest.mark.slow)])
 def test_after_an_erasure_the_id_is_nowhere_and_what_happened_is_known(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest

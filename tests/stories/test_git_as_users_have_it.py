@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import GROCER, Shop, git, popularity
+from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.cli.main import main
 from pointsman.errors import Problem
@@ -26,12 +26,21 @@ from pointsman.state.objects import Oid
 ON_GITHUB = Settings("file:///store", forge="github")
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    shop = Shop(tmp_path / "shop")
-    shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
+def once_shipped(root: Path) -> Shop:
+    shop = Shop(root)
+    shop.publish(popularity(root / "p.json", 10), merge=True)
     shop.pull()
     return shop
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("kept"), once_shipped)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
 
 
 def test_what_ssh_says_of_an_origin_is_told_not_only_that_git_could_not_read(
@@ -87,6 +96,7 @@ def test_a_server_s_hook_judges_a_push_before_it_is_accepted(shop: Shop) -> None
     assert "unvouched-manifest" in ran.stderr or "schema" in ran.stderr
 
 
+@pytest.mark.slow
 def test_git_reaches_a_remote_by_the_ssh_command_of_the_environment(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +141,7 @@ def test_commits_are_signed_where_gpgsign_has_no_value(shop: Shop, tmp_path: Pat
     assert "\ngpgsig " in git(shop.origin, "cat-file", "commit", "main")
 
 
+@pytest.mark.slow
 def test_a_clone_without_a_remote_called_origin_is_told_how_to_get_one(shop: Shop) -> None:
     git(shop.desk, "remote", "rename", "origin", "upstream")
     with pytest.raises(Problem, match="git remote rename upstream origin"), open_repository(str(shop.desk)):
@@ -192,8 +203,15 @@ def test_a_forge_is_found_by_what_git_makes_of_the_origin_too(
     [
         ("github", {}, "https://github.com/acme/shop/commit/"),
         ("gitlab", {"GITLAB_HOST": "git.example.com"}, "https://git.example.com/acme/shop/-/commit/"),
-        ("gitea", {"GITEA_SERVER_URL": "https://git.example.com"}, "https://git.example.com/acme/shop/commit/"),
-        ("forgejo", {"FORGEJO_SERVER_URL": "https://git.example.com"}, "https://git.example.com/acme/shop/commit/"),
+        *(
+            pytest.param(
+                kind,
+                {f"{kind.upper()}_SERVER_URL": "https://git.example.com"},
+                "https://git.example.com/acme/shop/commit/",
+                marks=pytest.mark.slow,
+            )
+            for kind in ("gitea", "forgejo")
+        ),
     ],
 )
 def test_where_an_alias_of_ssh_stands_for_the_forge_the_settings_name_the_repository_and_never_the_server(

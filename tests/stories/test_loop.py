@@ -577,6 +577,7 @@ def test_the_whole_loop_works_in_a_shallow_blobless_clone(shop: Shop) -> None:
     assert shop.serving == shop.manifest
 
 
+@pytest.mark.slow
 def test_a_dirty_worktree_stays_untouched(shop: Shop) -> None:
     (shop.desk / "pointsman.toml").write_text("# half done\n")
     (shop.desk / "note.txt").write_text("mine")
@@ -751,6 +752,7 @@ def test_it_works_without_an_identity_and_in_a_path_with_spaces(
     assert shop.check() == []
 
 
+@pytest.mark.slow
 def test_a_remote_that_refuses_the_push_is_one_sentence_and_the_next_run_finishes(shop: Shop) -> None:
     hook = shop.origin / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)

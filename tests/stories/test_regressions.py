@@ -9,21 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import GROCER, Kept, Shop, cooc, git, popularity, refused, twice_shipped
+from shop import GROCER, Kept, Shop, cooc, git, popularity, refused
 
 from pointsman.errors import Refused
 from pointsman.outcome import Outcome
 from pointsman.workspace import Workspace
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("attacks"), twice_shipped)
-
-
 @pytest.fixture
-def shop(kept: Kept) -> Shop:
-    return kept.fresh()
+def shop(two_ships: Kept) -> Shop:
+    return two_ships.fresh()
 
 
 def rules(outcome: Outcome[Any]) -> set[str]:
@@ -150,6 +145,7 @@ def test_rollback_over_a_hand_edit_restores_what_the_edit_covered(shop: Shop) ->
     assert shop.sync().exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_ship_branch_merged_by_plain_git_is_what_check_and_sync_both_pass(shop: Shop) -> None:
     shop.publish(day=1)
     branch = shop.pulls()[0]["branch"]

@@ -77,6 +77,7 @@ class ForgeSuite:
         assert ground.forge.find([SHIP, "ship/grocer/home/none"]) == [opened]
         assert ground.forge.find([]) == []
 
+    @pytest.mark.slow
     def test_ships_and_rollbacks_are_found_without_their_names_and_records_by_them(self, ground: Ground) -> None:
         names = ("ship/grocer/home/b", "ship/baker/home/a", "rollback/grocer/home/c", "records/d")
         opened = {name: ground.opened(name) for name in names}
@@ -130,6 +131,7 @@ class ForgeSuite:
         ground.repo.refresh()
         assert ground.forge.find() == []
 
+    @pytest.mark.slow
     def test_what_a_person_closed_and_opens_again_is_told_once(self, ground: Ground) -> None:
         opened = ground.opened()
         assert opened.reopens == "", "nobody closed one before"
@@ -144,6 +146,7 @@ class ForgeSuite:
         ground.repo.refresh()
         assert ground.forge.open(SHIP, again.head, PAGE).reopens == ""
 
+    @pytest.mark.slow
     def test_a_branch_that_moved_is_not_closed_away(self, ground: Ground) -> None:
         opened = ground.opened()
         moved = ground.push(SHIP, "somebody's", onto=SHIP)
@@ -190,6 +193,7 @@ class ForgeSuite:
     def test_nobody_has_approved_what_was_only_opened(self, ground: Ground) -> None:
         assert ground.forge.approvals(ground.opened()) == ()
 
+    @pytest.mark.slow
     def test_a_commit_of_main_is_told_the_pull_request_that_it_came_by(self, ground: Ground) -> None:
         by_hand = ground.push("main", "by hand")
         assert ground.forge.merged_as(by_hand) is None

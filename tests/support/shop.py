@@ -210,15 +210,29 @@ def twice_shipped(root: Path) -> Shop:
     return shop
 
 
+class KeptDirectory:
+    """A directory that is made once and that every test may spoil: `fresh` puts it back where it was made."""
+
+    def __init__(self, root: Path, make: Callable[[Path], object]) -> None:
+        self._place = root / "shop"
+        self._copy = root / "kept"
+        make(self._place)
+        shutil.copytree(self._place, self._copy, symlinks=True)
+
+    def fresh(self) -> Path:
+        shutil.rmtree(self._place)
+        shutil.copytree(self._copy, self._place, symlinks=True)
+        return self._place
+
+
 class Kept:
-    """A shop that is made once and that every test may spoil: `fresh` puts it back where it was made."""
+    """The same for a shop."""
 
     def __init__(self, root: Path, make: Callable[[Path], Shop]) -> None:
-        self._shop = make(root / "shop")
-        self._copy = root / "kept"
-        shutil.copytree(self._shop.root, self._copy, symlinks=True)
+        made: list[Shop] = []
+        self._directory = KeptDirectory(root, lambda place: made.append(make(place)))
+        (self._shop,) = made
 
     def fresh(self) -> Shop:
-        shutil.rmtree(self._shop.root)
-        shutil.copytree(self._copy, self._shop.root, symlinks=True)
+        self._directory.fresh()
         return self._shop

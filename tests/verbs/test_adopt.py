@@ -316,6 +316,7 @@ def test_what_does_not_verify_is_listed_with_its_reason_and_left_and_the_rest_go
     assert outcomes(again) == {target: "left" if expected[target] else "unchanged" for target in expected}
 
 
+@pytest.mark.slow
 def test_documents_are_read_as_go_reads_them_whatever_their_form(shop: Old, tmp_path: Path) -> None:
     shop.pipelines.publish(popularity(tmp_path / "a.json", 5), cooc(tmp_path / "c.json", 5))
     for path in (shop.out / "registry").rglob("*.json"):
@@ -329,6 +330,7 @@ def test_documents_are_read_as_go_reads_them_whatever_their_form(shop: Old, tmp_
     assert len(done.document["artifacts"]) == 2
 
 
+@pytest.mark.slow
 def test_a_name_that_cannot_be_adopted_is_listed_once_however_many_files_have_it(shop: Old, tmp_path: Path) -> None:
     shop.pipelines.publish(popularity(tmp_path / "a.json", 5))
     put = below(shop.out)

@@ -470,6 +470,7 @@ def test_whoever_cannot_approve_is_told_why(shop: Shop, tmp_path: Path) -> None:
         run(shop, approve.approve, "grocer/home")
 
 
+@pytest.mark.slow
 def test_a_dry_run_tries_the_key_and_lands_nothing(shop: Shop) -> None:
     before = shop.main
     seen: list[str] = []

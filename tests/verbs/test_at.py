@@ -29,6 +29,7 @@ def dated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, list[str]]:
     return dated_shop(tmp_path_factory.mktemp("dated"))
 
 
+@pytest.mark.slow
 def test_at_a_moment_counts_what_came_in_that_very_second_and_nothing_later(dated: tuple[Shop, list[str]]) -> None:
     shop, commits = dated
     assert looked_at(shop, "2050-01-01T10:00:00Z")["commit"] == commits[0]
@@ -116,6 +117,7 @@ def test_a_commit_that_a_merge_brought_in_was_never_current(shop: Shop, tmp_path
             look(shop, side)
 
 
+@pytest.mark.slow
 def test_a_moment_to_come_is_answered_and_said_to_be_so(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
     with shop.open() as repo:

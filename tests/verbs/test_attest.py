@@ -142,6 +142,7 @@ def test_of_a_target_with_an_open_ship_its_versions_are_meant_whatever_else_is_o
     assert {(each["target"], each["type"]) for each in told} == {("grocer/home", slot) for slot in wanted}
 
 
+@pytest.mark.slow
 def test_a_dry_run_checks_and_signs_and_lands_nothing(shop: Shop) -> None:
     before = shop.main
     asked = replace(report(shop, "ship"), dry_run=True)
@@ -153,6 +154,7 @@ def test_a_dry_run_checks_and_signs_and_lands_nothing(shop: Shop) -> None:
     assert shop.main != before
 
 
+@pytest.mark.slow
 def test_log_and_audit_tell_what_was_measured_of_each_ship(shop: Shop) -> None:
     found(shop, "ship")
     shop.merge()

@@ -76,6 +76,7 @@ def test_a_hand_edit_is_named_with_its_commit_although_it_was_reverted_since(sho
     assert fault["path"] == GROCER.manifest_path
 
 
+@pytest.mark.slow
 def test_a_record_that_was_changed_and_put_back_is_told_twice(shop: Shop) -> None:
     path = next((shop.desk / "registry/grocer/home/cooc").glob("*.json"))
     before = path.read_text()
@@ -126,6 +127,7 @@ def test_history_rewritten_after_a_sync_is_found_until_it_is_accepted(shop: Shop
     assert "synced" in rest[0]
 
 
+@pytest.mark.slow
 def test_an_audit_before_the_first_sync_leaves_nothing_in_the_store(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     shop.publish(day=1, merge=True)
@@ -170,6 +172,7 @@ def test_from_since_on_the_past_is_taken_as_it_stands(shop: Shop, tmp_path: Path
     assert shop.serving == shop.manifest
 
 
+@pytest.mark.slow
 def test_since_does_not_excuse_what_came_after_it(shop: Shop) -> None:
     adopted(shop)
     edit = by_hand(shop)
@@ -186,6 +189,7 @@ def test_a_since_that_is_no_full_commit_id_is_refused(shop: Shop, since: str) ->
         audited(shop)
 
 
+@pytest.mark.slow
 def test_a_since_that_is_not_on_main_is_refused_and_excuses_nothing(shop: Shop) -> None:
     by_hand(shop)
     text = (shop.desk / "pointsman.toml").read_text()
@@ -220,6 +224,7 @@ def test_a_push_past_the_gate_is_caught_by_sync_and_by_audit_in_another_clone(sh
     assert shop.serving == served
 
 
+@pytest.mark.slow
 def test_what_was_rolled_back_before_since_stays_out(shop: Shop) -> None:
     shop.roll_back(now=True, reason="a bad day")
     shop.pull()
@@ -316,6 +321,7 @@ def test_a_merge_that_makes_main_a_side_is_taken_for_a_rewrite(shop: Shop, tmp_p
     assert "rewritten-history" in {rule for rule, _ in told(audited(shop))}
 
 
+@pytest.mark.slow
 def test_a_ship_that_is_synced_while_an_audit_begins_is_no_rewrite(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,7 @@ def test_the_columns_of_a_short_table_have_names_on_a_terminal(found: Audit) -> 
     assert "People (who, commits made, committed or merged):" in terminal.render(found).splitlines()
 
 
+@pytest.mark.slow
 def test_since_cuts_the_report_and_what_came_before_still_counts_as_known(kept: Kept) -> None:
     shop = kept.fresh()
     restored = git(shop.desk, "log", "-1", "--format=%H", "--grep=^Revert")

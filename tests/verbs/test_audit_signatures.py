@@ -221,6 +221,7 @@ def test_nobody_lets_themselves_in(shop: Shop, keys: Path) -> None:
     assert "was not allowed to before" in found[in_by_herself]
 
 
+@pytest.mark.slow
 def test_nobody_switches_the_policy_off_unseen(shop: Shop) -> None:
     text = (shop.desk / "pointsman.toml").read_text()
     put(shop, "pointsman.toml", text.replace("size_jump = false", "size_jump = { grow = 20 }"))
@@ -234,6 +235,7 @@ def test_nobody_switches_the_policy_off_unseen(shop: Shop) -> None:
     assert found[off].startswith("pointsman.toml")
 
 
+@pytest.mark.slow
 def test_a_key_that_is_taken_out_of_the_file_counts_no_more_not_even_for_the_past(shop: Shop, keys: Path) -> None:
     put(shop, SIGNERS, signer(keys, "ann") + signer(keys, "ben"))
     at(shop, "and Ben", key=keys / "ann")
@@ -244,6 +246,7 @@ def test_a_key_that_is_taken_out_of_the_file_counts_no_more_not_even_for_the_pas
     assert set(unsigned(shop)) == {his}
 
 
+@pytest.mark.slow
 def test_where_main_has_dropped_the_file_what_had_to_be_signed_is_told(shop: Shop, keys: Path) -> None:
     signed = hold(shop, key=keys / "ann")
     text = (shop.desk / "pointsman.toml").read_text()
@@ -339,6 +342,7 @@ def test_a_directory_a_file_or_everything_must_be_signed(shop: Shop, keys: Path)
     assert set(unsigned(shop)) == {commit for commit, must in asked.items() if must}
 
 
+@pytest.mark.slow
 def test_the_report_says_what_had_to_be_signed_and_who_signed(shop: Shop, keys: Path) -> None:
     hold(shop, key=keys / "ann")
     hold(shop, reason="nobody's")

@@ -97,6 +97,7 @@ def test_at_publish_sync_and_verify_it_stops_its_own_target(blocking: Blocking, 
     assert (outcome.exit_code, outcome.document["blobs"]) == (1, 1)
 
 
+@pytest.mark.slow
 def test_if_it_is_so_of_all_the_store_is_to_blame(blocking: Blocking, tmp_path: Path) -> None:
     shop = blocking.shop
     shop.publish(*both(tmp_path, 10), merge=True)

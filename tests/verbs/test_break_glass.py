@@ -230,6 +230,7 @@ def test_to_names_a_commit_a_version_or_a_time(shop: Shop) -> None:
             break_it(shop, to=wrong)
 
 
+@pytest.mark.slow
 def test_what_is_current_is_not_claimed(shop: Shop) -> None:
     done = break_it(shop, to=manifests_commit(shop, 0))
     assert (done.exit_code, outcome_of(done), claim_of(shop)) == (0, "unchanged", None)

@@ -129,6 +129,7 @@ def test_where_the_first_ring_cannot_be_reached_the_next_one_leads(shop: RingSho
     assert shown(shop, "prod") == 1
 
 
+@pytest.mark.slow
 def test_where_nothing_is_taken_out_nothing_is_claimed(shop: RingShop) -> None:
     assert breaks(shop, to=2) == ["unchanged", "unchanged"]
     shop.pass_over()

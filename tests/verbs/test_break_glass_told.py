@@ -48,6 +48,7 @@ def advised(said: str) -> list[str]:
     return shlex.split(said[said.rindex("pointsman rollback ") :].rstrip(")"))[1:]
 
 
+@pytest.mark.slow
 def test_what_no_claim_holds_names_the_rollback_that_works_once_git_is_back(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_claim_that_main_has_overtaken_advises_nothing(shop: Shop, capsys: pyt
     assert (code, "main decides" in said, "pointsman rollback" in said) == (2, True, False)
 
 
+@pytest.mark.slow
 def test_break_glass_is_seen_in_every_history(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     second = commits(shop)[1]
     made = break_it(shop)
@@ -90,6 +92,7 @@ def test_break_glass_is_seen_in_every_history(shop: Shop, capsys: pytest.Capture
     assert (len(told), told[0]["kind"], found.document["counts"]["broke_glass"]) == (1, "restore", 1)
 
 
+@pytest.mark.slow
 def test_a_rollback_says_which_commit_and_versions_it_goes_back_to(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -335,6 +335,7 @@ def test_a_type_rollback_that_claims_a_version_the_slot_never_had_is_refused(tmp
     assert shop.check("origin/main", "mine") == ["unvouched-manifest"]
 
 
+@pytest.mark.slow
 def test_holds_stop_ships_until_they_expire_by_the_commit_s_clock_and_let_restores_pass(shop: Shop) -> None:
     until = datetime.now(UTC) - timedelta(hours=1)
     document = {"v": 1, "target": "grocer/home", "until": moment(until), "reason": "wait"}

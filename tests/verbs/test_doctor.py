@@ -222,6 +222,7 @@ def test_it_says_whether_break_glass_is_ready(tmp_path: Path) -> None:
     assert told() == {}
 
 
+@pytest.mark.slow
 def test_everything_that_is_away_at_once_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GH_TOKEN", "GITHUB_TOKEN", "POINTSMAN_APP_ID"):
         monkeypatch.delenv(name, raising=False)

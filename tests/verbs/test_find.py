@@ -156,6 +156,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_found(
     assert "3 could not be read, so this is not all" in command.render(made.value)
 
 
+@pytest.mark.slow
 def test_a_link_that_may_lead_to_blobs_is_named_because_nobody_looks_behind_it(shop: Shop, tmp_path: Path) -> None:
     shop.publish(implicit(tmp_path / "1.json", USER), record_only=True)
     (shop.store / "grocer").rename(tmp_path / "another disk")
@@ -203,6 +204,7 @@ def test_a_blob_that_moves_to_the_trash_while_it_is_looked_for_is_found_there(
     assert made.exit_code == 0
 
 
+@pytest.mark.slow
 def test_ids_come_from_arguments_files_and_standard_input(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1293,7 +1293,8 @@ def test_a_tombstone_that_is_reverted_during_a_run_keeps_its_bytes_in_the_trash(
     assert place(shop, old).read_bytes() == data
 
 
-@pytest.mark.parametrize("erase", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("erase", [False, True])
 def test_a_branch_that_takes_a_tombstone_back_keeps_its_bytes_but_for_an_erasure(shop: Shop, *, erase: bool) -> None:
     """The branch is the flag of a revert, which then looks whether the bytes are there, and lands."""
     old, _ = versions(shop)
@@ -1328,6 +1329,7 @@ def in_old_trash(shop: Shop) -> tuple[str, Path, Path]:
     return old, tombstone, there
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lands", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_who_takes_a_tombstone_back_while_a_purge_looks_finds_no_bytes_and_has_them_afterwards(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, *, lands: bool

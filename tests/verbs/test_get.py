@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from planted import plant
-from reviews import reviewed, twice_shipped
+from reviews import reviewed
 from shop import Kept, Shop
 
 from pointsman.cli.main import main
@@ -20,15 +20,10 @@ from pointsman.verbs import get
 from pointsman.workspace import Workspace
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("review"), twice_shipped)
-
-
 @pytest.fixture
-def shop(kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def shop(reviewable: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # others have read the same versions
-    return kept.fresh()
+    return reviewable.fresh()
 
 
 def target(document: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from clocks import clock_at
-from shop import GROCER, Kept, Shop, git, popularity, refused, twice_shipped
+from shop import GROCER, Kept, Shop, git, popularity, refused
 
 from pointsman.cli.main import main
 from pointsman.errors import MovedFirst, Problem, Refused
@@ -24,14 +24,9 @@ NOON = 1772625600  # 2026-03-04T12:00:00Z
 FOREVER = "2999-01-01"
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("holds"), twice_shipped)
-
-
 @pytest.fixture
-def shop(kept: Kept) -> Shop:
-    return kept.fresh()
+def shop(two_ships: Kept) -> Shop:
+    return two_ships.fresh()
 
 
 def ask(

@@ -110,7 +110,9 @@ def test_the_workflows_of_a_new_repository_lint_clean(tmp_path: Path) -> None:
     lint(tmp_path / "shop")
 
 
-@pytest.mark.parametrize("forge", ["github", "gitea", pytest.param("forgejo", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "forge", ["github", *(pytest.param(each, marks=pytest.mark.slow) for each in ("gitea", "forgejo"))]
+)
 def test_where_rings_are_their_checks_are_asked_by_a_workflow_of_the_forge_alone(tmp_path: Path, forge: str) -> None:
     make(tmp_path / "shop", forge=forge, rings=("canary", "prod:2h"))
     (found,) = (tmp_path / "shop").glob(".*/workflows/rollout.yml")
@@ -209,6 +211,7 @@ def test_a_workflow_for_github_pages_is_for_github_alone(tmp_path: Path) -> None
     assert not (tmp_path / "shop").exists()
 
 
+@pytest.mark.slow
 def test_the_store_stands_beside_the_repository_unless_said_otherwise_and_git_ignores_it(tmp_path: Path) -> None:
     document = make(tmp_path / "shop").document
     assert document["settings"]["store"]["url"] == f"file://{tmp_path}/shop/.pointsman/store"
@@ -223,6 +226,7 @@ def test_the_store_stands_beside_the_repository_unless_said_otherwise_and_git_ig
     assert document["settings"]["serving"]["manifest"] == "file:///srv/live/{tenant}/{surface}.json"
 
 
+@pytest.mark.slow
 def test_settings_are_read_back_as_they_were_given(tmp_path: Path) -> None:
     document = make(
         tmp_path / "shop",
@@ -285,6 +289,7 @@ def test_a_directory_with_anything_in_it_is_left_alone(tmp_path: Path) -> None:
         make(tmp_path / "notes.txt")
 
 
+@pytest.mark.slow
 def test_an_empty_directory_will_do_also_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert make(Path()).document["directory"] == str(tmp_path)
@@ -331,6 +336,7 @@ def test_whoever_comes_second_to_a_directory_takes_nothing_from_the_first(
     assert git(tmp_path / "shop", "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_an_identity_is_found_where_git_knows_none(tmp_path: Path) -> None:
     make(tmp_path / "shop")
     assert "no git user.name set" in git(tmp_path / "shop", "log", "--format=%an")
@@ -350,6 +356,7 @@ def test_no_hook_is_installed_and_the_user_s_templates_are_left_out(
     assert not (tmp_path / "shop" / ".git" / "hooks").exists()
 
 
+@pytest.mark.slow
 def test_the_text_for_people_names_the_next_step(tmp_path: Path) -> None:
     said = module.render(make(tmp_path / "shop").value)
     assert str(tmp_path / "shop") in said
@@ -359,6 +366,7 @@ def test_the_text_for_people_names_the_next_step(tmp_path: Path) -> None:
     assert "doctor --fix" in module.render(make(tmp_path / "other", forge="github").value)
 
 
+@pytest.mark.slow
 def test_the_settings_name_every_default_as_a_comment(tmp_path: Path) -> None:
     make(tmp_path / "shop", ("retention.keep_days", "30"))
     text = (tmp_path / "shop" / "pointsman.toml").read_text()
@@ -372,6 +380,7 @@ def test_the_settings_name_every_default_as_a_comment(tmp_path: Path) -> None:
     assert known - {"audit.since"} == written
 
 
+@pytest.mark.slow
 def test_a_kind_of_forge_that_only_the_settings_know_is_refused_everywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -390,6 +399,7 @@ def test_a_kind_of_forge_that_only_the_settings_know_is_refused_everywhere(
             open_forge(repo)
 
 
+@pytest.mark.slow
 def test_rings_are_written_in_their_order_and_the_last_one_has_the_pointers_of_serving(tmp_path: Path) -> None:
     make(tmp_path / "shop", rings=("canary", "prod:2h"))
     text = git(tmp_path / "shop", "show", "main:pointsman.toml")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from auditing import by_hand, dated_shop, events, looked_at, said_of
 from clocks import clock_at
-from shop import GROCER, Shop, cooc, git, popularity
+from shop import GROCER, Kept, Shop, cooc, git, popularity
 
 from pointsman.cli import log as log_command
 from pointsman.errors import Problem
@@ -31,6 +31,7 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path / "shop")
 
 
+@pytest.mark.slow
 def test_the_records_that_land_in_one_commit_are_one_event_of_their_target(shop: Shop, tmp_path: Path) -> None:
     files = popularity(tmp_path / "p.json", 10), cooc(tmp_path / "c.json", 5)
     shop.publish(*files, popularity(tmp_path / "b.json", 10, tenant="baker"), merge=True)
@@ -63,6 +64,7 @@ def test_what_was_retired_and_taken_back_is_told_with_the_records(shop: Shop, tm
     assert "retired versions of grocer/home" in told
 
 
+@pytest.mark.slow
 def test_two_versions_of_one_type_that_land_in_one_commit_are_both_told(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p1.json", 10))
     shop.pull()
@@ -74,6 +76,7 @@ def test_two_versions_of_one_type_that_land_in_one_commit_are_both_told(shop: Sh
     assert sorted(versions) == ["a" * 64, "b" * 64]
 
 
+@pytest.mark.slow
 def test_a_moment_is_never_before_that_of_any_earlier_commit_of_main(shop: Shop, tmp_path: Path) -> None:
     """A commit that touches no manifest moves time on all the same."""
     env = {"GIT_COMMITTER_DATE": "2091-01-01T00:00:00Z"}
@@ -83,6 +86,7 @@ def test_a_moment_is_never_before_that_of_any_earlier_commit_of_main(shop: Shop,
     assert [event["at"] for event in events(shop)] == ["2091-01-01T00:00:00Z"]
 
 
+@pytest.mark.slow
 def test_a_manifest_that_only_became_executable_is_an_edit_not_a_restore(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p.json", 10), merge=True)
     shop.pull()
@@ -155,6 +159,7 @@ def test_log_names_who_merged_where_that_is_another(shop: Shop, tmp_path: Path) 
     assert [event["kind"] for event in events(shop, by="mel@")] == ["removal"]
 
 
+@pytest.mark.slow
 def test_holds_and_releases_are_events_of_their_target_and_a_hold_on_everything_of_each(
     shop: Shop, tmp_path: Path
 ) -> None:
@@ -292,11 +297,20 @@ def test_the_same_history_is_told_with_and_without_the_filters_of_a_commit_graph
     assert not has_path_filters(shop.origin)
 
 
-@pytest.fixture
-def shipped(tmp_path: Path) -> Shop:
-    shop = Shop(tmp_path / "shop")
-    shop.publish(popularity(tmp_path / "p1.json", 10), merge=True, run="https://ci.example/1")
+def once_shipped(root: Path) -> Shop:
+    shop = Shop(root)
+    shop.publish(popularity(root / "p1.json", 10), merge=True, run="https://ci.example/1")
     return shop
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("kept"), once_shipped)
+
+
+@pytest.fixture
+def shipped(kept: Kept) -> Shop:
+    return kept.fresh()
 
 
 def test_log_names_ships_restores_edits_and_removals_newest_first(shipped: Shop, tmp_path: Path) -> None:

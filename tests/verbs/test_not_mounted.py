@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from rings import shipped
-from shop import GROCER, Kept, Shop, popularity, twice_shipped
+from shop import GROCER, Kept, Shop, popularity
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
@@ -34,14 +34,9 @@ LOOKS: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("kept"), twice_shipped)
-
-
 @pytest.fixture
-def shop(kept: Kept) -> Shop:
-    return kept.fresh()
+def shop(two_ships: Kept) -> Shop:
+    return two_ships.fresh()
 
 
 def run(shop: Shop, verb: Callable[..., Any], *words: Any, **more: Any) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from clocks import clock_at
 from hypothesis import given
 from hypothesis import strategies as st
-from shop import Shop, git
+from shop import KeptDirectory, Shop, git
 
 from pointsman import artifact
 from pointsman.artifact import user_type
@@ -33,10 +33,14 @@ ROWS = {"u1": [{"item_id": "a", "score": 1}], "u2": [{"item_id": "b", "score": 0
 LISTS: dict[str, Any] = {"dim": 2, "users": ROWS}
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> KeptDirectory:
+    return KeptDirectory(tmp_path_factory.mktemp("desk"), lambda place: main(["init", str(place)]))
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Path:
-    assert main(["init", str(tmp_path / "desk")]) == 0
-    return tmp_path / "desk"
+def desk(kept: KeptDirectory) -> Path:
+    return kept.fresh()
 
 
 def written(directory: Path, name: str = "x.json", **members: Any) -> str:
@@ -150,6 +154,7 @@ def test_stamp_writes_the_version_that_publish_takes_and_no_other_byte(desk: Pat
     assert main(["-C", str(desk), "publish", str(file), "--merge"]) == 0
 
 
+@pytest.mark.slow
 def test_stamp_puts_right_a_version_that_was_and_leaves_a_file_with_faults(desk: Path, tmp_path: Path) -> None:
     build = {"built_at": "then", "version": "f" * 64, "source_hash": ""}
     stale = Path(written(tmp_path, "stale.json", **LISTS, build=build))
@@ -187,6 +192,7 @@ def test_a_file_that_cannot_be_written_is_told_and_stops_no_other(
     assert sorted(each.name for each in tmp_path.glob("*.*")) == ["a.json", "b.json", "c.json"]
 
 
+@pytest.mark.slow
 def test_a_stored_blob_stays_as_it_is(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     assert shop.publish(day=1, merge=True).exit_code == 0
@@ -199,6 +205,7 @@ def test_a_stored_blob_stays_as_it_is(tmp_path: Path) -> None:
     assert told.value.faults[0].says.startswith("this is a stored blob")
 
 
+@pytest.mark.slow
 def test_a_name_as_long_as_the_file_system_takes_is_stamped(desk: Path, tmp_path: Path) -> None:
     file = written(tmp_path, f"{'a' * 250}.json", **LISTS)
     with open_repository(str(desk)) as repo:
@@ -207,6 +214,7 @@ def test_a_name_as_long_as_the_file_system_takes_is_stamped(desk: Path, tmp_path
     assert json.loads(Path(file).read_bytes())["build"]["version"]
 
 
+@pytest.mark.slow
 @given(st.dictionaries(TEXTS, VALUES, max_size=4), st.booleans(), st.booleans())
 def test_build_is_put_in_whatever_stands_around_it(document: dict[str, Any], there: bool, pretty: bool) -> None:
     document = {**document, **({"build": {"version": "x", "built_at": '"}{'}} if there else {})}

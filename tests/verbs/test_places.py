@@ -80,6 +80,7 @@ def looked(shop: Shop) -> Outcome[Any]:
         return status.status(Workspace(repo), [])
 
 
+@pytest.mark.slow
 def test_every_place_gets_the_manifest_and_has_a_fence_of_its_own(shop: Shop) -> None:
     replicate(shop)
     outcome = shop.sync()
@@ -212,6 +213,7 @@ def test_places_end_on_the_same_main_if_it_moves_while_one_is_at_work(
     assert serves(shop, "us") == serves(shop, "eu") == shop.manifest
 
 
+@pytest.mark.slow
 def test_status_tells_each_place_and_the_worst_of_all(shop: Shop) -> None:
     replicate(shop)
     shop.sync()

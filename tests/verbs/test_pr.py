@@ -34,6 +34,7 @@ def rides(shop: Shop, *, merges_main: bool = False) -> str:
     return branch
 
 
+@pytest.mark.slow
 def test_a_passenger_is_listed_and_not_merged(shop: Shop) -> None:
     branch = rides(shop)
     (pull,) = shop.pulls()

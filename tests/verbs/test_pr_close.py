@@ -109,6 +109,7 @@ def test_a_rollback_and_a_hold_that_somebody_closed_say_so_too(shop: Shop, tmp_p
             close(shop, reason="not that")
 
 
+@pytest.mark.slow
 def test_an_origin_that_takes_no_such_refs_is_closed_all_the_same(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "next.json", 5, salt="n"))
     hook = shop.origin / "hooks" / "update"

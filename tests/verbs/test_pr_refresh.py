@@ -139,6 +139,7 @@ def test_one_whose_every_version_was_taken_out_or_is_on_main_is_closed(shop: Sho
     assert shop.pulls() == []
 
 
+@pytest.mark.slow
 def test_what_the_gate_does_not_pass_any_more_stays_as_it_is(shop: Shop) -> None:
     pull = of_cooc(shop)
     merged_popularity(shop)
@@ -221,6 +222,7 @@ def test_a_branch_that_takes_no_push_stops_no_other(shop: Shop) -> None:
     assert "does not allow the push" in told[stuck]["says"]
 
 
+@pytest.mark.slow
 def test_a_bug_that_one_brings_out_stops_no_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     pull = of_cooc(shop)
     merged_popularity(shop)

@@ -36,6 +36,7 @@ def test_a_new_target_that_resembles_one_that_is_there_is_told_once_and_shipped(
     assert capsys.readouterr().err == "", "it has a record now"
 
 
+@pytest.mark.slow
 def test_what_is_unchanged_names_the_commit_that_made_it(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     home, kids = popularity(tmp_path / "h.json", 5), popularity(tmp_path / "k.json", 5, surface="kids")
@@ -45,6 +46,7 @@ def test_what_is_unchanged_names_the_commit_that_made_it(tmp_path: Path) -> None
     assert (again["outcome"], again["commit"]) == ("unchanged", merged)
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_which_blobs_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shop = Shop(tmp_path / "shop")
     old, new = popularity(tmp_path / "h.json", 5), popularity(tmp_path / "k.json", 5, surface="kids")

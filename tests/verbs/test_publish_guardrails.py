@@ -206,6 +206,7 @@ def test_a_revert_is_told_what_is_unusual_about_it_and_passes(grocer: Kept) -> N
     assert "the gate passes it" in pr_command.render_shown(shown.value)
 
 
+@pytest.mark.slow
 def test_a_restore_of_a_bad_day_is_told_by_contents_too(grocer: Kept) -> None:
     shop = grocer.fresh()
     shop.publish(day=3, accept=BROKEN, reason="a sale", merge=True)
@@ -296,6 +297,7 @@ def test_an_earlier_state_is_read_only_where_the_current_one_is_too_different(sh
     assert len(set(reads(shop, "origin/main", f"origin/{shop.pulls()[0]['branch']}"))) == 2
 
 
+@pytest.mark.slow
 def test_a_rollback_waits_for_no_contents_and_a_revert_is_judged_by_them(grocer: Kept) -> None:
     shop = grocer.fresh()
     shop.pull()

@@ -255,6 +255,7 @@ def test_one_merge_that_fails_stops_no_other(two: tuple[Shop, list[Path]], monke
 STEPS = {"read": (artifact, "read"), "judge": (Drafts, "_current_and_next"), "ship": (Shipping, "_open")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step", ["read", *(pytest.param(step, marks=pytest.mark.slow) for step in STEPS if step != "read")]
 )
@@ -280,6 +281,7 @@ def test_a_bug_that_one_target_brings_out_stops_no_other(
     assert alone.value.exit_code == (70 if step == "ship" else 1)
 
 
+@pytest.mark.slow
 def test_dropping_the_last_type_stops_its_target_alone(two: tuple[Shop, list[Path]]) -> None:
     shop, paths = two
     shop.publish(paths[0], merge=True)

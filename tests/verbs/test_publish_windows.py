@@ -68,6 +68,7 @@ def test_each_type_ships_its_newest_window_whatever_the_order_of_the_files(shop:
     }
 
 
+@pytest.mark.slow
 def test_record_only_ships_nothing_and_needs_no_guardrail(
     shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,7 @@ def stage(root: Path, surface: str, day: int, *, under: str = "") -> None:
     (place / "current.version").write_text(f"{version}\n")
 
 
+@pytest.mark.slow
 def test_each_surface_has_its_own_newest_window(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     for surface, day in (("home", 1), ("home", 2), ("cart", 1)):

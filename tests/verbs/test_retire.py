@@ -93,6 +93,7 @@ def test_running_it_again_opens_nothing_new_and_a_longer_list_only_the_rest(shop
     assert outcomes(run(shop, first, second)) == [("grocer/home", "unchanged", [first, second])]
 
 
+@pytest.mark.slow
 def test_what_is_needed_is_refused_apart_and_the_rest_goes_on(shop: Shop, tmp_path: Path) -> None:
     unused, current = recorded(shop, tmp_path, 1), recorded(shop, tmp_path, 2, record_only=False, merge=True)
     made = run(shop, unused, current)
@@ -260,6 +261,7 @@ def test_what_does_not_fit_together_is_told_in_a_sentence(more: dict[str, Any], 
         Request(**more)
 
 
+@pytest.mark.slow
 def test_what_is_not_recorded_is_told_with_the_nearest(shop: Shop, tmp_path: Path) -> None:
     version = recorded(shop, tmp_path, 1)
     with pytest.raises(Problem, match=f"no version {'0' * 12} is recorded here: pointsman log --records"):

@@ -123,6 +123,7 @@ def test_a_version_that_was_retired_and_taken_back_is_shipped_again(shop: Shop, 
     assert shop.sync().exit_code == 0
 
 
+@pytest.mark.slow
 def test_show_tells_who_retired_a_version_and_when(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p1.json", 10), record_only=True)
     (version,) = versions(shop)

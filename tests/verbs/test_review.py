@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
-from reviews import hostile, reviewed, twice_shipped
+from reviews import hostile, reviewed
 from shop import GROCER, Kept, Shop, artifact, git, popularity
 from typed import value_of
 
@@ -28,15 +28,10 @@ from pointsman.verbs import review
 from pointsman.workspace import Workspace
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("review"), twice_shipped)
-
-
 @pytest.fixture
-def shop(kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def shop(reviewable: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # others have read the same versions
-    return kept.fresh()
+    return reviewable.fresh()
 
 
 def measured(shop: Shop) -> None:
@@ -146,6 +141,7 @@ def test_the_undo_that_is_named_puts_back_the_very_bytes(
     assert shop.manifest == before
 
 
+@pytest.mark.slow
 def test_a_target_is_held_against_an_earlier_commit_version_or_time(shop: Shop) -> None:
     first = git(shop.origin, "log", "--format=%H", "--reverse", "--", GROCER.manifest_path).split()[0]
     by_commit = reviewed(shop, base=first)
@@ -163,6 +159,7 @@ def test_a_target_against_itself_is_no_change(shop: Shop) -> None:
     assert target(document)["changes"] == {}
 
 
+@pytest.mark.slow
 def test_the_first_ship_has_nothing_before_it(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.publish(day=1)
@@ -174,6 +171,7 @@ def test_the_first_ship_has_nothing_before_it(tmp_path: Path) -> None:
     forms(document)
 
 
+@pytest.mark.slow
 def test_a_version_seen_before_says_since_when(shop: Shop) -> None:
     shop.roll_back(now=True, reason="back")
     shop.publish(day=2, reship=True)
@@ -210,6 +208,7 @@ def test_what_cannot_be_had_is_said_and_stops_no_review(shop: Shop, tmp_path: Pa
         assert form == "short" or "not available" in text
 
 
+@pytest.mark.slow
 def test_the_first_line_says_which_guardrails_could_not_measure(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "a.json", 48, day=4))
     document = reviewed(shop)
@@ -333,6 +332,7 @@ def test_nothing_to_review_is_a_sentence(shop: Shop) -> None:
         reviewed(shop, "123456789abc")
 
 
+@pytest.mark.slow
 def test_the_message_of_a_ship_has_the_review_in_short_and_no_line_that_a_rule_would_read(
     shop: Shop, tmp_path: Path
 ) -> None:
@@ -352,6 +352,7 @@ def test_hostile_texts_are_shown_and_never_obeyed_on_a_terminal(shop: Shop) -> N
     assert max(map(len, text.splitlines())) <= 120
 
 
+@pytest.mark.slow
 def test_hostile_texts_are_no_markup_in_markdown(shop: Shop) -> None:
     text = markdown.render(value_of(Review, hostile(reviewed(shop))))
     html = MarkdownIt("commonmark", {"html": True, "linkify": False}).enable(["table", "strikethrough"]).render(text)
@@ -405,6 +406,7 @@ def test_two_hundred_targets_stay_readable(tmp_path: Path) -> None:
     assert len(review_html.render(value_of(Review, document))) > len(text)
 
 
+@pytest.mark.slow
 def test_review_and_get_are_wired_to_the_command_line(
     shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

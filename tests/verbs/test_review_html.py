@@ -11,7 +11,8 @@ from typing import Any
 import browsing
 import pytest
 from playwright.sync_api import Browser
-from reviews import HOSTILE, hostile, reviewed, twice_shipped
+from reviews import HOSTILE, hostile, reviewed
+from shop import Kept
 from typed import value_of
 
 from pointsman.report.review import html
@@ -21,8 +22,8 @@ browser = browsing.browser
 
 
 @pytest.fixture(scope="module")
-def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    shop = twice_shipped(tmp_path_factory.mktemp("page"))
+def document(reviewable: Kept) -> dict[str, Any]:
+    shop = reviewable.fresh()
     shop.publish(day=3, accept=("items-drop",), reason="clearance")
     return reviewed(shop)
 

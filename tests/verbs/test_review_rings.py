@@ -56,7 +56,7 @@ def test_a_review_says_what_each_ring_shows_and_what_the_last_ships_took(tmp_pat
     assert reviewed(shop, offline=True).rings is None
 
 
-@pytest.mark.parametrize("name", ["canary", "prod"])
+@pytest.mark.parametrize("name", ["canary", pytest.param("prod", marks=pytest.mark.slow)])
 def test_a_ring_that_cannot_be_read_is_told_and_asked_once(tmp_path: Path, name: str) -> None:
     shop = RingShop(tmp_path / "shop")
     shop.publish(day=1, merge=True)
@@ -78,6 +78,7 @@ def test_a_ring_that_cannot_be_read_is_told_and_asked_once(tmp_path: Path, name:
         assert in_rings.in_rings(workspace.again(), ["grocer/home"]) != before
 
 
+@pytest.mark.slow
 def test_without_rings_nothing_more_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = Shop(tmp_path / "shop")
     shop.publish(day=1, merge=True)

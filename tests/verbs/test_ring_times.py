@@ -52,6 +52,7 @@ def after(seconds: int) -> str:
     return rfc3339(START + seconds)
 
 
+@pytest.mark.slow
 def test_log_tells_when_a_ring_was_due_each_state_and_given_it(shop: RingShop) -> None:
     ship(shop, 11)
     shop.pass_over(later=HOUR)

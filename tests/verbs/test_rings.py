@@ -81,6 +81,7 @@ def test_an_older_state_that_no_claim_holds_gives_way_in_every_ring_at_once(shop
     assert shop.serves("canary") == shop.serves("prod") == second
 
 
+@pytest.mark.slow
 def test_in_the_last_ring_a_time_that_nobody_wrote_down_stays_unknown(shop: RingShop) -> None:
     (shop.root / "prod" / given_key("prod", GROCER)).unlink()
     shop.pass_over()
@@ -113,6 +114,7 @@ def test_hourly_ships_are_in_the_next_ring_two_hours_later_one_by_one(shop: Ring
         assert shop.serves("prod") == states[max(0, hour - 1)]
 
 
+@pytest.mark.slow
 def test_a_revert_takes_a_ship_out_of_every_ring_that_has_it_and_leaves_the_others_alone(shop: RingShop) -> None:
     first = shop.manifest
     ship(shop, 11)

@@ -391,6 +391,7 @@ def test_one_type_of_what_a_run_shipped_goes_back(shop: Shop) -> None:
 # what it is called, and what it accepts
 
 
+@pytest.mark.slow
 def test_one_target_and_several_have_branches_of_their_own_and_each_accepts_what_was_said_of_it(shop: Shop) -> None:
     accept = ("grocer/home:items-drop", "bookshop/*:size-jump")
     back(shop, GROCER, BOOKS, accept=accept, reason="a bad feed")
@@ -411,6 +412,7 @@ def test_one_target_and_several_have_branches_of_their_own_and_each_accepts_what
         back(shop, GROCER, BOOKS, accept=("items-drop",), reason="a bad feed")
 
 
+@pytest.mark.slow
 def test_who_has_nothing_earlier_is_a_problem_if_it_was_named_and_left_if_a_pattern_found_it(shop: Shop) -> None:
     begun = first(shop, BOOKS)  # the first of all ships
     with pytest.raises(Problem, match=f"bookshop/kids was not shipped yet at {begun}: pointsman log bookshop/kids"):
@@ -437,6 +439,7 @@ def test_a_hold_is_set_by_the_same_commit_for_a_day(shop: Shop) -> None:
     assert set(outcomes(now(shop, BOOKSHOP, hold=True)).values()) == {"unchanged"}
 
 
+@pytest.mark.slow
 def test_a_hold_that_moves_no_manifest_is_told_as_that_and_no_more(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -470,6 +473,7 @@ def test_a_hold_that_moves_no_manifest_is_told_as_that_and_no_more(
     assert "current any more, on hold until 2999-01-01T00:00:00Z\n" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_hold_beside_a_rollback_says_for_itself_that_nobody_reviewed_it(shop: Shop) -> None:
     now(shop, GROCER)
     done = now(shop, GROCER, KIDS, hold=True)
@@ -561,6 +565,7 @@ def test_two_on_call_roll_back_at_the_same_moment_and_one_finds_it_done(shop: Sh
     assert git(shop.origin, "rev-list", "--count", f"{began}..main") == "1"
 
 
+@pytest.mark.slow
 def test_a_plain_rollback_after_one_never_goes_forward(shop: Shop) -> None:
     at_first = first(shop, GROCER)
     now(shop, GROCER, to=at_first)

@@ -108,6 +108,7 @@ def fleet(kept: Kept) -> Fleet:
     return Fleet(kept.fresh(), 3)
 
 
+@pytest.mark.slow
 def test_status_says_nothing_of_instances_where_none_was_ever_seen(fleet: Fleet) -> None:
     found = fleet.status()
     assert found.instances is None
@@ -144,6 +145,7 @@ def test_three_instances_take_over_a_ship_one_after_the_other(fleet: Fleet, tmp_
     assert fleet.counts() == (3, 0, 3)
 
 
+@pytest.mark.slow
 def test_wait_ends_only_when_all_instances_that_were_asked_for_have_it(fleet: Fleet) -> None:
     fleet.request(0, 1)
     for each in fleet.instances[:2]:
@@ -349,6 +351,7 @@ def test_a_named_pipe_that_nobody_writes_to_yet_holds_up_nothing(fleet: Fleet, m
     assert made[0].value.lines == 1
 
 
+@pytest.mark.slow
 def test_a_named_pipe_is_read_and_a_process_that_is_told_to_stop_keeps_what_it_heard(fleet: Fleet) -> None:
     pipe = fleet.shop.root / "pipe"
     os.mkfifo(pipe)
@@ -384,6 +387,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step, after",
     [(0, False), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((0, True), (1, False), (1, True)))],

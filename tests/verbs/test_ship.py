@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from clocks import clock_at
-from shop import GROCER, Kept, Shop, git, refused, twice_shipped
+from shop import GROCER, Kept, Shop, git, refused
 
 from pointsman.cli.main import main
 from pointsman.errors import Refused
@@ -17,14 +17,9 @@ from pointsman.verbs import refresh, review, ship
 from pointsman.workspace import Workspace
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("ship"), twice_shipped)
-
-
 @pytest.fixture
-def shop(kept: Kept) -> Shop:
-    return kept.fresh()
+def shop(two_ships: Kept) -> Shop:
+    return two_ships.fresh()
 
 
 def make_current(shop: Shop, **more: Any) -> Outcome[Any]:
@@ -161,6 +156,7 @@ def test_a_hold_stops_it(shop: Shop) -> None:
     assert refused(error.value) == {"on-hold"}
 
 
+@pytest.mark.slow
 def test_what_is_wrongly_asked_is_one_sentence_with_what_was_meant(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,7 @@ def shown(shop: Shop, version: str, **how: Any) -> dict[str, Any]:
         return dict(show.show(Workspace(repo, **how), version).document)
 
 
+@pytest.mark.slow
 def test_a_version_is_shown_with_every_time_that_it_was_current(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)
     first = shop.main

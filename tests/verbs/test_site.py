@@ -100,6 +100,7 @@ def test_an_open_pull_request_says_why_it_waits(kept: Kept, tmp_path: Path) -> N
         assert "main moved on since: pointsman pr refresh" in texts(tmp_path / "out" / page)
 
 
+@pytest.mark.slow
 def test_every_command_of_a_timeline_goes_back_to_its_state(
     kept: Kept, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

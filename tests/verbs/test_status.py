@@ -16,7 +16,7 @@ import httpx
 import pytest
 from clocks import clock_at
 from prometheus_client.parser import text_string_to_metric_families
-from shop import GROCER, Shop, git, popularity
+from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.history.times import read_time
@@ -30,13 +30,22 @@ from pointsman.workspace import Workspace
 CART = Target("grocer", "cart")
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    shop = Shop(tmp_path / "shop", '[policy]\nwindow_stale = "2d"\n[policy."grocer/cart"]\nwindow_stale = false\n')
-    files = popularity(tmp_path / "p1.json", 10), popularity(tmp_path / "c.json", 10, surface="cart")
+def shipped(root: Path) -> Shop:
+    shop = Shop(root, '[policy]\nwindow_stale = "2d"\n[policy."grocer/cart"]\nwindow_stale = false\n')
+    files = popularity(root / "p1.json", 10), popularity(root / "c.json", 10, surface="cart")
     accept = ("window-stale",)
     shop.publish(*files, merge=True, run="https://ci.example/1", accept=accept, reason="old samples")
     return shop
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("kept"), shipped)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
 
 
 def pointer(shop: Shop, target: Target = GROCER) -> Path:
@@ -118,6 +127,7 @@ def test_drift_names_the_difference_the_time_and_the_hand(shop: Shop) -> None:
     assert state(shop)["drift"] is None
 
 
+@pytest.mark.slow
 def test_what_sync_refuses_and_the_hold_that_stands_are_told(shop: Shop) -> None:
     shop.sync()
     shop.pull()
@@ -293,6 +303,7 @@ def test_prometheus_reads_what_it_is_told(shop: Shop, tmp_path: Path) -> None:
     assert found["pointsman_status_timestamp_seconds", ()] == read_time("2026-03-10")
 
 
+@pytest.mark.slow
 def test_a_moment_is_that_of_log_although_the_clock_ran_backwards(shop: Shop) -> None:
     shop.pull()
     path = shop.desk / GROCER.manifest_path

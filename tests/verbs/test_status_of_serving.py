@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import GROCER, Shop, cooc, git, popularity
+from shop import GROCER, Kept, Shop, cooc, git, popularity
 
 from pointsman.cli import sync as sync_command
 from pointsman.errors import Problem
@@ -17,11 +17,20 @@ from pointsman.verbs import status
 from pointsman.workspace import Workspace
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    shop = Shop(tmp_path / "shop")
-    shop.publish(popularity(tmp_path / "p1.json", 10), merge=True, run="https://ci.example/1")
+def once_shipped(root: Path) -> Shop:
+    shop = Shop(root)
+    shop.publish(popularity(root / "p1.json", 10), merge=True, run="https://ci.example/1")
     return shop
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("kept"), once_shipped)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
 
 
 def state(shop: Shop, *targets: Target) -> dict[str, Any]:
@@ -130,6 +139,7 @@ def test_status_fails_on_what_it_is_asked_to_fail_on_and_on_nothing_else(shop: S
     assert codes() == [0, 1, 0, 1]
 
 
+@pytest.mark.slow
 def test_status_tells_what_is_current_since_when_and_what_waits(shop: Shop, tmp_path: Path) -> None:
     shop.publish(popularity(tmp_path / "p2.json", 11, day=2))
     told = state(shop, GROCER)
@@ -155,6 +165,7 @@ def test_a_target_that_never_was_names_the_nearest(shop: Shop) -> None:
         state(shop, Target("grocer", "hom"))
 
 
+@pytest.mark.slow
 def test_after_a_rewrite_of_main_no_sync_is_advised_that_would_refuse(shop: Shop) -> None:
     shop.sync()
     pointer = shop.store / "registry" / "current" / "grocer" / "home" / "manifest.json"

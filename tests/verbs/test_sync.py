@@ -64,6 +64,7 @@ def test_what_is_merged_is_mirrored_byte_for_byte_and_then_unchanged(shop: Shop)
     assert shop.everything() == before
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_would_happen_and_writes_nothing(shop: Shop) -> None:
     before = shop.everything()
     would = shop.sync(dry_run=True)
@@ -98,6 +99,7 @@ def test_what_is_no_target_stops_none_that_is(shop: Shop, tenant: str) -> None:
     assert outcomes(shop.sync()) == {"grocer/home": "written"}
 
 
+@pytest.mark.slow
 def test_what_a_pass_wrote_is_told_though_main_moved_and_the_next_pass_found_it_done(
     shop: Shop, tmp_path: Path
 ) -> None:
@@ -213,6 +215,7 @@ def test_a_manifest_that_becomes_a_symlink_on_main_is_refused(shop: Shop) -> Non
     assert shop.serving == served
 
 
+@pytest.mark.slow
 def test_a_target_gone_from_main_keeps_its_pointer_until_it_is_pruned(shop: Shop) -> None:
     shop.sync()
     shop.pull()
@@ -304,6 +307,7 @@ def test_the_fence_moves_before_any_pointer(shop: Shop, monkeypatch: pytest.Monk
     assert written == [SYNCED, LEFT_KEY, state_key(GROCER), "grocer/home/manifest.json"]
 
 
+@pytest.mark.slow
 def test_no_other_process_may_write_pointers_while_a_sync_does(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     locked: list[bool] = []
     replace = FileStore.replace
@@ -317,6 +321,7 @@ def test_no_other_process_may_write_pointers_while_a_sync_does(shop: Shop, monke
     assert locked == [True] * 4
 
 
+@pytest.mark.slow
 def test_serving_may_stand_elsewhere(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop", f'[serving]\nmanifest = "file://{tmp_path}/served/{{surface}}/{{tenant}}.json"\n')
     shop.publish(day=1, merge=True)
@@ -324,6 +329,7 @@ def test_serving_may_stand_elsewhere(tmp_path: Path) -> None:
     assert (tmp_path / "served" / "home" / "grocer.json").read_bytes() == shop.manifest
 
 
+@pytest.mark.slow
 def test_a_pointer_that_another_sync_wrote_meanwhile_is_looked_at_again(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

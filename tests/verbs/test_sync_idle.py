@@ -133,6 +133,7 @@ def test_a_ship_or_a_fence_that_another_sync_moved_ends_the_rest(shop: Shop, tmp
             watch.sync()
 
 
+@pytest.mark.slow
 def test_a_pass_that_left_something_for_later_is_not_left_out(shop: Shop, tmp_path: Path) -> None:
     with shop.open() as repo:
         watch = Watch(repo)
@@ -203,6 +204,7 @@ def test_on_a_bucket_an_idle_pass_is_one_listing_whatever_the_number_of_targets(
             assert len(read) == 1, "of what did not change nothing is read again"
 
 
+@pytest.mark.slow
 def test_a_watching_status_reads_again_only_the_pointers_that_changed(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

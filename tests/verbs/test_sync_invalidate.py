@@ -78,11 +78,16 @@ def test_each_tenant_has_headers_of_its_own(
 @pytest.mark.parametrize(
     "headers, path, says",
     [
-        ("X-Team: shop", "", "HTTP 401: authentication required, RECSYS_AUTH_REQUIRED"),
         ("X-API-Key: wrong-secret", "", "HTTP 401: invalid api key, RECSYS_AUTH_INVALID"),
-        ("X-API-Key: key-of-baker", "", "HTTP 403: tenant scope mismatch, RECSYS_TENANT_SCOPE_MISMATCH"),
-        (f"{HEADERS}X-Org-Id: baker", "", "HTTP 403: tenant scope mismatch, RECSYS_TENANT_SCOPE_MISMATCH"),
-        (HEADERS, "s", "HTTP 404: 404 page not found"),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in [
+                ("X-Team: shop", "", "HTTP 401: authentication required, RECSYS_AUTH_REQUIRED"),
+                ("X-API-Key: key-of-baker", "", "HTTP 403: tenant scope mismatch, RECSYS_TENANT_SCOPE_MISMATCH"),
+                (f"{HEADERS}X-Org-Id: baker", "", "HTTP 403: tenant scope mismatch, RECSYS_TENANT_SCOPE_MISMATCH"),
+                (HEADERS, "s", "HTTP 404: 404 page not found"),
+            ]
+        ),
     ],
 )
 def test_the_reason_of_a_refusal_is_told_without_the_secret(
@@ -132,6 +137,7 @@ def test_one_replica_that_is_away_keeps_neither_the_others_nor_the_messages_wait
     assert sorted(owed(shop)) == ["baker/home", "grocer/home"]
 
 
+@pytest.mark.slow
 def test_a_replica_that_takes_its_time_keeps_no_other_waiting(
     open_shop: Callable[..., Shop], service: list[Replica]
 ) -> None:

@@ -254,6 +254,7 @@ def test_a_command_that_fails_hangs_or_is_not_there_is_reported_and_blocks_nothi
         assert "was killed" in made.run(line, {})
 
 
+@pytest.mark.slow
 def test_without_anyone_to_call_nothing_is_written_beside_the_fence(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop")
     shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import GROCER, Shop, git, popularity
+from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.errors import Problem, Refused
 from pointsman.outcome import Outcome
@@ -46,11 +46,20 @@ class Seen:
             self.stop.set()
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    shop = Shop(tmp_path / "shop")
-    shop.publish(popularity(tmp_path / "p1.json", 10), merge=True)
+def once_shipped(root: Path) -> Shop:
+    shop = Shop(root)
+    shop.publish(popularity(root / "p1.json", 10), merge=True)
     return shop
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return Kept(tmp_path_factory.mktemp("kept"), once_shipped)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> Shop:
+    return kept.fresh()
 
 
 def pointer(shop: Shop) -> Path:
@@ -80,6 +89,7 @@ def test_it_follows_ships_heals_edits_and_goes_on_after_the_origin_was_away(shop
     assert pointer(shop).read_bytes() == shop.manifest
 
 
+@pytest.mark.slow
 def test_what_no_heal_keeps_is_reported_at_each_pass(shop: Shop) -> None:
     seen = Seen(lambda: pointer(shop).write_text("{}"), lambda: None)
     assert watched(shop, seen, Orders(heal=False))[1:] == [{"grocer/home": "kept"}] * 2
@@ -101,6 +111,7 @@ def test_a_rewritten_main_is_refused_at_each_pass_and_serving_stays(shop: Shop, 
     assert pointer(shop).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_it_stops_between_two_pointers(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.publish(popularity(tmp_path / "c.json", 5, surface="cart"), merge=True)
     asked = iter([False, True, True, True])
@@ -166,7 +177,7 @@ def test_pass_after_pass_takes_no_more_memory(shop: Shop, collected: Callable[[]
     assert max(later) < first + 64 * 1024, "beside the list of what each pass said, nothing grows"
 
 
-@pytest.mark.parametrize("by", ["SIGTERM", "an interrupt of all, git too"])
+@pytest.mark.parametrize("by", ["SIGTERM", pytest.param("an interrupt of all, git too", marks=pytest.mark.slow)])
 def test_the_command_says_a_document_a_pass_and_ends_with_0_when_told_to_stop(shop: Shop, by: str) -> None:
     command = [sys.executable, "-m", "pointsman", "-C", str(shop.origin), "sync", "--watch", "0.01", "--json"]
     process = subprocess.Popen(

@@ -82,7 +82,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return Place(tmp_path, files)
 
 
-@pytest.mark.parametrize("locked", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("locked", [True, False])
 def test_the_login_to_a_cloud_stays(tmp_path: Path, locked: bool) -> None:
     files = generated("github", (), "gcp")
     files[CHECK] = b"# as it was\n" + files[CHECK]

@@ -106,6 +106,7 @@ def test_a_users_own_type_is_lists_maps_and_values_as_its_schema_has_them(
     assert own(schema, document) == Own("mine", sizes, ids, values)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(max_size=3), st.lists(st.text(max_size=3), max_size=3), max_size=5))
 def test_the_record_counts_what_the_review_compares(users: dict[str, list[str]]) -> None:
     schema = members(users=a_map(IDS), more=IDS)

@@ -692,6 +692,7 @@ def test_the_ends_of_time_do_not_overflow() -> None:
     assert window_instant("9999-12-31T23:59:59.999999999-23:59") == (315537897599 + 86340, 999_999_999)
 
 
+@pytest.mark.slow
 def test_nothing_is_needed_beyond_the_memory_of_decoding() -> None:
     """The source is let go before the canonical form is made, if nobody else keeps it."""
     rows = [{"item_id": f"sku-{i:06d}", "count": 1000 + i} for i in range(20_000)]

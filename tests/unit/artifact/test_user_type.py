@@ -539,8 +539,10 @@ def chained(length: int, link: Any) -> Json:
         (chained(14, lambda to: {"allOf": [to, to]}), "one value needs more than 20,000 evaluations"),
         (chained(14, lambda to: {"not": {"anyOf": [to, to]}}), "one value needs more than 20,000 evaluations"),
         ({"enum": [[]] * 2000}, "one value needs more than 20,000 evaluations"),
-        (members(**{f"p{n}": TEXT for n in range(4_200)}), "4096 different places"),
-        (members(**{f"p{n}": True for n in range(20_000)}), "has more than 20,000 schemas"),
+        pytest.param(members(**{f"p{n}": TEXT for n in range(4_200)}), "4096 different places", marks=pytest.mark.slow),
+        pytest.param(
+            members(**{f"p{n}": True for n in range(20_000)}), "has more than 20,000 schemas", marks=pytest.mark.slow
+        ),
         (members(a={**TEXT, "pattern": "a" * 100_001}), "more than 100,000 characters of regular expressions"),
         ({"description": "x" * 4_000_000}, "the limit is 4,000,000"),
     ],

@@ -176,7 +176,7 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "pause", lambda again: None)
 
 
-@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("together", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_of_a_few_publishers_nobody_is_lost_and_nobody_gives_up(
     dice: random.Random, rounds: int, *, together: bool
 ) -> None:
@@ -251,6 +251,7 @@ def test_a_large_crowd_needs_few_pushes(dice: random.Random) -> None:
     assert origin.pushes < 4 * len(publishers)
 
 
+@pytest.mark.slow
 def test_an_owner_that_is_slow_loses_its_turn_and_then_is_given_time(dice: random.Random) -> None:
     origin = Origin(dice)
     slow = Publisher("slow", origin, together=False)

@@ -65,7 +65,7 @@ def test_what_passes_is_one_line_and_what_is_broken_has_one_each() -> None:
     assert len([line for line in lines if line.endswith(", broken")]) == len(broken) > 1
 
 
-@pytest.mark.parametrize("width", [40, 46, 52])
+@pytest.mark.parametrize("width", [40, *(pytest.param(each, marks=pytest.mark.slow) for each in (46, 52))])
 def test_on_a_narrow_terminal_no_time_and_no_item_is_cut_or_broken(width: int) -> None:
     found = document()
     words = set(rendered(200, found).split())

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -238,6 +239,7 @@ def test_what_is_due_has_every_right_to_be(world: tuple[Steps, Ring[Step], int])
     assert is_first or undoes or (not stopped and (soaked or state.skips_rings))
 
 
+@pytest.mark.slow
 @given(worlds(), st.integers(1, 9))
 def test_time_alone_moves_a_ring_forwards_only(world: tuple[Steps, Ring[Step], int], later: int) -> None:
     steps, ring, now = world
@@ -245,6 +247,7 @@ def test_time_alone_moves_a_ring_forwards_only(world: tuple[Steps, Ring[Step], i
     assert one is None or (other is not None and other.place <= one.place)
 
 
+@pytest.mark.slow
 @given(worlds())
 def test_nothing_newer_has_the_same_right(world: tuple[Steps, Ring[Step], int]) -> None:
     steps, ring, now = world
@@ -258,6 +261,7 @@ def test_nothing_newer_has_the_same_right(world: tuple[Steps, Ring[Step], int]) 
         assert not (good and not stopped and (soaked or step.skips_rings))
 
 
+@pytest.mark.slow
 @given(worlds())
 def test_a_ring_that_took_what_it_was_due_is_due_nothing_else(world: tuple[Steps, Ring[Step], int]) -> None:
     steps, ring, now = world
