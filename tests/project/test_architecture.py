@@ -51,6 +51,7 @@ def test_a_command_has_one_clock_and_whoever_else_asks_for_the_time_says_why() -
     may = {
         "workspace.py": "the clock itself",
         "repo/repository.py": "a commit has the machine's time, as git gives it",
+        "cli/console.py": "when a wait ends, for whoever reads it",
         "cli/sync.py": "when a pass ended, for whoever watches the process",
         "cli/listening.py": "when a pass ended, for whoever watches the process",
         "serving/cloud_events.py": "when a message was sent",

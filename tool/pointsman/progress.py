@@ -1,7 +1,9 @@
-"""How a long command reports progress: lines with --verbose, a bar on a terminal."""
+"""How a long command reports progress: lines with --verbose, a bar on a terminal; and everywhere what it waits for."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 
@@ -26,3 +28,30 @@ class Silence:
 
 
 SILENCE = Silence()
+LONG = 1.0  # seconds; who waits longer than that for somebody else says so
+
+_tell: Callable[[str, float], None] | None = None
+
+
+@contextlib.contextmanager
+def telling(tell: Callable[[str, float], None]) -> Iterator[None]:
+    """Give each wait for somebody else to `tell`, once: what is waited for, and for how many seconds at most."""
+    global _tell  # noqa: PLW0603 - one process speaks for one command line, and who waits is far from it
+    told: set[str] = set()
+
+    def once(why: str, seconds: float) -> None:
+        if why not in told:
+            told.add(why)
+            tell(why, seconds)
+
+    before, _tell = _tell, once
+    try:
+        yield
+    finally:
+        _tell = before
+
+
+def waits(why: str, seconds: float) -> None:
+    """Say what this command waits for, and for how many seconds from now at most. Not for waits of less than `LONG`."""
+    if _tell is not None:
+        _tell(why, seconds)

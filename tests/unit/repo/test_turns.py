@@ -16,6 +16,7 @@ from typing import Any, cast
 import pytest
 
 from pointsman.errors import Fault, MovedFirst, Refused, Unreachable
+from pointsman.progress import telling
 from pointsman.repo import retry
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import TRIES, until_settled
@@ -205,9 +206,13 @@ def test_whoever_is_killed_at_any_step_stops_nobody_else(dice: random.Random, ro
 def test_the_next_run_waits_out_a_ticket_of_the_dead_and_takes_it_away(dice: random.Random) -> None:
     origin = Origin(dice)
     origin.refs[f"{TICKETS}000001-5-abc"] = Oid("0")
-    (publisher,) = crowd(origin, 1)
+    told: list[float] = []
+    with telling(lambda _, seconds: told.append(seconds)):
+        (publisher,) = crowd(origin, 1)
     assert publisher.ended == "done"
     assert set(origin.refs) == {MAIN}
+    (left,) = told
+    assert LIMIT - 5 - 2 * REQUEST < left < LIMIT
 
 
 def test_a_ticket_of_the_dead_that_cannot_be_taken_away_is_waited_for_once(dice: random.Random) -> None:

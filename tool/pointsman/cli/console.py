@@ -143,6 +143,14 @@ def say(text: str, *, err: bool = False, advises: bool = True) -> None:
     click.echo(data, err=err)
 
 
+def say_wait(why: str, seconds: float) -> None:
+    """Say on stderr what is waited for, and until when at most."""
+    from datetime import UTC, datetime, timedelta
+
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
+    say(f"pointsman: waiting until {until:%H:%M:%S} UTC at the latest: {why}", err=True)
+
+
 def page(text: str) -> None:
     """Show text page by page where stdout is a terminal, as git does; elsewhere print it.
 

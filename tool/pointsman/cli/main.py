@@ -25,8 +25,10 @@ from pointsman.cli.console import (
     say,
     say_document,
     say_members,
+    say_wait,
 )
 from pointsman.errors import Bug, Problem, Refused, Unreachable, trouble_of, without_secrets
+from pointsman.progress import telling
 from pointsman.streams import NotWritten, give_up_output
 
 COMPLETE = "_POINTSMAN_COMPLETE"  # click's own variable: the shell asks for completions
@@ -152,7 +154,7 @@ def main(args: Sequence[str] | None = None) -> int:
     words = _with_json(words)
     call = Call(json="--json" in words[: words.index("--") if "--" in words else None])
     advise_for(None)
-    with _interrupts() as interrupted:
+    with _interrupts() as interrupted, telling(say_wait):
         try:
             try:
                 if COMPLETE in os.environ:

@@ -23,6 +23,7 @@ import httpx
 from pointsman import __version__
 from pointsman.errors import Unreachable
 from pointsman.forge.base import Silent
+from pointsman.progress import LONG, waits
 from pointsman.timeouts import forge_patience, remote_timeout
 from pointsman.web import Line, Unfinished, trouble
 
@@ -96,6 +97,8 @@ class Pacer:
                 "it goes on where it stopped"
             )
         self.left -= seconds
+        if seconds > LONG:
+            waits(why, seconds)
         self.sleep(seconds)
 
     def write(self) -> None:

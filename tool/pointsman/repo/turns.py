@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from pointsman.errors import MovedFirst, Unreachable
 from pointsman.patterns import pattern
+from pointsman.progress import LONG, waits
 from pointsman.state.objects import Oid
 
 TICKETS = "refs/pointsman/landing/"
@@ -151,6 +152,8 @@ class Turns:
             longest = max(longest, len(ahead))
             if passed := longest - len(ahead):
                 pace = (now - began) / passed
+            if now > began + LONG:
+                waits("others are before this command in the line of those who move main", self._until - now)
             rest = min(_LONGEST_LOOK, max(_SHORTEST_LOOK, 0.7 * pace * len(ahead)))
             self._sleep(rest * self._dice.uniform(0.8, 1.2))
 

@@ -32,5 +32,5 @@ def make_sure(gate: Gate, head: Snapshot, uris: Iterable[str], progress: Progres
     if not is_vacant(settings.store):  # nothing is made where a store is not mounted
         with contextlib.suppress(Problem):  # a rollback must not wait for this; what stops it, stops the next step, too
             owners.own_unless_known(store, gate.repo)
-    wait_for_markers(store, versions, progress)
+    wait_for_markers(store, versions)
     put_back_missing(gate.blobs, head, settings, mine, progress)

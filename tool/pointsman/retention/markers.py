@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from msgspec import Struct
 
 from pointsman.errors import Blocked
-from pointsman.progress import SILENCE, Progress
+from pointsman.progress import waits
 from pointsman.retention.clocks import elapsed
 from pointsman.state.names import is_version, short
 from pointsman.store.base import Store
@@ -58,7 +58,6 @@ class Marker(Struct):
 def wait_for_markers(
     store: Store,
     versions: Collection[str],
-    progress: Progress = SILENCE,
     *,
     clock: Callable[[], float] = elapsed,
     pause: Callable[[float], None] = time.sleep,
@@ -77,10 +76,13 @@ def wait_for_markers(
                 naming[key] = named is None or not wanted.isdisjoint(named)
                 seen[key] = now
         there = set(store.keys(MARKERS, 1)) if any(naming.values()) else set()
-        waits = [key for key, names in naming.items() if names and key in there and now < seen[key] + LIFE + LONGEST]
-        if not waits:
+        until = {key: seen[key] + LIFE + LONGEST for key, names in naming.items() if names and key in there}
+        alive = [key for key in until if now < until[key]]
+        if not alive:
             return
-        progress(f"gc may be taking one of these versions away ({short(waits[0].rpartition('/')[2])}): waiting for it")
+        if now > min(seen[key] for key in alive):  # it looked before, `_PAUSE` ago
+            name = short(alive[0].rpartition("/")[2])
+            waits(f"gc may be taking one of these versions away (marker {name})", until[alive[0]] - now)
         pause(_PAUSE)
 
 

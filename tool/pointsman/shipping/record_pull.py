@@ -12,6 +12,7 @@ from itertools import count
 
 from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.base import Opened, Page
+from pointsman.progress import LONG, waits
 from pointsman.repo.moves import Move
 from pointsman.repo.retry import TRIES, pause
 from pointsman.repo.snapshot import Snapshot
@@ -103,7 +104,7 @@ class RecordPull:
 
     def _wait(self, opened: Opened, missing: Sequence[Addition], until: float) -> bool:
         """Wait until main has all records. False if it has only some: someone else added these."""
-        step = 0.2
+        step, began = 0.2, self._clock()
         while True:
             left = self._missing(missing)
             self.progress.counted("records landed", len(missing) - len(left), len(missing))
@@ -119,6 +120,8 @@ class RecordPull:
                     f"the records wait in {opened.url or opened.branch}, which is not merged yet: "
                     "see what it waits for, and run the same command again when it is merged"
                 )
+            if (now := self._clock()) > began + LONG:
+                waits(f"the records wait in {opened.url or opened.branch} until it is merged", until - now)
             self._sleep(step)
             step = min(step * 1.5, _LONGEST_PAUSE)
             self.repo.refresh()

@@ -151,7 +151,7 @@ class Recording:
         base = Snapshot(self.repo, self.repo.main)
         gone = [(source, retired(base, source)) for source in sources]
         sources = [source for source, fault in gone if fault is None]
-        wait_for_markers(self.store, {source.artifact.version for source in sources}, self.progress)
+        wait_for_markers(self.store, {source.artifact.version for source in sources})
         keys = [_key(source) for source in sources]
         sizes = list(ask_all(self._size, keys, at_once=self.store.at_once))
         lost = [source for source, size in zip(sources, sizes, strict=True) if size != source.size]

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pointsman.errors import Unreachable
+from pointsman.progress import LONG, waits
 from pointsman.state.store_url import Access
 from pointsman.store.base import Held
 from pointsman.store.bucket_errors import Trouble, host, trouble_of
@@ -33,7 +34,8 @@ class Patience:
 
     def __init__(self, seconds: float, extra: float = 0.0) -> None:
         self._seconds = seconds
-        self._until = time.monotonic() + seconds + extra
+        self._began = time.monotonic()
+        self._until = self._began + seconds + extra
         self._tries = 0
 
     def allow(self, seconds: float) -> None:
@@ -50,6 +52,8 @@ class Patience:
         pause = min(self._seconds / 8, self._seconds / 80 * 2 ** (self._tries - 1)) * random.uniform(0.5, 1)
         if self._tries == _CALL_TRIES or time.monotonic() + pause + _one_try(self._seconds) > self._until:
             return False
+        if (now := time.monotonic()) > self._began + LONG:
+            waits("the bucket does not answer, and is asked again", self._until - now)
         time.sleep(pause)
         return True
 

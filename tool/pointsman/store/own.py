@@ -16,6 +16,7 @@ from pathlib import Path
 from pointsman.durable import make_directory, sync_directory
 from pointsman.errors import Unreachable
 from pointsman.files import NoPlainFile, open_file
+from pointsman.progress import LONG, waits
 from pointsman.timeouts import lock_timeout
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -50,8 +51,11 @@ def lock(name: str, directory: int, url: str) -> Iterator[None]:
         fd, _ = open_file(name, how | os.O_CREAT, directory=directory)
         as_readable_as(directory, fd, writable=True)
     try:
-        until = time.monotonic() + lock_timeout()
+        began = time.monotonic()
+        until = began + lock_timeout()
         while not _is_ours(fd, url, until):
+            if (now := time.monotonic()) > began + LONG:
+                waits(f"another command holds the lock of {url}", until - now)
             time.sleep(_LOOK)
         yield
     finally:

@@ -311,7 +311,7 @@ class _Glass:
             self._blobs[url] = open_store(url, self._place.access)
             if not dry_run:
                 named = {version for _, version, at, _ in blobs if at == url}
-                wait_for_markers(self._blobs[url], named, self._progress)
+                wait_for_markers(self._blobs[url], named)
         for slot, version, url, key in blobs:
             self._progress(f"proving {url}/{key}")
             store = self._blobs[url]

@@ -228,7 +228,7 @@ def restore(workspace: Workspace, wanted: Sequence[str], *, dry_run: bool = Fals
     if faults:
         raise Refused(faults)
     if not dry_run:
-        wait_for_markers(store, {key[-69:-5] for key in keys}, workspace.progress)
+        wait_for_markers(store, {key[-69:-5] for key in keys})
     restored = 0
     for key in sorted(keys):
         if store.size(key) is not None:

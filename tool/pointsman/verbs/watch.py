@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from pointsman.errors import Bug, MovedFirst, Problem, Unreachable
 from pointsman.outcome import Outcome
+from pointsman.progress import LONG, waits
 from pointsman.report.status import having
 from pointsman.report.target_state import Status, TargetState
 from pointsman.serving.outcomes import Synced
@@ -68,7 +69,8 @@ def wait(
 
     Exit 3 if by then nobody can tell. A store or an origin that does not answer is asked again until then.
     """
-    deadline, rest = clock() + seconds, _FIRST
+    began, rest, told = clock(), _FIRST, False
+    deadline = began + seconds
     while True:
         trouble: Unreachable | None = None
         outcome = None
@@ -88,6 +90,9 @@ def wait(
             code = 3 if any(each.serving == "unknown" for each in lacking) else MovedFirst.exit_code
             says = f"after {seconds:g} s serving does not have what main has: {states}"
             return replace(outcome, exit_code=code, notes=(*outcome.notes, says))
+        if not told and clock() > began + LONG:
+            waits("serving does not have what main has", left)
+            told = True
         pause(min(rest, left))
         rest = min(2 * rest, EVERY)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pointsman.errors import Problem, Unreachable
-from pointsman.progress import Progress
+from pointsman.progress import LONG, Progress, waits
 from pointsman.timeouts import lock_timeout
 
 _LOOK = 0.05  # seconds between two looks at a lock that another has: no system call waits for one with a limit
@@ -28,15 +28,18 @@ def turn(directory: str, progress: Progress) -> Iterator[None]:
 
     Where the file system gives no locks nobody waits.
     """
-    until, told = time.monotonic() + lock_timeout(), False
+    began, told = time.monotonic(), False
+    until = began + lock_timeout()
     try:
         while (fd := _try(Path(directory))) is None:
-            if time.monotonic() >= until:
+            if (now := time.monotonic()) >= until:
                 says = "for longer than this one waits (POINTSMAN_LOCK_TIMEOUT): see what it waits for, or end it"
                 raise Unreachable(f"another pointsman site works in {directory} {says}")
             if not told:
                 progress(f"waiting for another run that works in {directory}")
             told = True
+            if now > began + LONG:
+                waits(f"another pointsman site works in {directory}", until - now)
             time.sleep(_LOOK)
     except FileExistsError:
         raise Problem(f"{directory} is a file: name a directory") from None
