@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import TEXT, URL
-from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.cli.console import Answer, Call, example, json_option, some
 
 if TYPE_CHECKING:
     from pointsman.verbs.adopt import Adopted, AdoptedTarget
@@ -38,15 +39,15 @@ def adopt(call: Call, registry: str | None, blobs: str | None, run: str | None, 
 
     request = verb.Request(registry=registry, blobs=blobs, run=run or "", reship=reship, dry_run=dry_run)
     with call.workspace() as workspace:
-        return Answer(verb.adopt(workspace, request), render)
+        return Answer(verb.adopt(workspace, request), partial(render, every=call.verbose))
 
 
-def render(adopted: Adopted) -> str:
+def render(adopted: Adopted, *, every: bool = False) -> str:
     """One line per target, what was left with its reasons, and what to do next."""
     lines = [line for each in adopted.targets for line in _target_lines(each)]
     if adopted.faults:
         lines.append("left beside these:")
-        lines += [f"  {fault}" for fault in adopted.faults]
+        lines += some([f"  {fault}" for fault in adopted.faults], every=every)
     made = sum(each.blob == "created" for each in adopted.artifacts)
     recorded = sum(each.recorded for each in adopted.artifacts)
     lines.append(f"{len(adopted.artifacts)} versions verified, {made} blobs stored, {recorded} on record")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import TEXT
-from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.cli.console import Answer, Call, example, json_option, some
 from pointsman.report.markdown import plain
 from pointsman.state.names import short
 
@@ -51,13 +52,14 @@ def check(call: Call, base: str | None, head: str | None, staged: bool, offline:
     if form == "github" and (page := os.environ.get("GITHUB_STEP_SUMMARY")):
         with open(page, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(summary(outcome.value))
-    return Answer(outcome, github if form == "github" else render, advises=form == "text")
+    text = github if form == "github" else partial(render, every=call.verbose)
+    return Answer(outcome, text, advises=form == "text")
 
 
-def render(found: Checked) -> str:
-    """One line per fault and one verdict."""
-    lines = [str(fault) + (f" (accepted: {fault.reason})" if fault.accepted else "") for fault in found.faults]
-    lines += [f"note: {note}" for note in found.notes]
+def render(found: Checked, *, every: bool = False) -> str:
+    """One line per fault and note, the first of them unless `every` is asked for, and one verdict."""
+    faults = [str(fault) + (f" (accepted: {fault.reason})" if fault.accepted else "") for fault in found.faults]
+    lines = [*some(faults, every=every), *some([f"note: {note}" for note in found.notes], every=every)]
     return "\n".join([*lines, _sentence(found)])
 
 

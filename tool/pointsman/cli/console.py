@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _KEPT = "\t" + "".join(map(chr, range(0xDCA0, 0xDD00)))  # bytes of file names that no terminal obeys
 _SHOWN = 3  # names in a question
+MOST_LINES = 50  # of one kind, unless all are asked for
 _BLOCK = 1 << 16  # characters that are printed at once
 _advice: tuple[re.Pattern[str], str] | None = None  # the commands that are advised, and the repository they are for
 _Any = TypeVar("_Any", bound=Callable[..., Any])
@@ -141,6 +142,14 @@ def say(text: str, *, err: bool = False, advises: bool = True) -> None:
     except UnicodeEncodeError:
         data = shown.encode(encoding, "backslashreplace")
     click.echo(data, err=err)
+
+
+def some(lines: Sequence[str], *, every: bool) -> list[str]:
+    """The first of many lines of one kind, and how many more there are. `every`: all of them, for -v."""
+    more = len(lines) - MOST_LINES
+    if every or more <= 0:
+        return list(lines)
+    return [*lines[:MOST_LINES], f"… and {more} more: -v or --json tells all"]
 
 
 def say_wait(why: str, seconds: float) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import TEXT
-from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.cli.console import Answer, Call, example, json_option, some
 from pointsman.errors import one_line
 from pointsman.state.names import short
 
@@ -32,13 +33,13 @@ def find(call: Call, ids: tuple[str, ...], files: tuple[str, ...], shard: str) -
 
     request = verb.Request(ids, files, read_shard(shard))
     with call.workspace() as workspace:
-        return Answer(verb.find(workspace, request), render)
+        return Answer(verb.find(workspace, request), partial(render, every=call.verbose))
 
 
-def render(found: Finding) -> str:
-    """One line per blob that holds an id, then what could not be read, and how much was."""
+def render(found: Finding, *, every: bool = False) -> str:
+    """One line per blob that holds an id, then what could not be read, the first of it, and how much was."""
     lines = [_line(each) for each in found.found]
-    lines += [f"not read: {each.uri}: {one_line(each.why)}" for each in found.unread]
+    lines += some([f"not read: {each.uri}: {one_line(each.why)}" for each in found.unread], every=every)
     versions = len({each.version for each in found.found})
     several = f"found in {versions} version{'' if versions == 1 else 's'}" if versions else "found nowhere"
     not_all = f"; {len(found.unread)} could not be read, so this is not all" if found.unread else ""

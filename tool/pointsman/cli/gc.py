@@ -95,6 +95,8 @@ def render(found: Collected) -> str:
     more = len(found.orphans) + len(found.retired) - _MOST_SHOWN
     lines += [f"… and {more} more"] if more > 0 else []
     lines += [f"kept {each.uri}: {each.says}" for each in found.kept[:_MOST_SHOWN]]
+    over = len(found.kept) - _MOST_SHOWN
+    lines += [f"… and {over} more kept"] if over > 0 else []
     return "\n".join([*lines, *_paragraph(found)])
 
 

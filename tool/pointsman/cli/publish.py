@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pointsman.cli.arguments import DROP, TEXT, URL
-from pointsman.cli.console import Answer, Call, example, given, json_option
+from pointsman.cli.console import Answer, Call, example, given, json_option, some
 from pointsman.cli.ship_options import ship_options
 from pointsman.state.names import short
 
@@ -73,10 +74,10 @@ def publish(
         **given(options),
     )
     with call.workspace() as workspace:
-        return Answer(verb.publish(workspace, request), render)
+        return Answer(verb.publish(workspace, request), partial(render, every=call.verbose))
 
 
-def render(published: Published) -> str:
+def render(published: Published, *, every: bool = False) -> str:
     """One line per artifact and per target, and what to do next. What waits comes last, with the reason."""
     lines = []
     for each in published.artifacts:
@@ -87,7 +88,7 @@ def render(published: Published) -> str:
         )
     kept = {each.target for each in published.artifacts} - {each.target for each in published.artifacts if each.ships}
     lines += target_lines(published.targets, kept)
-    lines += [f"left out: {fault}" for fault in published.faults or ()]
+    lines += some([f"left out: {fault}" for fault in published.faults or ()], every=every)
     return "\n".join(lines)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pointsman.cli.arguments import COUNT_OR_NONE, TEXT, VERSION_OR_TARGET
-from pointsman.cli.console import Answer, Call, example, given, json_option, sure
+from pointsman.cli.console import Answer, Call, example, given, json_option, some, sure
 from pointsman.errors import one_line
 from pointsman.state.names import short
 
@@ -53,10 +54,10 @@ def retire(call: Call, /, what: tuple[Any, ...], keep: int | None, yes: bool, **
             told = verb.retire(workspace, replace(request, dry_run=True)).value.targets
             going = [each.target for each in told if each.outcome == "dry-run"]
             sure("retire versions of {} targets on main at once", going, "nothing was written")
-        return Answer(verb.retire(workspace, request), render)
+        return Answer(verb.retire(workspace, request), partial(render, every=call.verbose))
 
 
-def render(retired: Retired) -> str:
+def render(retired: Retired, *, every: bool = False) -> str:
     """One line per target and pull request, what cannot be retired and what to do about it, and what is next."""
     lines = [line for each in retired.targets for line in _lines(each)]
     for found in retired.elsewhere:
@@ -65,7 +66,7 @@ def render(retired: Retired) -> str:
             f"{found.target} {found.type} {short(found.version)} {where}, which no tombstone is for: "
             f"pointsman gc --delete --no-trash {short(found.version)}"
         )
-    lines += [f"not read: {each.uri}: {one_line(each.why)}" for each in retired.unread]
+    lines += some([f"not read: {each.uri}: {one_line(each.why)}" for each in retired.unread], every=every)
     if retired.kept:
         lines.append(f"{retired.kept} more are as old, but of the newest, or needed by a rollback: kept")
     pulls = dict.fromkeys(each.pull_request.id for each in retired.targets if each.pull_request is not None)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from pointsman.cli.arguments import COUNT, TARGETS, TEXT
-from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.cli.console import Answer, Call, example, json_option, some
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
@@ -43,17 +44,18 @@ def verify(
         raise click.UsageError("--dry-run goes with --repair-from: without it, nothing is written")
     choice = verb.Choice(every, sample, verb.read_shard(shard), repair_from or "", dry_run)
     with call.workspace() as workspace:
-        return Answer(verb.verify(workspace, targets, choice), render)
+        return Answer(verb.verify(workspace, targets, choice), partial(render, every=call.verbose))
 
 
-def render(found: Verified) -> str:
-    """One line per fault, and how much was read."""
+def render(found: Verified, *, every: bool = False) -> str:
+    """One line per fault, the first of them unless `every` is asked for, and how much was read."""
     bad = f"{len(found.faults)} of them bad" if found.faults else "all as they should be"
     is_back = "would be put back" if found.dry_run else "is back"
     where = "its bytes are gone or in the trash"
-    lines = [
+    retired = [
         f"{each.target} {each.type} {short(each.version)} was retired on {each.retired_at}, {where}"
         for each in found.retired
     ]
-    lines += [f"{each.target} {each.type} {short(each.version)} {is_back}: {each.uri}" for each in found.repaired]
-    return "\n".join([*lines, *map(str, found.faults), f"{found.blobs} blobs, {found.bytes} bytes: {bad}"])
+    repaired = [f"{each.target} {each.type} {short(each.version)} {is_back}: {each.uri}" for each in found.repaired]
+    lines = [line for kind in (retired, repaired, [*map(str, found.faults)]) for line in some(kind, every=every)]
+    return "\n".join([*lines, f"{found.blobs} blobs, {found.bytes} bytes: {bad}"])
