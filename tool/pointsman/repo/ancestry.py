@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pointsman.errors import Problem
+from pointsman.files import read_file
 from pointsman.patterns import pattern
 from pointsman.repo.chain import Chain, Fork, fork
 from pointsman.repo.chain_file import Commits
@@ -21,6 +22,7 @@ from pointsman.state.objects import Change, Commit, Oid
 from pointsman.timeouts import landing_timeout
 
 _ALL = 1 << 30  # commits: more than any history has
+_MOST_CUT = 1 << 26  # bytes of the file in which git keeps where a shallow clone ends, a line for each commit
 _NONE_IN_COMMON = 1  # how git merge-base ends, also if it misses a commit: then it says so
 _LACKING = pattern(r"^(error|fatal): ", re.MULTILINE)
 
@@ -178,7 +180,7 @@ class Ancestry:
 
     def _shallow(self) -> frozenset[Oid]:
         try:
-            return frozenset(Oid(line) for line in (self.git_dir / "shallow").read_text().split())
+            return frozenset(Oid(line) for line in read_file(self.git_dir / "shallow", _MOST_CUT).decode().split())
         except FileNotFoundError:
             return frozenset()
 

@@ -20,11 +20,13 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
+from pointsman.files import read_file
 from pointsman.state.objects import Entry, Oid
 
 _MAGIC = b"PMCHAIN1" if sys.byteorder == "little" else b"PMCHAINB"
 _HEADER = struct.Struct("<8sIIqQQQQ")  # magic, bytes of an id, complete, height, commits, known, items, bytes of paths
 _CHECKSUM = struct.Struct("<I")
+MOST = 1 << 29  # bytes of a file; a longer one is none, and is not written. A million commits have about 100 MB
 MOST_PARENTS = 255  # of a commit, in a byte: more are told as so many
 _BEFORE = -(1 << 31)  # the height of an item that says what a path was before all that is known
 
@@ -122,9 +124,9 @@ class ChainFile:
 
 
 def read(path: Path, size: int) -> ChainFile | None:
-    """The chain in a file; None if there is none, if it is damaged, or if ids have another size than `size` bytes."""
+    """The chain in a file; None if there is none, if it is damaged or too long, or if ids have not `size` bytes."""
     try:
-        data = path.read_bytes()
+        data = read_file(path, MOST)
     except OSError:
         return None
     if len(data) < _HEADER.size + _CHECKSUM.size or data[: len(_MAGIC)] != _MAGIC:
@@ -161,6 +163,8 @@ def write(
     paths += b"\0"
     head = _HEADER.pack(_MAGIC, commits.size, complete, commits.height, len(commits), known, count, len(paths))
     body = b"".join((head, commits.ids, commits.clocks.tobytes(), commits.parents, items, paths))
+    if len(body) + _CHECKSUM.size > MOST:
+        return
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
         fd, temporary = tempfile.mkstemp(prefix=path.name, dir=path.parent)
