@@ -16,8 +16,8 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.rollout import due
 from pointsman.rollout.due import Due
 from pointsman.serving.given import given_states, note_given
+from pointsman.serving.others import Others
 from pointsman.serving.outcomes import Waiting
-from pointsman.serving.pointers import open_place
 from pointsman.serving.ring_state import CheckSaid, RingState, known_checks, ring_state
 from pointsman.serving.verdicts import Verdicts, verdicts_of
 from pointsman.settings import Settings
@@ -50,9 +50,14 @@ def _of_first(lineage: Lineage, has: Step | None) -> Due[Step] | None:
 
 
 class Turns:
-    """What one ring is due by one commit of main. `now`: seconds since 1970. `notes`: may write down what was given."""
+    """What one ring is due by one commit of main. `now`: seconds since 1970. `notes`: may write down what was given.
 
-    def __init__(self, gate: Gate, settings: Settings, main: Oid, ring: str, now: int, *, notes: bool = False) -> None:
+    `others`: shared by the turns of all rings of one command.
+    """
+
+    def __init__(
+        self, gate: Gate, settings: Settings, main: Oid, ring: str, now: int, others: Others, *, notes: bool = False
+    ) -> None:
         self._gate = gate
         self._rings = settings.rings
         self._checks = settings.checks
@@ -62,7 +67,7 @@ class Turns:
         self._notes = notes
         self._given: dict[tuple[str, Target], dict[Oid, int]] = {}
         self._verdicts: dict[tuple[str, Target], Verdicts] = {}
-        self._stores: dict[str, Store] = {}
+        self._others = others
 
     @property
     def longest(self) -> int:
@@ -185,21 +190,17 @@ class Turns:
 
     def _elsewhere(self, ring: Ring, lineage: Lineage) -> Step | None:
         """The oldest state that another ring has."""
-        found = (self._served(each, lineage) for each in self._rings if each.name != ring.name)
+        held = (self._others.has(each, lineage.target) for each in self._rings if each.name != ring.name)
+        found = (lineage.having(each.data) for each in held if each is not None)
         return max((step for step in found if step is not None), key=lambda step: step.place, default=None)
 
     def _served(self, ring: Ring, lineage: Lineage) -> Step | None:
-        """The state that the pointer of a ring is; None if it has none, or none of main's, or cannot be read."""
-        try:
-            held = self._store(ring).read(ring.place.key(lineage.target))
-        except (Unreachable, Blocked):
-            return None
+        """The state that the pointer of a ring is now; None if it has none, or none of main's, or cannot be read."""
+        held = self._others.read(ring, lineage.target)
         return lineage.having(held.data) if held is not None else None
 
     def _store(self, ring: Ring) -> Store:
-        if ring.name not in self._stores:
-            self._stores[ring.name] = open_place(ring.place)
-        return self._stores[ring.name]
+        return self._others.store(ring)
 
     # what rollout says
 

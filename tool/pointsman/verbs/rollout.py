@@ -21,6 +21,7 @@ from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.asking import Failure, Waiting, ask, passed_before
 from pointsman.serving.claims import Claims, claims_at
+from pointsman.serving.others import Others
 from pointsman.serving.pointers import not_mounted, open_place
 from pointsman.serving.prometheus import Prometheus
 from pointsman.serving.ring_state import RingState, known_checks
@@ -155,9 +156,10 @@ class _Run:
         self._turns: dict[str, Turns] = {}
         self._held: dict[tuple[str, Target], Held | Blocked | None] = {}
         self._claims: dict[str, Mapping[Target, Held]] = {}
+        others = Others()
         for ring in self._settings.rings:
             self._stores[ring.name] = open_place(ring.place)
-            self._turns[ring.name] = Turns(self._gate, self._settings, self.main, ring.name, self._now)
+            self._turns[ring.name] = Turns(self._gate, self._settings, self.main, ring.name, self._now, others)
             self._read(ring, targets)
 
     def _read(self, ring: Ring, targets: Sequence[Target]) -> None:

@@ -29,6 +29,7 @@ from pointsman.report.target_state import (
 from pointsman.retention.summary import read_summary
 from pointsman.serving.claims import told_claim
 from pointsman.serving.left_rings import ever_left, look_at_left
+from pointsman.serving.others import Others
 from pointsman.serving.outcomes import LeftRing
 from pointsman.serving.pointers import Remembered
 from pointsman.settings import Settings
@@ -104,6 +105,7 @@ class Look:
         for pull in seen_pulls(workspace) if pulls is None else pulls:
             for target in pull.targets:
                 self.pulls_of.setdefault(target, []).append(pull)
+        self.others = Others()
         self.places = [PlaceLook(self, place) for place in self.settings.serving]
 
     def told(self, shown: Sequence[TargetState], *, whole: bool) -> Status:

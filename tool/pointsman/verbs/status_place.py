@@ -19,6 +19,7 @@ from pointsman.serving.claims import Claims, Standing, claims_at, told_claim
 from pointsman.serving.drift import drift, is_manifest
 from pointsman.serving.fence import SYNCED, Fence, read_fence, rewrite_faults
 from pointsman.serving.instances import Having, Instance, having, read_instances
+from pointsman.serving.others import Others
 from pointsman.serving.pointers import Listing, Remembered, not_mounted, open_place
 from pointsman.serving.replica import Replica
 from pointsman.serving.ring_state import RingState
@@ -43,6 +44,7 @@ class Look(Protocol):
     head: Snapshot
     main: Oid
     clock: int  # seconds since 1970
+    others: Others
 
     moments: CommitTimes
     settings: Settings
@@ -225,7 +227,7 @@ class PlaceLook:
         look = self._look
         if all(ring.name != self.place.name for ring in look.settings.rings):
             return None
-        return Turns(look.gate, look.settings, look.main, self.place.name, look.clock)
+        return Turns(look.gate, look.settings, look.main, self.place.name, look.clock, look.others)
 
     def _due(self, lineage: Lineage, held: Held | None) -> Due[Step] | None:
         """What a ring is due; None for a place that follows main."""

@@ -22,6 +22,7 @@ from pointsman.serving.claims import claims_at
 from pointsman.serving.drift import is_manifest
 from pointsman.serving.fence import SYNCED, Fence, move_fence, read_fence, rewrite_faults
 from pointsman.serving.notify import Difference, Notices
+from pointsman.serving.others import Others
 from pointsman.serving.outcomes import CallResult, SyncedTarget
 from pointsman.serving.pointers import not_mounted, open_place, pointers, pointers_again
 from pointsman.serving.seen import SeenPlace
@@ -40,9 +41,11 @@ DID = ("written", "healed", "pruned")
 
 
 class PlaceSync:
-    """One sync at one place. `done`: what was done for each target."""
+    """One sync at one place. `done`: what was done for each target. `others`: shared by all places."""
 
-    def __init__(self, workspace: Workspace, place: Place, orders: Orders, seen: SeenPlace | None) -> None:
+    def __init__(
+        self, workspace: Workspace, place: Place, orders: Orders, seen: SeenPlace | None, others: Others
+    ) -> None:
         self.place = place
         self.done: dict[Target, SyncedTarget] = {}
         self.main: Oid | None = None  # that of the last pass that ended
@@ -54,6 +57,7 @@ class PlaceSync:
         self._store = open_place(place)
         self._orders = orders
         self._seen = seen
+        self._others = others
         self._fence = Fence(SYNCED, None, None)
         self._listed: Mapping[Target, Held | Blocked] = {}
 
@@ -82,7 +86,10 @@ class PlaceSync:
         `standing`: what stands where the manifest of each target of main belongs.
         """
         with contextlib.nullcontext() if self._orders.dry_run else self._store.locked(""):
-            self._settle(main, standing)
+            try:
+                self._settle(main, standing)
+            finally:
+                self._others.forget(self.place.name)
         self.main = main
 
     def deliver(self) -> list[CallResult]:
@@ -154,7 +161,8 @@ class PlaceSync:
         bugs: dict[Target, Exception],
     ) -> dict[Target, Due[Step]]:
         """What a ring is due of those targets that it is given after another ring; `bugs` gets what goes wrong."""
-        turns = Turns(self._gate, settings, main, self.place.name, self._now, notes=not self._orders.dry_run)
+        notes = not self._orders.dry_run
+        turns = Turns(self._gate, settings, main, self.place.name, self._now, self._others, notes=notes)
         mine = [target for target in targets if turns.waits(target)]
         turns.look_ahead(mine)
         found: dict[Target, Due[Step]] = {}

@@ -14,6 +14,7 @@ from pointsman.errors import MovedFirst, Problem, Unreachable, trouble_of
 from pointsman.repo.origin import MAIN
 from pointsman.repo.retry import pause
 from pointsman.repo.snapshot import Snapshot
+from pointsman.serving.others import Others
 from pointsman.serving.outcomes import CallResult
 from pointsman.serving.seen import Seen
 from pointsman.state.names import Target
@@ -87,6 +88,7 @@ class Together:
         self._repo = workspace.repo
         self._orders = orders
         self._seen = seen
+        self._others = Others()
         self._main: Oid | None = None  # as it was looked at last
         self._standing: tuple[Oid | None, Mapping[Target, Entry]] = (None, {})
 
@@ -154,7 +156,7 @@ class Together:
         """The try of a place: the one that was there, if the settings had it there before."""
         if known is None:
             seen = self._seen.of(place) if self._seen is not None else None
-            return Try(PlaceSync(self._workspace, place, self._orders, seen))
+            return Try(PlaceSync(self._workspace, place, self._orders, seen, self._others))
         if known.sync.place != place:
             known.move(place)
         return known
@@ -172,6 +174,7 @@ class Together:
     def _settle(self, group: Sequence[Try]) -> None:
         main = self._repo.main
         head = Snapshot(self._repo, main)
+        self._others.forget_all()
         if self._standing[0] != main:
             self._standing = main, dict(_standing(head))
         for each in group:

@@ -12,6 +12,7 @@ from pointsman.errors import Unreachable, trouble_of
 from pointsman.gate.lineage import Lineage
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.review.value import ReviewedRing
+from pointsman.serving.others import Others
 from pointsman.serving.pointers import not_mounted, open_place
 from pointsman.serving.turns import Turns
 from pointsman.settings import Settings
@@ -29,7 +30,8 @@ def in_rings(workspace: Workspace, targets: Sequence[str]) -> list[ReviewedRing]
     settings = gate.settings(Snapshot(repo, repo.main))
     if not settings.rings or workspace.offline:
         return None
-    rings = [_Ring(workspace, settings, ring) for ring in settings.rings]
+    others = Others()
+    rings = [_Ring(workspace, settings, ring, others) for ring in settings.rings]
     lineages = (gate.lineage(repo.main, Target.parse(each)) for each in targets[:MOST])
     return [each.of(lineage) for lineage in lineages if lineage.last is not None for each in rings] or None
 
@@ -37,12 +39,12 @@ def in_rings(workspace: Workspace, targets: Sequence[str]) -> list[ReviewedRing]
 class _Ring:
     """One ring, for all targets."""
 
-    def __init__(self, workspace: Workspace, settings: Settings, ring: Ring) -> None:
+    def __init__(self, workspace: Workspace, settings: Settings, ring: Ring, others: Others) -> None:
         self._away = workspace.away
         self._documents, self._head = workspace.gate.documents, Snapshot(workspace.repo, workspace.repo.main)
         self._rings = settings.rings
         self._ring = ring
-        self._turns = Turns(workspace.gate, settings, workspace.repo.main, ring.name, workspace.now)
+        self._turns = Turns(workspace.gate, settings, workspace.repo.main, ring.name, workspace.now, others)
         self._store = open_place(ring.place)
 
     def of(self, lineage: Lineage) -> ReviewedRing:
