@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import html
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from output_schemas import validate
 from rings import HOUR, RingShop
 from shop import Shop

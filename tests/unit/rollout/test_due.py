@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from pointsman.rollout.due import Due, Ring, due
 from pointsman.state.objects import Oid
@@ -266,6 +267,6 @@ def test_nothing_newer_has_the_same_right(world: tuple[Steps, Ring[Step], int]) 
 def test_a_ring_that_took_what_it_was_due_is_due_nothing_else(world: tuple[Steps, Ring[Step], int]) -> None:
     steps, ring, now = world
     state = due(steps, ring, now).state
-    again = due(steps, replace(ring, has=state), now).state
+    again = due(steps, structs.replace(ring, has=state), now).state
     if state is not None:
         assert again == state

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from msgspec import Struct
@@ -46,12 +45,12 @@ class NeverGood(NoEarlierState):
     """The target has a manifest, and no commit that made one kept the rules: nothing is to be put back."""
 
 
-@dataclass(frozen=True)
 class EarlierStates:
     """The earlier states of the targets of main."""
 
-    gate: Gate
-    _runs: dict[str, dict[Target, list[Oid]]] = field(default_factory=dict)
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self._runs: dict[str, dict[Target, list[Oid]]] = {}
 
     @cached_property
     def times(self) -> CommitTimes:

@@ -77,8 +77,7 @@ class Due(Generic[_State]):
     then: tuple[Due[_State], ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Ring(Generic[_State]):
+class Ring(Struct, Generic[_State], frozen=True):
     """What is known of one ring of a target, and of the ring before it.
 
     `has`: what its pointer is, None for no pointer that main ever had. `elsewhere`: what another ring has, for a ring

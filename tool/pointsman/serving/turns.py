@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -110,7 +109,7 @@ class Turns:
         newest = _newest_like(lineage, owed.state)
         if newest is None or newest == owed.state or owed.coming is None:
             return owed
-        return due.due(lineage, dataclasses.replace(asked, has=newest), self._now)  # as the next look finds it
+        return due.due(lineage, replace(asked, has=newest), self._now)  # as the next look finds it
 
     def given(self, ring: Ring, target: Target) -> Mapping[Oid, int]:
         """When a ring was given which states of a target; nothing if it cannot be reached."""

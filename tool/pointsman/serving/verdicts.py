@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -30,8 +29,7 @@ _TRIES = 8
 _COMMIT = pattern(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What a check said of a state. `at`: when, seconds since 1970. `value`: the last one that it saw.
 
     `main`: what main was then. A hold that came after it is about this verdict.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -45,11 +44,10 @@ class _Number(Struct, frozen=True):
     token: str
 
 
-@dataclass(frozen=True)
-class Object:
+class Object(Struct, frozen=True):
     """A JSON object with all its members in their order, the equal ones, too."""
 
-    pairs: Pairs = field(default_factory=list)
+    pairs: Pairs
 
     def text(self, name: str) -> str:
         """The text of a member as Go's struct has it, "" without one. Unread if it is something else."""
@@ -81,8 +79,7 @@ class Object:
         return {key: value if isinstance(value, str) else "" for key, value in self.pairs}
 
 
-@dataclass(frozen=True)
-class Pointer:
+class Pointer(Struct, frozen=True, dict=True):
     """A pointer as recsys-service reads it: type → URI, whatever the URI is."""
 
     current: Mapping[str, str]
