@@ -166,6 +166,16 @@ def test_the_modules_of_a_command_compile_no_pattern_while_they_are_loaded() -> 
     assert subprocess.check_output([sys.executable, "-c", program], text=True).split() == []
 
 
+def test_the_modules_of_a_command_load_nothing_that_only_some_runs_need() -> None:
+    seldom = {"calendar", "getpass", "pickle", "random", "secrets", "socket", "tempfile"}
+    program = """if True:
+        import sys
+        import pointsman.verbs.publish, pointsman.verbs.rollback, pointsman.verbs.sync
+        print(*sorted(sys.modules))
+    """
+    assert not seldom & set(subprocess.check_output([sys.executable, "-c", program], text=True).split())
+
+
 def test_the_list_of_commands_says_of_each_what_its_own_help_says_first() -> None:
     for name, (_, says) in _COMMANDS.items():
         command = cli.get_command(click.Context(cli), name)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -94,6 +93,8 @@ class Line:
 
 def _shut(*sockets: Any) -> None:
     """End connections, but not by TLS's own shutdown, which would wait for the other side."""
+    import socket
+
     for each in sockets:
         with contextlib.suppress(OSError):  # it may be closed by now
             socket.socket.shutdown(each, socket.SHUT_RDWR)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -41,7 +40,7 @@ def cache(version: str, data: bytes) -> None:
     with suppress(OSError, RuntimeError):
         directory = _directory()
         directory.mkdir(0o700, parents=True, exist_ok=True)
-        temporary = directory / f".{version}.{secrets.token_hex(4)}"
+        temporary = directory / f".{version}.{os.urandom(4).hex()}"
         try:
             write_new(temporary, data)
             temporary.replace(_path(version))

@@ -11,7 +11,6 @@ import base64
 import hashlib
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -91,6 +90,8 @@ class Signatures:
             else:
                 questions.append(found)
         if questions:
+            import tempfile
+
             with tempfile.TemporaryDirectory(prefix="pointsman-") as directory:
                 place = Path(directory)
                 (place / "now").write_bytes(self._file)

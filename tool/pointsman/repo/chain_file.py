@@ -10,7 +10,6 @@ import contextlib
 import os
 import struct
 import sys
-import tempfile
 import zlib
 from array import array
 from bisect import bisect_left
@@ -165,6 +164,8 @@ def write(
     body = b"".join((head, commits.ids, commits.clocks.tobytes(), commits.parents, items, paths))
     if len(body) + _CHECKSUM.size > MOST:
         return
+    import tempfile
+
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
         fd, temporary = tempfile.mkstemp(prefix=path.name, dir=path.parent)

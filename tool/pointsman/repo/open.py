@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -35,6 +34,8 @@ def open_repository(
     """
     with contextlib.ExitStack() as stack:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/]+@[^/]+:", spec) and not os.path.isdir(spec):
+            import tempfile
+
             directory = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="pointsman-", ignore_cleanup_errors=True)
             )

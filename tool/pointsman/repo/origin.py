@@ -7,7 +7,6 @@ with one exception: if a repository is its own origin and has a clean `main` che
 from __future__ import annotations
 
 import os
-import random
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -314,4 +313,6 @@ def _forbids(line: str) -> str:
 
 
 def _pause(again: int) -> None:
+    import random
+
     time.sleep(random.uniform(0, 0.02 * 2**again))

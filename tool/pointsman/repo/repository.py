@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import re
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -206,13 +204,12 @@ class Repository(History):
 
     def identity(self) -> tuple[str, str]:
         """Name and email for commits, from git's settings. Without them: login and host, with a remark in the name."""
-        try:
-            user = getpass.getuser()
-        except (KeyError, OSError):
-            user = f"uid{os.getuid()}"
         name = os.environ.get("GIT_COMMITTER_NAME") or self._settings.get("user.name")
         email = os.environ.get("GIT_COMMITTER_EMAIL") or self._settings.get("user.email")
-        return name or f"{user} (no git user.name set)", email or f"{user}@{socket.gethostname()}"
+        if name and email:
+            return name, email
+        login, host = _login()
+        return name or f"{login} (no git user.name set)", email or f"{login}@{host}"
 
     @property
     def signing_key(self) -> str:
@@ -228,3 +225,15 @@ class Repository(History):
         ran = self.git.run("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
         head = Oid(ran.out.decode().strip()) if ran.code == 0 else None
         return head, self.git.staged(head)
+
+
+def _login() -> tuple[str, str]:
+    """Who runs this, and on which machine."""
+    import getpass
+    import socket
+
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):
+        login = f"uid{os.getuid()}"
+    return login, socket.gethostname()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -58,4 +57,6 @@ def until_settled(
 
 def pause(again: int) -> None:
     """Wait a random time before the next try. The limit grows with each try, up to 1.3 seconds."""
+    import random
+
     time.sleep(random.uniform(0, 0.02 * 2 ** min(again, 6)))

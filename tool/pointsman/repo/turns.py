@@ -12,12 +12,11 @@ clock of the one who waits. An owner that was only slow draws a new ticket with 
 from __future__ import annotations
 
 import contextlib
-import random
+import os
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -25,6 +24,9 @@ from pointsman.errors import MovedFirst, Unreachable
 from pointsman.patterns import pattern
 from pointsman.progress import LONG, waits
 from pointsman.state.objects import Oid
+
+if TYPE_CHECKING:
+    import random
 
 TICKETS = "refs/pointsman/landing/"
 _TICKET = pattern(re.escape(TICKETS) + r"([0-9]{1,12})-([0-9]{1,4})-[0-9a-f]{1,40}")
@@ -70,7 +72,7 @@ class Turns:
         self._limit = limit
         self._clock = clock
         self._sleep = sleep
-        self._dice = dice or random.Random()
+        self._dice = dice
         self._users = 0
         self._until = 0.0
         self._closed = False  # the origin takes no tickets
@@ -113,7 +115,7 @@ class Turns:
         if self.held is None and not self._closed:
             self._draw(offer, urgent=urgent)
         if self._closed:
-            self._sleep(self._dice.uniform(0, 0.02 * 2 ** min(again, 8)))
+            self._sleep(self._between(0, 0.02 * 2 ** min(again, 8)))
         else:
             self._stand_in_line()
         self._turn_began = self._clock()
@@ -122,7 +124,7 @@ class Turns:
         self.saw(self._line.look())
         number = 0 if urgent else max((each.number for each in self.waiting), default=0) + 1
         patience = min(_LONGEST_PATIENCE, max(_PATIENCE, int(4 * self._slowest)))
-        name = f"{TICKETS}{number:06}-{patience}-{secrets.token_hex(6)}"
+        name = f"{TICKETS}{number:06}-{patience}-{os.urandom(6).hex()}"
         ticket = Ticket(number, name, patience, offer)
         try:
             self._line.change_ref(ticket.ref, offer, None)
@@ -155,7 +157,14 @@ class Turns:
             if now > began + LONG:
                 waits("others are before this command in the line of those who move main", self._until - now)
             rest = min(_LONGEST_LOOK, max(_SHORTEST_LOOK, 0.7 * pace * len(ahead)))
-            self._sleep(rest * self._dice.uniform(0.8, 1.2))
+            self._sleep(rest * self._between(0.8, 1.2))
+
+    def _between(self, least: float, most: float) -> float:
+        if self._dice is None:
+            import random
+
+            self._dice = random.Random()
+        return self._dice.uniform(least, most)
 
     def _leave(self) -> None:
         if self.held is not None:

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -171,7 +170,7 @@ class FileStore(FileMoves):
     def _create_named(self, path: Path, data: bytes) -> bool:
         # Without O_TMPFILE: the file is completed under another name, in a directory where nobody looks for blobs.
         with own_directory(self.root / ".pointsman", self.root) as own:
-            name = f"new-{secrets.token_hex(8)}"
+            name = f"new-{os.urandom(8).hex()}"
             try:
                 fd = open_new(name, own)
                 try:

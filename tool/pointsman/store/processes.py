@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -90,6 +89,8 @@ def _child(make: Callable[[], Iterable[_Found]]) -> Iterator[Iterator[_Found]]:
 
 def _be_child(make: Callable[[], Iterable[object]], writing: int) -> NoReturn:
     """Send what is made, or what went wrong, and end without anything that the parent will do, too."""
+    import pickle
+
     code = 1
     with contextlib.suppress(BaseException):  # an interrupt is the parent's to tell
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -109,6 +110,8 @@ def _be_child(make: Callable[[], Iterable[object]], writing: int) -> NoReturn:
 
 def _sendable(error: Exception) -> Exception:
     """The same, or what is to be told of it where nobody can make it again."""
+    import pickle
+
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     except Exception:  # noqa: BLE001 - whatever its class does there
@@ -117,6 +120,8 @@ def _sendable(error: Exception) -> Exception:
 
 
 def _received(answer: IO[bytes]) -> Iterator[Any]:
+    import pickle
+
     while True:
         try:
             kind, sent = pickle.load(answer)  # noqa: S301 - our own child sent it

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import calendar
 import re
 import time
 from collections.abc import Iterator
@@ -94,6 +93,8 @@ def _seconds(text: str) -> int:
     digits = text.removesuffix("Z")
     if not _TIME.fullmatch(text):
         raise ValueError(text)
+    import calendar
+
     return calendar.timegm(time.strptime(digits, _FORMS[len(digits)]))
 
 

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +31,8 @@ def is_installed() -> bool:
 
 def verify(payload: bytes, armor: str, signature: SshSignature) -> bool:
     """Whether the key that a signature names has made it, over `payload` and for the namespace that it names."""
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="pointsman-") as directory:
         place = Path(directory)
         (place / "sig").write_text(armor)
@@ -45,6 +46,8 @@ def sign(payload: bytes, namespace: str, key: str) -> str:
     """The armored signature of `payload` by a key: the path of its file (private, or public if an agent has the private
     one), or the public key itself. Problem if it cannot be used.
     """
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="pointsman-") as directory:
         literal = key.removeprefix("key::")
         words = ["sign", "-n", namespace, "-f"]
