@@ -144,6 +144,7 @@ def test_help_imports_no_git_no_schemas_and_no_verb() -> None:
         "pointsman.cli.main",
         "pointsman.errors",
         "pointsman.patterns",
+        "pointsman.progress",
         "pointsman.state",
         "pointsman.state.suggest",
         "pointsman.streams",
