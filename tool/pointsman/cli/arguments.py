@@ -155,7 +155,9 @@ class _VersionOrTarget(_Targets):
     """A recorded version by its first digits, a target, or a pattern of targets."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, str) and _DIGITS.fullmatch(value):
+        from pointsman.history.versions import read_version
+
+        if isinstance(value, str) and read_version(value) is not None:
             return value
         if isinstance(value, str) and "/" not in value:
             self.fail(f"{value!r} is no version ({_DIGITS_ARE}) and no target, such as grocer/home", param, ctx)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
 from pointsman.errors import Problem
+from pointsman.patterns import pattern
 from pointsman.repo.snapshot import Snapshot
-from pointsman.state.names import Target, is_name, is_version, short
+from pointsman.state.names import NAME, Target, is_name, is_version, short
 from pointsman.state.suggest import ask, did_you_mean
 
 _FEWEST_DIGITS = 4
 _ALIKE = 2  # first digits in common of a version that may have been meant
 _NAMES_SHOWN = 3
+_NAMED = pattern(rf"(?:(?P<slot>{NAME})@|sha256:)?(?P<digits>[0-9a-f]{{4,64}})")
+_STANDS_AT = pattern(rf"/(?P<slot>{NAME})/(?P<digits>[0-9a-f]{{64}})\.(?:[a-z0-9.]+\.)?json$")
 
 
 class Recorded(Struct, frozen=True, order=True):
@@ -26,29 +28,45 @@ class Recorded(Struct, frozen=True, order=True):
     slot: str
 
 
+class Asked(Struct, frozen=True):
+    """A version as somebody named it, by its first digits. `slot`: the type that was named with it, "" if none was."""
+
+    digits: str
+    slot: str = ""
+
+
+def read_version(text: str) -> Asked | None:
+    """What names a version; None if it is nothing of the kind.
+
+    Besides digits: what is printed of one, such as TYPE@VERSION, a digest, the path of its record, the URI of its blob.
+    """
+    if match := _NAMED.fullmatch(text):
+        return Asked(match["digits"], match["slot"] or "")
+    match = _STANDS_AT.search(text)
+    return Asked(match["digits"], match["slot"]) if match else None
+
+
 def find_version(head: Snapshot, text: str) -> Recorded:
-    """The one recorded version that begins with `text`. Problem if there is none or more; it names the nearest."""
-    _check_digits(text)
-    every = list(recorded(head))
-    found = _one([each for each in every if each.version.startswith(text)], text)
-    if found is None:
-        raise Problem(f"no version {text} is recorded here{_nearest(every, text)}")
+    """The one recorded version that `text` names. Problem if there is none or more; it names the nearest."""
+    (found,) = find_versions(head, [text])
     return found
 
 
 def find_versions(head: Snapshot, texts: Sequence[str]) -> list[Recorded]:
     """The same for each of several texts. The records are listed once."""
-    for text in texts:
-        _check_digits(text)
+    wanted = [_asked(text) for text in texts]
     every = sorted(recorded(head))
     names = [each.version for each in every]
     found: dict[Recorded, None] = {}
-    for text in texts:
-        first = bisect_left(names, text)
-        here = every[first : bisect_left(names, f"{text}g", first)]  # "g" is after every hex digit
-        one = _one(here, text)
+    for asked in wanted:
+        first = bisect_left(names, asked.digits)
+        here = every[first : bisect_left(names, f"{asked.digits}g", first)]  # "g" is after every hex digit
+        one = _one([each for each in here if asked.slot in ("", each.slot)], asked.digits)
+        if one is None and here:
+            others = " and of ".join(f"{each.target} {each.slot}" for each in here[:_NAMES_SHOWN])
+            raise Problem(f"{asked.digits} is a version of {others}, not of {asked.slot}")
         if one is None:
-            raise Problem(f"no version {text} is recorded here{_nearest(every, text)}")
+            raise Problem(f"no version {asked.digits} is recorded here{_nearest(every, asked.digits)}")
         found[one] = None
     return list(found)
 
@@ -73,9 +91,11 @@ def find_version_of(head: Snapshot, text: str, target: Target, slot: str) -> Rec
     return found
 
 
-def _check_digits(text: str) -> None:
-    if not re.fullmatch(r"[0-9a-f]{4,64}", text):
-        raise Problem(f"{text!r} is not a version: give at least {_FEWEST_DIGITS} of its 64 hex digits")
+def _asked(text: str) -> Asked:
+    asked = read_version(text)
+    if asked is None:
+        raise Problem(f"{text!r} is not a version: give at least {_FEWEST_DIGITS} of its 64 hex digits, in lower case")
+    return asked
 
 
 def _one(found: Sequence[Recorded], text: str) -> Recorded | None:

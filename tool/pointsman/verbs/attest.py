@@ -11,7 +11,7 @@ from pointsman.errors import Fault, Problem
 from pointsman.files import read_file, why
 from pointsman.gate.attestations import NAMESPACE
 from pointsman.history.events import shipped_ever, unknown
-from pointsman.history.versions import find_version
+from pointsman.history.versions import find_version, read_version
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.shipping.additions import AddedFile, Additions
@@ -123,7 +123,7 @@ def _predicate(path: str) -> Mapping[str, Any]:
 
 def _subjects(workspace: Workspace, head: Snapshot, text: str) -> list[Subject]:
     """The versions that a user means: one, or of a target those of its open ship, else those that are current."""
-    if "/" not in text:
+    if "/" not in text or read_version(text) is not None:
         found = find_version(head, text)
         return [(found.target, found.slot, found.version)]
     target = Target.parse(text)
