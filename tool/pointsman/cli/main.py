@@ -27,6 +27,7 @@ from pointsman.cli.console import (
     say_members,
     say_wait,
 )
+from pointsman.cli.usage import sentence_of
 from pointsman.errors import Bug, Problem, Refused, Unreachable, trouble_of, without_secrets
 from pointsman.progress import telling
 from pointsman.streams import NotWritten, give_up_output
@@ -197,7 +198,7 @@ def _run(call: Call, words: list[str]) -> int:
     except click.exceptions.Exit as done:  # --help, --version
         return done.exit_code
     except click.ClickException as error:
-        return _problem(asked, _usage(error, words), 2)
+        return _problem(asked, sentence_of(error, words, _COMMANDS), 2)
 
 
 def _trouble(call: Call, error: Exception) -> int:
@@ -288,19 +289,6 @@ def _refused(call: Call, refused: Refused) -> int:
             say(str(fault), err=True)
     say(f"pointsman: refused, {call.refusal}", err=True)
     return refused.exit_code
-
-
-def _usage(error: click.ClickException, words: list[str]) -> str:
-    """One sentence for wrong usage, and where the right one stands."""
-    sentence = " ".join(error.format_message().split()).rstrip(".")
-    context = getattr(error, "ctx", None)
-    named = [each for each in words if each in _COMMANDS][:1]  # click does not say whose an option without a value is
-    path = context.command_path if context else " ".join(["pointsman", *named])
-    if isinstance(error, click.NoSuchOption) and error.option_name in ("-C", "-v"):
-        sentence += f": it stands before the command, pointsman {error.option_name} …"
-    if path == "pointsman sync" and sentence.startswith("Got unexpected extra argument"):
-        sentence += ": it takes no target, because it brings all of them to serving"
-    return f"{sentence} (see: {path} --help)"
 
 
 def _not_written(lost: NotWritten) -> int:
