@@ -928,6 +928,10 @@ def test_what_became_needed_is_put_back_first_and_never_purged(shop: Shop) -> No
     document = collected(shop, delete=True).document
     assert (document["restored"], document["purged"]) == (2, 0)
     assert place(shop, new).read_bytes() == data
+    left = json.loads((shop.store / ".pointsman/gc.json").read_text())
+    again = collected(shop).document
+    for name in ("live", "live_bytes"):  # what is back is counted as it is found from now on
+        assert document[name] == left[name] == again[name] > 0
 
 
 @pytest.mark.slow

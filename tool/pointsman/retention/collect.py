@@ -137,18 +137,23 @@ class Collector:
     def _put_back(self, run: Run, trash: Blobs, views: Sequence[View]) -> set[str]:
         """What is in the trash and has a pointer, or a record without a tombstone, is put back where it is missing.
 
-        The keys of what is needed.
+        The keys of what is needed. The survey was before this: what is back counts as live as the next one finds it.
         """
-        needed = set(self._needed(trash, views))
-        for key in sorted(needed):
+        needed = dict(self._needed(trash, views))
+        for key, is_recorded in sorted(needed.items()):
             if self.store.size(key) is not None:
                 continue
-            if not self.orders.delete or put_back(self.store, key):
+            if not self.orders.delete:
                 run.restored.append(key)
+            elif put_back(self.store, key):
+                run.restored.append(key)
+                run.found.live += is_recorded
+                run.found.live_bytes += (self.store.size(key) or 0) if is_recorded else 0
                 self.progress(f"put back from the trash: {self.store.url}/{key}")
-        return needed
+        return set(needed)
 
-    def _needed(self, trash: Blobs, views: Sequence[View]) -> Iterator[str]:
+    def _needed(self, trash: Blobs, views: Sequence[View]) -> Iterator[tuple[str, bool]]:
+        """The key of each blob that is needed, and whether anybody has a record of it."""
         if not trash:
             return
         with self._recorded(latest=True) as recorded:
@@ -158,7 +163,7 @@ class Collector:
                 states = [every.ask(key) for every in recorded]
                 live = any(state.record and not state.tombstone for state in states)
                 if live or any(key[-69:-5] in view.served for view in views):
-                    yield key
+                    yield key, any(state.record for state in states)
 
     @contextlib.contextmanager
     def _recorded(self, *, latest: bool = False) -> Iterator[list[Recorded]]:
