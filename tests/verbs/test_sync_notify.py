@@ -216,6 +216,31 @@ def test_a_drift_is_told_with_its_difference_once_while_it_is_kept_and_when_it_w
     assert [event["event"] for event in receiver.sent_to("/hook")] == ["drift", "drift"]
 
 
+@pytest.mark.slow
+def test_a_drift_before_a_rollback_is_told_in_its_place_and_an_earlier_state_of_main_is_none(
+    open_shop: Callable[[str], Shop], receiver: Receiver, tmp_path: Path
+) -> None:
+    shop = open_shop(WEBHOOK)
+    shop.sync()
+    first = pointer(shop).read_bytes()
+    shop.publish(popularity(tmp_path / "p2.json", 11, day=2), merge=True)
+    shipped = shop.main
+    shop.sync()
+    receiver.got.clear()
+    pointer(shop).write_bytes(first.replace(b"cooc", b"coop"))
+    shop.roll_back(now=True, reason="too few")
+    shop.sync()
+    (drift,) = receiver.sent_to("/hook")
+    assert (drift["event"], drift["commit"], drift["reason"]) == ("drift", shop.main, "too few")
+    receiver.got.clear()
+    shop.publish(popularity(tmp_path / "p3.json", 12, day=3), merge=True)
+    shop.sync()
+    pointer(shop).write_bytes(first)
+    shop.sync()
+    assert [(each["event"], each["commit"]) for each in receiver.sent_to("/hook")] == [("ship", shop.main)] * 2
+    assert shipped != shop.main
+
+
 @contextmanager
 def command(tmp_path: Path, body: str) -> Iterator[str]:
     script = tmp_path / "hook with spaces.py"
