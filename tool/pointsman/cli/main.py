@@ -27,7 +27,6 @@ from pointsman.cli.console import (
     say_members,
     say_wait,
 )
-from pointsman.cli.usage import sentence_of
 from pointsman.errors import Bug, Problem, Refused, Unreachable, trouble_of, without_secrets
 from pointsman.progress import telling
 from pointsman.streams import NotWritten, give_up_output
@@ -198,6 +197,8 @@ def _run(call: Call, words: list[str]) -> int:
     except click.exceptions.Exit as done:  # --help, --version
         return done.exit_code
     except click.ClickException as error:
+        from pointsman.cli.usage import sentence_of
+
         return _problem(asked, sentence_of(error, words, _COMMANDS), 2)
 
 
