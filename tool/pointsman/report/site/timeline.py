@@ -25,11 +25,25 @@ def timeline(
     shown: Iterable[Event] = told[:_MOST]
     if settings.approvals or settings.evidence:
         shown = all_signed(gate, told[:_MOST])
-    return [_moment(gate, head, target, event, now, broken) for event in shown], max(len(told) - _MOST, 0)
+    # The same bytes can have been current before: an edit by hand and its revert leave them twice.
+    newest = next((event.commit.oid for event in told if now is not None and _left(event, target) == now), None)
+    found = [_moment(gate, head, target, event, now, newest, broken) for event in shown]
+    return found, max(len(told) - _MOST, 0)
+
+
+def _left(event: Event, target: Target) -> Entry | None:
+    """The manifest that an event left; None if it left none, or did not touch it."""
+    return next((change.new for change in event.commit.changes if change.path == target.manifest_path), None)
 
 
 def _moment(
-    gate: Gate, head: Snapshot, target: Target, event: Event, now: Entry | None, broken: Mapping[Oid, str]
+    gate: Gate,
+    head: Snapshot,
+    target: Target,
+    event: Event,
+    now: Entry | None,
+    newest: Oid | None,
+    broken: Mapping[Oid, str],
 ) -> Moment:
     commit = event.commit
     why = [event.reason] if event.reason else []
@@ -37,10 +51,12 @@ def _moment(
     why += [f"accepts {rule}: {reason}" for rule, reason in event.accepts.items()]
     why += [f"approved by {some(event.approvals) or 'nobody'}"] if event.approvals is not None else []
     why += [f"evidence: {each}" for each in event.evidence]
-    after = next((change.new for change in commit.changes if change.path == target.manifest_path), None)
+    after = _left(event, target)
     stands = ""
-    if after is not None:
-        stands = "current" if after == now else _in_the_way(gate, head, target, after, commit.oid, broken)
+    if after is not None and after == now:
+        stands = "current" if commit.oid == newest else "current again"
+    elif after is not None:
+        stands = _in_the_way(gate, head, target, after, commit.oid, broken)
     merged = f", merged by {commit.committer}" if commit.committer != commit.author else ""
     return Moment(
         at=rfc3339(event.at),
