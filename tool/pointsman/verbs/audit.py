@@ -7,7 +7,6 @@ How the report reads is for `audit_text`, `audit_markdown` and `audit_html`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -16,6 +15,7 @@ from pointsman.errors import MovedFirst, Problem, Unreachable
 from pointsman.forge.links import called, pages_of
 from pointsman.gate.gate import Gate
 from pointsman.gate.unmounted import require_mounted, serves_from_store
+from pointsman.history.batches import in_batches
 from pointsman.history.signatures import Signatures
 from pointsman.history.times import Window, clock_ahead
 from pointsman.outcome import Outcome
@@ -33,14 +33,12 @@ from pointsman.serving.fence import AUDITED, SYNCED, Fence, move_fence, read_fen
 from pointsman.serving.pointers import open_place
 from pointsman.settings import Settings
 from pointsman.state.names import short
-from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid
-from pointsman.state.paths import DOCUMENTS, path_kind
+from pointsman.state.objects import Oid
 from pointsman.state.place import Place
 from pointsman.trust.bundle import open_bundle, require_free, write_bundle
 from pointsman.trust.keygen import NoKeygen
 from pointsman.workspace import Workspace
 
-_TOGETHER = 512  # commits whose documents are read at once
 _FROM_OUTSIDE = (
     "an archive does not show whether main was written anew before it was made: compare its commit, {}, with what "
     "you know of main from elsewhere"
@@ -118,22 +116,6 @@ def audit(
     if not workspace.offline:
         found = replace(found, repository=called(repo), commit_pages=pages_of(settings, repo))
     return Outcome(found, 1 if found.counts.broken else 0, tuple(notes))
-
-
-def in_batches(repo: Repository, commits: Sequence[Commit]) -> Iterator[Sequence[Commit]]:
-    """Commits to judge, some at a time, what they leave of state documents read ahead."""
-    for place in range(0, len(commits), _TOGETHER):
-        some = commits[place : place + _TOGETHER]
-        repo.fetch_ahead(_documents(some))
-        repo.git.read_ahead(entry.oid for entry in _documents(some))
-        yield some
-
-
-def _documents(commits: Sequence[Commit]) -> Iterator[Entry]:
-    """The contents of the state documents that these commits leave."""
-    for change in (change for commit in commits for change in commit.changes):
-        if change.new is not None and change.new.mode == PLAIN_FILE and path_kind(change.path) in DOCUMENTS:
-            yield change.new
 
 
 def _fences(workspace: Workspace, head: Snapshot) -> tuple[list[Fence], list[str]]:

@@ -7,31 +7,27 @@ the pages says how far it came: the history before that is not read again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
-from msgspec import Struct, ValidationError, convert
-from msgspec.structs import asdict, replace
+from msgspec import Struct
 
 from pointsman import __version__
-from pointsman.errors import Fault, Problem, one_line
+from pointsman.errors import Problem
 from pointsman.forge.links import called, pages_of
-from pointsman.gate.gate import Gate, Verdict
-from pointsman.history.events import Event, EventReader, events
-from pointsman.history.signatures import Signatures
-from pointsman.history.times import CommitTimes
-from pointsman.outcome import Outcome, as_document
+from pointsman.gate.gate import Gate
+from pointsman.history.events import Event, events
+from pointsman.outcome import Outcome
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot
 from pointsman.report.approvals import approvals_line, approvals_of
-from pointsman.report.audit.document import landed
-from pointsman.report.audit.value import LandedFault
 from pointsman.report.html import part
 from pointsman.report.site.files import SiteFiles
+from pointsman.report.site.judged import as_kept, by_target, judge_newer, judged_before, told_in
 from pointsman.report.site.left import Left, as_bytes, go_on, in_order, made_by, read_left, targets, touched
 from pointsman.report.site.now import now_of
-from pointsman.report.site.pages import audit_page, overview, row_of, target_page
+from pointsman.report.site.pages import audit_page, make_ready, overview, row_of, target_page
 from pointsman.report.site.timeline import timeline
 from pointsman.report.site.turn import turn
 from pointsman.report.site.value import Calm, Judged, Place, TargetNow, Waiting
@@ -39,16 +35,16 @@ from pointsman.report.target_state import Status
 from pointsman.settings import SETTINGS_PATH
 from pointsman.shipping.pulls import Pull, is_stale, reference, seen_pulls
 from pointsman.state.names import Target
-from pointsman.state.objects import Change, Commit, Oid
+from pointsman.state.objects import Commit, Oid
 from pointsman.state.paths import path_kind, target_of
 from pointsman.store.processes import both, cores, in_processes
 from pointsman.values import Count
-from pointsman.verbs.audit import in_batches
 from pointsman.verbs.status_again import look_again
 from pointsman.workspace import Workspace
 
 _PULLS = 200  # that are judged and told
 _TOLD = ("manifest", "hold", "tombstone")  # kinds of documents that stand on the page of a target
+_MANY = 1_000  # targets that are worth a process that looks at them
 _FEW = 16  # targets whose events are read one by one, and whose pages one process writes
 _TEMPLATES = ("page.html", "site.html", "site_overview.html", "site_target.html", "site_audit.html")
 _PARTS = ("page.css", "site.css", "site.js")
@@ -81,18 +77,18 @@ def _made(workspace: Workspace, files: SiteFiles, directory: str) -> Site:
     made = hashlib.sha256("\0".join(part(each) for each in (*_TEMPLATES, *_PARTS)).encode()).hexdigest()[:16]
     place = Place(called(repo), pages_of(settings, repo) or "", f"{__version__} {made}")
     newer = _newer(repo, main, files.kept.get("main"))
-    before = _before(head, files.kept.get("audit"), newer)
+    before = judged_before(head, files.kept.get("audit"), newer)
     if before is None:  # what is judged anew may say something else of any commit
         newer = None
     left, known, among = _known(workspace, files, place, head, newer)
-    if newer is None:
+    many = newer is None or len(known) > _MANY
+    if many:
         repo.git.close()  # each process reads objects through a git of its own
-    (judged, told), found = both(
-        partial(_judged, workspace, head, before, newer),
+    (judged, told, waiting), found = both(
+        partial(_from_main, workspace, head, before, newer, pulls),
         partial(look_again, workspace, main, pulls, known, among),
-        at_once=newer is None,
+        at_once=many,
     )
-    waiting = [_waiting(workspace.gate, main, pull) for pull in pulls[:_PULLS]]
     stale = _stale(place, found.status, waiting, files, newer)
     audit = _made_from([place, judged])
     rows = {each.target: row_of(each) for each in found.status.targets}
@@ -109,10 +105,20 @@ def _made(workspace: Workspace, files: SiteFiles, directory: str) -> Site:
         files.put("audit.html", audit, audit_page(place, judged))
     for path, text in first[::-1]:  # no page leads to one that is not there yet
         files.put(path, "", text)
-    kept = {"main": main, "tool": place.tool, "audit": _as_audit(judged)}
+    kept = {"main": main, "tool": place.tool, "audit": as_kept(judged)}
     now_left = go_on(left, _by(place, head), main, workspace.now, rows, found.calm, found.same)
     count = files.done(kept, as_bytes(now_left))
     return Site(directory, count, files.written)
+
+
+def _from_main(
+    workspace: Workspace, head: Snapshot, before: Judged | None, newer: Sequence[Commit] | None, pulls: Sequence[Pull]
+) -> tuple[Judged, Mapping[str, Sequence[Event]] | None, Sequence[Waiting]]:
+    """What `judge_newer` returns and which pull requests wait: all that pages need but serving."""
+    judged, told = judge_newer(workspace, head, before, newer)
+    waiting = [_waiting(workspace.gate, workspace.repo.main, pull) for pull in pulls[:_PULLS]]
+    make_ready(targets=newer != [])
+    return judged, told, waiting
 
 
 def _known(
@@ -166,7 +172,7 @@ def _stale(
     for pull in waiting:
         for name in pull.targets:
             waits.setdefault(name, []).append(pull)
-    told = None if newer is None else {str(_on(change.path)) for each in newer for change in _told(each, *_TOLD)}
+    told = None if newer is None else {str(_on(change.path)) for each in newer for change in told_in(each, *_TOLD)}
     stale = []
     for each in found.targets:
         now = now_of(place, each, waits.get(each.target, ()))
@@ -193,7 +199,7 @@ def _write(
     if told is None:
         eventful = {page.target for page in stale if _has_events(gate, main, page.target)}
         some = sorted(eventful) if len(stale) <= _FEW else []
-        told = _by_target(events(repo, some)) if eventful else {}
+        told = by_target(events(repo, some)) if eventful else {}
     parts = cores() if len(stale) > _FEW else 1
 
     def write(part: int) -> None:
@@ -217,18 +223,6 @@ def _has_events(gate: Gate, main: Oid, target: Target) -> bool:
     return shipped or next(gate.repo.history(main, target.hold_path), None) is not None
 
 
-def _by_target(every: Iterable[Event]) -> Mapping[str, Sequence[Event]]:
-    found: dict[str, list[Event]] = {}
-    for event in every:
-        found.setdefault(event.target, []).append(event)
-    return found
-
-
-def _told(commit: Commit, *kinds: str) -> tuple[Change, ...]:
-    """What a commit changed in documents of these kinds."""
-    return tuple(change for change in commit.changes if path_kind(change.path) in kinds)
-
-
 def _on(path: str) -> str:
     """The target that such a document is of; of a hold on all, "all"."""
     if path_kind(path) == "hold":
@@ -249,94 +243,6 @@ def _waiting(gate: Gate, main: Oid, pull: Pull) -> Waiting:
     targets = list(map(str, pull.targets))
     waits = why or ["no rule stops it: it waits for somebody to merge it"]
     return Waiting(reference(pull), pull.title, targets, pull.author, pull.opened_at, waits)
-
-
-def _before(head: Snapshot, known: object, newer: Sequence[Commit] | None) -> Judged | None:
-    """What the last run judged, if the same would judge the same way now."""
-    before = _as_judged(known)
-    if newer is None or before is None or before.by != _judge(head):
-        return None
-    return before if not newer or before.main == newer[-1].parents[0] else None
-
-
-def _judge(head: Snapshot) -> str:
-    """What judges: the settings, the signers and the tool."""
-    there = (head.entry(path) for path in (SETTINGS_PATH, head.settings().allowed_signers) if path)
-    return f"{__version__} {' '.join(entry.oid if entry is not None else '-' for entry in there)}"
-
-
-def _judged(
-    workspace: Workspace, head: Snapshot, before: Judged | None, newer: Sequence[Commit] | None
-) -> tuple[Judged, Mapping[str, Sequence[Event]] | None]:
-    """What audit finds in main, going on from what it found before.
-
-    Where it begins anew it also reads every event, newest first, by target.
-    """
-    repo, gate, main = workspace.repo, workspace.gate, workspace.repo.main
-    gate.consents.policies.always = True
-    if newer is None:
-        newer = repo.read_history().commits
-    since = Oid(head.settings().audit_since)
-    signatures = Signatures(gate.documents, main, clock=workspace.now)
-    reader = EventReader(repo, CommitTimes(repo, main)) if before is None else None
-    found: list[Event] = []
-    faults = list(before.faults) if before is not None else []
-    commits, done = before.commits if before is not None else 0, 0
-    for some in in_batches(repo, newer[::-1]):
-        judged = [each for each in some if before is not None or not _is_past(repo, each, since)]
-        signatures.look(judged)
-        wanted = {each.oid for each in judged}
-        for commit in some:
-            if commit.oid in wanted:
-                verdict = gate.judge_commit(main, commit, signatures.missing(commit.oid))
-                faults += map(_as_text, _faults(gate, commit, verdict))
-            if reader is not None and (changes := _told(commit, "manifest", "hold")):
-                found += reader.of(replace(commit, changes=changes), gate.past.message(commit))
-        commits += len(judged)
-        done += len(some)
-        workspace.progress.counted("commits judged", done, len(newer))
-    return Judged(_judge(head), main, commits, faults), _by_target(found[::-1]) if reader is not None else None
-
-
-def _faults(gate: Gate, commit: Commit, verdict: Verdict) -> Iterator[LandedFault]:
-    """What a commit broke, and what it accepts: of guardrails, which only judge before the merge, by its message."""
-    yield from (landed(fault, commit) for fault in verdict.faults)
-    yield from (landed(fault, commit, reason) for fault, reason in verdict.accepted)
-    told = {(fault.rule, fault.path) for fault, _ in verdict.accepted}
-    for said in gate.past.message(commit).said:
-        for rule, reason in said.accepts.items():
-            path = said.target.manifest_path
-            if (rule, path) not in told:
-                yield landed(Fault(path, rule, "a guardrail, judged before the merge"), commit, reason)
-
-
-def _as_text(fault: LandedFault) -> LandedFault:
-    """The same as the next run can read it: a name in git may be no text."""
-    told = {name: each for name, each in asdict(fault).items() if isinstance(each, str)}
-    return replace(fault, **{name: one_line(each) for name, each in told.items()})
-
-
-def _is_past(repo: Repository, commit: Commit, since: Oid) -> bool:
-    """Whether a commit is `[audit] since` or older, and so taken as it stands."""
-    index = repo.read_history()
-    return bool(since) and since in index and index.is_older(commit.oid, since)
-
-
-def _as_audit(judged: Judged) -> Mapping[str, Any]:
-    """What was judged, as the next run reads it."""
-    return {
-        "by": judged.by,
-        "main": judged.main,
-        "commits": judged.commits,
-        "faults": [as_document(each) for each in judged.faults],
-    }
-
-
-def _as_judged(known: object) -> Judged | None:
-    try:
-        return convert(known, Judged)
-    except ValidationError:
-        return None
 
 
 def _made_from(made: Sequence[Any]) -> str:

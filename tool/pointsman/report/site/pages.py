@@ -27,6 +27,12 @@ _ORDER = ("bad", "wait", "fine")
 _MARKS = {"fine": "f", "wait": "w", "bad": "b"}
 
 
+def make_ready(*, targets: bool) -> None:
+    """Compile the template of the overview, which each run needs. `targets`: the others, too."""
+    for name in ("site_overview.html", *(("site_target.html", "site_audit.html") if targets else ())):
+        template(name)
+
+
 def overview(
     place: Place,
     status: Status,
