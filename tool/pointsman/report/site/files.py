@@ -18,8 +18,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from pointsman.durable import sync_directories
 from pointsman.errors import Problem
-from pointsman.files import TooLong, read_file, write_new
+from pointsman.files import TooLong, open_file, read_file, write_new
 from pointsman.patterns import pattern
 from pointsman.state.names import NAME
 
@@ -27,6 +28,7 @@ _NAMED = ".pointsman-site.json"
 _NEW = ".pointsman-site-{}.new"  # a file before it has its name: several processes write
 _LEFT_NEW = pattern(_NEW.replace(".", r"\.").format("[0-9a-f]{12}"))
 _FORM = 1
+_MANY = 64  # pages: more are made durable by one sync of all that the machine has to write
 _MOST = 64_000_000  # bytes of that file: 200,000 targets
 _PAGE = pattern(rf"(?:index|audit|targets-[0-9]{{1,4}})\.html|targets/{NAME}/{NAME}\.html")
 
@@ -53,7 +55,7 @@ class SiteFiles:
         self.pages: dict[str, str] = {}
         self.kept: dict[str, Any] = {}
         self.rows = b""
-        self.written = 0
+        self._anew: list[str] = []
         self._there: frozenset[str] = frozenset()
         self._now: dict[str, str] = {}
         self._ready: set[Path] = set()  # directories that pages can be written into
@@ -85,6 +87,11 @@ class SiteFiles:
         if found.sum == hashlib.sha256(found.rows).hexdigest():
             self.rows = bytes(found.rows)
 
+    @property
+    def written(self) -> int:
+        """How many pages were made anew."""
+        return len(self._anew)
+
     def stands(self, path: str) -> bool:
         """Whether a page stands there that a run ended."""
         return bool(self.pages.get(path)) and path in self._there
@@ -112,16 +119,35 @@ class SiteFiles:
     def made(self, path: str, made_from: str) -> None:
         """Count a page that was written, by whichever process."""
         self._now[path] = made_from
-        self.written += 1
+        self._anew.append(path)
 
     def done(self, kept: Mapping[str, Any], rows: bytes) -> int:
-        """Remove the pages that are no more, and remember what there is; how many pages there are."""
+        """Remove the pages that are no more, and remember what there is; how many pages there are.
+
+        What is remembered as whole is so after a power cut, too: nobody would write it again.
+        """
         for path in sorted(self.pages.keys() - self._now.keys()):
             self._remove(path)
         now = dict(sorted(self._now.items()))
         if (now, kept, rows) != (self.pages, self.kept, self.rows):
+            self._make_durable()
             self._leave(now, kept, rows)
         return len(now)
+
+    def _make_durable(self) -> None:
+        """Fsync the pages that were written, and their names."""
+        if len(self._anew) > _MANY:
+            os.sync()
+            return
+        pages = [self._root / path for path in self._anew]
+        try:
+            for page in pages:
+                fd, _ = open_file(page)
+                os.fsync(fd)
+                os.close(fd)
+            sync_directories(page.parent for page in pages)
+        except OSError as error:
+            raise Problem(f"cannot write {error.filename or self._root}: {error.strerror}") from error
 
     def begin(self, names: Iterable[str]) -> None:
         """Make the directory one of ours, before the first page: a run that dies leaves one that can go on.
