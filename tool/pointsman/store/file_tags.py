@@ -32,24 +32,30 @@ class Tags:
         """
         racy = time.time_ns() - RACY
         found: dict[str, str | None] = {}
-        if name:
-            self._add(str(self._root), "", depth - 1, f"/{name}", found, racy)
-        else:
-            self._add(str(self._root), "", depth, "", found, racy)
-        for key in others:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                found[key] = _sure(os.stat(self._root / key), racy)
+        # Names are looked up from here: a key is its own path, and the way to the root is gone once.
+        try:
+            root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            return found
+        try:
+            if name:
+                self._add(root, "", depth - 1, f"/{name}", found, racy)
+            else:
+                self._add(root, "", depth, "", found, racy)
+            for key in others:
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    found[key] = _sure(os.stat(key, dir_fd=root), racy)
+        finally:
+            os.close(root)
         return found
 
-    def _add(
-        self, directory: str, prefix: str, levels: int, file: str, found: dict[str, str | None], racy: int
-    ) -> None:
+    def _add(self, root: int, prefix: str, levels: int, file: str, found: dict[str, str | None], racy: int) -> None:
         """Add the files so many levels below. `file`: what stands behind the last level; "": that is the files."""
         try:
-            tag = _sure(os.stat(directory), racy)
+            tag = _sure(os.stat(prefix or ".", dir_fd=root), racy)
             listed, names = self._listed.get(prefix, (None, []))
             if tag is None or tag != listed:
-                with os.scandir(directory) as entries:
+                with os.scandir(self._root / prefix) as entries:
                     names = [
                         entry.name
                         for entry in entries
@@ -58,14 +64,18 @@ class Tags:
                 self._listed[prefix] = tag, names
         except FileNotFoundError:
             return
-        for name in names:
-            if levels > 1:
-                self._add(f"{directory}/{name}", f"{prefix}{name}/", levels - 1, file, found, racy)
+        if levels > 1:
+            for name in names:
+                self._add(root, f"{prefix}{name}/", levels - 1, file, found, racy)
+            return
+        for name in names:  # very many: a context for each would cost a tenth of the look
+            key = f"{prefix}{name}{file}"
+            try:
+                status = os.stat(key, dir_fd=root)
+            except (FileNotFoundError, NotADirectoryError):
                 continue
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                status = os.stat(f"{directory}/{name}{file}")
-                if stat.S_ISREG(status.st_mode):
-                    found[f"{prefix}{name}{file}"] = _sure(status, racy)
+            if stat.S_ISREG(status.st_mode):
+                found[key] = _sure(status, racy)
 
 
 def _sure(status: os.stat_result, racy: int) -> str | None:
