@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 from clocks import clock_at
+from msgspec.structs import replace
 from output_schemas import validate
 from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman import artifact
 from pointsman.cli import gc as command
-from pointsman.errors import Problem, Refused, Unreachable
+from pointsman.errors import MovedFirst, Problem, Refused, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.repo import present
 from pointsman.repo.repository import Repository
@@ -29,6 +30,7 @@ from pointsman.retention import collect, look, markers, owners
 from pointsman.retention.summary import SUMMARY
 from pointsman.state.documents import Tombstone, rfc3339
 from pointsman.state.objects import Commit, Oid
+from pointsman.state.store_url import Access
 from pointsman.store import file_moves
 from pointsman.store.directory import FileStore
 from pointsman.verbs import gc, retire_plan
@@ -848,6 +850,16 @@ def test_settings_that_move_the_store_meanwhile_stop_it(shop: Shop, monkeypatch:
     with pytest.raises(Problem, match="moved the store or serving meanwhile") as caught:
         collected(shop, delete=True)
     assert (caught.value.exit_code, orphan.exists()) == (4, True)
+
+
+@pytest.mark.parametrize("was", [{"store": "file:///b"}, {"serving": ()}, {"access": Access("https://b")}], ids=str)
+def test_a_look_is_none_if_gc_began_with_another_store_or_serving_or_way_to_it(shop: Shop, was: dict[str, Any]) -> None:
+    with shop.open() as repo:
+        party = look.Party.of(Workspace(repo, clock=clock_at(NOW)))
+        party.look()
+        party.settings = replace(party.settings, **was)
+        with pytest.raises(MovedFirst, match="moved the store or serving meanwhile"):
+            party.look()
 
 
 @pytest.mark.slow
