@@ -25,6 +25,7 @@ _SAMPLES = [path.stem for path in (ROOT / "tests" / "samples" / "recsys-pipeline
 # What differs from run to run → what stands for it.
 _VARIES = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), lambda _: "TIME"),
+    (re.compile(r"\b\d\d:\d\d:\d\d UTC\b"), lambda _: "TIME"),
     (re.compile(r"\b[0-9a-f]{8,64}\b"), lambda match: match[0] if _is_version(match[0]) else "ID"),
     (re.compile(r"\b[\d.]+ (s|min|h|days)\b"), lambda _: "LONG"),
     (re.compile(r"\s+"), lambda _: " "),
