@@ -224,6 +224,11 @@ def test_whatever_returns_has_fsynced_the_bytes_and_the_directory_that_names_the
         held = store.read("grocer/home/p.json")
         assert held is not None
         assert done(lambda: store.delete("grocer/home/p.json", was=held.tag)) == {"home"}
+    trash = ".pointsman/trash/2026-01-01"
+    assert {"popular", "cart"} <= done(
+        lambda: store.move("grocer/home/cart/1.json", f"{trash}/grocer/home/popular/1.json", 3, lambda: True)
+    )
+    assert done(lambda: store.remove(f"{trash}/grocer/home/popular/1.json")) == {"popular"}
 
 
 @pytest.mark.slow
