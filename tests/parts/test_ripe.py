@@ -9,7 +9,7 @@ from shop import GROCER, Kept, Shop, git, popularity
 
 from pointsman.gate.gate import Gate
 from pointsman.retention.ripe import Tombstones, Verdict
-from pointsman.state.documents import Tombstone
+from pointsman.state.documents import Tombstone, rfc3339
 
 DAY = 86400
 NOW = 1_900_000_000
@@ -102,6 +102,14 @@ def test_a_tombstone_that_was_taken_back_counts_from_when_it_landed_last(shop: S
     retire(shop, old, NOW - 6 * DAY)
     assert "less than 7 days ago" in why(shop, old)
     assert judged(shop, old, NOW + DAY).is_ripe
+
+
+@pytest.mark.parametrize("before,waits", [(NOW - 2 * DAY, 5), (NOW + 9000 * DAY, 7)], ids=["backwards", "far ahead"])
+def test_until_when_a_tombstone_waits_is_told_by_no_clock_that_is_wrong(shop: Shop, before: int, waits: int) -> None:
+    old, _ = versions(shop)
+    commit(shop, before)
+    retire(shop, old, NOW - 300 * DAY)
+    assert judged(shop, old).until == rfc3339(NOW + waits * DAY)
 
 
 @pytest.mark.slow
