@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 from pointsman.gate.lineage import Lineage, Past
@@ -64,6 +64,16 @@ class Retention:
         places = range(last + 1)
         found = bisect_left(places, True, key=lambda place: clocks.is_after(place, since, now, last))
         return clocks.ids[found - 1] if found else None
+
+    def took_effect(self, tip: Oid, commits: Iterable[Oid], now: int) -> list[int]:
+        """When commits of the history of `tip` took effect, as `settled` counts it, seconds since 1970."""
+        clocks = self._clocks_of(tip)
+        latest = list(accumulate((time if time <= now else 0 for time in clocks.times), max))
+        found = []
+        for place in map(clocks.place.__getitem__, commits):
+            known = next((each for each in range(place, len(latest)) if clocks.times[each] <= now), None)
+            found.append(latest[known] if known is not None else now)
+        return found
 
     def _clocks_of(self, tip: Oid) -> _Clocks:
         if tip not in self._clocks:

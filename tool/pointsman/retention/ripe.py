@@ -64,8 +64,8 @@ class Tombstones:
         read = read_tombstone(data, path) if data is not None else None
         if not isinstance(read, Tombstone):
             return Verdict(None, f"{path} cannot be read: pointsman check says why")
-        if self._settings.wait_days and (self._settled is None or path in self._fresh):
-            until = rfc3339(self._landed(path) + self._settings.wait_days * _DAY)
+        if (landed := self._fresh.get(path)) is not None:
+            until = rfc3339(landed + self._settings.wait_days * _DAY)
             says = f"it was retired less than {self._settings.wait_days} days ago ([retention] wait_days)"
             return Verdict(read, f"{says}, and waits until {until}", until)
         return Verdict(read, self._why_needed(target, slot, version, erase=bool(read.erase)))
@@ -111,11 +111,6 @@ class Tombstones:
             if path_kind(path) == "tombstone" and self._head.entry(path) is not None:
                 yield retired_by(path)
 
-    def _landed(self, path: str) -> int:
-        """When a tombstone landed last, seconds since 1970, by the running maximum of the clocks until now."""
-        at = self._fresh.get(path)
-        return at if at is not None else min(self._now, next(self._repo.history(self._main, path)).time)
-
     @cached_property
     def _settled(self) -> Oid | None:
         """The commit of main after which `wait_days` begin; None if main itself is younger."""
@@ -123,13 +118,9 @@ class Tombstones:
 
     @cached_property
     def _fresh(self) -> Mapping[str, int]:
-        """The paths of registry/ that changed within `wait_days`, and when they did last."""
+        """The paths of registry/ that changed within `wait_days`, and when the last change took effect."""
         if not self._settings.wait_days:
             return {}
-        commits = self._repo.history(self._main, "registry", no_older_than=self._settled)
-        found: dict[str, int] = {}
-        at = 0
-        for commit in reversed(list(commits)):
-            at = max(at, min(commit.time, self._now))
-            found |= dict.fromkeys((change.path for change in commit.changes), at)
-        return found
+        commits = list(self._repo.history(self._main, "registry", no_older_than=self._settled))[::-1]
+        times = self._retention.took_effect(self._main, [commit.oid for commit in commits], self._now)
+        return {change.path: at for commit, at in zip(commits, times, strict=True) for change in commit.changes}
