@@ -32,10 +32,13 @@ def _environment() -> Environment:
     """One for all templates: what they have in common is compiled once."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    from pointsman.report.compiled import Compiled
+
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        bytecode_cache=Compiled(),
         auto_reload=False,  # else each page asks for the times of the files that it is made of
         trim_blocks=True,
         lstrip_blocks=True,
