@@ -27,7 +27,7 @@ REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SEED = int(os.environ.get("POINTSMAN_SEED") or random.SystemRandom().randrange(2**32))
 os.environ["POINTSMAN_SEED"] = str(SEED)  # the workers have the same, and the one that is printed
 SHUFFLED = os.environ.get("POINTSMAN_SHUFFLE") == "1"
-ROUNDS = int(os.environ.get("POINTSMAN_ROUNDS") or 0) or (3 if REQUIRE_ALL else 1)
+ROUNDS = int(os.environ.get("POINTSMAN_ROUNDS") or 0) or (2 if REQUIRE_ALL else 1)
 SLOW = REQUIRE_ALL or bool(os.environ.get("POINTSMAN_ROUNDS"))  # whoever asks for rounds wants the tests that have them
 
 # Their asserts show values, as those of tests do.

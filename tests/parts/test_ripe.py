@@ -59,9 +59,13 @@ def retire(shop: Shop, version: str, when: int, *, erase: bool = False) -> Path:
     return path
 
 
-def judged(shop: Shop, version: str, now: int = NOW) -> Verdict:
+def judged(shop: Shop, version: str, now: int = NOW, *, whole: bool = False) -> Verdict:
+    """`whole`: after the whole history was read, as audit and site do."""
     with shop.open() as repo:
-        verdict = Tombstones(Gate(repo), repo.refresh(), now).verdict(GROCER, "popularity", version)
+        main = repo.refresh()
+        if whole:
+            repo.read_history()
+        verdict = Tombstones(Gate(repo), main, now).verdict(GROCER, "popularity", version)
     assert verdict is not None
     return verdict
 
@@ -75,11 +79,12 @@ def test_a_version_without_a_tombstone_has_no_verdict(shop: Shop) -> None:
         assert Tombstones(Gate(repo), repo.refresh(), NOW).verdict(GROCER, "popularity", versions(shop)[0]) is None
 
 
-def test_a_tombstone_is_ripe_when_it_landed_so_many_days_ago_and_not_a_second_earlier(shop: Shop) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_tombstone_is_ripe_when_it_landed_so_many_days_ago_and_not_a_second_earlier(shop: Shop, whole: bool) -> None:
     old, _ = versions(shop)
     retire(shop, old, NOW - 7 * DAY)
-    assert judged(shop, old).is_ripe
-    assert "less than 7 days ago" in why(shop, old, NOW - 1)
+    assert judged(shop, old, whole=whole).is_ripe
+    assert "less than 7 days ago" in judged(shop, old, NOW - 1, whole=whole).why
 
 
 def test_when_it_landed_is_told_and_what_it_says(shop: Shop) -> None:

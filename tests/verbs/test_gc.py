@@ -1097,13 +1097,13 @@ def test_the_history_is_read_for_what_waits_to_be_erased_only_if_something_was_e
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, ...]] = []
-    history = Repository.history
+    history = Repository.history_below
 
     def noted(self: Repository, tip: Oid, *paths: str, **more: Any) -> Iterator[Commit]:
         asked.append(paths)
         return history(self, tip, *paths, **more)
 
-    monkeypatch.setattr(Repository, "history", noted)
+    monkeypatch.setattr(Repository, "history_below", noted)
     assert ("registry",) not in (collected(shop), asked)[1]
     retire(shop, versions(shop)[0], ago=2 * DAY)
     assert ("registry",) in (collected(shop), asked)[1]

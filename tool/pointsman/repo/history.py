@@ -117,9 +117,9 @@ class History(Ancestry):
             return known.from_later(tip, newer, path)
         return PathWalk(tip, [], lambda start: self._history(start, path) if start is not None else iter(()))
 
-    def history_below(self, tip: Oid, *directories: str) -> Iterator[Commit]:
+    def history_below(self, tip: Oid, *directories: str, no_older_than: Oid | None = None) -> Iterator[Commit]:
         """Like `history`, for everything in directories."""
-        return self._history(tip, *directories)
+        return self._history(tip, *directories, no_older_than=no_older_than)
 
     def read_history(self, tip: Oid | None = None) -> HistoryIndex:
         """Read the whole history of `tip` (default: main) at once. From then on `history` uses it."""

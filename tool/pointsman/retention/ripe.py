@@ -121,6 +121,6 @@ class Tombstones:
         """The paths of registry/ that changed within `wait_days`, and when the last change took effect."""
         if not self._settings.wait_days:
             return {}
-        commits = list(self._repo.history(self._main, "registry", no_older_than=self._settled))[::-1]
+        commits = list(self._repo.history_below(self._main, "registry", no_older_than=self._settled))[::-1]
         times = self._retention.took_effect(self._main, [commit.oid for commit in commits], self._now)
         return {change.path: at for commit, at in zip(commits, times, strict=True) for change in commit.changes}
