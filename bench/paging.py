@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -50,3 +51,4 @@ def sites(command: Sequence[str], root: Path, count: int, rounds: int) -> list[F
 def _copy(before: Path, kept: Path) -> None:
     shutil.rmtree(kept, ignore_errors=True)
     shutil.copytree(before, kept)
+    os.sync()  # what is durable a moment later waits for no copy of ours
