@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jinja2
+import jinja2.bccache
 import pytest
 
 from pointsman.report import compiled, html
@@ -53,12 +54,21 @@ def test_a_template_is_compiled_by_the_first_process_only(kept: Path, monkeypatc
     assert not compiles(monkeypatch)
 
 
-@pytest.mark.parametrize("harm", [b"", b"j2", b"\0" * 5000])
-def test_what_is_not_whole_is_compiled_again(kept: Path, monkeypatch: pytest.MonkeyPatch, harm: bytes) -> None:
+HARM: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda sound: b"",
+    "no template": lambda sound: b"\0" * 5000,
+    "cut in its head": lambda sound: sound[: len(jinja2.bccache.bc_magic) + 4],
+    "cut in its code": lambda sound: sound[:-200],
+    "another head": lambda sound: jinja2.bccache.bc_magic + b"\xff" * 5000,
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_what_is_not_whole_is_compiled_again(kept: Path, monkeypatch: pytest.MonkeyPatch, harm: str) -> None:
     compiles(monkeypatch)
     (file,) = files(kept)
     sound = file.read_bytes()
-    file.write_bytes(harm or sound[:-200])
+    file.write_bytes(HARM[harm](sound))
     assert compiles(monkeypatch)
     assert file.read_bytes() == sound
     assert not compiles(monkeypatch)

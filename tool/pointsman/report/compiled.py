@@ -15,6 +15,8 @@ from pathlib import Path
 import jinja2
 from jinja2.bccache import Bucket
 
+from pointsman.files import write_new
+
 _MADE_BY = (__file__, os.path.join(os.path.dirname(__file__), "html.py"))  # what a compiled template depends on
 
 
@@ -22,9 +24,12 @@ class Compiled(jinja2.BytecodeCache):
     """One file for each template. It counts only for the same text, and for the same jinja and settings of it."""
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """What was kept of a template; jinja drops what is not whole, or not of the same text."""
-        with contextlib.suppress(OSError), open(_file(bucket.key), "rb") as file:
-            bucket.load_bytecode(file)
+        """What was kept of a template, if it is whole and of the same text."""
+        try:
+            with open(_file(bucket.key), "rb") as file:
+                bucket.load_bytecode(file)
+        except Exception:  # noqa: BLE001 - there is none, or none that pickle can read, which raises anything
+            bucket.reset()
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         """Keep a template, whole or not at all."""
@@ -34,8 +39,11 @@ class Compiled(jinja2.BytecodeCache):
         new = path.with_name(f"{path.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            new.write_bytes(bucket.bytecode_to_string())
-            new.replace(path)
+            try:
+                write_new(new, bucket.bytecode_to_string())
+                new.replace(path)
+            except OSError:
+                new.unlink()
 
     def get_cache_key(self, name: str, filename: str | None = None) -> str:
         """The name of a template of ours is one."""
