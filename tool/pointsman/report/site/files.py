@@ -142,9 +142,8 @@ class SiteFiles:
         pages = [self._root / path for path in self._anew]
         try:
             for page in pages:
-                fd, _ = open_file(page)
-                os.fsync(fd)
-                os.close(fd)
+                with open(open_file(page)[0], "rb") as file:
+                    os.fsync(file.fileno())
             sync_directories(page.parent for page in pages)
         except OSError as error:
             raise Problem(f"cannot write {error.filename or self._root}: {error.strerror}") from error
