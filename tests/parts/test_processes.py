@@ -20,7 +20,7 @@ def work(number):
     {body}
 
 try:
-    print(in_processes(work, 3))
+    print(in_processes(work, {count}))
 except BaseException as error:
     print(type(error).__name__, error)
 try:
@@ -31,9 +31,13 @@ except ChildProcessError:
 """
 
 
-def said(body: str) -> str:
+def said(body: str, count: int = 3) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM.format(body=body)], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", _PROGRAM.format(body=body, count=count)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     assert done.stderr == ""
     return done.stdout.strip()
@@ -99,16 +103,27 @@ def test_whoever_has_much_to_do_leaves_the_rest_to_the_others() -> None:
 
 @pytest.mark.slow
 def test_what_goes_wrong_with_what_is_shared_ends_all() -> None:
-    assert said("return shared(lambda n: 1 / 0, lambda: lambda n: time.sleep(600), 8)").startswith("ZeroDivisionError")
+    asked = "return shared(lambda n: 1 / 0, lambda: lambda n: time.sleep(600), 8)"
+    assert said(asked, 1).startswith("ZeroDivisionError")
     if len(os.sched_getaffinity(0)) > 1:
         waits = "first, last = os.pipe()\n    mine = lambda n: os.read(first, 1)"
         fails = "theirs = lambda n: os.write(last, b'12345678') // 0"
         asked = "return shared(mine, lambda: theirs, 8)"
-        assert said(f"{waits}\n    {fails}\n    {asked}").startswith("ZeroDivisionError")
+        assert said(f"{waits}\n    {fails}\n    {asked}", 1).startswith("ZeroDivisionError")
 
 
 def test_a_process_whose_parent_was_killed_ends_and_holds_nothing_any_more() -> None:
     body = "if number == 0: os.kill(os.getpid(), signal.SIGKILL)\n    return 'x' * 10_000_000"
-    command = [sys.executable, "-c", _PROGRAM.format(body=body)]
+    command = [sys.executable, "-c", _PROGRAM.format(body=body, count=3)]
     ended = subprocess.run(command, capture_output=True, check=False, timeout=60)  # until nobody has its output open
     assert ended.returncode == -signal.SIGKILL
+
+
+def test_of_what_is_shared_nobody_takes_more_when_the_one_who_asked_was_killed() -> None:
+    if len(os.sched_getaffinity(0)) > 1:
+        kill = "me = os.getpid()\n    def other(n):\n        os.kill(me, signal.SIGKILL)"
+        gone = "while os.getppid() == me: pass\n        print(n, flush=True)"
+        body = f"{kill}\n        {gone}\n    shared(lambda n: time.sleep(600), lambda: other, 64)"
+        command = [sys.executable, "-c", _PROGRAM.format(body=body, count=1)]
+        ended = subprocess.run(command, capture_output=True, check=False, timeout=60)
+        assert 1 <= len(ended.stdout.split()) < len(os.sched_getaffinity(0))
