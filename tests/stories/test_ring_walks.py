@@ -55,9 +55,10 @@ class Walk:
     rings: list[Ring] = field(default_factory=lambda: [Ring(name, name, after) for name, after in AFTER.items()])
     main: list[tuple[bytes, bool]] = field(default_factory=list)
     has: dict[str, bytes | None] = field(default_factory=dict)  # place → the last pointer that nobody wrote by hand
-    seen: dict[str, dict[bytes, int]] = field(default_factory=dict)  # place → state → when it was seen there first
+    seen: dict[str, dict[bytes, int]] = field(default_factory=dict)  # place → state → the earliest clock there
     touched: set[str] = field(default_factory=set)  # places whose pointer somebody wrote by hand
-    renamed: set[str] = field(default_factory=set)  # places of which nobody can tell what they were given before
+    renamed: set[str] = field(default_factory=set)  # places whose ring had another name: what it was given is unknown
+    unfinished: set[str] = field(default_factory=set)  # places where a killed sync may not have noted what it gave
     left: dict[str, bytes | None] = field(default_factory=dict)  # places of rings that left, and their pointers then
     away: set[str] = field(default_factory=set)
     steps: list[str] = field(default_factory=list)
@@ -94,8 +95,6 @@ class Walk:
         place = self.dice.choice(self.rings).place
         if place not in self.away and self.has.get(place) is not None:
             self.touched.add(place)
-            if place in self.renamed:
-                self.has[place] = None
             if self.dice.random() < 0.5:
                 self.pointer(place).unlink(missing_ok=True)
             else:
@@ -170,6 +169,7 @@ class Walk:
         except Problem:
             assert self.away
             return
+        self.unfinished -= {ring.place for ring in self.rings if ring.takes} - self.touched
         if orders.get("prune"):
             for place in self.left.keys() - self.away - self.touched:
                 assert self.serves(place) is None, f"--prune left {place}"
@@ -198,7 +198,7 @@ class Walk:
             try:
                 self.sync(prune=self.dice.random() < 0.3)
             except Killed:
-                return
+                self.unfinished |= {ring.place for ring in self.rings}
 
     # what is seen then
 
@@ -224,7 +224,8 @@ class Walk:
                 self.has[place] = now
                 self.moved[place] += 1
             self.touched.discard(place)
-            self.seen.setdefault(place, {}).setdefault(now, self.shop.now)
+            seen = self.seen.setdefault(place, {})
+            seen[now] = min(seen.get(now, self.shop.now), self.shop.now)
         for place in self.left.keys() - self.away:
             now = self.serves(place)
             assert now in (None, self.left[place]), f"{place} left, and somebody wrote there"
@@ -241,6 +242,8 @@ class Walk:
         before = self.place(had) if had is not None else None
         if before is None:
             return  # nobody was served there
+        if ring.place in self.touched & (self.renamed | self.unfinished):
+            return  # its pointer was lost, and nothing tells what it had
         assert place > before, f"{ring.name} goes back on main"
         given = self.seen.get(order[order.index(ring) - 1].place, {}).get(now)
         soaked = given is not None and given + ring.after <= self.shop.now
