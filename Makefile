@@ -38,7 +38,7 @@ define make_venv
 	@"$(PYTHON)" -m venv --clear $(VENV)
 	@$(PIP) --require-hashes --requirement $(1)
 	@$(PIP) --no-index --no-deps --no-build-isolation --editable .
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pointsman.report.compile_all
+	@$(BIN)/python -m pointsman.report.compile_all
 	@pwd -P >$(VENV)/made-in
 endef
 

@@ -18,7 +18,7 @@ def test_the_whole_package_is_compiled_once_for_those_who_may_keep_nothing(tmp_p
     package, modules = Path(pointsman.__file__).parent, tmp_path / "tool"
     shutil.copytree(package, modules / "pointsman", ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, "-m", "pointsman.report.compile_all"]
-    environment = {**os.environ, "PYTHONPATH": str(modules)}
+    environment = {**os.environ, "PYTHONPATH": str(modules), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     assert done.stdout + done.stderr == ""
     kept = {path.relative_to(modules).as_posix().split(".cpython")[0] for path in modules.rglob("*.pyc")}

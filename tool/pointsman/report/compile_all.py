@@ -6,6 +6,7 @@ Where `PYTHONDONTWRITEBYTECODE` is set, as in many containers, nothing else does
 from __future__ import annotations
 
 import compileall
+import sys
 from pathlib import Path
 
 from pointsman.report.html import template
@@ -15,6 +16,7 @@ _PACKAGE = Path(__file__).parent.parent
 
 def main() -> None:
     """Keep what was compiled where Python keeps it."""
+    sys.dont_write_bytecode = False
     compileall.compile_dir(_PACKAGE, quiet=1)
     for path in (_PACKAGE / "templates").glob("*.html"):
         template(path.name)
