@@ -276,6 +276,17 @@ def test_an_archive_replaces_nothing_and_leaves_nothing_half_written(shop: Shop,
 
 
 @pytest.mark.slow
+def test_an_archive_is_made_where_its_name_says_wherever_the_repository_is(
+    shop: Shop, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.unlink()
+    monkeypatch.chdir(shop.root)
+    assert main(["-C", "desk", "audit", "--bundle", archive.name]) == 0
+    assert audit.verify_bundle(archive.name).exit_code == 0
+    assert not list(shop.root.glob(".pointsman-*"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", sorted(NO_LINKS))
 def test_an_archive_is_made_where_there_are_no_hard_links(
     shop: Shop, archive: Path, monkeypatch: pytest.MonkeyPatch, number: int

@@ -52,7 +52,7 @@ def write_bundle(repo: Repository, main: Oid, signers: str, path: Path) -> int:
     repo.deepen_to_first()
     try:
         with tempfile.TemporaryDirectory(prefix=".pointsman-", dir=path.parent) as directory:
-            place = Path(directory)
+            place = Path(directory).absolute()  # git runs in the repository, not here
             bundle = _bundle(repo.git, main, place)
             with (place / "tar").open("wb") as file:
                 with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
