@@ -20,7 +20,23 @@ from pointsman.cli.main import main
 from pointsman.errors import Problem, Refused
 from pointsman.gate.policies import Policies
 from pointsman.repo.process import require_git
-from pointsman.verbs import approve, audit, doctor, log, pr, refresh, rollback, rollback_plan, sync
+from pointsman.serving.states import LEFT_KEY
+from pointsman.state.claim import NAMESPACE
+from pointsman.verbs import (
+    approve,
+    audit,
+    break_glass,
+    config,
+    doctor,
+    log,
+    pr,
+    refresh,
+    rollback,
+    rollback_plan,
+    ship,
+    status,
+    sync,
+)
 from pointsman.workspace import Workspace
 
 SETTINGS = '[audit]\nallowed_signers = "allowed_signers"\n'
@@ -260,6 +276,38 @@ def test_sync_goes_on_by_the_settings_that_were_approved_when_someone_drops_them
 
 
 @pytest.mark.slow
+def test_a_key_that_nobody_approved_claims_nothing_and_is_not_left_for_break_glass(shop: Shop) -> None:
+    agree(shop, "ann", "ben")
+    shop.merge()
+    run(shop, sync.sync)
+    claims = f'namespaces="{NAMESPACE}"'
+    on_main(shop, "a key for claims", allowed_signers=("ann@", f"{signer('eve', options=claims)}ann@"))
+    run(shop, ship.ship, ship.Request(GROCER, again=True))
+    agree(shop, "ann", "ben")
+    shop.merge()
+    run(shop, sync.sync)
+    served = shop.serving
+    assert "eve" not in (shop.store / "registry" / "current" / LEFT_KEY).read_text()
+    request = break_glass.Request(GROCER, "mine", key=str(key_of("eve")))
+    break_glass.break_glass(shop.desk, request, tell=lambda line: None)
+    assert shop.serving != served
+    (told,) = run(shop, sync.sync).document["targets"]
+    assert (told["outcome"], told["claim"]["holds"]) == ("healed", False)
+    assert shop.serving == served
+
+
+@pytest.mark.slow
+def test_settings_that_nobody_approved_are_not_told_as_those_in_force(shop: Shop) -> None:
+    says = "pointsman.toml on main does not count"
+    on_main(shop, "one is enough", settings=("approvals = 2\n", "approvals = 1\n"))
+    told = run(shop, config.config)
+    (found,) = (each for each in told.value.settings if each.key == "policy.approvals")
+    assert found.value == "2"
+    assert says in told.notes[0]
+    assert says in run(shop, status.status, ()).notes[0]
+
+
+@pytest.mark.slow
 def test_a_history_that_was_written_anew_without_approvals_serves_nothing_even_where_that_is_accepted(
     shop: Shop,
 ) -> None:
@@ -293,9 +341,12 @@ def test_a_history_that_was_written_anew_without_approvals_serves_nothing_even_w
         assert shop.serving == before
 
 
+SIGNING = ("ssh-keygen", "approvals", "settings approved")
+
+
 def signing(shop: Shop) -> dict[str, tuple[bool, str]]:
     checks = run(shop, doctor.doctor).value.checks
-    return {each.name: (each.ok, each.says) for each in checks if each.name in ("ssh-keygen", "approvals")}
+    return {each.name: (each.ok, each.says) for each in checks if each.name in SIGNING}
 
 
 @pytest.mark.slow
@@ -304,7 +355,10 @@ def test_doctor_tells_whether_signatures_can_be_verified_and_enough_people_may_s
 ) -> None:
     assert signing(shop)["approvals"] == (True, "3 people may approve, and each change needs 2")
     demanding(shop, 4)
-    assert not signing(shop)["approvals"][0]
+    assert signing(shop)["approvals"] == (True, "3 people may approve, and each change needs 2")
+    found = signing(shop)["settings approved"]
+    assert not found[0]
+    assert "pointsman.toml on main does not count" in found[1]
     without_keygen()
     assert not signing(shop)["ssh-keygen"][0]
     demanding(shop, 0)

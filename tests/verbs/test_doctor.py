@@ -263,8 +263,8 @@ approvals = 2
     found = bad(outcome)
     assert outcome.exit_code == 3
     assert {*found} == {
-        "origin", "approvals", "store reached", "serving canary reached", "serving prod reached", "forge reached",
-        "notify webhook", "notify command", "invalidate prod", "check empty",
+        "origin", "settings approved", "approvals", "store reached", "serving canary reached", "serving prod reached",
+        "forge reached", "notify webhook", "notify command", "invalidate prod", "check empty",
     }  # fmt: skip
     assert "install it where sync runs" in found["notify command"]
     assert f"{gone}/hook does not answer" in found["notify webhook"]

@@ -70,11 +70,9 @@ class Attestations:
 
     def signer(self, base: Snapshot, path: str, signed: Signed) -> str:
         """Who signed evidence, by the file of signers that counts on the base; "" if nobody whom it has for that."""
-        settings = self._documents.settings(base)
-        policy = self._consents.policies.at(base, settings)
-        data = policy.signers if policy is not None else base.read(settings.allowed_signers)
+        data = self._consents.policies.signers(base)
         try:
-            return self._signer(base, path, signed, read_signers(data or b"", NAMESPACE), believes=False)
+            return self._signer(base, path, signed, read_signers(data, NAMESPACE), believes=False)
         except NoKeygen:
             return ""
 

@@ -69,6 +69,14 @@ class Policies:
         policy = self.at(head, settings)
         return policy.settings if policy is not None else settings
 
+    def signers(self, head: Snapshot) -> bytes:
+        """The file of signers that counts at a commit: the one that stands there, or the last one that was approved."""
+        settings = self._documents.settings(head)
+        policy = self.at(head, settings)
+        if policy is not None:
+            return policy.signers
+        return (head.read(settings.allowed_signers) if settings.allowed_signers else None) or b""
+
     def approved(self, head: Snapshot) -> Policy | None:
         """What counts at a commit, if it demands approvals."""
         policy = self.at(head, self._documents.settings(head))
@@ -83,7 +91,8 @@ class Policies:
         other = [path for path, data in counts.items() if (head.read(path) or b"") != data]
         if not other:
             return ""
-        says = "does not count: it was changed without the approvals that it needs; approve the change, or revert it"
+        says = "do not count: they were" if len(other) > 1 else "does not count: it was"
+        says += " changed without the approvals that this needs; approve the change, or revert it"
         return f"{' and '.join(other)} on main {says}"
 
     def at(self, base: Snapshot, settings: Settings) -> Policy | None:

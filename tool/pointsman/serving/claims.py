@@ -141,9 +141,8 @@ class Claims:
 
     def _allowed(self) -> tuple[Signer, ...]:
         if self._signers is None:
-            head = Snapshot(self._gate.repo, self._main)
-            path = head.settings().allowed_signers
-            self._signers = read_signers(head.read(path) or b"", NAMESPACE) if path else ()
+            counts = self._gate.consents.policies.signers(Snapshot(self._gate.repo, self._main))
+            self._signers = read_signers(counts, NAMESPACE)
         return self._signers
 
     def _step(self, claim: Claim, target: Target) -> Step | None:

@@ -101,6 +101,8 @@ def config(workspace: Workspace, target: Target | None = None) -> Outcome[Config
     main = repo.refresh()
     head = Snapshot(repo, main)
     settings, data = head.settings(), head.read(SETTINGS_PATH) or b""
+    if (policy := workspace.gate.consents.policies.approved(head)) is not None:
+        settings, data = policy.settings, policy.text
     slots: set[str] = set()
     if target is not None:
         slots = {*versions_in(repo, head.entry(target.manifest_path)), *head.names(f"registry/{target}")}
@@ -113,7 +115,7 @@ def config(workspace: Workspace, target: Target | None = None) -> Outcome[Config
     told = [*found.tables(), *found.policy(target, sorted(slots))]
     return Outcome(
         Config(main, str(target) if target is not None else None, told, _environment(settings)),
-        notes=_notes(workspace, data),
+        notes=_notes(workspace, head, data),
     )
 
 
@@ -232,8 +234,10 @@ def _variable(name: str, *, secret: bool) -> Variable:
     return Variable(name, None if secret else value, value is not None, secret, _SECONDS.get(name))
 
 
-def _notes(workspace: Workspace, data: bytes) -> tuple[str, ...]:
-    """Whether the file of the checkout is another one, whose changes count for nothing yet."""
+def _notes(workspace: Workspace, head: Snapshot, data: bytes) -> tuple[str, ...]:
+    """Whether the file of main or of the checkout is another one, whose changes count for nothing yet."""
+    if note := workspace.gate.consents.policies.note(head):
+        return (note,)
     worktree = workspace.repo.worktree
     if worktree is None:
         return ()

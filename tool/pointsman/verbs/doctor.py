@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from pointsman.errors import Blocked, Problem, Unreachable
 from pointsman.forge.fix import Fix, fix
 from pointsman.forge.open import KINDS
+from pointsman.gate.policies import Policies
 from pointsman.gate.unmounted import serves_from_store, unmounted
 from pointsman.history.targets import current_targets
 from pointsman.history.times import furthest_clock
@@ -126,7 +127,7 @@ def _examined(workspace: Workspace, fixes: Sequence[Fix]) -> Outcome[Examined]:
     head = Snapshot(repo, repo.main)
     settings: Settings | None = None
     with tried.part("settings"):
-        settings = head.settings()
+        settings = workspace.gate.settings(head)
     if settings is not None:
         _all(workspace, settings, head, tried)
     return tried.outcome(fixes, furthest_clock(repo, workspace.now))
@@ -159,7 +160,7 @@ def _all(workspace: Workspace, settings: Settings, head: Snapshot, tried: _Tried
     with tried.part("history"):
         tried.checks += _history(repo)
     with tried.part("trust"):
-        tried.checks += _signing(head, settings)
+        tried.checks += _signing(workspace.gate.consents.policies, head, settings)
     progress("asking the forge how it is set up")
     with tried.part("forge reached"):
         for name, wrong in workspace.forge.protection():
@@ -173,8 +174,7 @@ def _all(workspace: Workspace, settings: Settings, head: Snapshot, tried: _Tried
     served = [check for check in tried.checks if check.name.startswith(("store ", "serving "))]
     if all(check.ok for check in served):  # else the places say it themselves
         with tried.part("break-glass"):
-            path = settings.allowed_signers
-            signers = (head.read(path) or b"").decode(errors="replace") if path else ""
+            signers = workspace.gate.consents.policies.signers(head).decode(errors="replace")
             told = glass.ready(settings.serving, current_targets(head), signers, repo.signing_key, workspace.now)
             tried.checks += [Check(name, ok, says) for name, ok, says in told]
 
@@ -263,14 +263,16 @@ def _history(repo: Repository) -> list[Check]:
     return [Check("commit-graph", True, says)]
 
 
-def _signing(head: Snapshot, settings: Settings) -> Iterator[Check]:
+def _signing(policies: Policies, head: Snapshot, settings: Settings) -> Iterator[Check]:
     """Whether signatures can be verified here, and whether enough people may approve; nothing if nobody has to sign."""
     if not (settings.approvals or settings.evidence):
         return
     there = is_installed()
     yield Check("ssh-keygen", there, "it verifies signatures" if there else "install OpenSSH 8.9 or newer: ships wait")
     if settings.approvals:
-        signers = read_signers(head.read(settings.allowed_signers) or b"", NAMESPACE)
+        if note := policies.note(head):
+            yield Check("settings approved", False, note)
+        signers = read_signers(policies.signers(head), NAMESPACE)
         names: dict[bytes, frozenset[str]] = {}
         for each in signers:
             names[each.key] = names.get(each.key, frozenset()) | {*each.names}

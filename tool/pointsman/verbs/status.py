@@ -72,7 +72,8 @@ def status(
         chosen = look.every()
     shown = [look.at(target) for target in chosen]
     found = look.told(shown, whole=not named and not workspace.offline)
-    return Outcome(found, _exit_code(shown, found.main_seen, fail_on))
+    note = workspace.gate.consents.policies.note(look.head)
+    return Outcome(found, _exit_code(shown, found.main_seen, fail_on), (note,) if note else ())
 
 
 def _exit_code(shown: Sequence[TargetState], seen: Sequence[MainSeen], fail_on: Collection[str]) -> int:
@@ -98,8 +99,8 @@ class Look:
         self.main = main
         self.clock = workspace.now
         self.head = Snapshot(repo, main)
-        self.settings: Settings = self.head.settings()
         self.gate = workspace.gate
+        self.settings: Settings = self.gate.settings(self.head)
         self.moments = CommitTimes(repo, main)
         self.pulls_of: dict[Target, list[Pull]] = {}
         for pull in seen_pulls(workspace) if pulls is None else pulls:

@@ -203,8 +203,7 @@ class Targets:
     def _leave(self, target: Target) -> None:
         """Leave beside the pointers what break-glass needs, before a pointer is written."""
         if not self._has_left:
-            path = self._settings.allowed_signers
-            signers = (self._head.read(path) or b"").decode(errors="replace") if path else ""
+            signers = self._gate.consents.policies.signers(self._head).decode(errors="replace")
             stores = (self._place.store,) if self._place.store else (self._settings.store, *self._settings.former)
             if self._replica is None:
                 with contextlib.suppress(Problem):  # what serving needs does not wait for this
