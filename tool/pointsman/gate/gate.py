@@ -240,6 +240,7 @@ class Gate:
     def remember(self, policy: Policy | None) -> None:
         """Judge by the settings and the signers that counted when main was seen last, whatever main says of them."""
         if self.consents.policies.remember(policy):
+            self.past.forget()
             self._own_faults.clear()
             self._ships.clear()
 

@@ -11,6 +11,7 @@ from pointsman.errors import Fault
 from pointsman.gate.documents import Documents
 from pointsman.repo.repository import Repository
 from pointsman.repo.snapshot import Snapshot, versions_in
+from pointsman.settings import Settings
 from pointsman.state.message import Message, Said, is_restore, parse, vouching
 from pointsman.state.names import Target
 from pointsman.state.objects import Commit, Entry, Oid, object_id
@@ -21,7 +22,10 @@ _LATELY = 20  # steps
 
 
 class Judge(Protocol):
-    """Says which rules a step broke. The gate is one."""
+    """Says which rules a step broke, and which settings count. The gate is one."""
+
+    def settings(self, head: Snapshot) -> Settings:
+        """The settings that count at a commit, where a change of them needs approvals."""
 
     def own_faults(self, step: Step) -> tuple[Fault, ...]:
         """The faults of this commit alone."""
@@ -227,9 +231,15 @@ class Past:
     def since(self, tip: Oid) -> Oid | None:
         """The commit that `[audit] since` names; None if it is not in the history of `tip`."""
         if tip not in self._sinces:
-            since = Oid(self._documents.settings(Snapshot(self.repo, tip)).audit_since)
+            settings = (self._judge or self._documents).settings(Snapshot(self.repo, tip))
+            since = Oid(settings.audit_since)
             self._sinces[tip] = since if since and self.repo.grew_from(since, tip) else None
         return self._sinces[tip]
+
+    def forget(self) -> None:
+        """Read all anew: other settings count now, and so another `[audit] since`."""
+        self._lineages.clear()
+        self._sinces.clear()
 
     def since_recorded(self, base: Oid, target: Target, records: Sequence[str]) -> Iterator[Step]:
         """The steps from `base` back to the commit that added the oldest of these records (paths).

@@ -38,7 +38,8 @@ class Party(Struct):
     @classmethod
     def of(cls, workspace: Workspace) -> Party:
         main = workspace.repo.refresh()
-        return cls(workspace, main, Snapshot(workspace.repo, main).settings())
+        workspace.gate.consents.policies.always = True  # it takes what sync would still serve by settings that count
+        return cls(workspace, main, workspace.gate.settings(Snapshot(workspace.repo, main)))
 
     def recorded(self, *, latest: bool = False) -> Recorded:
         """Its records, to be asked in the order of a listing; `latest`: those of the main that it looked at last."""
@@ -57,7 +58,7 @@ class Party(Struct):
             except MovedFirst:
                 if again == _TRIES - 1:
                     raise
-        now = Snapshot(repo, main).settings()
+        now = self.workspace.gate.settings(Snapshot(repo, main))
         if (now.store, now.serving, now.access) != (self.settings.store, self.settings.serving, self.settings.access):
             raise MovedFirst("the settings on main moved the store or serving meanwhile: run pointsman gc again")
         if main not in self.stones:

@@ -50,7 +50,7 @@ class Tombstones:
         self._head = Snapshot(gate.repo, main)
         self._main = main
         self._now = now
-        self._settings = gate.documents.settings(self._head)
+        self._settings = gate.settings(self._head)
         self._retention = Retention(gate.past)
         self._earlier: dict[Oid, Tombstones | None] = {}  # of mains before their settings changed; None: unreadable
 

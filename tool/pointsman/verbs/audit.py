@@ -80,7 +80,7 @@ def audit(
     lost = sorted({fault for fence in fences for fault in rewrite_faults(gate, Checkpoint.AUDIT, fence, main)})
     lost = [] if accept_rewrite else lost
     index = repo.read_history()
-    start = Oid(settings.audit_since)
+    start = Oid(gate.settings(Snapshot(repo, main)).audit_since)
     if start and start not in index:
         raise Problem(f"[audit] since names {short(start)}, which is no commit of main: name one that git log shows")
     signatures = Signatures(gate.documents, main, clock=workspace.now)

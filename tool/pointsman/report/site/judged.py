@@ -52,7 +52,7 @@ def judge_newer(
     gate.consents.policies.always = True
     if newer is None:
         newer = repo.read_history().commits
-    since = Oid(head.settings().audit_since)
+    since = Oid(gate.settings(head).audit_since)
     signatures = Signatures(gate.documents, main, clock=workspace.now)
     reader = EventReader(repo, CommitTimes(repo, main)) if before is None else None
     found: list[Event] = []

@@ -1,0 +1,118 @@
+"""Settings that somebody pushed past the approvals that main demands: nothing that decides goes by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rings import HOUR, RingShop
+from shop import GROCER, Kept, git, popularity
+from signers import key_of, signer
+
+from pointsman.repo.open import open_repository
+from pointsman.verbs import approve, audit, gc, retire
+from pointsman.verbs.retire_plan import Request
+
+pytestmark = pytest.mark.slow
+
+DEMANDS = '[audit]\nallowed_signers = "allowed_signers"\n[policy]\napprovals = 1\n'
+AT_ONCE = "[retention]\nkeep_days = 0\nkeep_ships = 1\nwait_days = 0\n"
+YEAR = 365 * 24 * HOUR
+
+
+def run(shop: RingShop, verb: Callable[..., Any], *words: Any, **more: Any) -> Any:
+    with open_repository(str(shop.desk)) as repo:
+        return verb(shop.workspace(repo), *words, **more)
+
+
+def agreed(shop: RingShop, items: int) -> None:
+    """A ship that ann approved, given to the first ring."""
+    shop.publish(popularity(shop.root / f"{items}.json", items))
+    run(shop, approve.approve, "grocer/home", str(key_of("ann")))
+    shop.merge()
+    shop.pass_over()
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    def waiting(root: Path) -> RingShop:
+        shop = RingShop(root)
+        (shop.desk / "allowed_signers").write_text(signer("ann"))
+        path = shop.desk / "pointsman.toml"
+        path.write_text(path.read_text().replace("[policy]\n", DEMANDS))
+        shop.push("approvals")
+        agreed(shop, 10)
+        agreed(shop, 11)
+        return shop
+
+    return Kept(tmp_path_factory.mktemp("unapproved"), waiting)
+
+
+@pytest.fixture
+def shop(kept: Kept) -> RingShop:
+    shop = kept.fresh()
+    assert isinstance(shop, RingShop)
+    return shop
+
+
+def change_settings(shop: RingShop, change: Callable[[str], str]) -> None:
+    """Push other settings past every gate."""
+    shop.pull()
+    path = shop.desk / "pointsman.toml"
+    path.write_text(change(path.read_text()))
+    shop.push("settings that nobody approved")
+
+
+def blobs(shop: RingShop) -> set[str]:
+    return {path.name for path in (shop.store / "grocer" / "home" / "popularity").iterdir()}
+
+
+def oldest(shop: RingShop) -> str:
+    """The version that the last ring still has."""
+    return str(run(shop, lambda each: each.gate.lineage(each.repo.refresh(), GROCER).at(1).versions["popularity"]))
+
+
+def collect_after_a_year(shop: RingShop, version: str) -> None:
+    """Retire a version by the settings of main, and collect."""
+    run(shop, retire.retire, Request(versions=(version,), reason="mine", merge=True))
+    shop.now += YEAR
+    assert run(shop, gc.gc, gc.Request(delete=True)).exit_code == 0
+
+
+def test_since_that_nobody_approved_lets_no_ship_through_and_hides_none_from_audit(shop: RingShop) -> None:
+    before = shop.serves("canary")
+    shop.publish(popularity(shop.root / "12.json", 12))
+    shop.pull()
+    git(shop.desk, "cherry-pick", git(shop.origin, "for-each-ref", "--format=%(objectname)", "refs/heads/ship"))
+    git(shop.desk, "push", "-q", "origin", "HEAD:main")
+    ship = git(shop.desk, "rev-parse", "HEAD")
+    change_settings(shop, lambda text: text.replace("[audit]\n", f'[audit]\nsince = "{ship}"\n'))
+    for _ in range(2):
+        done = shop.pass_over()
+        assert [fault["rule"] for each in done.document["targets"] for fault in each["faults"] or ()] == ["unapproved"]
+        assert shop.serves("canary") == before
+    found = [fault["path"] for fault in run(shop, audit.audit).document["faults"]]
+    assert sorted(found) == [GROCER.manifest_path, "pointsman.toml"]
+
+
+def test_gc_keeps_what_a_ring_has_that_nobody_approved_to_go(shop: RingShop) -> None:
+    version = oldest(shop)
+
+    def change(text: str) -> str:
+        first, _, rest = text.partition('[[ring]]\nname = "prod"')
+        return first + rest[rest.index("[audit]") :] + AT_ONCE
+
+    change_settings(shop, change)
+    collect_after_a_year(shop, version)
+    assert f"{version}.json" in blobs(shop)
+
+
+def test_gc_keeps_by_the_retention_that_was_approved(shop: RingShop) -> None:
+    version = oldest(shop)
+    shop.pass_over(later=3 * HOUR)
+    assert shop.serves("prod") == shop.manifest
+    change_settings(shop, lambda text: text + AT_ONCE)
+    collect_after_a_year(shop, version)
+    assert f"{version}.json" in blobs(shop)
