@@ -1032,13 +1032,37 @@ def test_what_is_altered_in_the_trash_is_not_restored(shop: Shop, dry_run: bool)
 
 
 @pytest.mark.slow
-def test_a_retired_version_is_not_restored(shop: Shop) -> None:
-    old, _ = versions(shop)
-    retire(shop, old)
+def test_what_cannot_be_restored_holds_up_no_other(shop: Shop) -> None:
+    first, second = sorted(blob(shop, data) for data in (b"orphan", b"another"))
+    collected(shop, delete=True, max_share=1)
+    altered = next(each for each in trash(shop) if each.name == first.name)
+    altered.write_bytes(b"altered")
+    with pytest.raises(Problem, match=f"{first.name}: no bytes in the trash hash to this version.*again$"):
+        restored(shop, first.stem, second.stem)
+    assert (first.exists(), second.exists()) == (False, True)
+
+
+@pytest.mark.slow
+def test_other_bytes_in_the_place_of_what_is_to_be_restored_are_told_and_stay(shop: Shop) -> None:
+    old = blob(shop, b"orphan")
     collected(shop, delete=True)
-    with pytest.raises(Refused, match="nothing puts back what was"):
+    old.write_bytes(b"other")
+    with pytest.raises(Problem, match="what stands there are not its bytes"):
+        restored(shop, old.stem)
+    assert old.read_bytes() == b"other"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("erase", [False, True])
+def test_a_retired_version_is_not_restored(shop: Shop, erase: bool) -> None:
+    old, _ = versions(shop)
+    retire(shop, old, erase=erase)
+    collected(shop, delete=True)
+    with pytest.raises(Refused) as refused:
         restored(shop, old)
     assert not place(shop, old).exists()
+    assert ("revert its tombstone" in str(refused.value)) is not erase, "nobody can revert one that erases"
+    assert ("nothing takes that back" in str(refused.value)) is erase
 
 
 @pytest.mark.slow

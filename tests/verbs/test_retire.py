@@ -13,7 +13,7 @@ from shop import GROCER, Shop, cooc, git, popularity
 
 from pointsman.cli import retire as command
 from pointsman.cli.pr import render_shown
-from pointsman.errors import Problem
+from pointsman.errors import MovedFirst, Problem
 from pointsman.forge.local import LocalForge
 from pointsman.gate import blob_cache
 from pointsman.outcome import Outcome
@@ -91,6 +91,81 @@ def test_running_it_again_opens_nothing_new_and_a_longer_list_only_the_rest(shop
     shop.merge(opened["id"])
     shop.merge(next(each["pull_request"]["id"] for each in more.document["targets"] if each["outcome"] == "opened"))
     assert outcomes(run(shop, first, second)) == [("grocer/home", "unchanged", [first, second])]
+
+
+@pytest.mark.slow
+def test_an_erasure_that_is_open_beside_what_only_retires_the_version_is_found_again(
+    shop: Shop, tmp_path: Path
+) -> None:
+    for day in (1, 2, 3):  # their branches come in any order
+        version = recorded(shop, tmp_path, day)
+        run(shop, version)
+        opened = run(shop, version, erase=True).document["targets"][0]["pull_request"]
+        before = shop.everything()
+        again = run(shop, version, erase=True)
+        assert outcomes(again) == [("grocer/home", "unchanged", [version])]
+        assert again.document["targets"][0]["pull_request"] == opened
+        assert shop.everything() == before
+
+
+@pytest.mark.slow
+def test_an_erasure_that_was_open_when_the_version_was_only_retired_is_built_again(shop: Shop, tmp_path: Path) -> None:
+    first, second = recorded(shop, tmp_path, 1), recorded(shop, tmp_path, 2)
+    retired = run(shop, first).document["targets"][0]["pull_request"]
+    opened = run(shop, first, second, erase=True).document["targets"][0]["pull_request"]
+    shop.merge(retired["id"])
+    with pytest.raises(MovedFirst, match="was built: run what opened it again"):
+        shop.merge(opened["id"])
+    assert outcomes(run(shop, first, second, erase=True, dry_run=True)) == [
+        ("grocer/home", "dry-run", [first, second])
+    ], "nobody can merge it, so it retires nothing"
+    again = run(shop, first, second, erase=True)
+    assert outcomes(again) == [("grocer/home", "opened", [first, second])]
+    assert again.document["targets"][0]["pull_request"] == opened
+    assert len(shop.pulls()) == 1
+    shop.merge(opened["id"])
+    assert outcomes(run(shop, first, second, erase=True)) == [("grocer/home", "unchanged", [first, second])]
+
+
+@pytest.mark.slow
+def test_a_branch_that_no_retire_pushed_is_told_and_left(shop: Shop, tmp_path: Path) -> None:
+    version = recorded(shop, tmp_path, 1)
+    pull = run(shop, version).document["targets"][0]["pull_request"]
+    git(shop.origin, "update-ref", f"refs/heads/{pull['branch']}", "main")
+    with pytest.raises(Problem, match=f"{pull['branch']} was not pushed by a retire"):
+        run(shop, version)
+    assert git(shop.origin, "rev-parse", pull["branch"]) == shop.main
+
+
+@pytest.mark.slow
+def test_a_branch_that_a_killed_merge_left_goes_with_the_next_and_one_that_main_has_half_of_stays(
+    shop: Shop, tmp_path: Path
+) -> None:
+    first, second, third = (recorded(shop, tmp_path, day) for day in (1, 2, 3))
+    half = run(shop, first, second).document["targets"][0]["pull_request"]["branch"]
+    whole = run(shop, third).document["targets"][0]["pull_request"]["branch"]
+    shop.pull()
+    git(shop.desk, "fetch", "-q", "origin")
+    git(shop.desk, "checkout", "-q", f"origin/{whole}", "--", GROCER.tombstone_path("popularity", third))
+    git(shop.desk, "checkout", "-q", f"origin/{half}", "--", GROCER.tombstone_path("popularity", first))
+    shop.push("what a merge had done when it was killed")
+    alone = git(shop.desk, "commit-tree", "-m", "of another history", git(shop.desk, "rev-parse", "HEAD^{tree}"))
+    git(shop.desk, "push", "-q", "origin", f"{alone}:refs/heads/retire/alone")
+    assert outcomes(run(shop, third, merge=True)) == [("grocer/home", "unchanged", [third])]
+    left = git(shop.origin, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/retire").split()
+    assert left == sorted([half, "retire/alone"])
+
+
+@pytest.mark.slow
+def test_to_erase_what_holds_an_id_ends_with_5_where_some_could_not_be_read(shop: Shop, tmp_path: Path) -> None:
+    first, second = recorded(shop, tmp_path, 1), recorded(shop, tmp_path, 2)
+    blobs = {version: shop.store / f"grocer/home/popularity/{version}.json" for version in (first, second)}
+    (tmp_path / "ids").write_text(json.loads(blobs[first].read_bytes())["items"][0]["item_id"])
+    blobs[second].unlink()
+    blobs[second].write_bytes(b"cut off")
+    made = run(shop, holding=str(tmp_path / "ids"), erase=True)
+    assert (made.exit_code, outcomes(made)) == (5, [("grocer/home", "opened", [first])])
+    assert [each["uri"] for each in made.document["unread"]] == [f"file://{blobs[second]}"]
 
 
 @pytest.mark.slow
@@ -242,6 +317,10 @@ def test_a_dry_run_writes_nothing(shop: Shop, tmp_path: Path) -> None:
     before = shop.everything()
     assert outcomes(run(shop, version, dry_run=True)) == [("grocer/home", "dry-run", [version])]
     assert shop.everything() == before
+    run(shop, version)
+    before = shop.everything()
+    assert outcomes(run(shop, version, dry_run=True, merge=True)) == [("grocer/home", "unchanged", [version])]
+    assert shop.everything() == before, "what is open is not merged"
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,16 @@ def test_a_missing_blob_is_put_back_from_a_place_that_has_its_bytes(shop: Shop, 
 
 
 @pytest.mark.slow
+def test_nobody_is_told_to_take_back_a_tombstone_that_erases(shop: Shop, tmp_path: Path) -> None:
+    first, _ = two_versions(shop, tmp_path)
+    (shop.store / KEYS / f"{first}.json").unlink()
+    bury(shop, first, erase=True)
+    (fault,) = verified(shop, 1).document["faults"]
+    assert "its tombstone does not allow that yet: find out who deleted it" in fault["says"]
+    assert "revert" not in fault["says"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [0, 8])
 def test_what_has_a_tombstone_is_not_put_back(shop: Shop, tmp_path: Path, days: float) -> None:
     first, _ = two_versions(shop, tmp_path)

@@ -52,7 +52,7 @@ def _merge(workspace: Workspace, pull: Pull, *, dry_run: bool) -> Oid:
     there = {change.path: Snapshot(repo, main).entry(change.path) for change in changes}
     for change in changes:
         if there[change.path] not in (change.old, change.new):
-            raise _Overtaken(f"main changed {change.path} after {pull.branch} was built: publish or roll back again")
+            raise _Overtaken(f"main changed {change.path} after {pull.branch} was built: run what opened it again")
     if all(there[change.path] == change.new for change in changes):
         faults = [fault for target in pull.targets for fault in gate.faults_of_current(main, target)]
         if faults:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Annotated, Literal, overload
 
@@ -12,9 +12,9 @@ from pointsman.errors import Fault as Broken
 from pointsman.errors import Problem, Refused
 from pointsman.gate.unmounted import require_mounted
 from pointsman.outcome import Outcome
-from pointsman.patterns import pattern
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention import owners
+from pointsman.retention.by_digits import in_store, matching, only
 from pointsman.retention.collect import Collector, Orders, Run, Unfinished
 from pointsman.retention.erasing import Erasing, erasing
 from pointsman.retention.look import Party
@@ -30,7 +30,6 @@ from pointsman.store.open import open_store
 from pointsman.values import ArtifactType, Count, TargetName, ToldFault, Version, told
 from pointsman.workspace import Workspace
 
-_DIGITS = pattern(r"[0-9a-f]{4,64}")
 _SHOWN = 3
 Left = Annotated[Literal[True] | None, "with --delete: this run did not take it"]
 
@@ -170,7 +169,7 @@ def _goes_for_good(store: Store, party: Party, wanted: Collection[str]) -> dict[
     head = Snapshot(party.workspace.repo, party.main)
     found = {}
     for text in wanted:
-        key = _only(text, _in_store(store, text))
+        key = only(text, in_store(store, text))
         slot = slot_of(key)
         assert slot is not None
         target, *version = slot
@@ -185,27 +184,6 @@ def _goes_for_good(store: Store, party: Party, wanted: Collection[str]) -> dict[
     return found
 
 
-def _in_store(store: Store, text: str) -> Iterator[str]:
-    """The keys of blobs, in their place or in the trash, whose version begins with `text`."""
-    if not _DIGITS.fullmatch(text):
-        raise Problem(f"{text!r} is not a version: give at least 4 of its 64 hex digits")
-    for each in listed(store):
-        place = read_place(each.key)
-        key = place[1] if place is not None else each.key
-        if slot_of(key) is not None and key[-69:].startswith(text):
-            yield key
-
-
-def _only(text: str, keys: Iterable[str]) -> str:
-    found = sorted(set(keys))
-    if not found:
-        raise Problem(f"no blob of a version {text} is in the store or in its trash")
-    if len({key[-69:-5] for key in found}) > 1:
-        some = ", ".join(short(key[-69:]) for key in found[:_SHOWN])
-        raise Problem(f"several versions begin with {text} ({some}): give more digits")
-    return found[0]
-
-
 def restore(workspace: Workspace, wanted: Sequence[str], *, dry_run: bool = False) -> Outcome[Collected]:
     """Put versions back from the trash. Refused for one with a tombstone; Problem for one that is not there.
 
@@ -216,27 +194,33 @@ def restore(workspace: Workspace, wanted: Sequence[str], *, dry_run: bool = Fals
     require_mounted(workspace.gate.documents, head)
     store = open_store(settings.store, settings.access)
     trash = [place[1] for each in listed(store, TRASH) if (place := read_place(each.key)) is not None]
-    keys = {_only(text, _matching(trash, text) or _in_store(store, text)) for text in wanted}
+    keys = {only(text, list(matching(trash, text)) or in_store(store, text)) for text in wanted}
     faults = []
     for key in keys:
         slot = slot_of(key)
         assert slot is not None
         path = slot[0].tombstone_path(*slot[1:])
         if head.entry(path) is not None:
+            stone = workspace.gate.documents.tombstone(head, *slot)
             says = "it was retired, and nothing puts back what was: revert its tombstone by a pull request first"
+            if stone is not None and stone.erase:
+                says = "it was retired to be erased, and nothing takes that back"
             faults.append(Broken(path, "retired", says))
     if faults:
         raise Refused(faults)
     if not dry_run:
         wait_for_markers(store, {key[-69:-5] for key in keys})
-    restored = 0
+    restored, troubles = 0, list[Problem]()
     for key in sorted(keys):
-        if store.size(key) is not None:
-            continue
-        if not put_back(store, key, dry_run=dry_run):
-            raise Problem(f"{store.url}/{key}: no bytes in the trash hash to this version; publish its artifact again")
-        restored += 1
-        workspace.progress(f"{'would be ' if dry_run else ''}put back from the trash: {store.url}/{key}")
+        try:
+            if _put_back(store, key, dry_run=dry_run):
+                restored += 1
+                workspace.progress(f"{'would be ' if dry_run else ''}put back from the trash: {store.url}/{key}")
+        except Problem as problem:  # the others are not to wait for this one
+            troubles.append(problem)
+    if troubles:
+        more = f"; {len(troubles) - 1} more are not back" if len(troubles) > 1 else ""
+        raise type(troubles[0])(f"{troubles[0]}{more}") from troubles[0]
     return Outcome(
         Collected(
             listed=0, live=0, live_bytes=0, young=0, orphans=[], retired=[], kept=[], trash=len(set(trash)),
@@ -245,10 +229,14 @@ def restore(workspace: Workspace, wanted: Sequence[str], *, dry_run: bool = Fals
     )  # fmt: skip
 
 
-def _matching(keys: Sequence[str], text: str) -> list[str]:
-    if not _DIGITS.fullmatch(text):
-        raise Problem(f"{text!r} is not a version: give at least 4 of its 64 hex digits")
-    return [key for key in keys if key[-69:].startswith(text)]
+def _put_back(store: Store, key: str, *, dry_run: bool) -> bool:
+    """Whether a blob was put back; False if it is in its place. Problem if its bytes are nowhere, or others there."""
+    there = store.digest(key)
+    if there is not None and there[1] != key[-69:-5]:
+        raise Problem(f"{store.url}/{key}: what stands there are not its bytes: find out who put them there, move them")
+    if there is None and not put_back(store, key, dry_run=dry_run):
+        raise Problem(f"{store.url}/{key}: no bytes in the trash hash to this version; publish its artifact again")
+    return there is None
 
 
 # the result

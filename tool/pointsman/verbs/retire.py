@@ -28,7 +28,7 @@ from pointsman.shipping.merge import merge_pull
 from pointsman.state.documents import Tombstone, read_tombstone
 from pointsman.state.message import compose
 from pointsman.state.names import Target, short
-from pointsman.state.objects import Oid
+from pointsman.state.objects import Entry, Oid
 from pointsman.values import ArtifactType, Count, PullRequest, TargetName, ToldFault, Version, told
 from pointsman.verbs.find import FoundVersion, NotRead
 from pointsman.verbs.retire_plan import Chosen, Request, choose
@@ -77,7 +77,6 @@ class _Waiting(Struct, frozen=True):
 
     branch: str
     head: Oid
-    tombstone: Tombstone
 
 
 def retire(workspace: Workspace, request: Request) -> Outcome[Retired]:
@@ -138,11 +137,12 @@ class _Retiring:
         self._main = workspace.repo.main
         self._head = Snapshot(self._repo, self._main)
         self._slots = {self._tombstone(each).path: each for each in chosen.slots}
+        self._overtaken: dict[str, Oid] = {}  # branch, as a ref → its head
 
     def run(self) -> Retired:
         """Open what is missing."""
         landed = dict.fromkeys(path for path in self._slots if self._has(self._landed(path)))
-        waiting = {path: found for path, found in self._waiting().items() if self._has(found.tombstone)}
+        waiting = {path: found for path, found in self._waiting().items() if path not in landed}
         fresh = [path for path in self._slots if path not in waiting and path not in landed]
         faults = self._faults(fresh)
         kept = self._chosen.kept
@@ -164,27 +164,34 @@ class _Retiring:
         return Tombstone(target.tenant, target.surface, each.slot, each.version, request.why, request.erase)
 
     def _landed(self, path: str) -> Tombstone | None:
-        data = self._head.read(path)
-        found = read_tombstone(data, path) if data is not None else None
-        return found if isinstance(found, Tombstone) else None
+        return self._read(self._head.entry(path), path)
 
     def _has(self, found: Tombstone | None) -> bool:
         """Whether a tombstone does what is asked for."""
         return found is not None and (bool(found.erase) or not self._request.erase)
 
     def _waiting(self) -> dict[str, _Waiting]:
-        """Path → the open pull request that adds a tombstone there."""
+        """Path → the open pull request with a tombstone there that does what is asked for, and can be merged.
+
+        Main has another tombstone by now where one was overtaken: that one is built again.
+        """
         found: dict[str, _Waiting] = {}
         for ref in self._repo.heads.below(RETIRE_BRANCHES.rstrip("/")):
             head = self._repo.heads[ref]
             fork = self._repo.merge_base(self._main, head)
             changes = self._repo.differences(fork, head) if fork is not None else []
-            for change in changes:
-                data = self._repo.content(change.new) if change.path in self._slots else None
-                read = read_tombstone(data, change.path) if data is not None else None
-                if isinstance(read, Tombstone):
-                    found[change.path] = _Waiting(ref.removeprefix("refs/heads/"), head, read)
+            read = {each.path: self._read(each.new, each.path) for each in changes if each.path in self._slots}
+            does = [path for path, tombstone in read.items() if self._has(tombstone)]
+            if does and any(self._head.entry(each.path) not in (each.old, each.new) for each in changes):
+                self._overtaken[ref] = head
+                continue
+            found.update((path, _Waiting(ref.removeprefix("refs/heads/"), head)) for path in does)
         return found
+
+    def _read(self, entry: Entry | None, path: str) -> Tombstone | None:
+        data = self._repo.content(entry)
+        found = read_tombstone(data, path) if data is not None else None
+        return found if isinstance(found, Tombstone) else None
 
     def _faults(self, paths: Sequence[str]) -> dict[str, list[Fault]]:
         """Path → what the rules say of its tombstone. Refused if they say anything of another path."""
@@ -210,10 +217,11 @@ class _Retiring:
             return self._told(paths, "dry-run", None)
         branch = _branch(paths, erase=self._request.erase)
         ref = f"refs/heads/{branch}"
-        if ref in self._repo.heads:
+        was = self._repo.heads.get(ref)
+        if was != self._overtaken.get(ref):
             raise Problem(f"{branch} was not pushed by a retire: find out who did it, delete it and run this again")
         commit = self._commit(paths)
-        pulls.replace_head(self._workspace, branch, commit, None)
+        pulls.replace_head(self._workspace, branch, commit, was)
         return self._told(paths, "opened", self._shown(branch, commit, paths))
 
     def _told_waiting(self, waiting: Mapping[str, _Waiting]) -> Iterator[RetiredTarget]:

@@ -22,6 +22,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.retention.repairing import Lost, repair
 from pointsman.retention.ripe import Tombstones
 from pointsman.settings import Settings
+from pointsman.state.documents import Tombstone
 from pointsman.state.names import Pattern, Target, is_name, is_version
 from pointsman.store.processes import cores, in_processes
 from pointsman.values import ArtifactType, Count, Moment, TargetName, ToldFault, Version, told
@@ -136,12 +137,17 @@ def _repaired(
     back = [RepairedVersion(str(each.target), each.type, each.version, each.uri) for each in tried if not tried[each]]
     left = [each for each in lost if tried.get(each) != ""]
     paths = [each.target.record_path(each.type, each.version) for each in left]
-    says = [f"no blob at {each.uri}: {_mend(tried.get(each), retired=each in retired)}" for each in left]
+    stones = {each: workspace.gate.documents.tombstone(head, each.target, each.type, each.version) for each in retired}
+    says = [
+        f"no blob at {each.uri}: {_mend(tried.get(each), stones.get(each), retired=each in retired)}" for each in left
+    ]
     return back, [Fault(path, "blob-missing", why) for path, why in zip(paths, says, strict=True)]
 
 
-def _mend(tried: str | None, *, retired: bool) -> str:
-    """What to do about a blob that is missing."""
+def _mend(tried: str | None, stone: Tombstone | None, *, retired: bool) -> str:
+    """What to do about a blob that is missing. `stone`: the tombstone of one that is `retired`, if it can be read."""
+    if stone is not None and stone.erase:
+        return "its tombstone does not allow that yet: find out who deleted it. It was to be erased, so it stays away"
     if retired:
         return (
             "its tombstone does not allow that yet: find out who deleted it. To have it back, revert its tombstone by "
