@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -236,6 +237,16 @@ def test_the_cache_is_bounded_and_what_was_unused_for_longest_goes(
     assert {path.stem for path in cache.iterdir()} == {versions[0], versions[3]}
     blob_cache.cache(versions[1], b"\1" * 1000)
     assert {path.stem for path in cache.iterdir()} == {versions[1]}, "what was just fetched stays, whatever its size"
+
+
+def test_what_a_killed_process_had_begun_goes_a_day_later(cache: Path) -> None:
+    cache.mkdir(parents=True)
+    old, new = (cache / f".{digit * 64}.89abcdef" for digit in "01")
+    for path in (old, new):
+        path.write_bytes(b"begun")
+    os.utime(old, (0, time.time() - 86500))
+    blob_cache.cache("2" * 64, b"whole")
+    assert {path.name for path in cache.iterdir()} == {new.name, f"{'2' * 64}.json"}, "another may be at work"
 
 
 def test_what_is_to_be_erased_is_dropped_from_the_cache_and_kept_out_of_it(bucket: Bucket, cache: Path) -> None:

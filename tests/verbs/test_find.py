@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -238,18 +239,23 @@ def test_ids_that_cannot_be_read_are_told_in_a_sentence_without_one(request_of: 
 
 
 @pytest.mark.slow
-def test_looking_for_an_id_drops_what_is_to_be_erased_from_the_cache(shop: Shop, tmp_path: Path) -> None:
-    files = [implicit(tmp_path / f"{day}.json", f"u{day}", USER, day=day) for day in (1, 2)]
+def test_looking_for_an_id_drops_what_is_to_be_erased_from_the_cache(shop: Shop, tmp_path: Path, cache: Path) -> None:
+    files = [implicit(tmp_path / f"{day}.json", f"u{day}", USER, day=day) for day in (1, 2, 3)]
     for file in files:
         shop.publish(file, record_only=True)
         data = (shop.store / "grocer" / "home" / "implicit" / f"{version_of(file)}.json").read_bytes()
         blob_cache.cache(version_of(file), data)
     shop.pull()
-    grave = Tombstone("grocer", "home", "implicit", version_of(files[0]), "asked for", erase=True)
-    (shop.desk / grave.path).write_bytes(grave.render())
-    shop.push("erase")
+    for file, erase in zip(files, (True, False), strict=False):
+        grave = Tombstone("grocer", "home", "implicit", version_of(file), "asked for", erase)
+        (shop.desk / grave.path).write_bytes(grave.render())
+    shop.push("erase one and retire one")
+    blob_cache.cache("0" * 64, f"damaged, with {USER}".encode())
+    odd = json.dumps({"tenant": "of no name", "surface": "home", "artifact_type": "implicit"}).encode()
+    blob_cache.cache(hashlib.sha256(odd).hexdigest(), odd)
+    (cache / f".{version_of(files[0])}.89abcdef").write_text(f"a process was killed at {USER}")
     run(shop, "nobody")
-    assert list(blob_cache.versions()) == [version_of(files[1])]
+    assert {path.name for path in cache.iterdir()} == {f"{version_of(file)}.json" for file in files[1:]}
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,26 @@ def test_a_branch_that_a_killed_merge_left_goes_with_the_next_and_one_that_main_
 
 
 @pytest.mark.slow
+def test_what_holds_an_id_and_is_in_the_trash_or_has_no_record_is_named_apart(shop: Shop, tmp_path: Path) -> None:
+    placed, trashed = recorded(shop, tmp_path, 1), recorded(shop, tmp_path, 2)
+    blobs, trash = (shop.store / f"{top}grocer/home/popularity" for top in ("", ".pointsman/trash/2026-03-01/"))
+    data = (blobs / f"{placed}.json").read_bytes()
+    (tmp_path / "ids").write_text(json.loads(data)["items"][0]["item_id"])
+    loose = hashlib.sha256(data + b"\n").hexdigest()
+    (blobs / f"{loose}.json").write_bytes(data + b"\n")
+    trash.mkdir(parents=True)
+    (blobs / f"{trashed}.json").rename(trash / f"{trashed}.json")
+    made = run(shop, holding=str(tmp_path / "ids"), erase=True)
+    ((_, outcome, versions),) = outcomes(made)
+    assert (outcome, set(versions)) == ("opened", {placed, trashed}), "what has a record"
+    elsewhere = {(each["version"], each["state"]) for each in made.document["elsewhere"]}
+    assert elsewhere == {(trashed, "trash"), (loose, "unrecorded")}
+    told, no_trash = command.render(made.value), "pointsman gc --delete --no-trash"
+    assert f"{trashed[:12]} is in the trash; once its tombstone is merged: {no_trash} {trashed[:12]}" in told
+    assert f"{loose[:12]} has no record, which no tombstone is for: {no_trash} {loose[:12]}" in told
+
+
+@pytest.mark.slow
 def test_to_erase_what_holds_an_id_ends_with_5_where_some_could_not_be_read(shop: Shop, tmp_path: Path) -> None:
     first, second = recorded(shop, tmp_path, 1), recorded(shop, tmp_path, 2)
     blobs = {version: shop.store / f"grocer/home/popularity/{version}.json" for version in (first, second)}
@@ -204,6 +225,9 @@ def test_to_erase_only_what_is_current_is_needed_and_the_way_to_ship_without_it_
     assert refused["instead"][0].startswith(f"pointsman rollback grocer/home --type popularity --to {old[:12]}")
     shop.roll_back(GROCER, slot="popularity", to=old[:12], now=True, reason="erased")
     assert outcomes(run(shop, new, erase=True, merge=True)) == [("grocer/home", "merged", [new])]
+    run(shop, middle, erase=True, merge=True)
+    (refused,) = run(shop, old, erase=True).document["targets"]
+    assert refused["instead"] == ["pointsman publish --drop grocer/home:popularity"], "all others are retired"
 
 
 @pytest.mark.slow
@@ -214,11 +238,14 @@ def test_to_erase_again_on_another_machine_drops_its_copy_and_a_dry_run_does_not
     version = recorded(shop, tmp_path, 1)
     run(shop, version, erase=True, merge=True)
     blob_cache.cache(version, b"")
+    begun = tmp_path / "cache" / "pointsman" / f".{version}.89abcdef"
+    begun.write_text("a process was killed")
     for how in ({"erase": True, "dry_run": True}, {}):
         run(shop, version, **how)
         assert list(blob_cache.versions()) == [version]
+    assert begun.exists()
     run(shop, version, erase=True)
-    assert list(blob_cache.versions()) == []
+    assert list(begun.parent.iterdir()) == []
 
 
 def test_a_retired_version_can_be_erased_afterwards(shop: Shop, tmp_path: Path) -> None:

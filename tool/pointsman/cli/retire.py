@@ -60,10 +60,12 @@ def retire(call: Call, /, what: tuple[Any, ...], keep: int | None, yes: bool, **
 def render(retired: Retired, *, every: bool = False) -> str:
     """One line per target and pull request, what cannot be retired and what to do about it, and what is next."""
     lines = [line for each in retired.targets for line in _lines(each)]
+    recorded = {one.version for each in retired.targets for one in each.versions}
     for found in retired.elsewhere:
         where = "is in the trash" if found.state == "trash" else "has no record"
+        when = "; once its tombstone is merged" if found.version in recorded else ", which no tombstone is for"
         lines.append(
-            f"{found.target} {found.type} {short(found.version)} {where}, which no tombstone is for: "
+            f"{found.target} {found.type} {short(found.version)} {where}{when}: "
             f"pointsman gc --delete --no-trash {short(found.version)}"
         )
     lines += some([f"not read: {each.uri}: {one_line(each.why)}" for each in retired.unread], every=every)

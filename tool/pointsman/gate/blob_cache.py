@@ -15,6 +15,7 @@ from pointsman.files import read_file, write_new
 from pointsman.state.names import is_version
 
 _MOST = 1_000_000_000  # bytes of the directory; above it, the versions unused for longest are deleted
+_DAY = 86400  # seconds, after which what is begun was begun by a process that was killed
 
 
 def cached(version: str) -> bytes | None:
@@ -55,6 +56,14 @@ def forget(version: str) -> None:
         _path(version).unlink(missing_ok=True)
 
 
+def drop_unfinished() -> None:
+    """Delete what a process that was killed had begun. One that is at work does not cache that version then."""
+    with suppress(OSError, RuntimeError):
+        for path in _directory().iterdir():
+            if _is_unfinished(path):
+                path.unlink(missing_ok=True)
+
+
 def versions() -> Iterator[str]:
     """Every version that is in the cache."""
     with suppress(OSError, RuntimeError):
@@ -72,11 +81,14 @@ def _path(version: str) -> Path:
     return _directory() / f"{version}.json"
 
 
+def _is_unfinished(path: Path) -> bool:
+    return path.name.startswith(".")
+
+
 def _make_room(directory: Path) -> None:
     kept = sorted(((path.stat(), path) for path in directory.iterdir()), key=lambda each: each[0].st_mtime)
-    size = sum(stat.st_size for stat, _ in kept)
+    size, old = sum(stat.st_size for stat, _ in kept), kept[-1][0].st_mtime - _DAY
     for stat, path in kept[:-1]:
-        if size <= _MOST:
-            return
-        path.unlink(missing_ok=True)
-        size -= stat.st_size
+        if size > _MOST or (_is_unfinished(path) and stat.st_mtime < old):
+            path.unlink(missing_ok=True)
+            size -= stat.st_size

@@ -126,12 +126,17 @@ def _told(workspace: Workspace, head: Snapshot, found: finding.Found) -> list[Fo
 
 
 def drop_erased(workspace: Workspace, head: Snapshot) -> None:
-    """Drop from the cache of blobs what main has a tombstone of by which it is to be erased."""
+    """Drop from the cache of blobs what main has a tombstone of by which it is to be erased.
+
+    What is damaged or unfinished goes, too: nobody could say what is in it, and it is of no use.
+    """
     documents = workspace.gate.documents
+    blob_cache.drop_unfinished()
     for version in blob_cache.versions():
         data = blob_cache.peek(version)
         place = place_of(data) if data is not None else None
         if place is None or not (is_target(*place[:2]) and is_name(place[2])):
+            blob_cache.forget(version)
             continue
         tombstone = documents.tombstone(head, Target(*place[:2]), place[2], version)
         if tombstone is not None and tombstone.erase:

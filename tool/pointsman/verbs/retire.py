@@ -91,6 +91,7 @@ def retire(workspace: Workspace, request: Request) -> Outcome[Retired]:
     if request.erase and not request.dry_run:
         for each in chosen.slots:
             blob_cache.forget(each.version)
+        blob_cache.drop_unfinished()
     if request.merge and not request.dry_run:
         made = replace(made, targets=_merged(workspace, made.targets))
     return Outcome(made, _exit_code(made))
@@ -293,7 +294,7 @@ class _Retiring:
         for versions in states:
             other = versions.get(slot.slot, slot.version)
             grave = slot.target.tombstone_path(slot.slot, other)
-            if other != slot.version and grave not in self._slots and self._head.entry(grave) is None:
+            if grave not in self._slots and self._head.entry(grave) is None:
                 back = f"pointsman rollback {slot.target} --type {slot.slot} --to {short(other)}"
                 return [f"{back} --reason TEXT", f"pointsman publish --drop {slot.target}:{slot.slot}"]
         return [f"pointsman publish --drop {slot.target}:{slot.slot}"]
