@@ -16,7 +16,8 @@ from pointsman.outcome import Outcome
 from pointsman.shipping.records import Recording
 from pointsman.state.documents import Tombstone
 from pointsman.state.names import Target
-from pointsman.verbs import show
+from pointsman.verbs import check, gc, retire, show
+from pointsman.verbs.retire_plan import Request
 from pointsman.workspace import Workspace
 
 
@@ -121,6 +122,33 @@ def test_a_version_that_was_retired_and_taken_back_is_shipped_again(shop: Shop, 
     assert shown(shop, version).document["retired"] is None
     assert shop.publish(old, merge=True).document["targets"][0]["outcome"] == "merged"
     assert shop.sync().exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_damaged_tombstone_can_become_one_that_erases_and_nothing_else(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(popularity(tmp_path / "p1.json", 10), record_only=True)
+    (version,) = versions(shop)
+    bury(shop, version)
+    path = shop.desk / GROCER.tombstone_path("popularity", version)
+    good = path.read_bytes()
+    path.write_text("{")
+    shop.push("past the checks")
+    with shop.open() as repo, pytest.raises(Refused, match="its tombstone cannot be read: pointsman check says why"):
+        gc.restore(Workspace(repo), (version,))
+    for again in (None, good):  # it may have been one that erases
+        path.unlink()
+        if again is not None:
+            path.write_bytes(again)
+        git(shop.desk, "commit", "-qam", "mend it")
+        with shop.open(shop.desk) as repo:
+            (fault,) = check.check(Workspace(repo), base="HEAD~1", head="HEAD").document["faults"]
+        assert fault["rule"] == "record-changed"
+        assert "pointsman retire --erase makes it one that does" in fault["says"]
+        git(shop.desk, "reset", "-q", "--hard", "origin/main")
+    with shop.open() as repo:
+        made = retire.retire(Workspace(repo), Request(versions=(version,), erase=True, merge=True))
+    assert [each.outcome for each in made.value.targets] == ["merged"]
+    assert shown(shop, version).document["retired"]["erase"] is True
 
 
 @pytest.mark.slow

@@ -220,7 +220,7 @@ class Documents:
             return Document(path, kind, change, len(data), faults=(loaded,) if isinstance(loaded, Fault) else ())
         value = self._value(path, kind, new, data)
         if value is None or isinstance(value, list):
-            return Document(path, kind, change, len(data), faults=tuple(value or ()))
+            return Document(path, kind, change, len(data), faults=tuple(value or ()), was=was)
         formatted = not formatted or value.render() == data
         return Document(path, kind, change, len(data), value, formatted=formatted, was=was)
 

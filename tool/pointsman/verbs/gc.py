@@ -203,7 +203,9 @@ def restore(workspace: Workspace, wanted: Sequence[str], *, dry_run: bool = Fals
         if head.entry(path) is not None:
             stone = workspace.gate.documents.tombstone(head, *slot)
             says = "it was retired, and nothing puts back what was: revert its tombstone by a pull request first"
-            if stone is not None and stone.erase:
+            if stone is None:
+                says = "its tombstone cannot be read: pointsman check says why"
+            elif stone.erase:
                 says = "it was retired to be erased, and nothing takes that back"
             faults.append(Broken(path, "retired", says))
     if faults:
