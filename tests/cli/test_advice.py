@@ -72,6 +72,7 @@ def test_whatever_is_advised_is_a_command_and_gets_the_repository() -> None:
             "next: pointsman -C r pr show 1; pointsman -C r pr merge 1",
         ),
         ("run git pull, or pointsman check --head main", "run git -C r pull, or pointsman -C r check --head main"),
+        ("next: git fetch origin && git push", "next: git -C r fetch origin && git -C r push"),
         ("pointsman made it; the pointsman checks", "pointsman made it; the pointsman checks"),
         ("pointsman -C r sync", "pointsman -C r sync"),
         ("what git and pointsman do", "what git and pointsman do"),

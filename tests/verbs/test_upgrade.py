@@ -141,6 +141,19 @@ def test_what_was_changed_by_hand_is_kept_and_both_changes_are_shown(place: Plac
 
 
 @pytest.mark.slow
+def test_diffs_are_the_files_own_lines_and_the_next_step_names_the_repository(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.push({CHECK: b"# ours\n", SETTINGS_PATH: TOML.replace(b"github", b"local")})
+    monkeypatch.chdir(tmp_path)
+    assert main(["-C", "desk", "upgrade"]) == 5
+    said = capsys.readouterr().out
+    (line,) = (each for each in generated("local")[CHECK].decode().splitlines() if "check --base" in each)
+    assert f"    +{line}\n" in said
+    assert f"next: git -C desk fetch origin && git -C desk push origin origin/{BRANCH}:main" in said
+
+
+@pytest.mark.slow
 def test_a_branch_of_ours_follows_main_and_one_with_other_changes_is_left(place: Place) -> None:
     first = place.upgrade().value.commit
     place.push({"NOTES.md": b"more\n"})

@@ -27,6 +27,7 @@ _KEPT = "\t" + "".join(map(chr, range(0xDCA0, 0xDD00)))  # bytes of file names t
 _SHOWN = 3  # names in a question
 MOST_LINES = 50  # of one kind, unless all are asked for
 _BLOCK = 1 << 16  # characters that are printed at once
+_BEFORE_GIT = "|".join(f"(?<={words} )" for words in ("run", "run:", "next:", "is:", "&&"))
 _advice: tuple[re.Pattern[str], str] | None = None  # the commands that are advised, and the repository they are for
 _Any = TypeVar("_Any", bound=Callable[..., Any])
 _Value = TypeVar("_Value")
@@ -116,11 +117,7 @@ def advise_for(spec: str | None, commands: Iterable[str] = ()) -> None:
     """From now on, advise these commands, and those of git, with the -C that was given: they work where the user is."""
     global _advice  # noqa: PLW0603 - one process speaks for one command line
     names = "|".join(commands)
-    _advice = (
-        (re.compile(rf"\b(?:pointsman(?= (?:{names})\b)|(?<=run )git(?= [a-z])|(?<=run: )git(?= [a-z]))"), spec)
-        if spec
-        else None
-    )
+    _advice = (re.compile(rf"\b(?:pointsman(?= (?:{names})\b)|(?:{_BEFORE_GIT})git(?= [a-z]))"), spec) if spec else None
 
 
 def advice(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pointsman.cli.console import Answer, Call, example, json_option
+from pointsman.cli.console import Answer, Call, advice, example, json_option
 from pointsman.state.names import short
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def upgrade(call: Call, dry_run: bool) -> Answer:
     from pointsman.verbs import upgrade as verb
 
     with call.workspace() as workspace:
-        return Answer(verb.upgrade(workspace, dry_run=dry_run), render)
+        return Answer(verb.upgrade(workspace, dry_run=dry_run), render, advises=False)  # diffs stay as they are
 
 
 def render(told: Upgraded) -> str:
@@ -49,7 +49,7 @@ def render(told: Upgraded) -> str:
     if count["kept"]:
         lines += ["", "kept files: put in by hand what the new version changes, as a change of its own"]
     if told.commit is not None:
-        lines += [f"{told.branch} on the origin is {short(told.commit)}", f"next: {told.next}"]
+        lines += [f"{told.branch} on the origin is {short(told.commit)}", advice(f"next: {told.next}")]
     elif told.to and any(file.outcome != "kept" for file in told.files):
         lines.append("a dry run: nothing was written")
     return "\n".join(lines)
