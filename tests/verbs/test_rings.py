@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rings import HOUR, RingShop, at_start, shipped
+from rings import HOUR, START, RingShop, at_start, shipped
 from shop import GROCER, Kept, git, popularity
 
 from pointsman.cli import at as at_words
@@ -20,9 +20,9 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.report import status as status_words
 from pointsman.retention.served import versions_named, waiting
 from pointsman.serving.fence import SYNCED
-from pointsman.serving.given import GIVING
+from pointsman.serving.given import GIVING, SKEW
 from pointsman.serving.seen import Seen
-from pointsman.state.documents import Tombstone
+from pointsman.state.documents import Tombstone, rfc3339
 from pointsman.state.ring import given_key
 from pointsman.store import file_tags
 from pointsman.verbs import at, gc, site
@@ -192,6 +192,27 @@ def test_a_clock_that_is_behind_never_moves_a_ring_back(shop: RingShop) -> None:
     for later in (-600, -600, 600, -9 * HOUR):
         assert by_ring(shop.pass_over(later=later)) == {"canary": "unchanged", "prod": "unchanged"}
         assert shop.serves("prod") == second
+
+
+@pytest.mark.slow
+def test_what_a_clock_far_ahead_wrote_down_makes_no_ring_wait_for_longer(shop: RingShop) -> None:
+    second = ship(shop, 11)
+    shop.pass_over(later=1000 * HOUR)
+    start = shop.now = shop.now - 1000 * HOUR
+    shop.pass_over()
+    (target,) = shop.look(GROCER).document["targets"]
+    assert [each["given_at"] for each in target["rings"]] == [rfc3339(start), rfc3339(START)]
+    assert waits(shop.pass_over(later=2 * HOUR - 1))["at"] == rfc3339(start + 2 * HOUR)
+    shop.pass_over(later=1)
+    assert shop.serves("prod") == second
+
+
+@pytest.mark.slow
+def test_what_a_clock_a_little_ahead_wrote_down_stays(shop: RingShop) -> None:
+    ship(shop, 11)
+    shop.pass_over(later=SKEW)
+    then = shop.now
+    assert waits(shop.pass_over(later=-SKEW))["at"] == rfc3339(then + 2 * HOUR)
 
 
 @pytest.mark.slow

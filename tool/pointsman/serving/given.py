@@ -20,6 +20,7 @@ from pointsman.state.times import unix
 from pointsman.store.base import Held, Store
 
 GIVING = ".pointsman/giving.json"  # beside the pointers, as long as a pass writes them
+SKEW = 300  # seconds that the clock of another sync may be ahead
 _MOST = 256  # states of a target
 _MOST_SOAKED = 64  # of those that no ring has to wait for any more
 _TRIES = 8
@@ -49,13 +50,14 @@ def read_given(data: bytes) -> dict[Oid, int]:
 def note_given(store: Store, ring: str, target: Target, commit: Oid, now: int, longest: int) -> None:
     """Say that a ring has been given a state, if nobody has said so yet. MovedFirst if others write all the time.
 
-    The store is locked. `longest`: seconds that any ring waits after another. If there is much, what is older goes.
+    What was said by a clock that was far ahead does not count. The store is locked. `longest`: seconds that any ring
+    waits after another. If there is much, what is older goes.
     """
     key = given_key(ring, target)
     for again in range(_TRIES):
         held = store.read(key)
         given = read_given(held.data) if held is not None else {}
-        if commit in given:
+        if given.pop(commit, now + SKEW + 1) <= now + SKEW:
             return
         data = _render(target, _fewer({**given, commit: now}, now - longest))
         try:

@@ -14,7 +14,7 @@ from pointsman.gate.lineage import Lineage, Step
 from pointsman.repo.snapshot import Snapshot
 from pointsman.rollout import due
 from pointsman.rollout.due import Due
-from pointsman.serving.given import given_states, note_given
+from pointsman.serving.given import SKEW, given_states, note_given
 from pointsman.serving.others import Others
 from pointsman.serving.outcomes import Waiting
 from pointsman.serving.ring_state import CheckSaid, RingState, known_checks, ring_state
@@ -160,10 +160,12 @@ class Turns:
         return next(((each, given[each]) for each in same), None)
 
     def _read(self, ring: Ring, target: Target) -> dict[Oid, int]:
+        """When a ring was given what; nothing that a clock far ahead wrote: its time begins with the next pass."""
         try:
-            return given_states(self._store(ring), ring.name, target)
+            found = given_states(self._store(ring), ring.name, target)
         except Blocked:
             return {}
+        return {commit: at for commit, at in found.items() if at <= self._now + SKEW}
 
     def _has(self, ring: Ring, lineage: Lineage, held: Held | None) -> Step | None:
         """The state of a ring: that of its pointer, or what it was given last if that was lost or is none of main's."""
