@@ -134,6 +134,32 @@ def test_former_stores_are_read_too(shop: Shop, tmp_path: Path) -> None:
     assert found(run(shop, USER)) == {(version_of(file), "recorded", True)}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("look", ["missing", "empty"])
+def test_a_former_store_or_a_replica_that_is_not_mounted_is_named(shop: Shop, tmp_path: Path, look: str) -> None:
+    assert run(shop, USER).exit_code == 0, "nothing was recorded, so nothing is missing"
+    file = implicit(tmp_path / "1.json", USER)
+    shop.publish(file, merge=True)
+    shop.pull()
+    former, replica = tmp_path / "former", tmp_path / "replica"
+    settings = shop.desk / "pointsman.toml"
+    text = settings.read_text().replace("[policy]", f'former = ["file://{former}"]\n[policy]', 1)
+    place = f'\n[[serving]]\nname = "eu"\nmanifest = "file://{tmp_path}/eu/{{tenant}}/{{surface}}/manifest.json"\n'
+    settings.write_text(f'{text}{place}store = "file://{replica}"\n')
+    shop.push("two more stores")
+    if look == "empty":
+        former.mkdir()
+        replica.mkdir()
+    made = run(shop, USER)
+    assert (made.exit_code, found(made)) == (5, {(version_of(file), "recorded", True)})
+    assert [each["uri"] for each in made.document["unread"]] == [f"file://{former}", f"file://{replica}"]
+    assert "no blob is there: is it mounted?" in made.document["unread"][0]["why"]
+    for store in (former, replica):
+        shutil.copytree(shop.store / "grocer", store / "grocer")
+    made = run(shop, USER)
+    assert (made.exit_code, made.document["read"], len(made.document["found"])) == (0, 3, 3)
+
+
 def test_what_cannot_be_read_is_named_and_the_rest_is_found(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +262,18 @@ def test_ids_that_cannot_be_read_are_told_in_a_sentence_without_one(request_of: 
     (tmp_path / "empty").write_bytes(b"\n\n")
     with pytest.raises(Problem, match=says):
         find.read_ids(request_of(tmp_path))
+
+
+def test_a_file_of_ids_that_is_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(find, "_MOST", 8)
+    (tmp_path / "ids").write_text("12345678")
+    assert find.read_ids(find.Request(files=(str(tmp_path / "ids"),))) == ["12345678"]
+    (tmp_path / "ids").write_text("123456789")
+    with pytest.raises(Problem, match="ids: it has more than 8 bytes"):
+        find.read_ids(find.Request(files=(str(tmp_path / "ids"),)))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"123456789")))
+    with pytest.raises(Problem, match="standard input has more than 8 bytes: split it"):
+        find.read_ids(find.Request(files=("-",)))
 
 
 @pytest.mark.slow

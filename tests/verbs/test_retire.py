@@ -287,6 +287,7 @@ def test_the_old_versions_of_a_target_are_retired_but_the_newest_and_the_needed(
     kept = old(181, keep=2)
     assert (len(outcomes(kept)[0][2]), kept.document["kept"]) == (3, 3)
     assert outcomes(old(181, keep=9)) == []
+    assert (old(181, keep=9).document["kept"], old(179, keep=9).document["kept"]) == (6, 0), "only of those so old"
     of_all = [(target, len(versions)) for target, _, versions in outcomes(old(181, Pattern("*", "home")))]
     assert of_all == [("bakery/home", 1), ("grocer/home", 5)], "bakery has records and never had a manifest"
     assert [target for target, _, _ in outcomes(old(181, Pattern("grocer", "*"), keep=2))] == ["grocer/home"]

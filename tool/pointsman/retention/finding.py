@@ -24,8 +24,10 @@ from pointsman.store.base import Store, listed
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 from pointsman.store.processes import cores, in_processes
+from pointsman.store.vacant import is_vacant
 
 _BATCH = 256  # blobs that are given to the threads at once
+_VACANT = "no blob is there: is it mounted? If it was given up, take it out of the settings"
 _MOST = 1 << 28  # bytes of one blob: it is in memory as a whole. Serving loads 10 MB
 
 
@@ -81,15 +83,18 @@ def find(
     shard: tuple[int, int] = (1, 1),
     *,
     many: bool = True,
+    expected: bool = True,
 ) -> Findings:
     """The blobs of the i-th of n shards that hold any of the ids. `own_type` is asked in each process.
 
+    `expected`: something is recorded, so a directory without any blob is told: it may be one that is not mounted.
     `many`: read them by several processes. The caller has not used a bucket yet: its client does not survive a fork.
     """
     parts = cores() if many else 1
 
     def work(part: int) -> Findings:
-        return _Finder(settings, ids, own_type, progress, lambda version: _is_mine(version, shard, part, parts)).run()
+        is_mine = partial(_is_mine, shard=shard, part=part, parts=parts)
+        return _Finder(settings, ids, own_type, progress, is_mine).run(expected=expected)
 
     found = Findings()
     for part in in_processes(work, parts):
@@ -132,13 +137,16 @@ class _Finder:
         self._result = Findings()
         self._gone: set[str] = set()  # keys that were listed and could not be read any more
 
-    def run(self) -> Findings:
+    def run(self, *, expected: bool) -> Findings:
         settings = self._settings
         stores = [(url, settings.access) for url in (settings.store, *settings.former)]
         stores += [(place.store, place.access) for place in settings.serving if place.store]
         for url, access in dict.fromkeys(stores):
             if not can_be_asked(url):
                 self._result.unread.append(Unread(url, "no store of this kind can be read"))
+                continue
+            if expected and is_vacant(url):
+                self._result.unread.append(Unread(url, _VACANT))
                 continue
             try:
                 self._read_store(open_store(url, access))

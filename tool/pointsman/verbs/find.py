@@ -94,10 +94,11 @@ def look(workspace: Workspace, head: Snapshot, ids: Sequence[str], shard: tuple[
     """What the stores have of the ids, by the records and tombstones of one commit of main."""
     gate, settings = workspace.gate, head.settings()
     require_mounted(gate.documents, head)
-    many = len(list(islice(recorded(head), _MANY))) == _MANY
+    some = len(list(islice(recorded(head), _MANY)))
     workspace.repo.git.close()  # each process reads objects through a git of its own
     own_type = partial(gate.documents.own_type, base=head)
-    seen = finding.find(settings, ids, own_type, workspace.progress, shard, many=many)
+    many, expected = some == _MANY, some > 0
+    seen = finding.find(settings, ids, own_type, workspace.progress, shard, many=many, expected=expected)
     if seen.unread and not seen.read:
         first = seen.unread[0]
         raise Unreachable(first.why if first.uri in first.why else f"{first.uri}: {first.why}")
