@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -162,9 +161,11 @@ def page(text: str) -> None:
 
     The pager is $POINTSMAN_PAGER, else $PAGER, else less. "cat" or "" is none.
     """
+    from shutil import which
+
     pager = next((os.environ[name] for name in ("POINTSMAN_PAGER", "PAGER") if name in os.environ), "less")
     words = shlex.split(pager)
-    if not (sys.stdout.isatty() and sys.stdin.isatty() and words and shutil.which(words[0])) or words == ["cat"]:
+    if not (sys.stdout.isatty() and sys.stdin.isatty() and words and which(words[0])) or words == ["cat"]:
         say(text, advises=False)
         return
     import subprocess
@@ -177,7 +178,9 @@ def page(text: str) -> None:
 
 def terminal_width() -> int | None:
     """The columns of the terminal that stdout is; None if it is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def say_document(document: Mapping[str, Any], *, line: bool = False) -> None:

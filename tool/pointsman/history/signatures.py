@@ -13,7 +13,6 @@ import os
 import subprocess
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -91,6 +90,7 @@ class Signatures:
                 questions.append(found)
         if questions:
             import tempfile
+            from concurrent.futures import ThreadPoolExecutor
 
             with tempfile.TemporaryDirectory(prefix="pointsman-") as directory:
                 place = Path(directory)

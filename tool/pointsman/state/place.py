@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 from msgspec import Struct
@@ -42,6 +43,12 @@ class Place(Struct, frozen=True):
     def key(self, target: Target) -> str:
         """The key of a target's pointer below `root`."""
         return self._rest.replace("{tenant}", target.tenant).replace("{surface}", target.surface)
+
+    def keys(self, names: Iterable[str]) -> list[str]:
+        """The same of many targets, each as it is written."""
+        rest = self._rest
+        parts = (name.partition("/") for name in names)
+        return [rest.replace("{tenant}", tenant).replace("{surface}", surface) for tenant, _, surface in parts]
 
     def target(self, key: str) -> Target | None:
         """The target whose pointer has this key below `root`; None if no target has it."""

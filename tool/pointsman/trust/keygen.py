@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,7 +25,9 @@ class NoKeygen(Problem):
 
 def is_installed() -> bool:
     """Whether there is an ssh-keygen to run."""
-    return shutil.which("ssh-keygen") is not None
+    from shutil import which
+
+    return which("ssh-keygen") is not None
 
 
 def verify(payload: bytes, armor: str, signature: SshSignature) -> bool:

@@ -44,7 +44,7 @@ from pointsman.workspace import Workspace
 
 _PULLS = 200  # that are judged and told
 _TOLD = ("manifest", "hold", "tombstone")  # kinds of documents that stand on the page of a target
-_MANY = 1_000  # targets that are worth a process that looks at them
+_MANY = 1_000  # targets that are worth a process that looks at them beside this one
 _FEW = 16  # targets whose events are read one by one, and whose pages one process writes
 _TEMPLATES = ("page.html", "site.html", "site_overview.html", "site_target.html", "site_audit.html")
 _PARTS = ("page.css", "site.css", "site.js")
@@ -81,7 +81,7 @@ def _made(workspace: Workspace, files: SiteFiles, directory: str) -> Site:
     if before is None:  # what is judged anew may say something else of any commit
         newer = None
     left, known, among = _known(workspace, files, place, head, newer)
-    many = newer is None or len(known) > _MANY
+    many = left is None or len(left.rows) - len(known) > _MANY
     if many:
         repo.git.close()  # each process reads objects through a git of its own
     (judged, told, waiting), found = both(
@@ -98,8 +98,7 @@ def _made(workspace: Workspace, files: SiteFiles, directory: str) -> Site:
     first = [*overview(place, found.status, in_order(rows), judged, waiting, more, repo.notes)]
     anew = [*(page.path for page in stale), *(path for path, _ in first)]
     files.begin([*anew, *(() if files.has("audit.html", audit) else ["audit.html"])])
-    for name in found.same:
-        files.keep(_page_of(name))
+    files.keep(map(_page_of, found.same))
     _write(workspace, place, main, stale, judged, files, told)
     if not files.has("audit.html", audit):
         files.put("audit.html", audit, audit_page(place, judged))
@@ -129,9 +128,8 @@ def _known(
     changed = touched(newer) if newer is not None else None
     if left is None or changed is None:
         return None, {}, None
-    known = {
-        name: calm for name, (calm, _) in left.rows.items() if name not in changed and files.stands(_page_of(name))
-    }
+    whole = files.whole()
+    known = {name: calm for name, (calm, _) in left.rows.items() if name not in changed and _page_of(name) in whole}
     return left, known, targets([*left.others, *changed, *(left.rows.keys() - known.keys())])
 
 

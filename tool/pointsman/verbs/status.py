@@ -145,10 +145,11 @@ class Look:
         served = (target for place in self.places for target in place.served)
         return self._announced(sorted({*mine, *self.pulls_of, *served}))
 
-    def read_listed(self, but: Collection[Target] = ()) -> None:
-        """Read the pointers that were listed, without those of some targets."""
-        for place in self.places:
-            place.read_listed(self.remembered, but)
+    def read_listed(self, but: Iterable[Sequence[str]] = ()) -> None:
+        """Read the pointers that were listed. `but`: of each target that needs no look its key at each place."""
+        keys = [*zip(*but, strict=True)] or [()] * len(self.places)
+        for place, some in zip(self.places, keys, strict=True):
+            place.read_listed(self.remembered, {*some})
 
     def _is_current(self, target: Target) -> bool:
         entry = self.head.entry(target.manifest_path)

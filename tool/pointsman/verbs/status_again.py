@@ -44,29 +44,36 @@ def look_again(
     """
     look = Look(workspace, main, Remembered(), pulls)
     look.list_pointers()
-    same = {target: name for name, target in _standing(look, known)}
-    look.read_listed(same)
-    claimed = {target for place in look.places for target in place.claims}
+    standing = _standing(look, known)
+    look.read_listed(standing.values())
+    claimed = {str(target) for place in look.places for target in place.claims}
     read = all(place.may_stand for place in look.places)
-    same = {target: name for target, name in same.items() if read and target not in claimed}
+    same = [name for name in standing if read and name not in claimed]
     if among is not None:
-        changed = (Target.parse(name) for name in known.keys() - {*same.values()})
-        among = {*among, *changed}
+        among = {*among, *map(Target.parse, known.keys() - {*same})}
     shown = [look.at(target) for target in look.every(among)]
     calm = {each.target: found for each in shown if (found := _calm(look, each)) is not None}
-    return Again(look.told(shown, whole=not workspace.offline), calm, {*same.values()})
+    return Again(look.told(shown, whole=not workspace.offline), calm, same)
 
 
-def _standing(look: Look, known: Mapping[str, Calm]) -> Iterator[tuple[str, Target]]:
-    """Those whose pointers have the same tags as then, in their time."""
+def _standing(look: Look, known: Mapping[str, Calm]) -> dict[str, Sequence[str]]:
+    """Those whose pointers have the same tags as then, in their time, and the keys of these pointers.
+
+    There are thousands, and mostly only their tags are to be compared.
+    """
     if not all(place.may_stand for place in look.places):
-        return
-    for name, calm in known.items():
-        target = Target.parse(name)
-        tags = [place.tag_of(target) for place in look.places]
-        in_time = look.clock < calm.until and target not in look.pulls_of
-        if in_time and tags == calm.tags and _heard(look, target, calm.heard[:_DIGEST]) == calm.heard:
-            yield name, target
+        return {}
+    listed = [place.listing.tags for place in look.places if place.listing is not None]
+    asked, silent = {*map(str, look.pulls_of)}, not any(place.instances for place in look.places)
+    found: dict[str, Sequence[str]] = {}
+    for name, *keys in zip(known, *(place.place.keys(known) for place in look.places), strict=True):
+        calm = known[name]
+        tags = [of_place.get(key) for of_place, key in zip(listed, keys, strict=True)]
+        if tags == calm.tags and look.clock < calm.until and name not in asked:
+            heard = "" if silent else _heard(look, Target.parse(name), calm.heard[:_DIGEST])
+            if heard == calm.heard:
+                found[name] = keys
+    return found
 
 
 def _calm(look: Look, each: TargetState) -> Calm | None:

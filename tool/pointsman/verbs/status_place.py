@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
@@ -105,11 +105,11 @@ class PlaceLook:
             self.listing = remembered.listing(self.place)
             self._read_instances(self.listing.store)
 
-    def read_listed(self, remembered: Remembered, but: Iterable[Target]) -> None:
-        """Read the pointers that were listed, without some."""
+    def read_listed(self, remembered: Remembered, but: Collection[str]) -> None:
+        """Read the pointers that were listed, without those of some keys."""
         if (listing := self.listing) is not None:
             with self._reaching():
-                every = remembered.pointers(self.place, listing, {self.place.key(target) for target in but})
+                every = remembered.pointers(self.place, listing, but)
                 self._take(listing.store, every.items(), None)
 
     @contextlib.contextmanager

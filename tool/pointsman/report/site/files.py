@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,19 +91,19 @@ class SiteFiles:
         """How many pages were made anew."""
         return len(self._anew)
 
-    def stands(self, path: str) -> bool:
-        """Whether a page stands there that a run ended."""
-        return bool(self.pages.get(path)) and path in self._there
+    def whole(self) -> set[str]:
+        """The pages that stand there and that a run ended."""
+        return {path for path, made in self.pages.items() if made} & self._there
 
-    def keep(self, path: str) -> None:
-        """Keep a page that stands there."""
-        self._now[path] = self.pages[path]
+    def keep(self, paths: Iterable[str]) -> None:
+        """Keep pages that stand there."""
+        self._now |= {path: self.pages[path] for path in paths}
 
     def has(self, path: str, made_from: str) -> bool:
         """Keep a page that stands there, made from the same; whether there is one."""
-        if self.pages.get(path) != made_from or not self.stands(path):
+        if not made_from or self.pages.get(path) != made_from or path not in self._there:
             return False
-        self.keep(path)
+        self.keep([path])
         return True
 
     def put(self, path: str, made_from: str, text: str) -> None:
@@ -164,7 +163,7 @@ class SiteFiles:
         self._write(_NAMED, msgspec.json.encode(_Left(pages, dict(kept), *of_rows)))
 
     def _write(self, path: str, data: bytes) -> None:
-        whole, new = self._root / path, self._root / _NEW.format(secrets.token_hex(6))
+        whole, new = self._root / path, self._root / _NEW.format(os.urandom(6).hex())
         try:
             if whole.parent not in self._ready:
                 self._make_ready(whole, path)
