@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,20 @@ def test_an_erasure_that_is_open_beside_what_only_retires_the_version_is_found_a
 
 
 @pytest.mark.slow
+def test_to_merge_what_is_named_merges_no_pull_request_that_retires_more(shop: Shop, tmp_path: Path) -> None:
+    first, second, third = (recorded(shop, tmp_path, day) for day in (1, 2, 3))
+    pull = run(shop, first, second, erase=True).document["targets"][0]["pull_request"]
+    made = run(shop, first, third, erase=True, merge=True)
+    assert sorted(outcomes(made)) == [("grocer/home", "merged", [third]), ("grocer/home", "unchanged", [first])]
+    assert (made.exit_code, len(made.notes)) == (5, 1)
+    assert f"{pull['branch']} retires 1 more that were not named, so it was not merged" in made.notes[0]
+    assert [each["id"] for each in shop.pulls()] == [pull["id"]]
+    both = run(shop, second, first, erase=True, merge=True)
+    assert (both.exit_code, sorted(outcomes(both)[0][2])) == (0, sorted([first, second]))
+    assert shop.pulls() == []
+
+
+@pytest.mark.slow
 def test_an_erasure_that_was_open_when_the_version_was_only_retired_is_built_again(shop: Shop, tmp_path: Path) -> None:
     first, second = recorded(shop, tmp_path, 1), recorded(shop, tmp_path, 2)
     retired = run(shop, first).document["targets"][0]["pull_request"]
@@ -155,6 +170,10 @@ def test_a_branch_that_a_killed_merge_left_goes_with_the_next_and_one_that_main_
     assert outcomes(run(shop, third, merge=True)) == [("grocer/home", "unchanged", [third])]
     left = git(shop.origin, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/retire").split()
     assert left == sorted([half, "retire/alone"])
+    rest = run(shop, first, second, merge=True)
+    assert (rest.exit_code, sorted(outcomes(rest))) == (
+        0, [("grocer/home", "merged", [second]), ("grocer/home", "unchanged", [first])]
+    )  # fmt: skip
 
 
 @pytest.mark.slow
@@ -267,8 +286,6 @@ def test_the_old_versions_of_a_target_are_retired_but_the_newest_and_the_needed(
     other = recorded(shop, tmp_path, 1, tenant="bakery")
 
     def old(days: int, target: Target | Pattern = GROCER, **more: Any) -> Outcome[Any]:
-        import time
-
         clock = clock_at(time.time() + days * 86400)
         with shop.open() as repo:
             made = retire.retire(
@@ -294,6 +311,19 @@ def test_the_old_versions_of_a_target_are_retired_but_the_newest_and_the_needed(
     with pytest.raises(Problem, match="no target on main matches bakery/cart"):
         old(181, Pattern("bakery", "cart"))
     assert shop.pulls() == []
+
+
+@pytest.mark.slow
+def test_of_old_versions_those_that_are_retired_or_have_a_damaged_record_are_left(shop: Shop, tmp_path: Path) -> None:
+    first, second, third = (recorded(shop, tmp_path, day) for day in (1, 2, 3))
+    run(shop, first, merge=True)
+    shop.pull()
+    (shop.desk / GROCER.record_path("popularity", second)).write_text("{")
+    shop.push("damage a record")
+    with shop.open() as repo:
+        workspace = Workspace(repo, clock=clock_at(time.time() + 200 * 86400))
+        made = retire.retire(workspace, Request(targets=(GROCER,), older_than="180d", dry_run=True))
+    assert outcomes(made) == [("grocer/home", "dry-run", [third])]
 
 
 @pytest.mark.slow

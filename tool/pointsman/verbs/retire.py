@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -92,9 +92,11 @@ def retire(workspace: Workspace, request: Request) -> Outcome[Retired]:
         for each in chosen.slots:
             blob_cache.forget(each.version)
         blob_cache.drop_unfinished()
-    if request.merge and not request.dry_run:
-        made = replace(made, targets=_merged(workspace, made.targets))
-    return Outcome(made, _exit_code(made))
+    if not request.merge or request.dry_run:
+        return Outcome(made, _exit_code(made))
+    wider = _wider(workspace, made.targets)
+    made = replace(made, targets=_merged(workspace, made.targets, wider))
+    return Outcome(made, _exit_code(made) or (5 if wider else 0), tuple(wider.values()))
 
 
 def _exit_code(made: Retired) -> int:
@@ -104,14 +106,42 @@ def _exit_code(made: Retired) -> int:
     return 1 if all(refused) else 5
 
 
-def _merged(workspace: Workspace, targets: Sequence[RetiredTarget]) -> list[RetiredTarget]:
-    for branch in dict.fromkeys(each.pull_request.branch for each in targets if each.pull_request is not None):
+def _wider(workspace: Workspace, targets: Sequence[RetiredTarget]) -> dict[str, str]:
+    """The branches that retire more than was asked for, and what to do about each: nobody who names one means all."""
+    repo, asked = workspace.repo, dict[str, set[str]]()
+    main = Snapshot(repo, repo.main)
+    for each in targets:
+        if each.pull_request is not None:
+            target, paths = Target.parse(each.target), asked.setdefault(each.pull_request.branch, set())
+            paths.update(target.tombstone_path(one.type, one.version) for one in each.versions)
+    found = {}
+    for branch, paths in asked.items():
+        head = repo.heads[f"refs/heads/{branch}"]
+        fork = repo.merge_base(repo.main, head)
+        changes = repo.differences(fork, head) if fork is not None else ()
+        if more := [one for one in changes if one.path not in paths and main.entry(one.path) != one.new]:
+            found[branch] = (
+                f"{branch} retires {len(more)} more that were not named, so it was not merged: "
+                f"pointsman pr merge {branch} merges all of it"
+            )
+    return found
+
+
+def _merged(workspace: Workspace, targets: Sequence[RetiredTarget], left: Collection[str]) -> list[RetiredTarget]:
+    """Merge all pull requests but those `left`."""
+    mine = [each.pull_request.branch for each in targets if each.pull_request is not None]
+    for branch in dict.fromkeys(branch for branch in mine if branch not in left):
         merge_pull(workspace, pulls.find(workspace, branch))
         workspace.repo.refresh()
     for branch in _left_behind(workspace):
         with contextlib.suppress(pulls.NoneOpen):  # only the branch is left, and a forge deletes that by itself
             merge_pull(workspace, pulls.find(workspace, branch))
-    return [replace(each, outcome="merged", pull_request=None) if each.pull_request else each for each in targets]
+    return [
+        replace(each, outcome="merged", pull_request=None)
+        if each.pull_request is not None and each.pull_request.branch not in left
+        else each
+        for each in targets
+    ]
 
 
 def _left_behind(workspace: Workspace) -> list[str]:

@@ -155,7 +155,10 @@ def _mend(tried: str | None, stone: Tombstone | None, *, retired: bool) -> str:
         )
     if tried:
         return f"{tried}: publish its artifact again"
-    return "publish its artifact again, or name a place that has it with --repair-from"
+    return (
+        "pointsman gc --restore puts it back if it is in the trash; else publish its artifact again, or name a place "
+        "that has it with --repair-from"
+    )
 
 
 def _url(source: str) -> str:
