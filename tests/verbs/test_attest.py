@@ -27,7 +27,7 @@ from pointsman.errors import Problem, Refused
 from pointsman.outcome import as_document
 from pointsman.report.audit import html as audit_html
 from pointsman.report.review import markdown
-from pointsman.verbs import attest, audit, log, pr, review, show, sync
+from pointsman.verbs import attest, audit, check, log, pr, review, show, sync
 from pointsman.workspace import Workspace
 
 SETTINGS = """[audit]
@@ -251,3 +251,16 @@ def test_lack_of_evidence_can_be_accepted_by_name_and_a_hold_still_stands_first(
     shop.merge(opened["id"])
     assert f"Accept: {GROCER} evidence-missing measured by hand" in git(shop.origin, "log", "-1", "--format=%B", "main")
     assert run(shop, sync.sync).exit_code == 0
+
+
+@pytest.mark.slow
+def test_evidence_that_is_copied_to_another_version_is_stopped_in_words_that_fit(shop: Shop) -> None:
+    found(shop, "ship")
+    shop.pull()
+    for path in sorted((shop.desk / "registry").rglob("*.evidence.*")):
+        path.with_name("0" * 64 + path.name[64:]).write_bytes(path.read_bytes())
+    shop.push("copied")
+    with shop.open() as repo:
+        faults = check.check(Workspace(repo), base="HEAD~1", head="HEAD").document["faults"]
+    assert {each["rule"] for each in faults} == {"wrong-place"}
+    assert all("(it is about other versions)" in each["says"] for each in faults)

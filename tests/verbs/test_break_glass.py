@@ -340,6 +340,23 @@ def test_what_the_command_says_beforehand(shop: Shop) -> None:
 
 
 @pytest.mark.slow
+def test_a_clock_that_is_behind_by_more_than_a_claim_lasts_is_told_beforehand(shop: Shop) -> None:
+    told: list[str] = []
+    request = break_glass.Request(GROCER, "the day is broken", key=str(shop.root / "ann"))
+
+    def clock() -> datetime:
+        return datetime.now(UTC) - timedelta(hours=25)
+
+    (target,) = break_glass.break_glass(shop.desk, request, told.append, clock=clock).document["targets"]
+    assert not target["claim"]["holds"]
+    (line,) = told
+    assert "set this machine's clock" in line
+    assert shop.serving != shop.manifest
+    shop.sync()
+    assert shop.serving == shop.manifest
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "key,says", [("ann", "the claim would hold until "), ("eve", "the next sync that reaches git would undo this: ")]
 )

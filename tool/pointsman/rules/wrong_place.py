@@ -18,7 +18,8 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
             continue
         belongs = expected_path(document.value, document.path)
         if belongs != document.path:
-            where = f"it belongs at {belongs}" if belongs else "they are not valid names"
+            other = "it is about other versions" if isinstance(document.value, Signed) else "they are not valid names"
+            where = f"it belongs at {belongs}" if belongs else other
             says = f"the names in it do not fit its path ({where}): correct the document or move the file"
             if isinstance(document.value, Manifest):
                 says += evidence.way_back(target_of(document.path))

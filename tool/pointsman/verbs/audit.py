@@ -76,11 +76,11 @@ def audit(
     fences, notes = _fences(workspace, Snapshot(repo, repo.refresh())) if not workspace.offline else ([], [])
     gate.remember(next((fence.approved for fence in fences if fence.approved is not None), None))
     main = repo.refresh()  # after the fences, as in sync: a ship that was synced in between is no rewrite
-    settings = Snapshot(repo, main).settings()
+    settings = gate.settings(Snapshot(repo, main))
     lost = sorted({fault for fence in fences for fault in rewrite_faults(gate, Checkpoint.AUDIT, fence, main)})
     lost = [] if accept_rewrite else lost
     index = repo.read_history()
-    start = Oid(gate.settings(Snapshot(repo, main)).audit_since)
+    start = Oid(settings.audit_since)
     if start and start not in index:
         raise Problem(f"[audit] since names {short(start)}, which is no commit of main: name one that git log shows")
     signatures = Signatures(gate.documents, main, clock=workspace.now)
@@ -120,7 +120,7 @@ def audit(
 
 def _fences(workspace: Workspace, head: Snapshot) -> tuple[list[Fence], list[str]]:
     """What was synced and audited last at each place; a note for each that cannot tell."""
-    settings = head.settings()
+    settings = workspace.gate.settings(head)
     fences: list[Fence] = []
     notes = []
     for place in settings.serving:

@@ -144,6 +144,7 @@ class _Glass:
         self._tell = (lambda line: tell(f"{at.place.name}: {line}")) if at.place.name else tell
         self._progress = progress
         self._now = clock()
+        self._latest = int(self._now.timestamp())  # of this clock and of sync's, which judges claims
         self._blobs: dict[str, Store] = {}
 
     def until_done(self) -> Restored:
@@ -161,6 +162,7 @@ class _Glass:
         fence = read_fence(store, SYNCED)
         if fence.commit is None:
             raise never_synced(self._place)
+        self._latest = max(self._latest, fence.at or 0)
         states = states_at(store, self._place.root, target)
         held, there = store.read(self._place.key(target)), store.read(claim_key(target))
         standing = read_claim(there.data, target) if there is not None and not has_ended(there.data) else None
@@ -256,7 +258,7 @@ class _Glass:
     def _will_hold(self, claim: Claim) -> bool:
         """Whether the signers that sync left would let a claim hold now."""
         signature = read_signature(claim.signature) if claim.signature else None
-        now = int(self._now.timestamp())
+        now = self._latest
         if signature is None or signature.namespace != NAMESPACE or not claim.begins <= now < claim.ends:
             return False
         if not any(each.key == signature.key and each.is_valid_at(now) for each in self._allowed):
@@ -287,6 +289,8 @@ class _Glass:
         """Why a claim holds nothing, as far as the store tells."""
         if not claim.signature:
             return "its claim is not signed; sign it with --key FILE"
+        if claim.ends <= self._latest:
+            return f"it ends at {claim.until}, and sync was there at {rfc3339(self._latest)}: set this machine's clock"
         if not self._left.allowed_signers:
             return f"{self._place.root}/{LEFT_KEY} names no allowed signers: [audit] allowed_signers says who may sign"
         return f"main's allowed signers, as sync left them, do not let this key sign for {NAMESPACE}"
