@@ -226,8 +226,11 @@ def test_what_a_pointer_or_a_claim_at_any_of_several_places_names_stays(shop: Sh
         path.parent.mkdir(parents=True)
         path.write_text(version)
     (shop.root / "east").mkdir()
-    document = collected(shop, delete=True, max_share=1).document
-    assert [each["says"] for each in document["kept"]] == ["serving names it"] * 2
+    told = collected(shop, delete=True, max_share=1)
+    assert [each["says"] for each in told.document["kept"]] == ["serving names it"] * 2
+    assert told.notes == (
+        f"nothing is in file://{shop.root}/east, so nothing that serving reads there was kept: is it mounted?",
+    )
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from pointsman.outcome import Outcome
 from pointsman.report.audit import terminal
 from pointsman.state.documents import Tombstone
 from pointsman.verbs import audit
+from pointsman.verbs import verify as verify_verb
 from pointsman.verbs.verify import Choice, verify
 from pointsman.workspace import Workspace
 
@@ -158,6 +159,27 @@ def test_what_has_a_tombstone_is_not_put_back(shop: Shop, tmp_path: Path, days: 
     path.rename(copy)
     bury(shop, first)
     assert verified(shop, days, repair_from=str(copy.parent)).document["repaired"] == []
+    assert not path.exists()
+
+
+@pytest.mark.slow
+def test_what_is_retired_while_the_blobs_are_read_is_not_put_back(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = two_versions(shop, tmp_path)
+    path = shop.store / KEYS / f"{first}.json"
+    copy = tmp_path / "copies" / path.name
+    copy.parent.mkdir()
+    path.rename(copy)
+    reads = verify_verb.in_processes
+
+    def retired_meanwhile(*words: Any) -> Any:
+        found = reads(*words)
+        bury(shop, first)
+        return found
+
+    monkeypatch.setattr(verify_verb, "in_processes", retired_meanwhile)
+    assert verified(shop, repair_from=str(copy.parent)).document["repaired"] == []
     assert not path.exists()
 
 

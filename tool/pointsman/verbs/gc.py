@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from pointsman.errors import Fault as Broken
 from pointsman.errors import Problem, Refused
-from pointsman.gate.unmounted import require_mounted
+from pointsman.gate.unmounted import require_mounted, serves_from_store
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention import owners
@@ -27,6 +27,7 @@ from pointsman.state.names import short
 from pointsman.state.times import HOW_LONG, duration
 from pointsman.store.base import Store, listed
 from pointsman.store.open import open_store
+from pointsman.store.vacant import is_bare
 from pointsman.values import ArtifactType, Count, TargetName, ToldFault, Version, told
 from pointsman.workspace import Workspace
 
@@ -307,6 +308,9 @@ def _outcome(
     versions = store.keeps_versions(".pointsman/gc.json") if any(each.erase for each in retired) else None
     if elsewhere := [*party.settings.former, *(place.store for place in party.settings.serving if place.store)]:
         notes.append(f"gc does not look into former stores, nor into those of places: {', '.join(elsewhere)}")
+    apart = (place.root for place in party.settings.serving if not serves_from_store(party.settings, place))
+    if bare := list(filter(is_bare, apart)):
+        notes.append(f"nothing is in {', '.join(bare)}, so nothing that serving reads there was kept: is it mounted?")
     collected = Collected(
         listed=run.found.listed,
         live=run.found.live,
