@@ -86,6 +86,7 @@ def test_sync_does_not_put_back_from_the_trash_what_was_retired(shop: Shop, tmp_
     blob.rename(trash)
     assert [each.outcome for each in shop.sync().value.targets] == ["refused"]
     assert not blob.exists()
+    assert shop.check() == ["retired"], "of the whole tree, too"
     told = shown(shop, version)
     assert told.document["trash"] == f"file://{trash}"
     assert f"\n  in the trash: file://{trash}\n" in show_command.render(told.value)

@@ -66,15 +66,16 @@ def test_a_record_that_says_nothing_of_its_blob_is_told_and_the_others_are_read(
     shop = Shop(tmp_path / "shop")
     shop.publish(day=1, merge=True)
     shop.pull()
-    broken, elsewhere, *_ = sorted((shop.desk / "registry" / "grocer" / "home").glob("*/*.json"))
+    broken, elsewhere, other, *_ = sorted((shop.desk / "registry" / "grocer" / "home").glob("*/*.json"))
     record = json.loads(elsewhere.read_text())
     elsewhere.write_text(json.dumps({**record, "uri": "file:///elsewhere.json"}))
+    other.write_text(json.dumps({**json.loads(other.read_text()), "uri": record["uri"]}))
     for text in ("{", '{"uri": 1, "size": 2}', "[]"):
         broken.write_text(text)
         shop.push()
         found = verified(shop)
         assert found.document["blobs"] == 5
-        assert rules(found) == ["record-not-landed", "foreign-uri"]
+        assert rules(found) == ["record-not-landed", "foreign-uri", "foreign-uri"]
         assert found.document["faults"][0]["path"] == str(broken.relative_to(shop.desk))
 
 

@@ -18,8 +18,8 @@ from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.report.audit import terminal
 from pointsman.state.documents import Tombstone
+from pointsman.store.processes import in_processes
 from pointsman.verbs import audit
-from pointsman.verbs import verify as verify_verb
 from pointsman.verbs.verify import Choice, verify
 from pointsman.workspace import Workspace
 
@@ -171,14 +171,13 @@ def test_what_is_retired_while_the_blobs_are_read_is_not_put_back(
     copy = tmp_path / "copies" / path.name
     copy.parent.mkdir()
     path.rename(copy)
-    reads = verify_verb.in_processes
 
     def retired_meanwhile(*words: Any) -> Any:
-        found = reads(*words)
+        found = in_processes(*words)
         bury(shop, first)
         return found
 
-    monkeypatch.setattr(verify_verb, "in_processes", retired_meanwhile)
+    monkeypatch.setattr("pointsman.verbs.verify.in_processes", retired_meanwhile)
     assert verified(shop, repair_from=str(copy.parent)).document["repaired"] == []
     assert not path.exists()
 
