@@ -487,6 +487,29 @@ def test_settings_are_approved_by_their_branch(shop: Shop) -> None:
 
 
 @pytest.mark.slow
+def test_audit_notes_whose_key_is_gone_that_approved_what_counts_still(shop: Shop) -> None:
+    agree(shop, "ann", "ben")
+    shop.merge()
+    assert not any("ben" in note for note in run(shop, audit.audit).notes)
+    shop.pull()
+    git(shop.desk, "checkout", "-q", "-b", "without-ben")
+    (shop.desk / "allowed_signers").write_text("".join(map(signer, ("ann", "cat"))))
+    git(shop.desk, "commit", "-q", "-a", "-m", "without ben")
+    agree(shop, "ann", "cat", what="without-ben")
+    git(shop.desk, "checkout", "-q", "main")
+    shop.pull()
+    git(shop.desk, "merge", "-q", "--squash", "without-ben")
+    shop.push("without ben")
+    judged = run(shop, audit.audit)
+    assert judged.exit_code == 0
+    (note,) = (each for each in judged.notes if "has no more" in each)
+    assert note.startswith(
+        "signed by keys that allowed_signers has no more, and counted then: ben@example.org (1, such as ap"
+    )
+    assert "ann" not in note
+
+
+@pytest.mark.slow
 def test_an_approval_before_a_rebuild_is_void(shop: Shop) -> None:
     first = git(shop.origin, "log", "-1", "--format=%H", "main", "--", MANIFEST)
     agree(shop, "ann", "ben")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import itertools
 import json
 import os
@@ -20,13 +21,17 @@ from typing import Any
 import pytest
 from loader import Instance
 from output_schemas import validate
-from shop import Kept, Shop, popularity
+from rings import HOUR
+from rings import shipped as shop_with_rings
+from shop import GROCER, Kept, Shop, popularity
 
 from pointsman.cli import seen as command
 from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
+from pointsman.repo.open import open_repository
 from pointsman.report import status as status_text
 from pointsman.report import status_table
+from pointsman.report.target_state import Instances, RingInstances
 from pointsman.serving import instances
 from pointsman.serving.instances import FORGOTTEN, MOST_TARGETS
 from pointsman.state.log_line import MOST, read_form
@@ -439,3 +444,38 @@ def test_a_process_that_reads_a_pipe_keeps_what_it_heard_when_the_pipe_ends(flee
     assert told["skipped"] == {"no JSON object": 1}
     (only,) = fleet.ledger.iterdir()
     assert only.name == f"{socket.gethostname()}.json"
+
+
+@pytest.mark.slow
+def test_instances_of_a_ring_are_held_against_what_that_ring_was_given(tmp_path: Path) -> None:
+    shop = shop_with_rings(tmp_path / "shop")
+    shop.publish(popularity(tmp_path / "p2.json", 11), merge=True)
+    shop.pass_over(later=60)
+
+    def loads(ring: str, data: bytes | None) -> None:
+        assert data is not None
+        told = {"msg": "artifact manifest loaded", "ts": shop.now, "tenant": "grocer", "surface": "home"}
+        log = tmp_path / "log"
+        log.write_text(json.dumps({**told, "hash": hashlib.sha256(data).hexdigest()}))
+        with open_repository(str(shop.desk)) as repo:
+            request = seen.Request((str(log),), instance=f"{ring}-0", place=ring)
+            (heard,) = seen.seen(shop.workspace(repo), request).document["instances"]
+        assert heard["ring"] == ring
+
+    for ring in ("canary", "prod"):
+        loads(ring, shop.serves(ring))
+    assert shop.serves("canary") != shop.serves("prod")
+    found = shop.look(GROCER).value
+    (target,) = found.targets
+    assert target.instances == Instances(
+        2, 0, 2, [], [RingInstances("canary", 1, 0, 1), RingInstances("prod", 1, 0, 1)]
+    )
+    assert 'target_instances{ring="prod",state="current",target="grocer/home"} 1.0' in status_text.render_prometheus(
+        found
+    )
+    loads("prod", shop.serves("canary"))
+    shop.now += HOUR - 60
+    loads("canary", shop.serves("canary"))
+    loads("prod", shop.serves("canary"))
+    (target,) = shop.look(GROCER).value.targets
+    assert [each.seconds for each in target.instances.late] == [HOUR], "since prod was given what it has"

@@ -12,6 +12,7 @@ from pointsman.report.target_state import (
     Behind,
     Instances,
     MainSeen,
+    RingInstances,
     ServedAt,
     ServedDrift,
     Serving,
@@ -248,7 +249,11 @@ def registry_of(status: Status) -> CollectorRegistry:
     held = gauge("holds", "How many holds stop ships of a target.")
     claims = gauge("claims", "1 while break-glass holds a target at an earlier state; 0 if nothing does.")
     pulls = gauge("open_pull_requests", "How many pull requests that change a target are open.")
-    having = gauge("target_instances", "How many instances stand so to main's manifest.", ("target", "ring", "state"))
+    having = gauge(
+        "target_instances",
+        "How many instances stand so to main's manifest, or their ring's.",
+        ("target", "ring", "state"),
+    )
     if known := [(each, each.at) for each in status.main_seen if each.at is not None]:
         says = "When main last had a new commit, in seconds since 1970."
         moved = gauge("main_moved_timestamp_seconds", says, ("place",))
@@ -264,8 +269,8 @@ def registry_of(status: Status) -> CollectorRegistry:
                 waits.labels(of.target, ring.ring, what).set(ring.waits_for == what)
     for each in status.targets:
         target = each.target
-        for state, many in _instances(each):
-            having.labels(target, "", state).set(many)
+        for read, state, many in _instances(each):
+            having.labels(target, read, state).set(many)
         for labels, served in _by_place(each):
             for state in _STATES:
                 serving.labels(*labels, state).set(served.serving == state)
@@ -297,12 +302,14 @@ def registry_of(status: Status) -> CollectorRegistry:
     return registry
 
 
-def _instances(each: TargetState) -> Iterator[tuple[str, int]]:
-    """How many instances stand how to main's manifest; nothing where none was ever seen."""
+def _instances(each: TargetState) -> Iterator[tuple[str, str, int]]:
+    """How many instances of each ring, or "" where there are none, stand how; nothing where none was ever seen."""
     if (found := each.instances) is not None:
-        yield "current", found.current
-        yield "behind", found.behind
-        yield "unknown", found.known - found.current - found.behind
+        every = found.rings or [RingInstances("", found.current, found.behind, found.known)]
+        for of in every:
+            yield of.ring, "current", of.current
+            yield of.ring, "behind", of.behind
+            yield of.ring, "unknown", of.known - of.current - of.behind
 
 
 def _by_place(each: TargetState) -> Iterator[tuple[tuple[str, ...], TargetState | ServedAt]]:

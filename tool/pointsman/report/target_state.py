@@ -91,13 +91,23 @@ class Late(Struct, frozen=True):
     seconds: int
 
 
+class RingInstances(Struct, frozen=True):
+    """How the instances that read one ring stand to what it was given."""
+
+    ring: str
+    current: Count
+    behind: Count
+    known: Count
+
+
 class Instances(Struct, frozen=True):
-    """How the instances of recsys-service stand to main's manifest, as their logs told."""
+    """How the instances of recsys-service stand to main's manifest, or to what their ring was given, by their logs."""
 
     current: Annotated[Count, "that loaded it"]
     behind: Annotated[Count, "that loaded another last"]
     known: Annotated[Count, "that were heard lately; some may have loaded none of this target"]
     late: Annotated[Sequence[Late], "those behind, twenty at most"]
+    rings: Annotated[Sequence[RingInstances] | None, "the same of each ring; left out where there are none"] = None
 
 
 class BindingHold(Struct, frozen=True):

@@ -16,6 +16,7 @@ from pointsman.forge.links import called, pages_of
 from pointsman.gate.gate import Gate
 from pointsman.gate.unmounted import require_mounted, serves_from_store
 from pointsman.history.batches import in_batches
+from pointsman.history.former_keys import FormerKeys
 from pointsman.history.signatures import Signatures
 from pointsman.history.times import Window, clock_ahead
 from pointsman.outcome import Outcome
@@ -86,13 +87,16 @@ def audit(
     signatures = Signatures(gate.documents, main, clock=workspace.now)
     report = Report(gate.past, main, start or None, signatures, window)
     report.lost(lost)
+    former = FormerKeys(gate, main)
     every = index.commits[::-1]
     for some in in_batches(repo, every):
         judged = [commit for commit in some if not start or not index.is_older(commit.oid, start)]
         signatures.look(judged)
         report.pass_over(some[: len(some) - len(judged)])
         for commit in judged:
-            report.add(commit, gate.judge_commit(main, commit, signatures.missing(commit.oid)))
+            verdict = gate.judge_commit(main, commit, signatures.missing(commit.oid))
+            report.add(commit, verdict)
+            former.look(verdict)
     if fences and not lost:
         for each in settings.serving:
             notes += _remember(repo, each, main, accept_rewrite=accept_rewrite)
@@ -106,6 +110,8 @@ def audit(
     times = RingHistory(gate, main, settings.rings) if settings.rings and not workspace.offline else None
     if ahead := clock_ahead(((commit.oid, commit.time) for commit in every), workspace.now):
         notes.append(ahead)
+    if note := former.note():
+        notes.append(note)
     if bundle is not None:
         size = write_bundle(repo, main, settings.allowed_signers, Path(bundle))
         notes.append(f"wrote {bundle}, {size:,} bytes")

@@ -79,8 +79,9 @@ def seen(
     Unreachable if in the end something could not be written; `missed` is told of what could not before that.
     """
     check_name(request.instance, "instance")
-    place = _place(Snapshot(workspace.repo, workspace.repo.refresh()).settings(), request.place)
-    ledger = _Ledger(workspace, request, open_place(place))
+    settings = Snapshot(workspace.repo, workspace.repo.refresh()).settings()
+    place = _place(settings, request.place)
+    ledger = _Ledger(workspace, request, open_place(place), place.name if settings.rings else "")
     due = clock() + EVERY
     with Sources(request.files, request.follow, stopped) as sources:
         for line in sources:
@@ -109,8 +110,9 @@ def _place(settings: Settings, name: str) -> Place:
 class _Ledger:
     """What was heard, and what of it is still to be written."""
 
-    def __init__(self, workspace: Workspace, request: Request, store: Store) -> None:
+    def __init__(self, workspace: Workspace, request: Request, store: Store, ring: str) -> None:
         self.store = store
+        self._ring = ring
         self._workspace = workspace
         self._request = request
         self._instances: dict[str, Instance] = {}
@@ -169,7 +171,7 @@ class _Ledger:
     def told(self) -> SeenInstances:
         """What was heard, as a document has it."""
         return SeenInstances(
-            [_told(each) for _, each in sorted(self._instances.items())],
+            [_told(each, self._ring) for _, each in sorted(self._instances.items())],
             self._lines,
             dict(self._skipped),
             self._request.dry_run,
@@ -189,9 +191,9 @@ class _Ledger:
         return notes
 
 
-def _told(instance: Instance) -> SeenInstance:
+def _told(instance: Instance, ring: str) -> SeenInstance:
     loads = {
         str(target): SeenLoad(load.sha256, rfc3339(load.first), rfc3339(load.last))
         for target, load in sorted(instance.loads.items())
     }
-    return SeenInstance(instance.name, "", rfc3339(instance.first), rfc3339(instance.last), loads)
+    return SeenInstance(instance.name, ring, rfc3339(instance.first), rfc3339(instance.last), loads)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 
 from pointsman.errors import Problem, Unreachable
-from pointsman.gate.lineage import Step
+from pointsman.gate.lineage import Lineage, Step
 from pointsman.guardrails.comparison import window_age
 from pointsman.guardrails.limits import Age
 from pointsman.history.events import shipped_ever, unknown
@@ -21,6 +21,7 @@ from pointsman.report.target_state import (
     Instances,
     Late,
     MainSeen,
+    RingInstances,
     ShippedStep,
     Status,
     TargetState,
@@ -37,10 +38,10 @@ from pointsman.shipping.pulls import Pull, reference, seen_pulls
 from pointsman.state.documents import Record, rfc3339
 from pointsman.state.names import Pattern, Target
 from pointsman.state.objects import PLAIN_FILE, Commit, Oid
-from pointsman.state.times import window_instant
+from pointsman.state.times import unix, window_instant
 from pointsman.store.open import open_store
 from pointsman.values import told
-from pointsman.verbs.status_place import PlaceLook
+from pointsman.verbs.status_place import PlaceLook, Served
 from pointsman.workspace import Workspace
 
 # What may be asked to be no success → what serving then is. The age of a window is asked for apart.
@@ -194,23 +195,37 @@ class Look:
                 if hold is not None and hold.binds(self.clock)
             ],
             pull_requests=list(map(reference, self.pulls_of.get(target, ()))),
-            instances=self._instances(target, lineage.last),
+            instances=self._instances(lineage, found),
             claim=next(iter(sorted(claims, key=lambda claim: not claim.holds)), None),
             places=[place.told(each) for place, each in found] if found[0][0].place.name else None,
             rings=[each.ring for _, each in found if each.ring is not None] or None,
         )
 
-    def _instances(self, target: Target, last: Step | None) -> Instances | None:
-        """How instances stand to main's manifest; None if nothing was ever seen, or main has no manifest."""
+    def _instances(self, lineage: Lineage, found: Sequence[tuple[PlaceLook, Served]]) -> Instances | None:
+        """How instances stand to main's manifest, and those of a ring to what it was given.
+
+        None if nothing was ever seen, or main has no manifest.
+        """
+        target, last = lineage.target, lineage.last
         data = self.head.read(target.manifest_path)
-        if data is None or last is None or not any(place.instances for place in self.places):
+        if data is None or last is None or not any(place.instances for place, _ in found):
             return None
-        found = [place.having(target, hashlib.sha256(data).hexdigest()) for place in self.places]
-        seconds = max(self.clock - self.moments.of(last.commit.oid), 0)
-        late = [Late(name, load.sha256, seconds) for each in found for name, load in each.behind.items()]
-        current = sum(len(each.current) for each in found)
-        known = current + len(late) + sum(len(each.unknown) for each in found)
-        return Instances(current, len(late), known, late[:_LATE])
+        late: list[Late] = []
+        counts: list[RingInstances] = []
+        for place, served in found:
+            wanted, since = data, self.moments.of(last.commit.oid)
+            if (ring := served.ring) is not None and ring.commit is not None:
+                wanted = self.repo.content(lineage.of(ring.commit).after) or data
+                since = (unix(ring.given_at) if ring.given_at is not None else None) or since
+            each = place.having(target, hashlib.sha256(wanted).hexdigest())
+            seconds = max(self.clock - since, 0)
+            late += [Late(name, load.sha256, seconds) for name, load in each.behind.items()]
+            current, behind = len(each.current), len(each.behind)
+            counts.append(RingInstances(place.place.name, current, behind, current + behind + len(each.unknown)))
+        rings = counts if self.settings.rings else None
+        return Instances(
+            sum(each.current for each in counts), len(late), sum(each.known for each in counts), late[:_LATE], rings
+        )
 
     def _shipped(self, last: Step) -> ShippedStep:
         step = self.moments.step(last.commit)
