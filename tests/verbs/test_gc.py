@@ -1279,6 +1279,27 @@ def test_restoring_waits_while_a_marker_names_the_version(shop: Shop, monkeypatc
 
 
 @pytest.mark.slow
+def test_what_is_retired_while_a_restore_waits_is_not_put_back(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, _ = versions(shop)
+    taken = shop.store / f".pointsman/trash/2026-03-01/grocer/home/popularity/{old}.json"
+    taken.parent.mkdir(parents=True)
+    place(shop, old).rename(taken)
+    marker = shop.store / ".pointsman/gc/other-0.json"
+    marker.parent.mkdir(parents=True)
+    marker.write_text(json.dumps({"v": 1, "versions": [old]}))
+
+    def pause(_: float) -> None:
+        retire(shop, old, erase=True)
+        marker.unlink()
+
+    defaults = {**(markers.wait_for_markers.__kwdefaults__ or {}), "pause": pause}
+    monkeypatch.setattr(markers.wait_for_markers, "__kwdefaults__", defaults)
+    with pytest.raises(Refused, match="nothing takes that back"):
+        restored(shop, old)
+    assert not place(shop, old).exists()
+
+
+@pytest.mark.slow
 def test_a_run_leaves_a_summary_beside_the_blobs(shop: Shop) -> None:
     blob(shop, b"orphan")
     collected(shop, delete=True)

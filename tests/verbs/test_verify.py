@@ -80,6 +80,27 @@ def test_a_record_that_says_nothing_of_its_blob_is_told_and_the_others_are_read(
 
 
 @pytest.mark.slow
+def test_a_record_with_another_size_is_told_and_what_stands_beside_records_is_no_blob(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pointsman.verbs.verify._BATCH", 1)
+    shop = Shop(tmp_path / "shop")
+    shop.publish(day=1, merge=True)
+    shop.pull()
+    path, beside, *_ = sorted((shop.desk / "registry" / "grocer" / "home").glob("*/*.json"))
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "size": record["size"] + 1}))
+    for ending in ("retired", "evidence.0123456789ab"):
+        beside.with_suffix(f".{ending}.json").write_text("{}")
+    shop.push()
+    found = verified(shop, every=True)
+    assert (found.document["blobs"], rules(found)) == (5, ["blob-missing"])
+    assert (
+        f"has {record['size']} bytes, but the record says {record['size'] + 1}" in found.document["faults"][0]["says"]
+    )
+
+
+@pytest.mark.slow
 def test_shards_are_everything_once_and_a_sample_is_as_large_as_asked(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop", '[forge]\ngroup = "run"\n')
     shop.publish(*(popularity(tmp_path / f"{n}.json", 3, surface=f"s{n}") for n in range(9)), merge=True)

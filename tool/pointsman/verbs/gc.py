@@ -196,23 +196,10 @@ def restore(workspace: Workspace, wanted: Sequence[str], *, dry_run: bool = Fals
     store = open_store(settings.store, settings.access)
     trash = [place[1] for each in listed(store, TRASH) if (place := read_place(each.key)) is not None]
     keys = {only(text, list(matching(trash, text)) or in_store(store, text)) for text in wanted}
-    faults = []
-    for key in keys:
-        slot = slot_of(key)
-        assert slot is not None
-        path = slot[0].tombstone_path(*slot[1:])
-        if head.entry(path) is not None:
-            stone = workspace.gate.documents.tombstone(head, *slot)
-            says = "it was retired, and nothing puts back what was: revert its tombstone by a pull request first"
-            if stone is None:
-                says = "its tombstone cannot be read: pointsman check says why"
-            elif stone.erase:
-                says = "it was retired to be erased, and nothing takes that back"
-            faults.append(Broken(path, "retired", says))
-    if faults:
-        raise Refused(faults)
+    _refuse_retired(workspace, head, keys)
     if not dry_run:
         wait_for_markers(store, {key[-69:-5] for key in keys})
+        _refuse_retired(workspace, Snapshot(workspace.repo, workspace.repo.refresh()), keys)  # that may take minutes
     restored, troubles = 0, list[Problem]()
     for key in sorted(keys):
         try:
@@ -230,6 +217,22 @@ def restore(workspace: Workspace, wanted: Sequence[str], *, dry_run: bool = Fals
             trash_bytes=0, unknown=0, deleted=0, taken=0, purged=0, restored=restored, dry_run=dry_run,
         )
     )  # fmt: skip
+
+
+def _refuse_retired(workspace: Workspace, head: Snapshot, keys: Collection[str]) -> None:
+    faults = []
+    for target, *version in filter(None, map(slot_of, keys)):
+        path = target.tombstone_path(*version)
+        if head.entry(path) is not None:
+            stone = workspace.gate.documents.tombstone(head, target, *version)
+            says = "it was retired, and nothing puts back what was: revert its tombstone by a pull request first"
+            if stone is None:
+                says = "its tombstone cannot be read: pointsman check says why"
+            elif stone.erase:
+                says = "it was retired to be erased, and nothing takes that back"
+            faults.append(Broken(path, "retired", says))
+    if faults:
+        raise Refused(faults)
 
 
 def _put_back(store: Store, key: str, *, dry_run: bool) -> bool:
