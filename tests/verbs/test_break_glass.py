@@ -309,6 +309,21 @@ def test_nothing_earlier_and_nothing_left_are_told(shop: Shop) -> None:
 
 
 @pytest.mark.slow
+def test_a_state_that_somebody_planted_is_not_served_if_it_names_no_blob(shop: Shop) -> None:
+    served, path = shop.serving, below(shop, state_key(GROCER))
+    document = json.loads(path.read_text())
+    manifest = json.loads(document["states"][1]["manifest"])
+    manifest["current"]["popularity"] = "file:///etc/passwd"
+    document["states"][1]["manifest"] = json.dumps(manifest)
+    path.write_text(json.dumps(document))
+    for dry_run in (True, False):
+        with pytest.raises(Refused, match="popularity points to file:///etc/passwd, which is no blob of grocer/home"):
+            break_it(shop, dry_run=dry_run)
+        assert shop.serving == served
+    assert claim_of(shop) is None
+
+
+@pytest.mark.slow
 def test_somebody_elses_claim_that_holds_is_not_replaced(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     _, second, first = manifests(shop)
     break_it(shop)

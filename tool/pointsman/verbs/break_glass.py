@@ -310,7 +310,8 @@ class _Glass:
         dry_run = self._request.dry_run
         faults = []
         manifest = manifest_of(self._target, state)
-        blobs = [(slot, each, *self._blob(manifest, slot, each)) for slot, each in manifest.versions.items()]
+        every = {slot: manifest.versions.get(slot, "") for slot in manifest.current}
+        blobs = [(slot, each, *self._blob(manifest, slot, each)) for slot, each in every.items()]
         for url in {url for _, _, url, _ in blobs}:
             self._blobs[url] = open_store(url, self._place.access)
             if not dry_run:
