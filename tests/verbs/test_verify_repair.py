@@ -18,6 +18,7 @@ from pointsman.errors import Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.report.audit import terminal
 from pointsman.state.documents import Tombstone
+from pointsman.store.directory import FileStore
 from pointsman.store.processes import in_processes
 from pointsman.verbs import audit
 from pointsman.verbs.verify import Choice, verify
@@ -193,6 +194,32 @@ def test_altered_bytes_are_not_replaced(shop: Shop, tmp_path: Path) -> None:
     made = verified(shop, repair_from=str(copy.parent))
     assert [each["rule"] for each in made.document["faults"]] == ["blob-altered"]
     assert path.read_bytes() == b"altered"
+
+
+@pytest.mark.slow
+def test_one_that_cannot_be_put_back_holds_up_no_other_and_what_others_put_there_is_told(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = two_versions(shop, tmp_path)
+    copies, places = tmp_path / "copies", {each: shop.store / KEYS / f"{each}.json" for each in (first, second)}
+    copies.mkdir()
+    for place in places.values():
+        place.rename(copies / place.name)
+    places[first].mkdir()
+    made = verified(shop, repair_from=str(copies))
+    assert [each["version"] for each in made.document["repaired"]] == [second]
+    assert "a directory stands there, not a file" in made.document["faults"][0]["says"]
+    places[first].rmdir()
+    create = FileStore.create
+
+    def after_another(self: FileStore, key: str, data: bytes) -> bool:
+        places[first].write_bytes(b"other")
+        return create(self, key, data)
+
+    monkeypatch.setattr(FileStore, "create", after_another)
+    (fault,) = verified(shop, repair_from=str(copies)).document["faults"]
+    assert "are not its bytes: find out who put them there" in fault["says"]
+    assert places[first].read_bytes() == b"other"
 
 
 @pytest.mark.slow
