@@ -10,6 +10,8 @@ from shop import GROCER, Kept, Shop, git, popularity
 from pointsman.gate.gate import Gate
 from pointsman.retention.ripe import Tombstones, Verdict
 from pointsman.state.documents import Tombstone, rfc3339
+from pointsman.verbs import audit
+from pointsman.workspace import Workspace
 
 DAY = 86400
 NOW = 1_900_000_000
@@ -145,6 +147,15 @@ def test_a_commit_dated_2100_makes_nothing_ripe_and_holds_nothing_up_for_ever(sh
         assert judged(shop, old, NOW + 4 * DAY).is_ripe
     else:
         assert judged(shop, old).is_ripe
+
+
+@pytest.mark.slow
+def test_to_audit_a_tombstone_of_a_needed_version_is_no_older_for_a_clock_far_ahead(shop: Shop) -> None:
+    old, _ = versions(shop)
+    retire(shop, old, 4_102_444_800)
+    with shop.open() as repo:
+        faults = audit.audit(Workspace(repo)).document["faults"]
+    assert [(fault["rule"], old in fault["path"]) for fault in faults] == [("still-needed", True)]
 
 
 @pytest.mark.slow
