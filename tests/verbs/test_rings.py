@@ -208,6 +208,15 @@ def test_what_a_clock_far_ahead_wrote_down_makes_no_ring_wait_for_longer(shop: R
 
 
 @pytest.mark.slow
+def test_a_ring_whose_pointer_was_lost_has_what_it_was_given_whatever_the_clock_says(shop: RingShop) -> None:
+    first = shop.manifest
+    ship(shop, 11)
+    (shop.root / "prod" / str(GROCER) / "manifest.json").unlink()
+    shop.pass_over(later=-10 * HOUR)
+    assert shop.serves("prod") == first
+
+
+@pytest.mark.slow
 def test_what_a_clock_a_little_ahead_wrote_down_stays(shop: RingShop) -> None:
     ship(shop, 11)
     shop.pass_over(later=SKEW)

@@ -112,7 +112,14 @@ class Turns:
         return due.due(lineage, replace(asked, has=newest), self._now)  # as the next look finds it
 
     def given(self, ring: Ring, target: Target) -> Mapping[Oid, int]:
-        """When a ring was given which states of a target; nothing if it cannot be reached."""
+        """When a ring was given which states of a target; nothing if it cannot be reached.
+
+        Without those that a clock far ahead wrote down: their time begins with the next pass.
+        """
+        return {commit: at for commit, at in self._ever_given(ring, target).items() if at <= self._now + SKEW}
+
+    def _ever_given(self, ring: Ring, target: Target) -> Mapping[Oid, int]:
+        """The same as it stands there, whatever the clock was: the last one is what a ring had last."""
         key = (ring.name, target)
         if key not in self._given:
             self._given[key] = {}
@@ -160,18 +167,16 @@ class Turns:
         return next(((each, given[each]) for each in same), None)
 
     def _read(self, ring: Ring, target: Target) -> dict[Oid, int]:
-        """When a ring was given what; nothing that a clock far ahead wrote: its time begins with the next pass."""
         try:
-            found = given_states(self._store(ring), ring.name, target)
+            return given_states(self._store(ring), ring.name, target)
         except Blocked:
             return {}
-        return {commit: at for commit, at in found.items() if at <= self._now + SKEW}
 
     def _has(self, ring: Ring, lineage: Lineage, held: Held | None) -> Step | None:
         """The state of a ring: that of its pointer, or what it was given last if that was lost or is none of main's."""
         if held is not None and (step := lineage.having(held.data)) is not None:
             return step
-        for commit in reversed(list(self.given(ring, lineage.target))):
+        for commit in reversed(list(self._ever_given(ring, lineage.target))):
             with contextlib.suppress(KeyError):
                 return lineage.of(commit)
         return None
