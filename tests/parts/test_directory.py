@@ -295,6 +295,23 @@ def test_without_hard_links_a_create_is_still_whole_once_and_never_over_another(
     assert files == ["1.json", "2.json", "creates"]
 
 
+def test_what_a_killed_process_began_goes_with_a_later_object_and_no_younger_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    store = open_store(f"file://{tmp_path}/store")
+    store.create("t/s/1.json", b"one")
+    own = tmp_path / "store" / ".pointsman"
+    old, young, other = own / f"new-{'0' * 16}", own / f"new-{'1' * 16}", own / "new-est"
+    for path in (old, young, other):
+        path.write_bytes(b"one and a half")
+    written = young.stat().st_mtime
+    os.utime(old, (written, written - 86500))
+    os.utime(other, (written, written - 86500))
+    store.create("t/s/2.json", b"two")
+    assert (old.exists(), young.exists(), other.exists()) == (False, True, True)
+
+
 def test_a_file_system_without_locks_is_named_with_what_helps(
     store: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -184,6 +184,21 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_found(
 
 
 @pytest.mark.slow
+def test_what_a_killed_process_left_in_the_making_is_named_because_it_may_hold_an_id(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shop.publish(implicit(tmp_path / "1.json", USER), record_only=True)
+    left = shop.store / ".pointsman" / f"new-{'0' * 16}"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes((tmp_path / "1.json").read_bytes())
+    made = run(shop, USER)
+    assert (made.exit_code, len(made.document["found"])) == (5, 1)
+    assert [each["uri"] for each in made.document["unread"]] == [f"file://{left}"]
+    left.unlink()
+    assert run(shop, USER).exit_code == 0
+
+
+@pytest.mark.slow
 def test_a_link_that_may_lead_to_blobs_is_named_because_nobody_looks_behind_it(shop: Shop, tmp_path: Path) -> None:
     shop.publish(implicit(tmp_path / "1.json", USER), record_only=True)
     (shop.store / "grocer").rename(tmp_path / "another disk")

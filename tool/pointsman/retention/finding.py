@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from pointsman.artifact.holding import Held, NotRead, Search
 from pointsman.artifact.user_type import UserType
 from pointsman.errors import Blocked, Unreachable
+from pointsman.patterns import pattern
 from pointsman.progress import Progress
 from pointsman.retention.trash import TRASH, read_place, slot_of
 from pointsman.settings import Settings
@@ -22,12 +23,15 @@ from pointsman.state.names import Target
 from pointsman.state.store_url import can_be_asked
 from pointsman.store.base import Store, listed
 from pointsman.store.open import open_store
+from pointsman.store.own import BEGUN
 from pointsman.store.parallel import ask_all
 from pointsman.store.processes import cores, in_processes
 from pointsman.store.vacant import is_vacant
 
 _BATCH = 256  # blobs that are given to the threads at once
 _VACANT = "no blob is there: is it mounted? If it was given up, take it out of the settings"
+_BEGUN = pattern(rf"\.pointsman/{BEGUN}")
+_IN_THE_MAKING = "an object in the making: run find again; what is there still was left by a killed process: delete it"
 _MOST = 1 << 28  # bytes of one blob: it is in memory as a whole. Serving loads 10 MB
 
 
@@ -174,6 +178,8 @@ class _Finder:
             if slot is None and size is None and not _is_file(store, key):
                 why = "it is no file, and nobody looks behind a link"
                 self._result.unread.append(Unread(f"{store.url}/{key}", why))
+            elif slot is None and _BEGUN.fullmatch(key):
+                self._result.unread.append(Unread(f"{store.url}/{key}", _IN_THE_MAKING))
             elif slot is None:
                 self._result.others += "/.pointsman/" not in f"/{key}"
             elif self._is_mine(slot[2]):

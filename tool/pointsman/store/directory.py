@@ -20,7 +20,7 @@ from pointsman.files import NO_LINKS, NoPlainFile, open_file, read_upto
 from pointsman.store.base import MOST_OF_A_BLOB, MOST_OF_A_POINTER, Held
 from pointsman.store.file_moves import FileMoves
 from pointsman.store.file_tags import Tags, tag_of
-from pointsman.store.own import as_readable_as, lock, make_like_parent, open_new, own_directory
+from pointsman.store.own import as_readable_as, lock, make_like_parent, open_begun, open_new, own_directory
 
 _ABSENT = (FileNotFoundError, NoPlainFile)
 _HINTS = {
@@ -170,9 +170,8 @@ class FileStore(FileMoves):
     def _create_named(self, path: Path, data: bytes) -> bool:
         # Without O_TMPFILE: the file is completed under another name, in a directory where nobody looks for blobs.
         with own_directory(self.root / ".pointsman", self.root) as own:
-            name = f"new-{os.urandom(8).hex()}"
+            name, fd = open_begun(own)
             try:
-                fd = open_new(name, own)
                 try:
                     as_readable_as(path.parent, fd)
                     write_durably(fd, data)

@@ -16,11 +16,15 @@ from pathlib import Path
 from pointsman.durable import make_directory, sync_directory
 from pointsman.errors import Unreachable
 from pointsman.files import NoPlainFile, open_file
+from pointsman.patterns import pattern
 from pointsman.progress import LONG, waits
 from pointsman.timeouts import lock_timeout
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _LOOK = 0.05  # seconds between two looks at a lock that another has: no system call waits for one with a limit
+BEGUN = r"new-[0-9a-f]{16}"  # an object before it has its name, where a file cannot be without one
+_begun = pattern(BEGUN)
+_DAY = 86400  # seconds, after which what is begun was begun by a process that was killed
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -88,6 +92,18 @@ def open_new(name: str, directory: int) -> int:
         return os.open(name, _NEW, 0o600, dir_fd=directory)
     os.unlink(name, dir_fd=directory)
     return os.open(name, _NEW, 0o600, dir_fd=directory)
+
+
+def open_begun(directory: int) -> tuple[str, int]:
+    """A new file for an object in the making, and its name. Old ones that a killed process left are deleted."""
+    name = f"new-{os.urandom(8).hex()}"
+    fd = open_new(name, directory)
+    old = os.fstat(fd).st_mtime - _DAY
+    for each in filter(_begun.fullmatch, os.listdir(directory)):
+        with contextlib.suppress(OSError):
+            if os.stat(each, dir_fd=directory, follow_symlinks=False).st_mtime < old:
+                os.unlink(each, dir_fd=directory)
+    return name, fd
 
 
 def make_like_parent(path: Path, root: Path) -> None:
