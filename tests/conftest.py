@@ -17,7 +17,7 @@ import seaweed
 from attacks.gates import Stage
 from attacks.states import Ground
 from seaweed import Server
-from shop import Kept, twice_shipped
+from shop import Kept, once_shipped, twice_shipped
 
 UNIT = Path(__file__).parent / "unit"
 # Tests write small files by the hundred thousand, and git makes each durable: on a disk half of the kernel's time.
@@ -195,8 +195,14 @@ def s3(_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 @pytest.fixture(scope="session")
+def one_ship(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """A shop with one ship, made once for all who begin with one."""
+    return Kept(tmp_path_factory.mktemp("one-ship"), once_shipped)
+
+
+@pytest.fixture(scope="session")
 def two_ships(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    """A shop with two ships of the samples, made once for all who begin with one."""
+    """The same with two ships of the samples."""
     return Kept(tmp_path_factory.mktemp("two-ships"), twice_shipped)
 
 

@@ -26,21 +26,11 @@ from pointsman.state.objects import Oid
 ON_GITHUB = Settings("file:///store", forge="github")
 
 
-def once_shipped(root: Path) -> Shop:
-    shop = Shop(root)
-    shop.publish(popularity(root / "p.json", 10), merge=True)
+@pytest.fixture
+def shop(one_ship: Kept) -> Shop:
+    shop = one_ship.fresh()
     shop.pull()
     return shop
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("kept"), once_shipped)
-
-
-@pytest.fixture
-def shop(kept: Kept) -> Shop:
-    return kept.fresh()
 
 
 def test_what_ssh_says_of_an_origin_is_told_not_only_that_git_could_not_read(

@@ -200,6 +200,13 @@ def artifact(
     return path
 
 
+def once_shipped(root: Path) -> Shop:
+    """One ship of ten items, which nobody has synced or pulled."""
+    shop = Shop(root)
+    shop.publish(popularity(root / "p1.json", 10), merge=True, run="https://ci.example/1")
+    return shop
+
+
 def twice_shipped(root: Path) -> Shop:
     """Two ships of the real samples, synced."""
     shop = Shop(root)

@@ -297,20 +297,9 @@ def test_the_same_history_is_told_with_and_without_the_filters_of_a_commit_graph
     assert not has_path_filters(shop.origin)
 
 
-def once_shipped(root: Path) -> Shop:
-    shop = Shop(root)
-    shop.publish(popularity(root / "p1.json", 10), merge=True, run="https://ci.example/1")
-    return shop
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("kept"), once_shipped)
-
-
 @pytest.fixture
-def shipped(kept: Kept) -> Shop:
-    return kept.fresh()
+def shipped(one_ship: Kept) -> Shop:
+    return one_ship.fresh()
 
 
 def test_log_names_ships_restores_edits_and_removals_newest_first(shipped: Shop, tmp_path: Path) -> None:

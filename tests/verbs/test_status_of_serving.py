@@ -17,20 +17,9 @@ from pointsman.verbs import status
 from pointsman.workspace import Workspace
 
 
-def once_shipped(root: Path) -> Shop:
-    shop = Shop(root)
-    shop.publish(popularity(root / "p1.json", 10), merge=True, run="https://ci.example/1")
-    return shop
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("kept"), once_shipped)
-
-
 @pytest.fixture
-def shop(kept: Kept) -> Shop:
-    return kept.fresh()
+def shop(one_ship: Kept) -> Shop:
+    return one_ship.fresh()
 
 
 def state(shop: Shop, *targets: Target) -> dict[str, Any]:

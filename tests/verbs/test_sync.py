@@ -25,20 +25,9 @@ from pointsman.state.documents import Record
 from pointsman.store.directory import FileStore
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("kept"), once_shipped)
-
-
 @pytest.fixture
-def shop(kept: Kept) -> Shop:
-    return kept.fresh()
-
-
-def once_shipped(root: Path) -> Shop:
-    shop = Shop(root)
-    shop.publish(popularity(root / "p1.json", 10), merge=True)
-    return shop
+def shop(one_ship: Kept) -> Shop:
+    return one_ship.fresh()
 
 
 def outcomes(outcome: Outcome[Any]) -> dict[str, str]:

@@ -46,20 +46,9 @@ class Seen:
             self.stop.set()
 
 
-def once_shipped(root: Path) -> Shop:
-    shop = Shop(root)
-    shop.publish(popularity(root / "p1.json", 10), merge=True)
-    return shop
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    return Kept(tmp_path_factory.mktemp("kept"), once_shipped)
-
-
 @pytest.fixture
-def shop(kept: Kept) -> Shop:
-    return kept.fresh()
+def shop(one_ship: Kept) -> Shop:
+    return one_ship.fresh()
 
 
 def pointer(shop: Shop) -> Path:
