@@ -212,6 +212,16 @@ def test_a_lock_that_cannot_be_used_stops_it(tmp_path: Path, lock: bytes, says: 
 
 
 @pytest.mark.slow
+def test_a_lock_that_names_the_signers_deletes_them_on_no_branch(tmp_path: Path) -> None:
+    signers = b'a@example.org namespaces="pointsman-approval" ssh-ed25519 AAAA\n'
+    lock = b'{"v": 1, "version": "0.0.1", "files": {"keys/signers": "%s"}}' % object_id("blob", signers).encode()
+    place = Place(tmp_path, {LOCK_PATH: lock, "keys/signers": signers})
+    place.push({SETTINGS_PATH: TOML + b'[audit]\nallowed_signers = "keys/signers"\n'})
+    with pytest.raises(Problem, match="names keys/signers, which no version generates"):
+        place.upgrade()
+
+
+@pytest.mark.slow
 def test_what_goes_back_goes_on_with_tables_that_a_newer_version_wrote(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -83,8 +83,8 @@ class Lock(Struct, frozen=True):
         return (json.dumps(document, indent=2) + "\n").encode()
 
 
-def read_lock(data: bytes) -> Lock:
-    """The lock in a file; Problem if it is none, or names what no `init` wrote."""
+def read_lock(data: bytes, signers: str) -> Lock:
+    """The lock in a file; Problem if it is none, or names what no `init` wrote. `signers`: the path of their file."""
     document = strict_json.read(data, LOCK_PATH)
     if isinstance(document, Fault):
         raise Problem(f"{LOCK_PATH} on main: {document.says}: {_MEND}")
@@ -94,7 +94,7 @@ def read_lock(data: bytes) -> Lock:
     if not isinstance(version, str) or not _VERSION.fullmatch(version) or not isinstance(files, dict):
         raise Problem(f'{LOCK_PATH} on main lacks its "version" or its "files": {_MEND}')
     for path, oid in files.items():
-        if path in (SETTINGS_PATH, LOCK_PATH) or path_kind(path) not in ("other", "readme"):
+        if path in (SETTINGS_PATH, LOCK_PATH, signers) or path_kind(path) not in ("other", "readme"):
             raise Problem(f"{LOCK_PATH} on main names {path}, which no version generates: {_MEND}")
         if not isinstance(oid, str) or not _ID.fullmatch(oid):
             raise Problem(f"{LOCK_PATH} on main has no blob id for {path}: {_MEND}")

@@ -129,12 +129,13 @@ def _plan(repo: Repository, main: Oid) -> _Plan:
     """What this version changes of a commit of main, decided path by path from what the version before wrote."""
     head = Snapshot(repo, main)
     lock = head.read(LOCK_PATH)
-    before = read_lock(lock) if lock is not None else _first(repo, main)
+    settings = head.settings()
+    before = read_lock(lock, settings.allowed_signers) if lock is not None else _first(repo, main)
     if before is not None and _number(before.version) > _number(__version__):
         raise Problem(f"pointsman {before.version} wrote these files, and this is {__version__}: install a newer one")
     old = before.files if before is not None else {}
     cloud = before.cloud if before is not None else None
-    new = generated(head.settings().forge, extras_among(old), cloud)
+    new = generated(settings.forge, extras_among(old), cloud)
     files: dict[str, bytes | Entry | None] = {}
     told = []
     for path in sorted({*new, *old}):
