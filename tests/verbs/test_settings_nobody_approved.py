@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rings import HOUR, RingShop
+from rings import HOUR, RingShop, at_start
 from shop import GROCER, Kept, git, popularity
 from signers import key_of, signer
 
+from pointsman.errors import Refused
 from pointsman.repo.open import open_repository
-from pointsman.verbs import approve, audit, gc, retire
+from pointsman.state.documents import Tombstone
+from pointsman.verbs import approve, audit, gc, retire, verify
 from pointsman.verbs.retire_plan import Request
 
 pytestmark = pytest.mark.slow
@@ -52,9 +55,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 @pytest.fixture
 def shop(kept: Kept) -> RingShop:
-    shop = kept.fresh()
-    assert isinstance(shop, RingShop)
-    return shop
+    return at_start(kept)
 
 
 def change_settings(shop: RingShop, change: Callable[[str], str]) -> None:
@@ -75,8 +76,10 @@ def oldest(shop: RingShop) -> str:
 
 
 def collect_after_a_year(shop: RingShop, version: str) -> None:
-    """Retire a version by the settings of main, and collect."""
-    run(shop, retire.retire, Request(versions=(version,), reason="mine", merge=True))
+    """Push a tombstone of a version past every gate, and collect."""
+    stone = Tombstone(GROCER.tenant, GROCER.surface, "popularity", version, "mine")
+    (shop.desk / GROCER.tombstone_path("popularity", version)).write_bytes(stone.render())
+    shop.push("a tombstone that is too early")
     shop.now += YEAR
     assert run(shop, gc.gc, gc.Request(delete=True)).exit_code == 0
 
@@ -116,3 +119,34 @@ def test_gc_keeps_by_the_retention_that_was_approved(shop: RingShop) -> None:
     change_settings(shop, lambda text: text + AT_ONCE)
     collect_after_a_year(shop, version)
     assert f"{version}.json" in blobs(shop)
+
+
+def test_the_gate_goes_by_the_guardrails_that_were_approved(shop: RingShop) -> None:
+    change_settings(shop, lambda text: text.replace("[policy]\n", "[policy]\nitems_drop = 1.0\n"))
+    with pytest.raises(Refused) as refused:
+        shop.publish(popularity(shop.root / "2.json", 2))
+    assert {fault.rule for fault in refused.value.faults} == {"items-drop"}
+
+
+def test_nothing_is_retired_before_the_time_that_was_approved(shop: RingShop) -> None:
+    version = oldest(shop)
+    change_settings(shop, lambda text: text + AT_ONCE)
+    shop.now = int(time.time())
+    found = run(shop, retire.retire, Request(versions=(version,), reason="mine", merge=True)).document["targets"]
+    assert [fault["rule"] for each in found for fault in each["faults"]] == ["still-needed"]
+
+
+def test_artifacts_go_to_no_store_that_nobody_approved(shop: RingShop) -> None:
+    other = shop.root / "other"
+    change_settings(shop, lambda text: text.replace(f"file://{shop.store}", f"file://{other}"))
+    shop.publish(popularity(shop.root / "12.json", 12))
+    assert not other.exists()
+    assert len(blobs(shop)) == 3
+
+
+def test_sync_looks_for_blobs_in_the_store_that_was_approved(shop: RingShop) -> None:
+    change_settings(shop, lambda text: text.replace(f"file://{shop.store}", f"file://{shop.root / 'other'}"))
+    done = shop.pass_over(later=3 * HOUR)
+    assert [each["faults"] for each in done.document["targets"] if each["faults"]] == []
+    assert shop.serves("prod") == shop.manifest
+    assert run(shop, verify.verify, (), verify.Choice()).exit_code == 0

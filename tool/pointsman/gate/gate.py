@@ -192,7 +192,7 @@ class Gate:
         `blobs`: what another store has of them, by URI; default: the stores of the settings are asked.
         """
         snapshot = Snapshot(self.repo, tip)
-        settings = self.documents.settings(snapshot)
+        settings = self.settings(snapshot)
         uris = (uri for manifest in manifests.values() for uri in manifest.current.values())
         blobs = self.blobs.look(settings, dict.fromkeys(uris, hashed)) if blobs is None else blobs
         if remember:

@@ -65,6 +65,8 @@ class Gathering:
             if past
             else reads.settings(base if base.entry(SETTINGS_PATH) is not None else head)
         )
+        policy = self.consents.policies.at(base, settings)
+        settings = policy.settings if policy is not None else settings
         formatted = checkpoint in (Checkpoint.STAGED, Checkpoint.CHANGE)
         documents = [reads.document(change, formatted=formatted) for change in changes]
         for tombstone in (document.value for document in documents if isinstance(document.value, Tombstone)):

@@ -13,13 +13,12 @@ from pointsman.state.place import Place
 from pointsman.store.vacant import is_vacant
 
 
-def unmounted(documents: Documents, head: Snapshot) -> str:
+def unmounted(documents: Documents, head: Snapshot, settings: Settings) -> str:
     """What is wrong with a store that is empty although main has records of blobs in it; "" if nothing is.
 
-    Main is looked at only if the store is empty. Without former stores every record is of a blob in it. With them that
-    is certain only of what the manifests point to.
+    `settings`: those that count. Main is looked at only if the store is empty. Without former stores every record is
+    of a blob in it. With them that is certain only of what the manifests point to.
     """
-    settings = head.settings()
     if not is_vacant(settings.store):
         return ""
     if settings.former:
@@ -41,9 +40,9 @@ def unmounted(documents: Documents, head: Snapshot) -> str:
     )
 
 
-def require_mounted(documents: Documents, head: Snapshot) -> None:
+def require_mounted(documents: Documents, head: Snapshot, settings: Settings) -> None:
     """Unreachable if the store is not mounted, as far as that can be told."""
-    if says := unmounted(documents, head):
+    if says := unmounted(documents, head, settings):
         raise Unreachable(says)
 
 

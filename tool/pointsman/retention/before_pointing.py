@@ -23,7 +23,7 @@ from pointsman.store.vacant import is_vacant
 
 def make_sure(gate: Gate, head: Snapshot, uris: Iterable[str], progress: Progress = SILENCE) -> None:
     """Wait while gc may be taking one of these blobs, then put back from the trash what is missing."""
-    settings = gate.documents.settings(head)
+    settings = gate.settings(head)
     mine = [uri for uri in uris if uri.startswith(f"{settings.store}/")]
     versions = {version for uri in mine if (version := version_in(uri)) is not None}
     if not versions or gate.blobs.offline:

@@ -24,14 +24,14 @@ def open_place(place: Place) -> Store:
     return open_store(place.root, place.access)
 
 
-def not_mounted(documents: Documents, head: Snapshot, place: Place) -> str:
+def not_mounted(documents: Documents, head: Snapshot, settings: Settings, place: Place) -> str:
     """Why a place that is empty is not one where no sync ever was: its `file://` store is not mounted. "" if it is.
 
     A place with a store of its own may be one that has nothing yet.
     """
-    if place.store or not (says := unmounted(documents, head)):
+    if place.store or not (says := unmounted(documents, head, settings)):
         return ""
-    inside = serves_from_store(documents.settings(head), place)
+    inside = serves_from_store(settings, place)
     return says if inside or read_fence(open_place(place), SYNCED).commit is None else ""
 
 

@@ -109,8 +109,8 @@ def adopt(workspace: Workspace, request: Request) -> Outcome[Adopted]:
     repo, progress = workspace.repo, workspace.progress
     main = repo.refresh()
     base = Snapshot(repo, main)
-    settings, types = base.settings(), load_types(base)
-    require_mounted(workspace.gate.documents, base)
+    settings, types = workspace.gate.settings(base), load_types(base)
+    require_mounted(workspace.gate.documents, base, settings)
     where = request.registry or recsys_registry.url_beside(settings)
     registry = recsys_registry.read_registry(where, settings.access, request.blobs)
     progress(f"read {len(registry.current)} manifests and {len(registry.notes)} records at {where}")

@@ -90,7 +90,7 @@ def ring_of(repo: Repository, main: Oid, name: str) -> Ring:
 def _in_ring(repo: Repository, main: Oid, moments: CommitTimes, target: Target, ring: Ring, moment: int) -> InForce:
     """What a ring was given last by a moment, seconds since 1970. Unreachable if its store does not answer."""
     documents = Documents(repo)
-    if says := not_mounted(documents, Snapshot(repo, main), ring.place):
+    if says := not_mounted(documents, Snapshot(repo, main), documents.settings(Snapshot(repo, main)), ring.place):
         raise Unreachable(says)
     given = list(given_states(open_place(ring.place), ring.name, target).items())
     place = max((place for place, (_, at) in enumerate(given) if at <= moment), default=None)

@@ -132,7 +132,7 @@ def _fences(workspace: Workspace, head: Snapshot) -> tuple[list[Fence], list[str
     for place in settings.serving:
         try:
             if serves_from_store(settings, place):
-                require_mounted(workspace.gate.documents, head)
+                require_mounted(workspace.gate.documents, head, settings)
             store = open_place(place)
             fences += [read_fence(store, key) for key in (SYNCED, AUDITED)]
         except Unreachable as error:

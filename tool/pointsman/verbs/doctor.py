@@ -185,7 +185,7 @@ def _stores(
     """The role, URL and access of each store that the settings name."""
     says = ""
     with tried.part("store mounted"):
-        says = unmounted(workspace.gate.documents, head)
+        says = unmounted(workspace.gate.documents, head, settings)
     if says:  # trying it would make it anew
         tried.add("store mounted", False, says)
         tried.away = True

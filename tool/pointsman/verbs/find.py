@@ -92,8 +92,8 @@ def find(workspace: Workspace, request: Request) -> Outcome[Finding]:
 
 def look(workspace: Workspace, head: Snapshot, ids: Sequence[str], shard: tuple[int, int] = (1, 1)) -> Finding:
     """What the stores have of the ids, by the records and tombstones of one commit of main."""
-    gate, settings = workspace.gate, head.settings()
-    require_mounted(gate.documents, head)
+    gate, settings = workspace.gate, workspace.gate.settings(head)
+    require_mounted(gate.documents, head, settings)
     some = len(list(islice(recorded(head), _MANY)))
     workspace.repo.git.close()  # each process reads objects through a git of its own
     own_type = partial(gate.documents.own_type, base=head)

@@ -144,7 +144,7 @@ def gc(workspace: Workspace, request: Request, also: Sequence[Workspace] = ()) -
     grace = seconds(request.grace)
     parties = [Party.of(each) for each in (workspace, *also)]
     settings = parties[0].settings
-    require_mounted(workspace.gate.documents, Snapshot(workspace.repo, parties[0].main))
+    require_mounted(workspace.gate.documents, Snapshot(workspace.repo, parties[0].main), parties[0].settings)
     store = open_store(settings.store, settings.access)
     owners.require_sole_owner(store, [party.workspace.repo for party in parties])
     if request.delete:
@@ -191,8 +191,8 @@ def restore(workspace: Workspace, wanted: Sequence[str], *, dry_run: bool = Fals
     With `dry_run` the bytes in the trash are hashed, and nothing is written.
     """
     head = Snapshot(workspace.repo, workspace.repo.refresh())
-    settings = head.settings()
-    require_mounted(workspace.gate.documents, head)
+    settings = workspace.gate.settings(head)
+    require_mounted(workspace.gate.documents, head, settings)
     store = open_store(settings.store, settings.access)
     trash = [place[1] for each in listed(store, TRASH) if (place := read_place(each.key)) is not None]
     keys = {only(text, list(matching(trash, text)) or in_store(store, text)) for text in wanted}

@@ -43,7 +43,7 @@ def get(workspace: Workspace, text: str, file: str | None) -> tuple[Outcome[Fetc
     if record is None:
         raise Problem(f"the record of {short(found.version)} cannot be read: pointsman check says why")
     gate.blobs.contents.drop_erased([record])
-    data = gate.blobs.contents.payload(gate.documents.settings(head), record)
+    data = gate.blobs.contents.payload(gate.settings(head), record)
     if isinstance(data, Missing):
         retired = head.entry(found.target.tombstone_path(found.slot, found.version)) is not None
         why = f"{data.why}; it was retired, so its bytes may be gone" if retired else data.why

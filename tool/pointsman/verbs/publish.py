@@ -73,8 +73,8 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     """
     repo, progress = workspace.repo, workspace.progress
     base = Snapshot(repo, repo.refresh())
-    settings = base.settings()
-    require_mounted(workspace.gate.documents, base)
+    settings = workspace.gate.settings(base)
+    require_mounted(workspace.gate.documents, base, settings)
     reading = read_sources(request.paths, request.windows, load_types(base), settings.artifact_bytes)
     if repo.worktree is not None:
         repo.notes.extend(unlike_main(repo.worktree, base))

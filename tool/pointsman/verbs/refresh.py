@@ -120,7 +120,7 @@ def _one(workspace: Workspace, pull: Pull, dry_run: bool) -> RefreshedPullReques
     if other := pulls.others_work(repo, pull):
         return _told(pull, "left", f"it has a commit that no publish made ({other}): close it, publish again")
     wants, lost = _wants(repo, gate, pull)
-    shipping = Shipping(workspace, Snapshot(repo, repo.main).settings(), _terms(pull, lost))
+    shipping = Shipping(workspace, gate.settings(Snapshot(repo, repo.main)), _terms(pull, lost))
     ship = shipping.rebuilt(wants) if wants else None
     if ship is None:
         why = "a rollback took out what it ships" if lost else "main has what it ships"
@@ -149,7 +149,7 @@ def _one(workspace: Workspace, pull: Pull, dry_run: bool) -> RefreshedPullReques
 def _fresh(workspace: Workspace, pull: Pull, dry_run: bool) -> RefreshedPullRequest:
     """One that main has not overtaken. The forge merges it by itself only with its own message, and past the gate."""
     repo, on = workspace.repo, pull.opened.merges_with
-    settings = Snapshot(repo, repo.main).settings()
+    settings = workspace.gate.settings(Snapshot(repo, repo.main))
     if (settings.approvals or settings.evidence) and not dry_run:
         # The page tells of them, and a forge checks again what is edited.
         pulls.renew(workspace, pull, pull.head)

@@ -205,7 +205,7 @@ def prove(gate: Gate, plans: Sequence[Plan], *, dry_run: bool) -> None:
         make_sure(gate, main, {uri for each in manifests.values() for uri in each.current.values()})
     faults = gate.faults_of_pointers(gate.repo.main, manifests, remember=True)
     if faults:
-        require_mounted(gate.documents, main)
+        require_mounted(gate.documents, main, gate.settings(main))
         raise Refused(faults)
 
 

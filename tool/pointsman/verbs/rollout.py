@@ -172,7 +172,9 @@ class _Run:
                 return blocked
 
         try:
-            if says := not_mounted(self._gate.documents, Snapshot(self._workspace.repo, self.main), ring.place):
+            if says := not_mounted(
+                self._gate.documents, Snapshot(self._workspace.repo, self.main), self._settings, ring.place
+            ):
                 raise Unreachable(says)
             found = ask_all(read, targets, at_once=store.at_once)
             self._claims[ring.name] = claims_at(store)

@@ -43,7 +43,7 @@ def ship(workspace: Workspace, request: Request) -> Outcome[Shipped]:
     """Open (or merge) a ship pull request of recorded versions, after proving their blobs; Refused, nothing written."""
     repo, gate = workspace.repo, workspace.gate
     head = Snapshot(repo, repo.refresh())
-    settings = head.settings()
+    settings = gate.settings(head)
     want = Want(request.target, again=request.again)
     repo.notes.extend(idle(request.accept, [want.target]))
     if request.again:

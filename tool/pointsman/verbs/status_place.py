@@ -121,7 +121,7 @@ class PlaceLook:
             self._store, self._unread, self.instances = None, str(problem), []
 
     def _check_mounted(self) -> None:
-        if says := not_mounted(self._look.gate.documents, self._look.head, self.place):
+        if says := not_mounted(self._look.gate.documents, self._look.head, self._look.settings, self.place):
             raise Unreachable(says)
 
     def _take(

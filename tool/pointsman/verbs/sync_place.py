@@ -63,12 +63,13 @@ class PlaceSync:
 
     def look_at_mounts(self, head: Snapshot) -> tuple[str, ...]:
         """What looks as if it were not mounted. Unreachable if sync would begin anew in its place."""
-        if says := not_mounted(self._gate.documents, head, self.place):
+        settings = self._gate.settings(head)
+        if says := not_mounted(self._gate.documents, head, settings, self.place):
             raise Unreachable(says)
-        if not self.place.store and (says := unmounted(self._gate.documents, head)):
+        if not self.place.store and (says := unmounted(self._gate.documents, head, settings)):
             return (says,)
         url = self._store.url
-        if serves_from_store(self._gate.settings(head), self.place) or not is_bare(url) or not head.names("manifests"):
+        if serves_from_store(settings, self.place) or not is_bare(url) or not head.names("manifests"):
             return ()
         return (f"{url} was missing or empty: if this is not the first sync there, look whether it is mounted",)
 

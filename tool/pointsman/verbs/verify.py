@@ -90,8 +90,8 @@ def verify(workspace: Workspace, targets: Sequence[Target | Pattern], choice: Ch
     repo, progress = workspace.repo, workspace.progress
     source = _url(choice.repair_from) if choice.repair_from else ""
     head = Snapshot(repo, repo.refresh())
-    gate, settings = workspace.gate, head.settings()
-    require_mounted(gate.documents, head)
+    gate, settings = workspace.gate, workspace.gate.settings(head)
+    require_mounted(gate.documents, head, settings)
     known = sorted(_targets(head))
     named = choose(head, targets, more=known)
     for target in named:
@@ -132,7 +132,7 @@ def _repaired(
     head = Snapshot(workspace.repo, workspace.repo.refresh())
     retired = {each for each in lost if head.entry(each.target.tombstone_path(each.type, each.version)) is not None}
     wanted = [each for each in lost if source and each not in retired]
-    repairs = repair(head.settings(), source, wanted, dry_run=dry_run) if wanted else []
+    repairs = repair(workspace.gate.settings(head), source, wanted, dry_run=dry_run) if wanted else []
     tried = {each.lost: each.why for each in repairs}
     back = [RepairedVersion(str(each.target), each.type, each.version, each.uri) for each in tried if not tried[each]]
     left = [each for each in lost if tried.get(each) != ""]

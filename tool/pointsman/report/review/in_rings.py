@@ -42,7 +42,7 @@ class _Ring:
     def __init__(self, workspace: Workspace, settings: Settings, ring: Ring, others: Others) -> None:
         self._away = workspace.away
         self._documents, self._head = workspace.gate.documents, Snapshot(workspace.repo, workspace.repo.main)
-        self._rings = settings.rings
+        self._settings, self._rings = settings, settings.rings
         self._ring = ring
         self._turns = Turns(workspace.gate, settings, workspace.repo.main, ring.name, workspace.now, others)
         self._store = open_place(ring.place)
@@ -55,7 +55,7 @@ class _Ring:
         try:
             if name in self._away:
                 return ReviewedRing(str(target), name, says=self._away[name])
-            if says := not_mounted(self._documents, self._head, self._ring.place):
+            if says := not_mounted(self._documents, self._head, self._settings, self._ring.place):
                 raise Unreachable(says)
             held = self._store.read(self._ring.place.key(target))
             due = self._turns.of(target, held) if before is not None else None
