@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from subprocess import Popen
@@ -733,6 +734,34 @@ def test_a_checkout_that_is_its_own_origin_is_brought_along_only_if_clean(shop: 
         publish.publish(Workspace(repo), publish.Request((str(STAGING / "grocer"),), windows=(DAYS[2],), merge=True))
         assert len(repo.notes) >= 1
     assert (shop.desk / "pointsman.toml").read_text().endswith("# mine\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["beside another branch", "bare"])
+def test_a_linked_worktree_of_main_is_brought_along_only_if_clean(shop: Shop, tmp_path: Path, start: str) -> None:
+    """Git says which worktrees there are; it is not where the command runs."""
+    where, linked = (shop.origin if start == "bare" else shop.desk), tmp_path / "a linked one"
+    if start != "bare":
+        git(shop.desk, "remote", "remove", "origin")
+        git(shop.desk, "checkout", "-q", "-b", "work")
+    git(where, "worktree", "add", "-q", str(linked), "main")
+
+    def publish_of(day: int) -> list[str]:
+        from pointsman.verbs import publish
+
+        with open_repository(str(where)) as repo:
+            asked = publish.Request((str(STAGING / "grocer"),), windows=(DAYS[day],), merge=True)
+            publish.publish(Workspace(repo), asked)
+            return list(repo.notes)
+
+    assert publish_of(1) == []
+    assert git(linked, "status", "--porcelain") == ""
+    assert (linked / GROCER.manifest_path).exists()
+    (linked / "pointsman.toml").write_text((linked / "pointsman.toml").read_text() + "# mine\n")
+    (note,) = publish_of(2)
+    assert f"the checkout in {linked} has changes of its own" in note
+    assert f"git -C {shlex.quote(str(linked))} restore --source=HEAD" in note
+    assert (linked / "pointsman.toml").read_text().endswith("# mine\n")
 
 
 @pytest.mark.slow

@@ -15,12 +15,12 @@ from urllib.parse import unquote
 
 from pointsman.errors import MovedFirst, NotAllowed, OriginAway, Problem, Unreachable
 from pointsman.patterns import pattern
+from pointsman.repo.checkouts import STAYS_OLD, Checkouts
 from pointsman.repo.git import Git
 from pointsman.repo.moves import Move, existing_directories, rest_of, sync_objects, sync_refs
 from pointsman.repo.object_reader import Ran, said
 from pointsman.repo.process import LOCK_PATIENCE
 from pointsman.repo.turns import TICKETS
-from pointsman.state.names import short
 from pointsman.state.objects import Oid
 from pointsman.timeouts import remote_timeout
 
@@ -152,11 +152,14 @@ class Origin:
         """
         if self.url is None:
             sync_objects(self.git_dir, written)
-            clean, before = self._has_clean_main(moves), existing_directories(self.git_dir, moves)
+            main = next((move for move in moves if move.ref == MAIN), None)
+            checkouts = Checkouts(self.git, self.git_dir, self.worktree, main)
+            before = existing_directories(self.git_dir, moves)
             self._move_here(moves)
             if not passing:
                 sync_refs(self.git_dir, moves, before)
-            self._update_checkout(moves, clean)
+            if notes := [*checkouts.follow()]:
+                self.notes[:] = [*(each for each in self.notes if STAYS_OLD not in each), *notes]
         else:
             local = self._remote_directory()
             before = existing_directories(local, moves) if local is not None else set()
@@ -262,29 +265,6 @@ class Origin:
         if "://" in str(path) or not path.is_dir():
             return None
         return path / ".git" if (path / ".git").is_dir() else path
-
-    # a checked-out main
-
-    def _has_clean_main(self, moves: Sequence[Move]) -> bool:
-        if self.worktree is None or not any(move.ref == MAIN for move in moves):
-            return False
-        ran = self.git.run("symbolic-ref", "--quiet", "HEAD")
-        if ran.out.decode().strip() != MAIN:
-            return False
-        return not self.git.ask("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
-
-    def _update_checkout(self, moves: Sequence[Move], clean: bool) -> None:
-        for move in moves:
-            if move.ref != MAIN or self.worktree is None or move.new is None or move.was is None:
-                continue
-            if self.git.run("symbolic-ref", "--quiet", "HEAD").out.decode().strip() != MAIN:
-                continue
-            if not clean or self.git.run("read-tree", "-m", "-u", move.was, move.new).code != 0:
-                note = (
-                    f"main moved to {short(move.new)}, but the checkout in {self.worktree} has changes of its own and "
-                    "stays old; discard them with git restore --source=HEAD --staged --worktree manifests registry"
-                )
-                self.notes[:] = [*(each for each in self.notes if "stays old; discard" not in each), note]
 
 
 def _tracking(ref: str) -> str:
