@@ -38,18 +38,20 @@ def agreed(shop: RingShop, items: int) -> None:
     shop.pass_over()
 
 
+def waiting(root: Path, more: str = "") -> RingShop:
+    """A shop that demands approvals, whose last ring still has the first of two ships."""
+    shop = RingShop(root)
+    (shop.desk / "allowed_signers").write_text(signer("ann"))
+    path = shop.desk / "pointsman.toml"
+    path.write_text(path.read_text().replace("[policy]\n", DEMANDS) + more)
+    shop.push("approvals")
+    agreed(shop, 10)
+    agreed(shop, 11)
+    return shop
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    def waiting(root: Path) -> RingShop:
-        shop = RingShop(root)
-        (shop.desk / "allowed_signers").write_text(signer("ann"))
-        path = shop.desk / "pointsman.toml"
-        path.write_text(path.read_text().replace("[policy]\n", DEMANDS))
-        shop.push("approvals")
-        agreed(shop, 10)
-        agreed(shop, 11)
-        return shop
-
     return Kept(tmp_path_factory.mktemp("unapproved"), waiting)
 
 
@@ -100,12 +102,14 @@ def test_since_that_nobody_approved_lets_no_ship_through_and_hides_none_from_aud
     assert sorted(found) == [GROCER.manifest_path, "pointsman.toml"]
 
 
-def test_gc_keeps_what_a_ring_has_that_nobody_approved_to_go(shop: RingShop) -> None:
+def test_gc_keeps_what_a_ring_has_that_nobody_approved_to_go(tmp_path: Path) -> None:
+    """Its retention, which was approved, would let the version go at once."""
+    shop = waiting(tmp_path / "shop", AT_ONCE)
     version = oldest(shop)
 
     def change(text: str) -> str:
         first, _, rest = text.partition('[[ring]]\nname = "prod"')
-        return first + rest[rest.index("[audit]") :] + AT_ONCE
+        return first + rest[rest.index("[audit]") :]
 
     change_settings(shop, change)
     collect_after_a_year(shop, version)
