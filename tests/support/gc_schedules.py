@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
-import queue
 import random
 import shutil
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from arrivals import Arrivals
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.repo import retry
@@ -81,7 +81,7 @@ class Run:
         self.locked: set[str] = set()
         self.said: list[str] = []
         self._local = threading.local()
-        self._arrived: queue.Queue[Actor] = queue.Queue()
+        self._arrived = Arrivals[Actor]()
 
     def step(self, label: str, act: Callable[[], Any], *, waits: bool = False, lock: str = "") -> Any:
         """Wait to be let go on, then act: nobody else does anything meanwhile."""
@@ -145,7 +145,7 @@ class Run:
         threads = [threading.Thread(target=self._work, args=(actor,), daemon=True) for actor in self.actors]
         for thread in threads:
             thread.start()
-            self._arrived.get(timeout=60)
+            self._arrived.wait()
         taken: list[Decision] = []
         while ways := self.ways():
             usual = next((way for way in ways if taken and way == (taken[-1][0], GOES)), ways[0])
@@ -163,7 +163,7 @@ class Run:
             actor = self.actors[way[0]]
             actor.answer = way[1]
             actor.go.release()
-            self._arrived.get(timeout=60)
+            self._arrived.wait()
         for thread in threads:
             thread.join(60)
 

@@ -15,7 +15,6 @@ import hashlib
 import heapq
 import itertools
 import json
-import queue
 import random
 import sys
 import threading
@@ -23,6 +22,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+from arrivals import Arrivals
 
 from pointsman.errors import MovedFirst, Problem
 from pointsman.outcome import Outcome
@@ -142,7 +143,7 @@ class Run:
     def __init__(self, world: World, repos: Sequence[Repository], moves: int) -> None:
         self.world = world
         self._local = threading.local()
-        self._arrived: queue.Queue[Actor] = queue.Queue()
+        self._arrived = Arrivals[Actor]()
         self.actors = [Actor(f"sync {place}", partial(self._sync, repo)) for place, repo in enumerate(repos)]
         self.actors.append(Actor("main", partial(self._move, moves)))
 
@@ -203,7 +204,7 @@ class Run:
             thread = threading.Thread(target=self._work, args=(actor,), daemon=True)
             threads.append(thread)
             thread.start()
-            self._arrived.get(timeout=60)
+            self._arrived.wait()
         taken: list[Decision] = []
         while alive := [place for place, actor in enumerate(self.actors) if not actor.ended]:
             met(self, taken)
@@ -217,7 +218,7 @@ class Run:
                 self.world.crashes -= 1
             self.actors[place].answer = answer
             self.actors[place].go.release()
-            self._arrived.get(timeout=60)
+            self._arrived.wait()
         for thread in threads:
             thread.join(60)
         return taken
