@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,3 +130,22 @@ def test_what_the_disk_refuses_is_unreachable(shop: Shop, tmp_path: Path, monkey
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "no-such-directory"))
     with pytest.raises(api.Unreachable, match="no-such-directory"), api.open_repository(f"file://{shop.origin}"):
         pass
+
+
+def test_many_threads_may_open_their_first_repository_at_once(shop: Shop) -> None:
+    program = (
+        "import sys, threading\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from pointsman import api\n"
+        "together = threading.Barrier(16)\n"
+        "def first(number):\n"
+        "    together.wait()\n"
+        "    with api.open_repository(sys.argv[1]) as repository:\n"
+        "        return repository.status() is not None\n"
+        "with ThreadPoolExecutor(16) as pool:\n"
+        "    print(sum(pool.map(first, range(16))))\n"
+    )
+    env = {**os.environ, **{f"GIT_OF_NOBODY_{number}": "" for number in range(100)}}
+    command = [sys.executable, "-c", program, str(shop.origin)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("16\n", "")

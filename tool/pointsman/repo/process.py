@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Generator, Mapping
 from functools import cache
 from importlib.util import find_spec, module_from_spec
@@ -61,6 +62,7 @@ _SETTINGS = (
 )
 _COMMAND = ["git", *(word for setting in _SETTINGS for word in ("-c", setting))]
 _FLEETING = ["-c", "core.fsync=none"]  # for a clone that is deleted at the end
+_ONE_AT_A_TIME = threading.Lock()  # threads of a program that uses this package as a library
 _ENVIRONMENT = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_GRAFT_FILE": os.devnull,
@@ -71,14 +73,15 @@ _ENVIRONMENT = {
 
 def _gitpython(*, judging: bool) -> type[GitPython]:
     """GitPython's Git, imported late. Removes from the environment what SECURITY.md lists."""
-    for name in list(os.environ):
-        if name.startswith("GIT_") and not _KEPT.fullmatch(name) and not (judging and name in _JUDGED):
-            del os.environ[name]
-    if judging and (index := os.environ.get("GIT_INDEX_FILE")):
-        os.environ["GIT_INDEX_FILE"] = os.path.abspath(index)  # a hook's is relative to where the hook was started
-    os.environ["GIT_PYTHON_REFRESH"] = "quiet"
-    with _without_what_they_import("git", "gitdb"):
-        from git.cmd import Git
+    with _ONE_AT_A_TIME:
+        for name in list(os.environ):
+            if name.startswith("GIT_") and not _KEPT.fullmatch(name) and not (judging and name in _JUDGED):
+                del os.environ[name]
+        if judging and (index := os.environ.get("GIT_INDEX_FILE")):
+            os.environ["GIT_INDEX_FILE"] = os.path.abspath(index)  # a hook's is relative to where the hook was started
+        os.environ["GIT_PYTHON_REFRESH"] = "quiet"
+        with _without_what_they_import("git", "gitdb"):
+            from git.cmd import Git
 
     return Git
 
