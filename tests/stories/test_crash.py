@@ -113,7 +113,18 @@ def test_killed_before_and_after_any_step_serving_is_whole_and_running_again_con
 
 # the answer lost, the step done
 
-MUTATING = {"update-ref", "push", "unpack-objects", "commit-tree", "fetch", "read-tree", "config", "init"}
+MUTATING = {
+    "update-ref",
+    "push",
+    "unpack-objects",
+    "index-pack",
+    "pack-objects",
+    "commit-tree",
+    "fetch",
+    "read-tree",
+    "config",
+    "init",
+}
 
 
 def losing(verb: Verb, place: int | None, met: list[str]) -> Verb:

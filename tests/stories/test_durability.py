@@ -18,6 +18,8 @@ import pytest
 import world
 from world import SHAPES, Templates, World
 
+from pointsman.repo.packs import MOST_PACKS
+
 CALLS = "openat,mkdir,mkdirat,link,linkat,rename,renameat,renameat2,unlink,unlinkat,rmdir,fsync,fdatasync,write,chdir"
 TRACED = {  # verb → the stage that it starts from
     "publish --merge": "nothing",  # every directory is new
@@ -159,7 +161,7 @@ class Disk:
 
 
 def _below(path: str, root: Path) -> bool:
-    if re.search(r"[/]tmp_obj|\.lock(/|$)|/logs(/|$)|/FETCH_HEAD$|\.pointsman/(next|lock)$", path):
+    if re.search(r"[/]tmp_(obj|pack|idx|rev)|\.lock(/|$)|/logs(/|$)|/FETCH_HEAD$|\.pointsman/(next|lock)$", path):
         return False  # git's and our own scratch, which nobody reads after a power cut
     return PurePosixPath(path).is_relative_to(root)
 
@@ -184,6 +186,9 @@ def lost(there: World, calls: Iterable[Call]) -> list[str]:
                 need(f"{at}, names of objects", disk.unsafe_names(objects))
             need(f"{at}, bytes of blobs", disk.unsafe_bytes(there.store))
             need(f"{at}, names of blobs", disk.unsafe_names(there.store))
+        if call.name == "unlink" and call.path.endswith(".idx") and _below(call.path, objects):
+            others = [path for path in disk.unsafe_names(objects) if path in disk.files]
+            need(f"when {call.path} went, what took its place", disk.unsafe_bytes(objects) + others)
         if call.name in ("link", "rename") and _below(call.path, there.store):
             at = f"when {call.path} got its name"
             need(f"{at}, its bytes", [] if disk.files[call.old].safe else [call.old])
@@ -249,9 +254,9 @@ def test_without_any_one_kind_of_fsync_something_would_be_lost(
             r"/store/grocer/home$",
             r"/store/grocer$",
             r"/store$",
-            r"/objects/\w\w/tmp_obj_\w+$",
-            r"/objects/\w\w$",
-            r"/objects$",
+            r"/objects/pack/tmp_pack_\w+$",
+            r"/objects/pack/tmp_idx_\w+$",
+            r"/objects/pack$",
             r"/refs/heads/main\.lock$",
             r"/refs/heads/ship/grocer/home/\w+\.lock$",
             r"/refs/heads$",
@@ -288,6 +293,31 @@ def test_a_branch_that_was_made_in_passing_is_durable_once_it_is_settled(tmp_pat
     assert not disk.unsafe_bytes(there.origin / "objects")
     assert not disk.unsafe_names(there.origin / "objects")
     assert bool(disk.unsafe_names(there.origin / "refs")) != settles
+
+
+@pytest.mark.slow
+def test_no_pack_goes_before_the_pack_that_has_its_objects_is_on_the_disk(tmp_path: Path) -> None:
+    there = World(tmp_path / "world", SHAPES[0])
+    there.make()
+    program = (
+        "import sys; from pointsman.repo.open import open_repository; from pointsman.repo.moves import Move\n"
+        "with open_repository(sys.argv[1]) as repo:\n"
+        "    for number in range(int(sys.argv[2])):\n"
+        "        main = repo.refresh()\n"
+        "        tree = repo.tree_with(repo.tree_of(main), {'a/b': sys.argv[2].encode() + bytes([number])})\n"
+        "        repo.move([Move('refs/heads/main', repo.commit(tree, [main], 'a commit'), main)])\n"
+    )
+    command = [sys.executable, "-c", program, str(there.where)]
+    subprocess.run([*command, str(MOST_PACKS)], check=True)
+    out = tmp_path / "trace"
+    tracing = [world.tracer(), "-f", "-y", "-s", "0", "-o", str(out), "-e", f"trace={CALLS}"]
+    subprocess.run([*tracing, *command, "1"], check=True)
+    calls = read(out.read_text(errors="surrogateescape").splitlines())
+    assert sum(call.name == "unlink" and call.path.endswith(".pack") for call in calls) >= MOST_PACKS // 2
+    assert not lost(there, calls)
+    for kind in (r"/objects/pack/tmp_pack_\w+$", r"/objects/pack/tmp_idx_\w+$", r"/objects/pack$"):
+        first = next(place for place, call in enumerate(calls) if call.name == "fsync" and re.search(kind, call.path))
+        assert lost(there, calls[:first] + calls[first + 1 :])
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """Git in one repository: one reader of objects, one writer.
 
-Objects are handed to git as one pack, so that git itself takes care of permissions, hashes and fsync. It keeps many
-objects as the pack, with one fsync, and few as files of their own: nobody would ever join the packs of many publishes.
+Objects are handed to git as one pack, so that git itself takes care of permissions, hashes and fsync. It keeps them as
+that pack, which costs a few fsyncs, or as files of their own, which cost two each.
 """
 
 from __future__ import annotations
@@ -263,8 +263,11 @@ class Git(Runner):
 
     # writing
 
-    def write(self, objects: Iterable[tuple[str, bytes]], length: int) -> list[Oid]:
-        """Write (kind, content) objects, return ids of `length` hex digits. Files are durable, their names not yet."""
+    def write(self, objects: Iterable[tuple[str, bytes]], length: int, *, packed: bool = False) -> list[Oid]:
+        """Write (kind, content) objects, return ids of `length` hex digits. Files are durable, their names not yet.
+
+        `packed`: they stay together in a pack, as very many always do.
+        """
         ids: list[Oid] = []
         pack = bytearray()
         for kind, content in objects:
@@ -273,8 +276,8 @@ class Git(Runner):
         if not ids:
             return ids
         whole = b"PACK" + struct.pack(">II", 2, len(ids)) + pack
-        many = ["index-pack", "--stdin"] if len(ids) >= _MANY else ["unpack-objects", "-q"]
-        ran = self.run(*many, given=whole + hasher(length)(whole).digest())
+        words = ["index-pack", "--stdin"] if packed or len(ids) >= _MANY else ["unpack-objects", "-q"]
+        ran = self.run(*words, given=whole + hasher(length)(whole).digest())
         if ran.code != 0:
             raise Problem(f"git could not write objects: {ran.reason}")
         return ids

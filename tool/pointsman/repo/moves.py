@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from pointsman.durable import sync_directories
+from pointsman.durable import sync_directories, sync_directory
 from pointsman.state.objects import Oid
 
 
@@ -39,7 +39,8 @@ def sync_objects(git_dir: Path, written: set[Oid]) -> None:
     if written:
         alone = [objects / oid[:2] for oid in written if (objects / oid[:2] / oid[2:]).exists()]
         sync_directories([*alone, *([objects / "pack"] if len(alone) < len(written) else [])])
-        sync_directories([objects])
+        if alone:
+            sync_directory(objects)
         written.clear()
 
 

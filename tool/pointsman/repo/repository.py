@@ -16,6 +16,7 @@ from pointsman.repo.git import Git
 from pointsman.repo.history import TRUE, History
 from pointsman.repo.moves import Move
 from pointsman.repo.origin import MAIN
+from pointsman.repo.packs import has_room
 from pointsman.state.names import short
 from pointsman.state.objects import PLAIN_FILE, TREE, Change, Entry, Oid, object_id
 from pointsman.timeouts import remote_timeout
@@ -200,7 +201,9 @@ class Repository(History):
         there = self._written | self._durable
         made = {object_id(*each, length): each for each in self._made}
         self._made.clear()
-        self._written.update(self.git.write([each for oid, each in made.items() if oid not in there], length))
+        new = [each for oid, each in made.items() if oid not in there]
+        packed = len(new) > 1 and not self.is_partial and has_room(self.git, self.git_dir)
+        self._written.update(self.git.write(new, length, packed=packed))
 
     def identity(self) -> tuple[str, str]:
         """Name and email for commits, from git's settings. Without them: login and host, with a remark in the name."""
