@@ -55,14 +55,10 @@ class Tags:
             tag = _sure(os.stat(prefix or ".", dir_fd=root), racy)
             listed, names = self._listed.get(prefix, (None, []))
             if tag is None or tag != listed:
-                with os.scandir(self._root / prefix) as entries:
-                    names = [
-                        entry.name
-                        for entry in entries
-                        if entry.name[0] != "." and (entry.is_dir() if levels > 1 or file else entry.is_file())
-                    ]
+                # What is no directory is found out below it, where each name is asked for anyway.
+                names = [name for name in os.listdir(f"{self._root}/{prefix}") if name[0] != "."]
                 self._listed[prefix] = tag, names
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         if levels > 1:
             for name in names:

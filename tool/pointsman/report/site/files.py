@@ -81,7 +81,7 @@ class SiteFiles:
         self.pages = dict.fromkeys(self._there, "")
         if found.v != _FORM:
             return
-        self.pages |= {path: made for path, made in found.pages.items() if _PAGE.fullmatch(path)}
+        self.pages |= {path: made for path, made in found.pages.items() if path in self._there or _PAGE.fullmatch(path)}
         self.kept = found.kept
         if found.sum == hashlib.sha256(found.rows).hexdigest():
             self.rows = bytes(found.rows)
