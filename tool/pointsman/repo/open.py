@@ -62,11 +62,12 @@ def open_repository(
         if worktree is not None:
             git = Git(str(worktree), judging=judging)  # in a subdirectory git would read paths as relative to it
             stack.callback(git.close)
-        lines = git.ask("config", "--list", "-z").split("\0")
-        settings = dict(_setting(line) for line in lines if line)
+        entries = [_setting(line) for line in git.ask("config", "--list", "-z").split("\0") if line]
+        settings = dict(entries)
         _require_one_origin(git, settings, worktree)
         repo = Repository(git, Path(git_dir), worktree=worktree, settings=settings)
-        if repo.remote is not None and any(name.endswith(".insteadof") for name in settings):
+        has_more = sum(name == "remote.origin.url" for name, _ in entries) > 1  # git fetches from the first of them
+        if repo.remote is not None and (has_more or any(name.endswith(".insteadof") for name in settings)):
             repo.reached = git.ask("remote", "get-url", "origin")
         if (environment := credentials(repo.remote) or credentials(repo.reached)) is not None:
             git.credentials = environment

@@ -97,5 +97,5 @@ def identity_ending(repo: Repository) -> str:
 def _where(repo: Repository) -> str:
     if repo.remote is None:
         return str(repo.git_dir)
-    url = repo.git.ask("remote", "get-url", "origin").strip()
+    url = repo.reached or ""
     return url if "://" in url or ":" in url else os.path.join(repo.worktree or repo.git_dir, url)
