@@ -139,6 +139,20 @@ def test_a_revert_takes_a_ship_out_of_every_ring_that_has_it_and_leaves_the_othe
 
 
 @pytest.mark.slow
+def test_a_state_of_many_ships_ago_comes_back_in_every_ring_at_once(shop: RingShop) -> None:
+    first, before = shop.manifest, shop.main
+    for items in range(11, 33):
+        ship(shop, items)
+    shop.pass_over()
+    shop.pass_over(later=2 * HOUR)
+    assert shop.serves("prod") == shop.manifest != first
+    shop.roll_back(to=before, now=True, reason="bad")
+    assert by_ring(shop.pass_over()) == {"canary": "written", "prod": "written"}
+    assert shop.serves("canary") == shop.serves("prod") == shop.manifest == first
+    assert "restored" in status_words.render(shop.look(GROCER).value)
+
+
+@pytest.mark.slow
 def test_a_ring_that_cannot_be_reached_stops_no_other_and_a_restore_does_not_wait_for_it(shop: RingShop) -> None:
     ship(shop, 11)
     shop.pass_over()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
 from typing import Literal, Protocol
 
 from pointsman.errors import Fault
@@ -18,7 +17,6 @@ from pointsman.state.objects import Commit, Entry, Oid, object_id
 from pointsman.state.ring import NOT_SOAKED
 
 _MESSAGES_CACHED = 4096
-_LATELY = 20  # steps
 
 
 class Judge(Protocol):
@@ -91,12 +89,12 @@ class Step:
 
     @property
     def kind(self) -> Literal["ship", "restore", "removal", "edit"]:
-        """What it did. Bytes that nobody vouches for are a restore if the target had them lately, as after a revert."""
+        """What it did. Bytes that nobody vouches for are a restore if the target ever had them, as after a revert."""
         if self.after is None:
             return "removal"
         if self.said is not None:
             return "ship" if self.is_ship else "restore"
-        older = islice(self.lineage.since(self.place + 1), _LATELY)
+        older = self.lineage.since(self.place + 1)
         return "restore" if any(step.after == self.after for step in older) else "edit"
 
     @property
