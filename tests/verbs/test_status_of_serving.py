@@ -101,6 +101,27 @@ def test_what_to_do_about_a_pointer_by_hand_depends_on_what_main_ever_had(shop: 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("how", ["cut off", "executable"])
+def test_a_manifest_that_cannot_be_read_is_not_called_missing(shop: Shop, how: str) -> None:
+    shop.sync()
+    shop.pull()
+    manifest = shop.desk / GROCER.manifest_path
+    if how == "executable":
+        manifest.chmod(0o755)
+    else:
+        manifest.write_text("{")
+    shop.push("trick")
+    said = told(shop, GROCER)
+    assert "serving is behind by 1 commit, since " in said
+    assert ", and main's manifest cannot be read\n" in said
+    assert "; if it is on main already, run pointsman rollback grocer/home first" in said
+    pointer = shop.store / "registry" / "current" / "grocer" / "home" / "manifest.json"
+    pointer.write_text("{}")
+    assert "; main's manifest cannot be read: pointsman rollback grocer/home first" in told(shop, GROCER)
+    assert "no manifest" not in told(shop, GROCER)
+
+
+@pytest.mark.slow
 def test_status_fails_on_what_it_is_asked_to_fail_on_and_on_nothing_else(shop: Shop, tmp_path: Path) -> None:
     def codes() -> list[int]:
         with shop.open() as repo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pointsman.errors import Fault
 from pointsman.rules.evidence import Checkpoint, Document, Evidence, Kind, TargetChange
 from pointsman.rules.table import RULES
 from pointsman.settings import Settings
@@ -73,6 +74,17 @@ def test_so_it_is_of_a_document(rule: str, mode: str, tenant: str) -> None:
     for checkpoint in Checkpoint:
         [fault] = found.judge(Evidence(checkpoint, Settings("file:///store"), [document]))
         assert fault.says.endswith(BACK) == (checkpoint not in (Checkpoint.STAGED, Checkpoint.CHANGE)), checkpoint
+
+
+@pytest.mark.parametrize("rule", ["bad-json", "schema"])
+def test_so_it_is_of_a_manifest_that_cannot_be_read_and_of_no_other_document(rule: str) -> None:
+    [found] = [each for each in RULES if each.name == rule]
+    for path, kind in ((TARGET.manifest_path, "manifest"), (TARGET.hold_path, "hold")):
+        broken = Document(path, kind, Change(path, None, None), faults=(Fault(path, rule, "it is wrong"),))
+        for checkpoint in Checkpoint:
+            [fault] = found.judge(Evidence(checkpoint, Settings(""), [broken]))
+            merged = kind == "manifest" and checkpoint not in (Checkpoint.STAGED, Checkpoint.CHANGE)
+            assert fault.says == f"it is wrong{BACK if merged else ''}", (kind, checkpoint)
 
 
 def test_of_one_type_it_is_said_in_the_singular() -> None:

@@ -13,7 +13,7 @@ from pointsman.repo.snapshot import Snapshot, versions_in
 from pointsman.settings import Settings
 from pointsman.state.message import Message, Said, is_restore, parse, vouching
 from pointsman.state.names import Target
-from pointsman.state.objects import Commit, Entry, Oid, object_id
+from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid, object_id
 from pointsman.state.ring import NOT_SOAKED
 
 _MESSAGES_CACHED = 4096
@@ -176,8 +176,8 @@ class Lineage:
 
     def having(self, data: bytes) -> Step | None:
         """The newest step that left these bytes; None if main never had them."""
-        oid = object_id("blob", data, len(self.tip or ""))
-        return next((step for step in self if step.after is not None and step.after.oid == oid), None)
+        left = Entry(PLAIN_FILE, object_id("blob", data, len(self.tip or "")))
+        return next((step for step in self if step.after == left), None)
 
     def since(self, place: int) -> Iterator[Step]:
         """The steps from a place back to the oldest."""

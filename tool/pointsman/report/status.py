@@ -103,7 +103,7 @@ def left_ring(left: LeftRing, *, dry_run: bool = False) -> str:
 
 def _at_place(at: ServedAt, each: TargetState) -> Iterator[str]:
     """What one of several places serves."""
-    yield f"  {at.place} is {_standing_to_main(at.serving, at.behind, has_manifest=bool(each.current))}"
+    yield f"  {at.place} is {_standing_to_main(at.serving, at.behind, nothing_of(each))}"
     if at.unread:
         yield f"    what is served there cannot be read: {at.unread}"
     if at.drift:
@@ -165,16 +165,24 @@ def claimed(claim: ToldClaim) -> str:
 
 def summary(each: TargetState) -> str:
     """One phrase: how serving stands to main; of several places, the worst."""
-    return _standing_to_main(each.serving, each.behind, has_manifest=bool(each.current))
+    return _standing_to_main(each.serving, each.behind, nothing_of(each))
 
 
-def _standing_to_main(serving: Serving, behind: Behind | None, *, has_manifest: bool) -> str:
-    what = "" if has_manifest else ", and main has no manifest of it"
+def nothing_of(each: TargetState) -> str:
+    """Why main has nothing to serve; "" if it has."""
+    if each.current:
+        return ""
+    has_file = each.shipped is not None and each.shipped.kind != "removal"
+    return "main's manifest cannot be read" if has_file else "main has no manifest"
+
+
+def _standing_to_main(serving: Serving, behind: Behind | None, nothing: str) -> str:
+    what = f", and {nothing}" if nothing else ""
     if serving == "behind" and behind:
         commits = f"{behind.commits} commit{'s' if behind.commits != 1 else ''}"
         return f"behind by {commits}, since {behind.since.at} ({length(behind.seconds)}){what}"
-    if serving == "absent" and not has_manifest:
-        return "absent: main has no manifest of it"
+    if serving == "absent" and nothing:
+        return f"absent: {nothing}"
     if serving == "absent" and behind:
         return f"absent: there is no pointer, for {length(behind.seconds)}"
     return f"{serving}{what}"
@@ -214,6 +222,8 @@ def _way_out(each: TargetState) -> str:
     rewritten = any(fault.rule == "rewritten-history" for fault in each.refused)
     if each.current:
         return f"pointsman sync{' --accept-rewrite' if rewritten else ''} heals it"
+    if each.shipped and each.shipped.kind != "removal":
+        return f"main's manifest cannot be read: pointsman rollback {each.target} first"
     if each.shipped:
         return "main has no manifest any more, pointsman sync --prune takes it away"
     return "main never had a manifest: pointsman adopt takes over what recsys-pipelines published"

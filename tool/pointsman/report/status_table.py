@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from pointsman.errors import one_line
-from pointsman.report.status import left_ring, main_seen, no_ship, waiting
+from pointsman.report.status import left_ring, main_seen, no_ship, nothing_of, waiting
 from pointsman.report.target_state import Status, TargetState
 from pointsman.report.words import columns, fitted, padded
 from pointsman.serving.outcomes import Waiting
@@ -112,8 +112,8 @@ def to_know(each: TargetState) -> Iterator[str]:
             yield f"{ring.ring}: {waiting(Waiting(ring.waits_for, ring.due.commit, ring.due.at))}"
     if each.instances is not None and each.instances.behind:
         yield f"{each.instances.behind} of {each.instances.known} instances behind"
-    if not each.current:
-        yield "main has no manifest"
+    if nothing := nothing_of(each):
+        yield nothing
     for hold in each.holds:
         yield f"on hold until {hold.until}{' (all)' if hold.target == 'all' else ''}: {hold.reason}"
     if each.window and each.window.stale:

@@ -10,7 +10,7 @@ from pointsman.rules.rule import Rule
 
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
-    yield from (fault for document in evidence.documents for fault in document.faults if fault.rule == "bad-json")
+    yield from evidence.unreadable("bad-json")
     yield from (fault for fault in evidence.contents if fault.rule == "bad-json")
 
 

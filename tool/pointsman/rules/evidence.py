@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 
 from msgspec import Struct, field
@@ -14,6 +15,7 @@ from pointsman.state.documents import Hold, Manifest, Record, Signed, Tombstone
 from pointsman.state.message import Said
 from pointsman.state.names import Target, short
 from pointsman.state.objects import Change, Oid
+from pointsman.state.paths import target_of
 
 
 class Checkpoint(Enum):
@@ -156,6 +158,12 @@ class Evidence(Struct, frozen=True):
         if self.checkpoint in (Checkpoint.STAGED, Checkpoint.CHANGE):
             return ""
         return f"; if it is on main already, run pointsman rollback {target} first"
+
+    def unreadable(self, rule: str) -> Iterator[Fault]:
+        """The faults of one rule that stand in documents themselves; of a manifest with the way back."""
+        for document in self.documents:
+            back = self.way_back(target_of(document.path)) if document.kind == "manifest" else ""
+            yield from (replace(fault, says=f"{fault.says}{back}") for fault in document.faults if fault.rule == rule)
 
     @property
     def restored(self) -> set[str]:

@@ -268,7 +268,7 @@ def _reason(error: json.JSONDecodeError) -> str:
     if error.msg.startswith("Invalid control character"):
         return "a string has a raw control character; write it as an escape such as \\n"
     if error.msg.startswith("Unterminated string") or error.pos >= len(error.doc.rstrip()):
-        return f"the document ends too early ({error.msg}); was it cut off?"
+        return f"the document ends too early ({error.msg}), as if it was cut off"
     return f"not JSON ({error.msg}); fix the syntax"
 
 

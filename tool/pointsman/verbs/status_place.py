@@ -27,7 +27,7 @@ from pointsman.serving.turns import Turns
 from pointsman.settings import Settings
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target
-from pointsman.state.objects import Commit, Oid, object_id
+from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid, object_id
 from pointsman.state.place import Place
 from pointsman.store.base import Held, Store
 from pointsman.store.parallel import ask_all
@@ -195,7 +195,7 @@ class PlaceLook:
             held = self.served.get(target) or self._store.read(key)
         except Unreachable as problem:  # something stands there that is no pointer
             return Served("unknown", unread=str(problem))
-        is_main = held is not None and held.data == (look.head.read(target.manifest_path) or b"")
+        is_main = held is not None and held.data == look.head.read(target.manifest_path)
         due = self._due(lineage, held) if not is_main else None
         ring = self._ring(lineage, held, due, kept=kept)
         state = due.state if due is not None else lineage.last
@@ -206,16 +206,13 @@ class PlaceLook:
         if held is None:
             since = look.since(state.commit, 1) if state is not None else None
             return Served("absent", refused, since, lacks=lacks, ring=ring)
-        oid, missing, first = (
-            object_id("blob", held.data, len(look.main)),
-            None,
-            state.place if state is not None else 0,
-        )
+        served = Entry(PLAIN_FILE, object_id("blob", held.data, len(look.main)))
+        missing, first = None, state.place if state is not None else 0
         for step in lineage.since(first):
-            if step.after is not None and step.after.oid == oid:
+            if step.after == served:
                 since = look.since(missing or step.commit, step.place - first)
                 return Served("behind", refused, since, lacks=lacks, ring=ring)
-            if step.before is not None and step.before.oid == oid:
+            if step.before == served:
                 since = look.since(step.commit, step.place + 1 - first)
                 return Served("behind", refused, since, lacks=lacks, ring=ring)
             missing = step.commit
