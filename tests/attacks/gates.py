@@ -128,7 +128,8 @@ class Stage:
             except MovedFirst:
                 seen = Seen(frozenset({"stale-base"}), passed=False)
             main = (repo.git_dir / "refs/heads/main").read_text().strip()
-            for path in (repo.git_dir / "objects").glob("??/*"):
+            objects = repo.git_dir / "objects"
+            for path in (*objects.glob("??/*"), *objects.glob("pack/*")):
                 there = work.state.objects.directory / path.parent.name / path.name
                 if not there.exists():
                     there.parent.mkdir(exist_ok=True)

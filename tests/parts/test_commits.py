@@ -39,16 +39,24 @@ def test_a_commit_is_as_git_would_make_it(tmp_path: Path, kind: str) -> None:
     git(desk, "fsck", "--strict")
 
 
-def test_many_objects_are_one_pack_and_few_are_none(tmp_path: Path) -> None:
-    git(tmp_path, "init", "-q", "-b", "main", "desk")
-    desk = tmp_path / "desk"
-    git(desk, "commit", "-q", "--allow-empty", "-m", "first")
-    with open_repository(str(desk)) as repo:
+@pytest.mark.parametrize(
+    "clone,files,packs",
+    [((), 10, 1), ((), 200, 1), (("--filter=blob:none",), 10, 0), (("--filter=blob:none",), 200, 1)],
+)
+def test_what_a_commit_brings_is_one_pack_and_in_a_partial_clone_only_if_it_is_much(
+    tmp_path: Path, clone: tuple[str, ...], files: int, packs: int
+) -> None:
+    git(tmp_path, "init", "-q", "-b", "main", "origin")
+    git(tmp_path / "origin", "commit", "-q", "--allow-empty", "-m", "first")
+    git(tmp_path / "origin", "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "-q", *clone, f"file://{tmp_path}/origin", "desk")
+    there = tmp_path / "desk" / ".git" / "objects" / "pack"
+    before = len([*there.glob("*.pack")])
+    with open_repository(str(tmp_path / "desk")) as repo:
         main = repo.refresh()
-        for count, packs in ((10, 0), (200, 1)):
-            files: dict[str, bytes] = {f"dir/{count}-{place}.json": b"%d %d" % (count, place) for place in range(count)}
-            repo.commit(repo.tree_with(repo.tree_of(main), dict(files)), [main], "many\n")
-            assert len(list((desk / ".git" / "objects" / "pack").glob("*.pack"))) == packs
+        new: dict[str, bytes] = {f"dir/{place}.json": b"%d" % place for place in range(files)}
+        repo.commit(repo.tree_with(repo.tree_of(main), dict(new)), [main], "many\n")
+        assert len([*there.glob("*.pack")]) - before == packs
 
 
 def test_a_history_that_git_cannot_read_is_a_problem_with_its_words(tmp_path: Path) -> None:
