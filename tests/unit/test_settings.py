@@ -57,6 +57,7 @@ def test_a_bucket_is_reached_as_the_settings_say() -> None:
     [
         (b"", "[store] url is missing"),
         (b"[store\n", "not TOML"),
+        (b"\xef\xbb\xbf" + STORE, "begins with a byte order mark"),
         (b"\xff", "not UTF-8"),
         (b"[stroe]\n", "unknown table [stroe]: did you mean store?"),
         (STORE + b"urll = 1\n", "unknown key urll in [store]: did you mean url?"),

@@ -122,6 +122,25 @@ def test_a_manifest_that_cannot_be_read_is_not_called_missing(shop: Shop, how: s
 
 
 @pytest.mark.slow
+def test_settings_that_are_gone_from_main_are_told_from_no_manifest_repository(shop: Shop) -> None:
+    shop.pull()
+    settings = shop.desk / "pointsman.toml"
+    settings.chmod(0o755)
+    shop.push("executable")
+    with pytest.raises(Problem, match=r"^pointsman.toml at \S+ is not a plain file: commit a file of mode 100644"):
+        state(shop)
+    settings.unlink()
+    deleted = shop.push("away with it")
+    with pytest.raises(Problem, match=r"which has manifests: someone deleted it: git log -1 -- pointsman.toml names"):
+        state(shop)
+    assert git(shop.desk, "log", "-1", "--format=%H", "--", "pointsman.toml") == deleted
+    git(shop.desk, "rm", "-q", "-r", "manifests")
+    shop.push("and all that was there")
+    with pytest.raises(Problem, match=r"this is not a manifest repository \(pointsman init DIR makes one\)"):
+        state(shop)
+
+
+@pytest.mark.slow
 def test_status_fails_on_what_it_is_asked_to_fail_on_and_on_nothing_else(shop: Shop, tmp_path: Path) -> None:
     def codes() -> list[int]:
         with shop.open() as repo:

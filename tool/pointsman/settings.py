@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -119,6 +120,8 @@ def read_settings(data: bytes, where: str = SETTINGS_PATH, *, skip: list[str] | 
         raise Problem(f"{where}: {len(data):,} bytes, and settings have at most {_MOST_BYTES:,}: make it smaller")
     if _LONG_KEY.search(data):
         raise Problem(f"{where}: a key has more than {_MOST_PARTS} parts joined by dots: settings have three at most")
+    if data.startswith(BOM_UTF8):
+        raise Problem(f"{where}: begins with a byte order mark: save it as UTF-8 without one")
     try:
         tables = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -85,10 +85,7 @@ class Snapshot:
         """The settings in force at this commit; Problem if there are none or they are wrong."""
         data = self.read(SETTINGS_PATH)
         if data is None:
-            at = f"at {short(self.commit)}" if self.commit else "here"
-            raise Problem(
-                f"there is no {SETTINGS_PATH} {at}: this is not a manifest repository (pointsman init DIR makes one)"
-            )
+            raise Problem(self._no_settings())
         where = f"{SETTINGS_PATH} at {short(self.commit)}" if self.commit else SETTINGS_PATH
         skipped: list[str] = []
         settings = read_settings(data, where, skip=skipped if self.repo.skips_tables else None)
@@ -97,6 +94,16 @@ class Snapshot:
             note = f"{SETTINGS_PATH}: going on without {tables}, which this version does not know: {NEWER}"
             self.repo.notes[:] = [*(each for each in self.repo.notes if each != note), note]
         return settings
+
+    def _no_settings(self) -> str:
+        """Why there are none, and what to do."""
+        at = f"at {short(self.commit)}" if self.commit else "here"
+        if self.entry(SETTINGS_PATH) is not None:
+            return f"{SETTINGS_PATH} {at} is not a plain file: commit a file of mode 100644 in its place"
+        if self.listing("manifests"):
+            says = f"someone deleted it: git log -1 -- {SETTINGS_PATH} names the commit, git revert it"
+            return f"there is no {SETTINGS_PATH} {at}, which has manifests: {says}"
+        return f"there is no {SETTINGS_PATH} {at}: this is not a manifest repository (pointsman init DIR makes one)"
 
 
 def versions_in(repo: Repository, entry: Entry | None) -> Mapping[str, str]:
