@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import Shop, git, popularity
+from shop import Shop, cooc, git, popularity
 
 from pointsman.cli.main import main
 from pointsman.shipping import merge
@@ -44,6 +44,28 @@ def test_what_is_unchanged_names_the_commit_that_made_it(tmp_path: Path) -> None
     shop.publish(kids, merge=True)
     again = shop.publish(home).document["targets"][0]
     assert (again["outcome"], again["commit"]) == ("unchanged", merged)
+
+
+@pytest.mark.slow
+def test_a_ship_that_somebody_else_made_too_and_merged_faster_does_not_stay_open(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    old, new, other = (
+        popularity(tmp_path / "1.json", 5),
+        popularity(tmp_path / "2.json", 6),
+        cooc(tmp_path / "c.json", 5),
+    )
+    shop.publish(old, merge=True)
+    shop.publish(new)
+    [slow] = shop.pulls()
+    head = git(shop.origin, "rev-parse", slow["branch"])
+    git(shop.origin, "update-ref", "-d", f"refs/heads/{slow['branch']}")  # it comes late, as in a race
+    shop.publish(new, merge=True)
+    git(shop.origin, "update-ref", f"refs/heads/{slow['branch']}", head)
+    shop.publish(other)
+    assert len(shop.pulls()) == 2
+    again = shop.publish(new, merge=True).document["targets"][0]
+    assert again["outcome"] == "unchanged"
+    assert [each["title"].split()[:3] for each in shop.pulls()] == [["ship:", "grocer/home", "cooc"]]
 
 
 @pytest.mark.slow

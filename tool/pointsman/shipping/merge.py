@@ -9,7 +9,7 @@ from pointsman.errors import Fault, MovedFirst, Refused
 from pointsman.repo.repository import Repository
 from pointsman.repo.retry import until_settled
 from pointsman.repo.snapshot import Snapshot
-from pointsman.shipping.pulls import Pull, close_pull
+from pointsman.shipping.pulls import Pull, close_pull, is_stale, others_work
 from pointsman.state.message import parse
 from pointsman.state.objects import Oid
 from pointsman.workspace import Workspace
@@ -105,6 +105,19 @@ def merged_as(repo: Repository, main: Oid, pull: Pull) -> Oid | None:
         if all(there.of(said.target, said.manifest) == said for said in pull.message.said):
             return commit.oid
     return None
+
+
+def is_overtaken(workspace: Workspace, pull: Pull) -> bool:
+    """Whether a ship is stale, and main has all versions that it brings and none that it drops."""
+    repo, documents = workspace.repo, workspace.gate.documents
+    if not pull.branch.startswith("ship/") or not pull.does_as_it_says or others_work(repo, pull):
+        return False
+    for said in pull.message.said:
+        manifest = documents.manifest(Snapshot(repo, repo.main), said.target)
+        has = manifest.versions if manifest is not None else {}
+        if not (said.records or said.drops) or said.drops & has.keys() or said.records.items() - has.items():
+            return False
+    return is_stale(workspace.gate, repo.main, pull)
 
 
 def merge_when_ready(workspace: Workspace, pull: Pull) -> Oid | None:

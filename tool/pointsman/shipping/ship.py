@@ -232,10 +232,14 @@ class Shipping:
         return pulls.renew(self.workspace, pull, commit)
 
     def close_merged(self, targets: set[Target]) -> None:
-        """Finish a merge that was killed between moving main and deleting the branch."""
+        """Finish a merge that was killed between moving main and deleting the branch.
+
+        Nor does a ship stay open that somebody else made at the same time, and was faster to merge.
+        """
         for pull in pulls.open_pulls(self.workspace, pulls.branches_of(self.repo, targets)):
-            if targets & set(pull.targets) and merge.merged_as(self.repo, self.repo.main, pull) is not None:
-                pulls.close_pull(self.workspace, pull)
+            merged = merge.merged_as(self.repo, self.repo.main, pull) is not None
+            if targets & set(pull.targets) and (merged or merge.is_overtaken(self.workspace, pull)):
+                pulls.close_pull(self.workspace, pull, "" if merged else "Closed: main has what it ships.")
                 self.progress(f"closed {pull.branch}, which main has")
 
     # the result
