@@ -12,6 +12,7 @@ from shop import GROCER, Kept, Shop, cooc, git, popularity
 from pointsman.cli import sync as sync_command
 from pointsman.errors import Problem
 from pointsman.report.status import lines_of
+from pointsman.report.status_table import to_know
 from pointsman.state.names import Target
 from pointsman.verbs import status
 from pointsman.workspace import Workspace
@@ -195,15 +196,21 @@ def test_a_target_that_never_was_names_the_nearest(shop: Shop) -> None:
 
 
 @pytest.mark.slow
-def test_after_a_rewrite_of_main_no_sync_is_advised_that_would_refuse(shop: Shop) -> None:
+def test_after_a_rewrite_of_main_nobody_is_blamed_and_no_sync_is_advised_before_a_look(shop: Shop) -> None:
     shop.sync()
     pointer = shop.store / "registry" / "current" / "grocer" / "home" / "manifest.json"
     pointer.write_text("{}")
+    assert "someone wrote what is served at " in told(shop, GROCER)
     shop.pull()
     git(shop.desk, "commit", "-q", "--amend", "-m", "another")
     git(shop.desk, "push", "-q", "--force", "origin", "HEAD:main")
     said = told(shop, GROCER)
-    assert "; pointsman sync --accept-rewrite heals it" in said
+    assert "  main as it is now never had what is served, which was written at " in said
+    assert "; find out why first: pointsman sync --accept-rewrite would put main's in its place" in said
+    assert "someone wrote" not in said
+    with shop.open() as repo:
+        [row] = [cell for cell in to_know(status.status(Workspace(repo), ()).value.targets[0]) if "served" in cell]
+    assert row == "main never had what is served"
     assert "  sync refuses main's: rewritten-history: " in said
     shop.sync(accept_rewrite=True)
     assert "rewritten" not in told(shop, GROCER)

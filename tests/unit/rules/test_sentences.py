@@ -92,3 +92,12 @@ def test_of_one_type_it_is_said_in_the_singular() -> None:
     one = TargetChange(TARGET, Kind.SHIP, None, manifest, SAID, None, taken_out=frozenset(["cooc"]))
     [says] = said("rolled-back", Checkpoint.CHANGE, one)
     assert says.startswith(f"cooc {COOC[:12]} was rolled back: if it is good after all, ")
+
+
+def test_what_is_current_is_not_rolled_back_because_of_what_is_only_proposed() -> None:
+    edit = TargetChange(TARGET, Kind.EDIT, None, CHANGE.after, None, None)
+    for checkpoint in Checkpoint:
+        [says] = said("unvouched-manifest", checkpoint, edit)
+        merged = checkpoint not in (Checkpoint.STAGED, Checkpoint.CHANGE)
+        assert says.endswith("use pointsman publish --reship" if merged else ": take this back, and publish again")
+        assert ("pointsman rollback grocer/home puts back what was good" in says) == merged

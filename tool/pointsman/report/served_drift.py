@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
+from pointsman.report.target_state import ServedDrift
 from pointsman.report.words import shown
+from pointsman.values import ToldFault
 
 _DIGITS = 12  # of a version
 _CHARACTERS = 300  # of a URI
@@ -24,6 +26,19 @@ class Difference(Protocol):
     def changes(self) -> _Pairs: ...
     @property
     def uris(self) -> _Pairs: ...
+
+
+def is_rewritten(refused: Sequence[ToldFault]) -> bool:
+    """Whether main does not contain what was synced last: it was rewritten, or a replica answered late."""
+    return any(fault.rule == "rewritten-history" for fault in refused)
+
+
+def written(drift: ServedDrift, refused: Sequence[ToldFault]) -> str:
+    """Who wrote what main never had. If main was rewritten, it may have been sync."""
+    by = f" by {drift.by}" if drift.by else ""
+    if is_rewritten(refused):
+        return f"main as it is now never had what is served, which was written at {drift.at}{by}"
+    return f"someone wrote what is served at {drift.at}{by}"
 
 
 def lines(drift: Difference, tense: str) -> Iterator[str]:

@@ -126,8 +126,7 @@ def in_ring(at: ServedAt, each: TargetState) -> Iterator[str]:
 
 
 def _drifted(drift: ServedDrift, each: TargetState) -> Iterator[str]:
-    by = f" by {drift.by}" if drift.by else ""
-    yield f"someone wrote what is served at {drift.at}{by}; {_way_out(each)}"
+    yield f"{served_drift.written(drift, each.refused)}; {_way_out(each)}"
     yield from (f"  {line}" for line in served_drift.lines(drift, "is"))
 
 
@@ -219,9 +218,10 @@ def length(seconds: int) -> str:
 
 def _way_out(each: TargetState) -> str:
     """What to do about a pointer that main never had."""
-    rewritten = any(fault.rule == "rewritten-history" for fault in each.refused)
+    if served_drift.is_rewritten(each.refused):
+        return "find out why first: pointsman sync --accept-rewrite would put main's in its place"
     if each.current:
-        return f"pointsman sync{' --accept-rewrite' if rewritten else ''} heals it"
+        return "pointsman sync heals it"
     if each.shipped and each.shipped.kind != "removal":
         return f"main's manifest cannot be read: pointsman rollback {each.target} first"
     if each.shipped:

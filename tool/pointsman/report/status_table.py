@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from pointsman.errors import one_line
+from pointsman.report.served_drift import is_rewritten
 from pointsman.report.status import left_ring, main_seen, no_ship, nothing_of, waiting
 from pointsman.report.target_state import Status, TargetState
 from pointsman.report.words import columns, fitted, padded
@@ -97,7 +98,8 @@ def to_know(each: TargetState) -> Iterator[str]:
     if each.refused:
         yield f"sync refuses it: {', '.join(sorted({fault.rule for fault in each.refused}))}"
     if drift:
-        yield f"someone wrote what is served{f', {drift.by}' if drift.by else ''}"
+        someone = f"someone wrote what is served{f', {drift.by}' if drift.by else ''}"
+        yield "main never had what is served" if is_rewritten(each.refused) else someone
     if each.claim and each.claim.holds:
         yield f"break-glass holds it until {each.claim.until}: {each.claim.reason}"
     if each.unread:

@@ -34,8 +34,7 @@ def _to_know(each: TargetState) -> Iterator[str]:
         yield f"serving cannot be read: {each.unread}"
     for at, drift in ((at.place, at.drift) for at in each.places or (ServedAt("", each.serving, None, each.drift),)):
         if drift is not None:
-            who = f" by {drift.by}" if drift.by else ""
-            yield f"someone wrote what is served{f' at {at}' if at else ''} at {drift.at}{who}"
+            yield f"{f'{at}: ' if at else ''}{served_drift.written(drift, each.refused)}"
             yield from served_drift.lines(drift, "is")
     if each.claim is not None:
         yield claimed(each.claim)
