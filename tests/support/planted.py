@@ -42,3 +42,18 @@ def plant(kind: str, path: Path, victim: Path) -> None:
         path.rmdir()
     path.unlink(missing_ok=True)
     PLANTS[kind](path, victim)
+
+
+def spoil(path: Path, how: str) -> None:
+    """Make of a manifest in a checkout one that cannot be read."""
+    if how == "cut off":
+        path.write_text("{")
+    elif how == "executable":
+        path.chmod(0o755)
+    else:
+        path.unlink()
+        if how == "a symlink":
+            path.symlink_to("elsewhere")
+        else:
+            path.mkdir()
+            (path / "file").write_text("")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from auditing import NOW, dated_shop, looked_at, said_of
 from clocks import clock_at
+from planted import spoil
 from shop import GROCER, Shop, git, popularity
 
 from pointsman.cli import at as at_command
@@ -157,3 +158,19 @@ def test_a_manifest_of_brackets_is_told_as_its_text(
     capsys.readouterr()
     assert main(["-C", str(shop.desk), "at", shop.main, str(GROCER), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["manifest"] == text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["cut off", "executable", "a symlink"])
+def test_a_manifest_that_cannot_be_read_is_not_called_taken_out(shop: Shop, how: str) -> None:
+    shop.publish(day=1, merge=True)
+    shop.pull()
+    spoil(shop.desk / GROCER.manifest_path, how)
+    shop.push("trick")
+    with shop.open() as repo:
+        found = at.at(Workspace(repo), "main", GROCER)
+    assert found.document["manifest"] == ("{" if how == "cut off" else "no plain file")
+    assert "took it out" not in at_command.render(found.value)
+    assert found.notes == (
+        "that is no manifest that can be read: sync refuses it, and serving keeps what it had before",
+    )

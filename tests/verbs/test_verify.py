@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from bucketshop import BucketShop
+from planted import spoil
 from seaweed import Server
-from shop import GROCER, Shop, popularity
+from shop import GROCER, Shop, git, popularity
 
+from pointsman.cli import verify as verify_command
 from pointsman.errors import Problem
 from pointsman.outcome import Outcome
 from pointsman.state.names import Pattern, Target
@@ -158,3 +160,37 @@ def test_a_pattern_names_the_targets_that_it_matches(tmp_path: Path) -> None:
     assert verified(shop, Pattern.parse("gro*/*"), GROCER).document["blobs"] == 5
     with pytest.raises(Problem, match=r"no target on main matches baker/\*"):
         verified(shop, GROCER, Pattern.parse("baker/*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["cut off", "executable", "a symlink", "a directory"])
+def test_a_manifest_that_cannot_be_read_is_told_because_nothing_of_it_was_verified(tmp_path: Path, how: str) -> None:
+    shop = Shop(tmp_path / "shop")
+    shop.publish(day=1, merge=True)
+    shop.pull()
+    spoil(shop.desk / GROCER.manifest_path, how)
+    shop.push("trick")
+    found = verified(shop)
+    [fault] = found.document["faults"]
+    assert (found.exit_code, found.document["blobs"]) == (1, 0)
+    assert (fault["rule"], fault["path"]) == (
+        "bad-json" if how == "cut off" else "not-a-plain-file",
+        GROCER.manifest_path,
+    )
+    assert "was not verified: run pointsman rollback grocer/home" in fault["says"]
+    assert verify_command.render(found.value).endswith(
+        "\n0 blobs, 0 bytes: all as they should be, but 1 manifest cannot be read"
+    )
+    assert verified(shop, every=True).exit_code == 0, "records say what every version is"
+
+
+@pytest.mark.slow
+def test_what_a_manifest_points_to_is_told_though_no_record_was_ever_landed(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    shop.publish(day=1, merge=True)
+    shop.pull()
+    git(shop.desk, "rm", "-rq", "registry")
+    shop.push("trick")
+    found = verified(shop)
+    assert found.exit_code == 1
+    assert rules(found) == ["record-not-landed"] * 5

@@ -49,7 +49,10 @@ def verify(
 
 def render(found: Verified, *, every: bool = False) -> str:
     """One line per fault, the first of them unless `every` is asked for, and how much was read."""
-    bad = f"{len(found.faults)} of them bad" if found.faults else "all as they should be"
+    unread = sum(fault.path.startswith("manifests/") for fault in found.faults)
+    bad = f"{len(found.faults) - unread} of them bad" if len(found.faults) > unread else "all as they should be"
+    if unread:
+        bad += f", but {unread} manifest{'s' if unread != 1 else ''} cannot be read"
     is_back = "would be put back" if found.dry_run else "is back"
     where = "its bytes are gone or in the trash"
     retired = [

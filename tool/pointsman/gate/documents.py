@@ -82,6 +82,15 @@ class Documents:
         found = self._value(target.manifest_path, "manifest", snapshot.entry(target.manifest_path))
         return found if isinstance(found, Manifest) else None
 
+    def unreadable(self, snapshot: Snapshot, target: Target) -> list[Fault]:
+        """Why the manifest of a target cannot be read; nothing where it can be, or where there is none."""
+        path = target.manifest_path
+        entry = snapshot.entry(path)
+        if entry is not None and entry.mode != PLAIN_FILE:
+            return [Fault(path, "not-a-plain-file", "no plain file")]
+        found = self._value(path, "manifest", entry)
+        return found if isinstance(found, list) else []
+
     def record(self, snapshot: Snapshot, target: Target, slot: str, version: str) -> Record | None:
         """The record of a version in a snapshot; None if there is none or it cannot be read."""
         path = target.record_path(slot, version)

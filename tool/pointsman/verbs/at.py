@@ -21,11 +21,13 @@ from pointsman.serving.pointers import not_mounted, open_place
 from pointsman.state import strict_json
 from pointsman.state.documents import rfc3339
 from pointsman.state.names import Target, short
-from pointsman.state.objects import Oid
+from pointsman.state.objects import Entry, Oid
 from pointsman.state.ring import Ring
 from pointsman.state.suggest import did_you_mean
 from pointsman.values import CommitId, Moment, Step, TargetName
 from pointsman.workspace import Workspace
+
+_UNREADABLE = "that is no manifest that can be read: sync refuses it, and serving keeps what it had before"
 
 
 class InForce(Struct, frozen=True):
@@ -37,7 +39,8 @@ class InForce(Struct, frozen=True):
     at: Moment
     by: str
     manifest: Annotated[
-        Mapping[str, object] | str | None, "the manifest; null: taken out; a string: what no one can read as JSON"
+        Mapping[str, object] | str | None,
+        "the manifest; null: taken out; a string: what no one can read as JSON, or no plain file",
     ]
     until: Annotated[Step | None, "what ended it; null: nothing has"]
     ring: Annotated[str | None, "the ring that was asked about: its times are when sync gave it that"] = None
@@ -67,13 +70,15 @@ def at(workspace: Workspace, when: str, target: Target, ring: str = "") -> Outco
             raise Problem(unknown(target, shipped_ever(repo, main)))
         first = moments.step(later.commit)
         raise Problem(f"{target} was not shipped yet at {when}: {short(first.commit)} shipped it first, {first.at}")
-    data = repo.content(by.after)
     ahead = time is not None and time > now
-    step, manifest = moments.step(by.commit), _read(data) if data is not None else None
+    step, manifest = moments.step(by.commit), _manifest(repo, by.after)
     until = moments.step(later.commit) if later is not None else None
     return Outcome(
         InForce(str(target), commit, step.commit, step.at, step.by, manifest, until),
-        notes=(f"{when} is still to come: this is what is current now",) if ahead else (),
+        notes=(
+            *([f"{when} is still to come: this is what is current now"] if ahead else []),
+            *([_UNREADABLE] if isinstance(manifest, str) else []),
+        ),
     )
 
 
@@ -100,11 +105,10 @@ def _in_ring(repo: Repository, main: Oid, moments: CommitTimes, target: Target, 
     lineage = Past(repo, documents).lineage(main, target)
     try:
         steps = [_given(moments, lineage.of(commit), at) for commit, at in given[place : place + 2]]
-        data = repo.content(lineage.of(given[place][0]).after)
+        manifest = _manifest(repo, lineage.of(given[place][0]).after)
     except KeyError as error:
         raise Problem(f"{ring.name} was given a commit that main does not have: {error.args[0]}") from error
     step, until = steps[0], steps[1] if len(steps) > 1 else None
-    manifest = _read(data) if data is not None else None
     return InForce(str(target), main, step.commit, step.at, step.by, manifest, until, ring.name)
 
 
@@ -113,7 +117,12 @@ def _given(moments: CommitTimes, step: LineageStep, at: int) -> Step:
     return Step(step.oid, rfc3339(at), moments.step(step.commit).by)
 
 
-def _read(data: bytes) -> Any:
-    """A manifest's JSON; what a hand made unreadable is told as its text."""
+def _manifest(repo: Repository, entry: Entry | None) -> Any:
+    """A manifest's JSON; what a hand made unreadable is told as its text, what is no plain file as "no plain file"."""
+    if entry is None:
+        return None
+    data = repo.content(entry)
+    if data is None:
+        return "no plain file"
     found = strict_json.read(data, "")
     return data.decode(errors="replace") if isinstance(found, Fault) else found

@@ -6,6 +6,7 @@ import os
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Annotated, NamedTuple
 
@@ -92,12 +93,16 @@ def verify(workspace: Workspace, targets: Sequence[Target | Pattern], choice: Ch
     head = Snapshot(repo, repo.refresh())
     gate, settings = workspace.gate, workspace.gate.settings(head)
     require_mounted(gate.documents, head, settings)
-    known = sorted(_targets(head))
+    known = sorted({*_targets(head), *head.targets("manifests")})
     named = choose(head, targets, more=known)
     for target in named:
         if target not in known:
             raise Problem(unknown(target, [str(each) for each in known]))
-    slots = _chosen(_slots(gate.documents, head, sorted(named) or known, choice), choice)
+    asked = sorted(named) or known
+    unreadable = (
+        [] if choice.every else [fault for target in asked for fault in _unreadable(gate.documents, head, target)]
+    )
+    slots = _chosen(_slots(gate.documents, head, asked, choice), choice)
     first = list(islice(slots, _MANY))
     parts = cores() if len(first) == _MANY else 1
     everything = chain(first, slots)
@@ -115,7 +120,7 @@ def verify(workspace: Workspace, targets: Sequence[Target | Pattern], choice: Ch
     progress(f"read {blobs} blobs, {size} bytes")
     lost = [lost for part in found for lost in part.lost]
     repaired, unrepaired = _repaired(workspace, source, lost, dry_run=choice.dry_run)
-    faults = sorted([*faults, *unrepaired])
+    faults = sorted([*faults, *unrepaired, *unreadable])
     gone = sorted(
         (gone for part in found for gone in part.gone), key=lambda each: (each.target, each.type, each.version)
     )
@@ -248,6 +253,13 @@ def _targets(head: Snapshot) -> Iterator[Target]:
     for tenant in head.names("registry"):
         if is_name(tenant) and tenant != "schemas":
             yield from (Target(tenant, surface) for surface in head.names(f"registry/{tenant}") if is_name(surface))
+
+
+def _unreadable(documents: Documents, head: Snapshot, target: Target) -> Iterator[Fault]:
+    """The faults of a manifest that does not say which blobs are current: none of them is read again."""
+    for fault in documents.unreadable(head, target):
+        says = f"it cannot be read ({fault.says}), so what is current is not known and was not verified"
+        yield replace(fault, says=f"{says}: run pointsman rollback {target}, or verify with --all")
 
 
 def _slots(documents: Documents, head: Snapshot, targets: Iterable[Target], choice: Choice) -> Iterator[_Slot]:
