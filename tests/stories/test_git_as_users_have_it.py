@@ -233,3 +233,38 @@ def test_a_repository_of_another_user_is_told_with_git_s_own_remedy() -> None:
     assert says.endswith("run: git config --global --add safe.directory /srv/shop")
     assert "another user owns it" in says
     assert "is not a git repository" not in says
+
+
+def test_a_configuration_that_git_cannot_read_is_told_and_not_called_no_repository(shop: Shop) -> None:
+    with (shop.desk / ".git" / "config").open("a") as config:
+        config.write("[core\n")
+    with (
+        pytest.raises(Problem, match=r"git does not work in .*: fatal: bad config line"),
+        open_repository(str(shop.desk)),
+    ):
+        pass
+
+
+def test_a_worktree_whose_repository_went_away_is_told_where_it_was(shop: Shop, tmp_path: Path) -> None:
+    git(shop.desk, "worktree", "add", "-q", str(tmp_path / "linked"))
+    shop.desk.rename(tmp_path / "moved")
+    with (
+        pytest.raises(Problem, match=r"git does not work in .*: fatal: not a git repository: .*/worktrees/linked"),
+        open_repository(str(tmp_path / "linked")),
+    ):
+        pass
+
+
+def test_a_rule_that_sends_pushes_elsewhere_is_named_and_not_a_push_url_that_is_not_set(shop: Shop) -> None:
+    git(shop.desk, "config", "url./srv/elsewhere.pushInsteadOf", str(shop.origin))
+    with (
+        pytest.raises(Problem, match=r"Give it one place: take away url\./srv/elsewhere\.pushinsteadof \(git config"),
+        open_repository(str(shop.desk)),
+    ):
+        pass
+    git(shop.desk, "remote", "set-url", "--push", "origin", "/srv/other")
+    with (
+        pytest.raises(Problem, match=r"Give it one place: git config --unset-all remote\.origin\.pushurl"),
+        open_repository(str(shop.desk)),
+    ):
+        pass

@@ -21,6 +21,7 @@ _REMOTE_URL = pattern(r"remote\..+\.url", re.DOTALL)
 _WHERE = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository", "--show-toplevel")
 _FOUND = pattern(r"(?P<git_dir>.+)\n(true|false)\n((?P<top>.+)\n)?", re.DOTALL)
 _ORIGIN = '[remote "origin"]\n\turl = {}\n\tpromisor = true\n\tpartialclonefilter = blob:none\n'
+_NONE = "not a git repository (or any"  # git's words where neither a directory nor one above it is one
 _BARE = "safe.bareRepository"  # a git setting that can forbid bare repositories that are not named explicitly
 
 
@@ -95,7 +96,7 @@ def _no_repository(spec: str, ran: Ran) -> str:
         remedy = next((line.strip() for line in ran.err.splitlines() if "safe.directory" in line), "")
         says = "because another user owns it (dubious ownership). If you trust it, run"
         return f"git does not work in {spec} {says}: {remedy}"
-    if _BARE in ran.err:
+    if _BARE in ran.err or _NONE not in ran.err:  # such as a configuration that git cannot read
         return f"git does not work in {spec}: {ran.reason}"
     return f"{spec} is not a git repository (pointsman init DIR makes one)"
 
@@ -115,8 +116,17 @@ def _require_one_origin(git: Git, settings: Mapping[str, str], worktree: Path | 
         if place_of(fetched) != place_of(pushed):
             raise Problem(
                 f"origin is read from {fetched} and pushed to {pushed}: what is merged there would not be seen here. "
-                "Give it one place: git config --unset-all remote.origin.pushurl"
+                f"Give it one place: {_one_place(settings)}"
             )
+
+
+def _one_place(settings: Mapping[str, str]) -> str:
+    """How to make the pushes of origin go where it is read from. A pushurl is used as it is, and no other rule then."""
+    if "remote.origin.pushurl" in settings:
+        return "git config --unset-all remote.origin.pushurl"
+    url = settings["remote.origin.url"]
+    rules = [name for name in settings if name.endswith(".pushinsteadof") and url.startswith(settings[name])]
+    return f"take away {' and '.join(rules) or 'url.….pushInsteadOf'} (git config --show-origin --get-regexp insteadof)"
 
 
 def place_of(url: str) -> tuple[str, str]:
