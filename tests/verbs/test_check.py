@@ -524,3 +524,20 @@ def test_a_blob_that_is_altered_between_two_judgements_of_one_process_is_seen(sh
         blob.write_bytes(data.replace(b'"', b"'", 1))
         assert {fault.rule for fault in gate.judge_change(base, repo.main).faults} == {"blob-altered"}
     blob.write_bytes(data)
+
+
+@pytest.mark.slow
+def test_a_record_that_is_cut_off_is_told_as_that_and_its_revert_puts_all_right(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    shop.publish(day=1, merge=True)
+    shop.pull()
+    for record in (shop.desk / "registry" / "grocer" / "home" / "cooc").iterdir():
+        record.write_text("")
+    shop.push("trick")
+    with shop.open() as repo:
+        faults = check.check(Workspace(repo), base=None, head="origin/main").document["faults"]
+    [says] = [fault["says"] for fault in faults if fault["rule"] == "record-not-landed"]
+    assert says.startswith("what stands for the record of cooc ef91235eb522 cannot be read")
+    git(shop.desk, "revert", "--no-edit", "HEAD")
+    shop.push()
+    assert shop.check(head="origin/main") == []

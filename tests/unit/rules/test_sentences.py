@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from pointsman.errors import Fault
 from pointsman.rules.evidence import Checkpoint, Document, Evidence, Kind, TargetChange
@@ -101,3 +102,11 @@ def test_what_is_current_is_not_rolled_back_because_of_what_is_only_proposed() -
         merged = checkpoint not in (Checkpoint.STAGED, Checkpoint.CHANGE)
         assert says.endswith("use pointsman publish --reship" if merged else ": take this back, and publish again")
         assert ("pointsman rollback grocer/home puts back what was good" in says) == merged
+
+
+def test_a_record_that_cannot_be_read_is_not_called_missing() -> None:
+    broken, lacking = said(
+        "record-not-landed", Checkpoint.TREE, structs.replace(CHANGE, unreadable=frozenset({"cooc"}))
+    )
+    assert broken.startswith(f"what stands for the record of cooc {COOC[:12]} cannot be read, and publishing again")
+    assert lacking.startswith(f"main has no record of popularity {POPULARITY[:12]} ")

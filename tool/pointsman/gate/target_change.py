@@ -33,7 +33,10 @@ class TargetChanges:
     ) -> TargetChange:
         """A manifest that is judged only by what it points to, not by how it came onto main."""
         records, retired = self._documents.slots(base, target, after), self._documents.retired(base, target, after)
-        return TargetChange(target, Kind.RESTORE, before, after, None, None, records=records, retired=retired)
+        broken = self._documents.broken_slots(base, target, after)
+        return TargetChange(
+            target, Kind.RESTORE, before, after, None, None, records=records, unreadable=broken, retired=retired
+        )
 
     def of(self, lineage: Lineage, place: int, base: Snapshot, document: Document, message: Message) -> TargetChange:
         """A change of one manifest. Its base is the step at `place` in the lineage."""
@@ -55,6 +58,7 @@ class TargetChanges:
             last.commit.oid if last else None,
             kind is Kind.REMOVAL and _undoes_first(lineage, place),
             documents.slots(base, target, after),
+            unreadable=documents.broken_slots(base, target, after),
             retired=documents.retired(base, target, after),
         )
         if kind is Kind.SHIP and after is not None and said is not None and said.supersedes == (found.last or "none"):

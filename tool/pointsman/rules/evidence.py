@@ -104,6 +104,7 @@ class TargetChange(Struct, frozen=True):
     last: Oid | None  # the commit on the base that last changed it
     undoes_first: bool = False  # a removal that undoes the first ship
     records: Mapping[str, Record | None] = field(default_factory=dict)  # slot → record on the base, for `after`
+    unreadable: frozenset[str] = frozenset()  # slots of `after` whose record stands on the base and cannot be read
     references: Sequence[Mapping[str, Record]] = ()  # states that guardrails compare with, slot → record
     likeness: Mapping[tuple[str, str], Likeness] = field(default_factory=dict)  # of an earlier and a new version
     taken_out: frozenset[str] = frozenset()  # changed slots: a restore took their version out, and no Reship: line

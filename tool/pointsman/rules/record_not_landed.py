@@ -11,7 +11,15 @@ from pointsman.rules.rule import Rule
 
 def judge(evidence: Evidence) -> Iterator[Fault]:
     for change in evidence.targets:
-        if lacking := change.versions_of(slot for slot, record in change.records.items() if record is None):
+        if broken := change.versions_of(change.unreadable):
+            says = (
+                f"what stands for the record of {broken} cannot be read, and publishing again adds no other: whoever "
+                "may push main pushes the git revert of the commit that left it so (git log -- "
+                f"registry/{change.target} names it), for record-changed lets no pull request do that"
+            )
+            yield Fault(change.target.manifest_path, "record-not-landed", says)
+        none = (slot for slot, record in change.records.items() if record is None and slot not in change.unreadable)
+        if lacking := change.versions_of(none):
             says = (
                 f"main has no record of {lacking} (below registry/{change.target}): publish the artifact, which adds "
                 f"the record{evidence.way_back(change.target)}"
