@@ -94,8 +94,7 @@ class Step:
             return "removal"
         if self.said is not None:
             return "ship" if self.is_ship else "restore"
-        older = self.lineage.since(self.place + 1)
-        return "restore" if any(step.after == self.after for step in older) else "edit"
+        return "restore" if self.lineage.had_before(self) else "edit"
 
     @property
     def is_accepted_removal(self) -> bool:
@@ -140,6 +139,7 @@ class Lineage:
         self._coming: Iterator[Commit] = self.repo.history(tip, self.path) if tip is not None else iter(())
         self._read: list[Step] = []
         self._places: dict[Oid, int] = {}
+        self._oldest: dict[Entry | None, int] = {}  # what a step left → the place of the oldest one read that left it
 
     def __iter__(self) -> Iterator[Step]:
         return self.since(0)
@@ -157,8 +157,16 @@ class Lineage:
                 return None
             if any(change.path == self.path for change in commit.changes):  # a change of a path below it does not count
                 self._places[commit.oid] = len(self._read)
-                self._read.append(Step(self, len(self._read), commit))
+                step = Step(self, len(self._read), commit)
+                self._oldest[step.after] = step.place
+                self._read.append(step)
         return self._read[place]
+
+    def had_before(self, step: Step) -> bool:
+        """Whether an older step left the same. No step is looked at twice, whoever asks."""
+        while self._oldest[step.after] == step.place and self.at(len(self._read)) is not None:
+            pass
+        return self._oldest[step.after] > step.place
 
     def of(self, commit: Oid) -> Step:
         """The step of a commit. KeyError if that did not change the manifest."""
