@@ -47,6 +47,7 @@ def writes(hub: Hub) -> list[tuple[str, str]]:
     return [call for call in hub.calls if call[0] != "GET"]
 
 
+@pytest.mark.slow
 def test_a_new_project_is_set_up_whole_and_a_second_time_there_is_nothing_to_do(team: Team, hub: Hub) -> None:
     untouched(hub)
     told, code = fixed(team)

@@ -268,10 +268,8 @@ def test_what_a_run_holds_does_not_grow_with_the_trash(tmp_path: Path) -> None:
     assert held[2] - held[1] < 8_000 * 80  # bytes for each more; a key alone takes 160
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["of every kind", pytest.param("very many", marks=pytest.mark.slow)],  # so that git is read piece by piece
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["of every kind", "very many"])  # very many: so that git is read piece by piece
 def test_several_processes_tell_what_one_does(shop: Shop, kind: str, tmp_path: Path) -> None:
     """In a process of their own: a test runner has threads."""
     program = (
