@@ -15,7 +15,7 @@ from pointsman.errors import Problem
 from pointsman.repo.process import Runner
 
 MOST_PACKS = 32  # small ones; git itself repacks everything at 50 of any size (gc.autoPackLimit)
-_LARGE = 1 << 26  # bytes: such a pack stays as it is
+_LARGE = 1 << 24  # bytes: such a pack stays as it is, so that nobody waits long for a join
 _PLAIN = {".pack", ".idx", ".rev"}  # what belongs to a pack of objects and nothing more
 _COVERS_ALL = "multi-pack-index"  # names packs, which then must stay
 
