@@ -205,6 +205,13 @@ def lost(there: World, calls: Iterable[Call]) -> list[str]:
     return found
 
 
+def watched(out: Path, *command: str, fails: bool = False) -> list[Call]:
+    """Run a command under the tracer, which writes to `out`: its calls."""
+    tracing = [world.tracer(), "-f", "-y", "-s", "0", "-o", str(out), "-e", f"trace={CALLS}"]
+    assert bool(subprocess.run([*tracing, *command], check=False).returncode) == fails
+    return read(out.read_text(errors="surrogateescape").splitlines())
+
+
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], tuple[World, list[Call]]]:
     """Run a verb in a world of a shape under the tracer, once: the world as it is then, and its calls."""
@@ -284,11 +291,8 @@ def test_a_branch_that_was_made_in_passing_is_durable_once_it_is_settled(tmp_pat
         "    repo.move([Move('refs/heads/ship/grocer/home/1', commit, None)], passing=True)\n"
         "    if sys.argv[2] == 'True': repo.settle()\n"
     )
-    out = tmp_path / "trace"
-    command = [world.tracer(), "-f", "-y", "-s", "0", "-o", str(out), "-e", f"trace={CALLS}", sys.executable]
-    subprocess.run([*command, "-c", program, str(there.where), str(settles)], check=True)
     disk = Disk()
-    for call in read(out.read_text(errors="surrogateescape").splitlines()):
+    for call in watched(tmp_path / "trace", sys.executable, "-c", program, str(there.where), str(settles)):
         disk.see(call)
     assert not disk.unsafe_bytes(there.origin / "objects")
     assert not disk.unsafe_names(there.origin / "objects")
@@ -309,10 +313,7 @@ def test_no_pack_goes_before_the_pack_that_has_its_objects_is_on_the_disk(tmp_pa
     )
     command = [sys.executable, "-c", program, str(there.where)]
     subprocess.run([*command, str(MOST_PACKS)], check=True)
-    out = tmp_path / "trace"
-    tracing = [world.tracer(), "-f", "-y", "-s", "0", "-o", str(out), "-e", f"trace={CALLS}"]
-    subprocess.run([*tracing, *command, "1"], check=True)
-    calls = read(out.read_text(errors="surrogateescape").splitlines())
+    calls = watched(tmp_path / "trace", *command, "1")
     assert sum(call.name == "unlink" and call.path.endswith(".pack") for call in calls) >= MOST_PACKS // 2
     assert not lost(there, calls)
     for kind in (r"/objects/pack/tmp_pack_\w+$", r"/objects/pack/tmp_idx_\w+$", r"/objects/pack$"):
@@ -338,11 +339,9 @@ def test_a_branch_whose_merge_the_origin_refuses_is_durable_when_the_command_ret
     hook.parent.mkdir(exist_ok=True)
     hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/main ]\n')
     hook.chmod(0o755)
-    out = tmp_path / "trace"
-    tracing = [world.tracer(), "-f", "-y", "-s", "0", "-o", str(out), "-e", f"trace={CALLS}"]
-    assert subprocess.run([*tracing, *command, "--merge"], check=False).returncode != 0
+    calls = watched(tmp_path / "trace", *command, "--merge", fails=True)
     assert any(ref.startswith("ship/grocer/home/") for ref in world.git(there.origin, "branch").split())
     disk = Disk()
-    for call in read(out.read_text(errors="surrogateescape").splitlines()):
+    for call in calls:
         disk.see(call)
     assert not disk.unsafe_names(there.origin / "refs")

@@ -102,11 +102,13 @@ class Documents:
         versions = manifest.versions if manifest is not None else {}
         return {slot: self.record(snapshot, target, slot, version) for slot, version in versions.items()}
 
-    def broken_slots(self, snapshot: Snapshot, target: Target, manifest: Manifest | None) -> frozenset[str]:
-        """The slots of a manifest whose record is there and cannot be read."""
-        lacking = [slot for slot, record in self.slots(snapshot, target, manifest).items() if record is None]
-        paths = {slot: target.record_path(slot, manifest.versions[slot]) for slot in lacking} if manifest else {}
-        return frozenset(slot for slot, path in paths.items() if snapshot.entry(path) is not None)
+    def broken_slots(
+        self, snapshot: Snapshot, target: Target, manifest: Manifest | None, slots: Mapping[str, Record | None]
+    ) -> frozenset[str]:
+        """Those of the `slots` of a manifest whose record is there and cannot be read."""
+        versions = manifest.versions if manifest is not None else {}
+        paths = ((slot, target.record_path(slot, versions[slot])) for slot, record in slots.items() if record is None)
+        return frozenset(slot for slot, path in paths if snapshot.entry(path) is not None)
 
     def records(self, snapshot: Snapshot, target: Target, manifest: Manifest | None) -> dict[str, Record]:
         """Slot → record, for the slots of a manifest that have a record."""

@@ -33,7 +33,7 @@ class TargetChanges:
     ) -> TargetChange:
         """A manifest that is judged only by what it points to, not by how it came onto main."""
         records, retired = self._documents.slots(base, target, after), self._documents.retired(base, target, after)
-        broken = self._documents.broken_slots(base, target, after)
+        broken = self._documents.broken_slots(base, target, after, records)
         return TargetChange(
             target, Kind.RESTORE, before, after, None, None, records=records, unreadable=broken, retired=retired
         )
@@ -48,6 +48,7 @@ class TargetChanges:
         said = vouching(message, target, data) if data is not None else None
         kind = _kind(lineage, place, change.new, before, after, said)
         vouched, said = said is not None, said or message.about(target)
+        records = documents.slots(base, target, after)
         missing = tuple(unsaid(said, before.versions if before else {}, after.versions if after else {}))
         found = TargetChange(
             target,
@@ -57,8 +58,8 @@ class TargetChanges:
             said,
             last.commit.oid if last else None,
             kind is Kind.REMOVAL and _undoes_first(lineage, place),
-            documents.slots(base, target, after),
-            unreadable=documents.broken_slots(base, target, after),
+            records,
+            unreadable=documents.broken_slots(base, target, after, records),
             retired=documents.retired(base, target, after),
         )
         if kind is Kind.SHIP and after is not None and said is not None and said.supersedes == (found.last or "none"):

@@ -20,11 +20,12 @@ def judge(evidence: Evidence) -> Iterator[Fault]:
         if change.kind is Kind.EDIT and change.after is not None:
             # A proposed change leaves main as it is: nobody may roll that back because of this.
             proposed = evidence.checkpoint in (Checkpoint.STAGED, Checkpoint.CHANGE)
-            back = f"pointsman rollback {change.target} puts back what was good; if nothing was, use pointsman publish"
+            back = f"pointsman rollback {change.target} puts back what was good; "
+            back += "if nothing was, use pointsman publish --reship"
             says = (
                 "this manifest was not made by pointsman: no Manifest: line names it, and it is no earlier good state "
                 "(an edit by hand, a squash that lost the message, or two ships that git merged into one): "
-                f"{'take this back, and publish again' if proposed else f'{back} --reship'}"
+                f"{'take this back, and publish again' if proposed else back}"
             )
             yield Fault(change.target.manifest_path, "unvouched-manifest", says)
         elif (
