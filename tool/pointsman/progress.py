@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -55,3 +56,19 @@ def waits(why: str, seconds: float) -> None:
     """Say what this command waits for, and for how many seconds from now at most. Not for waits of less than `LONG`."""
     if _tell is not None:
         _tell(why, seconds)
+
+
+@contextlib.contextmanager
+def waiting(why: str, seconds: float) -> Iterator[None]:
+    """Say what this block waits for if it takes longer than `LONG`. It must end by itself within `seconds`."""
+    if _tell is None or seconds <= LONG:
+        yield
+        return
+    late = threading.Timer(LONG, waits, (why, seconds - LONG))
+    late.daemon = True
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()
+        late.join()  # nothing is said after the block

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pointsman.errors import one_line
+from pointsman.progress import waiting
 
 if TYPE_CHECKING:
     import httpx
@@ -43,6 +44,10 @@ class Line:
 
         `request`: one that the client has built.
         """
+        with waiting(f"{request.url.netloc.decode()} has not answered", seconds):
+            return self._ask(request, seconds, most)
+
+    def _ask(self, request: httpx.Request, seconds: float, most: int) -> httpx.Response:
         import httpx
 
         request.extensions = {**request.extensions, "trace": self._see}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -22,7 +22,6 @@ from pointsman.repo.object_reader import Ran, said
 from pointsman.repo.process import LOCK_PATIENCE
 from pointsman.repo.turns import TICKETS
 from pointsman.state.objects import Oid
-from pointsman.timeouts import remote_timeout
 
 MAIN = "refs/heads/main"
 RETIRE_BRANCHES = "refs/heads/retire/"
@@ -105,7 +104,7 @@ class Origin:
         return {ref: oid for ref, oid in refs.items() if ref.startswith(_HEADS)}
 
     def _ls_remote(self, *patterns: str) -> dict[str, Oid]:
-        ran = self.git.run("ls-remote", "--refs", "origin", *patterns, timeout=remote_timeout(), most=_MOST_OF_REFS)
+        ran = self.git.talk(self.url, "ls-remote", "--refs", "origin", *patterns, most=_MOST_OF_REFS)
         if ran.code != 0:
             raise OriginAway(f"cannot read origin ({self.url}): {ran.reason}")
         wanted = tuple(pattern.removesuffix("*") for pattern in patterns)
@@ -130,14 +129,14 @@ class Origin:
         words += ["--no-recurse-submodules", "--no-auto-maintenance", "--stdin", "origin"]
         if not whole:
             words = ["-c", "fetch.negotiationAlgorithm=noop", *words, "--filter=blob:none"]
-        ran = self.git.run(*words, given="".join(f"{oid}\n" for oid in oids).encode(), timeout=remote_timeout())
+        ran = self.git.talk(self.url, *words, given="".join(f"{oid}\n" for oid in oids).encode())
         return ran.reason if ran.code != 0 else None
 
     def _fetch(self, *words: str) -> str | None:
         """Fetch the origin's heads into the tracking refs. Git's error if it failed, else None."""
         specs = [f"+{MAIN}:{_tracking(MAIN)}", *(f"+{branch}*:{_tracking(branch)}*" for branch in _BRANCHES)]
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
-        ran = self.git.run("fetch", *quiet, *words, *self._whole, "origin", *specs, timeout=remote_timeout())
+        ran = self.git.talk(self.url, "fetch", *quiet, *words, *self._whole, "origin", *specs)
         if ran.code != 0 and not self._whole and _REFUSES_FILTER.search(ran.err):
             # Some servers offer to leave out contents and then refuse to (Gitea before 1.16.1).
             self._whole = ("--no-filter",)
@@ -181,7 +180,7 @@ class Origin:
             f"update {move.ref}\0{move.new or nothing}\0{move.was or nothing}\0".encode(errors="surrogateescape")
             for move in moves
         )
-        ran = self._moving("update-ref", "--no-deref", "-z", "--stdin", given=script)
+        ran = _answered(lambda: self.git.run("update-ref", "--no-deref", "-z", "--stdin", given=script))
         if ran.code != 0:
             now = self._refs(*(move.ref for move in moves))
             rest = rest_of(moves, now)
@@ -194,13 +193,6 @@ class Origin:
             ):
                 raise MovedFirst(f"someone else moved {moves[0].ref} first ({ran.reason}): run the command again")
             raise self._unreachable(f"cannot move {moves[0].ref}: {ran.reason}")
-
-    def _moving(self, *words: str, given: bytes | None = None, timeout: float | None = None) -> Ran:
-        """Run a git that moves refs. One that gave no answer may have moved them: the refs are then read back."""
-        try:
-            return self.git.run(*words, given=given, timeout=timeout)
-        except Unreachable as error:
-            return Ran(-1, b"", str(error))
 
     def _push(self, moves: Sequence[Move], instead: str = "") -> None:
         words = ["push", "--porcelain", "--no-verify", "--quiet", "--no-signed"]
@@ -216,9 +208,8 @@ class Origin:
                 f"{patience}{upkeep}receive-pack"
             )
             self._has_pushed = True
-        ran = self._moving(
-            *words, "origin", *(f"{move.new or ''}:{move.ref}" for move in moves), timeout=remote_timeout()
-        )
+        words += ["origin", *(f"{move.new or ''}:{move.ref}" for move in moves)]
+        ran = _answered(lambda: self.git.talk(self.url, *words))
         if ran.code != 0:
             # The push may have happened although its answer was lost, so the refs are read back.
             now = self._ls_remote(*(move.ref for move in moves))
@@ -265,6 +256,14 @@ class Origin:
         if "://" in str(path) or not path.is_dir():
             return None
         return path / ".git" if (path / ".git").is_dir() else path
+
+
+def _answered(move: Callable[[], Ran]) -> Ran:
+    """What a git that moves refs ended with. One that gave no answer may have moved them: they are then read back."""
+    try:
+        return move()
+    except Unreachable as error:
+        return Ran(-1, b"", str(error))
 
 
 def _tracking(ref: str) -> str:

@@ -15,6 +15,8 @@ import subprocess
 import time
 from typing import IO
 
+from pointsman.progress import LONG, waits
+
 _CHUNK = 1 << 16  # bytes
 _AT_A_TIME = 4096  # bytes that a pipe takes without waiting, if it takes any (POSIX, PIPE_BUF)
 _MOST_OF_WORDS = 1 << 15  # bytes of the beginning, and of the end, of what goes to stderr
@@ -39,8 +41,11 @@ class Patient(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         with selectors.DefaultSelector() as ready:
             ready.register(self._fd, selectors.EVENT_READ)
-            if not ready.select(self._seconds):
-                raise TimeoutError
+            if not ready.select(min(LONG, self._seconds)):
+                if (left := self._seconds - LONG) > 0:
+                    waits("git fetches contents that this clone lacks", left)
+                if not ready.select(max(0.0, left)):
+                    raise TimeoutError
         return os.readv(self._fd, [buffer])
 
 

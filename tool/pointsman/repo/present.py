@@ -15,7 +15,6 @@ from pointsman.repo.repository import Repository
 from pointsman.repo.turns import TICKETS
 from pointsman.state.names import short
 from pointsman.state.objects import Oid
-from pointsman.timeouts import remote_timeout
 
 _HEADS = "refs/heads/"
 _MOST_OF_REFS = 1 << 26  # bytes: half a million branches
@@ -53,7 +52,7 @@ def _every(repo: Repository) -> dict[str, Oid]:
         text = repo.git.ask("for-each-ref", "--format=%(objectname)%09%(refname)", _HEADS, TICKETS)
     else:
         patterns = (f"{_HEADS}*", f"{TICKETS}*")
-        ran = repo.git.run("ls-remote", "--refs", "origin", *patterns, timeout=remote_timeout(), most=_MOST_OF_REFS)
+        ran = repo.git.talk(repo.remote, "ls-remote", "--refs", "origin", *patterns, most=_MOST_OF_REFS)
         if ran.code != 0:
             raise Unreachable(f"cannot read origin ({repo.remote}): {ran.reason}")
         text = ran.out.decode(errors="surrogateescape")
@@ -66,7 +65,7 @@ def _require_main(repo: Repository, main: Oid) -> None:
     if repo.remote is None:
         return
     words = ("push", "--dry-run", "--porcelain", "--no-verify", "--no-signed", f"--force-with-lease={MAIN}:{main}")
-    ran = repo.git.run(*words, "origin", f"{main}:{MAIN}", timeout=remote_timeout())
+    ran = repo.git.talk(repo.remote, *words, "origin", f"{main}:{MAIN}")
     lines = ran.out.decode(errors="replace").splitlines()
     if ran.code == 0 and any(line.startswith("=") for line in lines):
         return

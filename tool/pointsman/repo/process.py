@@ -12,15 +12,17 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec, module_from_spec
 from typing import TYPE_CHECKING
 
 from pointsman.errors import Problem, Unreachable
 from pointsman.patterns import pattern
+from pointsman.progress import waiting
 from pointsman.repo.object_reader import Ran, pause_for_interrupt
 from pointsman.repo.pipes import TooMuch, end, exchange
+from pointsman.timeouts import remote_timeout
 
 if TYPE_CHECKING:
     from git import Git as GitPython
@@ -161,19 +163,25 @@ class Runner:
         except TimeoutError as error:
             end(process)
             raise Unreachable(
-                f"git {words[0]} did not end within {timeout:g} s: check the network and the remote"
+                f"git {_verb(words)} did not end within {timeout:g} s: check the network and the remote"
             ) from error
         except TooMuch as error:
             end(process)
-            raise Unreachable(f"git {words[0]} gave more than {most} bytes: look at what the remote has") from error
+            raise Unreachable(f"git {_verb(words)} gave more than {most} bytes: look at what the remote has") from error
         except BaseException:  # an interrupt
             end(process)
             raise
         ran = Ran(process.returncode, out, err.decode(errors="replace"))
         if ran.killed:
             pause_for_interrupt(ran)
-            raise Unreachable(f"git {words[0]} gave no answer: {ran.reason}")
+            raise Unreachable(f"git {_verb(words)} gave no answer: {ran.reason}")
         return ran
+
+    def talk(self, url: str | None, *words: str, given: bytes | None = None, most: int | None = None) -> Ran:
+        """Run a git that talks to the repository at `url`. It has POINTSMAN_REMOTE_TIMEOUT seconds."""
+        seconds = remote_timeout()
+        with waiting(f"git {_verb(words)} is talking to {url}", seconds):
+            return self.run(*words, given=given, timeout=seconds, most=most)
 
     def ask(self, *words: str, given: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
         """The output of a git command that must succeed; Problem with git's error if it does not."""
@@ -181,3 +189,8 @@ class Runner:
         if ran.code != 0:
             raise Problem(f"git {words[0]} failed: {ran.reason}")
         return ran.out.decode(errors="surrogateescape").removesuffix("\n")
+
+
+def _verb(words: Sequence[str]) -> str:
+    """Which command of git it is: the first word, or that after a setting."""
+    return words[2] if words[0] == "-c" else words[0]

@@ -19,6 +19,7 @@ from typing import Any
 from pointsman import __version__
 from pointsman.errors import Problem, one_line, without_secrets
 from pointsman.patterns import pattern
+from pointsman.progress import waiting
 from pointsman.state.names import NAME
 from pointsman.web import Line, Unfinished, trouble
 
@@ -100,8 +101,9 @@ class Calls:
         if left <= 0:
             return f"no time is left for this call: all calls of a run have {_RUN_SECONDS:.0f} s"
         try:
+            words = shlex.split(command)
             process = subprocess.Popen(
-                shlex.split(command),
+                words,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -111,7 +113,8 @@ class Calls:
             )
         except (OSError, ValueError) as error:
             return one_line(str(error))
-        output = _talk(process, json.dumps(document).encode() + b"\n", self._clock() + left, self._clock)
+        with waiting(f"{words[0]} has not ended", left):
+            output = _talk(process, json.dumps(document).encode() + b"\n", self._clock() + left, self._clock)
         if output is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
