@@ -237,9 +237,11 @@ def test_what_was_wrong_before_it_is_no_reason_to_go_back(tmp_path: Path, server
     shop = Rolling(tmp_path / "shop", server, 'on_failure = "rollback"')
     shop.day(1)
     shop.now += 3600
-    shop.day(2)
+    bad = shop.day(2)
     found = shop.roll(later=16 * MINUTE)
     assert [each["outcome"] for each in found.document["targets"][0]["acted"]] == ["stopped"]
+    why = f"check empty failed before ring canary was given {bad[:12]}, too"
+    assert f"grocer/home is stopped and not rolled back: {why}" in found.notes
 
 
 @pytest.mark.slow

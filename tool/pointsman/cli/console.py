@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import click
 
 from pointsman.errors import Problem, lines, without_secrets
+from pointsman.patterns import pattern
 from pointsman.state.suggest import ask, did_you_mean
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def advise_for(spec: str | None, commands: Iterable[str] = ()) -> None:
     """From now on, advise these commands, and those of git, with the -C that was given: they work where the user is."""
     global _advice  # noqa: PLW0603 - one process speaks for one command line
     names = "|".join(commands)
-    _advice = (re.compile(rf"\b(?:pointsman(?= (?:{names})\b)|(?:{_BEFORE_GIT})git(?= [a-z]))"), spec) if spec else None
+    _advice = (pattern(rf"\b(?:pointsman(?= (?:{names})\b)|(?:{_BEFORE_GIT})git(?= [a-z]))"), spec) if spec else None
 
 
 def advice(text: str) -> str:

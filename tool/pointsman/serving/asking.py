@@ -18,6 +18,7 @@ from pointsman.serving.prometheus import NoValues, Prometheus
 from pointsman.serving.ring_state import CheckSaid
 from pointsman.serving.verdicts import Verdict, Verdicts
 from pointsman.state.check import Check
+from pointsman.state.names import short
 from pointsman.state.objects import Oid
 from pointsman.state.ring import Ring
 
@@ -68,12 +69,30 @@ def ask(waiting: Waiting, checks: Sequence[Check], prometheus: Prometheus, now: 
     return asked
 
 
-def passed_before(waiting: Waiting, check: Check, given: int, prometheus: Prometheus) -> bool:
-    """Whether a check passed right before the ring before was given a state: what went wrong came with that."""
+def why_not_back(waiting: Waiting, failure: Failure, earlier: Step | None, prometheus: Prometheus) -> str:
+    """Why main does not go back to `earlier`, the good state before a failure; "" if it does.
+
+    It does if what went wrong came with main's last ship.
+    """
+    step, check = failure.step, failure.check
+    if step.place:
+        return f"main has a newer state than {short(step.oid)}"
+    if not step.is_ship:
+        return f"{short(step.oid)} is no ship"
+    if earlier is None:
+        return f"there is no good state before {short(step.oid)}"
+    ring = f"ring {waiting.before.name} was given {short(step.oid)}"
+    if (given := waiting.given.get(step.oid)) is None:
+        return f"nobody knows when {ring}"
     try:
-        return judge(check, _values(waiting, check, prometheus, given), given).verdict == "pass"
-    except NoValues:
-        return False
+        found = judge(check, _values(waiting, check, prometheus, given), given)
+    except NoValues as error:
+        found = Judgement("undecided", says=str(error))
+    if found.verdict == "fail":
+        return f"check {check.name} failed before {ring}, too"
+    return (
+        "" if found.verdict == "pass" else f"nobody knows whether check {check.name} passed before {ring}: {found.says}"
+    )
 
 
 def _ask(waiting: Waiting, check: Check, prometheus: Prometheus, now: int, asked: Asked) -> None:

@@ -19,7 +19,7 @@ from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.targets import choose, current_targets
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
-from pointsman.serving.asking import Failure, Waiting, ask, passed_before
+from pointsman.serving.asking import Failure, Waiting, ask, why_not_back
 from pointsman.serving.claims import Claims, claims_at
 from pointsman.serving.others import Others
 from pointsman.serving.pointers import not_mounted, open_place
@@ -273,12 +273,15 @@ class _Run:
         step, waiting, verdict = min(open_, key=lambda each: each[0].place)
         why = looked.why(waiting, verdict)[:_LONGEST]
         new = [each for each in looked.new if each.check.rolls_back and each.step.oid == step.oid]
-        if prometheus is not None and new and self._may_go_back(waiting, new[0], prometheus):
-            try:
-                looked.acted.append(self._back(looked.target, step, verdict, why))
-                return
-            except Problem as problem:
-                looked.problems.append(problem)
+        if prometheus is not None and new:
+            if stays := why_not_back(waiting, new[0], self._earlier(step), prometheus):
+                self.notes.append(f"{looked.target} is stopped and not rolled back: {stays}")
+            else:
+                try:
+                    looked.acted.append(self._back(looked.target, step, verdict, why))
+                    return
+                except Problem as problem:
+                    looked.problems.append(problem)
         looked.acted.append(self._stop(looked.target, step, verdict, why))
 
     def _still_waits(self, waiting: Waiting, verdict: Verdict) -> Step | None:
@@ -310,13 +313,6 @@ class _Run:
                 found = read_hold(data, change.path) if data is not None else None
                 if isinstance(found, Hold) and found.rollout:
                     yield Oid(found.rollout)
-
-    def _may_go_back(self, waiting: Waiting, failure: Failure, prometheus: Prometheus) -> bool:
-        """Whether it is main's last state, a ship, and the check passed right before it was given."""
-        given, step = waiting.given.get(failure.step.oid), failure.step
-        if given is None or step.place or not step.is_ship or self._earlier(step) is None:
-            return False
-        return passed_before(waiting, failure.check, given, prometheus)
 
     def _earlier(self, step: Step) -> Step | None:
         older = step.lineage.since(step.place + 1)
