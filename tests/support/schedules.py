@@ -117,11 +117,13 @@ class Bucket:
 
         return bool(self.run.step("look again", look))
 
-    def keys(self, prefix: str, depth: int) -> Iterator[str]:
+    def keys(self, prefix: str, depth: int, closed: object = None) -> Iterator[str]:
         found: list[str] = self.run.step("list", lambda _: [key for key in self.run.world.objects if key[0] != "."])
         yield from found
 
-    def tags(self, depth: int, others: Collection[str], name: str = "") -> Mapping[str, str | None]:
+    def tags(
+        self, depth: int, others: Collection[str], name: str = "", closed: object = None
+    ) -> Mapping[str, str | None]:
         def look(_: int) -> dict[str, str | None]:
             return {key: _tag(data) for key, data in self.run.world.objects.items() if key[0] != "." or key in others}
 

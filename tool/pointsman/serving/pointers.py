@@ -15,6 +15,7 @@ from pointsman.settings import Settings
 from pointsman.state.names import Target
 from pointsman.state.place import Place
 from pointsman.store.base import Held, Store
+from pointsman.store.closed import Closed
 from pointsman.store.open import open_store
 from pointsman.store.parallel import ask_all
 
@@ -41,16 +42,19 @@ def every_pointer(settings: Settings) -> Iterator[tuple[Place, Target, Held | Bl
         yield from ((place, target, held) for target, held in pointers(open_place(place), place))
 
 
-def pointers(store: Store, place: Place) -> Iterator[tuple[Target, Held | Blocked]]:
-    """The pointers of a place, with their targets. Blocked: this one cannot be read."""
-    return _read(store, place, dict.fromkeys(store.keys("", place.depth)))
+def pointers(store: Store, place: Place, closed: Closed | None = None) -> Iterator[tuple[Target, Held | Blocked]]:
+    """The pointers of a place, with their targets. Blocked: this one cannot be read.
+
+    `closed` gets the directories that cannot be listed; without it, Blocked is raised for them.
+    """
+    return _read(store, place, dict.fromkeys(store.keys("", place.depth, closed)))
 
 
 def pointers_again(
-    store: Store, place: Place, fence: Fence, seen: SeenPlace
+    store: Store, place: Place, fence: Fence, seen: SeenPlace, closed: Closed
 ) -> Iterator[tuple[Target, Held | Blocked]]:
     """Like `pointers`, but those that have not changed since `seen` are not read again. The fence was read before."""
-    found = dict(_read(store, place, dict(seen.pointers(store, place, fence))))
+    found = dict(_read(store, place, dict(seen.pointers(store, place, fence, closed))))
     seen.read({place.key(target): held for target, held in found.items() if isinstance(held, Held)})
     yield from found.items()
 
@@ -72,11 +76,11 @@ class Remembered:
         self._places: dict[Place, tuple[Store, Mapping[str, Held]]] = {}
 
     def listing(self, place: Place) -> Listing:
-        """What a place has now. Unreachable if it cannot be listed."""
+        """What a place has now, but for what is in directories that cannot be listed. Unreachable if nothing can."""
         if place not in self._places:
             self._places[place] = open_place(place), {}
         store, _ = self._places[place]
-        return Listing(store, store.tags(place.depth, (), place.file))
+        return Listing(store, store.tags(place.depth, (), place.file, {}))
 
     def pointers(self, place: Place, listing: Listing, but: Collection[str]) -> Mapping[Target, Held | Blocked]:
         """The pointers of a listing, as they are now, without those under the keys of `but`."""

@@ -22,6 +22,7 @@ from pointsman.state.objects import Oid
 from pointsman.state.place import Place
 from pointsman.state.times import unix
 from pointsman.store.base import Held, Store
+from pointsman.store.closed import Closed
 
 _BESIDE = (SYNCED, notify.KEY)  # what sync itself stores beside the pointers
 _NOTHING_DONE = ("unchanged", "kept")
@@ -100,21 +101,25 @@ class SeenPlace:
     def is_same(self) -> bool:
         """Whether all tags are as they were, by one listing."""
         assert self._store is not None
-        tags = self._store.tags(self._depth, _BESIDE, self._file)
-        return tags == self._tags and None not in tags.values()
+        closed: Closed = {}
+        tags = self._store.tags(self._depth, _BESIDE, self._file, closed)
+        return tags == self._tags and None not in tags.values() and not closed
 
     def is_at(self, main: Oid) -> bool:
         """Whether the fence stood at `main` before, and its tag shows that this was so when the tags were listed."""
         fence = self._fence
         return fence is not None and fence.commit == main and self._tags.get(SYNCED) == fence.tag
 
-    def pointers(self, store: Store, place: Place, fence: Fence) -> Iterator[tuple[str, Held | None]]:
-        """Every key of a pointer, and what is known of it; None: read it. The fence was read before."""
+    def pointers(self, store: Store, place: Place, fence: Fence, closed: Closed) -> Iterator[tuple[str, Held | None]]:
+        """Every key of a pointer, and what is known of it; None: read it. The fence was read before.
+
+        `closed` gets the directories that cannot be listed.
+        """
         if self.is_over:
             self._held = {}
             self._until = self._clock() + self._every
         self._store, self._depth, self._file, self._fence = store, place.depth, place.file, fence
-        self._tags = store.tags(self._depth, _BESIDE, self._file)
+        self._tags = store.tags(self._depth, _BESIDE, self._file, closed)
         for key, tag in self._tags.items():
             if key not in _BESIDE:
                 held = self._held.get(key)

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec import Struct
 
 from pointsman.errors import Unreachable
+from pointsman.store.closed import Closed
 
 MOST_OF_A_POINTER = 16 << 20  # bytes; also of a fence and of the calls that are owed
 MOST_OF_A_BLOB = 1 << 30  # bytes, where nothing says how many it should have
@@ -100,14 +101,19 @@ class Store(Protocol):
     def still(self, tags: Mapping[str, str]) -> bool:
         """Whether each key still has the tag it was read with."""
 
-    def keys(self, prefix: str, depth: int) -> Iterator[str]:
-        """Every key exactly `depth` names below the directory `prefix`. Names that begin with a dot are left out."""
+    def keys(self, prefix: str, depth: int, closed: Closed | None = None) -> Iterator[str]:
+        """Every key exactly `depth` names below the directory `prefix`. Names that begin with a dot are left out.
 
-    def tags(self, depth: int, others: Collection[str], name: str = "") -> Mapping[str, str | None]:
+        `closed` gets the directories that cannot be listed, and what is in them is missing then; without it, Blocked.
+        """
+
+    def tags(
+        self, depth: int, others: Collection[str], name: str = "", closed: Closed | None = None
+    ) -> Mapping[str, str | None]:
         """The tag of every key that `keys("", depth)` gives, and of those of `others` that are there, in one listing.
 
         `name`: only of those that end with this name. None: the listing does not tell, or the object is so new that its
-        tag may stay the same if it is written again.
+        tag may stay the same if it is written again. `closed`: as for `keys`.
         """
 
     def objects(self, prefix: str) -> Iterator[Page]:

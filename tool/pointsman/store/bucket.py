@@ -18,6 +18,7 @@ from pointsman.store.bucket_errors import Trouble
 from pointsman.store.bucket_listing import read_listing
 from pointsman.store.bucket_moves import Moves
 from pointsman.store.bucket_requests import AT_ONCE, Patience, seconds_for
+from pointsman.store.closed import Closed
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode
@@ -63,14 +64,16 @@ class Bucket(Moves):
             return False
         return all((listed[key][self._scheme.tag] or self._current_tag(key)) == tag for key, tag in tags.items())
 
-    def keys(self, prefix: str, depth: int) -> Iterator[str]:
+    def keys(self, prefix: str, depth: int, closed: Closed | None = None) -> Iterator[str]:
         """Every key exactly `depth` names below the directory `prefix`. Names that begin with a dot are left out.
 
         Reads the whole listing below `prefix`, a thousand keys per request.
         """
         yield from (prefix + found for found in sorted(self._list(prefix)) if _is_at(found, depth))
 
-    def tags(self, depth: int, others: Collection[str], name: str = "") -> Mapping[str, str | None]:
+    def tags(
+        self, depth: int, others: Collection[str], name: str = "", closed: Closed | None = None
+    ) -> Mapping[str, str | None]:
         """The tag of every key that `keys("", depth)` gives, and of `others`, by one listing; None: not told.
 
         `name`: only of those that end with this name.

@@ -18,6 +18,7 @@ from pointsman.durable import sync_directory, write_durably
 from pointsman.errors import Blocked, MovedFirst, Unreachable
 from pointsman.files import NO_LINKS, NoPlainFile, open_file, read_upto
 from pointsman.store.base import MOST_OF_A_BLOB, MOST_OF_A_POINTER, Held
+from pointsman.store.closed import Closed, ClosedDirectory, no_permission, pass_by
 from pointsman.store.file_moves import FileMoves
 from pointsman.store.file_tags import Tags, tag_of
 from pointsman.store.own import as_readable_as, lock, make_like_parent, open_begun, open_new, own_directory
@@ -27,8 +28,6 @@ _HINTS = {
     errno.ENOSPC: "the disk is full: make room and run again",
     errno.EFBIG: "a file may not grow that large here: raise the limit (ulimit -f) and run again",
     errno.EDQUOT: "the quota is used up: make room and run again",
-    errno.EACCES: "no permission: check the owner and mode of the directory",
-    errno.EPERM: "no permission: check the owner and mode of the directory",
     errno.EROFS: "the file system is read-only: mount it for writing and run again",
     errno.ENAMETOOLONG: "the name is too long for this file system",
     errno.ENOTDIR: "a file stands where a directory of it should be: take it away",
@@ -57,7 +56,7 @@ class FileStore(FileMoves):
         self.url = url
         self._has_links = True  # until link() says otherwise
         self._locked: int | None = None  # descriptor of the directory `.pointsman` whose lock we hold
-        self._tags = Tags(root)
+        self._tags = Tags(root, url)
 
     def _path(self, key: str) -> Path:
         return self.root / key
@@ -242,7 +241,7 @@ class FileStore(FileMoves):
     def locked(self, directory: str) -> Iterator[None]:
         """Be the only writer of pointers below `directory` (a key prefix). Waits for the lock."""
         with contextlib.ExitStack() as stack:
-            with self._trouble("lock", directory):
+            with self._trouble("lock", f"{directory}.pointsman/lock"):
                 own = stack.enter_context(own_directory(self._path(f"{directory}.pointsman"), self.root))
                 stack.enter_context(lock("lock", own, self.url))
             self._locked = own
@@ -256,34 +255,24 @@ class FileStore(FileMoves):
         found = ((self._status(key), tag) for key, tag in tags.items())
         return all(status is not None and tag_of(status) == tag for status, tag in found)
 
-    def keys(self, prefix: str, depth: int) -> Iterator[str]:
-        """Every key exactly `depth` names below the directory `prefix`. Names that begin with a dot are left out."""
+    def keys(self, prefix: str, depth: int, closed: Closed | None = None) -> Iterator[str]:
+        """Every key exactly `depth` names below the directory `prefix`. Names that begin with a dot are left out.
+
+        `closed` gets the directories that cannot be listed; without it, Blocked.
+        """
         with self._trouble("list", prefix):
-            yield from self._keys(prefix, depth)
+            yield from _keys(self, prefix, depth, closed)
 
-    def _keys(self, prefix: str, depth: int) -> Iterator[str]:
-        try:
-            with os.scandir(self._path(prefix)) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
-        except FileNotFoundError:
-            return
-        for entry in found:
-            if entry.name.startswith("."):
-                continue
-            if depth == 1:
-                if entry.is_file():
-                    yield prefix + entry.name
-            elif entry.is_dir():
-                yield from self._keys(f"{prefix}{entry.name}/", depth - 1)
-
-    def tags(self, depth: int, others: Collection[str], name: str = "") -> Mapping[str, str | None]:
+    def tags(
+        self, depth: int, others: Collection[str], name: str = "", closed: Closed | None = None
+    ) -> Mapping[str, str | None]:
         """The tag of every key that `keys("", depth)` gives, and of those of `others` that are there.
 
         `name`: only of those that end with this name. None: the file is so new that its tag may stay the same if it is
-        written again.
+        written again. `closed` gets the directories that cannot be listed; without it, Blocked.
         """
         with self._trouble("list", ""):
-            return self._tags.of(depth, others, name)
+            return self._tags.of(depth, others, name, closed)
 
     @contextlib.contextmanager
     def _trouble(self, verb: str, key: str) -> Iterator[None]:
@@ -292,7 +281,27 @@ class FileStore(FileMoves):
             yield
         except OSError as error:
             kind = Blocked if error.errno in _OF_ONE_KEY else Unreachable
+            key = error.key if isinstance(error, ClosedDirectory) else key
             raise kind(f"cannot {verb} {self.url}/{key}: {_hint(error, self._path(key))}") from error
+
+
+def _keys(store: FileStore, prefix: str, depth: int, closed: Closed | None) -> Iterator[str]:
+    try:
+        with os.scandir(store.root / prefix) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        pass_by(prefix, store.url, store.root, closed)
+        return
+    for entry in found:
+        if entry.name.startswith("."):
+            continue
+        if depth == 1:
+            if entry.is_file():
+                yield prefix + entry.name
+        elif entry.is_dir():
+            yield from _keys(store, f"{prefix}{entry.name}/", depth - 1, closed)
 
 
 def _sync_file(path: Path) -> None:
@@ -315,6 +324,8 @@ def _hint(error: OSError, path: Path) -> str:
         return str(error.strerror)
     if error.errno in (errno.ENOTDIR, errno.EEXIST) and (file := _file_on_the_way(path)) is not None:
         return f"{file} is a file, and a directory of the store should stand there: take it away"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return no_permission(path)
     return _HINTS.get(error.errno or 0) or error.strerror or str(error)
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 from pointsman.durable import sync_directory
 from pointsman.files import NoPlainFile
 from pointsman.store.base import Page
+from pointsman.store.closed import ClosedDirectory, may_be_ours
 from pointsman.store.own import make_like_parent
 
 _TRIES = 8
@@ -106,7 +107,12 @@ def _files(root: str, directory: str) -> Iterator[tuple[str, list[str]]]:
 
 def _opened(root: str, directory: str) -> Iterator[tuple[str, list[str]]]:
     """What is in a directory, in the order of keys: names of files that follow each other, and directories without."""
-    names = _names(f"{root}/{directory}")
+    try:
+        names = _names(f"{root}/{directory}")
+    except PermissionError:
+        if may_be_ours(directory):
+            raise ClosedDirectory(directory) from None
+        return
     start = len(names) if "/" not in "".join(names) else 0
     if start:
         yield directory, names
@@ -153,12 +159,16 @@ def _look(root: str, directory: str, names: list[str], page: Page) -> None:
         fd = os.open(f"{root}/{directory}", os.O_RDONLY | os.O_DIRECTORY)  # a short way to each of very many
     except _GONE:
         return
+    except PermissionError:
+        raise ClosedDirectory(directory) from None
     try:
         try:
             found = [os.stat(name, dir_fd=fd, follow_symlinks=False) for name in names]
         except _GONE:
             there = {name: status for name in names if (status := _status(name, fd)) is not None}
             names, found = list(there), list(there.values())
+    except PermissionError:
+        raise ClosedDirectory(directory) from None
     finally:
         os.close(fd)
     page.keys.extend([directory + name for name in names])

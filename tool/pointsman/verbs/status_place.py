@@ -80,9 +80,9 @@ class PlaceLook:
         self.instances: list[Instance] = []
 
     def listed(self) -> set[Target]:
-        """Every target of which this place has something, without reading it."""
+        """Every target of which this place has something, as far as it can be listed, without reading it."""
         try:
-            keys = list(open_place(self.place).keys("", self.place.depth))
+            keys = list(open_place(self.place).keys("", self.place.depth, {}))
         except Unreachable as problem:
             self._unread = str(problem)
             return set()

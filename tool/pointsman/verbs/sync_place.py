@@ -32,6 +32,7 @@ from pointsman.state.names import Target
 from pointsman.state.objects import Entry, Oid
 from pointsman.state.place import Place
 from pointsman.store.base import Held
+from pointsman.store.closed import Closed, behind
 from pointsman.store.vacant import is_bare
 from pointsman.verbs.sync_claim import ClaimedTargets
 from pointsman.verbs.sync_target import Did, Orders, Targets
@@ -60,6 +61,7 @@ class PlaceSync:
         self._others = others
         self._fence = Fence(SYNCED, None, None)
         self._listed: Mapping[Target, Held | Blocked] = {}
+        self._closed: Closed = {}  # what of the place cannot be listed
 
     def look_at_mounts(self, head: Snapshot) -> tuple[str, ...]:
         """What looks as if it were not mounted. Unreachable if sync would begin anew in its place."""
@@ -78,8 +80,11 @@ class PlaceSync:
         store, seen = self._store, self._seen
         self._fence = read_fence(store, SYNCED)
         self.before = self.before or self._fence.commit
-        found = pointers(store, self.place) if seen is None else pointers_again(store, self.place, self._fence, seen)
-        self._listed = dict(found)
+        place, self._closed = self.place, {}
+        if seen is None:
+            self._listed = dict(pointers(store, place, self._closed))
+        else:
+            self._listed = dict(pointers_again(store, place, self._fence, seen, self._closed))
 
     def settle(self, main: Oid, standing: Mapping[Target, Entry]) -> None:
         """Make what `read` found what main is, which was looked at after it. MovedFirst if somebody wrote meanwhile.
@@ -93,6 +98,15 @@ class PlaceSync:
                 self._others.forget(self.place.name)
         self.main = main
 
+    def not_looked_into(self, standing: Iterable[Target]) -> tuple[str, ...]:
+        """What may have pointers that nobody sees, and has none of main."""
+        keys = [self.place.key(target) for target in standing] if self._closed else []
+        return tuple(
+            f"{why}; what serving has there is not known"
+            for directory, why in self._closed.items()
+            if not any(key.startswith(directory) for key in keys)
+        )
+
     def deliver(self) -> list[CallResult]:
         """Call whom the settings name for what was written."""
         if self.main is None or self._orders.dry_run:
@@ -105,7 +119,7 @@ class PlaceSync:
         repo, gate, store, orders = self._repo, self._gate, self._store, self._orders
         for target in [target for target, each in self.done.items() if each.outcome not in DID]:
             del self.done[target]
-        fence, listed = self._fence, self._listed
+        fence, listed = self._fence, {**self._listed, **dict(self._behind_closed(standing))}
         gate.remember(fence.approved)
         serving = {target: held for target, held in listed.items() if isinstance(held, Held)}
         head = Snapshot(repo, main)
@@ -152,6 +166,12 @@ class PlaceSync:
                 made = targets.told(target, held, did)
                 self.done[target] = replace(made, visible_after_seconds=None) if orders.dry_run else made
         targets.all_settled()
+
+    def _behind_closed(self, standing: Iterable[Target]) -> Iterator[tuple[Target, Blocked]]:
+        """The targets of main whose pointers are in directories that cannot be listed: nobody knows what they have."""
+        for target in standing if self._closed else ():
+            if target not in self._listed and (why := behind(self.place.key(target), self._closed)) is not None:
+                yield target, why
 
     def _turns(
         self,

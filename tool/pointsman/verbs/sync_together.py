@@ -36,6 +36,7 @@ class Try:
         self.calls: list[CallResult] = []
         self._unread: Exception | None = None
         self._is_mounted = False
+        self._mounts: tuple[str, ...] = ()
 
     def move(self, place: Place) -> None:
         """Begin anew where the settings have this place now."""
@@ -55,10 +56,11 @@ class Try:
         self.sync.main = None
         try:
             if not self._is_mounted:
-                self.notes = self.sync.look_at_mounts(head)
+                self._mounts = self.sync.look_at_mounts(head)
                 self._is_mounted = True
             if self._unread is not None:
                 raise self._unread
+            self.notes = (*self._mounts, *self.sync.not_looked_into(standing))
             self.sync.settle(main, standing)
         except MovedFirst:
             return
