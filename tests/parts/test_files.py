@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 from planted import NO_FILES, PLANTS, plant
 
-from pointsman.files import NoPlainFile, TooLong, read_file, write_new
+from pointsman.errors import Problem
+from pointsman.files import NoPlainFile, TooLong, read_file, unwritten, write_new
 
 SAYS = {"directory": "a directory", "pipe": "a named pipe", "socket": "a socket", "link to a device": "a device"}
 
@@ -44,3 +47,12 @@ def test_a_new_file_is_made_under_no_name_that_is_taken(kind: str, tmp_path: Pat
         write_new(tmp_path / "it", b"ours")
     assert victim.read_bytes() == b"somebody's"
     assert [path.name for path in victim.parent.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "number, code", [(errno.ENOSPC, 3), (errno.EDQUOT, 3), (errno.EFBIG, 3), (errno.EIO, 3), (errno.EACCES, 2)]
+)
+def test_a_disk_that_took_no_write_is_no_mistake_of_whoever_typed(number: int, code: int) -> None:
+    problem = unwritten(OSError(number, os.strerror(number)), "page.html")
+    assert isinstance(problem, Problem)
+    assert (problem.exit_code, str(problem).startswith("cannot write page.html: ")) == (code, True)

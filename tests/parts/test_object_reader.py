@@ -14,7 +14,7 @@ from shop import Shop, git
 from pointsman.errors import Problem, Unreachable
 from pointsman.repo import git as git_module
 from pointsman.repo.moves import Move
-from pointsman.repo.object_reader import AT_ONCE
+from pointsman.repo.object_reader import AT_ONCE, Ran
 from pointsman.repo.repository import Repository
 from pointsman.state.objects import Commit, Oid
 
@@ -192,3 +192,17 @@ def test_a_push_that_landed_although_its_git_was_killed_has_landed(
         dying.after.write_text("10000")
         repo.move([Move("refs/heads/ship/x", new, None)])
     assert git(shop.origin, "rev-parse", "ship/x") == new
+
+
+@pytest.mark.parametrize(
+    "ran, nothing",
+    [
+        (Ran(128, b"", "fatal: write error: No space left on device\n"), True),
+        (Ran(128, b"", "error: unable to write file x: Disk quota exceeded\n"), True),
+        (Ran(-signal.SIGXFSZ, b"", ""), True),
+        (Ran(128, b"", "fatal: not a valid object name x\n"), False),
+    ],
+)
+def test_a_disk_that_took_no_write_is_no_answer_of_git(ran: Ran, nothing: bool) -> None:
+    assert ran.says_nothing == nothing
+    assert ("ulimit -f" in ran.reason) == (ran.code == -signal.SIGXFSZ)

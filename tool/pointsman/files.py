@@ -11,6 +11,8 @@ import os
 import stat
 from pathlib import Path
 
+from pointsman.errors import Problem, Unreachable
+
 _KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a named pipe",
@@ -34,6 +36,20 @@ class NoPlainFile(OSError):
     def of(cls, path: str | Path, status: os.stat_result) -> NoPlainFile:
         """The error for what has this status."""
         return cls(path, _KINDS.get(stat.S_IFMT(status.st_mode), "something else"))
+
+
+# What a disk says that did not take a write, and what to do then.
+NO_ROOM = {
+    errno.ENOSPC: "the disk is full: make room and run again",
+    errno.EFBIG: "a file may not grow that large here: raise the limit (ulimit -f) and run again",
+    errno.EDQUOT: "the quota is used up: make room and run again",
+}
+
+
+def unwritten(error: OSError, path: str | Path, verb: str = "write") -> Problem:
+    """What stops a command that could not write a file: Unreachable if the disk is to blame, not its name."""
+    says = f"cannot {verb} {error.filename or path}: {NO_ROOM.get(error.errno or 0) or error.strerror}"
+    return (Unreachable if error.errno in (*NO_ROOM, errno.EIO) else Problem)(says)
 
 
 def why(error: OSError) -> str:

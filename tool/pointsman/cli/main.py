@@ -207,9 +207,19 @@ def _trouble(call: Call, error: Exception) -> int:
         return _refused(call, error)
     if isinstance(error, Problem):
         return _problem(call.json, str(error), error.exit_code)
+    if isinstance(error, FileNotFoundError) and error.filename is None and _is_nowhere():
+        return _problem(call.json, "the current directory was deleted: change to another one", Problem.exit_code)
     if isinstance(error, OSError):
         return _problem(call.json, str(trouble_of(error)), Unreachable.exit_code)
     return _bug(call, error)  # the last net: a bug ends in a sentence, too
+
+
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 @contextlib.contextmanager

@@ -279,7 +279,7 @@ class Git(Runner):
         words = ["index-pack", "--stdin"] if packed or len(ids) >= _MANY else ["unpack-objects", "-q"]
         ran = self.run(*words, given=whole + hasher(length)(whole).digest())
         if ran.code != 0:
-            raise Problem(f"git could not write objects: {ran.reason}")
+            raise Unreachable(f"git could not write objects: {ran.reason}")
         return ids
 
 
@@ -300,4 +300,4 @@ def _to_its_end(process: subprocess.Popen[bytes], verb: str = "log") -> Generato
     ran = Ran(process.returncode, b"", err.decode(errors="replace"))
     if ran.code != 0:
         pause_for_interrupt(ran)
-        raise (Unreachable if ran.killed else Problem)(f"git {verb} failed: {ran.reason}")
+        raise (Unreachable if ran.says_nothing else Problem)(f"git {verb} failed: {ran.reason}")

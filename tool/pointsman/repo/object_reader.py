@@ -24,6 +24,7 @@ _MOST_SAID = 1000  # characters
 _CUT_OFF = "fatal: Could not read from remote repository."  # what git says of any trouble of ssh
 _CARRIER = 3  # lines of ssh
 _LACKING = pattern(r"^error: Could not read [0-9a-f]{40,64}$", re.MULTILINE)  # not what the other side says of itself
+_NO_ROOM = pattern("No space left on device|Disk quota exceeded|File too large|Input/output error")
 _REFETCH = "this clone lacks commits of its own history; to get all of them again, run git fetch --refetch origin"
 _INTERRUPT = 0.2  # seconds: a Ctrl-C ends git, and may reach this process a moment later
 
@@ -41,15 +42,27 @@ class Ran(Struct, frozen=True):
         return self.code < 0
 
     @property
+    def says_nothing(self) -> bool:
+        """Whether it is no answer to what was asked: a signal ended it, or the disk did not take what it wrote."""
+        return self.killed or _NO_ROOM.search(self.err) is not None
+
+    @property
     def reason(self) -> str:
         """Git's error lines, joined to one line, and no more of it than a reader has use for."""
         lines = [line.strip() for line in self.err.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "!", "ERROR"))] or lines
         if _CUT_OFF in lines:  # whoever was to carry the call has said why, in words of its own
             errors = [*lines[: lines.index(_CUT_OFF)][-_CARRIER:], *errors]
-        ended = f"it was ended by signal {-self.code}" if self.killed else f"git ended with exit code {self.code}"
+        ended = f"it was ended by {_signal(-self.code)}" if self.killed else f"git ended with exit code {self.code}"
         says = said("; ".join(dict.fromkeys(errors))) or ended
         return f"{says}; {_REFETCH}" if _LACKING.search(self.err) else says
+
+
+def _signal(number: int) -> str:
+    """Which signal it was, and what to do where that is known."""
+    if number == signal.SIGXFSZ:
+        return "SIGXFSZ: a file may not grow that large here: raise the limit (ulimit -f) and run again"
+    return f"signal {number}"
 
 
 def said(text: str) -> str:

@@ -98,6 +98,8 @@ def _no_repository(spec: str, ran: Ran) -> str:
         return f"git does not work in {spec} {says}: {remedy}"
     if _BARE in ran.err or _NONE not in ran.err:  # such as a configuration that git cannot read
         return f"git does not work in {spec}: {ran.reason}"
+    if os.path.lexists(os.path.join(spec, ".git")):
+        return f"git does not take {spec} for a repository, although it has a .git: look whether you may read all of it"
     return f"{spec} is not a git repository (pointsman init DIR makes one)"
 
 

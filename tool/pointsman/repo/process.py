@@ -187,7 +187,7 @@ class Runner:
         """The output of a git command that must succeed; Problem with git's error if it does not."""
         ran = self.run(*words, given=given, env=env)
         if ran.code != 0:
-            raise Problem(f"git {words[0]} failed: {ran.reason}")
+            raise (Unreachable if ran.says_nothing else Problem)(f"git {words[0]} failed: {ran.reason}")
         return ran.out.decode(errors="surrogateescape").removesuffix("\n")
 
 

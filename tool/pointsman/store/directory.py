@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pointsman.durable import sync_directory, write_durably
 from pointsman.errors import Blocked, MovedFirst, Unreachable
-from pointsman.files import NO_LINKS, NoPlainFile, open_file, read_upto
+from pointsman.files import NO_LINKS, NO_ROOM, NoPlainFile, open_file, read_upto
 from pointsman.store.base import MOST_OF_A_BLOB, MOST_OF_A_POINTER, Held
 from pointsman.store.closed import Closed, ClosedDirectory, no_permission, pass_by
 from pointsman.store.file_moves import FileMoves
@@ -25,9 +25,7 @@ from pointsman.store.own import as_readable_as, lock, make_like_parent, open_beg
 
 _ABSENT = (FileNotFoundError, NoPlainFile)
 _HINTS = {
-    errno.ENOSPC: "the disk is full: make room and run again",
-    errno.EFBIG: "a file may not grow that large here: raise the limit (ulimit -f) and run again",
-    errno.EDQUOT: "the quota is used up: make room and run again",
+    **NO_ROOM,
     errno.EROFS: "the file system is read-only: mount it for writing and run again",
     errno.ENAMETOOLONG: "the name is too long for this file system",
     errno.ENOTDIR: "a file stands where a directory of it should be: take it away",

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 import pointsman
 from pointsman.errors import Problem
+from pointsman.files import unwritten
 from pointsman.outcome import Outcome
 from pointsman.patterns import pattern
 from pointsman.repo.process import require_git
@@ -275,7 +276,7 @@ def root_for(directory: str | None) -> Path:
         if any(root.iterdir()):
             raise Problem(f"{directory} is not empty: name a new directory, or none")
     except OSError as error:
-        raise Problem(f"cannot make {directory}: {error.strerror}") from error
+        raise unwritten(error, directory, "make") from error
     return root
 
 

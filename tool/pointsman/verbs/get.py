@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from pointsman.errors import Problem, Unreachable
-from pointsman.files import write_new
+from pointsman.files import unwritten, write_new
 from pointsman.gate.payloads import Missing
 from pointsman.history.versions import find_version
 from pointsman.outcome import Outcome
@@ -75,7 +75,7 @@ def _write(path: Path, data: bytes) -> None:
             temporary.chmod(path.stat().st_mode & 0o777)
         os.replace(temporary, path)
     except OSError as error:
-        raise Problem(f"cannot write {path}: {error.strerror}") from error
+        raise unwritten(OSError(error.errno, error.strerror), path) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypedDict, cast
 from msgspec import Struct
 
 from pointsman.errors import Problem
+from pointsman.files import unwritten
 from pointsman.forge.cloud import check_cloud
 from pointsman.forge.generated import EXTRAS, FIRST_MESSAGE, LOCK_PATH, Lock, generated
 from pointsman.forge.open import KINDS
@@ -152,7 +153,7 @@ def _claim(root: Path, directory: str) -> Path | None:
                 each.rmdir()
                 if each == made:
                     break
-        raise Problem(f"cannot make {error.filename or directory}: {error.strerror}") from error
+        raise unwritten(error, directory, "make") from error
     return made
 
 

@@ -19,7 +19,7 @@ from msgspec import Raw, Struct
 
 from pointsman.durable import sync_directories
 from pointsman.errors import Problem
-from pointsman.files import TooLong, open_file, read_file, write_new
+from pointsman.files import TooLong, open_file, read_file, unwritten, write_new
 from pointsman.patterns import pattern
 from pointsman.state.names import NAME
 
@@ -145,7 +145,7 @@ class SiteFiles:
                     os.fsync(file.fileno())
             sync_directories(page.parent for page in pages)
         except OSError as error:
-            raise Problem(f"cannot write {error.filename or self._root}: {error.strerror}") from error
+            raise unwritten(error, self._root) from error
 
     def begin(self, names: Iterable[str]) -> None:
         """Make the directory one of ours, before the first page: a run that dies leaves one that can go on.
@@ -174,7 +174,8 @@ class SiteFiles:
                 new.unlink()
             if not isinstance(error, OSError):
                 raise
-            raise Problem(f"cannot write {whole}: {error.strerror}") from error
+            error.filename = None  # it is the new file's, which is gone
+            raise unwritten(error, whole) from error
 
     def _make_ready(self, whole: Path, path: str) -> None:
         """Make the directory of a page."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pointsman.errors import Problem, Unreachable
+from pointsman.files import unwritten
 from pointsman.progress import LONG, Progress, waits
 from pointsman.timeouts import lock_timeout
 
@@ -44,7 +45,7 @@ def turn(directory: str, progress: Progress) -> Iterator[None]:
     except FileExistsError:
         raise Problem(f"{directory} is a file: name a directory") from None
     except OSError as error:
-        raise Problem(f"cannot write {error.filename or directory}: {error.strerror}") from error
+        raise unwritten(error, directory) from error
     try:
         yield
     finally:
