@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 
 from pointsman.repo.git import OddTree
 from pointsman.repo.repository import Repository
-from pointsman.repo.snapshot import Snapshot
 from pointsman.state.names import Target
 from pointsman.state.objects import TREE, Entry, Oid
 from pointsman.state.paths import path_kind, target_of
@@ -39,7 +38,8 @@ def _between(repo: Repository, fork: Oid | None, head: Oid) -> tuple[Target, ...
     if fork is None:
         return ()
     try:
-        before, after = (Snapshot(repo, commit).entry("manifests") for commit in (fork, head))
+        # Not `Snapshot.entry`, which finds no directory of a commit that the history index has.
+        before, after = (repo.git.tree(repo.tree_of(commit)).get("manifests") for commit in (fork, head))
         paths = [f"manifests/{path}" for path in _differing(repo, before, after)]
     except OddTree:
         paths = [change.path for change in repo.differences(fork, head)]

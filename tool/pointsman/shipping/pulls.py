@@ -144,25 +144,55 @@ class NoneOpen(Problem):
     """No open pull request is the one that was named."""
 
 
-def find(workspace: Workspace, text: str) -> Pull:
-    """The one open pull request with this id, branch or target. NoneOpen if there is none, Problem if there are more.
+class OpenPulls:
+    """The open pull requests of one look, found by each name that means one."""
 
-    If a target has none, it is the pull request of its hold.
-    """
-    pulls = open_pulls(workspace)
-    named = [pull for pull in pulls if text in (pull.id, pull.branch)]
-    named = named or [pull for pull in pulls if text in map(str, pull.targets)]
-    named = named or [pull for pull in pulls if pull.branch.rpartition("/")[0] == f"hold/{branch_place(text)}"]
-    if len(named) == 1:
-        return named[0]
-    known = ", ".join(pull.branch for pull in (named or pulls)[:_PULLS_SHOWN])
-    more = f" and {len(named or pulls) - _PULLS_SHOWN} more" if len(named or pulls) > _PULLS_SHOWN else ""
-    if named:
-        raise Problem(f"{len(named)} open pull requests are for {text}, name one of them: {known}{more}")
-    says = f"no open pull request {text}: {f'open are {known}{more}' if pulls else 'none is open'}"
-    if is_target(text) and text not in (ever := shipped_ever(workspace.repo, workspace.repo.main)):
-        says += f"; {unknown(text, ever)}"
-    raise NoneOpen(says)
+    def __init__(self, workspace: Workspace) -> None:
+        self.every = open_pulls(workspace)
+        self._workspace = workspace
+        self._named: dict[str, list[Pull]] = {}
+        self._of_target: dict[str, list[Pull]] = {}
+        self._below: dict[str, list[Pull]] = {}  # by the branch without its last part
+        for pull in self.every:
+            for name in {pull.id, pull.branch}:
+                self._named.setdefault(name, []).append(pull)
+            for target in pull.targets:
+                self._of_target.setdefault(str(target), []).append(pull)
+            self._below.setdefault(pull.branch.rpartition("/")[0], []).append(pull)
+
+    def find(self, text: str) -> Pull:
+        """The one with this id, branch or target. NoneOpen if there is none, Problem if there are more.
+
+        If a target has none, it is the pull request of its hold.
+        """
+        named = self._named.get(text) or self._of_target.get(text)
+        named = named or self._below.get(f"hold/{branch_place(text)}", [])
+        if len(named) == 1:
+            return named[0]
+        pulls = self.every
+        known = ", ".join(pull.branch for pull in (named or pulls)[:_PULLS_SHOWN])
+        more = f" and {len(named or pulls) - _PULLS_SHOWN} more" if len(named or pulls) > _PULLS_SHOWN else ""
+        if named:
+            raise Problem(f"{len(named)} open pull requests are for {text}, name one of them: {known}{more}")
+        says = f"no open pull request {text}: {f'open are {known}{more}' if pulls else 'none is open'}"
+        repo = self._workspace.repo
+        if is_target(text) and text not in (ever := shipped_ever(repo, repo.main)):
+            says += f"; {unknown(text, ever)}"
+        raise NoneOpen(says)
+
+    def find_now(self, text: str) -> Pull:
+        """The same one as it is since the last `refresh`. Reads no other unless it was merged or closed meanwhile."""
+        found = open_pulls(self._workspace, [self.find(text).branch])
+        return found[0] if found else OpenPulls(self._workspace).find(text)
+
+    def of(self, target: Target) -> Sequence[Pull]:
+        """Those that change a target."""
+        return self._of_target.get(str(target), ())
+
+
+def find(workspace: Workspace, text: str) -> Pull:
+    """The one open pull request with this id, branch or target, as `OpenPulls` finds it."""
+    return OpenPulls(workspace).find(text)
 
 
 def is_target(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -19,7 +19,7 @@ from pointsman.report.approvals import approvals_of
 from pointsman.report.markdown import plain
 from pointsman.shipping.merge import merge_pull
 from pointsman.shipping.merged import merged_before
-from pointsman.shipping.pulls import NoneOpen, Pull, close_pull, find, is_stale, open_pulls, reference
+from pointsman.shipping.pulls import NoneOpen, OpenPulls, Pull, close_pull, find, is_stale, open_pulls, reference
 from pointsman.state.names import Pattern, branch_place
 from pointsman.state.objects import Oid
 from pointsman.state.paths import path_kind
@@ -188,7 +188,7 @@ def merge(workspace: Workspace, text: str, *, dry_run: bool = False) -> Outcome[
     With `dry_run` it is judged alone.
     """
     workspace.repo.refresh()
-    return Outcome(_merge(workspace, text, dry_run=dry_run))
+    return Outcome(_merge(workspace, text, OpenPulls(workspace).find, dry_run=dry_run))
 
 
 def merge_many(workspace: Workspace, named: Sequence[str | Pattern], *, dry_run: bool = False) -> Outcome[MergedMany]:
@@ -201,13 +201,15 @@ def merge_many(workspace: Workspace, named: Sequence[str | Pattern], *, dry_run:
     done: list[MergedOne] = []
     codes: list[int] = []
     away: OriginAway | Silent | None = None
-    for text, pattern in _meant(workspace, named):
+    pulls = OpenPulls(workspace)
+    for text, pattern in _meant(workspace, pulls, named):
         try:
             if away is not None:
                 raise type(away)(f"not tried: {away}")
             if codes:
                 workspace.repo.refresh()
-            merged = _merge(workspace, text, within=pattern, dry_run=dry_run)
+            find_it = pulls.find_now if codes else pulls.find
+            merged = _merge(workspace, text, find_it, within=pattern, dry_run=dry_run)
             told_of = MergedOne(text, merged.commit, merged.targets, merged.outcome, "", ())
             codes.append(0)
         except Exception as error:  # noqa: BLE001 - whoever may push a branch can show us a bug, and the others wait
@@ -222,9 +224,9 @@ def merge_many(workspace: Workspace, named: Sequence[str | Pattern], *, dry_run:
     return Outcome(MergedMany(done), exit_of_many(codes))
 
 
-def _meant(workspace: Workspace, named: Sequence[str | Pattern]) -> list[tuple[str, Pattern | None]]:
+def _meant(workspace: Workspace, pulls: OpenPulls, named: Sequence[str | Pattern]) -> list[tuple[str, Pattern | None]]:
     """What is to be merged, each once, with the pattern that means it."""
-    every = open_pulls(workspace)
+    every = pulls.every
     branches = {pull.branch.rpartition("/")[0] for pull in every}
     base = Snapshot(workspace.repo, workspace.repo.main)
     held = [each for each in current_targets(base) if f"hold/{branch_place(str(each))}" in branches]
@@ -236,7 +238,7 @@ def _meant(workspace: Workspace, named: Sequence[str | Pattern]) -> list[tuple[s
             continue
         matching: dict[str, str] = {}  # one target of each joint pull request is enough
         for target in filter(each.matches, known):
-            theirs = [pull.branch for pull in every if target in pull.targets]
+            theirs = [pull.branch for pull in pulls.of(target)]
             matching.setdefault(theirs[0] if len(theirs) == 1 else str(target), str(target))
         if not matching:
             raise Problem(f"no target that {each} matches has an open pull request{did_you_mean(str(each), known)}")
@@ -245,9 +247,16 @@ def _meant(workspace: Workspace, named: Sequence[str | Pattern]) -> list[tuple[s
     return list(found.items())
 
 
-def _merge(workspace: Workspace, text: str, *, within: Pattern | None = None, dry_run: bool) -> Merged:
+def _merge(
+    workspace: Workspace,
+    text: str,
+    find_it: Callable[[str], Pull],
+    *,
+    within: Pattern | None = None,
+    dry_run: bool,
+) -> Merged:
     try:
-        pull = find(workspace, text)
+        pull = find_it(text)
     except NoneOpen:
         if (before := merged_before(workspace, text)) is None:
             raise
