@@ -113,7 +113,7 @@ def test_a_hold_that_stops_a_rollout_and_its_release_are_counted(shop: RingShop,
     shop.push("stop")
     shop.pass_over(later=9 * HOUR)
     assert times(shop)[0] == ("ship", None, None, "a hold stops it")
-    assert "prod: never due (a hold stops it)" in log_words.render(asked(shop).value)
+    assert "prod: not due so far (a hold stops it)" in log_words.render(asked(shop).value)
     hold.unlink()
     released = shop.push("release")
     at = git(shop.origin, "show", "-s", "--format=%ct", released)

@@ -98,7 +98,7 @@ class RingTimes(Struct, frozen=True):
     def __str__(self) -> str:
         says = f" ({self.says})" if self.says else ""
         if self.due_at is None and self.given_at is None:
-            return f"{self.ring}: never due{says}"
+            return f"{self.ring}: not due so far{says}"
         due = f"due {self.due_at}, " if self.due_at else ""
         given = f"given {self.given_at}" if self.given_at else "not given as far as is known"
         return f"{self.ring}: {due}{given}{says}"

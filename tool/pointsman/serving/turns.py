@@ -65,6 +65,8 @@ class Turns:
         self._now = now
         self._notes = notes
         self._given: dict[tuple[str, Target], dict[Oid, int]] = {}
+        self._unread: dict[tuple[str, Target], Blocked] = {}  # what was given stands there, and cannot be read
+        self._unknown: dict[Target, Blocked] = {}  # so when what the ring before has was given is not known
         self._verdicts: dict[tuple[str, Target], Verdicts] = {}
         self._others = others
 
@@ -110,6 +112,13 @@ class Turns:
         if newest is None or newest == owed.state or owed.coming is None:
             return owed
         return due.due(lineage, replace(asked, has=newest), self._now)  # as the next look finds it
+
+    def unread(self, target: Target) -> Blocked | None:
+        """Why nobody knows since when the ring before has what it has of a target, after `of`; None if it is known.
+
+        What nobody wrote down begins with the next pass. This would begin with each, and never be long enough ago.
+        """
+        return self._unknown.get(target)
 
     def given(self, ring: Ring, target: Target) -> Mapping[Oid, int]:
         """When a ring was given which states of a target; nothing if it cannot be reached.
@@ -169,7 +178,8 @@ class Turns:
     def _read(self, ring: Ring, target: Target) -> dict[Oid, int]:
         try:
             return given_states(self._store(ring), ring.name, target)
-        except Blocked:
+        except Blocked as blocked:
+            self._unread[ring.name, target] = Blocked(f"what {ring.name} was given is not known: {blocked}")
             return {}
 
     def _has(self, ring: Ring, lineage: Lineage, held: Held | None) -> Step | None:
@@ -187,6 +197,9 @@ class Turns:
         """What the ring before was given, and what it has: a sync that was killed may not have written that down."""
         step = self._served(before, lineage)
         if step is None or step.oid in given or (has is not None and step.place >= has.place):
+            return given
+        if (why := self._unread.get((before.name, lineage.target))) is not None:
+            self._unknown[lineage.target] = why
             return given
         if self._notes:
             store = self._store(before)

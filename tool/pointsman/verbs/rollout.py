@@ -210,6 +210,8 @@ class _Run:
         found, due = ring_before(self._settings.rings, ring.name, target), turns.of(target, held)
         if found is None or due is None or due.coming is None:
             return turns.state(target, held, due, look=True, kept=kept)
+        if (unread := turns.unread(target)) is not None:
+            looked.problems.append(unread)
         looked.waits = looked.waits or due.waits_for != "stop"
         checks = [self._settings.checks[name] for name in ring.checks]
         known = turns.verdicts(ring, target)

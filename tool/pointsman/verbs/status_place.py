@@ -200,7 +200,7 @@ class PlaceLook:
         ring = self._ring(lineage, held, due, kept=kept)
         state = due.state if due is not None else lineage.last
         if is_main or (due is not None and held is not None and state is not None and is_manifest(state.after, held)):
-            return Served("in-sync", ring=ring)
+            return Served("in-sync", tuple(self._unknown(target, due)), ring=ring)
         refused = (*self._rewritten, *look.gate.faults_of_current(look.main, target))
         lacks = self._lacks(target)
         if held is None:
@@ -229,6 +229,12 @@ class PlaceLook:
     def _due(self, lineage: Lineage, held: Held | None) -> Due[Step] | None:
         """What a ring is due; None for a place that follows main."""
         return self._turns.of(lineage.target, held) if self._turns is not None and lineage.last is not None else None
+
+    def _unknown(self, target: Target, due: Due[Step] | None) -> Iterator[Fault]:
+        """Why sync cannot tell what a ring is due, as it says so itself."""
+        unread = self._turns.unread(target) if self._turns is not None and due is not None and due.coming else None
+        if unread is not None:
+            yield Fault(target.manifest_path, "blocked", str(unread))
 
     def _ring(self, lineage: Lineage, held: Held | None, due: Due[Step] | None, *, kept: bool) -> RingState | None:
         """What a ring has and waits for; None for a place that is none."""

@@ -19,7 +19,7 @@ from pointsman.serving.seen import Seen
 from pointsman.state.names import Target
 from pointsman.state.place import Place
 from pointsman.verbs.sync_place import DID
-from pointsman.verbs.sync_target import Orders
+from pointsman.verbs.sync_target import BLOCKED, Orders
 from pointsman.verbs.sync_together import Together, Try
 from pointsman.workspace import Workspace
 
@@ -63,7 +63,10 @@ def _outcome(tries: Sequence[Try], orders: Orders) -> Outcome[Synced]:
     calls = [call for each in tries for call in each.calls]
     notes = [f"{_of(each)}{note}" for each in tries for note in each.notes]
     notes += [_said(call) for call in calls if not call.ok]
-    refused = any(each.outcome in ("refused", "claimed") for each in found.values())
+    refused = any(
+        each.outcome in ("refused", "claimed") or any(fault.rule == BLOCKED for fault in each.faults)
+        for each in found.values()
+    )
     value = Synced(main, orders.dry_run, list(found.values()), calls, _places(tries))
     return Outcome(value, _exit_code(problems, refused=refused), tuple(notes))
 

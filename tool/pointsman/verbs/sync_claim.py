@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from pointsman.errors import Fault
+from pointsman.errors import Blocked, Fault
 from pointsman.serving.claims import Standing, claim_key
 from pointsman.state.names import Target
 from pointsman.store.base import Held
@@ -40,13 +41,14 @@ class ClaimedTargets:
             says = "a claim stands there, and nobody can tell whether it holds: install OpenSSH 8.9 or newer"
             return Did("refused", (Fault(claim_key(target), "claim", says),))
         if standing.claim is not None and (standing.holds or standing.is_over):
-            self._targets.took_out(target, standing.claim)
+            with contextlib.suppress(Blocked):  # nobody can read there what it takes out, so nothing of that counts
+                self._targets.took_out(target, standing.claim)
         if standing.holds:
             return self._keep(target, held, standing, same=same)
         did = Did("unchanged") if same else self._targets.settle(target, held)
         if did.outcome in ("refused", "kept"):
             return replace(did, standing=standing)
-        self._targets.end(target, self._claims[target], standing.says)
+        did = did.then(target, lambda: self._targets.end(target, self._claims[target], standing.says))
         if did.outcome == "written" and not standing.is_over and _has(held, standing):
             return replace(did, outcome="healed", standing=replace(standing, was_served=True))
         return replace(did, standing=standing)

@@ -35,7 +35,7 @@ from pointsman.store.base import Held
 from pointsman.store.closed import Closed, behind
 from pointsman.store.vacant import is_bare
 from pointsman.verbs.sync_claim import ClaimedTargets
-from pointsman.verbs.sync_target import Did, Orders, Targets
+from pointsman.verbs.sync_target import BLOCKED, Did, Orders, Targets
 from pointsman.workspace import Workspace
 
 DID = ("written", "healed", "pruned")
@@ -155,7 +155,7 @@ class PlaceSync:
                     raise trouble
                 did = claims.settle(target, held, same=target in same)
             except Blocked as blocked:
-                did = Did("refused", (Fault(target.manifest_path, "blocked", str(blocked)),))
+                did = Did("refused", (Fault(target.manifest_path, BLOCKED, str(blocked)),))
             except (Problem, OSError):
                 raise
             except Exception as error:  # noqa: BLE001 - it keeps its pointer, and the others get theirs
@@ -190,7 +190,11 @@ class PlaceSync:
         for target in mine:
             held = listed.get(target)
             try:
-                found[target] = turns.of(target, held if isinstance(held, Held) else None) or Due(None)
+                pointer = held if isinstance(held, Held) else None
+                found[target] = turns.of(target, pointer) or Due(None)
+                unread = turns.unread(target) if found[target].coming is not None else None
+                if unread is not None and _has(pointer, found[target]):  # a restore is due whatever was given
+                    bugs[target] = unread
             except (Problem, OSError):
                 raise
             except Exception as error:  # noqa: BLE001 - it keeps its pointer, and the others get theirs

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from pointsman.errors import Fault, Problem
+from pointsman.errors import Blocked, Fault, Problem
 from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Step
 from pointsman.repo.snapshot import Snapshot
@@ -32,6 +33,8 @@ from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
 from pointsman.values import told
 
+BLOCKED = "blocked"  # no rule: something is in the way of a target's objects
+
 
 class Orders(Struct, frozen=True):
     """What sync may do."""
@@ -50,6 +53,15 @@ class Did(Struct, frozen=True):
     faults: Sequence[Fault] = ()
     lags: bool = False  # blobs have not arrived in the place's own store
     standing: Standing | None = None  # of a claim
+
+    def then(self, target: Target, also: Callable[[], None]) -> Did:
+        """The same, after what comes behind the pointer. If something is in its way, the pointer is as it is told."""
+        try:
+            also()
+        except Blocked as blocked:
+            says = f"the pointer is as it should be, but {blocked}"
+            return replace(self, faults=(*self.faults, Fault(target.manifest_path, BLOCKED, says)))
+        return self
 
 
 class Targets:
@@ -97,7 +109,10 @@ class Targets:
         """Write down when a ring was given what a sync gave it and was killed before it could: now, never too early."""
         for target in self._giving.unfinished() if self._giving is not None else ():
             held = serving.get(target)
-            self._note(target, self._gate.lineage(self._main, target).having(held.data) if held is not None else None)
+            with contextlib.suppress(Blocked):  # the ring after this one is told so
+                self._note(
+                    target, self._gate.lineage(self._main, target).having(held.data) if held is not None else None
+                )
 
     def all_settled(self) -> None:
         """Every pointer that was to be written has been settled."""
@@ -194,11 +209,12 @@ class Targets:
         if drifted and not self._orders.heal:
             says = "serving holds a manifest that main never had, someone wrote it by hand: run pointsman sync to heal"
             return Did("kept", (Fault(target.manifest_path, "drifted", f"{says} it"),))
-        if not self._orders.dry_run:
-            self._leave(target)
-            self._store.replace(self._place.key(target), data, was=held.tag if held else None)
-            self._note(target, self._step(target))
-        return Did("healed" if drifted else "written")
+        did = Did("healed" if drifted else "written")
+        if self._orders.dry_run:
+            return did
+        self._leave(target)
+        self._store.replace(self._place.key(target), data, was=held.tag if held else None)
+        return did.then(target, lambda: self._note(target, self._step(target)))
 
     def _leave(self, target: Target) -> None:
         """Leave beside the pointers what break-glass needs, before a pointer is written."""
