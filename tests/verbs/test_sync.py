@@ -241,8 +241,8 @@ def test_settings_that_move_serving_during_a_sync_are_followed(
     keys = FileStore.keys
     moved: list[str] = []
 
-    def while_settings_move(store: FileStore, prefix: str, depth: int) -> Iterator[str]:
-        yield from keys(store, prefix, depth)
+    def while_settings_move(store: FileStore, *where: Any) -> Iterator[str]:
+        yield from keys(store, *where)
         if not moved:
             moved.append(shop.pull())
             settings = shop.desk / "pointsman.toml"

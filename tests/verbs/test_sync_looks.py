@@ -77,9 +77,9 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         counted["look"] += 1
         return heads(origin, before)
 
-    def listing(store: FileStore, prefix: str, depth: int) -> Iterator[str]:
+    def listing(store: FileStore, prefix: str, *how: Any) -> Iterator[str]:
         counted["listing"] += prefix == ""
-        return keys(store, prefix, depth)
+        return keys(store, prefix, *how)
 
     monkeypatch.setattr(Origin, "heads", look)
     monkeypatch.setattr(FileStore, "keys", listing)
