@@ -384,7 +384,7 @@ def test_a_large_object_that_is_always_cut_short_is_given_up_although_bytes_keep
     monkeypatch.setenv("POINTSMAN_STORE_TIMEOUT", "2")
     between.forget(lambda call: "truncated")
     assert "the connection broke off" in says(at(s3, url, between.endpoint), lambda bucket: bucket.digest(OLD))
-    assert len(between.spoilt) == 10
+    assert len([call for call in between.spoilt if call.path.endswith(OLD)]) == 10
 
 
 def test_a_directory_never_imports_obstore() -> None:

@@ -126,6 +126,13 @@ class Blocked(Unreachable):
     """Something is in the way of one object alone. The others of the store may be reached."""
 
 
+class NoAnswer(Unreachable):
+    """A store had no answer for one key, and answers for another. It may be so of this one alone, and may pass.
+
+    Whoever cannot do without the answer takes it for Unreachable. Whoever loops over many may go on.
+    """
+
+
 class MovedFirst(Problem):
     """A compare-and-swap failed because someone else moved first. Read again and retry."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from pointsman.errors import Blocked, Fault
+from pointsman.errors import Blocked, Fault, NoAnswer
 from pointsman.gate.payloads import Contents, Pair
 from pointsman.guardrails.comparison import Likeness
 from pointsman.guardrails.guardrail import Compares
@@ -118,8 +118,8 @@ class Blobs:
                 size = self.contents.take_proof(uri)
                 return Blob(*(store.digest(key, most) or (None,))) if size is None else Blob(size, key[-69:-5])
             return self._sizes.get(uri) or Blob(store.size(key))
-        except Blocked as blocked:
-            return blocked
+        except (Blocked, NoAnswer) as trouble:
+            return Blocked(str(trouble))
 
     def of_change(
         self, checkpoint: Checkpoint, settings: Settings, documents: Iterable[Document], targets: Iterable[TargetChange]

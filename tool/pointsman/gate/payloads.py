@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from pointsman.errors import Blocked, Problem
+from pointsman.errors import Blocked, NoAnswer, Problem
 from pointsman.gate import blob_cache
 from pointsman.guardrails.comparison import Likeness
 from pointsman.settings import Settings
@@ -202,8 +202,8 @@ class Contents:
             return self._down[url]
         try:
             held = self._store(url, settings).read(record.uri[len(url) + 1 :], min(record.size, _most(settings)))
-        except Blocked as blocked:
-            return Missing(str(blocked))
+        except (Blocked, NoAnswer) as trouble:
+            return Missing(str(trouble))
         except Problem as problem:
             self._down[url] = Missing(str(problem))
             return self._down[url]

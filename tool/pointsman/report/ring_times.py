@@ -12,7 +12,7 @@ from math import inf
 
 from msgspec import Struct
 
-from pointsman.errors import Blocked, Problem, Unreachable
+from pointsman.errors import Blocked, NoAnswer, Problem, Unreachable
 from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Lineage, Step
 from pointsman.history.times import CommitTimes
@@ -218,8 +218,8 @@ class RingHistory:
 def _read(store: Store, ring: Ring, target: Target) -> Mapping[Oid, int] | Unreachable:
     try:
         return given_states(store, ring.name, target)
-    except Blocked as blocked:
-        return blocked
+    except (Blocked, NoAnswer) as trouble:
+        return Blocked(str(trouble))
 
 
 def _takes(restore: _Restore, step: Step) -> bool:

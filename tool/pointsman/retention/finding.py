@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from pointsman.artifact.holding import Held, NotRead, Search
 from pointsman.artifact.user_type import UserType
-from pointsman.errors import Blocked, Unreachable
+from pointsman.errors import Blocked, NoAnswer, Unreachable
 from pointsman.patterns import pattern
 from pointsman.progress import Progress
 from pointsman.retention.trash import TRASH, read_place, slot_of
@@ -199,8 +199,8 @@ class _Finder:
         uri = f"{store.url}/{blob.key}"
         try:
             there = store.read(blob.key, _MOST)
-        except Blocked as blocked:
-            return Unread(uri, str(blocked))
+        except (Blocked, NoAnswer) as trouble:
+            return Unread(uri, str(trouble))
         if there is None:
             return None
         if len(there.data) > _MOST:

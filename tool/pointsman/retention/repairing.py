@@ -8,7 +8,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from pointsman.errors import Blocked
+from pointsman.errors import Blocked, NoAnswer
 from pointsman.settings import Settings
 from pointsman.state.names import Target
 from pointsman.state.store_url import can_be_asked
@@ -57,8 +57,8 @@ def _repair(source: Store, stores: dict[str, Store], dry_run: bool, lost: Lost) 
             return Repaired(lost, "")
         store.create(key, data)
         put = store.digest(key, len(data))
-    except Blocked as blocked:
-        return Repaired(lost, str(blocked))
+    except (Blocked, NoAnswer) as trouble:
+        return Repaired(lost, str(trouble))
     right = put is not None and put[1] == lost.version
     return Repaired(
         lost, "" if right else f"what stands at {lost.uri} now are not its bytes: find out who put them there"

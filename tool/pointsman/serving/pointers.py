@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from pointsman.errors import Blocked
+from pointsman.errors import Blocked, NoAnswer
 from pointsman.gate.documents import Documents
 from pointsman.gate.unmounted import serves_from_store, unmounted
 from pointsman.repo.snapshot import Snapshot
@@ -99,8 +99,8 @@ def _read(store: Store, place: Place, found: Mapping[str, Held | None]) -> Itera
     def read(key: str) -> Held | Blocked | None:
         try:
             return store.read(key)
-        except Blocked as blocked:
-            return blocked
+        except (Blocked, NoAnswer) as trouble:
+            return Blocked(str(trouble))
 
     unread = [key for key, held in found.items() if held is None and place.target(key) is not None]
     answers = dict(zip(unread, ask_all(read, unread, at_once=store.at_once), strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pointsman.errors import Blocked, Fault
+from pointsman.errors import Blocked, Fault, NoAnswer
 from pointsman.rules.evidence import Blob
 from pointsman.state.documents import Manifest, Record
 from pointsman.state.names import Target
@@ -28,8 +28,8 @@ class Replica:
         def ask(key: str) -> int | Blocked | None:
             try:
                 return self._store.size(key)
-            except Blocked as blocked:
-                return blocked
+            except (Blocked, NoAnswer) as trouble:
+                return Blocked(str(trouble))
 
         self._sizes = dict(zip(keys, ask_all(ask, keys, at_once=self._store.at_once), strict=True))
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 
 from pointsman import __version__
-from pointsman.errors import Blocked, Fault, Refused, Unreachable
+from pointsman.errors import Blocked, Fault, NoAnswer, Refused, Unreachable
 from pointsman.intake.staging import Source
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention import owners
@@ -82,8 +82,8 @@ class Recording:
         def look(source: Source) -> Stored:
             try:
                 return self.store.digest(_key(source), max(source.size, most))
-            except Blocked as blocked:
-                return blocked
+            except (Blocked, NoAnswer) as trouble:
+                return Blocked(str(trouble))
 
         found = list(ask_all(look, sources, at_once=self.store.at_once))
         blocked = [each for each in found if isinstance(each, Blocked)]
@@ -126,14 +126,14 @@ class Recording:
             stored = self.store.digest(key, source.size)
         except Refused as refused:
             return refused.faults[0]
-        except Blocked as blocked:
-            return self._blocked(key, blocked)
+        except (Blocked, NoAnswer) as trouble:
+            return self._blocked(key, trouble)
         if stored is None or stored[1] != source.artifact.version:
             return self._altered(key)
         return "created" if created else "present"
 
-    def _blocked(self, key: str, blocked: Blocked) -> Fault:
-        return Fault(f"{self.store.url}/{key}", "blocked", str(blocked))
+    def _blocked(self, key: str, trouble: Unreachable) -> Fault:
+        return Fault(f"{self.store.url}/{key}", "blocked", str(trouble))
 
     def _altered(self, key: str) -> Fault:
         says = "the bytes here do not hash to this version: someone changed the store; move them away, run again"
@@ -172,7 +172,7 @@ class Recording:
     def _size(self, key: str) -> int | None:
         try:
             return self.store.size(key)
-        except Blocked:  # putting it again tells why
+        except (Blocked, NoAnswer):  # putting it again tells why
             return None
 
 

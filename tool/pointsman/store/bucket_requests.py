@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from pointsman.errors import Unreachable
+from pointsman.errors import Blocked, NoAnswer, Unreachable
 from pointsman.progress import LONG, waits
 from pointsman.state.store_url import Access
 from pointsman.store.base import Held
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _CALL_TRIES = 10
 AT_ONCE = 8
 _SLOWEST = 1 << 20  # bytes a second, shared by all that is moved at once; on a slower line it may be given up
+_MANY = 8  # keys without an answer, so that it is the bucket. Each of them takes a whole timeout
+_NOTHING = ".pointsman/nothing"  # no object is ever there
 _Answer = TypeVar("_Answer")
 
 
@@ -84,6 +86,7 @@ class Requests:
         self._access = access
         self._timeout = store_timeout()
         self._clients: dict[tuple[int, bool], ObjectStore] = {}
+        self._unanswered: set[str] = set()
 
     # one request
 
@@ -157,7 +160,18 @@ class Requests:
     def _fail(self, verb: str, key: str, trouble: Trouble) -> NoReturn:
         where = trouble.where or host(self._access.endpoint)
         at = f" at {where}" if where else ""
-        raise (trouble.raises if verb != "list" else Unreachable)(f"cannot {verb} {self.url}/{key}{at}: {trouble.says}")
+        says = f"cannot {verb} {self.url}/{key}{at}: {trouble.says}"
+        if verb != "list" and trouble.kind == "passing" and self._answers_for_others(key):
+            raise NoAnswer(f"{says}. The store answers for other keys, so look at this object there")
+        raise (trouble.raises if verb != "list" else Unreachable)(says)
+
+    def _answers_for_others(self, key: str) -> bool:
+        """Whether the store answers, though not for `key`, and not for too many others."""
+        self._unanswered.add(key)
+        if len(self._unanswered) > _MANY:
+            return False
+        other = self._try(lambda: self._head(_NOTHING))
+        return not isinstance(other, Trouble) or other.kind == "absent" or other.raises is Blocked
 
     def _path(self, key: str) -> str:
         return f"{self._prefix}/{key}" if self._prefix else key

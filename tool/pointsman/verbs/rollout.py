@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from pointsman.errors import Blocked, MovedFirst, NotAllowed, Problem, Refused, Unreachable, trouble_of
+from pointsman.errors import Blocked, MovedFirst, NoAnswer, NotAllowed, Problem, Refused, Unreachable, trouble_of
 from pointsman.gate.lineage import Step
 from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.targets import choose, current_targets
@@ -168,8 +168,8 @@ class _Run:
         def read(target: Target) -> Held | Blocked | None:
             try:
                 return store.read(ring.place.key(target))
-            except Blocked as blocked:
-                return blocked
+            except (Blocked, NoAnswer) as trouble:
+                return Blocked(str(trouble))
 
         try:
             if says := not_mounted(

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from pointsman.errors import Blocked, Bug, Fault, MovedFirst, Problem, Refused, Unreachable
+from pointsman.errors import Blocked, Bug, Fault, MovedFirst, NoAnswer, Problem, Refused, Unreachable
 from pointsman.gate.lineage import Step
 from pointsman.gate.unmounted import serves_from_store, unmounted
 from pointsman.repo.repository import Repository
@@ -154,8 +154,8 @@ class PlaceSync:
                 if isinstance(trouble := bugs.get(target, listed.get(target)), Exception):
                     raise trouble
                 did = claims.settle(target, held, same=target in same)
-            except Blocked as blocked:
-                did = Did("refused", (Fault(target.manifest_path, BLOCKED, str(blocked)),))
+            except (Blocked, NoAnswer) as trouble:
+                did = Did("refused", (Fault(target.manifest_path, BLOCKED, str(trouble)),))
             except (Problem, OSError):
                 raise
             except Exception as error:  # noqa: BLE001 - it keeps its pointer, and the others get theirs

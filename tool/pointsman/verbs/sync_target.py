@@ -9,7 +9,7 @@ from itertools import islice
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pointsman.errors import Blocked, Fault, Problem
+from pointsman.errors import Blocked, Fault, NoAnswer, Problem
 from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Step
 from pointsman.repo.snapshot import Snapshot
@@ -58,8 +58,8 @@ class Did(Struct, frozen=True):
         """The same, after what comes behind the pointer. If something is in its way, the pointer is as it is told."""
         try:
             also()
-        except Blocked as blocked:
-            says = f"the pointer is as it should be, but {blocked}"
+        except (Blocked, NoAnswer) as trouble:
+            says = f"the pointer is as it should be, but {trouble}"
             return replace(self, faults=(*self.faults, Fault(target.manifest_path, BLOCKED, says)))
         return self
 
