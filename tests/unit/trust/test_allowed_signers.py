@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from types import FrameType
+from typing import Any
 
 import pytest
 
-from pointsman.trust.allowed_signers import Signer, persons, read_signers
+from pointsman.trust.allowed_signers import Signer, names_by_key, persons, read_signers
 
 KIND = b"ssh-ed25519"
 KEY = len(KIND).to_bytes(4) + KIND + bytes(36)
@@ -91,3 +95,32 @@ def test_keys_that_share_a_name_are_one_person_s() -> None:
     assert sorted(persons(signed)) == [("ann", "ann@work"), ("ben",)]
     assert sorted(persons({**signed, b"4": frozenset({"ben", "ann@work"})})) == [("ann", "ann@work", "ben")]
     assert list(persons({})) == []
+
+
+def instructions(run: Callable[[], object]) -> int:
+    """How many instructions of Python `run` takes."""
+    counted = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal counted
+        frame.f_trace_opcodes = True
+        counted += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    return counted
+
+
+def test_twice_the_signers_take_twice_the_work_however_their_names_hang_together() -> None:
+    def whose(count: int) -> None:
+        alone = [Signer((f"p{place}", f"p{place}@work"), b"%d" % place) for place in range(count)]
+        chained = [Signer((f"c{place}", f"c{place + 1}"), b"c%d" % place) for place in range(count)]
+        assert len(list(persons(names_by_key([*alone, *chained])))) == count + 1
+
+    few, many = (instructions(lambda count=count: whose(count)) for count in (50, 100))  # type: ignore[misc]
+    assert many <= 2.2 * few

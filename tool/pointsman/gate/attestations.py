@@ -59,9 +59,9 @@ class Attestations:
     def about(self, base: Snapshot, target: Target, slot: str, version: str) -> list[tuple[str, Signed]]:
         """The evidence about a version that is on the base, each with its path. Nothing of it is verified."""
         found = []
-        for name in base.files(f"registry/{target}/{slot}"):
+        for name in base.files_beginning(f"registry/{target}/{slot}", f"{version}."):
             path = f"registry/{target}/{slot}/{name}"
-            if name.startswith(f"{version}.") and path_kind(path) == "evidence":
+            if path_kind(path) == "evidence":
                 signed = self._documents.signed(base, path)
                 subjects = signed.statement.subjects if signed is not None and signed.statement is not None else ()
                 if signed is not None and (target, slot, version) in subjects:

@@ -24,7 +24,7 @@ from pointsman.state.documents import Signed
 from pointsman.state.message import Message, vouching
 from pointsman.state.objects import Change, Commit, Oid
 from pointsman.state.paths import path_kind, target_of
-from pointsman.trust.allowed_signers import Signer, persons, read_signers
+from pointsman.trust.allowed_signers import Signer, names_by_key, persons, read_signers
 from pointsman.trust.keygen import NoKeygen
 from pointsman.trust.proven import Proven
 from pointsman.trust.ssh_signature import fingerprint, read_signature
@@ -132,7 +132,7 @@ class Consents:
 
     def _counted(self, consent: Consent, signers: Sequence[Signer], found: dict[bytes, str]) -> Consent:
         """`found`: key → the file of its approval."""
-        names = {each.key: _names(signers, each.key) for each in signers}
+        names = names_by_key(signers)
         by = tuple(
             Approval(person, next(path for key, path in found.items() if names[key] & {*person}))
             for person in sorted(persons({key: names[key] for key in found}))
@@ -143,8 +143,8 @@ class Consents:
 
     def _approvals(self, base: Snapshot, subject: str) -> Iterable[tuple[str, Signed]]:
         """The approvals of a subject that are on the base, each with its path."""
-        for name in base.files("approvals"):
-            if name.startswith(f"{subject}.") and path_kind(path := f"approvals/{name}") == "approval":
+        for name in base.files_beginning("approvals", f"{subject}."):
+            if path_kind(path := f"approvals/{name}") == "approval":
                 signed = self._documents.signed(base, path)
                 if signed is not None and signed.approval_path == path:
                     yield path, signed
@@ -198,10 +198,6 @@ class Consents:
         changes = self._repo.differences(base.commit, commit.oid)
         lines = self.lines(base, head, policy, changes, self._past.message(commit))
         return self.count(base, policy, lines).is_given
-
-
-def _names(signers: Iterable[Signer], key: bytes) -> frozenset[str]:
-    return frozenset(name for each in signers if each.key == key for name in each.names)
 
 
 class Landings:

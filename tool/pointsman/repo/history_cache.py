@@ -74,6 +74,7 @@ class HistoryIndex:
                 places.append(place)
                 changes.append(change)
         self._spellings: dict[str, set[str]] = {}
+        self._sorted: list[str] = []  # all paths, once somebody asks for some by how they begin
 
     def __contains__(self, commit: Oid | None) -> bool:
         return commit in self._place
@@ -99,6 +100,16 @@ class HistoryIndex:
         """The entry of a file at a commit of this history; None if there was none."""
         step = next(self._since(self._place[commit], path), None)
         return step[1].new if step is not None else None
+
+    def beginning(self, commit: Oid, start: str) -> Iterator[tuple[str, Entry]]:
+        """The files at a commit of this history whose paths begin with `start`, sorted."""
+        self._sorted = self._sorted or sorted(self._touching)
+        for place in range(bisect_left(self._sorted, start), len(self._sorted)):
+            path = self._sorted[place]
+            if not path.startswith(start):
+                return
+            if (entry := self.entry(commit, path)) is not None:
+                yield path, entry
 
     def is_older(self, one: Oid, other: Oid) -> bool:
         """Whether `one` is older than `other`, or the same."""

@@ -81,6 +81,18 @@ class Snapshot:
         """The names of the plain files in the directory `path`."""
         return [name for name, child in self.listing(path).items() if child.mode == PLAIN_FILE]
 
+    def files_beginning(self, path: str, start: str) -> list[str]:
+        """The names of the plain files in the directory `path` that begin with `start`.
+
+        Each of very many commits may be asked: the history index tells it without a look at the others of a directory.
+        """
+        index = self.repo.history_index
+        if self.commit is None or index is None or self.commit not in index:
+            return [name for name in self.files(path) if name.startswith(start)]
+        there = index.beginning(self.commit, f"{path}/{start}")
+        names = ((found.removeprefix(f"{path}/"), entry) for found, entry in there)
+        return [name for name, entry in names if "/" not in name and entry.mode == PLAIN_FILE]
+
     def settings(self) -> Settings:
         """The settings in force at this commit; Problem if there are none or they are wrong."""
         data = self.read(SETTINGS_PATH)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -45,6 +46,7 @@ class Signer(Struct, frozen=True):
         return (self.after is None or self.after <= seconds) and (self.before is None or seconds <= self.before)
 
 
+@functools.lru_cache(maxsize=8)  # very many commits are judged by one file
 def read_signers(data: bytes, namespace: str) -> tuple[Signer, ...]:
     """Those who may sign in a namespace.
 
@@ -98,15 +100,25 @@ def _seconds(text: str) -> int:
     return calendar.timegm(time.strptime(digits, _FORMS[len(digits)]))
 
 
-def persons(signed: dict[bytes, frozenset[str]]) -> Iterator[tuple[str, ...]]:
+def names_by_key(signers: Iterable[Signer]) -> dict[bytes, frozenset[str]]:
+    """Every name under which each key stands."""
+    found: dict[bytes, set[str]] = {}
+    for each in signers:
+        found.setdefault(each.key, set()).update(each.names)
+    return {key: frozenset(names) for key, names in found.items()}
+
+
+def persons(signed: Mapping[bytes, frozenset[str]]) -> Iterator[tuple[str, ...]]:
     """The names of each person among keys that signed: keys that share a name are one person's.
 
     So neither a key under two names nor two keys under one name count twice.
     """
-    groups: list[set[str]] = []
+    person_of: dict[str, set[str]] = {}
     for names in signed.values():
-        shared = [group for group in groups if group & names]
-        groups = [group for group in groups if group not in shared]
-        groups.append({*names, *(name for group in shared for name in group)})
-    for group in groups:
-        yield tuple(sorted(group))
+        known = {id(person): person for name in names if (person := person_of.get(name)) is not None}
+        whole = max(known.values(), key=len, default=set())
+        for more in (names, *(person for person in known.values() if person is not whole)):
+            whole |= more
+            person_of |= dict.fromkeys(more, whole)
+    for person in {id(person): person for person in person_of.values()}.values():
+        yield tuple(sorted(person))

@@ -61,7 +61,9 @@ def pending(workspace: Workspace) -> Outcome[Pending]:
     """The open pull requests that need approvals, and who has given one."""
     gate, main = workspace.gate, workspace.repo.refresh()
     found = []
-    for pull in open_pulls(workspace):
+    every = open_pulls(workspace)
+    workspace.repo.expect(sum(len(pull.targets) for pull in every))
+    for pull in every:
         approvals = approvals_of(gate, main, gate.consent(main, pull.head))
         if approvals is not None:
             targets = list(map(str, pull.targets))

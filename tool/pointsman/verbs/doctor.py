@@ -37,7 +37,7 @@ from pointsman.state.names import short
 from pointsman.state.store_url import Access
 from pointsman.store.open import open_store
 from pointsman.store.trial import examine
-from pointsman.trust.allowed_signers import persons, read_signers
+from pointsman.trust.allowed_signers import names_by_key, persons, read_signers
 from pointsman.trust.keygen import is_installed
 from pointsman.workspace import Workspace
 
@@ -273,10 +273,7 @@ def _signing(policies: Policies, head: Snapshot, settings: Settings) -> Iterator
         if note := policies.note(head):
             yield Check("settings approved", False, note)
         signers = read_signers(policies.signers(head), NAMESPACE)
-        names: dict[bytes, frozenset[str]] = {}
-        for each in signers:
-            names[each.key] = names.get(each.key, frozenset()) | {*each.names}
-        who = list(persons(names))
+        who = list(persons(names_by_key(signers)))
         says = f"{len(who)} people may approve, and each change needs {settings.approvals}"
         more = "" if len(who) > settings.approvals else ": add one more, in case a key is lost"
         yield Check("approvals", len(who) >= settings.approvals, f"{says}{more}")
