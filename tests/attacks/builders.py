@@ -158,6 +158,13 @@ def a_ship_in_a_tree_that_has_the_old_manifest_as_well(work: Work) -> None:
     work.main = work.commit(message)
 
 
+@attack("bad-path", mended=True, not_at=INDEX)
+def a_mode_with_a_zero_before_it_which_no_diff_shows_and_sync_cannot_read(work: Work) -> None:
+    good = work.files[MANIFEST].oid
+    work.root = root_with(work, work.state.objects.entries([(f"0{FILE}", "manifest.json", good)]))
+    work.main = work.commit("ordinary words")
+
+
 def shipped(work: Work) -> str:
     """A right ship in the files; the message that it needs."""
     work.ship(popularity=3)

@@ -224,7 +224,7 @@ class Gate:
         message = self.past.message(commit)
         base, head = _before_and_after(self.repo, commit)
         evidence = self._gathering.evidence(Checkpoint.AUDIT, base, head, commit.changes, message, commit.time, tip=tip)
-        odd = odd_changes(self.repo.history_index, commit)
+        odd = odd_changes(self.repo.history_index, commit, base, head)
         return self._verdict(replace(evidence, unsigned=unsigned or {}, odd=odd), message)
 
     def faults_of_rewrite(self, checkpoint: Checkpoint, lost: Mapping[str, Oid]) -> tuple[Fault, ...]:

@@ -103,7 +103,7 @@ class Gathering:
             reads.in_use(base, documents),
             self._needed(tip or base.commit, base.commit, settings, documents, clock) if judges_history else {},
             reads.unrecorded(base, documents),
-            odd_trees(head, changes) if checkpoint in (Checkpoint.CHANGE, Checkpoint.TREE) else {},
+            odd_trees(base, head, changes) if checkpoint in (Checkpoint.CHANGE, Checkpoint.TREE) else {},
             consent=self.consents.of(base, head, settings, changes, targets, message, tip=tip)
             if judges_history and consent
             else None,
