@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from pointsman.errors import MovedFirst, NotAllowed, OriginAway, Problem, Unreachable
 from pointsman.patterns import pattern
 from pointsman.repo.checkouts import STAYS_OLD, Checkouts
+from pointsman.repo.damaged import fetch_apart, is_damage, left_out, not_taken
 from pointsman.repo.git import Git
 from pointsman.repo.moves import Move, existing_directories, rest_of, sync_objects, sync_refs
 from pointsman.repo.object_reader import Ran, said
@@ -55,6 +56,7 @@ class Origin:
         self.tickets: dict[str, Oid] = {}  # of those who wait to move main, as `heads` last saw them
         self.closed: dict[str, Oid] = {}  # what people closed, likewise
         self._has_pushed = False
+        self._damaged: dict[str, Oid] = {}  # branches that the origin cannot give
 
     def heads(self, before: Mapping[str, Oid]) -> dict[str, Oid]:
         """The refs as they are now; `before`: as they were, and fetched. Unreachable if the origin does not answer."""
@@ -62,6 +64,7 @@ class Origin:
             return self._branches(self._refs(*_wanted(_HEADS), TICKETS, CLOSED))
         for again in range(_FETCH_TRIES):
             heads = self._branches(self._ls_remote(MAIN, *(f"{each}*" for each in (*_BRANCHES, TICKETS, CLOSED))))
+            heads = {ref: oid for ref, oid in heads.items() if self._damaged.get(ref) != oid}
             if heads == before:
                 return heads
             known = self._refs(*_wanted(_TRACKED))
@@ -74,12 +77,31 @@ class Origin:
                 return {_HEADS + ref.removeprefix(_TRACKED): oid for ref, oid in tracked.items()}
             if "mismatched algorithms" in ran:
                 raise Problem(f"origin ({self.url}) has SHA-256 ids: work in a clone of it instead of on its URL")
+            if is_damage(ran):
+                return self._without_damaged(heads, [ref for ref in heads if known.get(_tracking(ref)) != heads[ref]])
             # Two processes that share a clone can block each other here. The loser tries again.
             dead = (lock := _LOCK.search(ran)) is not None and not lock[1].endswith("/shallow.lock")
             if dead or again == _FETCH_TRIES - 1 or not re.search(r"lock|unable to update|File exists", ran):
                 raise self._unreachable(f"cannot fetch from origin ({self.url}): {ran}")
             _pause(again)
         raise AssertionError("unreachable")
+
+    def _without_damaged(self, heads: Mapping[str, Oid], new: Sequence[str]) -> dict[str, Oid]:
+        """The heads but for those that cannot be fetched, which a note names; Unreachable if main is one of them."""
+        for ref, says in fetch_apart(self._fetch_these, sorted(new)).items():
+            if ref == MAIN:
+                raise Unreachable(f"cannot fetch main from origin ({self.url}): {says}")
+            self._damaged[ref] = heads[ref]
+            self.notes.append(f"{ref.removeprefix(_HEADS)} {left_out(says)}")
+        tracked = self._refs(*_wanted(_TRACKED))
+        return {ref: tracked[_tracking(ref)] for ref in heads if ref not in self._damaged and _tracking(ref) in tracked}
+
+    def _fetch_these(self, refs: Sequence[str]) -> str:
+        """Fetch some heads. What git says if objects of them are damaged, "" if not; Unreachable for other trouble."""
+        error = self._fetch("--stdin", given="".join(f"+{ref}:{_tracking(ref)}\n" for ref in refs))
+        if error is not None and not is_damage(error):
+            raise self._unreachable(f"cannot fetch from origin ({self.url}): {error}")
+        return error or ""
 
     def look(self) -> dict[str, Oid]:
         """Main and the tickets of those who wait to move it, as they are now. Fetches nothing."""
@@ -132,15 +154,25 @@ class Origin:
         ran = self.git.talk(self.url, *words, given="".join(f"{oid}\n" for oid in oids).encode())
         return ran.reason if ran.code != 0 else None
 
-    def _fetch(self, *words: str) -> str | None:
-        """Fetch the origin's heads into the tracking refs. Git's error if it failed, else None."""
+    def _fetch(self, *words: str, given: str = "") -> str | None:
+        """Fetch the origin's heads, or those `given`, into the tracking refs. Git's error if it failed, else None."""
         specs = [f"+{MAIN}:{_tracking(MAIN)}", *(f"+{branch}*:{_tracking(branch)}*" for branch in _BRANCHES)]
+        specs = [] if given else specs
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
-        ran = self.git.talk(self.url, "fetch", *quiet, *words, *self._whole, "origin", *specs)
+        ran = self.git.talk(
+            self.url,
+            "fetch",
+            *quiet,
+            *words,
+            *self._whole,
+            "origin",
+            *specs,
+            given=given.encode(errors="surrogateescape"),
+        )
         if ran.code != 0 and not self._whole and _REFUSES_FILTER.search(ran.err):
             # Some servers offer to leave out contents and then refuse to (Gitea before 1.16.1).
             self._whole = ("--no-filter",)
-            return self._fetch(*words)
+            return self._fetch(*words, given=given)
         return ran.reason if ran.code != 0 else None
 
     def move(self, moves: Sequence[Move], written: set[Oid], instead: str = "", *, passing: bool = False) -> None:
@@ -219,6 +251,8 @@ class Origin:
             elif rest is None:
                 lines = [line for line in ran.out.decode(errors="replace").split("\n") if line.startswith("!")]
                 rejected = said("; ".join(lines))
+                if says := not_taken(said("; ".join([*lines, ran.reason])), moves, now):
+                    raise Unreachable(f"origin ({self.url}) did not take the push of {moves[0].ref}: {says}")
                 if any(now.get(move.ref) != move.was for move in moves) or re.search(
                     r"stale info|cannot lock ref", rejected
                 ):
