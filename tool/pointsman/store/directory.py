@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from pointsman.durable import sync_directory, write_durably
-from pointsman.errors import Blocked, MovedFirst, Unreachable
+from pointsman.errors import Blocked, MovedFirst, NoAnswer, Unreachable
 from pointsman.files import NO_LINKS, NO_ROOM, NoPlainFile, open_file, read_upto
 from pointsman.store.base import MOST_OF_A_BLOB, MOST_OF_A_POINTER, Held
 from pointsman.store.closed import Closed, ClosedDirectory, no_permission, pass_by
@@ -32,6 +32,7 @@ _HINTS = {
     errno.EEXIST: "a file stands where a directory of it should be: take it away",
     errno.EISDIR: "a directory stands there, not a file: take it away",
     errno.EXDEV: "these two places are on different file systems: a store, with its .pointsman, belongs on one",
+    errno.EIO: "the disk has an error there: look at its health, and put back what it lost",
     errno.ELOOP: "a symbolic link on the way to it leads back to itself: take it away",
 }
 # What is in the way of one key, and says nothing of the others.
@@ -278,7 +279,7 @@ class FileStore(FileMoves):
         try:
             yield
         except OSError as error:
-            kind = Blocked if error.errno in _OF_ONE_KEY else Unreachable
+            kind = Blocked if error.errno in _OF_ONE_KEY else NoAnswer if error.errno == errno.EIO else Unreachable
             key = error.key if isinstance(error, ClosedDirectory) else key
             raise kind(f"cannot {verb} {self.url}/{key}: {_hint(error, self._path(key))}") from error
 
