@@ -7,9 +7,10 @@ from collections import Counter
 from pathlib import Path
 from types import FrameType
 
-from shop import GROCER, git
+import pytest
+from shop import GROCER, Shop, git, twice_shipped
 
-from pointsman.gate.lineage import Lineage
+from pointsman.gate.lineage import Lineage, Step
 from pointsman.repo.open import open_repository
 from pointsman.workspace import Workspace
 
@@ -57,3 +58,38 @@ def test_the_cost_of_telling_grows_with_the_steps_and_not_with_their_square(tmp_
     _, calls = kinds(edited(few, [f"{number}" for number in range(100)]))
     _, twice = kinds(edited(many, [f"{number}" for number in range(200)]))
     assert twice <= 2.2 * calls
+
+
+def going_back(shop: Shop, count: int) -> int:
+    """How often a step is looked at to judge so many plain reverts, which go from one state of a target to another."""
+    left = git(shop.origin, "log", "-2", "--format=%H", "main", "--", GROCER.manifest_path).split()
+    blobs = [git(shop.origin, "rev-parse", f"{commit}:{GROCER.manifest_path}") for commit in left[::-1]]
+    main = shop.main
+    commits = (
+        f"commit refs/heads/main\ncommitter Ann <ann@example.org> {at} +0000\ndata 6\nrevert\n"
+        + (f"from {main}\n" if place == 0 else "")
+        + f"M 100644 {blobs[place % 2]} {GROCER.manifest_path}\n"
+        for place, at in enumerate(range(1_900_000_000, 1_900_000_000 + count))
+    )
+    git(shop.origin, "fast-import", "--quiet", "--force", given="".join(commits))
+    calls: Counter[object] = Counter()
+
+    def see(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            calls[frame.f_code] += 1
+
+    with shop.open() as repo:
+        lineage = Workspace(repo).gate.lineage(repo.refresh(), GROCER)
+        sys.setprofile(see)
+        try:
+            assert [step.kind for step in lineage if not step.is_good] == []
+        finally:
+            sys.setprofile(None)
+    git(shop.origin, "update-ref", "refs/heads/main", main)
+    return calls[vars(Step)["is_trusted"].fget.__code__] + calls[Lineage.at.__code__]
+
+
+@pytest.mark.slow
+def test_each_of_many_reverts_is_judged_without_a_look_at_all_the_others(tmp_path: Path) -> None:
+    shop = twice_shipped(tmp_path)
+    assert going_back(shop, 80) <= 2.2 * going_back(shop, 40)

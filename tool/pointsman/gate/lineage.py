@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Literal, Protocol
@@ -94,7 +95,7 @@ class Step:
             return "removal"
         if self.said is not None:
             return "ship" if self.is_ship else "restore"
-        return "restore" if self.lineage.had_before(self) else "edit"
+        return "restore" if any(self.lineage.leaving(self.after, self.place + 1)) else "edit"
 
     @property
     def is_accepted_removal(self) -> bool:
@@ -139,7 +140,8 @@ class Lineage:
         self._coming: Iterator[Commit] = self.repo.history(tip, self.path) if tip is not None else iter(())
         self._read: list[Step] = []
         self._places: dict[Oid, int] = {}
-        self._oldest: dict[Entry | None, int] = {}  # what a step left → the place of the oldest one read that left it
+        self._leaving: dict[Entry | None, list[int]] = {}  # what a step left → the places of those read that left it
+        self._vouched: dict[int, bool] = {}  # place → whether that step or an older one vouches for what it left
 
     def __iter__(self) -> Iterator[Step]:
         return self.since(0)
@@ -158,15 +160,34 @@ class Lineage:
             if any(change.path == self.path for change in commit.changes):  # a change of a path below it does not count
                 self._places[commit.oid] = len(self._read)
                 step = Step(self, len(self._read), commit)
-                self._oldest[step.after] = step.place
+                self._leaving.setdefault(step.after, []).append(step.place)
                 self._read.append(step)
         return self._read[place]
 
-    def had_before(self, step: Step) -> bool:
-        """Whether an older step left the same. No step is looked at twice, whoever asks."""
-        while self._oldest[step.after] == step.place and self.at(len(self._read)) is not None:
-            pass
-        return self._oldest[step.after] > step.place
+    def leaving(self, entry: Entry | None, place: int) -> Iterator[Step]:
+        """The steps from a place back to the oldest that left this. Whoever asks, no other step is looked at twice."""
+        places = self._leaving.setdefault(entry, [])
+        count = bisect_left(places, place)
+        while count < len(places) or self.at(len(self._read)) is not None:
+            if count < len(places):
+                yield self._read[places[count]]
+                count += 1
+
+    def is_vouched(self, entry: Entry, place: int) -> bool:
+        """Whether a good step from a place back to the oldest left this and vouches for it, or is trusted.
+
+        A commit that vouches for nothing does not count: if it was a restore, an older step has the same bytes.
+        """
+        found, passed = False, []
+        for step in self.leaving(entry, place):
+            if (known := self._vouched.get(step.place)) is not None:
+                found = known
+                break
+            passed.append(step.place)
+            if found := (step.said is not None or step.is_trusted) and step.is_good:
+                break
+        self._vouched.update(dict.fromkeys(passed, found))
+        return found
 
     def of(self, commit: Oid) -> Step:
         """The step of a commit. KeyError if that did not change the manifest."""
@@ -185,7 +206,7 @@ class Lineage:
     def having(self, data: bytes) -> Step | None:
         """The newest step that left these bytes; None if main never had them."""
         left = Entry(PLAIN_FILE, object_id("blob", data, len(self.tip or "")))
-        return next((step for step in self if step.after == left), None)
+        return next(self.leaving(left, 0), None)
 
     def since(self, place: int) -> Iterator[Step]:
         """The steps from a place back to the oldest."""
@@ -273,8 +294,8 @@ class Past:
             restores = not step.is_ship and not step.is_accepted_removal
             if said is None and restores and whole.is_within_since(step.commit.oid):
                 # Up to `[audit] since` no message vouches for anything: a commit counts as a restore if it went back.
-                earlier = (each.after for each in whole.since(whole.of(step.commit.oid).place + 1))
-                restores = step.after is None or step.after in earlier
+                place = whole.of(step.commit.oid).place
+                restores = step.after is None or any(whole.leaving(step.after, place + 1))
             for slot in sorted(open_slots):
                 version = versions[slot]
                 if restores and step.versions_before.get(slot) == version != step.versions.get(slot):

@@ -127,11 +127,7 @@ def _kind(
         was = before.versions if before else {}
         now = after.versions if after else {}
         return Kind.RESTORE if is_restore(said, was, now) else Kind.SHIP
-    for step in lineage.since(place):
-        # A commit that vouches for nothing does not count: if it was a restore, an older step has the same bytes.
-        if step.after == new and (step.said is not None or step.is_trusted) and step.is_good:
-            return Kind.RESTORE
-    return Kind.EDIT
+    return Kind.RESTORE if lineage.is_vouched(new, place) else Kind.EDIT
 
 
 def _undoes_first(lineage: Lineage, place: int) -> bool:

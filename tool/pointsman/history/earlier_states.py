@@ -258,7 +258,7 @@ class EarlierStates:
                         f"{target} was first shipped by {short(step.commit.oid)}, there is nothing earlier to restore: "
                         f"to take it out of serving, run {_revert(step.commit.oid)}"
                     )
-                if step is not last and any(each.after == last.after for each in lineage.since(step.place + 1)):
+                if step is not last and any(lineage.leaving(last.after, step.place + 1)):
                     return _state(target, last)  # a rollback went back already: forward is for --to
                 return _state(target, step.older)
         raise NoEarlierState(f"no ship of {target} is on main: name the state to restore with --to")

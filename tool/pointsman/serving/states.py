@@ -110,7 +110,7 @@ def _good(lineage: Lineage, known: Sequence[State], newest: Step | None) -> Iter
 
 def _goes_back(step: Step) -> bool:
     """Whether a step has the bytes of an older one."""
-    return not step.is_ship and any(older.after == step.after for older in step.lineage.since(step.place + 1))
+    return not step.is_ship and any(step.lineage.leaving(step.after, step.place + 1))
 
 
 def _render(target: Target, states: Sequence[State]) -> bytes:

@@ -37,7 +37,7 @@ def told_wait(due: Due[Step]) -> Waiting | None:
 
 def _newest_like(lineage: Lineage, state: Step | None) -> Step | None:
     """The newest step that left the bytes of a state, such as a restore of it: a ring that has them waits for none."""
-    return next((step for step in lineage if state is not None and step.after == state.after), None)
+    return next(lineage.leaving(state.after, 0), None) if state is not None else None
 
 
 def _of_first(lineage: Lineage, has: Step | None) -> Due[Step] | None:
