@@ -14,7 +14,7 @@ from pointsman.errors import Blocked, Unreachable
 from pointsman.serving.seen import Seen
 from pointsman.store.closed import Closed
 from pointsman.store.directory import FileStore
-from pointsman.verbs import find, gc, status, sync
+from pointsman.verbs import audit, find, gc, status, sync
 from pointsman.workspace import Workspace
 
 # Nothing can be seen, only what is known by name, only names.
@@ -95,6 +95,33 @@ def test_a_closed_directory_of_nobody_on_main_is_told_by_each_pass(shop: Shop) -
             assert [
                 f"mode of {_pointers(shop, 'toyshop')}; what serving has there" in note for note in synced.notes
             ] == [True]
+
+
+@pytest.mark.parametrize("mode", MODES[:2])
+def test_where_claims_of_a_tenant_may_be_missed_only_its_own_targets_keep_what_they_have(
+    shop: Shop, tmp_path: Path, mode: int
+) -> None:
+    shop.publish(*both(tmp_path, 11, "new"), merge=True)
+    claims = shop.store / "registry" / "current" / ".pointsman" / "claims"
+    for tenant in ("aviary", "bookshop"):
+        (claims / tenant).mkdir(parents=True)
+    (claims / "aviary" / "home.json").write_text("{}")  # listed before the closed one
+    before = _pointers(shop, "bookshop").joinpath("home/manifest.json").read_bytes()
+    (claims / "bookshop").chmod(mode)
+    with of_a_user():
+        synced = shop.sync()
+        with shop.open() as repo:
+            shown = {each.target: each.refused for each in status.status(Workspace(repo), []).value.targets}
+            told = audit.audit(Workspace(repo)).notes
+    assert synced.exit_code == 5
+    assert outcomes(synced) == {"bookshop/home": "refused", "grocer/home": "written"}
+    assert "check the owner and mode of " in says(synced)["bookshop/home"]
+    assert _pointers(shop, "bookshop").joinpath("home/manifest.json").read_bytes() == before
+    assert [fault.rule for fault in shown["bookshop/home"] or ()] == ["blocked"]
+    assert not shown["grocer/home"]
+    assert [note for note in told if "which claims are open is not known" in note]
+    (claims / "bookshop").chmod(0o755)
+    assert outcomes(shop.sync())["bookshop/home"] == "written"
 
 
 @pytest.mark.slow

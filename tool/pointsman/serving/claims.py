@@ -24,6 +24,7 @@ from pointsman.state.names import Target, short
 from pointsman.state.objects import Oid
 from pointsman.state.place import Place
 from pointsman.store.base import Held, Store
+from pointsman.store.closed import Closed, behind
 from pointsman.store.parallel import ask_all
 from pointsman.trust import keygen
 from pointsman.trust.allowed_signers import Signer, read_signers
@@ -67,22 +68,34 @@ def open_claims(settings: Settings) -> Iterator[tuple[Place, Target, bytes]]:
     return ((place, target, data) for place, target, data in every_claim(settings) if not has_ended(data))
 
 
-def claims_at(store: Store, targets: Iterable[Target] | None = None) -> dict[Target, Held]:
-    """What stands at a place as a claim and has not ended; of these targets, or of all."""
-    return {target: held for target, held in _claims_at(store, targets) if not has_ended(held.data)}
+def claims_at(
+    store: Store, targets: Iterable[Target] | None = None, closed: Closed | None = None
+) -> dict[Target, Held]:
+    """What stands at a place as a claim and has not ended; of these targets, or of all.
+
+    `closed` gets the directories that cannot be listed, and claims in them are missed; without it, Blocked.
+    """
+    return {target: held for target, held in _claims_at(store, targets, closed) if not has_ended(held.data)}
 
 
-def _claims_at(store: Store, targets: Iterable[Target] | None) -> Iterator[tuple[Target, Held]]:
+def unknown_claim(target: Target, closed: Closed) -> Blocked | None:
+    """Why nobody knows whether a target has a claim; None if it is known."""
+    return behind(claim_key(target), closed)
+
+
+def _claims_at(
+    store: Store, targets: Iterable[Target] | None, closed: Closed | None = None
+) -> Iterator[tuple[Target, Held]]:
     if targets is None:
-        targets = [target for key in store.keys(DIRECTORY, 2) if (target := _target_of(key)) is not None]
+        targets = [target for key in store.keys(DIRECTORY, 2, closed) if (target := _target_of(key)) is not None]
     asked = list(targets)
 
     def read(target: Target) -> Held | None:
         try:
             return store.read(claim_key(target))
         except Blocked as blocked:  # what nobody can read holds nothing, and is told
-            any(store.keys(DIRECTORY, 2))  # Blocked if it is the directory: then claims may be missed
-            return Held(str(blocked).encode(), "")
+            list(store.keys(DIRECTORY, 2, closed))  # Blocked if it is the directory: then claims may be missed
+            return Held(str(blocked).encode(), "") if unknown_claim(target, closed or {}) is None else None
 
     for target, held in zip(asked, ask_all(read, asked, at_once=store.at_once), strict=True):
         if held is not None:

@@ -36,6 +36,7 @@ from pointsman.settings import Settings
 from pointsman.state.names import short
 from pointsman.state.objects import Oid
 from pointsman.state.place import Place
+from pointsman.store.closed import Closed
 from pointsman.trust.bundle import open_bundle, require_free, write_bundle
 from pointsman.trust.keygen import NoKeygen
 from pointsman.workspace import Workspace
@@ -147,8 +148,10 @@ def _claims(gate: Gate, settings: Settings, main: Oid, now: int) -> tuple[list[O
     unknown = []
     for place in settings.serving:
         try:
-            for target, held in claims_at(open_place(place)).items():
+            closed: Closed = {}
+            for target, held in claims_at(open_place(place), closed=closed).items():
                 found.append(OpenClaim(str(target), place.name, told_claim(claims.judge(place, target, held.data))))
+            unknown += [f"which claims are open{_at(place)} is not known: {why}" for why in closed.values()]
         except (Unreachable, NoKeygen) as error:
             unknown.append(f"which claims are open{_at(place)} is not known: {error}")
     return found, unknown

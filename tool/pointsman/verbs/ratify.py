@@ -17,6 +17,7 @@ from pointsman.serving.pointers import open_place
 from pointsman.state.claim import Claim
 from pointsman.state.message import check_value
 from pointsman.state.names import Pattern, Target, short
+from pointsman.store.closed import Closed
 from pointsman.verbs.rollback import Restored, RolledBack, roll_back
 from pointsman.verbs.rollback_plan import Request
 from pointsman.workspace import Workspace
@@ -62,7 +63,8 @@ def _open_claims(workspace: Workspace) -> Open:
     ratified: dict[Target, Claim] = {}
     notes = []
     for place in Snapshot(repo, main).settings().serving:
-        for target, held in claims_at(open_place(place)).items():
+        closed: Closed = {}
+        for target, held in claims_at(open_place(place), closed=closed).items():
             standing = claims.judge(place, target, held.data)
             claim = standing.claim
             if claim is not None and standing.is_main:
@@ -71,6 +73,7 @@ def _open_claims(workspace: Workspace) -> Open:
                 notes.append(f"the claim of {target} holds nothing: {standing.says}{_instead(gate, target, standing)}")
             elif target not in holding or holding[target].begins < claim.begins:
                 holding[target] = claim
+        notes += [f"claims may be missed: {why}" for why in closed.values()]
     return Open(holding, ratified, tuple(notes))
 
 

@@ -20,7 +20,7 @@ from pointsman.history.targets import choose, current_targets
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.asking import Failure, Waiting, ask, why_not_back
-from pointsman.serving.claims import Claims, claims_at
+from pointsman.serving.claims import Claims, claims_at, unknown_claim
 from pointsman.serving.others import Others
 from pointsman.serving.pointers import not_mounted, open_place
 from pointsman.serving.prometheus import Prometheus
@@ -33,6 +33,7 @@ from pointsman.state.names import Pattern, Target, short
 from pointsman.state.objects import Oid
 from pointsman.state.ring import Ring, ring_before
 from pointsman.store.base import Held, Store
+from pointsman.store.closed import Closed
 from pointsman.store.parallel import ask_all
 from pointsman.trust.keygen import NoKeygen
 from pointsman.values import CommitId, PullRequest, TargetName
@@ -156,6 +157,7 @@ class _Run:
         self._turns: dict[str, Turns] = {}
         self._held: dict[tuple[str, Target], Held | Blocked | None] = {}
         self._claims: dict[str, Mapping[Target, Held]] = {}
+        self._closed: dict[str, Closed] = {ring.name: {} for ring in self._settings.rings}
         others = Others()
         for ring in self._settings.rings:
             self._stores[ring.name] = open_place(ring.place)
@@ -177,7 +179,7 @@ class _Run:
             ):
                 raise Unreachable(says)
             found = ask_all(read, targets, at_once=store.at_once)
-            self._claims[ring.name] = claims_at(store)
+            self._claims[ring.name] = claims_at(store, closed=self._closed[ring.name])
         except Unreachable as problem:
             self.away[ring.name] = problem
             self.notes.append(f"{ring.name}: {problem}")
@@ -204,6 +206,8 @@ class _Run:
         target, turns = looked.target, self._turns[ring.name]
         if isinstance(held := self._held[ring.name, target], Blocked):
             raise held
+        if (unknown := unknown_claim(target, self._closed[ring.name])) is not None:
+            raise unknown
         lineage = self._gate.lineage(self.main, target)
         has = lineage.having(held.data) if held is not None else None
         kept = self._is_kept(ring, target)

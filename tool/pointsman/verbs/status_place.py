@@ -15,7 +15,7 @@ from pointsman.repo.snapshot import Snapshot
 from pointsman.report.target_state import Behind, MainSeen, ServedAt, ServedDrift, Serving
 from pointsman.rollout.due import Due
 from pointsman.rules.evidence import Checkpoint
-from pointsman.serving.claims import Claims, Standing, claims_at, told_claim
+from pointsman.serving.claims import Claims, Standing, claims_at, told_claim, unknown_claim
 from pointsman.serving.drift import drift, is_manifest
 from pointsman.serving.fence import SYNCED, Fence, read_fence, rewrite_faults
 from pointsman.serving.instances import Having, Instance, having, read_instances
@@ -30,6 +30,7 @@ from pointsman.state.names import Target
 from pointsman.state.objects import PLAIN_FILE, Commit, Entry, Oid, object_id
 from pointsman.state.place import Place
 from pointsman.store.base import Held, Store
+from pointsman.store.closed import Closed
 from pointsman.store.parallel import ask_all
 from pointsman.trust.keygen import NoKeygen
 from pointsman.values import told
@@ -73,6 +74,7 @@ class PlaceLook:
         self.place = place
         self.served: dict[Target, Held] = {}
         self.claims: dict[Target, Held] = {}
+        self._closed: Closed = {}  # where claims may be that nobody sees
         self.listing: Listing | None = None  # if it was listed
         self._look = look
         self._store: Store | None = None  # None: it cannot be reached
@@ -129,7 +131,8 @@ class PlaceLook:
     ) -> None:
         self._store = store
         self.served = {target: held for target, held in read if isinstance(held, Held)}
-        self.claims = claims_at(store, targets)
+        self._closed = {}
+        self.claims = claims_at(store, targets, self._closed)
         if self._turns is not None:
             head = self._look.head
             found = self.served.items()
@@ -201,7 +204,9 @@ class PlaceLook:
         state = due.state if due is not None else lineage.last
         if is_main or (due is not None and held is not None and state is not None and is_manifest(state.after, held)):
             return Served("in-sync", tuple(self._unknown(target, due)), ring=ring)
-        refused = (*self._rewritten, *look.gate.faults_of_current(look.main, target))
+        unknown = unknown_claim(target, self._closed)
+        blocked = [Fault(target.manifest_path, "blocked", str(unknown))] if unknown is not None else []
+        refused = (*self._rewritten, *blocked, *look.gate.faults_of_current(look.main, target))
         lacks = self._lacks(target)
         if held is None:
             since = look.since(state.commit, 1) if state is not None else None

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from pointsman.errors import Blocked, Fault
-from pointsman.serving.claims import Standing, claim_key
+from pointsman.serving.claims import Standing, claim_key, unknown_claim
 from pointsman.state.names import Target
 from pointsman.store.base import Held
+from pointsman.store.closed import Closed
 from pointsman.trust.keygen import NoKeygen
 from pointsman.verbs.sync_target import Did, Targets
 
@@ -19,8 +20,9 @@ from pointsman.verbs.sync_target import Did, Targets
 class ClaimedTargets:
     """The targets of one pass at one place, some of them under a claim. `held`: those whose claim holds."""
 
-    def __init__(self, targets: Targets, claims: Mapping[Target, Held]) -> None:
+    def __init__(self, targets: Targets, claims: Mapping[Target, Held], closed: Closed) -> None:
         self._targets = targets
+        self._closed = closed  # where claims may be that nobody sees
         self._claims = claims
         self._standing = {target: self._judge(target, claim) for target, claim in claims.items()}
         self.held = {target for target, each in self._standing.items() if each is None or each.holds}
@@ -33,7 +35,12 @@ class ClaimedTargets:
             return None
 
     def settle(self, target: Target, held: Held | None, *, same: bool) -> Did:
-        """Make a pointer what main has, or what a claim that holds says. `same`: it is what main has."""
+        """Make a pointer what main has, or what a claim that holds says. `same`: it is what main has.
+
+        Blocked if it would change, and nobody knows whether there is a claim.
+        """
+        if not same and (unknown := unknown_claim(target, self._closed)) is not None:
+            raise unknown
         if target not in self._claims:
             return Did("unchanged") if same else self._targets.settle(target, held)
         standing = self._standing[target]

@@ -142,7 +142,8 @@ class PlaceSync:
         targets = Targets(gate, store, place, settings, head, orders, wanted, turns)
         targets.make_up(serving)
         # Read after the pointers: whoever wrote a claimed pointer had written the claim before.
-        claims = ClaimedTargets(targets, claims_at(store))
+        closed: Closed = {}
+        claims = ClaimedTargets(targets, claims_at(store, closed=closed), closed)
         if not orders.dry_run:
             differing = _differing(wanted, serving, {*same, *claims.held}, orders, turns)
             Notices(store, settings, place).promise(gate, main, differing)
