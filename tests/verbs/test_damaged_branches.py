@@ -99,3 +99,16 @@ def test_a_damaged_main_stops_all(shop: Shop, tmp_path: Path, kind: str) -> None
     spoil(shop, "refs/heads/main", kind)
     with shop.open(runner) as repo, pytest.raises(Unreachable, match="cannot fetch main from origin"):
         repo.refresh()
+
+
+@pytest.mark.parametrize("kind", ["a commit", "a commit is empty", "a tree", "a tree is empty"])
+def test_a_damaged_branch_of_a_repository_that_is_its_own_origin_stops_no_other(shop: Shop, kind: str) -> None:
+    ref = branch_of(shop, "grocer")
+    spoil(shop, ref, kind)
+    with shop.open(shop.origin) as repo:
+        refreshed = refresh.refresh(Workspace(repo))
+        (told,) = repo.notes
+        assert told.startswith(f"{ref.removeprefix('refs/heads/')} is left out, because it cannot be read")
+    found = sorted(target for each in refreshed.value.pull_requests for target in each.targets)
+    assert found == ["bookshop/home", "toyshop/home"]
+    assert shop.sync(shop.origin).exit_code == 0

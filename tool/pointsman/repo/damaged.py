@@ -37,6 +37,13 @@ def left_out(says: str) -> str:
     return f"{told}: delete it there, or repair the origin, where git fsck shows the damage"
 
 
+def damaged(branch: str, says: str) -> str:
+    """What is told of a branch whose objects are missing in the repository itself."""
+    return (
+        f"{branch} is left out, because it cannot be read ({says}): delete it, or repair it, git fsck shows the damage"
+    )
+
+
 def not_taken(rejected: str, moves: Sequence[Move], now: Mapping[str, Oid]) -> str:
     """Why an origin with damaged branches took no push, and what its git deleted all the same; "" if it is not so."""
     if "missing necessary objects" not in rejected:

@@ -16,6 +16,7 @@ from pointsman.forge.base import Opened
 from pointsman.forge.local import LocalForge
 from pointsman.gate.gate import Gate
 from pointsman.history.events import shipped_ever, unknown
+from pointsman.repo.damaged import damaged
 from pointsman.repo.encoding import read_commit
 from pointsman.repo.moves import Move
 from pointsman.repo.origin import REVERT_BRANCHES
@@ -103,10 +104,28 @@ def seen_pulls(workspace: Workspace) -> list[Pull]:
 
 def read_pull(repo: Repository, opened: Opened) -> Pull:
     """A pull request with its message, also if others have put commits without such lines on top."""
-    return _read_pulls(repo, [opened])[0]
+    return _together(repo, [opened])[0]
 
 
 def _read_pulls(repo: Repository, every: Sequence[Opened]) -> list[Pull]:
+    """Those that can be read; a note names each whose objects are missing in a repository that is its own origin.
+
+    Elsewhere a fetch leaves such a branch out, and what cannot be read may come from a remote that does not answer.
+    """
+    try:
+        return _together(repo, every)
+    except Problem as problem:
+        if repo.remote is not None:
+            raise
+        if len(every) > 1:
+            half = len(every) // 2
+            return [*_read_pulls(repo, every[:half]), *_read_pulls(repo, every[half:])]
+        if (note := damaged(every[0].branch, str(problem))) not in repo.notes:
+            repo.notes.append(note)
+        return []
+
+
+def _together(repo: Repository, every: Sequence[Opened]) -> list[Pull]:
     changed = changed_targets(repo, [opened.head for opened in every])
     return [_pull(repo, opened, changed.get(opened.head, ())) for opened in every]
 
