@@ -7,8 +7,9 @@ import random
 import signal
 import socket
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import hypothesis
 import pytest
@@ -19,6 +20,7 @@ from attacks.states import Ground
 from seaweed import Server
 from shop import Kept, once_shipped, twice_shipped
 
+Case = TypeVar("Case")
 UNIT = Path(__file__).parent / "unit"
 # Tests write small files by the hundred thousand, and git makes each durable: on a disk half of the kernel's time.
 MEMORY = "/dev/shm"  # noqa: S108 - pytest makes a directory of its own there
@@ -36,6 +38,14 @@ pytest.register_assert_rewrite("store_suite", "forge_suite")
 # A slow machine is no fault of the code; a failure says how to see it again.
 hypothesis.settings.register_profile("pointsman", deadline=None, print_blob=True, max_examples=100 if SLOW else 25)
 hypothesis.settings.load_profile("pointsman")
+
+
+def half(cases: Sequence[Case]) -> list[Case]:
+    """Half of the cases, drawn anew by each run's seed; all of them where POINTSMAN_ROUNDS is set."""
+    if "POINTSMAN_ROUNDS" in os.environ:
+        return list(cases)
+    drawn = set(random.Random(SEED).sample(range(len(cases)), -(-len(cases) // 2)))
+    return [case for place, case in enumerate(cases) if place in drawn]
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
