@@ -354,9 +354,9 @@ def test_a_part_that_cannot_be_listed_is_told_as_the_listing_is(
         look(root, directory, names, page)
 
     monkeypatch.setattr(file_moves, "_look", broken)
-    with pytest.raises(Unreachable, match=r"cannot list file://.* Input/output error"):
+    with pytest.raises(Unreachable, match=r"cannot list file://.* the disk has an error there"):
         list(listed(store))
-    with pytest.raises(Unreachable, match=r"cannot list file://.* Input/output error"):
+    with pytest.raises(Unreachable, match=r"cannot list file://.* the disk has an error there"):
         [list(part()) for part in store.parts()]
 
 

@@ -323,7 +323,8 @@ def test_whatever_fault_any_call_meets_nothing_is_left_by_halves_and_running_aga
         try:
             code = ended(verb, shop)
             assert between.spoilt
-            assert code == 0 if once else code in (0, 3, 4), code
+            # One key that never answers stops its own target, so what else the command does is done: 5.
+            assert code == 0 if once else code in (0, 3, 4, 5), code
             assert shop.serving in served
             shop.sound()
             between.forget()

@@ -9,7 +9,7 @@ from typing import Any
 import proxy
 import pytest
 from bucketshop import BucketShop
-from shop import GROCER
+from shop import GROCER, cooc, popularity
 from test_blocked import both, outcomes, says, verified
 
 from pointsman.errors import NoAnswer, Unreachable
@@ -58,6 +58,21 @@ def test_at_publish_sync_status_and_verify_it_stops_its_own_target(
         found = find.find(Workspace(repo), find.Request(("item-0001",)))
     assert found.exit_code == 5
     assert {each["uri"].split("/")[4] for each in found.document["unread"]} == {"bookshop"}
+
+
+def test_a_publish_that_only_waits_for_one_blob_of_its_target_is_to_be_run_again(
+    tmp_path: Path, s3: Any, between: proxy.Proxy
+) -> None:
+    shop = BucketShop(tmp_path / "shop", s3, between.endpoint)
+    files = [popularity(tmp_path / "p.json", 3), cooc(tmp_path / "c.json", 3)]
+    between.rule = lambda call: "503" if call.method == "PUT" and "/cooc/" in call.path else None
+    published = shop.publish(*files)
+    assert (published.exit_code, outcomes(published)) == (3, {"grocer/home": "waits"})
+    between.rule = lambda call: "429" if call.method == "GET" and "/cooc/" in call.path else None
+    with pytest.raises(Unreachable, match="the store is throttling requests"):
+        shop.publish(*files)
+    between.rule = lambda call: None
+    assert (shop.publish(*files).exit_code, len(shop.objects())) == (0, 3)
 
 
 def test_a_store_that_answers_for_nothing_or_for_too_little_is_what_cannot_be_reached(

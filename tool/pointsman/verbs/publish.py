@@ -95,7 +95,8 @@ def publish(workspace: Workspace, request: Request) -> Outcome[Published]:
     _wait(waiting, ((source, recording.altered(source, stored[source.path])) for source in sources))
     wants, sources = without(wants, waiting), _not_waiting(sources, waiting)
     if not wants or (request.all_or_nothing and (waiting or loose)):
-        raise Refused([*loose, *(fault for faults in waiting.values() for fault in faults)])
+        faults = [*loose, *(fault for faults in waiting.values() for fault in faults)]
+        raise Unreachable(faults[0].says) if _only_blocked(faults) else Refused(faults)
     notes = [*reading.notes, *resembling(base, (want.target for want in wants))]
     if request.dry_run:
         blobs: dict[str, BlobOutcome] = {source.path: None for source in sources}
@@ -177,8 +178,15 @@ def exit_code(outcomes: Sequence[ShippedTarget]) -> int:
     return exit_of_many(map(_code, outcomes))
 
 
+def _only_blocked(faults: Sequence[Fault | ToldFault]) -> bool:
+    """Whether no rule is broken: the store does not give or take a blob, and to run it again is the answer."""
+    return bool(faults) and all(fault.rule == "blocked" for fault in faults)
+
+
 def _code(each: ShippedTarget) -> int:
     if each.faults is not None:
+        if _only_blocked(each.faults):
+            return Unreachable.exit_code
         waits = all(fault.rule in ("unapproved", "evidence-missing") for fault in each.faults)
         return _SOME if waits else Refused.exit_code
     if each.says is None:
