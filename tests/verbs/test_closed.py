@@ -97,6 +97,7 @@ def test_a_closed_directory_of_nobody_on_main_is_told_by_each_pass(shop: Shop) -
             ] == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES[:2])
 def test_where_claims_of_a_tenant_may_be_missed_only_its_own_targets_keep_what_they_have(
     shop: Shop, tmp_path: Path, mode: int
