@@ -95,6 +95,11 @@ def test_a_store_that_answers_for_nothing_or_for_too_little_is_what_cannot_be_re
     with pytest.raises(Unreachable) as raised:
         store.read("lost/8")
     assert raised.type is Unreachable
+    between.rule = lambda call: None
+    assert [store.read(f"lost/{each}") for each in range(9)] == [None] * 9
+    between.rule = lambda call: "500" if "/lost/" in call.path else None
+    with pytest.raises(NoAnswer):  # those of long ago, which answer again, do not count: a watch runs for weeks
+        store.read("lost/0")
 
 
 def test_a_claim_that_is_not_answered_for_is_no_claim_that_holds_nothing(

@@ -86,7 +86,7 @@ class Requests:
         self._access = access
         self._timeout = store_timeout()
         self._clients: dict[tuple[int, bool], ObjectStore] = {}
-        self._unanswered: set[str] = set()
+        self._unanswered: set[str] = set()  # keys that had no answer when they were last asked for
 
     # one request
 
@@ -97,10 +97,9 @@ class Requests:
         patience = patience or Patience(self._timeout)
         while True:
             answer = self._try(fetch)
-            if not isinstance(answer, Trouble):
-                return answer
-            if answer.kind == "absent":
-                return None
+            if not isinstance(answer, Trouble) or answer.kind == "absent":
+                self._unanswered.discard(key)
+                return None if isinstance(answer, Trouble) else answer
             if answer.kind == "lasting" or not patience.again():
                 self._fail(verb, key, answer)
 
