@@ -126,6 +126,9 @@ class Blocked(Unreachable):
     """Something is in the way of one object alone. The others of the store may be reached."""
 
 
+BLOCKED = "blocked"  # in the place of a rule: something is in the way of a target's objects
+
+
 class NoAnswer(Unreachable):
     """A store had no answer for one key, and answers for another. It may be so of this one alone, and may pass.
 

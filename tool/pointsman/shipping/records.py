@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 
 from pointsman import __version__
-from pointsman.errors import Blocked, Fault, NoAnswer, Refused, Unreachable
+from pointsman.errors import BLOCKED, Blocked, Fault, NoAnswer, Refused, Unreachable
 from pointsman.intake.staging import Source
 from pointsman.repo.snapshot import Snapshot
 from pointsman.retention import owners
@@ -110,7 +110,7 @@ class Recording:
             self.progress.counted("blobs put", len(outcomes), len(sources))
             if not isinstance(put, Fault):
                 self.progress(f"{put} {self.store.url}/{_key(source)}")
-        blocked = [put for put in outcomes if isinstance(put, Fault) and put.rule == "blocked"]
+        blocked = [put for put in outcomes if isinstance(put, Fault) and put.rule == BLOCKED]
         if blocked and len(blocked) == len(outcomes):
             raise Unreachable(blocked[0].says)
         return outcomes
@@ -133,7 +133,7 @@ class Recording:
         return "created" if created else "present"
 
     def _blocked(self, key: str, trouble: Unreachable) -> Fault:
-        return Fault(f"{self.store.url}/{key}", "blocked", str(trouble))
+        return Fault(f"{self.store.url}/{key}", BLOCKED, str(trouble))
 
     def _altered(self, key: str) -> Fault:
         says = "the bytes here do not hash to this version: someone changed the store; move them away, run again"

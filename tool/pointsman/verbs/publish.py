@@ -12,7 +12,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from pointsman.errors import Fault, MovedFirst, Problem, Refused, Unreachable
+from pointsman.errors import BLOCKED, Fault, MovedFirst, Problem, Refused, Unreachable
 from pointsman.gate.unmounted import require_mounted
 from pointsman.history.events import shipped_ever, unknown
 from pointsman.history.times import clock_ahead
@@ -180,7 +180,7 @@ def exit_code(outcomes: Sequence[ShippedTarget]) -> int:
 
 def _only_blocked(faults: Sequence[Fault | ToldFault]) -> bool:
     """Whether no rule is broken: the store does not give or take a blob, and to run it again is the answer."""
-    return bool(faults) and all(fault.rule == "blocked" for fault in faults)
+    return bool(faults) and all(fault.rule == BLOCKED for fault in faults)
 
 
 def _code(each: ShippedTarget) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
-from pointsman.errors import Blocked, Fault, Problem, Unreachable
+from pointsman.errors import BLOCKED, Blocked, Fault, Problem, Unreachable
 from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Lineage, Step
 from pointsman.history.times import CommitTimes
@@ -205,7 +205,7 @@ class PlaceLook:
         if is_main or (due is not None and held is not None and state is not None and is_manifest(state.after, held)):
             return Served("in-sync", tuple(self._unknown(target, due)), ring=ring)
         unknown = unknown_claim(target, self._closed)
-        blocked = [Fault(target.manifest_path, "blocked", str(unknown))] if unknown is not None else []
+        blocked = [Fault(target.manifest_path, BLOCKED, str(unknown))] if unknown is not None else []
         refused = (*self._rewritten, *blocked, *look.gate.faults_of_current(look.main, target))
         lacks = self._lacks(target)
         if held is None:
@@ -239,7 +239,7 @@ class PlaceLook:
         """Why sync cannot tell what a ring is due, as it says so itself."""
         unread = self._turns.unread(target) if self._turns is not None and due is not None and due.coming else None
         if unread is not None:
-            yield Fault(target.manifest_path, "blocked", str(unread))
+            yield Fault(target.manifest_path, BLOCKED, str(unread))
 
     def _ring(self, lineage: Lineage, held: Held | None, due: Due[Step] | None, *, kept: bool) -> RingState | None:
         """What a ring has and waits for; None for a place that is none."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pointsman.errors import MovedFirst, Problem, Unreachable
+from pointsman.errors import BLOCKED, MovedFirst, Problem, Unreachable
 from pointsman.outcome import Outcome
 from pointsman.repo.snapshot import Snapshot
 from pointsman.serving.left_rings import ever_left, left_since, look_at_left, take_left
@@ -19,7 +19,7 @@ from pointsman.serving.seen import Seen
 from pointsman.state.names import Target
 from pointsman.state.place import Place
 from pointsman.verbs.sync_place import DID
-from pointsman.verbs.sync_target import BLOCKED, Orders
+from pointsman.verbs.sync_target import Orders
 from pointsman.verbs.sync_together import Together, Try
 from pointsman.workspace import Workspace
 

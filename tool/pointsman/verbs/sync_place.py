@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from pointsman.errors import Blocked, Bug, Fault, MovedFirst, NoAnswer, Problem, Refused, Unreachable
+from pointsman.errors import BLOCKED, Blocked, Bug, Fault, MovedFirst, NoAnswer, Problem, Refused, Unreachable
 from pointsman.gate.lineage import Step
 from pointsman.gate.unmounted import serves_from_store, unmounted
 from pointsman.repo.repository import Repository
@@ -35,7 +35,7 @@ from pointsman.store.base import Held
 from pointsman.store.closed import Closed, behind
 from pointsman.store.vacant import is_bare
 from pointsman.verbs.sync_claim import ClaimedTargets
-from pointsman.verbs.sync_target import BLOCKED, Did, Orders, Targets
+from pointsman.verbs.sync_target import Did, Orders, Targets
 from pointsman.workspace import Workspace
 
 DID = ("written", "healed", "pruned")

@@ -9,7 +9,7 @@ from itertools import islice
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pointsman.errors import Blocked, Fault, NoAnswer, Problem
+from pointsman.errors import BLOCKED, Blocked, Fault, NoAnswer, Problem
 from pointsman.gate.gate import Gate
 from pointsman.gate.lineage import Step
 from pointsman.repo.snapshot import Snapshot
@@ -32,8 +32,6 @@ from pointsman.state.place import Place
 from pointsman.store.base import Held, Store
 from pointsman.store.open import open_store
 from pointsman.values import told
-
-BLOCKED = "blocked"  # no rule: something is in the way of a target's objects
 
 
 class Orders(Struct, frozen=True):

@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from pointsman.errors import Blocked, Fault, Problem, Unreachable
+from pointsman.errors import BLOCKED, Blocked, Fault, Problem, Unreachable
 from pointsman.gate.documents import Documents
 from pointsman.gate.unmounted import require_mounted
 from pointsman.history.events import unknown
@@ -221,7 +221,7 @@ def _look(workspace: Workspace, head: Snapshot, settings: Settings, slots: Itera
         for slot, record in records.items():
             blob = found.get(own.get(slot, ""))
             if isinstance(blob, Blocked):
-                blocked.append(Fault(slot[0].record_path(*slot[1:]), "blocked", str(blob)))
+                blocked.append(Fault(slot[0].record_path(*slot[1:]), BLOCKED, str(blob)))
                 continue
             missing = record.uri if record is not None and blob is not None and blob.size is None else None
             if missing is not None and (at := _retired_at(tombstones, slot)) is not None:
